@@ -1,0 +1,173 @@
+//! One field over one range of slots: what its kind holds, and how much is known about the rest.
+//!
+//! A path reaches values, and an array at its end counts as its elements (types, [`FieldPath`]). Elements of the
+//! field's kind are *keys*. All others but null are *foreign*: an index does not know them, it knows where they are.
+//!
+//! [`FieldPath`]: types::FieldPath
+
+use roaring::RoaringBitmap;
+use types::filter::is_empty;
+use types::{FieldKind, Predicate, Range, Scalar, Value};
+
+use super::keys::Keys;
+use super::truth::Truth;
+
+pub(super) struct Column {
+    kind: FieldKind,
+    keys: Keys,
+    /// Slots with a key.
+    keyed: RoaringBitmap,
+    /// Slots with two different keys or more.
+    several: RoaringBitmap,
+    /// Slots with a foreign element.
+    foreign: RoaringBitmap,
+    /// Slots with a foreign element that is a number.
+    foreign_numbers: RoaringBitmap,
+    /// Slots for which "is empty" holds.
+    empty: RoaringBitmap,
+    /// Slots for which "is null" holds.
+    null: RoaringBitmap,
+}
+
+impl Column {
+    fn new(kind: FieldKind) -> Self {
+        Self {
+            kind,
+            keys: Keys::new(kind),
+            keyed: RoaringBitmap::new(),
+            several: RoaringBitmap::new(),
+            foreign: RoaringBitmap::new(),
+            foreign_numbers: RoaringBitmap::new(),
+            empty: RoaringBitmap::new(),
+            null: RoaringBitmap::new(),
+        }
+    }
+
+    /// From slots, ascending, and the values that the path reaches in their payloads.
+    pub(super) fn build<'a>(kind: FieldKind, rows: impl Iterator<Item = (u32, Vec<&'a Value>)>) -> Self {
+        let mut column = Self::new(kind);
+        for (slot, values) in rows {
+            column.add(slot, &values);
+        }
+        column.keys.sort();
+        column
+    }
+
+    fn add(&mut self, slot: u32, values: &[&Value]) {
+        if values.iter().all(|value| is_empty(value)) {
+            self.empty.insert(slot);
+        }
+        if values.iter().any(|value| value.is_null()) {
+            self.null.insert(slot);
+        }
+        let mut first = None;
+        for element in values.iter().flat_map(|value| elements(value)) {
+            if self.keys.push(element, slot) {
+                self.keyed.insert(slot);
+                if *first.get_or_insert(element) != element {
+                    self.several.insert(slot);
+                }
+            } else if !element.is_null() {
+                self.foreign.insert(slot);
+                if element.is_number() {
+                    self.foreign_numbers.insert(slot);
+                }
+            }
+        }
+    }
+
+    /// This column and the one over the slots that follow.
+    pub(super) fn merge(&self, next: &Self) -> Self {
+        Self {
+            kind: self.kind,
+            keys: self.keys.merge(&next.keys),
+            keyed: &self.keyed | &next.keyed,
+            several: &self.several | &next.several,
+            foreign: &self.foreign | &next.foreign,
+            foreign_numbers: &self.foreign_numbers | &next.foreign_numbers,
+            empty: &self.empty | &next.empty,
+            null: &self.null | &next.null,
+        }
+    }
+
+    pub(super) fn empty(&self) -> &RoaringBitmap {
+        &self.empty
+    }
+
+    pub(super) fn null(&self) -> &RoaringBitmap {
+        &self.null
+    }
+
+    /// What is known about a predicate, within this column's slots.
+    pub(super) fn holds(&self, predicate: &Predicate) -> Truth {
+        match predicate {
+            Predicate::Any(list) => self.any(list),
+            Predicate::Except(list) => self.except(list),
+            Predicate::Range(range) => self.range(range),
+        }
+    }
+
+    fn any(&self, list: &[Scalar]) -> Truth {
+        let found = self.keys_in(list);
+        let mut maybe = RoaringBitmap::new();
+        for scalar in list.iter().filter(|scalar| self.may_be_foreign(scalar)) {
+            maybe |= if matches!(scalar, Scalar::Int(_)) { &self.foreign_numbers } else { &self.foreign };
+        }
+        match self.kind {
+            // `1` and `1.0` are one key and two scalars.
+            FieldKind::Float => Truth::between(RoaringBitmap::new(), found | maybe),
+            _ => Truth::between(found, maybe),
+        }
+    }
+
+    fn except(&self, list: &[Scalar]) -> Truth {
+        let found = self.keys_in(list);
+        let mut certain = &self.keyed - &found;
+        let rechecked = &found & &self.several;
+        if !rechecked.is_empty() {
+            certain |= self.keys.outside(list) & rechecked;
+        }
+        let mut maybe = if self.kind == FieldKind::Float { found } else { RoaringBitmap::new() };
+        if list.iter().any(|scalar| self.may_be_foreign(scalar)) {
+            maybe |= &self.foreign;
+        } else {
+            certain |= &self.foreign;
+        }
+        Truth::between(certain, maybe)
+    }
+
+    fn range(&self, range: &Range) -> Truth {
+        Truth::between(self.keys.within(range), self.foreign_numbers.clone())
+    }
+
+    /// Slots with a key that equals one of the list's.
+    fn keys_in(&self, list: &[Scalar]) -> RoaringBitmap {
+        let mut found = RoaringBitmap::new();
+        list.iter().for_each(|scalar| self.keys.find(scalar, &mut found));
+        found
+    }
+
+    /// Whether an element that equals this scalar would be foreign.
+    fn may_be_foreign(&self, scalar: &Scalar) -> bool {
+        !matches!(
+            (self.kind, scalar),
+            (FieldKind::Keyword, Scalar::Str(_))
+                | (FieldKind::Integer | FieldKind::Float, Scalar::Int(_))
+                | (FieldKind::Bool, Scalar::Bool(_))
+        )
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let bitmaps =
+            [&self.keyed, &self.several, &self.foreign, &self.foreign_numbers, &self.empty, &self.null];
+        self.keys.bytes() + bitmaps.map(RoaringBitmap::serialized_size).iter().sum::<usize>()
+    }
+}
+
+/// The elements of an array, or the value itself.
+fn elements(value: &Value) -> &[Value] {
+    match value {
+        Value::Array(items) => items,
+        other => std::slice::from_ref(other),
+    }
+}

@@ -1,0 +1,194 @@
+//! The keys of a column: its elements of the field's kind, ordered so that equality and ranges are look-ups.
+//!
+//! Cost: 16 bytes for each number of each slot; for strings and flags a bitmap for each distinct key.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+use types::{FieldKind, Range, Scalar, Value};
+
+/// Bytes of a distinct string beside its text and its bitmap: the map's entry, the counts of the `Arc`.
+const WORD_BYTES: usize = 64;
+
+pub(super) enum Keys {
+    Words(BTreeMap<Arc<str>, RoaringBitmap>),
+    Integers(Numbers<i64>),
+    Floats(Numbers<f64>),
+    /// Slots with `false`, slots with `true`.
+    Flags([RoaringBitmap; 2]),
+}
+
+/// (number, slot), sorted.
+pub(super) struct Numbers<N>(Vec<(N, u32)>);
+
+/// A number as filters compare it.
+pub(super) trait Number: Copy + PartialOrd {
+    fn float(self) -> f64;
+}
+
+impl Keys {
+    pub(super) fn new(kind: FieldKind) -> Self {
+        match kind {
+            FieldKind::Keyword => Self::Words(BTreeMap::new()),
+            FieldKind::Integer => Self::Integers(Numbers(Vec::new())),
+            FieldKind::Float => Self::Floats(Numbers(Vec::new())),
+            FieldKind::Bool => Self::Flags(Default::default()),
+        }
+    }
+
+    /// Adds an element if it is a key of this kind; whether it is. [`sort`](Self::sort) comes after the last.
+    pub(super) fn push(&mut self, element: &Value, slot: u32) -> bool {
+        match (self, element) {
+            (Self::Words(words), Value::String(text)) => {
+                words.entry(text.as_str().into()).or_default().insert(slot);
+            }
+            (Self::Integers(numbers), Value::Number(number)) if number.is_i64() => {
+                numbers.0.extend(number.as_i64().map(|number| (number, slot)));
+            }
+            (Self::Floats(numbers), Value::Number(number)) => {
+                numbers.0.extend(number.as_f64().map(|number| (number, slot)));
+            }
+            (Self::Flags(flags), Value::Bool(flag)) => {
+                flags[usize::from(*flag)].insert(slot);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    pub(super) fn sort(&mut self) {
+        match self {
+            Self::Integers(numbers) => numbers.0.sort_unstable(),
+            Self::Floats(numbers) => numbers.0.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))),
+            Self::Words(_) | Self::Flags(_) => {}
+        }
+    }
+
+    /// These keys and those of later slots. Of one kind, since both stand in the same column.
+    pub(super) fn merge(&self, next: &Self) -> Self {
+        match (self, next) {
+            (Self::Words(words), Self::Words(next)) => Self::Words(merge_words(words, next)),
+            (Self::Integers(numbers), Self::Integers(next)) => Self::Integers(numbers.merge(next)),
+            (Self::Floats(numbers), Self::Floats(next)) => Self::Floats(numbers.merge(next)),
+            (Self::Flags(flags), Self::Flags(next)) => {
+                Self::Flags([&flags[0] | &next[0], &flags[1] | &next[1]])
+            }
+            _ => unreachable!("a column keeps its kind"),
+        }
+    }
+
+    /// Adds the slots with a key that equals the scalar, for floats numerically.
+    pub(super) fn find(&self, scalar: &Scalar, found: &mut RoaringBitmap) {
+        match (self, scalar) {
+            (Self::Words(words), Scalar::Str(text)) => {
+                if let Some(slots) = words.get(text.as_str()) {
+                    *found |= slots;
+                }
+            }
+            (Self::Integers(numbers), Scalar::Int(number)) => found.extend(numbers.equal(*number)),
+            (Self::Floats(numbers), Scalar::Int(number)) => found.extend(numbers.equal(*number as f64)),
+            (Self::Flags(flags), Scalar::Bool(flag)) => *found |= &flags[usize::from(*flag)],
+            _ => {}
+        }
+    }
+
+    /// Slots with a key that equals none of the list. O(keys).
+    pub(super) fn outside(&self, list: &[Scalar]) -> RoaringBitmap {
+        let listed = |scalar: Scalar| list.contains(&scalar);
+        match self {
+            Self::Words(words) => {
+                let others = words.iter().filter(|(word, _)| !listed(Scalar::Str(word.to_string())));
+                others.fold(RoaringBitmap::new(), |found, (_, slots)| found | slots)
+            }
+            Self::Integers(numbers) => numbers.where_key(|number| !listed(Scalar::Int(number))),
+            Self::Floats(numbers) => numbers.where_key(|number| {
+                !list.iter().any(|scalar| matches!(scalar, Scalar::Int(int) if *int as f64 == number))
+            }),
+            Self::Flags(flags) => {
+                let others = [false, true].into_iter().filter(|flag| !listed(Scalar::Bool(*flag)));
+                others.fold(RoaringBitmap::new(), |found, flag| found | &flags[usize::from(flag)])
+            }
+        }
+    }
+
+    /// Slots with a number within the range.
+    pub(super) fn within(&self, range: &Range) -> RoaringBitmap {
+        match self {
+            Self::Integers(numbers) => numbers.within(range),
+            Self::Floats(numbers) => numbers.within(range),
+            Self::Words(_) | Self::Flags(_) => RoaringBitmap::new(),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Words(words) => {
+                words.iter().map(|(word, slots)| WORD_BYTES + word.len() + slots.serialized_size()).sum()
+            }
+            Self::Integers(numbers) => numbers.bytes(),
+            Self::Floats(numbers) => numbers.bytes(),
+            Self::Flags(flags) => flags.iter().map(RoaringBitmap::serialized_size).sum(),
+        }
+    }
+}
+
+impl<N: Number> Numbers<N> {
+    fn merge(&self, next: &Self) -> Self {
+        let mut merged = Vec::with_capacity(self.0.len() + next.0.len());
+        let (mut left, mut right) = (self.0.iter().peekable(), next.0.iter().peekable());
+        while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+            // Equal numbers keep the order of their slots, which are all smaller on the left.
+            let taken = if a.0 <= b.0 { left.next() } else { right.next() };
+            merged.extend(taken);
+        }
+        merged.extend(left.chain(right));
+        Self(merged)
+    }
+
+    fn equal(&self, key: N) -> impl Iterator<Item = u32> {
+        let start = self.0.partition_point(|(number, _)| *number < key);
+        self.0[start..].iter().take_while(move |(number, _)| *number == key).map(|(_, slot)| *slot)
+    }
+
+    fn where_key(&self, wanted: impl Fn(N) -> bool) -> RoaringBitmap {
+        self.0.iter().filter(|(number, _)| wanted(*number)).map(|(_, slot)| *slot).collect()
+    }
+
+    /// Bounds are compared as [`Range::contains`] does, in `f64`: the conversion of integers rounds, but never
+    /// changes their order.
+    fn within(&self, range: &Range) -> RoaringBitmap {
+        let lower = Range { lt: None, lte: None, ..*range };
+        let upper = Range { gt: None, gte: None, ..*range };
+        let start = self.0.partition_point(|(number, _)| !lower.contains(number.float()));
+        let end = self.0.partition_point(|(number, _)| upper.contains(number.float()));
+        self.0.get(start..end).unwrap_or_default().iter().map(|(_, slot)| *slot).collect()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.len() * size_of::<(N, u32)>()
+    }
+}
+
+impl Number for i64 {
+    fn float(self) -> f64 {
+        self as f64
+    }
+}
+
+impl Number for f64 {
+    fn float(self) -> f64 {
+        self
+    }
+}
+
+fn merge_words(
+    words: &BTreeMap<Arc<str>, RoaringBitmap>,
+    next: &BTreeMap<Arc<str>, RoaringBitmap>,
+) -> BTreeMap<Arc<str>, RoaringBitmap> {
+    let mut merged = words.clone();
+    for (word, slots) in next {
+        *merged.entry(Arc::clone(word)).or_default() |= slots;
+    }
+    merged
+}

@@ -1,0 +1,277 @@
+use proptest::prelude::*;
+use serde_json::json;
+use types::{Condition, MinShould, Predicate, Range, Scalar, Value};
+
+use super::*;
+
+const PATHS: [&str; 5] = ["a", "b", "a.x", "b[]", "c[0]"];
+
+fn path(text: &str) -> FieldPath {
+    text.parse().expect("a path")
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["", "u", "v", "w"]).prop_map(str::to_owned)
+}
+
+/// Numbers that are hard to compare: at the edges of both types, and where they meet.
+fn integer() -> impl Strategy<Value = i64> {
+    prop_oneof![-2_i64..3, prop::sample::select(vec![i64::MIN, i64::MAX, i64::MAX - 1, (1 << 53) + 1, 1 << 53])]
+}
+
+fn float() -> impl Strategy<Value = f64> {
+    prop::sample::select(vec![-1.0, -0.0, 0.0, 0.5, 1.0, 9007199254740992.0, 9.3e18, -1e300])
+}
+
+/// Any JSON.
+fn value() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        integer().prop_map(Value::from),
+        prop::sample::select(vec![u64::MAX, 1 << 63]).prop_map(Value::from),
+        float().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    scalar.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            inner.prop_map(|inner| json!({"x": inner})),
+        ]
+    })
+}
+
+fn payload(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Payload> {
+    prop::collection::btree_map(prop::sample::select(vec!["a", "b", "c"]), value, 0..3)
+        .prop_map(|fields| fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+fn scalar() -> impl Strategy<Value = Scalar> {
+    prop_oneof![
+        text().prop_map(Scalar::Str),
+        integer().prop_map(Scalar::Int),
+        any::<bool>().prop_map(Scalar::Bool),
+    ]
+}
+
+fn range() -> impl Strategy<Value = Range> {
+    let bound = || prop::option::weighted(0.3, prop_oneof![9 => float(), 1 => Just(f64::NAN)]);
+    (bound(), bound(), bound(), bound()).prop_map(|(lt, lte, gt, gte)| Range { lt, lte, gt, gte })
+}
+
+fn predicate() -> impl Strategy<Value = Predicate> {
+    let list = || prop::collection::vec(scalar(), 0..3);
+    prop_oneof![
+        list().prop_map(Predicate::Any),
+        list().prop_map(Predicate::Except),
+        range().prop_map(Predicate::Range),
+    ]
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    let place = || prop::sample::select(PATHS.to_vec()).prop_map(path);
+    let leaf = prop_oneof![
+        4 => (place(), predicate()).prop_map(|(path, predicate)| Condition::Field(path, predicate)),
+        1 => place().prop_map(Condition::IsEmpty),
+        1 => place().prop_map(Condition::IsNull),
+        1 => prop::collection::vec((0_u64..40).prop_map(PointId::Num), 0..4).prop_map(Condition::HasId),
+    ];
+    let condition = leaf.prop_recursive(3, 16, 4, |inner| {
+        clauses(inner).prop_map(|filter| Condition::Filter(Box::new(filter)))
+    });
+    clauses(condition)
+}
+
+fn clauses(condition: impl Strategy<Value = Condition> + Clone + 'static) -> impl Strategy<Value = Filter> {
+    let list = move || prop::collection::vec(condition.clone(), 0..3);
+    let least = (list(), 0_usize..4).prop_map(|(conditions, count)| MinShould { conditions, count });
+    (list(), list(), list(), prop::option::of(least))
+        .prop_map(|(must, should, must_not, min_should)| Filter { must, should, must_not, min_should })
+}
+
+fn kinds() -> impl Strategy<Value = BTreeMap<FieldPath, FieldKind>> {
+    let kind = prop::sample::select(FieldKind::ALL.to_vec());
+    prop::collection::btree_map(prop::sample::select(PATHS.to_vec()).prop_map(path), kind, 0..5)
+}
+
+/// Appends payloads in groups of these sizes; all before, and all after, some later ones.
+fn indexed(kinds: &BTreeMap<FieldPath, FieldKind>, payloads: &[Payload], groups: &[usize]) -> Fields {
+    let mut fields = Fields::new(kinds);
+    let mut rest: Vec<&Payload> = payloads.iter().collect();
+    let mut sizes = groups.iter().copied().chain(std::iter::repeat(1));
+    while !rest.is_empty() {
+        let later = rest.split_off(sizes.next().unwrap_or(1).min(rest.len()));
+        fields.append(Slot((payloads.len() - later.len() - rest.len()) as u32), &rest);
+        rest = later;
+    }
+    fields
+}
+
+fn ids(list: &[PointId]) -> RoaringBitmap {
+    let nums = list.iter().filter_map(|id| if let PointId::Num(num) = id { Some(*num as u32) } else { None });
+    nums.collect()
+}
+
+fn matching(payloads: &[Payload], filter: &Filter, universe: &RoaringBitmap) -> RoaringBitmap {
+    let matches = |slot: &u32| {
+        payloads.get(*slot as usize).is_some_and(|payload| filter.matches(PointId::Num(u64::from(*slot)), payload))
+    };
+    universe.iter().filter(matches).collect()
+}
+
+/// Whether every leaf stands on an indexed field.
+fn is_indexed(filter: &Filter, kinds: &BTreeMap<FieldPath, FieldKind>) -> bool {
+    filter.conditions().all(|condition| match condition {
+        Condition::Field(path, _) | Condition::IsEmpty(path) | Condition::IsNull(path) => kinds.contains_key(path),
+        Condition::HasId(_) => true,
+        Condition::Filter(filter) => is_indexed(filter, kinds),
+    })
+}
+
+/// Whether every predicate asks an index for what it holds.
+fn is_well_typed(filter: &Filter, kinds: &BTreeMap<FieldPath, FieldKind>) -> bool {
+    filter.conditions().all(|condition| match condition {
+        Condition::Field(path, predicate) => match (kinds.get(path), predicate) {
+            (Some(FieldKind::Integer | FieldKind::Float), Predicate::Range(_)) => true,
+            (Some(kind), Predicate::Any(list) | Predicate::Except(list)) => list.iter().all(|scalar| {
+                matches!(
+                    (kind, scalar),
+                    (FieldKind::Keyword, Scalar::Str(_))
+                        | (FieldKind::Integer, Scalar::Int(_))
+                        | (FieldKind::Bool, Scalar::Bool(_))
+                )
+            }),
+            _ => false,
+        },
+        Condition::Filter(filter) => is_well_typed(filter, kinds),
+        _ => true,
+    })
+}
+
+/// A value of the kind, or none, or several.
+fn value_of(kind: FieldKind) -> BoxedStrategy<Value> {
+    let one = match kind {
+        FieldKind::Keyword => text().prop_map(Value::from).boxed(),
+        FieldKind::Integer => integer().prop_map(Value::from).boxed(),
+        FieldKind::Float => float().prop_map(Value::from).boxed(),
+        FieldKind::Bool => any::<bool>().prop_map(Value::from).boxed(),
+    };
+    let many = prop::collection::vec(one.clone(), 0..3).prop_map(Value::from);
+    prop_oneof![3 => one, 2 => many, 1 => Just(Value::Null)].boxed()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn the_truth_lies_between_the_bounds(
+        kinds in kinds(),
+        payloads in prop::collection::vec(payload(value()), 0..40),
+        groups in prop::collection::vec(1_usize..9, 0..6),
+        filter in filter(),
+        hidden in prop::collection::btree_set(0_u32..40, 0..10),
+    ) {
+        let fields = indexed(&kinds, &payloads, &groups);
+        let universe: RoaringBitmap = (0..payloads.len() as u32).filter(|slot| !hidden.contains(slot)).collect();
+        let truth = matching(&payloads, &filter, &universe);
+        let bounds = fields.bounds(&filter, &universe, &ids);
+        prop_assert!(bounds.lower.is_subset(&truth), "{:?} {:?}", bounds, truth);
+        prop_assert!(truth.is_subset(&bounds.upper), "{:?} {:?}", bounds, truth);
+        prop_assert!(bounds.upper.is_subset(&universe));
+        if is_indexed(&filter, &kinds) && is_well_typed(&filter, &kinds) && !has_number_trouble(&filter, &kinds) {
+            prop_assert!(bounds.is_exact());
+        }
+    }
+
+    #[test]
+    fn well_typed_fields_are_answered_exactly(
+        rows in prop::collection::vec(
+            (value_of(FieldKind::Keyword), value_of(FieldKind::Integer), value_of(FieldKind::Float), value_of(FieldKind::Bool)),
+            1..60,
+        ),
+        list in prop::collection::vec(scalar(), 0..3),
+        range in range(),
+        negates in any::<bool>(),
+    ) {
+        let names = ["k", "i", "f", "b"];
+        let kinds: BTreeMap<_, _> = names.iter().map(|name| path(name)).zip(FieldKind::ALL).collect();
+        let payloads: Vec<Payload> = rows.into_iter().map(|(k, i, f, b)| {
+            names.iter().map(|name| (*name).to_owned()).zip([k, i, f, b]).collect()
+        }).collect();
+        let fields = indexed(&kinds, &payloads, &[]);
+        let universe: RoaringBitmap = (0..payloads.len() as u32).collect();
+        for (name, kind) in names.iter().zip(FieldKind::ALL) {
+            let own: Vec<Scalar> = list.iter().filter(|scalar| matches!(
+                (kind, scalar),
+                (FieldKind::Keyword, Scalar::Str(_)) | (FieldKind::Integer, Scalar::Int(_)) | (FieldKind::Bool, Scalar::Bool(_))
+            )).cloned().collect();
+            for predicate in [Predicate::Any(own.clone()), Predicate::Except(own), Predicate::Range(range)] {
+                let condition = Condition::Field(path(name), predicate);
+                let filter = if negates {
+                    Filter { must_not: vec![condition], ..Filter::default() }
+                } else {
+                    Filter::must(condition)
+                };
+                let bounds = fields.bounds(&filter, &universe, &ids);
+                prop_assert!(bounds.is_exact(), "{:?}", filter);
+                prop_assert_eq!(bounds.lower, matching(&payloads, &filter, &universe), "{:?}", filter);
+            }
+        }
+    }
+
+    #[test]
+    fn a_clone_never_changes(payloads in prop::collection::vec(payload(value()), 1..60), split in 0_usize..60) {
+        let kinds = BTreeMap::from([(path("a"), FieldKind::Integer), (path("b"), FieldKind::Keyword)]);
+        let split = split.min(payloads.len());
+        let mut fields = indexed(&kinds, &payloads[..split], &[]);
+        let (earlier, bytes) = (fields.clone(), fields.bytes());
+        for (slot, payload) in payloads.iter().enumerate().skip(split) {
+            fields.append(Slot(slot as u32), &[payload]);
+        }
+        let universe: RoaringBitmap = (0..payloads.len() as u32).collect();
+        let filter = Filter::must(Condition::IsEmpty(path("a")));
+        let bounds = earlier.bounds(&filter, &universe, &ids);
+        let known: RoaringBitmap = (0..split as u32).collect();
+        prop_assert_eq!(&bounds.lower, &(matching(&payloads, &filter, &universe) & known));
+        prop_assert_eq!(bounds.upper, bounds.lower | (split as u32..payloads.len() as u32).collect::<RoaringBitmap>());
+        prop_assert_eq!(earlier.bytes(), bytes);
+        prop_assert!(fields.bounds(&filter, &universe, &ids).is_exact());
+    }
+}
+
+/// Whether a range is asked of an integer index, which does not hold every number.
+fn has_number_trouble(filter: &Filter, kinds: &BTreeMap<FieldPath, FieldKind>) -> bool {
+    filter.conditions().any(|condition| match condition {
+        Condition::Field(path, Predicate::Range(_)) => kinds.get(path) == Some(&FieldKind::Integer),
+        Condition::Filter(filter) => has_number_trouble(filter, kinds),
+        _ => false,
+    })
+}
+
+#[test]
+fn a_range_over_integers_is_unknown_only_where_another_number_stands() {
+    let kinds = BTreeMap::from([(path("n"), FieldKind::Integer)]);
+    let payloads = [json!({"n": 3}), json!({"n": 2.5}), json!({"n": "2"}), json!({"n": [9, 2.5]}), json!({})];
+    let payloads = payloads.map(|payload| payload.as_object().expect("an object").clone());
+    let fields = indexed(&kinds, &payloads, &[]);
+    let filter = Filter::must(Condition::range("n", Range { lt: Some(5.0), ..Range::default() }).expect("a path"));
+    let bounds = fields.bounds(&filter, &(0..5).collect(), &ids);
+    assert_eq!((bounds.lower, bounds.upper), ([0].into(), [0, 1, 3].into()));
+}
+
+#[test]
+fn many_single_rows_make_few_blocks() {
+    let kinds = BTreeMap::from([(path("n"), FieldKind::Float), (path("k"), FieldKind::Keyword)]);
+    let payloads: Vec<Payload> = (0..5_000)
+        .map(|row| json!({"n": row as f64 / 2.0, "k": format!("k{}", row % 10)}).as_object().expect("an object").clone())
+        .collect();
+    let fields = indexed(&kinds, &payloads, &[]);
+    assert!(fields.blocks.len() <= 13, "{}", fields.blocks.len());
+    let filter = Filter::must(Condition::equals("k", "k3").expect("a path"))
+        .and(Condition::range("n", Range { gte: Some(1000.0), ..Range::default() }).expect("a path"));
+    let bounds = fields.bounds(&filter, &(0..6_000).collect(), &ids);
+    assert_eq!(bounds.lower.len(), 300);
+    // What was never appended is unknown.
+    assert_eq!(bounds.upper.len(), 1_300);
+    assert_eq!(Fields::new(&BTreeMap::new()).bounds(&Filter::default(), &[7].into(), &ids).lower, [7].into());
+}

@@ -1,0 +1,229 @@
+use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+
+const DIM: usize = 24;
+const ROWS: u32 = 6_000;
+
+/// A small generator of numbers (xorshift), so that a failure repeats.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// About normal, with variance 1.
+    fn normal(&mut self) -> f32 {
+        let uniform = |roll: u64| (roll >> 40) as f32 / (1 << 24) as f32;
+        let sum: f32 = (0..12).map(|_| uniform(self.roll())).sum();
+        sum - 6.0
+    }
+
+    fn vector(&mut self) -> Vec<f32> {
+        (0..DIM).map(|_| self.normal()).collect()
+    }
+}
+
+/// Vectors around `clusters` centres, of lengths that differ, as the metric takes them.
+fn clustered(metric: Metric, clusters: usize, count: u32, seed: u64) -> Vec<Vec<f32>> {
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15 ^ seed);
+    let mut centres_dice = Dice(77);
+    let centres: Vec<Vec<f32>> = (0..clusters).map(|_| centres_dice.vector()).collect();
+    (0..count)
+        .map(|_| {
+            let centre = &centres[dice.roll() as usize % clusters];
+            let length = 0.5 + (dice.roll() % 1000) as f32 / 500.0;
+            let mut vector: Vec<f32> = centre.iter().map(|x| length * (x + 0.3 * dice.normal())).collect();
+            types::vector::check(&mut vector, DIM, metric).expect("a valid vector");
+            vector
+        })
+        .collect()
+}
+
+fn filled(metric: Metric, vectors: &[Vec<f32>]) -> (Head, Alive) {
+    let (head, mut alive) = (Head::new(DIM, metric), Alive::new());
+    for (slot, vector) in vectors.iter().enumerate() {
+        head.append(Some(vector));
+        alive.insert(Slot(slot as u32));
+    }
+    (head, alive)
+}
+
+fn slots(near: &[Near]) -> HashSet<u32> {
+    near.iter().map(|near| near.slot.0).collect()
+}
+
+/// The share of the true nearest that a search finds.
+fn recall(head: &Head, view: HeadView<'_>, queries: &[Vec<f32>], k: usize, ef: usize) -> f64 {
+    let mut found = 0;
+    let mut wanted = 0;
+    for query in queries {
+        let visible = (0..view.slots_end).map(Slot).filter(|&slot| view.shows(slot));
+        let truth = head.scan(query, visible, k);
+        let near = head.search(query, view, k, ef);
+        assert!(near.is_sorted_by(|a, b| (a.distance, a.slot) < (b.distance, b.slot)), "{near:?}");
+        assert!(near.iter().all(|near| view.shows(near.slot)));
+        assert!(near.iter().all(|near| head.distance(query, near.slot.0) == Some(near.distance)));
+        found += slots(&truth).intersection(&slots(&near)).count();
+        wanted += truth.len();
+    }
+    found as f64 / wanted as f64
+}
+
+#[test]
+fn the_graph_finds_what_a_scan_finds() {
+    for metric in Metric::ALL {
+        for clusters in [1, 20, 300] {
+            let (head, alive) = filled(metric, &clustered(metric, clusters, ROWS, 1));
+            assert!(!head.link(&alive, ROWS) && head.linked() == ROWS);
+            let queries = clustered(metric, clusters, 100, 2);
+            let view = HeadView { alive: &alive, accept: None, slots_end: ROWS };
+            let recall = recall(&head, view, &queries, 10, 100);
+            assert!(recall >= 0.95, "{metric} {clusters}: {recall}");
+        }
+    }
+}
+
+#[test]
+fn dead_and_unaccepted_rows_are_never_found_and_cost_no_recall() {
+    for metric in Metric::ALL {
+        let (head, mut alive) = filled(metric, &clustered(metric, 20, ROWS, 1));
+        head.link(&alive, ROWS);
+        for slot in (0..ROWS).filter(|slot| slot % 3 == 0) {
+        alive.remove(Slot(slot));
+    }
+        let accept: RoaringBitmap = (0..ROWS).filter(|slot| slot % 4 != 0).collect();
+        let queries = clustered(metric, 20, 50, 2);
+        for accept in [None, Some(&accept)] {
+            let view = HeadView { alive: &alive, accept, slots_end: ROWS - 500 };
+            let recall = recall(&head, view, &queries, 10, 64);
+            assert!(recall >= 0.95, "{metric}: {recall}");
+        }
+    }
+}
+
+#[test]
+fn a_narrow_filter_gives_the_true_nearest_or_fewer() {
+    let metric = Metric::Euclid;
+    let (head, mut alive) = filled(metric, &clustered(metric, 20, 80_000, 1));
+    head.link(&alive, 70_000);
+    // Accepted are 12 rows far from every query, and unlinked ones, farther than the graph's beam can see.
+    let queries = clustered(metric, 20, 20, 2);
+    let accept: RoaringBitmap = (0..12).chain(70_000..70_040).collect();
+    let view = HeadView { alive: &alive, accept: Some(&accept), slots_end: 80_000 };
+    for query in &queries {
+        let truth = head.scan(query, accept.iter().map(Slot), 10);
+        let near = head.search(query, view, 10, 32);
+        assert!(truth.starts_with(&near), "{near:?} {truth:?}");
+    }
+    for slot in &accept {
+        alive.remove(Slot(slot));
+    }
+    let view = HeadView { alive: &alive, accept: Some(&accept), slots_end: 80_000 };
+    assert_eq!(head.search(&queries[0], view, 10, 32), []);
+}
+
+#[test]
+fn a_small_head_is_exact_and_rows_may_lack_the_vector() {
+    let metric = Metric::Cosine;
+    let vectors = clustered(metric, 5, 500, 1);
+    let (head, mut alive) = (Head::new(DIM, metric), Alive::new());
+    for (slot, vector) in vectors.iter().enumerate() {
+        head.append((slot % 5 != 0).then_some(vector));
+        alive.insert(Slot(slot as u32));
+    }
+    assert!(!head.link(&alive, 500) && head.linked() == 0, "too small to be linked");
+    assert_eq!((head.len(), head.count(), head.row(Slot(5)), head.row(Slot(500))), (500, 400, None, None));
+    assert_eq!(head.row(Slot(6)), Some(vectors[6].as_slice()));
+    assert!(head.bytes() >= 400 * DIM * 4);
+    let view = HeadView { alive: &alive, accept: None, slots_end: 400 };
+    for query in &clustered(metric, 5, 20, 2) {
+        let mut all: Vec<(f32, u32)> = (0..400)
+            .filter(|slot| slot % 5 != 0)
+            .map(|slot| (kernels::distance(metric, query, &vectors[slot as usize]), slot))
+            .collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        for k in [0, 1, 7, 320, 1_000_000] {
+            let near = head.search(query, view, k, 10);
+            let expected: Vec<(f32, u32)> = all.iter().take(k).copied().collect();
+            assert_eq!(near.iter().map(|near| (near.distance, near.slot.0)).collect::<Vec<_>>(), expected);
+        }
+    }
+}
+
+#[test]
+fn linking_goes_on_where_it_stopped_and_passes_over_the_dead() {
+    let metric = Metric::Euclid;
+    let vectors = clustered(metric, 20, ROWS, 1);
+    let (head, mut alive) = filled(metric, &vectors[..5_000]);
+    for slot in 0..1_000 {
+        alive.remove(Slot(slot));
+    }
+    assert!(head.link(&alive, 900) && head.linked() == 900);
+    assert!(head.link(&alive, 1_100) && head.linked() == 2_000);
+    assert!(!head.link(&alive, 100_000) && head.linked() == 5_000);
+    for (slot, vector) in vectors.iter().enumerate().skip(5_000) {
+        head.append(Some(vector));
+        alive.insert(Slot(slot as u32));
+    }
+    // Rows that nobody has linked yet are found all the same.
+    let view = HeadView { alive: &alive, accept: None, slots_end: ROWS };
+    for slot in [1_000, 3_000, 5_000, ROWS - 1] {
+        let near = head.search(&vectors[slot as usize], view, 1, 64);
+        assert_eq!(near, [Near { slot: Slot(slot), distance: 0.0 }]);
+    }
+    assert!(!head.link(&alive, 1_000) && head.linked() == ROWS);
+}
+
+#[test]
+fn equal_vectors_do_not_hide_each_other() {
+    let (head, mut alive) = (Head::new(DIM, Metric::Cosine), Alive::new());
+    let vectors = clustered(Metric::Cosine, 1, 1, 1);
+    for slot in 0..5_000 {
+        head.append(Some(&vectors[0]));
+        alive.insert(Slot(slot));
+    }
+    head.link(&alive, 5_000);
+    let view = HeadView { alive: &alive, accept: None, slots_end: 5_000 };
+    let near = head.search(&vectors[0], view, 10, 64);
+    assert_eq!(slots(&near).len(), 10);
+    assert!(near.iter().all(|near| near.distance.abs() < 1e-6));
+}
+
+#[test]
+fn searches_run_beside_the_writer_and_the_linker() {
+    let metric = Metric::Dot;
+    let vectors = clustered(metric, 20, 12_000, 1);
+    let (head, alive) = filled(metric, &vectors[..5_000]);
+    let queries = clustered(metric, 20, 40, 2);
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut alive = alive.clone();
+            for (slot, vector) in vectors.iter().enumerate().skip(5_000) {
+                head.append(Some(vector));
+                alive.insert(Slot(slot as u32));
+                if slot % 1_000 == 999 {
+                    while head.link(&alive, 300) {}
+                }
+            }
+            is_done.store(true, Ordering::Release);
+        });
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let view = HeadView { alive: &alive, accept: None, slots_end: 5_000 };
+                let mut worst = 1.0_f64;
+                while !is_done.load(Ordering::Acquire) {
+                    worst = worst.min(recall(&head, view, &queries, 10, 100));
+                }
+                assert!(worst >= 0.9, "{worst}");
+            });
+        }
+    });
+    assert_eq!((head.len(), head.linked()), (12_000, 12_000));
+}

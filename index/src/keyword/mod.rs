@@ -1,0 +1,247 @@
+//! Keyword search: BM25 over a collection's texts, on tantivy, in one directory.
+//!
+//! What is committed lies on disk; what came after lies in a tail in memory, and both are searched as one, so a write
+//! is found when it is acknowledged. A commit is made in the background and carries the seqno it covers.
+//!
+//! Contract of the writer: rows are appended (to [`Rows`]) before their version is added; versions ascend. Then a
+//! replay may begin anywhere at or before [`seqno`](KeywordIndex::seqno): what is held already is passed over.
+//!
+//! Cost: adding analyses the text once for the tail and once more when it is committed. The tail holds texts and
+//! postings in memory until then. A commit costs several fsyncs; its writer takes up to [`WRITER_BYTES`] while it
+//! works and is not made before the first commit.
+
+mod committed;
+mod failure;
+mod layout;
+mod state;
+mod tail;
+mod view;
+mod words;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tantivy::indexer::IndexWriterOptions;
+use tantivy::tokenizer::TextAnalyzer;
+use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument};
+use types::{Error, Language, Result, Seqno, Version};
+
+use crate::Rows;
+use committed::{Committed, NO_SLOT};
+use failure::{damaged, failure};
+use layout::{Layout, Mark};
+use state::{Operation, State};
+use view::Snapshot;
+pub use view::{KeywordView, Scored};
+
+/// The budget of tantivy's writer.
+const WRITER_BYTES: usize = 32 << 20;
+
+/// The keyword index of one collection.
+pub struct KeywordIndex {
+    index: Index,
+    reader: IndexReader,
+    layout: Layout,
+    rows: Arc<Rows>,
+    analyzer: TextAnalyzer,
+    /// Held throughout a commit. Taken before `state`.
+    writer: Mutex<Option<IndexWriter>>,
+    /// Held for as long as it takes to add a document or to exchange a few pointers.
+    state: Mutex<State>,
+}
+
+impl KeywordIndex {
+    /// A new index in a directory that is empty or missing.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if there is an index; `Io` if the directory cannot be written.
+    pub fn create(dir: &Path, language: Language, rows: Arc<Rows>) -> Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let (schema, layout) = Layout::schema(language);
+        let settings = IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
+        let builder = Index::builder().schema(schema).settings(settings);
+        let index = builder.create_in_dir(dir).map_err(failure)?;
+        Self::over(index, layout, language, rows, Mark::default())
+    }
+
+    /// The index in a directory, as of its last commit. Reads all its files once, for their checksums.
+    ///
+    /// # Errors
+    /// `Corrupted` if it is missing, damaged, of another language or another revision of the analysis: then remove
+    /// the directory and [`create`](Self::create) anew. `Io` if the operating system refuses.
+    pub fn open(dir: &Path, language: Language, rows: Arc<Rows>) -> Result<Self> {
+        let index = Index::open_in_dir(dir).map_err(damaged)?;
+        let (schema, layout) = Layout::schema(language);
+        if index.schema() != schema {
+            return Err(Error::corrupted("the keyword index", "it was made for another language or revision"));
+        }
+        check(&index)?;
+        let mark = Mark::parse(index.load_metas().map_err(damaged)?.payload.as_deref())?;
+        Self::over(index, layout, language, rows, mark)
+    }
+
+    fn over(index: Index, layout: Layout, language: Language, rows: Arc<Rows>, mark: Mark) -> Result<Self> {
+        let analyzer = words::analyzer(language);
+        index.tokenizers().register(&words::name(language), analyzer.clone());
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(damaged)?;
+        let committed = Arc::new(Committed::load(&reader, &rows, None)?);
+        let (state, writer) = (Mutex::new(State::new(committed, mark)), Mutex::new(None));
+        Ok(Self { index, reader, layout, rows, analyzer, writer, state })
+    }
+
+    /// What the last commit covers: operations after this one must be handed over again after a restart.
+    pub fn seqno(&self) -> Seqno {
+        self.state.lock().mark.seqno
+    }
+
+    /// The highest version that the last commit holds. If storage, after a power loss, has never given this version,
+    /// the index is ahead of the truth: remove it and create anew.
+    pub fn version_max(&self) -> Option<Version> {
+        self.state.lock().mark.version_max
+    }
+
+    /// Adds a document: all texts of a version, taken together. Without texts there is nothing to find, and nothing is
+    /// added. A version not above all earlier ones is held already and passed over. Only the writer calls this.
+    pub fn add(&self, version: Version, texts: &[&str]) {
+        if !texts.is_empty() {
+            let slot = self.rows.slot_of(version).map_or(NO_SLOT, |slot| slot.0);
+            self.state.lock().add(version, slot, texts, &mut self.analyzer.clone());
+        }
+    }
+
+    /// Removes a document, in this or an earlier commit. What hides it from searches is that its slot is no longer
+    /// alive; this makes room. Only the writer calls this.
+    pub fn remove(&self, version: Version) {
+        self.state.lock().remove(version);
+    }
+
+    /// An unchanging view of everything added so far. Cheap; to be called once per group of writes.
+    pub fn publish(&self) -> KeywordView {
+        let mut state = self.state.lock();
+        match state.committed.refreshed(&self.rows) {
+            Some(Ok(committed)) => state.committed = Arc::new(committed),
+            Some(Err(error)) => tracing::warn!(%error, "slots of keyword documents stay unknown"),
+            None => {}
+        }
+        let tail = state.tail();
+        let committed = Arc::clone(&state.committed);
+        KeywordView(Arc::new(Snapshot { committed, tail, layout: self.layout, analyzer: self.analyzer.clone() }))
+    }
+
+    /// Writes what was handed over to the disk, marked with `seqno`. For a background thread, beside
+    /// [`add`](Self::add) and [`publish`](Self::publish); a second caller waits for the first.
+    ///
+    /// Every operation up to `seqno` must have been handed over before. Later ones may be contained too, which is
+    /// harmless: handed over again after a restart, they are passed over. Afterwards [`publish`](Self::publish) gives
+    /// views without those documents in the tail.
+    ///
+    /// # Errors
+    /// When the disk cannot be written. Nothing is lost: the next commit tries the same again.
+    pub fn commit(&self, seqno: Seqno) -> Result<()> {
+        let mut writer = self.writer.lock();
+        let Some((operations, mark)) = self.state.lock().seal(seqno) else { return Ok(()) };
+        let result = self.write(&mut writer, &operations, mark).and_then(|()| {
+            let earlier = Arc::clone(&self.state.lock().committed);
+            Committed::load(&self.reader, &self.rows, Some(&earlier))
+        });
+        if result.is_err() {
+            // What the writer has taken is forgotten with it; a new one finds out what reached the disk.
+            *writer = None;
+        }
+        self.state.lock().finish(Arc::new(result?), mark);
+        Ok(())
+    }
+
+    /// Documents that no commit covers yet.
+    pub fn pending(&self) -> usize {
+        self.state.lock().pending()
+    }
+
+    /// Checks every file of the last commit against its checksum.
+    ///
+    /// # Errors
+    /// `Corrupted`, naming the files.
+    pub fn verify(&self) -> Result<()> {
+        // No commit may begin, but a merge may end and remove files while they are read: then look again.
+        let _writer = self.writer.lock();
+        check(&self.index).or_else(|_| check(&self.index))
+    }
+
+    /// Every version held, committed or not, ascending; for comparison with storage.
+    ///
+    /// # Errors
+    /// When the index on disk cannot be read.
+    pub fn versions(&self) -> Result<Vec<Version>> {
+        let (committed, operations) = {
+            let state = self.state.lock();
+            (Arc::clone(&state.committed), state.operations())
+        };
+        let mut versions: std::collections::BTreeSet<Version> = committed.versions()?.into_iter().collect();
+        for operation in operations {
+            match *operation {
+                Operation::Add(version, _) => drop(versions.insert(version)),
+                Operation::Remove(version) => drop(versions.remove(&version)),
+            }
+        }
+        Ok(versions.into_iter().collect())
+    }
+
+    /// How many documents are held, committed or not. O(n).
+    ///
+    /// # Errors
+    /// When the index on disk cannot be read.
+    pub fn doc_count(&self) -> Result<usize> {
+        self.versions().map(|versions| versions.len())
+    }
+
+    fn write(&self, writer: &mut Option<IndexWriter>, operations: &[Arc<Operation>], mark: Mark) -> Result<()> {
+        let (writer, held) = match writer {
+            Some(writer) => (writer, None),
+            None => {
+                // A commit may have reached the disk although it failed.
+                let held = Mark::parse(self.index.load_metas().map_err(failure)?.payload.as_deref())?.version_max;
+                (writer.insert(self.make_writer()?), held)
+            }
+        };
+        for operation in operations {
+            match &**operation {
+                Operation::Add(version, _) if held.is_some_and(|held| *version <= held) => {}
+                Operation::Add(version, texts) => {
+                    let mut document = TantivyDocument::default();
+                    document.add_u64(self.layout.version, version.0);
+                    texts.iter().for_each(|text| document.add_text(self.layout.text, text));
+                    writer.add_document(document).map_err(failure)?;
+                }
+                Operation::Remove(version) => {
+                    writer.delete_term(self.layout.identity(*version));
+                }
+            }
+        }
+        let mut prepared = writer.prepare_commit().map_err(failure)?;
+        prepared.set_payload(&mark.to_payload());
+        prepared.commit().map_err(failure)?;
+        Ok(())
+    }
+
+    fn make_writer(&self) -> Result<IndexWriter> {
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .memory_budget_per_thread(WRITER_BYTES)
+            .build();
+        self.index.writer_with_options(options).map_err(failure)
+    }
+}
+
+fn check(index: &Index) -> Result<()> {
+    let damaged_files = index.validate_checksum().map_err(damaged)?;
+    if damaged_files.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = damaged_files.iter().map(|path| path.display().to_string()).collect();
+    Err(Error::corrupted("the keyword index", format!("wrong checksum of {}", names.join(", "))))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,380 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use roaring::RoaringBitmap;
+use tantivy::fieldnorm::FieldNormReader;
+use types::{ErrorKind, PointId, Slot};
+
+use super::*;
+use crate::Alive;
+
+/// An index in a directory of its own, with the rows and the truth beside it.
+struct Bench {
+    dir: tempfile::TempDir,
+    rows: Arc<Rows>,
+    alive: Alive,
+    index: KeywordIndex,
+    texts: BTreeMap<Version, Vec<String>>,
+    seqno: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let rows = Arc::new(Rows::new());
+        let index = KeywordIndex::create(dir.path(), Language::English, Arc::clone(&rows)).expect("a new index");
+        Self { dir, rows, alive: Alive::new(), index, texts: BTreeMap::new(), seqno: 0 }
+    }
+
+    fn add(&mut self, texts: &[&str]) -> Version {
+        let version = Version(u64::from(self.rows.len()) * 2 + 1);
+        let slot = self.rows.append(version, PointId::Num(version.0));
+        self.alive.insert(slot);
+        self.index.add(version, texts);
+        self.texts.insert(version, texts.iter().map(|&text| text.to_owned()).collect());
+        self.seqno += 1;
+        version
+    }
+
+    fn remove(&mut self, version: Version) {
+        self.index.remove(version);
+        self.alive.remove(self.rows.slot_of(version).expect("an added version"));
+        self.seqno += 1;
+    }
+
+    fn commit(&self) {
+        self.index.commit(Seqno(self.seqno)).expect("a commit");
+    }
+
+    fn reopen(self) -> Self {
+        let Self { dir, rows, alive, index, texts, seqno } = self;
+        drop(index);
+        let index = KeywordIndex::open(dir.path(), Language::English, Arc::clone(&rows)).expect("an index");
+        Self { dir, rows, alive, index, texts, seqno }
+    }
+
+    fn search(&self, query: &str, k: usize) -> Vec<Scored> {
+        self.index.publish().search(query, &self.alive, None, k).expect("a search")
+    }
+
+    fn slots(&self, query: &str) -> Vec<u32> {
+        self.search(query, 100).iter().map(|scored| scored.slot.0).collect()
+    }
+
+    /// Every document that counts in the statistics: alive or not, as long as it is physically there.
+    fn held(&self) -> Vec<Version> {
+        let state = self.index.state.lock();
+        let mut held = Vec::new();
+        for segment in &state.committed.segments {
+            held.extend(segment.slots.iter().filter_map(|&slot| self.rows.version(Slot(slot))));
+        }
+        for operation in state.operations() {
+            if let Operation::Add(version, _) = &*operation {
+                held.push(*version);
+            }
+        }
+        held
+    }
+
+    /// BM25 from its definition, over what is held.
+    fn naive(&self, query: &str) -> Vec<Scored> {
+        let held: Vec<(Version, Vec<String>)> =
+            self.held().into_iter().map(|version| (version, analysed(&self.texts[&version].join("\n")))).collect();
+        let count = held.len() as f64;
+        let mean = held.iter().map(|(_, words)| words.len()).sum::<usize>() as f64 / count;
+        let mut scored = Vec::new();
+        for (version, words) in &held {
+            let slot = self.rows.slot_of(*version).expect("a row");
+            // Lengths are kept in a byte.
+            let length = FieldNormReader::id_to_fieldnorm(FieldNormReader::fieldnorm_to_id(words.len() as u32));
+            let mut score = 0.0;
+            for term in self.index.publish().terms(query) {
+                let n = held.iter().filter(|(_, words)| words.contains(&term)).count() as f64;
+                let tf = words.iter().filter(|word| **word == term).count() as f64;
+                let idf = (1.0 + (count - n + 0.5) / (n + 0.5)).ln();
+                score += idf * 2.2 * tf / (tf + 1.2 * (0.25 + 0.75 * f64::from(length) / mean));
+            }
+            if score > 0.0 && self.alive.contains(slot) {
+                scored.push(Scored { slot, score: score as f32 });
+            }
+        }
+        scored.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
+        scored
+    }
+
+    /// Compares a search for everything, and for the best few, with the definition.
+    fn check(&self, query: &str) -> std::result::Result<(), TestCaseError> {
+        let naive: BTreeMap<u32, f32> = self.naive(query).iter().map(|scored| (scored.slot.0, scored.score)).collect();
+        let found = self.search(query, 1_000);
+        prop_assert!(found.is_sorted_by(|a, b| (b.score, a.slot) <= (a.score, b.slot)), "{:?}", found);
+        let slots: Vec<u32> = found.iter().map(|scored| scored.slot.0).collect();
+        let unique: BTreeMap<u32, f32> = found.iter().map(|scored| (scored.slot.0, scored.score)).collect();
+        prop_assert_eq!(unique.len(), slots.len(), "a document twice");
+        prop_assert!(unique.keys().eq(naive.keys()), "{:?} {:?}", unique, naive);
+        for (slot, score) in &unique {
+            prop_assert!((score - naive[slot]).abs() < 1e-4, "{} {} {}", slot, score, naive[slot]);
+        }
+        let best = self.search(query, 3);
+        prop_assert_eq!(best.len(), found.len().min(3));
+        for (best, found) in best.iter().zip(&found) {
+            prop_assert!((best.score - found.score).abs() < 1e-4);
+        }
+        Ok(())
+    }
+}
+
+fn analysed(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut analyzer = words::analyzer(Language::English);
+    let mut stream = analyzer.token_stream(text);
+    while let Some(token) = tantivy::tokenizer::TokenStream::next(&mut stream) {
+        words.push(token.text.clone());
+    }
+    words
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Add(Vec<String>),
+    Remove(usize),
+    Commit,
+    Publish,
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let word = prop::sample::select(vec!["fish", "fishes", "bird", "the", "stone", "river_1", "cve", "7"]);
+    let text = prop::collection::vec(word, 0..30).prop_map(|words| words.join(" "));
+    prop_oneof![
+        6 => prop::collection::vec(text, 0..3).prop_map(Step::Add),
+        2 => (0_usize..40).prop_map(Step::Remove),
+        1 => Just(Step::Commit),
+        1 => Just(Step::Publish),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_history_scores_as_the_definition_does(steps in prop::collection::vec(step(), 1..40)) {
+        let mut bench = Bench::new();
+        let mut earlier = None;
+        for step in steps {
+            match step {
+                Step::Add(texts) => {
+                    bench.add(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+                }
+                Step::Remove(position) => {
+                    let versions: Vec<Version> = bench.texts.keys().copied().collect();
+                    if let Some(version) = versions.get(position) {
+                        bench.remove(*version);
+                    }
+                }
+                Step::Commit => {
+                    bench.commit();
+                    prop_assert_eq!((bench.index.pending(), bench.index.seqno()), (0, Seqno(bench.seqno)));
+                }
+                Step::Publish => {
+                    let (view, alive) = (bench.index.publish(), bench.alive.clone());
+                    let found = view.search("stones and fish", &alive, None, 50).expect("a search");
+                    earlier = Some((view, alive, found));
+                }
+                Step::Reopen => {
+                    bench.commit();
+                    bench = bench.reopen();
+                }
+            }
+            bench.check("Fish, bird AND (the river_1")?;
+        }
+        bench.check("cve")?;
+        let held: Vec<Version> = bench.texts.iter().filter(|(version, texts)| {
+            !texts.is_empty() && bench.alive.contains(bench.rows.slot_of(**version).expect("a row"))
+        }).map(|(version, _)| *version).collect();
+        prop_assert_eq!(bench.index.doc_count().expect("readable"), held.len());
+        prop_assert_eq!(bench.index.versions().expect("readable"), held);
+        if let Some((view, alive, found)) = earlier {
+            prop_assert_eq!(view.search("stones and fish", &alive, None, 50).expect("a search"), found);
+        }
+        bench.index.verify().expect("whole");
+    }
+}
+
+#[test]
+fn a_write_is_found_at_once_and_scores_alike_after_its_commit() {
+    let mut bench = Bench::new();
+    bench.add(&["a fish in the river", "and a bird"]);
+    bench.add(&["two fishes"]);
+    bench.add(&[]);
+    bench.add(&["the"]);
+    let before = bench.search("fish birds", 10);
+    assert_eq!(before.iter().map(|scored| scored.slot.0).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(bench.index.pending(), 3);
+    let view = bench.index.publish();
+    bench.commit();
+    for after in [bench.search("fish birds", 10), view.search("fish birds", &bench.alive, None, 10).expect("a search")] {
+        assert_eq!(after.len(), 2);
+        for (before, after) in before.iter().zip(&after) {
+            assert_eq!(before.slot, after.slot);
+            assert!((before.score - after.score).abs() < 1e-6, "{before:?} {after:?}");
+        }
+    }
+    assert_eq!(view.terms("The FISHES, the fish; birds!"), ["fish", "bird"]);
+    assert_eq!((bench.slots(""), bench.slots("the (AND"), bench.search("fish", 0)), (vec![], vec![], vec![]));
+}
+
+#[test]
+fn dead_and_unaccepted_documents_leave_their_places_to_others() {
+    let mut bench = Bench::new();
+    for number in 0..3_000 {
+        bench.add(&[&format!("common words {} {}", "fish ".repeat(number % 7), "stone ".repeat(number % 11))]);
+        if number == 1_500 || number == 2_000 {
+            bench.commit();
+        }
+    }
+    for slot in (0..3_000).filter(|slot| slot % 2 == 0) {
+        bench.alive.remove(Slot(slot));
+    }
+    let accept: RoaringBitmap = (0..3_000).filter(|slot| slot % 5 == 0).collect();
+    let view = bench.index.publish();
+    for query in ["fish", "fish stone common", "common"] {
+        let mut all = bench.naive(query);
+        all.retain(|scored| accept.contains(scored.slot.0));
+        let best = view.search(query, &bench.alive, Some(&accept), 20).expect("a search");
+        assert_eq!(best.len(), 20);
+        for (best, naive) in best.iter().zip(&all) {
+            assert!((best.score - naive.score).abs() < 1e-4, "{query} {best:?} {naive:?}");
+        }
+    }
+}
+
+#[test]
+fn replayed_operations_change_nothing() {
+    let mut bench = Bench::new();
+    let first = bench.add(&["fish"]);
+    let second = bench.add(&["fish stone"]);
+    bench.index.commit(Seqno(1)).expect("a commit");
+    assert_eq!((bench.index.seqno(), bench.index.version_max()), (Seqno(1), Some(second)));
+    let mut bench = bench.reopen();
+    assert_eq!(bench.index.seqno(), Seqno(1));
+    bench.index.add(first, &["fish"]);
+    bench.index.add(second, &["fish stone"]);
+    assert_eq!(bench.index.pending(), 0);
+    bench.add(&["fish bird"]);
+    assert_eq!(bench.slots("fish").len(), 3);
+    bench.commit();
+    assert_eq!(bench.index.versions().expect("readable").len(), 3);
+    bench.index.commit(Seqno(1)).expect("nothing to do");
+    assert_eq!(bench.index.seqno(), Seqno(3));
+}
+
+#[test]
+fn rows_may_come_after_the_index_is_opened() {
+    let mut bench = Bench::new();
+    for number in 0..10 {
+        bench.add(&[&format!("fish number {number}")]);
+    }
+    bench.commit();
+    let Bench { dir, index, .. } = bench;
+    drop(index);
+    let (rows, mut alive) = (Arc::new(Rows::new()), Alive::new());
+    let index = KeywordIndex::open(dir.path(), Language::English, Arc::clone(&rows)).expect("an index");
+    assert_eq!(index.publish().search("fish", &alive, None, 99).expect("a search"), []);
+    // The versions of odd rows are gone for good.
+    for row in (0..10_u64).step_by(2) {
+        alive.insert(rows.append(Version(row * 2 + 1), PointId::Num(row)));
+    }
+    let found = index.publish().search("fish", &alive, None, 99).expect("a search");
+    assert_eq!(found.iter().map(|scored| scored.slot.0).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn damage_is_noticed() {
+    let open = |dir: &Path, language| KeywordIndex::open(dir, language, Arc::new(Rows::new())).map(drop);
+    let mut bench = Bench::new();
+    let missing = open(&bench.dir.path().join("nowhere"), Language::English).expect_err("missing");
+    assert_eq!(missing.kind(), ErrorKind::Corrupted);
+    bench.add(&["fish and birds"]);
+    bench.commit();
+    let exists = KeywordIndex::create(bench.dir.path(), Language::English, Arc::new(Rows::new())).map(drop);
+    assert_eq!(exists.expect_err("there is one").kind(), ErrorKind::AlreadyExists);
+    let Bench { dir, index, .. } = bench;
+    index.verify().expect("whole");
+    drop(index);
+    assert_eq!(open(dir.path(), Language::German).expect_err("English").kind(), ErrorKind::Corrupted);
+    open(dir.path(), Language::English).expect("whole");
+    let files: Vec<_> = std::fs::read_dir(dir.path()).expect("a directory").flatten().map(|file| file.path()).collect();
+    let mut damaged = 0;
+    for file in files.iter().filter(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        !name.starts_with('.')
+    }) {
+        let whole = std::fs::read(file).expect("a file");
+        let middle = whole.len() / 2;
+        let mut flipped = whole.clone();
+        flipped[middle] ^= 0x10;
+        for bytes in [&whole[..middle], &flipped, &[]] {
+            std::fs::write(file, bytes).expect("writable");
+            let error = open(dir.path(), Language::English).expect_err("damaged");
+            assert_eq!(error.kind(), ErrorKind::Corrupted, "{} {error}", file.display());
+            damaged += 1;
+        }
+        std::fs::remove_file(file).expect("removable");
+        assert_eq!(open(dir.path(), Language::English).expect_err("lost").kind(), ErrorKind::Corrupted);
+        std::fs::write(file, whole).expect("writable");
+    }
+    assert!(damaged >= 15, "{damaged}");
+    open(dir.path(), Language::English).expect("whole again");
+}
+
+#[test]
+fn a_failed_commit_loses_nothing() {
+    let mut bench = Bench::new();
+    bench.add(&["fish"]);
+    // Another writer holds the directory.
+    let other: IndexWriter = bench.index.index.writer_with_num_threads(1, WRITER_BYTES).expect("a writer");
+    assert_eq!(bench.index.commit(Seqno(1)).expect_err("held").kind(), ErrorKind::Busy);
+    assert_eq!((bench.index.pending(), bench.index.seqno()), (1, Seqno(0)));
+    bench.add(&["fish bird"]);
+    assert_eq!(bench.slots("fish"), [0, 1]);
+    drop(other);
+    bench.commit();
+    assert_eq!((bench.index.pending(), bench.slots("fish")), (0, vec![0, 1]));
+    assert_eq!(bench.index.versions().expect("readable").len(), 2);
+}
+
+#[test]
+fn commits_run_beside_writes_and_searches() {
+    let mut bench = Bench::new();
+    let Bench { rows, index, .. } = &mut bench;
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    let done = || is_done.load(std::sync::atomic::Ordering::Acquire);
+    let newest = Mutex::new((index.publish(), Alive::new()));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut alive = Alive::new();
+            for number in 0..3_000_u64 {
+                let slot = rows.append(Version(number), PointId::Num(number));
+                index.add(Version(number), &[&format!("fish {number}")]);
+                alive.insert(slot);
+                *newest.lock() = (index.publish(), alive.clone());
+            }
+            is_done.store(true, std::sync::atomic::Ordering::Release);
+        });
+        scope.spawn(|| {
+            while !done() {
+                index.commit(Seqno(u64::from(newest.lock().1.len() as u32))).expect("a commit");
+            }
+        });
+        while !done() {
+            let (view, alive) = newest.lock().clone();
+            let found = view.search("fish", &alive, None, 10_000).expect("a search");
+            // Each once, none missing.
+            let slots: RoaringBitmap = found.iter().map(|scored| scored.slot.0).collect();
+            assert_eq!((found.len(), slots.len() as usize), (alive.len(), alive.len()));
+        }
+    });
+    index.commit(Seqno(3_000)).expect("a commit");
+    assert_eq!((index.pending(), index.versions().expect("readable").len()), (0, 3_000));
+}

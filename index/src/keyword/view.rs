@@ -1,0 +1,215 @@
+//! What a reader searches: one commit and the tail of documents after it, as they stood when it was published.
+//!
+//! Scores are BM25 (Robertson et al. 1994; k1 1.2, b 0.75) with the statistics of commit and tail together, so a
+//! document has the same score before and after its commit, up to rounding. As in other engines, removed documents
+//! count in the statistics until their segment is merged.
+//!
+//! The query is a bag of words, each counted once; there is no query syntax. Blocks of documents that cannot reach the
+//! k best are skipped, also under a filter: it is tested document by document where the score is high enough
+//! (Ding, Suel 2011). Their bounds stem from the segment's own average length; where that differs much from the
+//! collection's, a document near the k-th score may be missed.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+use tantivy::query::{Bm25StatisticsProvider, Bm25Weight, BooleanQuery, EnableScoring, Query, TermQuery};
+use tantivy::schema::Field;
+use tantivy::tokenizer::{TextAnalyzer, TokenStream};
+use tantivy::{Searcher, Term};
+use types::{Result, Slot};
+
+use super::committed::Committed;
+use super::failure::failure;
+use super::layout::{Layout, RECORD};
+use super::tail::TailBlock;
+use crate::Alive;
+
+/// `k` comes from the user; room for more than this is made only when it is needed.
+const ROOM_MAX: usize = 1024;
+
+/// The keyword index as of one publication. Cheap to clone; never changes.
+#[derive(Clone)]
+pub struct KeywordView(pub(super) Arc<Snapshot>);
+
+/// A slot and its BM25 score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scored {
+    /// Where the document's point stands.
+    pub slot: Slot,
+    /// Larger is better, above 0.
+    pub score: f32,
+}
+
+pub(super) struct Snapshot {
+    pub(super) committed: Arc<Committed>,
+    pub(super) tail: Vec<Arc<TailBlock>>,
+    pub(super) layout: Layout,
+    pub(super) analyzer: TextAnalyzer,
+}
+
+impl KeywordView {
+    /// The `k` best documents that contain any word of the query, are alive and, if `accept` is given, in it;
+    /// sorted by (score descending, slot).
+    ///
+    /// # Errors
+    /// When the index on disk cannot be read.
+    pub fn search(
+        &self,
+        query: &str,
+        alive: &Alive,
+        accept: Option<&RoaringBitmap>,
+        k: usize,
+    ) -> Result<Vec<Scored>> {
+        let terms = self.terms(query);
+        if terms.is_empty() || k == 0 {
+            return Ok(Vec::new());
+        }
+        let shows = |slot: u32| accept.is_none_or(|accept| accept.contains(slot)) && alive.contains(Slot(slot));
+        let mut best = Best::new(k);
+        self.0.search_tail(&terms, &shows, &mut best)?;
+        self.0.search_committed(&terms, &shows, &mut best)?;
+        Ok(best.into_sorted())
+    }
+
+    /// The terms that a query is searched by, in the order of their first occurrence.
+    pub fn terms(&self, query: &str) -> Vec<String> {
+        let (mut terms, mut seen) = (Vec::new(), HashSet::new());
+        self.0.analyzer.clone().token_stream(query).process(&mut |token| {
+            if seen.insert(token.text.clone()) {
+                terms.push(token.text.clone());
+            }
+        });
+        terms
+    }
+}
+
+impl Snapshot {
+    fn search_tail(&self, terms: &[String], shows: &dyn Fn(u32) -> bool, best: &mut Best) -> Result<()> {
+        let mut scores = HashMap::<u32, f32>::new();
+        for term in terms.iter().filter(|term| self.tail_frequency(term) > 0) {
+            let weight = Bm25Weight::for_terms(self, &[self.layout.term(term)]).map_err(failure)?;
+            for posting in self.tail.iter().flat_map(|block| block.postings(term)) {
+                *scores.entry(posting.slot).or_default() += weight.score(posting.fieldnorm_id, posting.count);
+            }
+        }
+        for (slot, score) in scores.into_iter().filter(|(slot, _)| shows(*slot)) {
+            best.offer(Scored { slot: Slot(slot), score });
+        }
+        Ok(())
+    }
+
+    fn search_committed(&self, terms: &[String], shows: &dyn Fn(u32) -> bool, best: &mut Best) -> Result<()> {
+        let searcher = &self.committed.searcher;
+        let weight = self
+            .query(terms)
+            .weight(EnableScoring::enabled_from_statistics_provider(self, searcher))
+            .map_err(failure)?;
+        for (reader, segment) in searcher.segment_readers().iter().zip(&self.committed.segments) {
+            let mut offer = |doc: u32, score: f32| {
+                if let Some(&slot) = segment.slots.get(doc as usize)
+                    && shows(slot)
+                {
+                    best.offer(Scored { slot: Slot(slot), score });
+                }
+                best.threshold()
+            };
+            let threshold = offer(u32::MAX, 0.0);
+            weight.for_each_pruning(threshold, reader, &mut offer).map_err(failure)?;
+        }
+        Ok(())
+    }
+
+    fn query(&self, terms: &[String]) -> Box<dyn Query> {
+        let mut words: Vec<Box<dyn Query>> = Vec::with_capacity(terms.len());
+        for term in terms {
+            words.push(Box::new(TermQuery::new(self.layout.term(term), RECORD)));
+        }
+        match words.pop() {
+            Some(word) if words.is_empty() => word,
+            last => Box::new(BooleanQuery::union(words.into_iter().chain(last).collect())),
+        }
+    }
+
+    fn tail_frequency(&self, term: &str) -> u64 {
+        self.tail.iter().map(|block| block.postings(term).len() as u64).sum()
+    }
+}
+
+/// Commit and tail together. Neither side subtracts what was removed, so no term is in more documents than exist.
+impl Bm25StatisticsProvider for Snapshot {
+    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
+        let tail: u64 = self.tail.iter().map(|block| block.tokens()).sum();
+        Ok(tail + self.committed.searcher.total_num_tokens(field)?)
+    }
+
+    fn total_num_docs(&self) -> tantivy::Result<u64> {
+        let tail: u64 = self.tail.iter().map(|block| block.documents()).sum();
+        Ok(tail + self.committed.searcher.total_num_docs()?)
+    }
+
+    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
+        let text = term.value();
+        let tail = text.as_str().map_or(0, |text| self.tail_frequency(text));
+        Ok(tail + Searcher::doc_freq(&self.committed.searcher, term)?)
+    }
+}
+
+/// The k best so far: a bounded heap with the worst on top.
+struct Best {
+    k: usize,
+    heap: BinaryHeap<Reverse<Ranked>>,
+}
+
+struct Ranked(Scored);
+
+impl Best {
+    fn new(k: usize) -> Self {
+        Self { k, heap: BinaryHeap::with_capacity(k.min(ROOM_MAX)) }
+    }
+
+    fn offer(&mut self, scored: Scored) {
+        let offered = Reverse(Ranked(scored));
+        if self.heap.len() < self.k {
+            self.heap.push(offered);
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && offered < *worst
+        {
+            *worst = offered;
+        }
+    }
+
+    /// Scores up to this one need not be offered. Just below the worst kept, whose equals may have a smaller slot.
+    fn threshold(&self) -> f32 {
+        match self.heap.peek() {
+            Some(Reverse(Ranked(worst))) if self.heap.len() >= self.k => worst.score.next_down(),
+            _ => f32::MIN,
+        }
+    }
+
+    fn into_sorted(self) -> Vec<Scored> {
+        self.heap.into_sorted_vec().into_iter().map(|Reverse(ranked)| ranked.0).collect()
+    }
+}
+
+/// The better is the greater.
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.score.total_cmp(&other.0.score).then(other.0.slot.cmp(&self.0.slot))
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ranked {}

@@ -1,0 +1,138 @@
+//! From text to terms: words of letters, digits and underscores, lower-cased, without stop words, stemmed.
+//!
+//! Words over [`WORD_BYTES_MAX`] bytes are dropped; single characters are kept, since "vitamin C" and "section 5" mean
+//! them. Languages that are written without spaces come out as one long word a phrase: they are not segmented.
+//!
+//! What this file does is part of the format of an index on disk: change [`REVISION`] with it.
+
+use std::str::CharIndices;
+
+use tantivy::tokenizer::{
+    Language as Tongue, LowerCaser, RemoveLongFilter, Stemmer, StopWordFilter, TextAnalyzer, Token, TokenStream,
+    Tokenizer,
+};
+use types::Language;
+
+const REVISION: u32 = 1;
+
+const WORD_BYTES_MAX: usize = 100;
+
+/// The name under which a language's analysis is kept in an index.
+pub(super) fn name(language: Language) -> String {
+    format!("words_{}_{REVISION}", language.name())
+}
+
+/// The analysis of a language's texts.
+pub(super) fn analyzer(language: Language) -> TextAnalyzer {
+    let words = TextAnalyzer::builder(Words::default())
+        .filter(RemoveLongFilter::limit(WORD_BYTES_MAX + 1))
+        .filter(LowerCaser)
+        .dynamic();
+    let Some(tongue) = tongue(language) else { return words.build() };
+    let words = match StopWordFilter::new(tongue) {
+        Some(stop_words) => words.filter_dynamic(stop_words),
+        None => words,
+    };
+    words.filter_dynamic(Stemmer::new(tongue)).build()
+}
+
+fn tongue(language: Language) -> Option<Tongue> {
+    Some(match language {
+        Language::None => return None,
+        Language::Danish => Tongue::Danish,
+        Language::Dutch => Tongue::Dutch,
+        Language::English => Tongue::English,
+        Language::Finnish => Tongue::Finnish,
+        Language::French => Tongue::French,
+        Language::German => Tongue::German,
+        Language::Hungarian => Tongue::Hungarian,
+        Language::Italian => Tongue::Italian,
+        Language::Norwegian => Tongue::Norwegian,
+        Language::Portuguese => Tongue::Portuguese,
+        Language::Russian => Tongue::Russian,
+        Language::Spanish => Tongue::Spanish,
+        Language::Swedish => Tongue::Swedish,
+    })
+}
+
+/// Splits text into runs of letters, digits and underscores.
+#[derive(Clone, Default)]
+struct Words {
+    token: Token,
+}
+
+struct WordStream<'a> {
+    text: &'a str,
+    chars: CharIndices<'a>,
+    token: &'a mut Token,
+}
+
+impl Tokenizer for Words {
+    type TokenStream<'a> = WordStream<'a>;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream<'a> {
+        self.token.reset();
+        WordStream { text, chars: text.char_indices(), token: &mut self.token }
+    }
+}
+
+impl TokenStream for WordStream<'_> {
+    fn advance(&mut self) -> bool {
+        let Some((start, _)) = self.chars.find(|(_, c)| is_of_word(*c)) else { return false };
+        let end = self.chars.find(|(_, c)| !is_of_word(*c)).map_or(self.text.len(), |(end, _)| end);
+        self.token.text.clear();
+        self.token.text.push_str(&self.text[start..end]);
+        self.token.offset_from = start;
+        self.token.offset_to = end;
+        self.token.position = self.token.position.wrapping_add(1);
+        true
+    }
+
+    fn token(&self) -> &Token {
+        self.token
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        self.token
+    }
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(language: Language, text: &str) -> Vec<String> {
+        let mut terms = Vec::new();
+        analyzer(language).token_stream(text).process(&mut |token| terms.push(token.text.clone()));
+        terms
+    }
+
+    #[test]
+    fn keeps_identifiers_numbers_and_single_characters() {
+        let text = "The CVE-2023_1234 in a `foo_bar()` of Vitamin C, §5";
+        let expected = ["the", "cve", "2023_1234", "in", "a", "foo_bar", "of", "vitamin", "c", "5"];
+        assert_eq!(terms(Language::None, text), expected);
+        let expected = ["cve", "2023_1234", "foo_bar", "vitamin", "c", "5"];
+        assert_eq!(terms(Language::English, text), expected);
+    }
+
+    #[test]
+    fn every_language_analyses_letters_of_its_own() {
+        assert_eq!(terms(Language::German, "Die Häuser und GÄRTEN"), ["haus", "gart"]);
+        assert_eq!(terms(Language::Russian, "и книги"), ["книг"]);
+        for (language, word) in [(Language::Danish, "og"), (Language::French, "et"), (Language::Spanish, "y")] {
+            assert_eq!(terms(language, word), Vec::<String>::new(), "{}", language.name());
+        }
+    }
+
+    #[test]
+    fn very_long_words_are_dropped_and_nothing_else() {
+        let text = format!("{} {} b", "x".repeat(100), "x".repeat(101));
+        assert_eq!(terms(Language::None, &text), [&"x".repeat(100), "b"]);
+        assert_eq!(terms(Language::English, "\u{0} -- \u{1F600} AND ("), Vec::<String>::new());
+    }
+}

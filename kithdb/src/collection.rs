@@ -1,0 +1,271 @@
+//! A collection: what a user writes to and asks.
+
+use std::sync::Arc;
+
+use types::{
+    Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Point, PointId, Result, Schema, Seqno, Slot,
+    payload, vector,
+};
+
+use crate::database::Workers;
+use crate::engine::{Engine, Shared};
+use crate::hit::Select;
+use crate::query_builder::QueryBuilder;
+use crate::sequencer::Order;
+use crate::{Hit, Plan, Request};
+
+/// A handle on a collection. Clones are cheap and share it.
+#[derive(Clone)]
+pub struct Collection {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) workers: Arc<Workers>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What an acknowledged write was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The commit that holds it. Every later view shows it.
+    pub seqno: Seqno,
+}
+
+/// One page of points in the order of their ids.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// The points.
+    pub points: Vec<Point>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<PointId>,
+}
+
+/// Where a collection stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Points that exist.
+    pub points: usize,
+    /// The last commit.
+    pub seqno: Seqno,
+    /// Vectors that the graphs cover, over all spaces.
+    pub vectors_linked: usize,
+    /// Vectors there are, over all spaces.
+    pub vectors: usize,
+    /// Documents that the keyword index has not committed; they are searched all the same.
+    pub keyword_pending: usize,
+    /// Bytes of the indexes in memory, approximately.
+    pub index_bytes: usize,
+}
+
+impl Collection {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Its schema as it is now.
+    pub fn schema(&self) -> Schema {
+        self.shared.view.load().entry.schema.clone()
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.engine.limits
+    }
+
+    /// Inserts points, or replaces those that exist: vectors, payload and keywords together.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `LimitExceeded` naming the field (`points[3].vector[2]`); then nothing was written.
+    /// `NotFound` when the collection was dropped. `Io`, `Poisoned`.
+    pub fn upsert(&self, points: Vec<Point>) -> Result<Receipt> {
+        self.apply(points.into_iter().map(Op::Upsert).collect())
+    }
+
+    /// Deletes points; ids that do not exist are passed over.
+    ///
+    /// # Errors
+    /// As for [`Collection::upsert`].
+    pub fn delete(&self, ids: Vec<PointId>) -> Result<Receipt> {
+        self.apply(vec![Op::Delete(ids)])
+    }
+
+    /// Deletes every point that a filter matches.
+    ///
+    /// # Errors
+    /// As for [`Collection::upsert`].
+    pub fn delete_where(&self, filter: Filter) -> Result<Receipt> {
+        self.apply(vec![Op::DeleteWhere(filter)])
+    }
+
+    /// Applies operations in order, in one commit, all or none.
+    ///
+    /// # Errors
+    /// As for [`Collection::upsert`].
+    pub fn apply(&self, ops: Vec<Op>) -> Result<Receipt> {
+        self.apply_with(ops, self.engine.durability)
+    }
+
+    /// As [`Collection::apply`], with a durability of its own.
+    ///
+    /// # Errors
+    /// As for [`Collection::upsert`].
+    pub fn apply_with(&self, ops: Vec<Op>, durability: Durability) -> Result<Receipt> {
+        self.shared.check_exists()?;
+        let ops = self.checked(ops)?;
+        self.workers.write(vec![(Arc::clone(&self.shared), ops)], durability)
+    }
+
+    /// The points of these ids that exist, in the order of the ids.
+    ///
+    /// # Errors
+    /// `NotFound` when the collection was dropped, `LimitExceeded`, `Io`, `Corrupted`.
+    pub fn get(&self, ids: &[PointId], select: &Select) -> Result<Vec<Point>> {
+        self.shared.check_exists()?;
+        let limit = self.engine.limits.batch_points_max;
+        if ids.len() > limit {
+            return Err(Error::limit("ids", "the number of ids", ids.len(), limit));
+        }
+        let view = self.shared.view.load_full();
+        let slots: Vec<Slot> = view.slots(ids)?.into_iter().flatten().collect();
+        select.points(&view, &slots)
+    }
+
+    /// A page of points that match, in the order of their ids, from `from` on.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `LimitExceeded` naming the field; `NotFound` when the collection was dropped.
+    pub fn scroll(
+        &self,
+        filter: &Filter,
+        from: Option<PointId>,
+        limit: usize,
+        select: &Select,
+    ) -> Result<Page> {
+        self.shared.check_exists()?;
+        filter.check(&self.engine.limits)?;
+        if limit == 0 {
+            return Err(Error::invalid("limit", "is 0; ask for at least 1 point"));
+        }
+        if limit > self.engine.limits.hits_max {
+            return Err(Error::limit("limit", "the limit", limit, self.engine.limits.hits_max));
+        }
+        let view = self.shared.view.load_full();
+        let page = query::scroll(&view, filter, from, limit)?;
+        Ok(Page { points: select.points(&view, &page.slots)?, next: page.next })
+    }
+
+    /// How many points match, exactly.
+    ///
+    /// # Errors
+    /// As for [`Collection::scroll`].
+    pub fn count(&self, filter: &Filter) -> Result<usize> {
+        self.shared.check_exists()?;
+        filter.check(&self.engine.limits)?;
+        query::count(&self.shared.view.load_full(), filter)
+    }
+
+    /// Begins a query.
+    pub fn query(&self) -> QueryBuilder<'_> {
+        QueryBuilder::new(self)
+    }
+
+    /// Answers a request: its best hits, and the plan that found them.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `LimitExceeded` naming the field; `NotFound` when the collection was dropped.
+    pub fn search(&self, mut request: Request, select: &Select) -> Result<(Vec<Hit>, Plan)> {
+        self.shared.check_exists()?;
+        let view = self.shared.view.load_full();
+        request.check(&view.entry.schema, &self.engine.limits)?;
+        let answer = query::execute(&view, &request)?;
+        let slots: Vec<Slot> = answer.hits.iter().map(|ranked| ranked.slot).collect();
+        let points = select.points(&view, &slots)?;
+        let hit = |(ranked, point): (&query::Ranked, Point)| Hit::new(&view, *ranked, point);
+        Ok((answer.hits.iter().zip(points).map(hit).collect(), answer.plan))
+    }
+
+    /// The plan of a request, without answering it.
+    ///
+    /// # Errors
+    /// As for [`Collection::search`].
+    pub fn explain(&self, mut request: Request) -> Result<Plan> {
+        self.shared.check_exists()?;
+        let view = self.shared.view.load_full();
+        request.check(&view.entry.schema, &self.engine.limits)?;
+        query::explain::explain(&view, &request)
+    }
+
+    /// Indexes a payload field of the points that exist and of those to come. Writers wait while every payload is
+    /// read once.
+    ///
+    /// # Errors
+    /// `NotFound` when the collection was dropped, `Io`, `Poisoned`.
+    pub fn create_field(&self, path: FieldPath, kind: FieldKind) -> Result<Receipt> {
+        self.set_field(path, Some(kind))
+    }
+
+    /// Removes the index of a payload field; filters on it still work, by reading payloads.
+    ///
+    /// # Errors
+    /// As for [`Collection::create_field`].
+    pub fn drop_field(&self, path: FieldPath) -> Result<Receipt> {
+        self.set_field(path, None)
+    }
+
+    fn set_field(&self, path: FieldPath, kind: Option<FieldKind>) -> Result<Receipt> {
+        let shared = Arc::clone(&self.shared);
+        let seqno = self.workers.order(|reply| Order::SetField { shared, path, kind, reply })?;
+        Ok(Receipt { seqno })
+    }
+
+    /// Where the collection stands.
+    pub fn status(&self) -> Status {
+        let view = self.shared.view.load_full();
+        let linked = view.heads.values().map(|head| head.linked().min(head.count()) as usize);
+        let heads_bytes: usize = view.heads.values().map(|head| head.bytes()).sum();
+        let keyword = self.shared.derived.lock().keyword.clone();
+        Status {
+            points: view.points(),
+            seqno: view.seqno,
+            vectors_linked: linked.sum(),
+            vectors: view.heads.values().map(|head| head.count() as usize).sum(),
+            keyword_pending: keyword.map_or(0, |keyword| keyword.pending()),
+            index_bytes: heads_bytes + view.fields.bytes(),
+        }
+    }
+
+    /// Checks operations against schema and limits, and normalises vectors.
+    pub(crate) fn checked(&self, mut ops: Vec<Op>) -> Result<Vec<Op>> {
+        let limits = &self.engine.limits;
+        let touched: usize = ops.iter().map(|op| if let Op::Delete(ids) = op { ids.len() } else { 1 }).sum();
+        if touched > limits.batch_points_max {
+            return Err(Error::limit("points", "the number of points", touched, limits.batch_points_max));
+        }
+        let entry = Arc::clone(&self.shared.view.load().entry);
+        for (position, op) in ops.iter_mut().enumerate() {
+            match op {
+                Op::Upsert(point) => check_point(point, &entry.schema, limits)
+                    .map_err(|error| error.within(&format!("points[{position}]")))?,
+                Op::DeleteWhere(filter) => filter.check(limits)?,
+                Op::Delete(_) => {}
+            }
+        }
+        Ok(ops)
+    }
+}
+
+fn check_point(point: &mut Point, schema: &Schema, limits: &Limits) -> Result<()> {
+    for (name, elements) in &mut point.vectors {
+        let field = if name.is_empty() { "vector".to_owned() } else { format!("vector.{name}") };
+        let spec = schema.space(name).map_err(|error| error.with_field(field.clone()))?;
+        vector::check(elements, spec.dim, spec.metric).map_err(|error| error.within(&field))?;
+    }
+    let depth = 1 + point.payload.values().map(payload::depth).max().unwrap_or(0);
+    if depth > limits.payload_depth_max {
+        return Err(Error::limit("payload", "the payload's depth", depth, limits.payload_depth_max));
+    }
+    let bytes = payload::bytes(&point.payload);
+    if bytes > limits.payload_bytes_max {
+        return Err(Error::limit("payload", "the payload's size in bytes", bytes, limits.payload_bytes_max));
+    }
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! The database: one directory, its collections, and the two threads that serve it.
+//!
+//! ```text
+//! <directory>/storage/               RocksDB: the truth
+//! <directory>/index/<n>/keyword/     the keyword index of collection n: derived, may be deleted while nothing runs
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+use parking_lot::{Mutex, RwLock};
+use storage::Store;
+use types::{Durability, Error, ErrorKind, Limits, Op, Result, Schema};
+
+use crate::collection::{Collection, Receipt};
+use crate::engine::{Engine, Folder, Shared};
+use crate::loading::{self, Start};
+use crate::maintenance::{self, Wake};
+use crate::sequencer::{Order, QUEUE_WRITES_MAX, Sequencer};
+
+/// An open database. Clones are cheap and share it; it closes when the last clone and the last [`Collection`] are gone.
+#[derive(Clone)]
+pub struct Database {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) workers: Arc<Workers>,
+    start: Arc<Start>,
+}
+
+/// How to open a database.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What an acknowledgement promises, unless a write says otherwise.
+    pub durability: Durability,
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// Writes to several collections that commit together or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Transaction {
+    targets: Vec<(String, Vec<Op>)>,
+}
+
+impl Transaction {
+    /// A transaction without writes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds operations on a collection.
+    #[must_use]
+    pub fn on(mut self, collection: &str, ops: Vec<Op>) -> Self {
+        self.targets.push((collection.to_owned(), ops));
+        self
+    }
+}
+
+impl Database {
+    /// Opens the database in a directory, or makes it, with the default options.
+    ///
+    /// # Errors
+    /// `Busy` when another process has it open, `UnsupportedFormat` when a newer version wrote it, `Corrupted` when
+    /// storage itself is damaged (a damaged index is rebuilt), `Io`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, Options::default())
+    }
+
+    /// Opens the database in a directory, or makes it.
+    ///
+    /// # Errors
+    /// As for [`Database::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
+        let path = path.as_ref();
+        std::fs::create_dir_all(path)?;
+        let store = Store::open(&path.join("storage"))?;
+        Self::over(store, Folder::Kept(path.to_owned()), options)
+    }
+
+    /// A database that is gone when its last handle is. Keyword indexes use a temporary directory.
+    ///
+    /// # Errors
+    /// `Io` when there is no place for temporary files.
+    pub fn in_memory() -> Result<Self> {
+        let folder = Folder::Temporary(tempfile::tempdir()?);
+        Self::over(Store::in_memory()?, folder, Options::default())
+    }
+
+    fn over(store: Store, folder: Folder, options: Options) -> Result<Self> {
+        let began = Instant::now();
+        let store = Arc::new(store);
+        let catalog = store.catalog()?;
+        remove_orphans(&folder, &catalog)?;
+        let mut start = Start { seqno: catalog.seqno, ..Start::default() };
+        let mut collections = BTreeMap::new();
+        for entry in &catalog.collections {
+            let (derived, rebuilt) =
+                loading::load(&store, &Arc::new(entry.clone()), &folder.collection(entry.id))?;
+            start.points += derived.alive.len() as u64;
+            start.rebuilt.extend(rebuilt);
+            collections.insert(entry.name.clone(), Shared::new(derived));
+        }
+        start.collections = collections.len();
+        let Options { durability, limits } = options;
+        let collections = RwLock::new(collections);
+        let engine = Arc::new(Engine { store, folder, limits, durability, collections });
+        let workers = Arc::new(Workers::start(&engine, &catalog)?);
+        start.elapsed_ms = began.elapsed().as_millis() as u64;
+        Ok(Self { engine, workers, start: Arc::new(start) })
+    }
+
+    /// What happened while it was opened: what it holds, and which indexes had to be rebuilt.
+    pub fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.engine.limits
+    }
+
+    /// Makes a collection, durably.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, `InvalidArgument` naming the part of the schema at fault, `LimitExceeded`.
+    pub fn create_collection(&self, name: &str, schema: Schema) -> Result<Collection> {
+        let name = name.to_owned();
+        let shared = self.workers.order(|reply| Order::Create { name, schema, reply })?;
+        Ok(self.handle(shared))
+    }
+
+    /// The collection of a name.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn collection(&self, name: &str) -> Result<Collection> {
+        self.engine.collection(name).map(|shared| self.handle(shared))
+    }
+
+    /// All collections, by name.
+    pub fn collections(&self) -> Vec<Collection> {
+        self.engine.all().into_iter().map(|shared| self.handle(shared)).collect()
+    }
+
+    /// Drops a collection with everything in it; `false` if there is none of that name.
+    ///
+    /// # Errors
+    /// `Io`, `Poisoned`.
+    pub fn drop_collection(&self, name: &str) -> Result<bool> {
+        let name = name.to_owned();
+        self.workers.order(|reply| Order::Drop { name, reply })
+    }
+
+    /// Commits writes to several collections in one batch.
+    ///
+    /// # Errors
+    /// As for [`Collection::apply`]; then nothing of the transaction was applied.
+    pub fn commit(&self, transaction: Transaction) -> Result<Receipt> {
+        let mut targets = Vec::with_capacity(transaction.targets.len());
+        for (name, ops) in transaction.targets {
+            let collection = self.collection(&name)?;
+            let ops = collection.checked(ops).map_err(|error| error.within(&name))?;
+            targets.push((collection.shared, ops));
+        }
+        self.workers.write(targets, self.engine.durability)
+    }
+
+    /// Makes every acknowledged write durable, whatever durability it was written with.
+    ///
+    /// # Errors
+    /// `Io`, `Poisoned`.
+    pub fn flush(&self) -> Result<()> {
+        self.workers.order(|reply| Order::Flush { reply })
+    }
+
+    /// Bytes of storage on disk and in memory, approximately.
+    pub fn storage_bytes(&self) -> (u64, u64) {
+        self.engine.store.bytes()
+    }
+
+    /// Whether a write failed since it was opened, so that it takes no more.
+    pub fn is_poisoned(&self) -> bool {
+        self.engine.store.is_poisoned()
+    }
+
+    fn handle(&self, shared: Arc<Shared>) -> Collection {
+        Collection { engine: Arc::clone(&self.engine), workers: Arc::clone(&self.workers), shared }
+    }
+}
+
+/// Removes index files of collections that no longer exist: a crash came between their drop and its end.
+fn remove_orphans(folder: &Folder, catalog: &storage::Catalog) -> Result<()> {
+    let known: Vec<String> = catalog.collections.iter().map(|entry| entry.id.0.to_string()).collect();
+    let Ok(found) = std::fs::read_dir(folder.indexes()) else { return Ok(()) };
+    for entry in found {
+        let entry = entry?;
+        let name = entry.file_name();
+        // Only folders that we name: a number.
+        let is_ours = name.to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+        if is_ours && !known.iter().any(|known| name.to_str() == Some(known)) {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The two threads of a database. Dropped with the last handle: they end what they are at, and the log is flushed.
+pub(crate) struct Workers {
+    orders: Option<Sender<Order>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Workers {
+    fn start(engine: &Arc<Engine>, catalog: &storage::Catalog) -> Result<Self> {
+        let (orders, received) = crossbeam_channel::bounded(QUEUE_WRITES_MAX);
+        let (wake, wakes) = Wake::new();
+        let sequencer = Sequencer {
+            engine: Arc::clone(engine),
+            seqno: catalog.seqno,
+            next_collection: catalog.next,
+            wake,
+        };
+        let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let maintained = Arc::clone(engine);
+        let threads = vec![
+            named("kithdb-sequencer").spawn(move || sequencer.run(&received))?,
+            named("kithdb-maintenance").spawn(move || maintenance::run(&maintained, &wakes))?,
+        ];
+        Ok(Self { orders: Some(orders), threads: Mutex::new(threads) })
+    }
+
+    pub(crate) fn write(
+        &self,
+        targets: Vec<(Arc<Shared>, Vec<Op>)>,
+        durability: Durability,
+    ) -> Result<Receipt> {
+        let seqno = self.order(|reply| Order::Write { targets, durability, reply })?;
+        Ok(Receipt { seqno })
+    }
+
+    pub(crate) fn order<T>(&self, make: impl FnOnce(Sender<Result<T>>) -> Order) -> Result<T> {
+        let gone =
+            || Error::new(ErrorKind::Internal, "the sequencer of this database has stopped; open it anew");
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        let orders = self.orders.as_ref().ok_or_else(gone)?;
+        orders.send(make(reply)).map_err(|_| gone())?;
+        answer.recv().map_err(|_| gone())?
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.orders = None;
+        for thread in self.threads.get_mut().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the database panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The health of a database: every stored row read, every index held against storage.
+//!
+//! Cost: one pass over everything, so minutes for large databases. Answers are exact only while nobody writes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use query::View;
+use types::{Condition, Filter, Predicate, Result, Scalar, Slot, Version};
+
+use crate::Database;
+use crate::derived::texts;
+use crate::engine::Shared;
+use crate::loading::KEYWORD;
+
+/// What the doctor found.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// Collections looked at.
+    pub collections: usize,
+    /// Points that exist.
+    pub points: u64,
+    /// Vectors read.
+    pub vectors: u64,
+    /// Keyword documents compared.
+    pub keyword_documents: u64,
+    /// What is wrong; empty when all is well.
+    pub faults: Vec<Fault>,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The collection.
+    pub collection: String,
+    /// `storage`, `vectors`, `fields` or `keyword`.
+    pub part: &'static str,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Fault {
+    /// Whether rebuilding mends it: everything but storage is derived.
+    pub fn is_mendable(&self) -> bool {
+        self.part != "storage"
+    }
+}
+
+impl Database {
+    /// Verifies every checksum, and that storage, vectors, fields and keywords agree.
+    ///
+    /// # Errors
+    /// When storage cannot be read at all; damage is reported, not returned.
+    pub fn verify(&self) -> Result<Health> {
+        let stored = self.engine.store.verify()?;
+        let mut health = Health {
+            collections: stored.collections,
+            points: stored.points,
+            vectors: stored.vectors,
+            ..Health::default()
+        };
+        let fault = |fault: storage::Fault| Fault {
+            collection: fault.collection,
+            part: "storage",
+            message: fault.message,
+        };
+        health.faults.extend(stored.faults.into_iter().map(fault));
+        for shared in self.engine.all() {
+            let view = shared.view.load_full();
+            let mut examination = Examination { view: &view, shared: &shared, health: &mut health };
+            if let Err(error) = examination.run() {
+                examination.fault("storage", error.to_string());
+            }
+        }
+        Ok(health)
+    }
+
+    /// Makes every index anew from storage.
+    ///
+    /// # Errors
+    /// When storage cannot be read, or index files not be written.
+    pub fn rebuild(&self) -> Result<()> {
+        for shared in self.engine.all() {
+            let folder = self.engine.folder.collection(shared.id);
+            let mut derived = shared.derived.lock();
+            derived.keyword = None;
+            match std::fs::remove_dir_all(folder.join(KEYWORD)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                _ => derived.reload(&folder)?,
+            }
+            shared.publish(&derived);
+        }
+        Ok(())
+    }
+}
+
+struct Examination<'a> {
+    view: &'a Arc<View>,
+    shared: &'a Shared,
+    health: &'a mut Health,
+}
+
+impl Examination<'_> {
+    fn fault(&mut self, part: &'static str, message: String) {
+        self.health.faults.push(Fault { collection: self.shared.name.clone(), part, message });
+    }
+
+    fn run(&mut self) -> Result<()> {
+        let view = Arc::clone(self.view);
+        let mut with_text = BTreeSet::new();
+        let mut seen = 0;
+        view.store.for_each_point(&view.entry, &mut |stored| {
+            seen += 1;
+            match view.rows.slot_of(stored.version).filter(|slot| view.alive.contains(*slot)) {
+                Some(slot) => self.compare(slot, &stored),
+                None => self.fault("vectors", format!("point {} is stored but not indexed", stored.id)),
+            }
+            if let Some(field) = &view.entry.schema.keyword
+                && !texts(field, &stored.payload).is_empty()
+            {
+                with_text.insert(stored.version);
+            }
+            Ok(())
+        })?;
+        if seen != view.points() {
+            self.fault("vectors", format!("{} points are indexed, {seen} are stored", view.points()));
+        }
+        self.compare_keywords(&with_text)
+    }
+
+    fn compare(&mut self, slot: Slot, stored: &storage::StoredPoint) {
+        let view = Arc::clone(self.view);
+        let id = stored.id;
+        if view.id(slot) != id {
+            self.fault("vectors", format!("point {id} is indexed as {}", view.id(slot)));
+        }
+        for (name, head) in view.heads.iter() {
+            let kept =
+                stored.vectors.iter().find(|(other, _)| other == name).map(|(_, elements)| &elements[..]);
+            if head.row(slot) != kept {
+                self.fault("vectors", format!("vector `{name}` of point {id} differs from storage"));
+            }
+        }
+        for path in view.fields.kinds().keys() {
+            let scalars = path.values(&stored.payload).into_iter().filter_map(Scalar::of);
+            for scalar in scalars {
+                let condition = Condition::Field(path.clone(), Predicate::Any(vec![scalar]));
+                let one = std::iter::once(slot.0).collect();
+                let bounds = view.fields.bounds(&Filter::must(condition), &one, &|_| Default::default());
+                if bounds.upper.is_empty() {
+                    self.fault("fields", format!("field `{path}` of point {id} is not found by its value"));
+                }
+            }
+        }
+    }
+
+    fn compare_keywords(&mut self, stored: &BTreeSet<Version>) -> Result<()> {
+        let Some(keyword) = self.shared.derived.lock().keyword.clone() else { return Ok(()) };
+        if let Err(error) = keyword.verify() {
+            self.fault("keyword", error.to_string());
+            return Ok(());
+        }
+        let held: BTreeSet<Version> = keyword.versions()?.into_iter().collect();
+        self.health.keyword_documents += held.len() as u64;
+        let missing = stored.difference(&held).count();
+        let extra = held.difference(stored).count();
+        if missing + extra > 0 {
+            self.fault(
+                "keyword",
+                format!("{missing} documents are missing, {extra} are of points that are gone"),
+            );
+        }
+        Ok(())
+    }
+}

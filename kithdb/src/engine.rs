@@ -1,0 +1,111 @@
+//! What all handles and both threads of one open database share.
+//!
+//! Invariant: a collection's [`Derived`] state is touched only under its lock, which the sequencer holds from the
+//! staging of a commit to the publication of its view, and maintenance for moments. Readers never take it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, RwLock};
+use query::View;
+use storage::Store;
+use types::{CollectionId, Durability, Error, Limits, Result, Seqno};
+
+use crate::derived::Derived;
+
+/// An open database.
+pub(crate) struct Engine {
+    pub(crate) store: Arc<Store>,
+    pub(crate) folder: Folder,
+    pub(crate) limits: Limits,
+    pub(crate) durability: Durability,
+    /// By name; the lock is held for a look-up or a change of the map only.
+    pub(crate) collections: RwLock<BTreeMap<String, Arc<Shared>>>,
+}
+
+/// Where index files lie.
+pub(crate) enum Folder {
+    Kept(PathBuf),
+    /// Removed with the database: it lives in memory.
+    Temporary(tempfile::TempDir),
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
+
+    /// The folder of all index files.
+    pub(crate) fn indexes(&self) -> PathBuf {
+        self.path().join("index")
+    }
+
+    /// The folder of one collection's index files.
+    pub(crate) fn collection(&self, id: CollectionId) -> PathBuf {
+        self.indexes().join(id.0.to_string())
+    }
+}
+
+/// One collection, as handles and threads see it.
+pub(crate) struct Shared {
+    pub(crate) id: CollectionId,
+    pub(crate) name: String,
+    pub(crate) view: ArcSwap<View>,
+    pub(crate) derived: Mutex<Derived>,
+    pub(crate) is_dropped: AtomicBool,
+    /// Views that may still be read, oldest first.
+    published: Mutex<VecDeque<(Seqno, Weak<View>)>>,
+}
+
+impl Shared {
+    pub(crate) fn new(derived: Derived) -> Arc<Self> {
+        let view = Arc::new(derived.view());
+        let published = Mutex::new(VecDeque::from([(view.seqno, Arc::downgrade(&view))]));
+        Arc::new(Self {
+            id: derived.entry.id,
+            name: derived.entry.name.clone(),
+            view: ArcSwap::new(view),
+            derived: Mutex::new(derived),
+            is_dropped: AtomicBool::new(false),
+            published,
+        })
+    }
+
+    /// Publishes the state that the caller holds the lock of.
+    pub(crate) fn publish(&self, derived: &Derived) {
+        let view = Arc::new(derived.view());
+        self.published.lock().push_back((view.seqno, Arc::downgrade(&view)));
+        self.view.store(view);
+    }
+
+    /// The seqno of the oldest view that somebody may still read.
+    pub(crate) fn oldest_view(&self) -> Seqno {
+        let mut published = self.published.lock();
+        published.retain(|(_, view)| view.strong_count() > 0);
+        published.front().map_or(Seqno(0), |(seqno, _)| *seqno)
+    }
+
+    /// # Errors
+    /// `NotFound` once the collection was dropped.
+    pub(crate) fn check_exists(&self) -> Result<()> {
+        if self.is_dropped.load(Ordering::Acquire) { Err(Error::no_collection(&self.name)) } else { Ok(()) }
+    }
+}
+
+impl Engine {
+    /// # Errors
+    /// `NotFound`.
+    pub(crate) fn collection(&self, name: &str) -> Result<Arc<Shared>> {
+        self.collections.read().get(name).cloned().ok_or_else(|| Error::no_collection(name))
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Shared>> {
+        self.collections.read().values().cloned().collect()
+    }
+}

@@ -1,0 +1,116 @@
+//! Hits, and which parts of their points come with them.
+
+use query::{Ranked, View};
+use types::{FieldPath, Payload, Point, PointId, Result, Slot, Value, Vectors};
+
+/// A point that answers a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// The point.
+    pub id: PointId,
+    /// How well it answers, as the metric or the fusion scores it.
+    pub score: f32,
+    /// The version of the point that was found.
+    pub version: u64,
+    /// The selected part of its payload.
+    pub payload: Payload,
+    /// The selected vectors.
+    pub vectors: Vectors,
+}
+
+impl Hit {
+    pub(crate) fn new(view: &View, ranked: Ranked, point: Point) -> Self {
+        let version = view.rows.version(ranked.slot).map_or(0, |version| version.0);
+        Self { id: point.id, score: ranked.score, version, payload: point.payload, vectors: point.vectors }
+    }
+
+    /// A top-level string of the payload.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.payload.get(key).and_then(Value::as_str)
+    }
+}
+
+/// Which parts of points are read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Select {
+    /// Which payload.
+    pub payload: PayloadSelect,
+    /// Which vectors.
+    pub vectors: VectorSelect,
+}
+
+/// Which payload of points is read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum PayloadSelect {
+    /// None; costs nothing.
+    None,
+    /// All of it.
+    #[default]
+    All,
+    /// What these paths reach, at the place where it stands.
+    Only(Vec<FieldPath>),
+    /// All but what these paths reach.
+    Except(Vec<FieldPath>),
+}
+
+/// Which vectors of points are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum VectorSelect {
+    /// None.
+    #[default]
+    None,
+    /// All.
+    All,
+    /// These.
+    Named(Vec<String>),
+}
+
+impl Select {
+    /// Everything: payload and vectors.
+    pub fn all() -> Self {
+        Self { payload: PayloadSelect::All, vectors: VectorSelect::All }
+    }
+
+    /// Ids only.
+    pub fn none() -> Self {
+        Self { payload: PayloadSelect::None, vectors: VectorSelect::None }
+    }
+
+    /// The selected parts of points, in the order of the slots.
+    pub(crate) fn points(&self, view: &View, slots: &[Slot]) -> Result<Vec<Point>> {
+        let mut points: Vec<Point> = slots.iter().map(|slot| Point::new(view.id(*slot))).collect();
+        if self.payload != PayloadSelect::None {
+            let payloads = view.payloads(slots)?;
+            points
+                .iter_mut()
+                .zip(payloads)
+                .for_each(|(point, payload)| point.payload = self.payload.cut(payload));
+        }
+        let names: Vec<&String> = match &self.vectors {
+            VectorSelect::None => Vec::new(),
+            VectorSelect::All => view.heads.keys().collect(),
+            VectorSelect::Named(names) => names.iter().collect(),
+        };
+        for name in names {
+            view.entry.schema.space(name).map_err(|error| error.with_field("with_vector"))?;
+            for (point, elements) in points.iter_mut().zip(view.vectors(name, slots)) {
+                point.vectors.extend(elements.map(|elements| (name.clone(), elements)));
+            }
+        }
+        Ok(points)
+    }
+}
+
+impl PayloadSelect {
+    fn cut(&self, mut payload: Payload) -> Payload {
+        match self {
+            Self::None => Payload::new(),
+            Self::All => payload,
+            Self::Only(paths) => types::path::only(&payload, paths),
+            Self::Except(paths) => {
+                paths.iter().for_each(|path| path.remove(&mut payload));
+                payload
+            }
+        }
+    }
+}

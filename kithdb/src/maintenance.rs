@@ -1,0 +1,132 @@
+//! Background work on derived state, on one thread: linking new rows into graphs, committing keywords, purging old
+//! versions, compacting collections that are mostly dead slots.
+//!
+//! Invariant: nothing here changes what a query answers, only how fast; whatever is interrupted is taken up again at
+//! the next start. It runs in short turns, so that no collection waits for another.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use types::{Result, Seqno};
+
+use crate::engine::{Engine, Shared};
+use crate::loading::KEYWORD;
+
+/// Rows linked into a graph in one turn.
+const LINK_ROWS: u32 = 256;
+
+/// A keyword commit is made for so many documents, or so old ones.
+const KEYWORD_DOCS_MAX: usize = 4_096;
+const KEYWORD_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// Without news, maintenance looks around so often.
+const IDLE: Duration = Duration::from_millis(250);
+
+/// Below so many slots dead ones are left alone.
+const COMPACT_SLOTS_MIN: u32 = 16_384;
+
+/// Wakes the maintenance thread; ringing twice is ringing once.
+#[derive(Clone)]
+pub(crate) struct Wake(Sender<()>);
+
+impl Wake {
+    pub(crate) fn new() -> (Self, Receiver<()>) {
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        (Self(sender), receiver)
+    }
+
+    pub(crate) fn ring(&self) {
+        match self.0.try_send(()) {
+            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+        }
+    }
+}
+
+/// Works until every [`Wake`] is gone.
+pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
+    let mut last_keyword = Instant::now();
+    let mut has_more = false;
+    loop {
+        let wait = if has_more { Duration::ZERO } else { IDLE };
+        match wakes.recv_timeout(wait) {
+            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        let is_old = last_keyword.elapsed() >= KEYWORD_AGE_MAX;
+        if is_old {
+            last_keyword = Instant::now();
+        }
+        has_more = false;
+        for shared in engine.all() {
+            has_more |= link(&shared);
+            let worked = keyword(engine, &shared, is_old).and_then(|()| compact(engine, &shared));
+            if let Err(error) = worked.and_then(|()| purge(engine, &shared)) {
+                tracing::warn!(%error, collection = shared.name, "maintenance could not go on; it tries again");
+            }
+        }
+    }
+}
+
+/// Links the next rows of each graph; whether more wait.
+fn link(shared: &Shared) -> bool {
+    let view = shared.view.load();
+    view.heads.values().fold(false, |more, head| head.link(&view.alive, LINK_ROWS) || more)
+}
+
+/// Makes the keywords that wait durable, and publishes a view without them in the tail.
+pub(crate) fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
+    let (keyword, seqno) = {
+        let derived = shared.derived.lock();
+        let Some(keyword) = &derived.keyword else { return Ok(()) };
+        (Arc::clone(keyword), derived.state.seqno)
+    };
+    let pending = keyword.pending();
+    let is_due = pending >= KEYWORD_DOCS_MAX || (is_old && (pending > 0 || keyword.seqno() < seqno));
+    if !is_due {
+        return Ok(());
+    }
+    keyword.commit(seqno)?;
+    engine.store.set_watermark(shared.id, KEYWORD, keyword.seqno())?;
+    let derived = shared.derived.lock();
+    if derived.keyword.is_some() {
+        shared.publish(&derived);
+    }
+    Ok(())
+}
+
+/// Removes versions that no view and no index needs any more.
+fn purge(engine: &Engine, shared: &Shared) -> Result<()> {
+    let view = shared.view.load_full();
+    let mut upto = shared.oldest_view().min(view.seqno);
+    if view.entry.schema.keyword.is_some() {
+        upto = upto.min(engine.store.watermark(shared.id, KEYWORD)?);
+    }
+    if upto > engine.store.trimmed(shared.id)? && upto > Seqno(0) && !is_dropped(shared) {
+        let removed = engine.store.purge(&view.entry, upto)?;
+        tracing::trace!(collection = shared.name, removed, "old versions purged");
+    }
+    Ok(())
+}
+
+/// Loads a collection anew when more than half of its slots are dead.
+fn compact(engine: &Engine, shared: &Shared) -> Result<()> {
+    let view = shared.view.load();
+    if view.slots_end < COMPACT_SLOTS_MIN || view.points() * 2 > view.slots_end as usize {
+        return Ok(());
+    }
+    drop(view);
+    let mut derived = shared.derived.lock();
+    if is_dropped(shared) {
+        return Ok(());
+    }
+    let folder: PathBuf = engine.folder.collection(shared.id);
+    derived.reload(&folder)?;
+    shared.publish(&derived);
+    Ok(())
+}
+
+fn is_dropped(shared: &Shared) -> bool {
+    shared.check_exists().is_err()
+}

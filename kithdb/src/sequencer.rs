@@ -1,0 +1,288 @@
+//! The one writer of a database: gives seqnos, groups waiting writes into one commit, publishes, acknowledges.
+//!
+//! Invariant: seqnos are given in the order of commits, and views are published in that order. A caller hears of its
+//! write only after the commit point and after the view that shows it was published.
+//! Cost: while one commit waits for the disk, the writes that arrive queue up and share the next one: n callers pay one
+//! fsync. A group ends at [`GROUP_OPS_MAX`] operations, or before a write that deletes by filter (it must see the
+//! published state).
+//! Source: group commit as in DeWitt et al. 1984; RocksDB's own only helps callers that write concurrently.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use index::Rows;
+use parking_lot::MutexGuard;
+use storage::{CatalogEntry, CollectionState, Commit};
+use types::{CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Result, Schema, Seqno};
+
+use crate::derived::Derived;
+use crate::engine::{Engine, Shared};
+use crate::loading;
+use crate::maintenance;
+use crate::stage::{Overlay, Staged, Target, stage};
+
+/// Operations in one group; bounds the memory of a commit and the wait of its first write.
+const GROUP_OPS_MAX: usize = 8_192;
+
+/// Writes that may wait. Further callers wait for a place: back-pressure.
+pub(crate) const QUEUE_WRITES_MAX: usize = 1_024;
+
+/// Where the answer goes.
+type Reply<T> = Sender<Result<T>>;
+
+/// What the sequencer is asked for.
+pub(crate) enum Order {
+    Write { targets: Vec<Target>, durability: Durability, reply: Reply<Seqno> },
+    Create { name: String, schema: Schema, reply: Reply<Arc<Shared>> },
+    Drop { name: String, reply: Reply<bool> },
+    SetField { shared: Arc<Shared>, path: FieldPath, kind: Option<FieldKind>, reply: Reply<Seqno> },
+    Flush { reply: Reply<()> },
+}
+
+struct Write {
+    targets: Vec<Target>,
+    durability: Durability,
+    reply: Reply<Seqno>,
+}
+
+impl Write {
+    fn ops(&self) -> usize {
+        self.targets.iter().map(|(_, ops)| ops.len()).sum()
+    }
+
+    fn deletes_by_filter(&self) -> bool {
+        self.targets.iter().flat_map(|(_, ops)| ops).any(|op| matches!(op, Op::DeleteWhere(_)))
+    }
+}
+
+/// The state of the sequencer's thread.
+pub(crate) struct Sequencer {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) seqno: Seqno,
+    pub(crate) next_collection: CollectionId,
+    pub(crate) wake: maintenance::Wake,
+}
+
+impl Sequencer {
+    /// Serves until every sender is gone.
+    pub(crate) fn run(mut self, orders: &Receiver<Order>) {
+        let mut held: Option<Order> = None;
+        while let Some(order) = held.take().or_else(|| orders.recv().ok()) {
+            match order {
+                Order::Write { targets, durability, reply } => {
+                    let first = Write { targets, durability, reply };
+                    let group = gather(first, orders, &mut held);
+                    self.commit(group);
+                }
+                Order::Create { name, schema, reply } => answer(&reply, self.create(&name, schema)),
+                Order::Drop { name, reply } => answer(&reply, self.remove(&name)),
+                Order::SetField { shared, path, kind, reply } => {
+                    answer(&reply, self.set_field(&shared, path, kind));
+                }
+                Order::Flush { reply } => answer(&reply, self.engine.store.flush()),
+            }
+            self.wake.ring();
+        }
+        if let Err(error) = self.engine.store.flush() {
+            tracing::error!(%error, "the last writes could not be made durable at close");
+        }
+    }
+
+    /// Commits a group: one batch, one fsync, one view a collection.
+    fn commit(&mut self, group: Vec<Write>) {
+        let mut shareds: BTreeMap<CollectionId, Arc<Shared>> = BTreeMap::new();
+        for (shared, _) in group.iter().flat_map(|write| &write.targets) {
+            shareds.entry(shared.id).or_insert_with(|| Arc::clone(shared));
+        }
+        let mut locks: Locks<'_> = shareds.iter().map(|(id, shared)| (*id, shared.derived.lock())).collect();
+        let durability = group.iter().map(|write| write.durability).max().unwrap_or_default();
+        let (staged, replies) = self.stage(group, &locks);
+        let Some((commit, parts)) = join(staged) else { return };
+        let seqno = commit.seqno();
+        if let Err(error) = self.engine.store.commit(commit, durability) {
+            replies.iter().for_each(|(reply, _)| answer(reply, Err(error.duplicate())));
+            return;
+        }
+        self.seqno = seqno;
+        for part in parts {
+            if let Some(derived) = locks.get_mut(&part.shared.id) {
+                derived.apply(&part.effects, part.state);
+            }
+        }
+        for (id, derived) in &locks {
+            shareds[id].publish(derived);
+        }
+        drop(locks);
+        replies.iter().for_each(|(reply, seqno)| answer(reply, Ok(*seqno)));
+    }
+
+    fn stage(&self, group: Vec<Write>, locks: &Locks<'_>) -> (Vec<Staged>, Vec<(Reply<Seqno>, Seqno)>) {
+        let (mut overlay, mut seqno) = (Overlay::default(), self.seqno);
+        let (mut all, mut replies) = (Vec::new(), Vec::new());
+        for write in group {
+            let derived = |id| locks.get(&id).map(|derived| &**derived);
+            match stage(write.targets, seqno.next(), &overlay, derived) {
+                Ok(staged) => {
+                    seqno = seqno.next();
+                    overlay.admit(&staged);
+                    all.push(staged);
+                    replies.push((write.reply, seqno));
+                }
+                Err(error) => answer(&write.reply, Err(error)),
+            }
+        }
+        (all, replies)
+    }
+
+    fn create(&mut self, name: &str, schema: Schema) -> Result<Arc<Shared>> {
+        types::schema::check_name(name, &self.engine.limits)?;
+        schema.check(&self.engine.limits)?;
+        if self.engine.collections.read().contains_key(name) {
+            let message = format!("Wrong input: Collection `{name}` already exists!");
+            return Err(Error::new(ErrorKind::AlreadyExists, message).with_field("collection_name"));
+        }
+        let id = self.next_collection;
+        let entry = Arc::new(CatalogEntry::new(id, name, schema));
+        let (seqno, next) = (self.seqno.next(), CollectionId(id.0 + 1));
+        let mut commit = Commit::new(seqno);
+        commit.put_collection(&entry);
+        commit.next_collection(next);
+        commit.close_collection(id, &[], &CollectionState { seqno, ..CollectionState::default() });
+        self.engine.store.commit(commit, Durability::Fsync)?;
+        (self.seqno, self.next_collection) = (seqno, next);
+        let (derived, _) = loading::load(&self.engine.store, &entry, &self.engine.folder.collection(id))?;
+        let shared = Shared::new(derived);
+        self.engine.collections.write().insert(name.to_owned(), Arc::clone(&shared));
+        Ok(shared)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<bool> {
+        let Ok(shared) = self.engine.collection(name) else { return Ok(false) };
+        let mut commit = Commit::new(self.seqno.next());
+        commit.remove_collection(shared.id);
+        let mut derived = shared.derived.lock();
+        self.engine.store.commit(commit, Durability::Fsync)?;
+        self.seqno = self.seqno.next();
+        shared.is_dropped.store(true, Ordering::Release);
+        self.engine.collections.write().remove(name);
+        // The files go with the collection; what fails here is removed at the next start.
+        derived.keyword = None;
+        let folder = self.engine.folder.collection(shared.id);
+        if let Err(error) = std::fs::remove_dir_all(&folder)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, folder = %folder.display(), "index files of a dropped collection remain");
+        }
+        Ok(true)
+    }
+
+    /// Adds, changes or removes a field index. Adding reads every payload once; writers wait for that.
+    fn set_field(&mut self, shared: &Shared, path: FieldPath, kind: Option<FieldKind>) -> Result<Seqno> {
+        shared.check_exists()?;
+        let mut derived = shared.derived.lock();
+        let mut entry = (*derived.entry).clone();
+        let before = match kind {
+            Some(kind) => entry.schema.fields.insert(path, kind),
+            None => entry.schema.fields.remove(&path),
+        };
+        if before == kind {
+            return Ok(self.seqno);
+        }
+        let seqno = self.seqno.next();
+        let mut commit = Commit::new(seqno);
+        commit.put_collection(&entry);
+        let state = CollectionState { seqno, ..derived.state };
+        commit.close_collection(shared.id, &[], &state);
+        let fields = index_anew(&derived, &entry)?;
+        self.engine.store.commit(commit, Durability::Fsync)?;
+        self.seqno = seqno;
+        (derived.fields, derived.entry, derived.state) = (fields, Arc::new(entry), state);
+        shared.publish(&derived);
+        Ok(seqno)
+    }
+}
+
+type Locks<'a> = BTreeMap<CollectionId, MutexGuard<'a, Derived>>;
+
+/// Takes what waits behind the first write, until the group is full or something else comes.
+fn gather(first: Write, orders: &Receiver<Order>, held: &mut Option<Order>) -> Vec<Write> {
+    let mut ops = first.ops();
+    let mut group = vec![first];
+    while ops < GROUP_OPS_MAX {
+        match orders.try_recv() {
+            Ok(Order::Write { targets, durability, reply }) => {
+                let write = Write { targets, durability, reply };
+                if write.deletes_by_filter() {
+                    let Write { targets, durability, reply } = write;
+                    *held = Some(Order::Write { targets, durability, reply });
+                    break;
+                }
+                ops += write.ops();
+                group.push(write);
+            }
+            Ok(other) => {
+                *held = Some(other);
+                break;
+            }
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+        }
+    }
+    group
+}
+
+/// Joins staged writes into one commit.
+fn join(staged: Vec<Staged>) -> Option<(Commit, Vec<crate::stage::Part>)> {
+    let mut staged = staged.into_iter();
+    let Staged { mut commit, mut parts } = staged.next()?;
+    for next in staged {
+        commit.append(next.commit);
+        parts.extend(next.parts);
+    }
+    Some((commit, parts))
+}
+
+/// The field indexes of an entry, over the slots of a collection as they are.
+fn index_anew(derived: &Derived, entry: &CatalogEntry) -> Result<index::Fields> {
+    const BLOCK_ROWS: u32 = 4096;
+    let view = derived.view();
+    let mut fields = index::Fields::new(&entry.schema.fields);
+    let nothing = types::Payload::new();
+    for first in (0..view.slots_end).step_by(BLOCK_ROWS as usize) {
+        let slots: Vec<types::Slot> =
+            (first..view.slots_end.min(first + BLOCK_ROWS)).map(types::Slot).collect();
+        let alive: Vec<types::Slot> =
+            slots.iter().copied().filter(|slot| view.alive.contains(*slot)).collect();
+        let payloads = view.payloads(&alive)?;
+        let mut next = payloads.iter();
+        let block: Vec<&types::Payload> = slots
+            .iter()
+            .map(|slot| if view.alive.contains(*slot) { next.next().unwrap_or(&nothing) } else { &nothing })
+            .collect();
+        fields.append(types::Slot(first), &block);
+    }
+    Ok(fields)
+}
+
+fn answer<T>(reply: &Reply<T>, result: Result<T>) {
+    // A caller that has gone away has nobody to tell.
+    let _ = reply.send(result);
+}
+
+impl Derived {
+    /// Loads the collection anew from storage: dead slots are gone afterwards. The caller holds the lock.
+    ///
+    /// # Errors
+    /// When storage cannot be read; the state is as before then, without its keyword index.
+    pub(crate) fn reload(&mut self, folder: &std::path::Path) -> Result<()> {
+        // One directory has one keyword index open at a time; views keep theirs for reading.
+        if let Some(keyword) = self.keyword.take() {
+            keyword.commit(self.state.seqno)?;
+        }
+        self.rows = Arc::new(Rows::new());
+        let (derived, _) = loading::load(&self.store, &self.entry, folder)?;
+        *self = derived;
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! Doing what the plan says, on one view.
+//!
+//! Invariant: approximate search may miss, never lie. Every hit is alive in the view, passed the filter, and has its
+//! exact score; and if the graph comes back with fewer hits than are wanted, the scan answers instead.
+
+use index::{Head, HeadView, Near};
+use roaring::RoaringBitmap;
+use types::{Error, Metric, Result, Slot};
+
+use crate::fuse;
+use crate::matching::Matching;
+use crate::plan::{Plan, SpaceStatistics, Statistics, Step, Strategy, plan};
+use crate::{Query, Request, View};
+
+/// A slot and its score, as users see scores.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ranked {
+    /// The row.
+    pub slot: Slot,
+    /// The score.
+    pub score: f32,
+}
+
+/// What a request found, and the plan that found it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Best first.
+    pub hits: Vec<Ranked>,
+    /// How.
+    pub plan: Plan,
+}
+
+/// Plans and answers a request, which must have passed [`Request::check`].
+///
+/// # Errors
+/// `Corrupted` or `Io` when payloads had to be read.
+pub fn execute(view: &View, request: &Request) -> Result<Answer> {
+    let level = Level::prepare(view, request)?;
+    let plan = plan(request, &level.statistics());
+    let mut hits = level.run(&plan)?;
+    hits.drain(..request.offset.min(hits.len()));
+    Ok(Answer { hits, plan })
+}
+
+/// Plans a request without answering it.
+///
+/// # Errors
+/// `Corrupted` or `Io`.
+pub(crate) fn plan_only(view: &View, request: &Request) -> Result<Plan> {
+    Ok(plan(request, &Level::prepare(view, request)?.statistics()))
+}
+
+/// One level of a request, its filter looked up.
+struct Level<'a> {
+    view: &'a View,
+    request: &'a Request,
+    matching: Matching<'a>,
+    legs: Vec<Level<'a>>,
+}
+
+impl<'a> Level<'a> {
+    fn prepare(view: &'a View, request: &'a Request) -> Result<Self> {
+        let legs: Result<Vec<Self>> = request.prefetch.iter().map(|leg| Self::prepare(view, leg)).collect();
+        Ok(Self { view, request, matching: Matching::new(view, &request.filter)?, legs: legs? })
+    }
+
+    fn statistics(&self) -> Statistics {
+        let space = match &self.request.query {
+            Query::Nearest { using, vector } => self.view.heads.get(using).map(|head| SpaceStatistics {
+                dim: vector.len(),
+                rows: (head.count() as usize).min(self.view.points()),
+                slots: self.view.slots_end as usize,
+                linked: head.linked().min(self.view.slots_end) as usize,
+            }),
+            _ => None,
+        };
+        Statistics {
+            points: self.view.points(),
+            space,
+            matching: self.matching.estimate(),
+            legs: self.legs.iter().map(Self::statistics).collect(),
+        }
+    }
+
+    /// The best `plan.count` hits of this level.
+    fn run(&self, plan: &Plan) -> Result<Vec<Ranked>> {
+        let legs: Result<Vec<Vec<Ranked>>> =
+            self.legs.iter().zip(&plan.legs).map(|(leg, plan)| leg.run_leg(plan)).collect();
+        let legs = legs?;
+        let candidates: Option<RoaringBitmap> =
+            (!legs.is_empty()).then(|| legs.iter().flatten().map(|ranked| ranked.slot.0).collect());
+        match &self.request.query {
+            Query::Nearest { vector, using } => self.nearest(plan, vector, using, candidates.as_ref()),
+            Query::Keyword { text } => self.keyword(plan, text, candidates.as_ref()),
+            Query::Rrf { k } => self.fuse(plan, &legs, *k),
+            Query::ById => self.by_id(plan, candidates.as_ref()),
+        }
+    }
+
+    fn run_leg(&self, plan: &Plan) -> Result<Vec<Ranked>> {
+        let mut hits = self.run(plan)?;
+        hits.drain(..self.request.offset.min(hits.len()));
+        Ok(hits)
+    }
+
+    fn nearest(
+        &self,
+        plan: &Plan,
+        vector: &[f32],
+        using: &str,
+        candidates: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Ranked>> {
+        let Step::Vector { strategy, .. } = &plan.step else {
+            return Err(Error::new(types::ErrorKind::Internal, "a vector query has a plan of another kind"));
+        };
+        let head = self
+            .view
+            .heads
+            .get(using)
+            .ok_or_else(|| Error::invalid("using", format!("no vector `{using}`")))?;
+        let metric = self.view.entry.schema.space(using)?.metric;
+        let accept = self.accept(candidates);
+        let rank = |near: Near| Ranked { slot: near.slot, score: metric.score(near.distance) };
+        let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
+            let found = find(self.view, head, vector, *strategy, accept, count);
+            Ok(found.into_iter().map(rank).collect())
+        })?;
+        Ok(self.above_threshold(hits, metric))
+    }
+
+    fn keyword(&self, plan: &Plan, text: &str, candidates: Option<&RoaringBitmap>) -> Result<Vec<Ranked>> {
+        let Some(keyword) = &self.view.keyword else {
+            return Err(Error::invalid("query.keyword", "the collection has no keyword index"));
+        };
+        let accept = self.accept(candidates);
+        let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
+            let found = keyword.search(text, &self.view.alive, accept, count)?;
+            Ok(found.into_iter().map(|scored| Ranked { slot: scored.slot, score: scored.score }).collect())
+        })?;
+        Ok(self.above_threshold(hits, Metric::Dot))
+    }
+
+    fn fuse(&self, plan: &Plan, legs: &[Vec<Ranked>], k: f32) -> Result<Vec<Ranked>> {
+        let mut fused = fuse::rrf(legs, k);
+        if let Some(accept) = self.matching.accept() {
+            fused.retain(|ranked| accept.contains(ranked.slot.0));
+        }
+        let hits = self.matching.first(fused, |ranked| ranked.slot, plan.count)?;
+        Ok(self.above_threshold(hits, Metric::Dot))
+    }
+
+    fn by_id(&self, plan: &Plan, candidates: Option<&RoaringBitmap>) -> Result<Vec<Ranked>> {
+        let accept = self.accept(candidates);
+        let slots = accept.as_ref().unwrap_or_else(|| self.view.universe());
+        let mut slots: Vec<Slot> = slots.iter().map(Slot).collect();
+        slots.sort_unstable_by_key(|slot| self.view.id(*slot));
+        let slots = self.matching.first(slots, |slot| *slot, plan.count)?;
+        Ok(slots.into_iter().map(|slot| Ranked { slot, score: 0.0 }).collect())
+    }
+
+    fn accept(&self, candidates: Option<&RoaringBitmap>) -> Option<RoaringBitmap> {
+        match (self.matching.accept(), candidates) {
+            (Some(accept), Some(candidates)) => Some(accept & candidates),
+            (Some(only), None) | (None, Some(only)) => Some(only.clone()),
+            (None, None) => None,
+        }
+    }
+
+    /// The best `count` rows that match, from a search that ranks the acceptable ones. When payloads decide, more are
+    /// ranked until enough have passed or no more are left.
+    fn best(
+        &self,
+        count: usize,
+        accept: Option<&RoaringBitmap>,
+        search: impl Fn(Option<&RoaringBitmap>, usize) -> Result<Vec<Ranked>>,
+    ) -> Result<Vec<Ranked>> {
+        let mut wanted = if self.matching.is_exact() { count } else { count.saturating_mul(4) };
+        loop {
+            let ranked = search(accept, wanted)?;
+            let is_exhausted = ranked.len() < wanted;
+            let hits = self.matching.first(ranked, |ranked| ranked.slot, count)?;
+            if hits.len() == count || is_exhausted {
+                return Ok(hits);
+            }
+            wanted = wanted.saturating_mul(4);
+        }
+    }
+
+    fn above_threshold(&self, mut hits: Vec<Ranked>, metric: Metric) -> Vec<Ranked> {
+        if let Some(threshold) = self.request.score_threshold {
+            hits.retain(|ranked| metric.passes(ranked.score, threshold));
+        }
+        hits
+    }
+}
+
+fn find(
+    view: &View,
+    head: &Head,
+    query: &[f32],
+    strategy: Strategy,
+    accept: Option<&RoaringBitmap>,
+    count: usize,
+) -> Vec<Near> {
+    if let Strategy::Graph { ef } = strategy {
+        let rows = HeadView { alive: &view.alive, accept, slots_end: view.slots_end };
+        let found = head.search(query, rows, count, ef.max(count));
+        if found.len() == count {
+            return found;
+        }
+    }
+    match accept {
+        Some(accept) => head.scan(query, accept.iter().map(Slot), count),
+        None => head.scan(query, view.alive.iter(), count),
+    }
+}

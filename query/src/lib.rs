@@ -1,0 +1,25 @@
+//! From a request to hits: prepare (which rows may match), plan (how to find the best of them), execute, fuse.
+//!
+//! Here is a view and a request, give me the best slots and say how. [`plan`](plan::plan) is a pure function of the
+//! request, the statistics of the view and the cost constants; execution does what the plan says, and falls back to
+//! the exact way whenever the approximate one comes back short.
+//!
+//! Architecture invariant: knows no HTTP, no JSON on the wire, no writer. It reads one [`View`]; nothing that is
+//! reachable from a view changes.
+//! Invariant: a filter never lies. If `limit` points match, `limit` hits come back.
+
+pub mod cost;
+mod execute;
+pub mod explain;
+mod fuse;
+mod matching;
+pub mod plan;
+mod request;
+mod scroll;
+mod view;
+
+pub use execute::{Answer, Ranked, execute};
+pub use plan::{Plan, Strategy};
+pub use request::{Params, Query, RRF_K, Request};
+pub use scroll::{Page, count, scroll};
+pub use view::View;

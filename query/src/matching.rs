@@ -1,0 +1,103 @@
+//! Which rows a filter lets through: exactly where the field indexes know, between two bounds where they do not.
+//!
+//! Rows between the bounds are decided by their payload, and only as many as needed: ranked candidates are verified in
+//! rank order, so an unindexed filter that most points pass costs little.
+
+use index::Bounds;
+use roaring::RoaringBitmap;
+use types::{Filter, PointId, Result, Slot};
+
+use crate::View;
+
+/// Rows whose payloads are read at once.
+const VERIFY_ROWS: usize = 1024;
+
+/// The rows that may match a filter in one view.
+pub(crate) struct Matching<'a> {
+    view: &'a View,
+    filter: &'a Filter,
+    /// `None`: everything matches.
+    bounds: Option<Bounds>,
+}
+
+impl<'a> Matching<'a> {
+    pub(crate) fn new(view: &'a View, filter: &'a Filter) -> Result<Self> {
+        if filter.is_empty() {
+            return Ok(Self { view, filter, bounds: None });
+        }
+        let failure = std::cell::RefCell::new(None);
+        let ids = |ids: &[PointId]| match view.slots(ids) {
+            Ok(slots) => slots.into_iter().flatten().map(|slot| slot.0).collect(),
+            Err(error) => {
+                failure.replace(Some(error));
+                RoaringBitmap::new()
+            }
+        };
+        let bounds = view.fields.bounds(filter, view.universe(), &ids);
+        match failure.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(Self { view, filter, bounds: Some(bounds) }),
+        }
+    }
+
+    /// How many rows match at least, and at most.
+    pub(crate) fn estimate(&self) -> (usize, usize) {
+        match &self.bounds {
+            None => (self.view.points(), self.view.points()),
+            Some(bounds) => (bounds.lower.len() as usize, bounds.upper.len() as usize),
+        }
+    }
+
+    /// The rows worth ranking; `None` is all of them.
+    pub(crate) fn accept(&self) -> Option<&RoaringBitmap> {
+        self.bounds.as_ref().map(|bounds| &bounds.upper)
+    }
+
+    /// Whether no payload needs to be read.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.bounds.as_ref().is_none_or(Bounds::is_exact)
+    }
+
+    /// Of candidates in rank order, the first `count` that match.
+    pub(crate) fn first<T>(
+        &self,
+        candidates: Vec<T>,
+        slot: impl Fn(&T) -> Slot,
+        count: usize,
+    ) -> Result<Vec<T>> {
+        let Some(bounds) = self.bounds.as_ref().filter(|bounds| !bounds.is_exact()) else {
+            let mut candidates = candidates;
+            candidates.truncate(count);
+            return Ok(candidates);
+        };
+        let mut kept = Vec::new();
+        let mut rest = candidates.into_iter().peekable();
+        while kept.len() < count && rest.peek().is_some() {
+            let block: Vec<T> =
+                rest.by_ref().take(VERIFY_ROWS.min((count - kept.len()).saturating_mul(2))).collect();
+            let unsure: Vec<Slot> =
+                block.iter().map(&slot).filter(|slot| !bounds.lower.contains(slot.0)).collect();
+            let holds: RoaringBitmap = unsure
+                .iter()
+                .zip(self.view.verify(self.filter, &unsure)?)
+                .filter_map(|(slot, holds)| holds.then_some(slot.0))
+                .collect();
+            let is_match = |slot: Slot| bounds.lower.contains(slot.0) || holds.contains(slot.0);
+            kept.extend(block.into_iter().filter(|candidate| is_match(slot(candidate))));
+        }
+        kept.truncate(count);
+        Ok(kept)
+    }
+
+    /// Every row that matches.
+    pub(crate) fn all(&self) -> Result<RoaringBitmap> {
+        let Some(bounds) = &self.bounds else { return Ok(self.view.universe().clone()) };
+        let unsure: Vec<Slot> = (&bounds.upper - &bounds.lower).iter().map(Slot).collect();
+        let mut all = bounds.lower.clone();
+        for block in unsure.chunks(VERIFY_ROWS) {
+            let holds = self.view.verify(self.filter, block)?;
+            all.extend(block.iter().zip(holds).filter_map(|(slot, holds)| holds.then_some(slot.0)));
+        }
+        Ok(all)
+    }
+}

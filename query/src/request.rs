@@ -1,0 +1,161 @@
+//! What is asked, in the engine's own nouns. The doors translate their dialects into this.
+
+use types::{Error, Filter, Limits, Result, Schema, VectorSpec};
+
+/// One question to one collection; a tree, since its candidates may come from other questions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The legs. Empty: all points are candidates. Otherwise only what the legs return is, and [`Query::Rrf`] fuses them.
+    pub prefetch: Vec<Request>,
+    /// How candidates are ranked.
+    pub query: Query,
+    /// Which points count.
+    pub filter: Filter,
+    /// Hits wanted.
+    pub limit: usize,
+    /// Best hits to pass over.
+    pub offset: usize,
+    /// Hits with a worse score are left out.
+    pub score_threshold: Option<f32>,
+    /// How hard to search.
+    pub params: Params,
+}
+
+/// How candidates are ranked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Query {
+    /// By id. All scores are 0.
+    #[default]
+    ById,
+    /// By nearness to a vector.
+    Nearest {
+        /// The elements.
+        vector: Vec<f32>,
+        /// The vector space.
+        using: String,
+    },
+    /// By BM25 of the words of a text.
+    Keyword {
+        /// Any text; it has no syntax.
+        text: String,
+    },
+    /// By reciprocal rank over the legs: the sum of 1 / (k + position), positions from 0.
+    Rrf {
+        /// Damps the first positions.
+        k: f32,
+    },
+}
+
+/// How hard to search.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Params {
+    /// Scan instead of using the graph.
+    pub is_exact: bool,
+    /// The beam of the graph search; larger is slower and finds more. Chosen by the planner when absent.
+    pub ef: Option<usize>,
+}
+
+/// The `k` of reciprocal rank fusion in the paper (Cormack, Clarke and Buettcher 2009).
+pub const RRF_K: f32 = 60.0;
+
+impl Request {
+    /// Checks the request against schema and limits, and normalises its vectors.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `LimitExceeded`, naming the field.
+    pub fn check(&mut self, schema: &Schema, limits: &Limits) -> Result<()> {
+        let legs = self.count_legs();
+        if legs > limits.legs_max {
+            return Err(Error::limit("prefetch", "the number of legs", legs, limits.legs_max));
+        }
+        self.check_level(schema, limits)
+    }
+
+    fn count_legs(&self) -> usize {
+        self.prefetch.iter().map(|leg| 1 + leg.count_legs()).sum()
+    }
+
+    fn check_level(&mut self, schema: &Schema, limits: &Limits) -> Result<()> {
+        for (position, leg) in self.prefetch.iter_mut().enumerate() {
+            leg.check_level(schema, limits)
+                .map_err(|error| error.within(&format!("prefetch[{position}]")))?;
+        }
+        self.filter.check(limits)?;
+        let wanted = self.limit.saturating_add(self.offset);
+        if self.limit == 0 {
+            return Err(Error::invalid("limit", "is 0; ask for at least 1 hit"));
+        }
+        if wanted > limits.hits_max {
+            return Err(Error::limit("limit", "limit + offset", wanted, limits.hits_max));
+        }
+        if self.params.ef == Some(0) {
+            return Err(Error::invalid("params.hnsw_ef", "is 0; it must be at least 1"));
+        }
+        if self.score_threshold.is_some_and(|threshold| !threshold.is_finite()) {
+            return Err(Error::invalid("score_threshold", "must be a finite number"));
+        }
+        self.check_query(schema, limits)
+    }
+
+    fn check_query(&mut self, schema: &Schema, limits: &Limits) -> Result<()> {
+        match &mut self.query {
+            Query::ById => Ok(()),
+            Query::Nearest { vector, using } => {
+                let VectorSpec { dim, metric, .. } = schema.space(using)?;
+                types::vector::check(vector, *dim, *metric).map_err(|error| error.within("query"))
+            }
+            Query::Keyword { .. } if schema.keyword.is_none() => {
+                let message = "the collection has no keyword index; create it with one, such as {\"paths\": [\"text\"]}";
+                Err(Error::invalid("query.keyword", message))
+            }
+            Query::Keyword { text } => {
+                let chars = text.chars().count();
+                if chars > limits.query_chars_max {
+                    return Err(Error::limit(
+                        "query.keyword",
+                        "the number of characters",
+                        chars,
+                        limits.query_chars_max,
+                    ));
+                }
+                Ok(())
+            }
+            Query::Rrf { k } if !(k.is_finite() && *k > 0.0) => {
+                Err(Error::invalid("query.rrf.k", "must be a finite number above 0"))
+            }
+            Query::Rrf { .. } if self.prefetch.is_empty() => {
+                Err(Error::invalid("prefetch", "is empty; a fusion needs at least one leg"))
+            }
+            Query::Rrf { .. } => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::Metric;
+
+    #[test]
+    fn what_cannot_be_answered_is_refused_by_name() {
+        let schema = Schema::new().vector(2, Metric::Cosine);
+        let nearest =
+            |vector: &[f32], using: &str| Query::Nearest { vector: vector.to_vec(), using: using.into() };
+        let ask = |query| Request { query, limit: 1, ..Request::default() };
+        let leg = Request { prefetch: vec![ask(nearest(&[0.0, 0.0], ""))], ..ask(Query::Rrf { k: 2.0 }) };
+        let cases = [
+            (ask(nearest(&[1.0], "")), "query"),
+            (ask(nearest(&[1.0, f32::NAN], "")), "query[1]"),
+            (ask(nearest(&[1.0, 0.0], "nope")), "using"),
+            (ask(Query::Keyword { text: "a".into() }), "query.keyword"),
+            (ask(Query::Rrf { k: 2.0 }), "prefetch"),
+            (Request { limit: 0, ..ask(Query::ById) }, "limit"),
+            (Request { limit: usize::MAX, offset: 2, ..ask(Query::ById) }, "limit"),
+            (leg, "prefetch[0].query"),
+        ];
+        for (mut request, field) in cases {
+            let error = request.check(&schema, &Limits::default()).expect_err(field);
+            assert_eq!(error.field(), Some(field), "{error}");
+        }
+    }
+}

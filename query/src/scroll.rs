@@ -1,0 +1,80 @@
+//! Paging through points in the order of their ids.
+//!
+//! Cost: when much matches, a walk over the stored ids from where the last page ended; when little does, the matching
+//! slots are taken from the field indexes and sorted.
+
+use std::ops::ControlFlow;
+
+use types::{Filter, PointId, Result, Slot};
+
+use crate::View;
+use crate::matching::Matching;
+
+/// One page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The slots, ascending by id.
+    pub slots: Vec<Slot>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<PointId>,
+}
+
+/// Below this share of matching points a page is sorted out of the matches instead of walked.
+const WALK_SHARE_MIN: f64 = 0.02;
+
+/// The page of at most `limit` points that match, from id `from` on.
+///
+/// # Errors
+/// `Corrupted` or `Io`.
+pub fn scroll(view: &View, filter: &Filter, from: Option<PointId>, limit: usize) -> Result<Page> {
+    let matching = Matching::new(view, filter)?;
+    let share = matching.estimate().1 as f64 / view.points().max(1) as f64;
+    let mut slots = if share < WALK_SHARE_MIN {
+        sorted(view, &matching, from, limit + 1)?
+    } else {
+        walked(view, &matching, from, limit + 1)?
+    };
+    let next = (slots.len() > limit).then(|| slots.pop()).flatten().map(|slot| view.id(slot));
+    Ok(Page { slots, next })
+}
+
+/// How many points match.
+///
+/// # Errors
+/// `Corrupted` or `Io`.
+pub fn count(view: &View, filter: &Filter) -> Result<usize> {
+    let matching = Matching::new(view, filter)?;
+    let (lower, upper) = matching.estimate();
+    if lower == upper { Ok(lower) } else { Ok(matching.all()?.len() as usize) }
+}
+
+fn sorted(view: &View, matching: &Matching<'_>, from: Option<PointId>, count: usize) -> Result<Vec<Slot>> {
+    let slots = matching.accept().unwrap_or_else(|| view.universe());
+    let mut found: Vec<(PointId, Slot)> = slots
+        .iter()
+        .map(|slot| (view.id(Slot(slot)), Slot(slot)))
+        .filter(|(id, _)| from.is_none_or(|from| *id >= from))
+        .collect();
+    found.sort_unstable();
+    matching.first(found.into_iter().map(|(_, slot)| slot).collect(), |slot| *slot, count)
+}
+
+fn walked(view: &View, matching: &Matching<'_>, from: Option<PointId>, count: usize) -> Result<Vec<Slot>> {
+    let mut found = Vec::new();
+    let mut block = Vec::new();
+    view.store.for_each_id(view.entry.id, from, &mut |id, version| {
+        if let Some(slot) = view.slot_of(id, Some(version))
+            && matching.accept().is_none_or(|accept| accept.contains(slot.0))
+        {
+            block.push(slot);
+        }
+        if block.len() >= count.clamp(64, 1024) {
+            let more = matching.first(std::mem::take(&mut block), |slot| *slot, count - found.len())?;
+            found.extend(more);
+        }
+        Ok(if found.len() >= count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    let more = matching.first(block, |slot| *slot, count - found.len())?;
+    found.extend(more);
+    Ok(found)
+}

@@ -1,0 +1,122 @@
+//! What a query reads: one immutable state of one collection, at one seqno.
+//!
+//! Invariant: nothing reachable from a view changes. Columns grow beyond `slots_end`, never below it; `alive` holds
+//! only slots below it. The stored rows of every alive version stay while the view lives (the purge waits for it).
+//! Cost: a few reference counts to make; readers take it without a lock.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use index::{Alive, Fields, Head, KeywordView, Rows};
+use roaring::RoaringBitmap;
+use storage::{CatalogEntry, Store};
+use types::{Filter, Payload, PointId, Result, Seqno, Slot, Version};
+
+/// One state of a collection.
+pub struct View {
+    /// The last commit it shows.
+    pub seqno: Seqno,
+    /// The collection.
+    pub entry: Arc<CatalogEntry>,
+    /// Where payloads and vectors are read.
+    pub store: Arc<Store>,
+    /// Slot to version and id.
+    pub rows: Arc<Rows>,
+    /// The slots that exist at this seqno.
+    pub alive: Alive,
+    /// Slots from here on are not part of the view.
+    pub slots_end: u32,
+    /// The vector spaces.
+    pub heads: Arc<BTreeMap<String, Arc<Head>>>,
+    /// The payload indexes.
+    pub fields: Fields,
+    /// The keyword index, if the schema has one.
+    pub keyword: Option<KeywordView>,
+    /// `alive` as a bitmap, made when it is first needed.
+    pub universe: OnceLock<RoaringBitmap>,
+}
+
+impl View {
+    /// Points that exist.
+    pub fn points(&self) -> usize {
+        self.alive.len()
+    }
+
+    /// The alive slots as a bitmap.
+    pub fn universe(&self) -> &RoaringBitmap {
+        self.universe.get_or_init(|| self.alive.to_bitmap())
+    }
+
+    /// The slots of points by id, in the order of the ids; `None` for points that do not exist in this view.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn slots(&self, ids: &[PointId]) -> Result<Vec<Option<Slot>>> {
+        let versions = self.store.versions(self.entry.id, ids)?;
+        Ok(ids.iter().zip(versions).map(|(id, version)| self.slot_of(*id, version)).collect())
+    }
+
+    /// The slot of a point whose version in storage is `version`. Storage may be newer than the view: then the slot
+    /// is looked for among the ids of the view, which costs a pass over them but is rare.
+    pub(crate) fn slot_of(&self, id: PointId, version: Option<Version>) -> Option<Slot> {
+        let visible = |slot: &Slot| self.alive.contains(*slot);
+        match version.and_then(|version| self.rows.slot_of(version)) {
+            Some(slot) if visible(&slot) => Some(slot),
+            _ if self.is_current() => None,
+            _ => self.alive.iter().find(|slot| self.rows.id(*slot) == Some(id)),
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        self.store.state(self.entry.id).is_ok_and(|state| state.seqno <= self.seqno)
+    }
+
+    /// The id of a slot of this view.
+    ///
+    /// # Panics
+    /// Never for a slot of the view: its row was appended before the view was made.
+    pub fn id(&self, slot: Slot) -> PointId {
+        self.rows.id(slot).expect("slots of a view have rows, see its invariant")
+    }
+
+    fn versions(&self, slots: &[Slot]) -> Vec<Version> {
+        let version =
+            |slot: &Slot| self.rows.version(*slot).expect("slots of a view have rows, see its invariant");
+        slots.iter().map(version).collect()
+    }
+
+    /// The payloads of slots of this view, in their order.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn payloads(&self, slots: &[Slot]) -> Result<Vec<Payload>> {
+        let rows = self.store.payloads(self.entry.id, &self.versions(slots))?;
+        let payload = |(slot, row): (&Slot, Option<(PointId, Payload)>)| match row {
+            Some((_, payload)) => Ok(payload),
+            None => {
+                let place = format!("the payload of point {}", self.id(*slot));
+                Err(types::Error::corrupted(place, "its row is missing"))
+            }
+        };
+        slots.iter().zip(rows).map(payload).collect()
+    }
+
+    /// The vectors of one space at slots of this view, in their order.
+    pub fn vectors(&self, name: &str, slots: &[Slot]) -> Vec<Option<Vec<f32>>> {
+        let head = self.heads.get(name);
+        slots.iter().map(|slot| head.and_then(|head| head.row(*slot)).map(<[f32]>::to_vec)).collect()
+    }
+
+    /// Which of the slots a filter holds for, by reading their payloads.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub(crate) fn verify(&self, filter: &Filter, slots: &[Slot]) -> Result<Vec<bool>> {
+        let payloads = self.payloads(slots)?;
+        Ok(slots
+            .iter()
+            .zip(&payloads)
+            .map(|(slot, payload)| filter.matches(self.id(*slot), payload))
+            .collect())
+    }
+}

@@ -1,0 +1,20 @@
+//! Documents in: files are parsed, cut into chunks that know their place in the source, and embedded by a model
+//! that runs in this process.
+//!
+//! The path of a document: [`walk`](mod@walk) finds files, [`parse`] turns one into a [`Source`], [`chunk()`] cuts it,
+//! [`Embedder`] makes vectors of the chunks. [`model`] says where a model is looked for; without one everything but
+//! the vectors still works.
+//!
+//! Architecture invariant: the only room that knows candle, tokenizers and text-splitter.
+
+pub mod chunk;
+pub mod embed;
+mod markdown;
+pub mod model;
+pub mod parse;
+pub mod walk;
+
+pub use chunk::{Chunk, Sizing, chunk};
+pub use embed::Embedder;
+pub use parse::{Kind, Skip, Source, parse};
+pub use walk::{Skipped, Walk, walk};

@@ -1,0 +1,84 @@
+//! The headings of a Markdown text and the path of headings above a place in it.
+//!
+//! A parser finds them (pulldown-cmark), because `#` in a code block and `---` under a front matter are no headings.
+
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+/// Between the headings of a path.
+pub(crate) const SEPARATOR: &str = " > ";
+
+/// A heading and where it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heading {
+    /// Byte offset of its first character, marks included.
+    pub(crate) start: usize,
+    /// 1 for the highest.
+    pub(crate) level: usize,
+    /// Its text without marks, on one line. Never empty.
+    pub(crate) text: String,
+}
+
+/// All headings that have a text, in order.
+pub(crate) fn headings(markdown: &str) -> Vec<Heading> {
+    let mut found = Vec::new();
+    let mut open: Option<Heading> = None;
+    let options = Options::ENABLE_YAML_STYLE_METADATA_BLOCKS | Options::ENABLE_HEADING_ATTRIBUTES;
+    for (event, range) in Parser::new_ext(markdown, options).into_offset_iter() {
+        match (event, &mut open) {
+            (Event::Start(Tag::Heading { level, .. }), _) => {
+                open = Some(Heading { start: range.start, level: level as usize, text: String::new() });
+            }
+            (Event::End(TagEnd::Heading(_)), _) => {
+                found.extend(open.take().and_then(tidy));
+            }
+            (Event::Text(text) | Event::Code(text), Some(heading)) => heading.text.push_str(&text),
+            (Event::SoftBreak | Event::HardBreak, Some(heading)) => heading.text.push(' '),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The headings that `end` lies under, outermost first: of every level the last one that starts before `end`, unless a
+/// higher one followed it.
+pub(crate) fn path(headings: &[Heading], end: usize) -> Vec<&str> {
+    let before = headings.partition_point(|heading| heading.start < end);
+    let mut level = usize::MAX;
+    let mut path = Vec::new();
+    for heading in headings[..before].iter().rev() {
+        if heading.level < level {
+            level = heading.level;
+            path.push(heading.text.as_str());
+        }
+        if level == 1 {
+            break;
+        }
+    }
+    path.reverse();
+    path
+}
+
+fn tidy(mut heading: Heading) -> Option<Heading> {
+    heading.text = heading.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!heading.text.is_empty()).then_some(heading)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_follow_levels_and_ignore_code_and_front_matter() {
+        let text = "---\ntitle: x\n---\n\n# A *b*\n\n```\n# no\n```\n\n## B\n\ntext\n\nSetext `c`\n---\n\n#\n\n# D\n### E\n";
+        let found = headings(text);
+        let names: Vec<(usize, &str)> =
+            found.iter().map(|found| (found.level, found.text.as_str())).collect();
+        assert_eq!(names, [(1, "A b"), (2, "B"), (2, "Setext c"), (1, "D"), (3, "E")]);
+        let at = |needle: &str| path(&found, text.find(needle).expect(needle) + 1);
+        assert!(at("title").is_empty());
+        assert_eq!(at("# no"), ["A b"]);
+        assert_eq!(at("text"), ["A b", "B"]);
+        assert_eq!(at("Setext"), ["A b", "Setext c"]);
+        assert_eq!(path(&found, text.len()), ["D", "E"]);
+    }
+}

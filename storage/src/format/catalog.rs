@@ -1,0 +1,198 @@
+//! Rows of the catalog in `meta`, format version 1: one entry a collection.
+//!
+//! ```text
+//!  body: JSON text of an object
+//!    name      the collection's name
+//!    vectors   name -> {space, dim, metric, model?}     space: the number in the keys of `vectors`
+//!    keyword   {paths, language} or null
+//!    fields    path -> kind
+//!  model: {name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised}
+//! ```
+//!
+//! JSON, because the entry is small, rare, and gains optional members with later versions. A member that this version
+//! does not know is refused: it may change the meaning of the data.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use types::{CollectionId, Error, FieldPath, KeywordField, ModelIdentity, Result, Schema, VectorSpec};
+
+/// A collection as the catalog knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CatalogEntry {
+    /// Its number.
+    pub id: CollectionId,
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub schema: Schema,
+    /// The number of each vector space in keys.
+    pub spaces: BTreeMap<String, u16>,
+}
+
+impl CatalogEntry {
+    /// A new entry; spaces are numbered in the order of their names.
+    pub fn new(id: CollectionId, name: &str, schema: Schema) -> Self {
+        let spaces = schema.vectors.keys().cloned().zip(0_u16..).collect();
+        Self { id, name: name.to_owned(), schema, spaces }
+    }
+}
+
+/// The body of an entry.
+pub fn encode(entry: &CatalogEntry) -> Vec<u8> {
+    let vectors: Map<String, Value> =
+        entry.schema.vectors.iter().map(|(name, spec)| (name.clone(), space(entry, name, spec))).collect();
+    let keyword = entry.schema.keyword.as_ref().map(|keyword| {
+        let paths: Vec<String> = keyword.paths.iter().map(ToString::to_string).collect();
+        json!({"paths": paths, "language": keyword.language.name()})
+    });
+    let fields: Map<String, Value> =
+        entry.schema.fields.iter().map(|(path, kind)| (path.to_string(), kind.name().into())).collect();
+    let tree = json!({"name": entry.name, "vectors": vectors, "keyword": keyword, "fields": fields});
+    tree.to_string().into_bytes()
+}
+
+fn space(entry: &CatalogEntry, name: &str, spec: &VectorSpec) -> Value {
+    let mut tree = json!({"space": entry.spaces.get(name), "dim": spec.dim, "metric": spec.metric.name()});
+    if let Some(model) = &spec.model {
+        tree["model"] = json!({
+            "name": model.name,
+            "revision": model.revision,
+            "dim": model.dim,
+            "tokens_max": model.tokens_max,
+            "query_prefix": model.query_prefix,
+            "document_prefix": model.document_prefix,
+            "is_normalised": model.is_normalised,
+        });
+    }
+    tree
+}
+
+/// The entry in a body.
+///
+/// # Errors
+/// `Corrupted` when it does not parse, naming the member.
+pub fn decode(id: CollectionId, body: &[u8]) -> Result<CatalogEntry> {
+    let damaged = |why: String| Error::corrupted(format!("the catalog entry of collection {}", id.0), why);
+    let tree: Value = serde_json::from_slice(body).map_err(|source| damaged(source.to_string()))?;
+    parse(id, &tree).map_err(|error| damaged(error.to_string()))
+}
+
+fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
+    only(tree, &["name", "vectors", "keyword", "fields"])?;
+    let mut entry = CatalogEntry::new(id, text(tree, "name")?, Schema::new());
+    for (name, inner) in object(tree, "vectors")? {
+        only(inner, &["space", "dim", "metric", "model"])?;
+        let model = inner.get("model").map(parse_model).transpose()?;
+        let spec = VectorSpec { dim: number(inner, "dim")?, metric: text(inner, "metric")?.parse()?, model };
+        let space = u16::try_from(number(inner, "space")?).map_err(|_| missing("space"))?;
+        entry.spaces.insert(name.clone(), space);
+        entry.schema.vectors.insert(name.clone(), spec);
+    }
+    if let Some(inner) = tree.get("keyword").filter(|inner| !inner.is_null()) {
+        entry.schema.keyword = Some(parse_keyword(inner)?);
+    }
+    for (path, kind) in object(tree, "fields")? {
+        let kind = kind.as_str().ok_or_else(|| missing("fields"))?.parse()?;
+        entry.schema.fields.insert(path.parse()?, kind);
+    }
+    Ok(entry)
+}
+
+fn parse_keyword(tree: &Value) -> Result<KeywordField> {
+    only(tree, &["paths", "language"])?;
+    let paths = tree.get("paths").and_then(Value::as_array).ok_or_else(|| missing("paths"))?;
+    let paths: Result<Vec<FieldPath>> =
+        paths.iter().map(|path| path.as_str().ok_or_else(|| missing("paths"))?.parse()).collect();
+    Ok(KeywordField { paths: paths?, language: text(tree, "language")?.parse()? })
+}
+
+fn parse_model(tree: &Value) -> Result<ModelIdentity> {
+    only(
+        tree,
+        &["name", "revision", "dim", "tokens_max", "query_prefix", "document_prefix", "is_normalised"],
+    )?;
+    Ok(ModelIdentity {
+        name: text(tree, "name")?.to_owned(),
+        revision: text(tree, "revision")?.to_owned(),
+        dim: number(tree, "dim")?,
+        tokens_max: number(tree, "tokens_max")?,
+        query_prefix: text(tree, "query_prefix")?.to_owned(),
+        document_prefix: text(tree, "document_prefix")?.to_owned(),
+        is_normalised: tree
+            .get("is_normalised")
+            .and_then(Value::as_bool)
+            .ok_or_else(|| missing("is_normalised"))?,
+    })
+}
+
+fn missing(member: &str) -> Error {
+    Error::invalid(member, "is missing or has another type")
+}
+
+fn text<'a>(tree: &'a Value, member: &str) -> Result<&'a str> {
+    tree.get(member).and_then(Value::as_str).ok_or_else(|| missing(member))
+}
+
+fn number(tree: &Value, member: &str) -> Result<usize> {
+    let number = tree.get(member).and_then(Value::as_u64).ok_or_else(|| missing(member))?;
+    usize::try_from(number).map_err(|_| missing(member))
+}
+
+fn object<'a>(tree: &'a Value, member: &str) -> Result<&'a Map<String, Value>> {
+    tree.get(member).and_then(Value::as_object).ok_or_else(|| missing(member))
+}
+
+fn only(tree: &Value, known: &[&str]) -> Result<()> {
+    let fields = tree.as_object().ok_or_else(|| missing("the object"))?;
+    match fields.keys().find(|member| !known.contains(&member.as_str())) {
+        Some(unknown) => Err(Error::invalid(unknown, "is not known to this version")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::{FieldKind, Language, Metric};
+
+    fn entry() -> CatalogEntry {
+        let model = ModelIdentity {
+            name: "m".into(),
+            revision: "00ff".into(),
+            dim: 3,
+            tokens_max: 256,
+            query_prefix: "q: ".into(),
+            document_prefix: String::new(),
+            is_normalised: true,
+        };
+        let spec = VectorSpec { dim: 3, metric: Metric::Cosine, model: Some(model) };
+        let schema = Schema::new()
+            .vector(2, Metric::Dot)
+            .named_vector("text", spec)
+            .keyword(["a.b".parse().expect("a path")], Language::English)
+            .field("n[].k".parse().expect("a path"), FieldKind::Integer);
+        CatalogEntry::new(CollectionId(1), "notes", schema)
+    }
+
+    #[test]
+    fn an_entry_has_its_golden_text() {
+        let golden = r#"{"name":"notes","vectors":{"":{"space":0,"dim":2,"metric":"Dot"},"text":{"space":1,"dim":3,"metric":"Cosine","model":{"name":"m","revision":"00ff","dim":3,"tokens_max":256,"query_prefix":"q: ","document_prefix":"","is_normalised":true}}},"keyword":{"paths":["a.b"],"language":"english"},"fields":{"n[].k":"integer"}}"#;
+        assert_eq!(String::from_utf8(encode(&entry())).expect("text"), golden);
+        assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry());
+    }
+
+    #[test]
+    fn what_it_does_not_know_it_refuses() {
+        let golden = String::from_utf8(encode(&entry())).expect("text");
+        for (from, to) in [
+            ("\"fields\"", "\"fielts\""),
+            ("\"Dot\"", "\"Dut\""),
+            ("\"dim\":2", "\"dim\":\"2\""),
+            ("}}", "}"),
+        ] {
+            let error = decode(CollectionId(1), golden.replacen(from, to, 1).as_bytes()).expect_err(to);
+            assert_eq!(error.kind(), types::ErrorKind::Corrupted);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Rows on RocksDB, one column family a table.
+//!
+//! Invariant: the write-ahead log is flushed by hand (`set_manual_wal_flush`), so the three durabilities are one
+//! path: the same log, handed on not at all, to the operating system, or to the disk. That is what makes every crash
+//! leave a prefix. RocksDB itself syncs closed logs before it installs a flushed table of one family.
+//! Cost: one `write` is one log append and one memtable insert a row; `Fsync` adds one fdatasync.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use rocksdb::{
+    ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, ReadOptions, WriteBatch, WriteOptions,
+};
+use types::{Durability, Error, ErrorKind, Result};
+
+use super::{Change, Rows, Table, Visit, tuning};
+
+/// Rows in a RocksDB directory, locked against other processes while the value lives.
+pub struct RocksRows {
+    db: DB,
+    path: PathBuf,
+}
+
+impl RocksRows {
+    /// Opens a directory, or makes it.
+    ///
+    /// # Errors
+    /// `Busy` when another process (or another handle) has it open; `Corrupted` or `Io` otherwise.
+    pub fn open(path: &Path) -> Result<Self> {
+        let tuning = tuning::Tuning::new();
+        let families =
+            Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), tuning.family(table)));
+        let db = DB::open_cf_descriptors(&tuning.database(), path, families)
+            .map_err(|error| translate_open(path, error))?;
+        Ok(Self { db, path: path.to_owned() })
+    }
+
+    fn family(&self, table: Table) -> &ColumnFamily {
+        self.db.cf_handle(table.name()).expect("every table is opened as a family in `open`")
+    }
+
+    fn translate(&self, error: rocksdb::Error) -> Error {
+        let kind = match error.kind() {
+            rocksdb::ErrorKind::Corruption => ErrorKind::Corrupted,
+            _ => ErrorKind::Io,
+        };
+        let what = if kind == ErrorKind::Corrupted { "is damaged" } else { "could not be read or written" };
+        Error::new(kind, format!("the storage in {} {what}: {error}", self.path.display())).with_source(error)
+    }
+}
+
+fn translate_open(path: &Path, error: rocksdb::Error) -> Error {
+    let place = path.display();
+    let text = error.to_string();
+    if text.contains("lock") || text.contains("LOCK") {
+        let message = format!(
+            "{place} is open in another process; a database has one writing process at a time. Stop it, or talk to it over HTTP"
+        );
+        return Error::new(ErrorKind::Busy, message).with_source(error);
+    }
+    let kind = match error.kind() {
+        rocksdb::ErrorKind::Corruption => ErrorKind::Corrupted,
+        _ => ErrorKind::Io,
+    };
+    Error::new(kind, format!("the storage in {place} could not be opened: {text}")).with_source(error)
+}
+
+impl Rows for RocksRows {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.db.get_cf(self.family(table), key).map_err(|error| self.translate(error))
+    }
+
+    fn get_many(&self, table: Table, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        let values = self.db.batched_multi_get_cf(self.family(table), keys, false);
+        values
+            .into_iter()
+            .map(|value| match value {
+                Ok(slice) => Ok(slice.map(|slice| slice.to_vec())),
+                Err(error) => Err(self.translate(error)),
+            })
+            .collect()
+    }
+
+    fn scan(&self, table: Table, from: &[u8], to: &[u8], visit: Visit<'_>) -> Result<()> {
+        if from >= to {
+            return Ok(());
+        }
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(from);
+        options.set_iterate_upper_bound(to);
+        // A scan passes over rows once: it must not push the hot ones out of the cache.
+        options.fill_cache(false);
+        options.set_readahead_size(tuning::SCAN_READAHEAD_BYTES);
+        for row in self.db.iterator_cf_opt(self.family(table), options, IteratorMode::Start) {
+            let (key, value) = row.map_err(|error| self.translate(error))?;
+            if visit(&key, &value)? == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, changes: Vec<Change>, durability: Durability) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        for change in &changes {
+            match change {
+                Change::Put(table, key, value) => batch.put_cf(self.family(*table), key, value),
+                Change::Remove(table, key) => batch.delete_cf(self.family(*table), key),
+                Change::RemoveRange(table, from, to) if from < to => {
+                    batch.delete_range_cf(self.family(*table), from, to);
+                }
+                Change::RemoveRange(..) => {}
+            }
+        }
+        let written = self.db.write_opt(batch, &WriteOptions::default()).and_then(|()| match durability {
+            Durability::None => Ok(()),
+            Durability::Wal => self.db.flush_wal(false),
+            Durability::Fsync => self.db.flush_wal(true),
+        });
+        written.map_err(|error| self.translate(error))
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.db.flush_wal(true).map_err(|error| self.translate(error))
+    }
+
+    fn bytes(&self) -> (u64, u64) {
+        let sum = |property: &str| {
+            let of = |table: Table| self.db.property_int_value_cf(self.family(table), property);
+            Table::ALL.into_iter().filter_map(|table| of(table).ok().flatten()).sum::<u64>()
+        };
+        let disk = sum("rocksdb.total-sst-files-size") + sum("rocksdb.total-blob-file-size");
+        let cache = self.db.property_int_value("rocksdb.block-cache-usage").ok().flatten().unwrap_or(0);
+        (disk, sum("rocksdb.cur-size-all-mem-tables") + sum("rocksdb.estimate-table-readers-mem") + cache)
+    }
+}
+
+impl Drop for RocksRows {
+    fn drop(&mut self) {
+        if let Err(error) = self.db.flush_wal(true) {
+            tracing::error!(%error, "the write-ahead log could not be flushed at close");
+        }
+    }
+}

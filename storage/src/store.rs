@@ -1,0 +1,326 @@
+//! The store: commits in, points out, by version.
+//!
+//! Invariant: after one failed write nothing is written again until the store is opened anew (`Poisoned`): what a
+//! failed fsync left on the disk is unknown, and a retry that succeeds would prove nothing. Reads go on.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use types::{CollectionId, Durability, Error, ErrorKind, Payload, PointId, Result, Seqno, Version};
+use uuid::Uuid;
+
+use crate::format::{self, keys, point};
+use crate::rows::{Change, MemoryRows, RocksRows, Rows, Table};
+use crate::{Catalog, CatalogEntry, CollectionState, Commit};
+
+/// One database's storage. Shared by reference between the writer and any number of readers.
+pub struct Store {
+    pub(crate) rows: Box<dyn Rows>,
+    is_poisoned: AtomicBool,
+}
+
+impl Store {
+    /// Opens the storage in a directory, or makes it.
+    ///
+    /// # Errors
+    /// `Busy` when another process has it, `UnsupportedFormat` when a newer version wrote it, `Corrupted`, `Io`.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::over(Box::new(RocksRows::open(path)?))
+    }
+
+    /// A store that is gone when the value is.
+    ///
+    /// # Errors
+    /// None in practice; the signature is that of any engine.
+    pub fn in_memory() -> Result<Self> {
+        Self::over(Box::new(MemoryRows::default()))
+    }
+
+    /// A store over any engine.
+    ///
+    /// # Errors
+    /// As for [`Store::open`].
+    pub fn over(rows: Box<dyn Rows>) -> Result<Self> {
+        let store = Self { rows, is_poisoned: AtomicBool::new(false) };
+        match store.read(Table::Meta, keys::FORMAT)? {
+            Some(body) => check_format(&body)?,
+            None => store.begin()?,
+        }
+        Ok(store)
+    }
+
+    fn begin(&self) -> Result<()> {
+        let rows = [
+            (keys::FORMAT, u64::from(format::FORMAT_VERSION).to_le_bytes().to_vec()),
+            (keys::DATABASE, Uuid::new_v4().as_bytes().to_vec()),
+        ];
+        let puts = rows.map(|(key, body)| Change::Put(Table::Meta, key.to_vec(), format::seal(key, body)));
+        self.write(puts.to_vec(), Durability::Fsync)
+    }
+
+    /// The catalog and the last seqno, as stored.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn catalog(&self) -> Result<Catalog> {
+        Catalog::read(&*self.rows)
+    }
+
+    /// The commit point: when it returns, the commit is as durable as asked, whole.
+    ///
+    /// # Errors
+    /// `Io`, and `Poisoned` from then on.
+    pub fn commit(&self, commit: Commit, durability: Durability) -> Result<()> {
+        self.write(commit.into_changes(), durability)
+    }
+
+    /// Makes every earlier commit durable, whatever durability it was written with.
+    ///
+    /// # Errors
+    /// `Io`, and `Poisoned` from then on.
+    pub fn flush(&self) -> Result<()> {
+        self.guarded(|| self.rows.flush())
+    }
+
+    pub(crate) fn write(&self, changes: Vec<Change>, durability: Durability) -> Result<()> {
+        self.guarded(|| self.rows.write(changes, durability))
+    }
+
+    fn guarded(&self, write: impl FnOnce() -> Result<()>) -> Result<()> {
+        if self.is_poisoned() {
+            let message = "an earlier write failed, so nothing more is written; reading goes on. \
+                           Mend the cause (see the first error) and open the database anew";
+            return Err(Error::new(ErrorKind::Poisoned, message));
+        }
+        write().inspect_err(|error| {
+            self.is_poisoned.store(true, Ordering::Release);
+            tracing::error!(%error, "a write failed: the database refuses writes until it is opened anew");
+        })
+    }
+
+    /// Whether a write failed since the store was opened.
+    pub fn is_poisoned(&self) -> bool {
+        self.is_poisoned.load(Ordering::Acquire)
+    }
+
+    /// The counters of a collection.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn state(&self, collection: CollectionId) -> Result<CollectionState> {
+        let body = self.read(Table::Manifest, &keys::state(collection))?;
+        body.map_or(Ok(CollectionState::default()), |body| format::manifest::decode(&body))
+    }
+
+    /// Up to where an index is durable, as recorded; 0 if nothing is.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn watermark(&self, collection: CollectionId, index: &str) -> Result<Seqno> {
+        self.seqno_at(&keys::watermark(collection, index))
+    }
+
+    /// Records up to where an index is durable.
+    ///
+    /// # Errors
+    /// `Io`, and `Poisoned` from then on.
+    pub fn set_watermark(&self, collection: CollectionId, index: &str, seqno: Seqno) -> Result<()> {
+        let key = keys::watermark(collection, index);
+        let value = format::seal(&key, format::manifest::encode_seqno(seqno));
+        self.write(vec![Change::Put(Table::Manifest, key, value)], Durability::None)
+    }
+
+    /// Up to where the journal is trimmed: an index whose watermark is lower must be rebuilt.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn trimmed(&self, collection: CollectionId) -> Result<Seqno> {
+        self.seqno_at(&keys::trimmed(collection))
+    }
+
+    fn seqno_at(&self, key: &[u8]) -> Result<Seqno> {
+        let body = self.read(Table::Manifest, key)?;
+        body.map_or(Ok(Seqno(0)), |body| format::manifest::decode_seqno(&body))
+    }
+
+    /// The current versions of points, in the order of the ids.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn versions(&self, collection: CollectionId, ids: &[PointId]) -> Result<Vec<Option<Version>>> {
+        let keys: Vec<_> = ids.iter().map(|id| keys::point(collection, *id)).collect();
+        self.read_many(Table::Points, &keys, point::decode_version)
+    }
+
+    /// The ids and payloads of versions, in their order; `None` for versions that are purged.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn payloads(
+        &self,
+        collection: CollectionId,
+        versions: &[Version],
+    ) -> Result<Vec<Option<(PointId, Payload)>>> {
+        let keys: Vec<_> = versions.iter().map(|version| keys::payload(collection, *version)).collect();
+        self.read_many(Table::Payloads, &keys, point::decode_payload)
+    }
+
+    /// One vector of each version, in their order; `None` where the point has none of that name.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn vectors(
+        &self,
+        entry: &CatalogEntry,
+        name: &str,
+        versions: &[Version],
+    ) -> Result<Vec<Option<Vec<f32>>>> {
+        let Some(space) = entry.spaces.get(name) else { return Ok(vec![None; versions.len()]) };
+        let keys: Vec<_> = versions.iter().map(|version| keys::vector(entry.id, *space, *version)).collect();
+        self.read_many(Table::Vectors, &keys, point::decode_vector)
+    }
+
+    /// Bytes on disk and bytes in memory, approximately.
+    pub fn bytes(&self) -> (u64, u64) {
+        self.rows.bytes()
+    }
+
+    fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let value = self.rows.get(table, key)?;
+        value.map(|value| format::unseal(table, key, &value).map(<[u8]>::to_vec)).transpose()
+    }
+
+    fn read_many<T>(
+        &self,
+        table: Table,
+        keys: &[Vec<u8>],
+        decode: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<Vec<Option<T>>> {
+        let values = self.rows.get_many(table, keys)?;
+        let decode = |(key, value): (&Vec<u8>, Option<Vec<u8>>)| {
+            value.map(|value| decode(format::unseal(table, key, &value)?)).transpose()
+        };
+        keys.iter().zip(values).map(decode).collect()
+    }
+}
+
+fn check_format(body: &[u8]) -> Result<()> {
+    let found = format::manifest::decode_seqno(body)?.0;
+    if found > u64::from(format::FORMAT_VERSION) {
+        let message = format!(
+            "the directory has format {found}, this version reads up to {}; open it with the version that wrote it",
+            format::FORMAT_VERSION
+        );
+        return Err(Error::new(ErrorKind::UnsupportedFormat, message));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::JournalOp;
+    use std::sync::Arc;
+    use types::{Metric, Point, Schema};
+
+    fn entry() -> CatalogEntry {
+        CatalogEntry::new(CollectionId(1), "c", Schema::new().vector(2, Metric::Dot))
+    }
+
+    fn put(seqno: u64, id: u64, version: u64, old: Option<u64>) -> Commit {
+        let mut commit = Commit::new(Seqno(seqno));
+        let point = Point::new(id).vector([version as f32, 0.0]).with("v", version);
+        commit.put_point(&entry(), Version(version), &point);
+        let op = JournalOp::Put { id: PointId::Num(id), new: Version(version), old: old.map(Version) };
+        let state = CollectionState { seqno: Seqno(seqno), next_version: Version(version + 1), points: 1 };
+        commit.close_collection(CollectionId(1), &[op], &state);
+        commit
+    }
+
+    #[test]
+    fn commits_survive_a_new_opening_at_every_durability() {
+        for durability in Durability::ALL {
+            let folder = tempfile::tempdir().expect("a folder");
+            let store = Store::open(folder.path()).expect("a store");
+            let mut first = put(1, 7, 0, None);
+            first.put_collection(&entry());
+            store.commit(first, durability).expect("a commit");
+            drop(store);
+            let store = Store::open(folder.path()).expect("a store");
+            let catalog = store.catalog().expect("a catalog");
+            assert_eq!((catalog.collections, catalog.seqno), (vec![entry()], Seqno(1)));
+            let versions =
+                store.versions(CollectionId(1), &[PointId::Num(7), PointId::Num(8)]).expect("reads");
+            assert_eq!(versions, [Some(Version(0)), None]);
+            assert_eq!(store.vectors(&entry(), "", &[Version(0)]).expect("reads"), [Some(vec![0.0, 0.0])]);
+        }
+    }
+
+    #[test]
+    fn a_replaced_version_stays_readable_until_it_is_purged() {
+        let store = Store::in_memory().expect("a store");
+        store.commit(put(1, 7, 0, None), Durability::Fsync).expect("a commit");
+        store.commit(put(2, 7, 1, Some(0)), Durability::Fsync).expect("a commit");
+        let old = |store: &Store| store.payloads(CollectionId(1), &[Version(0)]).expect("reads").remove(0);
+        assert!(old(&store).is_some());
+        assert!(store.unlinked(CollectionId(1)).expect("a scan").contains(&Version(0)));
+        assert_eq!(store.purge(&entry(), Seqno(2)).expect("a purge"), 1);
+        assert!(old(&store).is_none());
+        assert_eq!(store.trimmed(CollectionId(1)).expect("a read"), Seqno(2));
+        assert!(store.unlinked(CollectionId(1)).expect("a scan").is_empty());
+        assert!(store.verify().expect("a walk").faults.is_empty());
+    }
+
+    /// Rows whose fsync fails from a given write on.
+    struct FailingRows(MemoryRows, Arc<AtomicBool>);
+
+    impl Rows for FailingRows {
+        fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
+            self.0.get(table, key)
+        }
+        fn get_many(&self, table: Table, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+            self.0.get_many(table, keys)
+        }
+        fn scan(&self, table: Table, from: &[u8], to: &[u8], visit: crate::rows::Visit<'_>) -> Result<()> {
+            self.0.scan(table, from, to, visit)
+        }
+        fn write(&self, changes: Vec<Change>, durability: Durability) -> Result<()> {
+            if self.1.load(Ordering::Relaxed) {
+                return Err(Error::new(ErrorKind::Io, "fsync: input/output error"));
+            }
+            self.0.write(changes, durability)
+        }
+        fn flush(&self) -> Result<()> {
+            Ok(())
+        }
+        fn bytes(&self) -> (u64, u64) {
+            self.0.bytes()
+        }
+    }
+
+    #[test]
+    fn after_a_failed_fsync_nothing_is_written_although_the_disk_recovers() {
+        let fails = Arc::new(AtomicBool::new(false));
+        let store =
+            Store::over(Box::new(FailingRows(MemoryRows::default(), Arc::clone(&fails)))).expect("a store");
+        store.commit(put(1, 7, 0, None), Durability::Fsync).expect("a commit");
+        fails.store(true, Ordering::Relaxed);
+        let error = store.commit(put(2, 8, 1, None), Durability::Fsync).expect_err("the disk fails");
+        assert_eq!(error.kind(), ErrorKind::Io);
+        fails.store(false, Ordering::Relaxed);
+        let error = store.commit(put(2, 8, 1, None), Durability::Fsync).expect_err("still refused");
+        assert_eq!(error.kind(), ErrorKind::Poisoned);
+        assert_eq!(store.flush().expect_err("refused too").kind(), ErrorKind::Poisoned);
+        assert!(store.payloads(CollectionId(1), &[Version(0)]).expect("reads go on")[0].is_some());
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_in_plain_words() {
+        let rows = MemoryRows::default();
+        let value = format::seal(keys::FORMAT, 99_u64.to_le_bytes().to_vec());
+        rows.write(vec![Change::Put(Table::Meta, keys::FORMAT.to_vec(), value)], Durability::Fsync)
+            .expect("a write");
+        let Err(error) = Store::over(Box::new(rows)) else { panic!("format 99") };
+        assert_eq!(error.kind(), ErrorKind::UnsupportedFormat);
+    }
+}

@@ -1,0 +1,158 @@
+//! The one error of KithDB: a kind to branch on, the field at fault, a message that says what to do,
+//! and the source for the logs.
+//!
+//! The kind decides the HTTP status and (later) the Python exception; that table is in `server`, once.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// What went wrong, as a caller would branch on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request is malformed or breaks the schema. Nothing was changed.
+    InvalidArgument,
+    /// The named collection, vector, field or point does not exist.
+    NotFound,
+    /// A collection of that name exists already.
+    AlreadyExists,
+    /// A documented limit was exceeded; the message names it.
+    LimitExceeded,
+    /// Another process holds the database, or a queue is full. Trying again later can succeed.
+    Busy,
+    /// The operating system refused a read or write.
+    Io,
+    /// Stored bytes do not match their checksum or format.
+    Corrupted,
+    /// An earlier fsync failed: writes are refused until the database is opened anew.
+    Poisoned,
+    /// The directory was written by a newer version.
+    UnsupportedFormat,
+    /// A defect of KithDB itself; please report it.
+    Internal,
+}
+
+/// The result of every fallible call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error: kind, field, message, source.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    field: Option<String>,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind` with a message that says what to do about it.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, field: None, message: message.into(), source: None }
+    }
+
+    /// A malformed request, naming the field at fault as the caller spells it.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidArgument, message).with_field(field)
+    }
+
+    /// A limit that was exceeded: `what` has `actual`, at most `limit` is allowed.
+    pub fn limit(field: impl Into<String>, what: &str, actual: usize, limit: usize) -> Self {
+        Self::new(ErrorKind::LimitExceeded, format!("{what} is {actual}, the limit is {limit}"))
+            .with_field(field)
+    }
+
+    /// The collection that does not exist.
+    pub fn no_collection(name: &str) -> Self {
+        Self::new(ErrorKind::NotFound, format!("Not found: Collection `{name}` doesn't exist!"))
+            .with_field("collection_name")
+    }
+
+    /// Bytes that fail their checksum or do not parse, and where they lie.
+    pub fn corrupted(place: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Corrupted, format!("{place} is damaged: {why}"))
+    }
+
+    /// Names the field at fault.
+    #[must_use]
+    pub fn with_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Puts `prefix` before the field, so that a nested failure names its whole path.
+    #[must_use]
+    pub fn within(mut self, prefix: &str) -> Self {
+        self.field = Some(match self.field.take() {
+            Some(field) if field.starts_with('[') => format!("{prefix}{field}"),
+            Some(field) => format!("{prefix}.{field}"),
+            None => prefix.to_owned(),
+        });
+        self
+    }
+
+    /// Attaches the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What a caller branches on.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The field at fault, as a path (`points[3].vector`).
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// The message without the field.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The same error for a second waiter of one failed group commit; the source becomes text.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            kind: self.kind,
+            field: self.field.clone(),
+            message: self.message.clone(),
+            source: self.source.as_ref().map(|source| source.to_string().into()),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(field) = &self.field {
+            write!(f, "{field}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(source: std::io::Error) -> Self {
+        Self::new(ErrorKind::Io, format!("the operating system refused: {source}")).with_source(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_whole_path_of_a_nested_field() {
+        let error = Error::invalid("[2]", "is NaN").within("vector").within("points[7]");
+        assert_eq!(error.field(), Some("points[7].vector[2]"));
+        assert_eq!(error.to_string(), "points[7].vector[2]: is NaN");
+    }
+}

@@ -1,0 +1,29 @@
+//! The nouns of KithDB. Every other room speaks in these words.
+//!
+//! Architecture invariant: no I/O, no locks, no threads, no heavy dependency. A type lives here only
+//! when two sibling rooms need it in their public interface. Nothing here is serialised by derive: the
+//! wire shapes live in `server`, the disk formats in `storage`.
+
+pub mod durability;
+pub mod error;
+pub mod filter;
+pub mod id;
+pub mod limits;
+pub mod metric;
+pub mod path;
+pub mod payload;
+pub mod point;
+pub mod schema;
+pub mod vector;
+
+pub use durability::Durability;
+pub use error::{Error, ErrorKind, Result};
+pub use filter::{Condition, Filter, MinShould, Predicate, Range, Scalar};
+pub use id::{CollectionId, PointId, Seqno, Slot, Version};
+pub use limits::Limits;
+pub use metric::Metric;
+pub use path::FieldPath;
+pub use payload::{Payload, Value};
+pub use point::{Op, Point};
+pub use schema::{FieldKind, KeywordField, Language, ModelIdentity, Schema, VectorSpec};
+pub use vector::{DEFAULT_VECTOR, Vectors};

@@ -1,0 +1,49 @@
+//! Every limit, in one struct, each with its default. The error that a limit causes names it.
+
+/// Limits of one database. Defaults are meant for servers; an embedded user may widen them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Elements of a vector.
+    pub dim_max: usize,
+    /// Named vectors of a collection.
+    pub vectors_max: usize,
+    /// Points or ids in one request.
+    pub batch_points_max: usize,
+    /// Bytes of one point's payload as JSON text.
+    pub payload_bytes_max: usize,
+    /// Nesting of payload JSON.
+    pub payload_depth_max: usize,
+    /// Nesting of filters.
+    pub filter_depth_max: usize,
+    /// Conditions in one filter, all levels together.
+    pub filter_conditions_max: usize,
+    /// Hits of one query, offset included.
+    pub hits_max: usize,
+    /// Characters of a keyword query.
+    pub query_chars_max: usize,
+    /// Bytes of one request body (enforced by `server`).
+    pub body_bytes_max: usize,
+    /// Characters of a collection's name.
+    pub name_chars_max: usize,
+    /// Legs of one query, at all depths.
+    pub legs_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            dim_max: 65_536,
+            vectors_max: 64,
+            batch_points_max: 100_000,
+            payload_bytes_max: 16 << 20,
+            payload_depth_max: 64,
+            filter_depth_max: 32,
+            filter_conditions_max: 4_096,
+            hits_max: 1_000_000,
+            query_chars_max: 32_768,
+            body_bytes_max: 32 << 20,
+            name_chars_max: 255,
+            legs_max: 64,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Payload: the JSON object of a point.
+//!
+//! The tree is `serde_json`'s: it is what every door hands in, it keeps the order of keys and the difference
+//! between integers and floats, and a tree of our own would be a copy of it.
+
+pub use serde_json::Value;
+
+/// A JSON object, in the order in which it was given.
+pub type Payload = serde_json::Map<String, Value>;
+
+/// The depth of nesting of a JSON value: 1 for a scalar or an empty container.
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 1,
+    }
+}
+
+/// Bytes of a payload as JSON text.
+pub fn bytes(payload: &Payload) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0 += text.len();
+            Ok(text.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    match serde_json::to_writer(&mut count, payload) {
+        Ok(()) => count.0,
+        // Counting never fails, and a payload has string keys only.
+        Err(_) => usize::MAX,
+    }
+}

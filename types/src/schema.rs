@@ -1,0 +1,306 @@
+//! The schema of a collection: its vector spaces, its keyword index, its indexed payload fields.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::vector::DEFAULT_VECTOR;
+use crate::{Error, FieldPath, Limits, Metric, Result};
+
+/// What a collection holds and which indexes are kept over it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Schema {
+    /// Vector spaces by name; the unnamed one is [`DEFAULT_VECTOR`].
+    pub vectors: BTreeMap<String, VectorSpec>,
+    /// The keyword index, if there is one.
+    pub keyword: Option<KeywordField>,
+    /// Indexed payload fields.
+    pub fields: BTreeMap<FieldPath, FieldKind>,
+}
+
+/// One vector space.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorSpec {
+    /// Elements of each vector.
+    pub dim: usize,
+    /// The measure of nearness.
+    pub metric: Metric,
+    /// The model that made the vectors, if the collection is bound to one.
+    pub model: Option<ModelIdentity>,
+}
+
+/// Which embedding model a vector space belongs to. Vectors of two models cannot be compared, so text embedded
+/// by any other model is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelIdentity {
+    /// The model's name, for people.
+    pub name: String,
+    /// SHA-256 of the weights and the tokenizer, in hexadecimal: what identity is decided by.
+    pub revision: String,
+    /// Elements of an embedding.
+    pub dim: usize,
+    /// Tokens of a text that the model sees; the rest is cut.
+    pub tokens_max: usize,
+    /// Put before a query when it is embedded.
+    pub query_prefix: String,
+    /// Put before a document when it is embedded.
+    pub document_prefix: String,
+    /// Whether embeddings have length 1.
+    pub is_normalised: bool,
+}
+
+/// The keyword index of a collection: the texts at these paths, taken together, ranked by BM25.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeywordField {
+    /// Where the texts lie in the payload. Strings and arrays of strings count.
+    pub paths: Vec<FieldPath>,
+    /// Decides stemming and stop words.
+    pub language: Language,
+}
+
+/// The kind of an indexed payload field: which values its index holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldKind {
+    /// Strings, for `match`.
+    Keyword,
+    /// Integers, for `match` and `range`.
+    Integer,
+    /// Numbers, for `range`.
+    Float,
+    /// Booleans, for `match`.
+    Bool,
+}
+
+/// A natural language for stemming and stop words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names of languages say it")]
+pub enum Language {
+    /// No stemming, no stop words: lower-cased words as they stand.
+    None,
+    Danish,
+    Dutch,
+    #[default]
+    English,
+    Finnish,
+    French,
+    German,
+    Hungarian,
+    Italian,
+    Norwegian,
+    Portuguese,
+    Russian,
+    Spanish,
+    Swedish,
+}
+
+impl Schema {
+    /// A schema without vectors, keywords or fields.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the unnamed vector space.
+    #[must_use]
+    pub fn vector(self, dim: usize, metric: Metric) -> Self {
+        self.named_vector(DEFAULT_VECTOR, VectorSpec { dim, metric, model: None })
+    }
+
+    /// Adds a named vector space.
+    #[must_use]
+    pub fn named_vector(mut self, name: &str, spec: VectorSpec) -> Self {
+        self.vectors.insert(name.to_owned(), spec);
+        self
+    }
+
+    /// Adds a keyword index over the texts at `paths`.
+    #[must_use]
+    pub fn keyword(mut self, paths: impl IntoIterator<Item = FieldPath>, language: Language) -> Self {
+        self.keyword = Some(KeywordField { paths: paths.into_iter().collect(), language });
+        self
+    }
+
+    /// Indexes a payload field.
+    #[must_use]
+    pub fn field(mut self, path: FieldPath, kind: FieldKind) -> Self {
+        self.fields.insert(path, kind);
+        self
+    }
+
+    /// Checks the schema itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) or `LimitExceeded`, naming the part at fault.
+    pub fn check(&self, limits: &Limits) -> Result<()> {
+        if self.vectors.len() > limits.vectors_max {
+            let count = self.vectors.len();
+            return Err(Error::limit("vectors", "the number of vectors", count, limits.vectors_max));
+        }
+        for (name, spec) in &self.vectors {
+            spec.check(limits).map_err(|error| {
+                error.within(&if name.is_empty() { "vectors".to_owned() } else { format!("vectors.{name}") })
+            })?;
+        }
+        match &self.keyword {
+            Some(keyword) if keyword.paths.is_empty() => {
+                Err(Error::invalid("keyword", "names no payload path; name at least one, such as `text`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The vector space of a name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), listing the names that exist.
+    pub fn space(&self, name: &str) -> Result<&VectorSpec> {
+        self.vectors.get(name).ok_or_else(|| {
+            let known: Vec<String> = self.vectors.keys().map(|known| format!("`{known}`")).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let message =
+                format!("Wrong input: Not existing vector name error: {name}; this collection has {known}");
+            Error::invalid("using", message)
+        })
+    }
+}
+
+impl VectorSpec {
+    fn check(&self, limits: &Limits) -> Result<()> {
+        if self.dim == 0 {
+            return Err(Error::invalid("size", "is 0; a vector has at least 1 element"));
+        }
+        if self.dim > limits.dim_max {
+            return Err(Error::limit("size", "the dimension", self.dim, limits.dim_max));
+        }
+        match &self.model {
+            Some(model) if model.dim != self.dim => {
+                let message = format!("is {}, but the model `{}` makes {}", self.dim, model.name, model.dim);
+                Err(Error::invalid("size", message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FieldKind {
+    /// All of them, for messages.
+    pub const ALL: [Self; 4] = [Self::Keyword, Self::Integer, Self::Float, Self::Bool];
+
+    /// The name on the wire and on disk.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keyword => "keyword",
+            Self::Integer => "integer",
+            Self::Float => "float",
+            Self::Bool => "bool",
+        }
+    }
+}
+
+impl fmt::Display for FieldKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for FieldKind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            Error::invalid("field_schema", format!("`{name}` is none of keyword, integer, float, bool"))
+        })
+    }
+}
+
+impl Language {
+    const NAMES: [(Self, &'static str); 14] = [
+        (Self::None, "none"),
+        (Self::Danish, "danish"),
+        (Self::Dutch, "dutch"),
+        (Self::English, "english"),
+        (Self::Finnish, "finnish"),
+        (Self::French, "french"),
+        (Self::German, "german"),
+        (Self::Hungarian, "hungarian"),
+        (Self::Italian, "italian"),
+        (Self::Norwegian, "norwegian"),
+        (Self::Portuguese, "portuguese"),
+        (Self::Russian, "russian"),
+        (Self::Spanish, "spanish"),
+        (Self::Swedish, "swedish"),
+    ];
+
+    /// The name on the wire and on disk.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(language, _)| *language == self).map_or("none", |(_, name)| name)
+    }
+}
+
+impl FromStr for Language {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(language, _)| *language).ok_or_else(|| {
+            let known: Vec<&str> = Self::NAMES.iter().map(|(_, known)| *known).collect();
+            Error::invalid("language", format!("`{name}` is none of {}", known.join(", ")))
+        })
+    }
+}
+
+/// Checks a collection's name: 1 to `name_chars_max` characters, none of `/ \ : * ? " < > |`, no control
+/// characters, not `.` or `..`.
+///
+/// # Errors
+/// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) naming `collection_name`.
+pub fn check_name(name: &str, limits: &Limits) -> Result<()> {
+    let refuse = |why: String| Err(Error::invalid("collection_name", why));
+    let chars = name.chars().count();
+    if chars == 0 || chars > limits.name_chars_max {
+        return refuse(format!("has {chars} characters, 1 to {} are allowed", limits.name_chars_max));
+    }
+    if let Some(bad) = name.chars().find(|c| c.is_control() || "/\\:*?\"<>|".contains(*c)) {
+        return refuse(format!("contains {bad:?}, which is not allowed in a name"));
+    }
+    if name == "." || name == ".." {
+        return refuse(format!("`{name}` is not allowed as a name"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_schema_names_its_part() {
+        let limits = Limits::default();
+        let zero = Schema::new().vector(0, Metric::Dot);
+        assert_eq!(zero.check(&limits).expect_err("dim 0").field(), Some("vectors.size"));
+        let named = VectorSpec { dim: 1 << 20, metric: Metric::Dot, model: None };
+        let huge = Schema::new().named_vector("a", named);
+        assert_eq!(huge.check(&limits).expect_err("too large").field(), Some("vectors.a.size"));
+        let wordless = Schema::new().keyword([], Language::English);
+        assert_eq!(wordless.check(&limits).expect_err("no path").field(), Some("keyword"));
+    }
+
+    #[test]
+    fn names_stay_inside_the_directory() {
+        let limits = Limits::default();
+        for good in ["a", "Ünïcode 1", "a.b-c_d"] {
+            check_name(good, &limits).expect(good);
+        }
+        for bad in ["", "..", "a/b", "a\\b", "a\0b", &"x".repeat(256)] {
+            assert_eq!(check_name(bad, &limits).expect_err(bad).field(), Some("collection_name"));
+        }
+    }
+
+    #[test]
+    fn every_name_parses_to_itself() {
+        for (language, name) in Language::NAMES {
+            assert_eq!((name.parse::<Language>().expect(name), language.name()), (language, name));
+        }
+        for kind in FieldKind::ALL {
+            assert_eq!(kind.name().parse::<FieldKind>().expect("its name"), kind);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Vectors of a point, by name, and their validation.
+//!
+//! Invariant: a vector that passed [`check`] is finite, has its space's dimension and, under cosine, a norm of 1.
+
+use crate::{Error, Metric, Result};
+
+/// The name of the vector of a collection that has only one, unnamed.
+pub const DEFAULT_VECTOR: &str = "";
+
+/// The dense vectors of a point: name and elements. A point may lack some of its collection's vectors.
+pub type Vectors = Vec<(String, Vec<f32>)>;
+
+/// Checks a vector against its space and, for cosine, scales it to length 1.
+///
+/// # Errors
+/// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) naming the element, when the dimension differs,
+/// an element is NaN or infinite, or the vector is zero under cosine.
+pub fn check(elements: &mut [f32], dim: usize, metric: Metric) -> Result<()> {
+    if elements.len() != dim {
+        let message =
+            format!("Wrong input: Vector dimension error: expected dim: {dim}, got {}", elements.len());
+        return Err(Error::new(crate::ErrorKind::InvalidArgument, message));
+    }
+    if let Some(position) = elements.iter().position(|element| !element.is_finite()) {
+        let message = format!("is {}; every element must be a finite number", elements[position]);
+        return Err(Error::invalid(format!("[{position}]"), message));
+    }
+    // Squares of finite f32 can overflow f32 but not f64.
+    let norm = elements.iter().map(|&element| f64::from(element).powi(2)).sum::<f64>().sqrt();
+    match metric {
+        Metric::Cosine if norm == 0.0 => Err(Error::new(
+            crate::ErrorKind::InvalidArgument,
+            "is a zero vector, which has no direction under the Cosine metric",
+        )),
+        Metric::Cosine => {
+            // A unit vector keeps its bits: normalising twice must change nothing.
+            if (norm - 1.0).abs() > 1e-6 {
+                elements.iter_mut().for_each(|element| *element = (f64::from(*element) / norm) as f32);
+            }
+            Ok(())
+        }
+        _ if norm > f64::from(f32::MAX).sqrt() => Err(Error::new(
+            crate::ErrorKind::InvalidArgument,
+            format!("has length {norm:e}; above 1.8e19 distances overflow"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_has_no_distance() {
+        let cases: [(&[f32], Metric, &str); 6] = [
+            (&[1.0], Metric::Dot, "expected dim: 2, got 1"),
+            (&[1.0, f32::NAN], Metric::Dot, "[1]"),
+            (&[f32::INFINITY, 1.0], Metric::Euclid, "[0]"),
+            (&[0.0, 0.0], Metric::Cosine, "zero vector"),
+            (&[-0.0, 0.0], Metric::Cosine, "zero vector"),
+            (&[1e30, 0.0], Metric::Euclid, "overflow"),
+        ];
+        for (elements, metric, expected) in cases {
+            let error = check(&mut elements.to_vec(), 2, metric).expect_err(expected);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn cosine_vectors_come_out_with_length_one_and_stay() {
+        let mut elements = vec![3e20, 4e20];
+        check(&mut elements, 2, Metric::Cosine).expect("finite");
+        assert_eq!(elements, [0.6, 0.8]);
+        let once = elements.clone();
+        check(&mut elements, 2, Metric::Cosine).expect("finite");
+        assert_eq!(elements, once);
+    }
+}
