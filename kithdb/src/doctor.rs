@@ -11,7 +11,7 @@ use types::{Condition, Filter, Predicate, Result, Scalar, Slot, Version};
 use crate::Database;
 use crate::derived::texts;
 use crate::engine::Shared;
-use crate::loading::KEYWORD;
+use crate::loading::{KEYWORD, remove_folder};
 
 /// What the doctor found.
 #[derive(Clone, Debug, Default)]
@@ -84,10 +84,8 @@ impl Database {
             let folder = self.engine.folder.collection(shared.id);
             let mut derived = shared.derived.lock();
             derived.keyword = None;
-            match std::fs::remove_dir_all(folder.join(KEYWORD)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-                _ => derived.reload(&folder)?,
-            }
+            remove_folder(&folder.join(KEYWORD))?;
+            derived.reload(&folder)?;
             shared.publish(&derived);
         }
         Ok(())

@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use index::{KeywordIndex, Rows};
 use storage::{CatalogEntry, CollectionState, Store, StoredPoint};
-use types::{Payload, Result, Seqno};
+use types::{Payload, Result, Seqno, Version};
 
-use crate::derived::Derived;
+use crate::derived::{Derived, texts};
 
 /// What happened while a database was opened.
 #[derive(Clone, Debug, Default)]
@@ -56,19 +56,22 @@ pub(crate) fn load(
     folder: &Path,
 ) -> Result<(Derived, Option<Rebuilt>)> {
     let began = Instant::now();
-    let state = store.state(entry.id)?;
-    let rows = Arc::new(Rows::new());
-    let (keyword, rebuilt) = open_keyword(store, entry, &state, folder, &rows)?;
-    let mut derived = Derived::empty(Arc::clone(store), Arc::clone(entry), state, rows, keyword);
-    catch_up_removals(store, &derived)?;
-    let mut payloads: Vec<Payload> = Vec::new();
-    store.for_each_point(entry, &mut |stored| {
-        append(&mut derived, stored, &mut payloads);
-        Ok(())
-    })?;
-    index_fields(&mut derived, &mut payloads);
-    if let (Some(keyword), Some(_)) = (&derived.keyword, &rebuilt) {
-        keyword.commit(state.seqno)?;
+    let mut loaded = Loaded::from_storage(store, entry, folder)?;
+    if let Some(reason) = loaded.disagreement()? {
+        // The second time it is made from nothing, so it cannot disagree.
+        loaded.derived.keyword = None;
+        remove_folder(&folder.join(KEYWORD))?;
+        loaded = Loaded::from_storage(store, entry, folder)?;
+        loaded.rebuilt = Some(Rebuilt { collection: entry.name.clone(), index: KEYWORD, reason });
+    }
+    let Loaded { derived, rebuilt, .. } = loaded;
+    if let (Some(keyword), Some(rebuilt)) = (&derived.keyword, &rebuilt) {
+        tracing::warn!(
+            collection = entry.name,
+            reason = rebuilt.reason,
+            "the keyword index was rebuilt from storage"
+        );
+        keyword.commit(derived.state.seqno)?;
     }
     tracing::info!(
         collection = entry.name,
@@ -79,21 +82,67 @@ pub(crate) fn load(
     Ok((derived, rebuilt))
 }
 
-fn append(derived: &mut Derived, stored: StoredPoint, payloads: &mut Vec<Payload>) {
-    let StoredPoint { version, id, payload, vectors } = stored;
-    let vector =
-        |name: &str| vectors.iter().find(|(other, _)| other == name).map(|(_, elements)| &elements[..]);
-    derived.append(version, id, vector, &payload);
-    payloads.push(payload);
-    if payloads.len() == FIELD_BLOCK_ROWS {
-        index_fields(derived, payloads);
-    }
+/// A collection while it is loaded.
+struct Loaded {
+    derived: Derived,
+    rebuilt: Option<Rebuilt>,
+    /// Versions that belong into the keyword index, ascending.
+    with_text: Vec<Version>,
+    /// Payloads whose fields are not indexed yet: those of the last slots.
+    payloads: Vec<Payload>,
 }
 
-fn index_fields(derived: &mut Derived, payloads: &mut Vec<Payload>) {
-    let first = derived.rows.len() - payloads.len() as u32;
-    derived.fields.append(types::Slot(first), &payloads.iter().collect::<Vec<_>>());
-    payloads.clear();
+impl Loaded {
+    fn from_storage(store: &Arc<Store>, entry: &Arc<CatalogEntry>, folder: &Path) -> Result<Self> {
+        let state = store.state(entry.id)?;
+        let rows = Arc::new(Rows::new());
+        let (keyword, rebuilt) = open_keyword(store, entry, &state, folder, &rows)?;
+        let derived = Derived::empty(Arc::clone(store), Arc::clone(entry), state, rows, keyword);
+        catch_up_removals(store, &derived)?;
+        let mut loaded = Self { derived, rebuilt, with_text: Vec::new(), payloads: Vec::new() };
+        store.for_each_point(entry, &mut |stored| {
+            loaded.append(stored);
+            Ok(())
+        })?;
+        loaded.index_fields();
+        Ok(loaded)
+    }
+
+    fn append(&mut self, stored: StoredPoint) {
+        let StoredPoint { version, id, payload, vectors } = stored;
+        let vector =
+            |name: &str| vectors.iter().find(|(other, _)| other == name).map(|(_, elements)| &elements[..]);
+        self.derived.append(version, id, vector, &payload);
+        if let Some(field) = &self.derived.entry.schema.keyword
+            && !texts(field, &payload).is_empty()
+        {
+            self.with_text.push(version);
+        }
+        self.payloads.push(payload);
+        if self.payloads.len() == FIELD_BLOCK_ROWS {
+            self.index_fields();
+        }
+    }
+
+    fn index_fields(&mut self) {
+        let first = self.derived.rows.len() - self.payloads.len() as u32;
+        self.derived.fields.append(types::Slot(first), &self.payloads.iter().collect::<Vec<_>>());
+        self.payloads.clear();
+    }
+
+    /// How the keyword index, caught up, differs from storage, if it does: it may have committed a removal that a loss
+    /// of power then took back from storage.
+    fn disagreement(&self) -> Result<Option<String>> {
+        let Some(keyword) = &self.derived.keyword else { return Ok(None) };
+        let held = keyword.versions()?;
+        Ok((held != self.with_text).then(|| {
+            format!(
+                "it disagrees with storage ({} documents held, {} stored)",
+                held.len(),
+                self.with_text.len()
+            )
+        }))
+    }
 }
 
 /// Hands the keyword index the removals it has not seen; additions it takes from the points themselves.
@@ -125,15 +174,11 @@ fn open_keyword(
         },
         Err(error) => error.to_string(),
     };
-    match std::fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
+    remove_folder(&folder)?;
     let keyword = KeywordIndex::create(&folder, field.language, Arc::clone(rows))?;
     if is_new {
         return Ok((Some(Arc::new(keyword)), None));
     }
-    tracing::warn!(collection = entry.name, reason, "the keyword index is rebuilt from storage");
     let rebuilt = Rebuilt { collection: entry.name.clone(), index: KEYWORD, reason };
     Ok((Some(Arc::new(keyword)), Some(rebuilt)))
 }
@@ -148,4 +193,15 @@ fn unfit(keyword: &KeywordIndex, state: &CollectionState, trimmed: Seqno) -> Opt
     }
     (seqno < trimmed)
         .then(|| format!("it is too old to be caught up ({seqno}, the journal begins after {trimmed})"))
+}
+
+/// Removes a folder of index files, if it is there.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
 }

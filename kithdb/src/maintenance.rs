@@ -72,7 +72,7 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
 /// Links the next rows of each graph; whether more wait.
 fn link(shared: &Shared) -> bool {
     let view = shared.view.load();
-    view.heads.values().fold(false, |more, head| head.link(&view.alive, LINK_ROWS) || more)
+    view.heads.values().map(|head| head.link(&view.alive, LINK_ROWS)).filter(|has_more| *has_more).count() > 0
 }
 
 /// Makes the keywords that wait durable, and publishes a view without them in the tail.

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use index::Rows;
 use parking_lot::MutexGuard;
 use storage::{CatalogEntry, CollectionState, Commit};
 use types::{CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Result, Schema, Seqno};
@@ -170,9 +169,7 @@ impl Sequencer {
         // The files go with the collection; what fails here is removed at the next start.
         derived.keyword = None;
         let folder = self.engine.folder.collection(shared.id);
-        if let Err(error) = std::fs::remove_dir_all(&folder)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
+        if let Err(error) = loading::remove_folder(&folder) {
             tracing::warn!(%error, folder = %folder.display(), "index files of a dropped collection remain");
         }
         Ok(true)
@@ -280,7 +277,6 @@ impl Derived {
         if let Some(keyword) = self.keyword.take() {
             keyword.commit(self.state.seqno)?;
         }
-        self.rows = Arc::new(Rows::new());
         let (derived, _) = loading::load(&self.store, &self.entry, folder)?;
         *self = derived;
         Ok(())

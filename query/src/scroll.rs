@@ -63,7 +63,7 @@ fn walked(view: &View, matching: &Matching<'_>, from: Option<PointId>, count: us
     let mut found = Vec::new();
     let mut block = Vec::new();
     view.store.for_each_id(view.entry.id, from, &mut |id, version| {
-        if let Some(slot) = view.slot_of(id, Some(version))
+        if let Some(slot) = view.slot_of(id, version)
             && matching.accept().is_none_or(|accept| accept.contains(slot.0))
         {
             block.push(slot);

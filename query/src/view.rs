@@ -4,6 +4,7 @@
 //! only slots below it. The stored rows of every alive version stay while the view lives (the purge waits for it).
 //! Cost: a few reference counts to make; readers take it without a lock.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -53,18 +54,26 @@ impl View {
     /// `Corrupted` or `Io`.
     pub fn slots(&self, ids: &[PointId]) -> Result<Vec<Option<Slot>>> {
         let versions = self.store.versions(self.entry.id, ids)?;
-        Ok(ids.iter().zip(versions).map(|(id, version)| self.slot_of(*id, version)).collect())
+        let is_current = LazyCell::new(|| self.is_current());
+        let slot = |(id, version): (&PointId, Option<Version>)| match self.visible(version) {
+            None if !*is_current => self.slot_by_pass(*id),
+            slot => slot,
+        };
+        Ok(ids.iter().zip(versions).map(slot).collect())
     }
 
     /// The slot of a point whose version in storage is `version`. Storage may be newer than the view: then the slot
     /// is looked for among the ids of the view, which costs a pass over them but is rare.
-    pub(crate) fn slot_of(&self, id: PointId, version: Option<Version>) -> Option<Slot> {
-        let visible = |slot: &Slot| self.alive.contains(*slot);
-        match version.and_then(|version| self.rows.slot_of(version)) {
-            Some(slot) if visible(&slot) => Some(slot),
-            _ if self.is_current() => None,
-            _ => self.alive.iter().find(|slot| self.rows.id(*slot) == Some(id)),
-        }
+    pub(crate) fn slot_of(&self, id: PointId, version: Version) -> Option<Slot> {
+        self.visible(Some(version)).or_else(|| self.slot_by_pass(id))
+    }
+
+    fn visible(&self, version: Option<Version>) -> Option<Slot> {
+        self.rows.slot_of(version?).filter(|slot| self.alive.contains(*slot))
+    }
+
+    fn slot_by_pass(&self, id: PointId) -> Option<Slot> {
+        self.alive.iter().find(|slot| self.rows.id(*slot) == Some(id))
     }
 
     fn is_current(&self) -> bool {

@@ -7,7 +7,8 @@
 //! Invariants: chunks are in order, do not overlap, start and end on characters that are not white space, and
 //! together hold every such character of the source. A chunk with its heading fits the model's window.
 //!
-//! Cost: the source is tokenised once, not once per candidate cut; a chunk is tokenised once more to make sure.
+//! Cost: the source is tokenised once, not once per candidate cut; a chunk is tokenised once more to make sure. About a
+//! second a megabyte. Markdown of many megabytes without a heading takes quadratic time.
 
 use std::ops::Range;
 
@@ -54,6 +55,9 @@ pub const CHUNK_CHARS_MAX: usize = 800;
 
 /// A token counts for at least this many bytes: a model may take kilobytes without a space for one unknown word.
 const TOKEN_BYTES_MAX: usize = 16;
+
+/// Bytes of Markdown, to the next heading, that are cut at a time.
+const SECTION_BYTES: usize = 64 << 10;
 
 /// Bytes that are tokenised at a time.
 const BLOCK_BYTES: usize = 16 << 10;
@@ -128,14 +132,33 @@ impl<'m> Sizing<'m> {
 }
 
 /// Byte ranges of the chunks.
-fn cuts(source: &Source, sizing: &Sizing<'_>, _headings: &[Heading]) -> Vec<Range<usize>> {
-    let text = &source.text;
-    let config = ChunkConfig::new(sizing.capacity()).with_sizer(sizing.ruler(text));
-    let pieces: Vec<(usize, &str)> = match source.kind {
-        Kind::Markdown => MarkdownSplitter::new(config).chunk_indices(text).collect(),
-        Kind::Text => TextSplitter::new(config).chunk_indices(text).collect(),
+fn cuts(source: &Source, sizing: &Sizing<'_>, headings: &[Heading]) -> Vec<Range<usize>> {
+    let ruler = sizing.ruler(&source.text);
+    let cut = |section: Range<usize>| {
+        let config = ChunkConfig::new(sizing.capacity()).with_sizer(&ruler);
+        let text = &source.text[section.clone()];
+        let pieces: Vec<(usize, &str)> = match source.kind {
+            Kind::Markdown => MarkdownSplitter::new(config).chunk_indices(text).collect(),
+            Kind::Text => TextSplitter::new(config).chunk_indices(text).collect(),
+        };
+        pieces.into_iter().flat_map(move |(from, piece)| cut_again(section.start + from, piece, sizing))
     };
-    pieces.into_iter().flat_map(|(start, piece)| cut_again(start, piece, sizing)).collect()
+    sections(&source.text, headings).into_iter().flat_map(cut).collect()
+}
+
+/// Consecutive ranges that begin at headings and are cut one by one: the splitter looks through all Markdown elements
+/// that remain for every chunk, which is quadratic.
+fn sections(text: &str, headings: &[Heading]) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let mut sections = Vec::new();
+    for heading in headings {
+        if heading.start >= start + SECTION_BYTES {
+            sections.push(start..heading.start);
+            start = heading.start;
+        }
+    }
+    sections.push(start..text.len());
+    sections
 }
 
 /// Cuts a piece that is too large by itself: inside a word the tokens of the parts can be more than those of the whole.
@@ -296,6 +319,16 @@ mod tests {
         let long = "fox ".repeat(60);
         assert_eq!(narrow.fit_heading(&[&long, "lazy", "dog"]), "lazy > dog");
         assert_eq!(narrow.fit_heading(&["lazy", &long]), "");
+    }
+
+    #[test]
+    fn long_markdown_is_cut_by_sections_without_a_seam() {
+        let part = "# fox\n\nthe *quick* fox\n\n- lazy\n- dog\n\n```\n# over\n```\n\n";
+        let source = source(Kind::Markdown, &part.repeat(3 * SECTION_BYTES / part.len()));
+        assert_eq!(sections(&source.text, &markdown::headings(&source.text)).len(), 3);
+        let sizing = Sizing::Characters { chars_max: part.len() };
+        assert_sound(&source, &sizing);
+        assert!(chunk(&source, &sizing).iter().all(|chunk| chunk.text(&source) == part.trim()));
     }
 
     #[test]

@@ -34,7 +34,7 @@ use directory::{Directory, Pooling};
 use tokens::Tokens;
 
 /// Tokens of a batch: enough rows to keep a matrix product busy, few enough to stay in a core's cache.
-const BATCH_TOKENS: usize = 512;
+const BATCH_TOKENS: usize = 1024;
 
 /// An opened model.
 pub struct Embedder {
@@ -59,7 +59,7 @@ impl Embedder {
             directory::refuse(dir, &format!("model.safetensors: {error}")).with_source(error)
         })?;
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let cores = std::env::var("LANES").map_or(cores, |v| v.parse().unwrap()); let lanes = (0..cores).map(|at| lane(at)).collect::<Result<_>>()?;
+        let lanes = (0..cores).map(|at| lane(at)).collect::<Result<_>>()?;
         tracing::info!(
             model = directory.identity.name,
             revision = directory.identity.revision,
@@ -181,7 +181,7 @@ impl Embedder {
 
 fn lane(at: usize) -> Result<ThreadPool> {
     let name = move |_| format!("embed-{at}");
-    ThreadPoolBuilder::new().num_threads(std::env::var("LT").map_or(1, |v| v.parse().unwrap())).thread_name(name).build().map_err(|error| {
+    ThreadPoolBuilder::new().num_threads(1).thread_name(name).build().map_err(|error| {
         Error::new(ErrorKind::Io, "a thread for embedding cannot be started").with_source(error)
     })
 }
@@ -192,7 +192,7 @@ fn batches(sequences: &[Vec<u32>]) -> Vec<Range<usize>> {
     let mut tokens = usize::MAX;
     for (at, sequence) in sequences.iter().enumerate() {
         match batches.last_mut() {
-            Some(batch) if tokens + sequence.len() <= std::env::var("BT").map_or(BATCH_TOKENS, |v| v.parse().unwrap()) => {
+            Some(batch) if tokens + sequence.len() <= BATCH_TOKENS => {
                 batch.end = at + 1;
                 tokens += sequence.len();
             }

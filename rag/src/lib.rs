@@ -9,12 +9,16 @@
 
 pub mod chunk;
 pub mod embed;
+pub mod ingest;
 mod markdown;
 pub mod model;
 pub mod parse;
+pub mod search;
 pub mod walk;
 
 pub use chunk::{Chunk, Sizing, chunk};
 pub use embed::Embedder;
+pub use ingest::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, ingest};
 pub use parse::{Kind, Skip, Source, parse};
+pub use search::{Found, Mode, check_model, search};
 pub use walk::{Skipped, Walk, walk};

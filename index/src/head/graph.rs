@@ -4,10 +4,11 @@
 //!   is no row: it stands in a thread-local under [`QUERY_ROW`] while its thread searches.
 //! - It panics on negative and NaN distances, and only ever compares them. So the inner product, whose distance is
 //!   negative, is replaced by a quantity with the same order (see [`RowDistance`]), and all are clamped.
-//! - Its first insert must be alone, and three inserters can wait for each other in a circle; so can two, where rows
-//!   reach level 2 (one pushes itself into the other's list on an upper level while that one goes through it, and
-//!   then needs it on a lower). So: at most two, and two levels only. Its upper levels are descended by a single
-//!   step each, so more of them gain nothing; a cap also needs no call that prints to standard output.
+//! - Concurrent inserters can wait for each other in a circle, two of them too: one pushes itself into the list of
+//!   another that is going through that list on an upper level, and then needs it again on a lower one. So there is
+//!   one inserter. Its graph is then also the same for the same rows.
+//! - Its levels stay as they are by default. Fewer would lose recall, and the call that asks for fewer prints to
+//!   standard output.
 //! - Its filter walks the whole graph: never used. Visibility is tested on what a plain search returns, and the
 //!   search is repeated with twice the width until enough is visible.
 
@@ -25,16 +26,13 @@ use crate::kernels;
 
 const LINKS: usize = 16;
 const EF_CONSTRUCTION: usize = 100;
-const LEVELS: usize = 2;
+const LEVELS: usize = 16;
 
 /// The row number that means the query.
 const QUERY_ROW: u32 = u32::MAX;
 
 /// A beam never grows past this, unless `k` itself is larger: an exact scan of the few visible rows is cheaper.
 const FETCH_MAX: usize = 4096;
-
-/// Fewer rows than this are not worth a second thread.
-const ROWS_PER_THREAD_MIN: usize = 16;
 
 /// Bytes of a linked row: the point, its 16 level lists, one heap object for each link.
 const LINKED_ROW_BYTES: usize = 2400;
@@ -61,29 +59,21 @@ impl Graph {
     pub(super) fn new(arena: Arc<Arena>) -> Self {
         let rows_expected = arena.count() as usize;
         let distance = RowDistance { arena, reach: OnceLock::new() };
-        let ev=|n:&str,d:f64| std::env::var(n).ok().and_then(|x|x.parse::<f64>().ok()).unwrap_or(d);
-        let mut hnsw = Hnsw::new(ev("M",16.0) as usize, rows_expected, ev("LV",2.0) as usize, ev("EFC",100.0) as usize, distance);
-        if ev("SC",0.0)>0.0 { hnsw.modify_level_scale(ev("SC",0.0)); }
-        hnsw.set_keeping_pruned(ev("KP",0.0)>0.0); hnsw.set_extend_candidates(ev("EX",0.0)>0.0);
+        let hnsw = Hnsw::new(LINKS, rows_expected, LEVELS, EF_CONSTRUCTION, distance);
         Self { hnsw, inserted: AtomicU32::new(0) }
     }
 
     /// Links rows that have vectors. One caller at a time.
     pub(super) fn insert(&self, rows: &[u32]) {
-        let insert_all = |rows: &[u32]| rows.iter().for_each(|&row| self.hnsw.insert((&[row], row as usize)));
-        let is_first = self.inserted.load(Ordering::Acquire) == 0;
-        let (first, rest) = rows.split_at(if is_first { rows.len().min(1) } else { 0 });
-        insert_all(first);
-        if rest.len() < 2 * ROWS_PER_THREAD_MIN || std::env::var("ONE").is_ok() {
-            insert_all(rest);
-        } else {
-            let (left, right) = rest.split_at(rest.len() / 2);
-            std::thread::scope(|scope| {
-                scope.spawn(|| insert_all(left));
-                insert_all(right);
-            });
+        for &row in rows {
+            self.hnsw.insert((&[row], row as usize));
+            self.inserted.fetch_add(1, Ordering::Release);
         }
-        self.inserted.fetch_add(rows.len() as u32, Ordering::Release);
+    }
+
+    /// How many rows are linked.
+    pub(super) fn rows(&self) -> u32 {
+        self.inserted.load(Ordering::Acquire)
     }
 
     /// Widens a beam, starting with `fetch` rows, until `k` of them are shown.
@@ -92,7 +82,7 @@ impl Graph {
             elements.clear();
             elements.extend_from_slice(query);
         });
-        let inserted = self.inserted.load(Ordering::Acquire) as usize;
+        let inserted = self.rows() as usize;
         let fetch_max = inserted.min(FETCH_MAX.max(2 * k));
         let mut fetch = fetch.min(fetch_max);
         loop {
@@ -109,7 +99,7 @@ impl Graph {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.inserted.load(Ordering::Acquire) as usize * LINKED_ROW_BYTES
+        self.rows() as usize * LINKED_ROW_BYTES
     }
 }
 

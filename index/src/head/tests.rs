@@ -58,6 +58,11 @@ fn slots(near: &[Near]) -> HashSet<u32> {
     near.iter().map(|near| near.slot.0).collect()
 }
 
+fn asks_graph(head: &Head, view: HeadView<'_>, k: usize, ef: usize) -> bool {
+    let graph_rows = head.graph.get().map_or(0, Graph::rows);
+    view.beam_rows(head.linked().min(view.slots_end), graph_rows, k, ef).is_some()
+}
+
 /// The share of the true nearest that a search finds.
 fn recall(head: &Head, view: HeadView<'_>, queries: &[Vec<f32>], k: usize, ef: usize) -> f64 {
     let mut found = 0;
@@ -78,13 +83,13 @@ fn recall(head: &Head, view: HeadView<'_>, queries: &[Vec<f32>], k: usize, ef: u
 #[test]
 fn the_graph_finds_what_a_scan_finds() {
     for metric in Metric::ALL {
-        for clusters in [1, 20, 300] {
+        for clusters in [1, 300] {
             let (head, alive) = filled(metric, &clustered(metric, clusters, ROWS, 1));
             assert!(!head.link(&alive, ROWS) && head.linked() == ROWS);
             let queries = clustered(metric, clusters, 100, 2);
             let view = HeadView { alive: &alive, accept: None, slots_end: ROWS };
-            let recall = recall(&head, view, &queries, 10, 100);
-            assert!(recall >= 0.95, "{metric} {clusters}: {recall}");
+            let recall = recall(&head, view, &queries, 10, 90);
+            assert!(recall >= 0.95 && asks_graph(&head, view, 10, 90), "{metric} {clusters}: {recall}");
         }
     }
 }
@@ -94,38 +99,63 @@ fn dead_and_unaccepted_rows_are_never_found_and_cost_no_recall() {
     for metric in Metric::ALL {
         let (head, mut alive) = filled(metric, &clustered(metric, 20, ROWS, 1));
         head.link(&alive, ROWS);
+        let everything = alive.clone();
         for slot in (0..ROWS).filter(|slot| slot % 3 == 0) {
         alive.remove(Slot(slot));
     }
         let accept: RoaringBitmap = (0..ROWS).filter(|slot| slot % 4 != 0).collect();
         let queries = clustered(metric, 20, 50, 2);
+        let everything = HeadView { alive: &everything, accept: None, slots_end: ROWS };
+        let unfiltered = recall(&head, everything, &queries, 5, 36);
         for accept in [None, Some(&accept)] {
             let view = HeadView { alive: &alive, accept, slots_end: ROWS - 500 };
-            let recall = recall(&head, view, &queries, 10, 64);
-            assert!(recall >= 0.95, "{metric}: {recall}");
+            let filtered = recall(&head, view, &queries, 5, 36);
+            assert!(asks_graph(&head, view, 5, 36), "{metric}");
+            assert!(filtered >= unfiltered - 0.03, "{metric}: {filtered} {unfiltered}");
         }
     }
 }
 
 #[test]
-fn a_narrow_filter_gives_the_true_nearest_or_fewer() {
-    let metric = Metric::Euclid;
-    let (head, mut alive) = filled(metric, &clustered(metric, 20, 80_000, 1));
-    head.link(&alive, 70_000);
-    // Accepted are 12 rows far from every query, and unlinked ones, farther than the graph's beam can see.
-    let queries = clustered(metric, 20, 20, 2);
-    let accept: RoaringBitmap = (0..12).chain(70_000..70_040).collect();
-    let view = HeadView { alive: &alive, accept: Some(&accept), slots_end: 80_000 };
-    for query in &queries {
-        let truth = head.scan(query, accept.iter().map(Slot), 10);
-        let near = head.search(query, view, 10, 32);
-        assert!(truth.starts_with(&near), "{near:?} {truth:?}");
+fn a_narrow_filter_is_answered_exactly() {
+    let (head, mut alive) = filled(Metric::Euclid, &clustered(Metric::Euclid, 20, ROWS, 1));
+    head.link(&alive, ROWS);
+    let accept: RoaringBitmap = (0..ROWS).step_by(50).collect();
+    for query in &clustered(Metric::Euclid, 20, 20, 2) {
+        let view = HeadView { alive: &alive, accept: Some(&accept), slots_end: ROWS };
+        assert_eq!(head.search(query, view, 10, 32), head.scan(query, accept.iter().map(Slot), 10));
     }
     for slot in &accept {
         alive.remove(Slot(slot));
     }
-    let view = HeadView { alive: &alive, accept: Some(&accept), slots_end: 80_000 };
-    assert_eq!(head.search(&queries[0], view, 10, 32), []);
+    let view = HeadView { alive: &alive, accept: Some(&accept), slots_end: ROWS };
+    assert_eq!(head.search(head.row(Slot(0)).expect("a row"), view, 10, 32), []);
+}
+
+#[test]
+fn where_a_filter_hides_the_surroundings_of_a_query_less_is_found_but_nothing_wrong() {
+    // Two clusters; visible is the one far from the query, and unlinked rows beyond it.
+    let cluster = |place: f32, dice: &mut Dice| -> Vec<f32> {
+        dice.vector().iter().enumerate().map(|(at, x)| if at == 0 { place } else { x * 0.1 }).collect()
+    };
+    let mut dice = Dice(5);
+    let mut vectors: Vec<Vec<f32>> = (0..5_000).map(|_| cluster(0.0, &mut dice)).collect();
+    vectors.extend((0..7_000).map(|_| cluster(50.0, &mut dice)));
+    vectors.extend((0..100).map(|_| cluster(90.0, &mut dice)));
+    let (head, alive) = filled(Metric::Euclid, &vectors);
+    head.link(&alive, 12_000);
+    let accept: RoaringBitmap = (5_000..12_100).collect();
+    let view = HeadView { alive: &alive, accept: Some(&accept), slots_end: 12_100 };
+    let mut is_cut = false;
+    for _ in 0..10 {
+        let query = cluster(0.0, &mut dice);
+        let truth = head.scan(&query, accept.iter().map(Slot), 10);
+        assert!(asks_graph(&head, view, 10, 32));
+        let near = head.search(&query, view, 10, 32);
+        assert!(near.iter().all(|near| near.distance < 60.0_f32.powi(2)), "an unlinked row before nearer ones");
+        is_cut |= near.len() < truth.len();
+    }
+    assert!(is_cut, "the beam was to end within the hidden cluster");
 }
 
 #[test]
@@ -174,7 +204,8 @@ fn linking_goes_on_where_it_stopped_and_passes_over_the_dead() {
     // Rows that nobody has linked yet are found all the same.
     let view = HeadView { alive: &alive, accept: None, slots_end: ROWS };
     for slot in [1_000, 3_000, 5_000, ROWS - 1] {
-        let near = head.search(&vectors[slot as usize], view, 1, 64);
+        assert!(asks_graph(&head, view, 1, 40));
+        let near = head.search(&vectors[slot as usize], view, 1, 40);
         assert_eq!(near, [Near { slot: Slot(slot), distance: 0.0 }]);
     }
     assert!(!head.link(&alive, 1_000) && head.linked() == ROWS);
@@ -190,6 +221,7 @@ fn equal_vectors_do_not_hide_each_other() {
     }
     head.link(&alive, 5_000);
     let view = HeadView { alive: &alive, accept: None, slots_end: 5_000 };
+    assert!(asks_graph(&head, view, 10, 64));
     let near = head.search(&vectors[0], view, 10, 64);
     assert_eq!(slots(&near).len(), 10);
     assert!(near.iter().all(|near| near.distance.abs() < 1e-6));
@@ -198,14 +230,17 @@ fn equal_vectors_do_not_hide_each_other() {
 #[test]
 fn searches_run_beside_the_writer_and_the_linker() {
     let metric = Metric::Dot;
-    let vectors = clustered(metric, 20, 12_000, 1);
-    let (head, alive) = filled(metric, &vectors[..5_000]);
+    let vectors = clustered(metric, 20, 10_000, 1);
+    let (head, alive) = filled(metric, &vectors[..ROWS as usize]);
+    head.link(&alive, ROWS);
     let queries = clustered(metric, 20, 40, 2);
+    let view = HeadView { alive: &alive, accept: None, slots_end: ROWS };
+    let quiet = recall(&head, view, &queries, 10, 40);
     let is_done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut alive = alive.clone();
-            for (slot, vector) in vectors.iter().enumerate().skip(5_000) {
+            for (slot, vector) in vectors.iter().enumerate().skip(ROWS as usize) {
                 head.append(Some(vector));
                 alive.insert(Slot(slot as u32));
                 if slot % 1_000 == 999 {
@@ -214,16 +249,14 @@ fn searches_run_beside_the_writer_and_the_linker() {
             }
             is_done.store(true, Ordering::Release);
         });
-        for _ in 0..3 {
+        for _ in 0..2 {
             scope.spawn(|| {
-                let view = HeadView { alive: &alive, accept: None, slots_end: 5_000 };
-                let mut worst = 1.0_f64;
                 while !is_done.load(Ordering::Acquire) {
-                    worst = worst.min(recall(&head, view, &queries, 10, 100));
+                    let busy = recall(&head, view, &queries, 10, 40);
+                    assert!(busy >= quiet - 0.05, "{busy} {quiet}");
                 }
-                assert!(worst >= 0.9, "{worst}");
             });
         }
     });
-    assert_eq!((head.len(), head.linked()), (12_000, 12_000));
+    assert_eq!((head.len(), head.linked()), (10_000, 10_000));
 }

@@ -37,7 +37,6 @@ struct Layer {
 
 /// `x * weight`, with a bias to be added by the step that follows.
 struct Linear {
-    wt: Tensor,
     weight: Tensor,
     bias: Tensor,
 }
@@ -123,10 +122,10 @@ impl Layer {
         Ok(Self {
             attend: Self::attend(weights, &name("attention.self"), config)?,
             gather_norm: weights.norm(&name("attention.output.LayerNorm"), gather_bias.clone(), width)?,
-            gather: Linear { wt: gather.t()?.contiguous()?, weight: gather, bias: gather_bias },
-            widen: Linear { wt: widen.t()?.contiguous()?, weight: widen, bias: widen_bias },
+            gather: Linear { weight: gather, bias: gather_bias },
+            widen: Linear { weight: widen, bias: widen_bias },
             narrow_norm: weights.norm(&name("output.LayerNorm"), narrow_bias.clone(), width)?,
-            narrow: Linear { wt: narrow.t()?.contiguous()?, weight: narrow, bias: narrow_bias },
+            narrow: Linear { weight: narrow, bias: narrow_bias },
         })
     }
 
@@ -136,10 +135,8 @@ impl Layer {
         let (query, query_bias) = weights.linear(&format!("{name}.query"), width, width)?;
         let (key, key_bias) = weights.linear(&format!("{name}.key"), width, width)?;
         let (value, value_bias) = weights.linear(&format!("{name}.value"), width, width)?;
-        let w = Tensor::cat(&[(query * scale)?, key, value], 1)?;
         Ok(Linear {
-            wt: w.t()?.contiguous()?,
-            weight: w,
+            weight: Tensor::cat(&[(query * scale)?, key, value], 1)?,
             bias: Tensor::cat(&[(query_bias * scale)?, key_bias, value_bias], 0)?,
         })
     }
@@ -147,7 +144,7 @@ impl Layer {
 
 impl Linear {
     fn product(&self, x: &Tensor) -> Result<Tensor> {
-        if std::env::var_os("TR").is_some() { x.matmul(&self.wt.t()?) } else { x.matmul(&self.weight) }
+        x.matmul(&self.weight)
     }
 }
 

@@ -32,7 +32,13 @@ impl Tokens {
         }
         let special = tokenizer.encode_fast("", true).map_err(fail)?.len();
         let window = directory.identity.tokens_max;
-        if special == 0 || window <= special {
+        if special == 0 {
+            return Err(refuse(
+                path,
+                "tokenizer.json adds no special tokens, so an empty text has no embedding",
+            ));
+        }
+        if window <= special {
             let why = format!("its window of {window} tokens leaves no room beside {special} special ones");
             return Err(refuse(path, &why));
         }

@@ -1,0 +1,35 @@
+# The one door. Every recipe installs what it needs first; a second run starts in seconds.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO := source scripts/env.sh && cargo
+
+.PHONY: help demo test check bench setup
+
+help:
+	@echo 'make demo            build, ingest documents, serve, ask   (DIR=/a/folder for your own)'
+	@echo 'make test            every test'
+	@echo 'make check           format, lints, licences, documentation'
+	@echo 'make bench           the figures of benches/RESULTS.md'
+
+setup:
+	@scripts/setup.sh build
+
+demo: setup
+	@scripts/setup.sh model
+	@$(CARGO) build --release --locked --workspace
+	@scripts/demo.sh "$(DIR)"
+
+test: setup
+	@$(CARGO) test --release --locked --workspace
+
+check: setup
+	@scripts/setup.sh deny
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	@$(CARGO) deny --log-level error check bans licenses sources
+	@source scripts/env.sh && RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --workspace --no-deps
+
+bench: setup
+	@scripts/setup.sh model
+	@$(CARGO) run --release --locked --package kithdb-benches -- engine

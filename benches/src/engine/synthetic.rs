@@ -1,0 +1,165 @@
+//! Points from a seed: vectors that lie in clusters near a surface of few dimensions, as embeddings do, and texts whose
+//! words are as unevenly frequent as those of a language (Zipf).
+//!
+//! Uniformly random vectors would be a different problem: in hundreds of dimensions all are about equally far apart, and
+//! no index is better than a scan.
+
+use kithdb::{FieldKind, Language, Metric, Point, Result, Schema};
+
+/// Words of a text.
+pub(super) const WORDS_PER_TEXT: usize = 40;
+
+/// The field of the filters: integers from 0 to 99, evenly.
+pub(super) const FIELD: &str = "percent";
+
+/// Dimensions of the surface.
+const INNER_DIM: usize = 24;
+
+const CLUSTERS: usize = 200;
+const WORDS: usize = 50_000;
+
+/// Words from here on are rare enough to be asked for.
+const ASKED_RANK_MIN: usize = 100;
+const ASKED_RANK_MAX: usize = 5_000;
+const WORDS_PER_QUERY: usize = 3;
+
+/// Spread of a cluster, and distance from the surface, where the centres have a spread of 1.
+const SPREAD: f32 = 0.5;
+const NOISE: f32 = 0.05;
+
+/// A source of points and queries; equal seeds give equal ones.
+pub(super) struct Synthetic {
+    dim: usize,
+    random: Random,
+    centres: Vec<Vec<f32>>,
+    /// The surface: a row of `dim` elements for each inner dimension.
+    axes: Vec<Vec<f32>>,
+    /// By rank: the sum of frequencies of the words up to it.
+    frequencies: Vec<f64>,
+}
+
+impl Synthetic {
+    pub(super) fn new(dim: usize) -> Self {
+        let mut random = Random(0x6b69_7468_6462);
+        let centres = (0..CLUSTERS).map(|_| random.normals(INNER_DIM, 1.0)).collect();
+        let axes = (0..INNER_DIM).map(|_| random.normals(dim, 1.0)).collect();
+        let mut sum = 0.0;
+        let frequencies = (1..=WORDS)
+            .map(|rank| {
+                sum += 1.0 / rank as f64;
+                sum
+            })
+            .collect();
+        Self { dim, random, centres, axes, frequencies }
+    }
+
+    /// The schema of a collection of these points.
+    pub(super) fn schema(&self) -> Result<Schema> {
+        Ok(Schema::new()
+            .vector(self.dim, Metric::Cosine)
+            .keyword(["text".parse()?], Language::English)
+            .field(FIELD.parse()?, FieldKind::Integer))
+    }
+
+    /// A point with vector, text and field.
+    pub(super) fn point(&mut self, id: u64) -> Point {
+        let percent = self.random.below(100) as i64;
+        Point::new(id).vector(self.vector()).with("text", self.text()).with(FIELD, percent)
+    }
+
+    /// A vector of length 1.
+    pub(super) fn vector(&mut self) -> Vec<f32> {
+        let cluster = self.random.below(CLUSTERS);
+        let mut vector = self.random.normals(self.dim, NOISE * (INNER_DIM as f32).sqrt());
+        for (at, axis) in self.axes.iter().enumerate() {
+            let inner = self.centres[cluster][at] + SPREAD * self.random.normal();
+            vector.iter_mut().zip(axis).for_each(|(element, axis)| *element += inner * axis);
+        }
+        let norm = vector.iter().map(|element| element * element).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        vector.iter_mut().for_each(|element| *element /= norm);
+        vector
+    }
+
+    /// A text of [`WORDS_PER_TEXT`] words.
+    fn text(&mut self) -> String {
+        let total = self.frequencies.last().copied().unwrap_or(0.0);
+        let mut word = || {
+            let drawn = self.random.unit() * total;
+            spell(self.frequencies.partition_point(|sum| *sum < drawn))
+        };
+        let words: Vec<String> = (0..WORDS_PER_TEXT).map(|_| word()).collect();
+        words.join(" ")
+    }
+
+    /// Three words that are neither in every text nor in none.
+    pub(super) fn words(&mut self) -> String {
+        let mut word = || spell(ASKED_RANK_MIN + self.random.below(ASKED_RANK_MAX - ASKED_RANK_MIN));
+        let words: Vec<String> = (0..WORDS_PER_QUERY).map(|_| word()).collect();
+        words.join(" ")
+    }
+}
+
+/// The word of a rank: syllables that stand for its digits.
+fn spell(rank: usize) -> String {
+    const SYLLABLES: [&str; 10] = ["ba", "do", "ki", "lu", "mo", "ne", "po", "ra", "tu", "zi"];
+    rank.to_string().bytes().map(|digit| SYLLABLES[usize::from(digit - b'0')]).collect()
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 up to 1.
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.unit() * end as f64) as usize
+    }
+
+    /// Normally distributed with variance 1, near enough: the sum of twelve even ones.
+    fn normal(&mut self) -> f32 {
+        ((0..12).map(|_| self.unit()).sum::<f64>() - 6.0) as f32
+    }
+
+    fn normals(&mut self, count: usize, spread: f32) -> Vec<f32> {
+        (0..count).map(|_| spread * self.normal()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_the_same_points_and_they_lie_in_clusters() {
+        let (mut one, mut other) = (Synthetic::new(64), Synthetic::new(64));
+        let points: Vec<Point> = (0..500).map(|id| one.point(id)).collect();
+        assert_eq!(points, (0..500).map(|id| other.point(id)).collect::<Vec<_>>());
+        let first = points[0].vector_named("").expect("a vector");
+        let cosine = |point: &Point| {
+            let vector = point.vector_named("").expect("a vector");
+            vector.iter().zip(first).map(|(a, b)| a * b).sum::<f32>()
+        };
+        assert!((cosine(&points[0]) - 1.0).abs() < 1e-5);
+        let near = points.iter().filter(|point| cosine(point) > 0.5).count();
+        assert!((2..100).contains(&near), "{near} of 500 are near the first");
+    }
+
+    #[test]
+    fn frequent_words_are_frequent() {
+        let mut source = Synthetic::new(8);
+        let texts: Vec<String> = (0..100).map(|_| source.text()).collect();
+        let count = |word: &str| texts.iter().flat_map(|text| text.split(' ')).filter(|w| *w == word).count();
+        assert!(count(&spell(0)) > 5 * count(&spell(30)).max(1));
+        assert_eq!(spell(507), "nebara");
+    }
+}

@@ -1,0 +1,59 @@
+//! `kithdb-bench`: the program that every figure of `RESULTS.md` comes from.
+//!
+//! Results are Markdown tables on standard output, progress goes to standard error. Inputs are either made from a
+//! fixed seed or named on the command line, so a second run on the same machine differs by noise only.
+//! Not for comparing machines or other engines: it measures one process on an otherwise idle machine.
+
+mod documents;
+mod engine;
+mod golden;
+mod machine;
+mod retrieval;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use kithdb::Result;
+
+#[derive(Parser)]
+#[command(name = "kithdb-bench", about = "Measures KithDB and prints Markdown tables.")]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Speed, memory and disk of the database, on synthetic points.
+    Engine(engine::Arguments),
+    /// Documents a second from files to searchable chunks, embedding included.
+    Documents(documents::Arguments),
+    /// nDCG@10 and recall@100 on labelled collections in the layout of BEIR.
+    Retrieval(retrieval::Arguments),
+    /// Agreement of the embedder with reference embeddings; fails when they disagree.
+    Golden(golden::Arguments),
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().bench) {
+        Ok((report, is_passed)) => {
+            println!("{}\n\n{report}", machine::line());
+            if is_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("kithdb-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The report, and whether what it shows is as it must be.
+fn run(bench: &Bench) -> Result<(String, bool)> {
+    match bench {
+        Bench::Engine(arguments) => engine::run(arguments).map(|report| (report, true)),
+        Bench::Documents(arguments) => documents::run(arguments).map(|report| (report, true)),
+        Bench::Retrieval(arguments) => retrieval::run(arguments).map(|report| (report, true)),
+        Bench::Golden(arguments) => golden::run(arguments),
+    }
+}

@@ -1,0 +1,97 @@
+//! A question to a library of chunks: by keyword, by vector, or both fused.
+//!
+//! Invariant: a question is embedded only by the model that embedded the chunks.
+
+use kithdb::{Collection, DEFAULT_VECTOR, Error, Filter, Hit, Plan, Result, Select, VectorSpec};
+
+use crate::Embedder;
+
+/// How a question is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Keyword and vector, fused by reciprocal rank; keyword alone where there is no model.
+    #[default]
+    Hybrid,
+    /// Nearness of meaning alone.
+    Vector,
+    /// BM25 alone.
+    Keyword,
+}
+
+/// What a question found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// How they were found.
+    pub plan: Plan,
+    /// The mode that was used: not the one asked for where there was no model.
+    pub mode: Mode,
+}
+
+/// Asks a question.
+///
+/// # Errors
+/// `InvalidArgument` on `model` when the mode needs one and there is none, or when it is not the collection's; what
+/// the database returns.
+pub fn search(
+    collection: &Collection,
+    embedder: Option<&Embedder>,
+    question: &str,
+    mode: Mode,
+    filter: Filter,
+    limit: usize,
+) -> Result<Found> {
+    let schema = collection.schema();
+    let space = schema.vectors.get(DEFAULT_VECTOR);
+    let query = collection.query().filter_by(filter).limit(limit);
+    let (mode, query) = match (mode, space, embedder) {
+        (Mode::Keyword, ..) => (Mode::Keyword, query.keyword(question)),
+        (Mode::Hybrid, Some(spec), Some(embedder)) => {
+            check_model(collection.name(), spec, embedder)?;
+            (Mode::Hybrid, query.keyword(question).nearest(embedder.embed_query(question)?))
+        }
+        (Mode::Hybrid, ..) => (Mode::Keyword, query.keyword(question)),
+        (Mode::Vector, Some(spec), Some(embedder)) => {
+            check_model(collection.name(), spec, embedder)?;
+            (Mode::Vector, query.nearest(embedder.embed_query(question)?))
+        }
+        (Mode::Vector, ..) => {
+            let message = "a vector search needs the collection's model, and there is none; ask by keyword";
+            return Err(Error::invalid("model", message));
+        }
+    };
+    let (hits, plan) = collection.search(query.request(), &Select::default())?;
+    Ok(Found { hits, plan, mode })
+}
+
+/// Checks that vectors of a space may be compared with those of a model.
+///
+/// # Errors
+/// `InvalidArgument` on `model`, naming both.
+pub fn check_model(collection: &str, spec: &VectorSpec, embedder: &Embedder) -> Result<()> {
+    let offered = embedder.identity();
+    match &spec.model {
+        Some(model) if model.revision == offered.revision => Ok(()),
+        Some(model) => Err(Error::invalid(
+            "model",
+            format!(
+                "collection `{collection}` belongs to model `{}` ({}), not to `{}` ({}); their vectors cannot be compared",
+                model.name,
+                short(&model.revision),
+                offered.name,
+                short(&offered.revision)
+            ),
+        )),
+        None => Err(Error::invalid(
+            "model",
+            format!(
+                "the vectors of collection `{collection}` belong to no model; send the query as a vector"
+            ),
+        )),
+    }
+}
+
+fn short(revision: &str) -> &str {
+    revision.get(..12).unwrap_or(revision)
+}

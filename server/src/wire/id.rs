@@ -1,0 +1,77 @@
+//! Point ids: an unsigned integer, or a UUID as a string.
+
+use std::fmt;
+
+use kithdb::PointId;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+/// A point id in a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Id(pub(crate) PointId);
+
+impl Id {
+    /// The ids of the engine.
+    pub(crate) fn unwrap_all(ids: Vec<Self>) -> Vec<PointId> {
+        ids.into_iter().map(|Self(id)| id).collect()
+    }
+
+    /// The id that a JSON string is: a UUID. An integer is written as an integer.
+    pub(crate) fn of_text<E: Error>(text: &str) -> Result<Self, E> {
+        match text.parse() {
+            Ok(id @ PointId::Uuid(_)) => Ok(Self(id)),
+            _ => Err(E::custom(format!(
+                "value {text} is not a valid point ID, valid values are either an unsigned integer or a UUID"
+            ))),
+        }
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            PointId::Num(num) => serializer.serialize_u64(num),
+            PointId::Uuid(_) => serializer.collect_str(&self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(IdVisitor)
+    }
+}
+
+struct IdVisitor;
+
+impl Visitor<'_> for IdVisitor {
+    type Value = Id;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a point ID: an unsigned integer or a UUID")
+    }
+
+    fn visit_u64<E: Error>(self, num: u64) -> Result<Id, E> {
+        Ok(Id(PointId::Num(num)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Id, E> {
+        Id::of_text(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_come_back_as_they_were_given() {
+        for json in ["7", "18446744073709551615", "\"936da01f-9abd-4d9d-80c7-02af85c822a8\""] {
+            let id: Id = serde_json::from_str(json).expect(json);
+            assert_eq!(serde_json::to_string(&id).expect("an id"), json);
+        }
+        for json in ["-1", "1.5", "\"7\"", "\"seven\"", "true", "18446744073709551616"] {
+            serde_json::from_str::<Id>(json).expect_err(json);
+        }
+    }
+}

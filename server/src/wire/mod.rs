@@ -1,0 +1,141 @@
+//! The JSON on the wire: Qdrant's REST shapes, and our few additions to them, as types of their own.
+//!
+//! A module a subject: what comes in is `Deserialize` and turns into the engine's nouns, what goes out is `Serialize`.
+//! Fields of the dialect fall in three sorts: understood; accepted and passed over, because they cannot change an
+//! answer ([`shape::Ignored`]); refused by name, because they would ([`shape::Refused`]). Any other field is an error.
+//! `null` is the same as absent.
+//!
+//! Invariant: an error names the place in the body (`points[3].vector[2]`), and comes before anything is changed.
+//! Cost: one pass over the body. Only a body that failed is read again, with its place tracked.
+
+pub(crate) mod collection;
+pub(crate) mod filter;
+pub(crate) mod id;
+pub(crate) mod plan;
+pub(crate) mod point;
+pub(crate) mod query;
+pub(crate) mod select;
+pub(crate) mod shape;
+pub(crate) mod vector;
+
+use kithdb::{Error, Result, Value};
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Path;
+
+/// Reads a body.
+///
+/// # Errors
+/// `InvalidArgument` with the place as its field and the line and column in its message.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).or_else(|error| Err(locate::<T>(body, &error)))
+}
+
+/// Reads a part of a body whose shape only its neighbours decide. `field` is where it stands.
+///
+/// # Errors
+/// As for [`parse`].
+pub(crate) fn parse_part<T: DeserializeOwned>(value: Value, field: &str) -> Result<T> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let place = place(error.path());
+        refuse(error.inner()).with_field(match place.as_str() {
+            "" => field.to_owned(),
+            place => format!("{field}.{place}"),
+        })
+    })
+}
+
+fn locate<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Error {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let outcome: std::result::Result<T, _> = serde_path_to_error::deserialize(&mut deserializer);
+    match outcome {
+        Err(error) if !place(error.path()).is_empty() => {
+            refuse(error.inner()).with_field(place(error.path()))
+        }
+        // At the top, or behind the end of a body that is fine up to there.
+        _ => refuse(error).with_field("body"),
+    }
+}
+
+fn refuse(error: &serde_json::Error) -> Error {
+    let text = error.to_string();
+    Error::invalid("body", format!("Format error in JSON body: {text}"))
+}
+
+/// The path in the form of the rest of the house; empty at the top.
+fn place(path: &Path) -> String {
+    match path.to_string() {
+        text if text == "." => String::new(),
+        text => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::point::Upsert;
+    use super::query::QueryBody;
+    use super::*;
+
+    fn field<T: DeserializeOwned>(body: &str) -> (String, String) {
+        let error = parse::<T>(body.as_bytes()).err().expect(body);
+        (error.field().unwrap_or_default().to_owned(), error.message().to_owned())
+    }
+
+    #[test]
+    fn a_bad_body_names_the_place() {
+        let cases = [
+            (r#"{"points": [{"id": 1, "vector": [1, 2]}, {"id": 2, "vector": [1, "x"]}]}"#, "points[1].vector[1]"),
+            (r#"{"points": [{"id": 1, "vector": {"a": [1, null]}}]}"#, "points[0].vector.a[1]"),
+            (r#"{"points": [{"id": 1, "vector": [[1, 2], [3, 4]]}]}"#, "points[0].vector[0]"),
+            (r#"{"points": [{"id": -1, "vector": [1]}]}"#, "points[0].id"),
+            (r#"{"points": [{"id": "x", "vector": [1]}]}"#, "points[0].id"),
+            (r#"{"points": [{"id": 1, "vector": [NaN]}]}"#, "points[0].vector[0]"),
+            (r#"{"points": [{"id": 1, "vector": [1], "payload": 3}]}"#, "points[0].payload"),
+            (r#"{"points": [{"id": 1, "vector": [1], "colour": 3}]}"#, "points[0].colour"),
+            (r#"{"points": [], "update_filter": {"must": []}}"#, "update_filter"),
+            ("", "body"),
+            ("[]", "body"),
+            (r#"{"points": []} trailing"#, "body"),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(field::<Upsert>(body).0, expected, "{body}");
+        }
+        let (_, message) = field::<Upsert>(r#"{"points": [{"id": 1, "vector": [NaN]}]}"#);
+        assert!(message.contains("line 1 column"), "{message}");
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused_by_name() {
+        let cases = [
+            (r#"{"query": {"recommend": {"positive": [1]}}}"#, "query.recommend", "`nearest`"),
+            (r#"{"query": {"fusion": "dbsf"}}"#, "query.fusion", "`rrf`"),
+            (r#"{"query": [[1, 2]]}"#, "query[0]", "number"),
+            (r#"{"prefetch": {"prefetch": [{"lookup_from": {}}]}}"#, "prefetch.prefetch[0].lookup_from", "supported"),
+            (r#"{"filter": {"must": [{"key": "a", "match": {"text": "x"}}]}}"#, "filter.must[0].match.text", "`value`"),
+            (
+                r#"{"filter": {"must": {"key": "a", "range": {"gte": "2024-01-01T00:00:00Z"}}}}"#,
+                "filter.must.range.gte",
+                "date",
+            ),
+            (r#"{"filter": {"must": [{"key": "a", "match": {"value": 1.5}}]}}"#, "filter.must[0].match.value", "range"),
+            (r#"{"filter": {"must": [{"geo_radius": {"radius": 1}}]}}"#, "filter.must[0].geo_radius", "supported"),
+        ];
+        for (body, expected, says) in cases {
+            let (field, message) = field::<QueryBody>(body);
+            assert_eq!(field, expected, "{body}");
+            assert!(message.contains(says), "{message}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_nested_without_end() {
+        let (open, close) = (r#"{"must":["#.repeat(1000), "]}".repeat(1000));
+        let (_, message) = field::<QueryBody>(&format!(r#"{{"filter":{open}{close}}}"#));
+        assert!(message.contains("recursion limit"), "{message}");
+    }
+
+    #[test]
+    fn null_is_absent() {
+        let body = r#"{"query": null, "filter": null, "lookup_from": null, "shard_key": null, "with_payload": null}"#;
+        parse::<QueryBody>(body.as_bytes()).expect("all absent");
+    }
+}

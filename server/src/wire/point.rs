@@ -1,0 +1,322 @@
+//! Points in and out: upsert, retrieve, delete, scroll, count.
+
+use kithdb::{Collection, Error, Hit, Op, Page, Payload, PayloadSelect, Point, PointId, Receipt, Result, Select};
+use kithdb::{VectorSelect, Vectors};
+use serde::{Deserialize, Serialize};
+
+use super::filter::FilterIn;
+use super::id::Id;
+use super::select::{WithPayload, WithVector};
+use super::shape::{Ignored, Refused};
+use super::vector::{Columns, Dense, VectorsIn, VectorsOut};
+
+/// `PUT points`: a list of points, or a batch of columns.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "accepted and passed over, or refused while it was read")]
+pub(crate) struct Upsert {
+    points: Option<Vec<PointIn>>,
+    batch: Option<Batch>,
+    shard_key: Ignored,
+    update_filter: Option<Refused>,
+    update_mode: Option<UpdateMode>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PointIn {
+    id: Id,
+    vector: Option<VectorsIn>,
+    payload: Option<Payload>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch {
+    ids: Vec<Id>,
+    vectors: Columns,
+    payloads: Option<Vec<Option<Payload>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum UpdateMode {
+    Upsert,
+}
+
+/// `POST points`: points by id.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "accepted and passed over")]
+pub(crate) struct Retrieve {
+    ids: Vec<Id>,
+    with_payload: Option<WithPayload>,
+    #[serde(alias = "with_vectors")]
+    with_vector: Option<WithVector>,
+    shard_key: Ignored,
+}
+
+/// `POST points/delete`: by id or by filter.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "accepted and passed over")]
+pub(crate) struct Delete {
+    points: Option<Vec<Id>>,
+    filter: Option<FilterIn>,
+    shard_key: Ignored,
+}
+
+/// `POST points/scroll`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "accepted and passed over, or refused while it was read")]
+pub(crate) struct Scroll {
+    offset: Option<Id>,
+    limit: Option<usize>,
+    filter: Option<FilterIn>,
+    with_payload: Option<WithPayload>,
+    #[serde(alias = "with_vectors")]
+    with_vector: Option<WithVector>,
+    order_by: Option<Refused>,
+    shard_key: Ignored,
+}
+
+/// `POST points/count`. Every count is exact.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "accepted and passed over")]
+pub(crate) struct Count {
+    filter: Option<FilterIn>,
+    exact: Option<bool>,
+    shard_key: Ignored,
+}
+
+/// A point that was read.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record {
+    id: Id,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Payload>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vector: Option<VectorsOut>,
+}
+
+/// A point that was found.
+#[derive(Debug, Serialize)]
+pub(crate) struct ScoredPoint {
+    id: Id,
+    version: u64,
+    score: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Payload>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vector: Option<VectorsOut>,
+}
+
+/// A page of a scroll.
+#[derive(Debug, Serialize)]
+pub(crate) struct Scrolled {
+    points: Vec<Record>,
+    next_page_offset: Option<Id>,
+}
+
+/// What became of a write.
+#[derive(Debug, Serialize)]
+pub(crate) struct Updated {
+    operation_id: u64,
+    status: &'static str,
+}
+
+/// How many points match.
+#[derive(Debug, Serialize)]
+pub(crate) struct Counted {
+    pub(crate) count: usize,
+}
+
+/// Points of a page unless the request says otherwise.
+const SCROLL_LIMIT: usize = 10;
+
+impl Upsert {
+    /// The points to write.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when there is neither a list nor a batch, or the columns of a batch differ in length.
+    pub(crate) fn into_points(self) -> Result<Vec<Point>> {
+        match (self.points, self.batch) {
+            (Some(points), None) => Ok(points.into_iter().map(PointIn::into_point).collect()),
+            (None, Some(batch)) => batch.into_points(),
+            (None, None) => Err(Error::invalid("points", "is missing; give `points` or `batch`")),
+            (Some(_), Some(_)) => Err(Error::invalid("batch", "give either `points` or `batch`")),
+        }
+    }
+}
+
+impl PointIn {
+    fn into_point(self) -> Point {
+        let VectorsIn(vectors) = self.vector.unwrap_or_default();
+        Point { id: self.id.0, vectors, payload: self.payload.unwrap_or_default() }
+    }
+}
+
+impl Batch {
+    fn into_points(self) -> Result<Vec<Point>> {
+        let count = self.ids.len();
+        let mut points: Vec<Point> = self.ids.into_iter().map(|Id(id)| Point::new(id)).collect();
+        match self.vectors {
+            Columns::Rows(rows) => {
+                check_length("batch.vectors", rows.len(), count)?;
+                points.iter_mut().zip(rows).for_each(|(point, VectorsIn(vectors))| point.vectors = vectors);
+            }
+            Columns::Named(columns) => {
+                for (name, column) in columns {
+                    check_length(&format!("batch.vectors.{name}"), column.len(), count)?;
+                    for (point, Dense(elements)) in points.iter_mut().zip(column) {
+                        point.vectors.push((name.clone(), elements));
+                    }
+                }
+            }
+        }
+        if let Some(payloads) = self.payloads {
+            check_length("batch.payloads", payloads.len(), count)?;
+            for (point, payload) in points.iter_mut().zip(payloads) {
+                point.payload = payload.unwrap_or_default();
+            }
+        }
+        Ok(points)
+    }
+}
+
+fn check_length(field: &str, actual: usize, ids: usize) -> Result<()> {
+    if actual == ids {
+        return Ok(());
+    }
+    Err(Error::invalid(field, format!("has {actual} entries for {ids} ids; each id needs one")))
+}
+
+impl Retrieve {
+    /// Reads the points that exist.
+    pub(crate) fn run(self, collection: &Collection) -> Result<Vec<Record>> {
+        let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::All)?;
+        let points = collection.get(&Id::unwrap_all(self.ids), &select)?;
+        Ok(points.into_iter().map(|point| Record::new(point, &select)).collect())
+    }
+}
+
+impl Delete {
+    /// The operation.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it says neither or both of `points` and `filter`.
+    pub(crate) fn into_op(self) -> Result<Op> {
+        match (self.points, self.filter) {
+            (Some(ids), None) => Ok(Op::Delete(Id::unwrap_all(ids))),
+            (None, Some(filter)) => super::filter::or_everything(Some(filter)).map(Op::DeleteWhere),
+            (None, None) => Err(Error::invalid("points", "is missing; give `points` or `filter`")),
+            (Some(_), Some(_)) => Err(Error::invalid("filter", "give either `points` or `filter`")),
+        }
+    }
+}
+
+impl Scroll {
+    /// Reads the page.
+    pub(crate) fn run(self, collection: &Collection) -> Result<Scrolled> {
+        let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::All)?;
+        let filter = super::filter::or_everything(self.filter)?;
+        let (from, limit) = (self.offset.map(|Id(id)| id), self.limit.unwrap_or(SCROLL_LIMIT));
+        let Page { points, next } = collection.scroll(&filter, from, limit, &select)?;
+        let points = points.into_iter().map(|point| Record::new(point, &select)).collect();
+        Ok(Scrolled { points, next_page_offset: next.map(Id) })
+    }
+}
+
+impl Count {
+    /// Counts.
+    pub(crate) fn run(self, collection: &Collection) -> Result<Counted> {
+        let count = collection.count(&super::filter::or_everything(self.filter)?)?;
+        Ok(Counted { count })
+    }
+}
+
+impl Record {
+    /// A point, of which `select` was read.
+    pub(crate) fn new(point: Point, select: &Select) -> Self {
+        let (payload, vector) = parts(point.payload, point.vectors, select);
+        Self { id: Id(point.id), payload, vector }
+    }
+}
+
+impl ScoredPoint {
+    /// A hit, of which `select` was read.
+    pub(crate) fn new(hit: Hit, select: &Select) -> Self {
+        let (payload, vector) = parts(hit.payload, hit.vectors, select);
+        Self { id: Id(hit.id), version: hit.version, score: hit.score, payload, vector }
+    }
+}
+
+/// What was not asked for is absent, what was asked for and is not there is empty.
+fn parts(payload: Payload, vectors: Vectors, select: &Select) -> (Option<Payload>, Option<VectorsOut>) {
+    let payload = (select.payload != PayloadSelect::None).then_some(payload);
+    (payload, (select.vectors != VectorSelect::None).then_some(VectorsOut(vectors)))
+}
+
+impl From<Receipt> for Updated {
+    fn from(receipt: Receipt) -> Self {
+        Self { operation_id: receipt.seqno.0, status: "completed" }
+    }
+}
+
+/// The point that was asked for by its address does not exist.
+pub(crate) fn no_point(id: PointId) -> Error {
+    let message = format!("Not found: Point with id {id} does not exists!");
+    Error::new(kithdb::ErrorKind::NotFound, message).with_field("id")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn points(body: &serde_json::Value) -> Result<Vec<Point>> {
+        super::super::parse::<Upsert>(body.to_string().as_bytes())?.into_points()
+    }
+
+    #[test]
+    fn a_list_and_a_batch_are_the_same_points() {
+        let list = json!({"points": [
+            {"id": 1, "vector": [1.0, 0.5], "payload": {"a": 1}},
+            {"id": 2, "vector": [0.0, 1.0]},
+        ]});
+        let batch = json!({"batch": {
+            "ids": [1, 2], "vectors": [[1.0, 0.5], [0.0, 1.0]], "payloads": [{"a": 1}, null],
+        }});
+        let expected = points(&list).expect("a list");
+        assert_eq!(expected[0], Point::new(1).vector([1.0, 0.5]).with("a", 1));
+        assert_eq!(points(&batch).expect("a batch"), expected);
+        let named = json!({"batch": {"ids": [1], "vectors": {"a": [[1.0]], "b": [[2.0]]}}});
+        let expected = Point::new(1).named_vector("a", [1.0]).named_vector("b", [2.0]);
+        assert_eq!(points(&named).expect("named"), [expected]);
+    }
+
+    #[test]
+    fn columns_of_unlike_length_are_refused() {
+        let cases = [
+            (json!({"batch": {"ids": [1, 2], "vectors": [[1.0]]}}), "batch.vectors"),
+            (json!({"batch": {"ids": [1], "vectors": {"a": []}}}), "batch.vectors.a"),
+            (json!({"batch": {"ids": [1], "vectors": [[1.0]], "payloads": []}}), "batch.payloads"),
+            (json!({}), "points"),
+            (json!({"points": [], "batch": {"ids": [], "vectors": []}}), "batch"),
+            (json!({"points": [], "update_mode": "insert_only"}), "update_mode"),
+        ];
+        for (body, field) in cases {
+            assert_eq!(points(&body).expect_err("refused").field(), Some(field), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_absent() {
+        let point = || Point::new(5).vector([1.0]).with("a", 1);
+        let json = |select: &Select| serde_json::to_value(Record::new(point(), select)).expect("a record");
+        assert_eq!(json(&Select::none()), json!({"id": 5}));
+        assert_eq!(json(&Select::all()), json!({"id": 5, "payload": {"a": 1}, "vector": [1.0]}));
+    }
+}

@@ -1,0 +1,186 @@
+//! Vectors of points: a list of numbers for the unnamed one, an object of lists for named ones.
+
+use std::fmt;
+
+use kithdb::{DEFAULT_VECTOR, Vectors};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// One dense vector.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Dense(pub(crate) Vec<f32>);
+
+/// The vectors of a point, as they come in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct VectorsIn(pub(crate) Vectors);
+
+/// The vectors of a point, as they go out.
+#[derive(Debug)]
+pub(crate) struct VectorsOut(pub(crate) Vectors);
+
+/// The vectors of a batch, as they come in: by name, one an id.
+#[derive(Debug)]
+pub(crate) enum Columns {
+    /// Of the unnamed space, or points with names of their own.
+    Rows(Vec<VectorsIn>),
+    /// By name.
+    Named(Vec<(String, Vec<Dense>)>),
+}
+
+impl<'de> Deserialize<'de> for Dense {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DenseVisitor)
+    }
+}
+
+struct DenseVisitor;
+
+impl<'de> Visitor<'de> for DenseVisitor {
+    type Value = Dense;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a dense vector: a list of numbers")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Dense, A::Error> {
+        dense(seq)
+    }
+}
+
+fn dense<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Dense, A::Error> {
+    let mut elements = Vec::new();
+    while let Some(Element(element)) = seq.next_element()? {
+        elements.push(element);
+    }
+    Ok(Dense(elements))
+}
+
+struct Element(f32);
+
+impl<'de> Deserialize<'de> for Element {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_f32(ElementVisitor)
+    }
+}
+
+struct ElementVisitor;
+
+impl Visitor<'_> for ElementVisitor {
+    type Value = Element;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, for dense vectors are what is supported")
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Element, E> {
+        Ok(Element(number as f32))
+    }
+
+    fn visit_f32<E>(self, number: f32) -> Result<Element, E> {
+        Ok(Element(number))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Element, E> {
+        Ok(Element(number as f32))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Element, E> {
+        Ok(Element(number as f32))
+    }
+}
+
+impl<'de> Deserialize<'de> for VectorsIn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(VectorsVisitor)
+    }
+}
+
+struct VectorsVisitor;
+
+impl<'de> Visitor<'de> for VectorsVisitor {
+    type Value = VectorsIn;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a vector, or an object of named vectors")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorsIn, A::Error> {
+        dense(seq).map(|Dense(elements)| VectorsIn(vec![(DEFAULT_VECTOR.to_owned(), elements)]))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<VectorsIn, A::Error> {
+        let mut vectors = Vectors::new();
+        while let Some((name, Dense(elements))) = map.next_entry::<String, Dense>()? {
+            if vectors.iter().any(|(other, _)| *other == name) {
+                return Err(A::Error::custom(format!("vector `{name}` is given twice")));
+            }
+            vectors.push((name, elements));
+        }
+        Ok(VectorsIn(vectors))
+    }
+}
+
+impl Serialize for VectorsOut {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [(name, elements)] if name == DEFAULT_VECTOR => elements.serialize(serializer),
+            named => {
+                let mut map = serializer.serialize_map(Some(named.len()))?;
+                for (name, elements) in named {
+                    map.serialize_entry(name, elements)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Columns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ColumnsVisitor)
+    }
+}
+
+struct ColumnsVisitor;
+
+impl<'de> Visitor<'de> for ColumnsVisitor {
+    type Value = Columns;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of vectors, or an object of such lists by name")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Columns, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Columns::Rows)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Columns, A::Error> {
+        let mut columns = Vec::new();
+        while let Some(column) = map.next_entry::<String, Vec<Dense>>()? {
+            columns.push(column);
+        }
+        Ok(Columns::Named(columns))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_go_out_as_they_came_in() {
+        for json in ["[1.0,0.1,-3.5]", r#"{"a":[1.0],"b":[0.5,2.0]}"#, "{}"] {
+            let VectorsIn(vectors) = serde_json::from_str(json).expect(json);
+            assert_eq!(serde_json::to_string(&VectorsOut(vectors)).expect("vectors"), json);
+        }
+        serde_json::from_str::<VectorsIn>(r#"{"a":[1],"a":[2]}"#).expect_err("twice");
+        serde_json::from_str::<VectorsIn>(r#"{"a":{"indices":[1],"values":[2]}}"#).expect_err("sparse");
+    }
+
+    #[test]
+    fn integers_are_numbers_too() {
+        let Dense(elements) = serde_json::from_str("[1, -2, 3.5, 1e39]").expect("numbers");
+        assert_eq!(elements, [1.0, -2.0, 3.5, f32::INFINITY]);
+    }
+}

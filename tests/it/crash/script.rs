@@ -1,0 +1,86 @@
+//! What the writers of the crash test do: for each thread an endless script, the same for the same seed.
+//!
+//! A thread touches only ids of its own, and waits for each operation, so what is stored of them is the script's
+//! prefix: up to the last acknowledged operation, or one further. The child runs the script, the parent knows it.
+//!
+//! Every version of a point is marked by its step: in its vector, its text and its payload, so that a mixture of two
+//! versions shows.
+
+use kithdb::Point;
+
+/// Ids of one thread.
+const IDS: u64 = 40;
+
+/// The collections; both of the same schema.
+pub(crate) const COLLECTIONS: [&str; 2] = ["left", "right"];
+
+/// Steps whose numbers fit a vector's elements exactly.
+const STEPS_MAX: u64 = 1 << 40;
+
+/// One operation of a script.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Step {
+    /// Puts these ids into one collection.
+    Put(usize, Vec<u64>),
+    /// Deletes these ids of one collection.
+    Delete(usize, Vec<u64>),
+    /// Deletes the thread's points of one group in one collection.
+    DeleteGroup(usize, u64),
+    /// Puts the first ids into both collections, deletes the second from both.
+    Both(Vec<u64>, Vec<u64>),
+}
+
+/// The step `number` (from 1) of a thread's script.
+pub(crate) fn step(seed: u64, thread: u64, number: u64) -> Step {
+    let mut random = Random(seed ^ (thread << 56) ^ number.wrapping_mul(0x2545_F491_4F6C_DD1D));
+    let ids = |most: u64, random: &mut Random| {
+        let count = 1 + random.below(most);
+        (0..count).map(|_| thread * IDS + random.below(IDS)).collect::<Vec<u64>>()
+    };
+    let side = random.below(2) as usize;
+    match random.below(20) {
+        0..10 => Step::Put(side, ids(12, &mut random)),
+        10..13 => Step::Delete(side, ids(4, &mut random)),
+        13 => Step::DeleteGroup(side, random.below(GROUPS)),
+        _ => Step::Both(ids(5, &mut random), ids(2, &mut random)),
+    }
+}
+
+/// Points are in the group that is the rest of their id by this.
+pub(crate) const GROUPS: u64 = 5;
+
+/// The point that a step writes under an id.
+pub(crate) fn point(id: u64, number: u64) -> Point {
+    assert!(number < STEPS_MAX, "a step number that a vector cannot hold");
+    let (high, low) = (number >> 20, number & 0xF_FFFF);
+    let vector = [id, high, low, id * 7 % 13, number % 11].map(|element| element as f32);
+    Point::new(id)
+        .vector(vector)
+        .with("text", format!("point {id} {}", mark(id, number)))
+        .with("mark", mark(id, number))
+        .with("group", id % GROUPS)
+        .with("thread", id / IDS)
+        .with("number", number)
+}
+
+/// A word that no other version of any point has.
+pub(crate) fn mark(id: u64, number: u64) -> String {
+    format!("m{id}x{number}")
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}

@@ -1,0 +1,14 @@
+//! The proof of KithDB, in one binary: it is linked once, and its tests share the cores.
+//!
+//! | module        | what it proves                                                                              |
+//! |---------------|---------------------------------------------------------------------------------------------|
+//! | `model`       | any sequence of operations answers as a plain map would                                      |
+//! | `crash`       | what was acknowledged survives SIGKILL, what was not is whole or absent                      |
+//! | `concurrency` | readers never wait for the writer, and see whole commits                                     |
+//! | `tidy`        | the sources keep to the rules of the house                                                   |
+//!
+//! Nothing here needs a network or a file outside the repository. Longer runs: `KITHDB_MODEL_CASES`,
+//! `KITHDB_CRASH_CYCLES`; the same run again: `KITHDB_CRASH_SEED`.
+
+mod crash;
+mod model;

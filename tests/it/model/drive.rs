@@ -1,0 +1,167 @@
+//! Runs the actions on the database and on the model, side by side.
+
+use std::time::Duration;
+
+use kithdb::{
+    Collection, Database, ErrorKind, Metric, Op, Options, Point, Result, Select, Seqno, Transaction,
+};
+
+use super::draft::{Action, Change};
+use super::plain::Plain;
+
+/// A database in a folder, and what should be in it.
+pub(crate) struct World {
+    folder: tempfile::TempDir,
+    /// Absent only while it is reopened.
+    db: Option<Database>,
+    plains: [Plain; 2],
+    last: Seqno,
+}
+
+/// Past one keyword commit, and the maintenance turn after it.
+const REST: Duration = Duration::from_millis(1_500);
+
+impl World {
+    pub(crate) fn new([first, second, third]: [Metric; 3]) -> Self {
+        let plains = [
+            Plain::new("one", vec![("", 3, first)]),
+            Plain::new("two", vec![("x", 2, second), ("y", 4, third)]),
+        ];
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = open(&folder);
+        for plain in &plains {
+            db.create_collection(plain.name, plain.schema()).expect("a collection");
+        }
+        Self { folder, db: Some(db), plains, last: Seqno(0) }
+    }
+
+    fn db(&self) -> &Database {
+        self.db.as_ref().expect("open between actions")
+    }
+
+    fn collection(&self, which: usize) -> Collection {
+        self.db().collection(self.plains[which].name).expect("the collection")
+    }
+
+    pub(crate) fn act(&mut self, action: &Action) {
+        match action {
+            Action::Apply(which, changes) => self.apply(*which, changes),
+            Action::Transaction(changes) => self.transact(changes),
+            Action::CreateField(which, path, kind) => {
+                let path = path.parse().expect("a path");
+                self.collection(*which).create_field(path, *kind).expect("a field index");
+            }
+            Action::DropField(which, path) => {
+                self.collection(*which).drop_field(path.parse().expect("a path")).expect("no field index");
+            }
+            Action::Ask(which, question) => question.ask(&self.collection(*which), &self.plains[*which]),
+            Action::Recreate(which) => self.recreate(*which),
+            Action::Reopen => self.reopen(),
+            Action::Rebuild => self.db().rebuild().expect("a rebuild"),
+            Action::Flush => self.db().flush().expect("a flush"),
+            Action::Rest => std::thread::sleep(REST),
+        }
+    }
+
+    fn apply(&mut self, which: usize, changes: &[Change]) {
+        let ops = self.plains[which].ops(changes);
+        let fault = self.plains[which].fault(&ops);
+        let receipt = self.collection(which).apply(ops.clone());
+        if self.accepted(receipt, fault) {
+            self.plains[which].apply(&ops);
+        }
+    }
+
+    fn transact(&mut self, changes: &[Vec<Change>; 2]) {
+        let ops: Vec<Vec<Op>> =
+            self.plains.iter().zip(changes).map(|(plain, changes)| plain.ops(changes)).collect();
+        let faults = self.plains.iter().zip(&ops);
+        let fault =
+            faults.filter_map(|(plain, ops)| Some(format!("{}.{}", plain.name, plain.fault(ops)?))).next();
+        let named = self.plains.iter().zip(&ops);
+        let transaction = named.fold(Transaction::new(), |all, (plain, ops)| all.on(plain.name, ops.clone()));
+        let receipt = self.db().commit(transaction);
+        if self.accepted(receipt, fault) {
+            self.plains.iter_mut().zip(&ops).for_each(|(plain, ops)| plain.apply(ops));
+        }
+    }
+
+    /// Whether a write was accepted, which it must be exactly if it has no fault.
+    fn accepted(&mut self, receipt: Result<kithdb::Receipt>, fault: Option<String>) -> bool {
+        match (receipt, fault) {
+            (Ok(receipt), None) => {
+                assert!(receipt.seqno > self.last, "seqno {} after {}", receipt.seqno, self.last);
+                self.last = receipt.seqno;
+                true
+            }
+            (Err(error), Some(field)) => {
+                assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some(&*field)));
+                false
+            }
+            (Ok(_), Some(field)) => panic!("a zero vector was accepted in {field}"),
+            (Err(error), None) => panic!("refused: {error}"),
+        }
+    }
+
+    fn recreate(&mut self, which: usize) {
+        let old = self.collection(which);
+        let (plain, db) = (&self.plains[which], self.db());
+        assert!(db.drop_collection(plain.name).expect("a drop"));
+        assert!(!db.drop_collection(plain.name).expect("a second drop"));
+        assert_eq!(old.count(&kithdb::Filter::default()).expect_err("dropped").kind(), ErrorKind::NotFound);
+        db.create_collection(plain.name, plain.schema()).expect("a collection");
+        self.plains[which] = Plain::new(plain.name, plain.spaces.clone());
+    }
+
+    fn reopen(&mut self) {
+        self.db = None;
+        let db = open(&self.folder);
+        assert_eq!(db.start().rebuilt, [], "nothing was damaged");
+        let points: usize = self.plains.iter().map(|plain| plain.points.len()).sum();
+        assert_eq!(db.start().points as usize, points);
+        self.db = Some(db);
+    }
+
+    /// Everything must be there and sound, before and after one more opening.
+    pub(crate) fn finish(mut self) {
+        for _ in 0..2 {
+            for which in 0..2 {
+                self.compare_all(which);
+            }
+            assert_eq!(self.db().verify().expect("a walk").faults, []);
+            self.reopen();
+        }
+    }
+
+    fn compare_all(&self, which: usize) {
+        let plain = &self.plains[which];
+        let everything = kithdb::Filter::default();
+        let page = self.collection(which).scroll(&everything, None, 1_000, &Select::all()).expect("a page");
+        assert_eq!(page.points.len(), plain.points.len());
+        for (found, expected) in page.points.iter().zip(plain.points.values()) {
+            assert_same(found, expected, plain);
+        }
+    }
+}
+
+fn open(folder: &tempfile::TempDir) -> Database {
+    let options = Options { durability: kithdb::Durability::Wal, ..Options::default() };
+    Database::open_with(folder.path().join("db"), options).expect("a database")
+}
+
+/// Same id, same vectors up to normalisation, same payload to the letter.
+pub(crate) fn assert_same(found: &Point, expected: &Point, plain: &Plain) {
+    assert_eq!(found.id, expected.id);
+    let text = |point: &Point| serde_json::to_string(&point.payload).expect("JSON");
+    assert_eq!(text(found), text(expected), "payload of {}", found.id);
+    for &(name, _, metric) in &plain.spaces {
+        let (found, expected) = (found.vector_named(name), expected.vector_named(name));
+        assert_eq!(found.is_some(), expected.is_some(), "vector `{name}`");
+        let Some((found, expected)) = found.zip(expected) else { continue };
+        let norm = expected.iter().map(|e| e * e).sum::<f32>().sqrt();
+        let scale = if metric == Metric::Cosine { norm } else { 1.0 };
+        let is_near = found.len() == expected.len()
+            && found.iter().zip(expected).all(|(found, expected)| (found - expected / scale).abs() < 1e-6);
+        assert!(is_near, "vector `{name}`: {found:?}, expected {expected:?}");
+    }
+}

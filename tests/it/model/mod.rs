@@ -1,0 +1,49 @@
+//! The database beside a plain map: random operations on a real directory, and every answer compared.
+//!
+//! Searches are exact here, so the answers must be equal, not similar. Cost: about 0.2 s a case;
+//! `KITHDB_MODEL_CASES` sets how many.
+
+mod draft;
+mod drive;
+mod plain;
+mod question;
+mod text;
+
+use kithdb::Metric;
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+
+use draft::Action;
+use drive::World;
+
+const CASES: u32 = 96;
+const ACTIONS_MAX: usize = 40;
+
+fn config() -> Config {
+    let cases = std::env::var("KITHDB_MODEL_CASES").ok().and_then(|cases| cases.parse().ok());
+    Config {
+        cases: cases.unwrap_or(CASES),
+        failure_persistence: None,
+        max_shrink_iters: 400,
+        ..Config::default()
+    }
+}
+
+fn metrics() -> impl Strategy<Value = [Metric; 3]> {
+    let metric = || prop::sample::select(Metric::ALL.to_vec());
+    [metric(), metric(), metric()]
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn any_sequence_of_operations_answers_as_a_plain_map(
+        metrics in metrics(),
+        actions in prop::collection::vec(draft::action(), 1..ACTIONS_MAX),
+    ) {
+        let mut world = World::new(metrics);
+        actions.iter().for_each(|action: &Action| world.act(action));
+        world.finish();
+    }
+}

@@ -1,0 +1,150 @@
+//! The plain model: a map from id to point, scanned for every answer.
+
+use std::collections::BTreeMap;
+
+use kithdb::{Filter, Metric, Op, Point, PointId, Schema, Value, VectorSpec};
+
+use super::draft::{Change, Draft};
+use super::text;
+
+/// One collection as a map.
+#[derive(Clone, Debug)]
+pub(crate) struct Plain {
+    pub(crate) name: &'static str,
+    /// Name, dimension and metric of each space; its lane in drafts is its position.
+    pub(crate) spaces: Vec<(&'static str, usize, Metric)>,
+    pub(crate) points: BTreeMap<PointId, Point>,
+    /// Whether no point with a text was ever replaced or removed: then statistics are those of the map.
+    pub(crate) has_clean_texts: bool,
+}
+
+impl Plain {
+    pub(crate) fn new(name: &'static str, spaces: Vec<(&'static str, usize, Metric)>) -> Self {
+        Self { name, spaces, points: BTreeMap::new(), has_clean_texts: true }
+    }
+
+    pub(crate) fn schema(&self) -> Schema {
+        let paths = ["text", "more.words"].map(|path| path.parse().expect("a path"));
+        let schema = Schema::new().keyword(paths, kithdb::Language::None);
+        self.spaces.iter().fold(schema, |schema, &(name, dim, metric)| {
+            schema.named_vector(name, VectorSpec { dim, metric, model: None })
+        })
+    }
+
+    /// A draft with vectors for this collection.
+    fn point(&self, draft: &Draft) -> Point {
+        let mut point = Point::new(draft.id).payload(draft.payload.clone());
+        for ((name, dim, _), lane) in self.spaces.iter().zip(draft.lanes) {
+            if let Some(lane) = lane {
+                point =
+                    point.named_vector(name, lane[..*dim].iter().map(|e| f32::from(*e)).collect::<Vec<_>>());
+            }
+        }
+        point
+    }
+
+    /// What the database is asked for.
+    pub(crate) fn ops(&self, changes: &[Change]) -> Vec<Op> {
+        let op = |change: &Change| match change {
+            Change::Upsert(draft) => Op::Upsert(self.point(draft)),
+            Change::Delete(ids) => Op::Delete(ids.clone()),
+            Change::DeleteWhere(filter) => Op::DeleteWhere(filter.clone()),
+        };
+        changes.iter().map(op).collect()
+    }
+
+    /// The field of the first vector that has no direction under cosine, if there is one: then nothing is applied.
+    pub(crate) fn fault(&self, ops: &[Op]) -> Option<String> {
+        ops.iter().enumerate().find_map(|(position, op)| {
+            let Op::Upsert(point) = op else { return None };
+            let is_bad = |&&(name, _, metric): &&(&str, usize, Metric)| {
+                metric == Metric::Cosine
+                    && point.vector_named(name).is_some_and(|elements| elements.iter().all(|e| *e == 0.0))
+            };
+            // Vectors are checked in the order of the point.
+            let (name, ..) = self.spaces.iter().find(is_bad)?;
+            let vector = if name.is_empty() { "vector".to_owned() } else { format!("vector.{name}") };
+            Some(format!("points[{position}].{vector}"))
+        })
+    }
+
+    pub(crate) fn apply(&mut self, ops: &[Op]) {
+        for op in ops {
+            match op {
+                Op::Upsert(point) => {
+                    let before = self.points.insert(point.id, point.clone());
+                    self.note(before);
+                }
+                Op::Delete(ids) => ids.iter().for_each(|id| {
+                    let before = self.points.remove(id);
+                    self.note(before);
+                }),
+                Op::DeleteWhere(filter) => {
+                    for id in self.matching(filter) {
+                        let before = self.points.remove(&id);
+                        self.note(before);
+                    }
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, gone: Option<Point>) {
+        self.has_clean_texts &= gone.is_none_or(|point| texts(&point).is_empty());
+    }
+
+    /// The ids that match, ascending.
+    pub(crate) fn matching(&self, filter: &Filter) -> Vec<PointId> {
+        let points = self.points.values().filter(|point| filter.matches(point.id, &point.payload));
+        points.map(|point| point.id).collect()
+    }
+
+    /// The score of every point with that vector, best first.
+    pub(crate) fn nearest(&self, space: usize, query: &[f32], filter: &Filter) -> Vec<(PointId, f64)> {
+        let (name, _, metric) = self.spaces[space];
+        let of = |id: PointId| {
+            let elements = self.points[&id].vector_named(name)?;
+            Some((id, score(metric, query, elements)))
+        };
+        let mut scored: Vec<(PointId, f64)> = self.matching(filter).into_iter().filter_map(of).collect();
+        let sign = if metric.larger_is_better() { -1.0 } else { 1.0 };
+        scored.sort_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)));
+        scored
+    }
+
+    /// The score of every point with a word of the query.
+    pub(crate) fn keyword(&self, query: &str, filter: &Filter) -> BTreeMap<PointId, f64> {
+        let words =
+            |point: &Point| texts(point).iter().flat_map(|text| text::words(text)).collect::<Vec<_>>();
+        let has_text = self.points.values().filter(|point| !texts(point).is_empty());
+        let documents = has_text.map(|point| (point.id, words(point))).collect();
+        let mut scores = text::bm25(&documents, query);
+        scores.retain(|id, _| filter.matches(*id, &self.points[id].payload));
+        scores
+    }
+}
+
+/// The texts of a point, as the schema above names them.
+fn texts(point: &Point) -> Vec<&str> {
+    let words = point.payload.get("more").and_then(|more| more.get("words"));
+    let mut texts: Vec<&str> = Vec::new();
+    for value in point.payload.get("text").into_iter().chain(words) {
+        match value {
+            Value::String(text) => texts.push(text),
+            Value::Array(items) => texts.extend(items.iter().filter_map(Value::as_str)),
+            _ => {}
+        }
+    }
+    texts
+}
+
+fn score(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+    let pairs = || a.iter().zip(b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    match metric {
+        Metric::Cosine => dot(a, b) / (dot(a, a) * dot(b, b)).sqrt(),
+        Metric::Dot => dot(a, b),
+        Metric::Euclid => pairs().map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt(),
+        Metric::Manhattan => pairs().map(|(a, b)| (a - b).abs()).sum(),
+    }
+}
