@@ -1,7 +1,8 @@
 //! Paging through points in the order of their ids.
 //!
 //! Cost: when much matches, a walk over the stored ids from where the last page ended; when little does, the matching
-//! slots are taken from the field indexes and sorted.
+//! slots are taken from the field indexes and sorted. So are they all when a commit came between: storage holds the
+//! newest ids only, and a walk over it would miss points that were deleted after the view.
 
 use std::ops::ControlFlow;
 
@@ -29,10 +30,10 @@ const WALK_SHARE_MIN: f64 = 0.02;
 pub fn scroll(view: &View, filter: &Filter, from: Option<PointId>, limit: usize) -> Result<Page> {
     let matching = Matching::new(view, filter)?;
     let share = matching.estimate().1 as f64 / view.points().max(1) as f64;
-    let mut slots = if share < WALK_SHARE_MIN {
-        sorted(view, &matching, from, limit + 1)?
-    } else {
-        walked(view, &matching, from, limit + 1)?
+    let walked = if share < WALK_SHARE_MIN { None } else { walked(view, &matching, from, limit + 1)? };
+    let mut slots = match walked {
+        Some(slots) => slots,
+        None => sorted(view, &matching, from, limit + 1)?,
     };
     let next = (slots.len() > limit).then(|| slots.pop()).flatten().map(|slot| view.id(slot));
     Ok(Page { slots, next })
@@ -59,7 +60,13 @@ fn sorted(view: &View, matching: &Matching<'_>, from: Option<PointId>, count: us
     matching.first(found.into_iter().map(|(_, slot)| slot).collect(), |slot| *slot, count)
 }
 
-fn walked(view: &View, matching: &Matching<'_>, from: Option<PointId>, count: usize) -> Result<Vec<Slot>> {
+/// Nothing if storage is ahead of the view.
+fn walked(
+    view: &View,
+    matching: &Matching<'_>,
+    from: Option<PointId>,
+    count: usize,
+) -> Result<Option<Vec<Slot>>> {
     let mut found = Vec::new();
     let mut block = Vec::new();
     view.store.for_each_id(view.entry.id, from, &mut |id, version| {
@@ -74,7 +81,10 @@ fn walked(view: &View, matching: &Matching<'_>, from: Option<PointId>, count: us
         }
         Ok(if found.len() >= count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
+    if !view.is_current() {
+        return Ok(None);
+    }
     let more = matching.first(block, |slot| *slot, count - found.len())?;
     found.extend(more);
-    Ok(found)
+    Ok(Some(found))
 }

@@ -76,7 +76,8 @@ impl View {
         self.alive.iter().find(|slot| self.rows.id(*slot) == Some(id))
     }
 
-    fn is_current(&self) -> bool {
+    /// Whether storage holds no later commit to this collection.
+    pub(crate) fn is_current(&self) -> bool {
         self.store.state(self.entry.id).is_ok_and(|state| state.seqno <= self.seqno)
     }
 

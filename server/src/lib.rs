@@ -1,1 +1,25 @@
-//! server
+//! KithDB over HTTP: the Qdrant REST dialect on one port, so that existing clients work unchanged.
+//!
+//! The path of a request: a route takes its body ([`body`]), hands it to a blocking thread ([`lanes`]), where it is
+//! translated ([`wire`]), answered by the embedded database, and translated back. What is new in this dialect is added
+//! as optional fields; nothing unknown ever appears in an answer, because clients refuse it.
+//!
+//! Architecture invariant: the only room that knows HTTP, JSON on the wire, or an async runtime. It holds no data of
+//! its own: two servers over copies of a directory give the same answers.
+//! When not to use: inside the process that asks; the embedded database has no port to guard and no JSON to parse.
+
+mod body;
+mod error;
+mod lanes;
+mod metrics;
+mod routes;
+mod serve;
+mod state;
+mod wire;
+
+pub use routes::router;
+pub use serve::{ServeOptions, Server};
+pub use state::State;
+
+/// The version of KithDB.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

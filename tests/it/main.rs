@@ -10,5 +10,6 @@
 //! Nothing here needs a network or a file outside the repository. Longer runs: `KITHDB_MODEL_CASES`,
 //! `KITHDB_CRASH_CYCLES`; the same run again: `KITHDB_CRASH_SEED`.
 
+mod concurrency;
 mod crash;
 mod model;

@@ -7,7 +7,7 @@ use std::fmt;
 use kithdb::{Condition, Error, FieldPath, Filter, MinShould, Predicate, Range, Result, Scalar};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::id::Id;
 use super::shape::{OneOrMany, Refused};
@@ -300,9 +300,7 @@ impl<'de> Visitor<'de> for TargetVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Target, A::Error> {
-        KeyIn::deserialize(MapAccessDeserializer::new(map))
-            .map(|KeyIn { key }| Target::Key(key))
-            .map_err(A::Error::custom)
+        KeyIn::deserialize(MapAccessDeserializer::new(map)).map(|KeyIn { key }| Target::Key(key))
     }
 }
 

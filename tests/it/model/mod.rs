@@ -16,7 +16,7 @@ use proptest::test_runner::Config;
 use draft::Action;
 use drive::World;
 
-const CASES: u32 = 96;
+const CASES: u32 = 48;
 const ACTIONS_MAX: usize = 40;
 
 fn config() -> Config {

@@ -1,0 +1,103 @@
+//! The one way from a request to an answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::RequestExt;
+use axum::body::Body;
+use axum::extract::{RawPathParams, Request};
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::response::Response;
+use kithdb::{Collection, Error, ErrorKind, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::State;
+use crate::lanes::Lane;
+use crate::state::Inner;
+use crate::{body, error, wire};
+
+/// A request on its way to the database.
+pub(super) struct Call {
+    pub(super) state: Arc<Inner>,
+    path: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+#[derive(Serialize)]
+struct Envelope<T> {
+    result: T,
+    status: &'static str,
+    time: f64,
+}
+
+impl Call {
+    /// The collection that the path names.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub(super) fn collection(&self) -> Result<Collection> {
+        self.state.db.collection(self.part("collection")?)
+    }
+
+    /// A part of the path.
+    ///
+    /// # Errors
+    /// Never where the route has that part.
+    pub(super) fn part(&self, name: &str) -> Result<&str> {
+        let found = self.path.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+        found.ok_or_else(|| Error::new(ErrorKind::Internal, format!("the route has no part `{name}`")))
+    }
+
+    /// The body.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the place.
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        wire::parse(&self.body)
+    }
+}
+
+/// A handler that reads the request, runs `answer` in a lane, and puts what it returns into the envelope.
+pub(super) fn route<T: Serialize + 'static>(
+    lane: Lane,
+    answer: fn(&Call) -> Result<T>,
+) -> impl AsyncFn(axum::extract::State<State>, Request) -> Response + Clone + Send + Sync + 'static {
+    async move |axum::extract::State(state): axum::extract::State<State>, request: Request| {
+        let began = Instant::now();
+        match read(state, request).await {
+            Ok(call) => {
+                let state = Arc::clone(&call.state);
+                state.lanes.run(lane, move || reply(&call, answer, began)).await
+            }
+            Err(error) => error::respond(&error, began),
+        }
+    }
+}
+
+async fn read(state: State, mut request: Request) -> Result<Call> {
+    let bytes_max = state.inner.db.limits().body_bytes_max;
+    let params = request.extract_parts::<RawPathParams>().await.map_err(|error| {
+        Error::invalid("path", format!("is not readable: {error}")).with_source(error)
+    })?;
+    let path = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let (parts, body) = request.into_parts();
+    Ok(Call { state: state.inner, path, body: body::read(&parts.headers, body, bytes_max).await? })
+}
+
+fn reply<T: Serialize>(call: &Call, answer: fn(&Call) -> Result<T>, began: Instant) -> Response {
+    let body = answer(call).and_then(|result| {
+        let time = began.elapsed().as_secs_f64();
+        serde_json::to_vec(&Envelope { result, status: "ok", time }).map_err(|error| {
+            Error::new(ErrorKind::Internal, format!("the answer is no JSON: {error}")).with_source(error)
+        })
+    });
+    match body {
+        Ok(body) => {
+            let mut response = Response::new(Body::from(body));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => error::respond(&error, began),
+    }
+}

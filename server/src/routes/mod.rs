@@ -1,0 +1,89 @@
+//! The addresses: one line a route, one small function each in the modules.
+//!
+//! A function of a route is synchronous: it gets a [`Call`], asks the database, and returns what goes into `result`.
+
+mod call;
+mod collections;
+mod points;
+mod service;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::HeaderName;
+use axum::http::header::HeaderValue;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{delete, get, post, put};
+use std::time::Instant;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::lanes::Lane::{Computes, Waits};
+use crate::{State, VERSION};
+use call::{Call, route};
+
+/// The header with the version of KithDB; the body of `GET /` has the version of the dialect.
+const VERSION_HEADER: HeaderName = HeaderName::from_static("kithdb-version");
+
+/// Every route over a state.
+pub fn router(state: State) -> Router {
+    Router::new()
+        .merge(service_routes())
+        .merge(collection_routes())
+        .merge(point_routes())
+        .fallback(service::no_route)
+        .method_not_allowed_fallback(service::no_method)
+        .layer(CatchPanicLayer::custom(service::panicked))
+        .layer(middleware::from_fn_with_state(state.clone(), observe))
+        .with_state(state)
+}
+
+fn service_routes() -> Router<State> {
+    Router::new()
+        .route("/", get(service::version))
+        .route("/healthz", get(service::health))
+        .route("/livez", get(service::health))
+        .route("/readyz", get(service::ready))
+        .route("/metrics", get(service::metrics))
+}
+
+fn collection_routes() -> Router<State> {
+    let one = get(route(Waits, collections::describe))
+        .put(route(Waits, collections::create))
+        .delete(route(Waits, collections::drop));
+    Router::new()
+        .route("/collections", get(route(Waits, collections::list)))
+        .route("/collections/{collection}", one)
+        .route("/collections/{collection}/exists", get(route(Waits, collections::exists)))
+        .route("/collections/{collection}/index", put(route(Waits, collections::create_field)))
+        .route("/collections/{collection}/index/{field}", delete(route(Waits, collections::drop_field)))
+        .route("/api/v1/collections/{collection}", get(route(Waits, collections::describe_fully)))
+}
+
+fn point_routes() -> Router<State> {
+    let all = put(route(Waits, points::upsert)).post(route(Computes, points::retrieve));
+    Router::new()
+        .route("/collections/{collection}/points", all)
+        .route("/collections/{collection}/points/{id}", get(route(Computes, points::get)))
+        .route("/collections/{collection}/points/delete", post(route(Waits, points::delete)))
+        .route("/collections/{collection}/points/scroll", post(route(Computes, points::scroll)))
+        .route("/collections/{collection}/points/count", post(route(Computes, points::count)))
+        .route("/collections/{collection}/points/query", post(route(Computes, points::query)))
+        .route("/collections/{collection}/points/query/batch", post(route(Computes, points::query_batch)))
+}
+
+/// Counts the request, and says which version answered it.
+async fn observe(
+    axum::extract::State(state): axum::extract::State<State>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(VERSION_HEADER, HeaderValue::from_static(VERSION));
+    // An address that does not exist is not kept: there is no end of them.
+    let (method, route) = route.as_ref().map_or(("", ""), |route| (method.as_str(), route.as_str()));
+    state.inner.metrics.record(method, route, response.status().as_u16(), began.elapsed());
+    response
+}

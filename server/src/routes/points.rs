@@ -1,0 +1,55 @@
+//! Points: written, read, counted, searched.
+
+use kithdb::{Result, Select};
+
+use super::Call;
+use crate::wire::point::{self, Count, Counted, Delete, Record, Retrieve, Scroll, Scrolled, Updated, Upsert};
+use crate::wire::query::{Found, QueryBatch, QueryBody, Translator};
+
+pub(super) fn upsert(call: &Call) -> Result<Updated> {
+    let collection = call.collection()?;
+    collection.upsert(call.parse::<Upsert>()?.into_points()?).map(Updated::from)
+}
+
+pub(super) fn delete(call: &Call) -> Result<Updated> {
+    let collection = call.collection()?;
+    collection.apply(vec![call.parse::<Delete>()?.into_op()?]).map(Updated::from)
+}
+
+pub(super) fn retrieve(call: &Call) -> Result<Vec<Record>> {
+    let collection = call.collection()?;
+    call.parse::<Retrieve>()?.run(&collection)
+}
+
+pub(super) fn get(call: &Call) -> Result<Record> {
+    let (collection, id) = (call.collection()?, call.part("id")?.parse()?);
+    let select = Select::all();
+    let point = collection.get(&[id], &select)?.pop().ok_or_else(|| point::no_point(id))?;
+    Ok(Record::new(point, &select))
+}
+
+pub(super) fn scroll(call: &Call) -> Result<Scrolled> {
+    let collection = call.collection()?;
+    call.parse::<Scroll>()?.run(&collection)
+}
+
+pub(super) fn count(call: &Call) -> Result<Counted> {
+    let collection = call.collection()?;
+    call.parse::<Count>()?.run(&collection)
+}
+
+pub(super) fn query(call: &Call) -> Result<Found> {
+    let collection = call.collection()?;
+    let translator = Translator { collection: &collection, embedder: call.state.embedder.as_ref() };
+    call.parse::<QueryBody>()?.run(&translator)
+}
+
+pub(super) fn query_batch(call: &Call) -> Result<Vec<Found>> {
+    let collection = call.collection()?;
+    let translator = Translator { collection: &collection, embedder: call.state.embedder.as_ref() };
+    let searches = call.parse::<QueryBatch>()?.searches.into_iter().enumerate();
+    let ask = |(position, search): (usize, QueryBody)| {
+        search.run(&translator).map_err(|error| error.within(&format!("searches[{position}]")))
+    };
+    searches.map(ask).collect()
+}

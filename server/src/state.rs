@@ -1,0 +1,30 @@
+//! What every request may look at.
+
+use std::sync::Arc;
+
+use kithdb::Database;
+use rag::Embedder;
+
+use crate::lanes::Lanes;
+use crate::metrics::Metrics;
+
+/// The state of a server, shared by its requests. Clones are cheap.
+#[derive(Clone)]
+pub struct State {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) db: Database,
+    pub(crate) embedder: Option<Embedder>,
+    pub(crate) lanes: Lanes,
+    pub(crate) metrics: Metrics,
+}
+
+impl State {
+    /// The state of a server over a database. With an embedder, queries may be given as text.
+    pub fn new(db: Database, embedder: Option<Embedder>) -> Self {
+        let inner = Inner { db, embedder, lanes: Lanes::new(), metrics: Metrics::new() };
+        Self { inner: Arc::new(inner) }
+    }
+}

@@ -1,0 +1,354 @@
+//! Collections in and out: create, describe, and the indexes of payload fields.
+//!
+//! What a client sets and this engine decides by itself (graph, optimizer, log, shards, what lies on disk) is accepted
+//! and passed over; the description tells the values that are in force.
+
+use std::collections::BTreeMap;
+
+use kithdb::{
+    Collection, Condition, DEFAULT_VECTOR, Error, FieldKind, FieldPath, Filter, Metric, ModelIdentity, Result,
+    Schema, Value, VectorSpec,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
+
+use super::parse_part;
+use super::shape::{Ignored, Refused};
+
+/// `PUT collections/{name}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "accepted and passed over, or refused while it was read")]
+pub(crate) struct Create {
+    vectors: Option<Value>,
+    /// Ours: the texts at these paths are ranked by BM25.
+    keyword: Option<KeywordIn>,
+    /// Ours: payload fields that are indexed from the start.
+    fields: Option<BTreeMap<String, String>>,
+    sparse_vectors: Option<Refused>,
+    metadata: Option<Refused>,
+    shard_number: Ignored,
+    sharding_method: Ignored,
+    replication_factor: Ignored,
+    write_consistency_factor: Ignored,
+    on_disk_payload: Ignored,
+    payload: Ignored,
+    id_tracker: Ignored,
+    hnsw_config: Ignored,
+    wal_config: Ignored,
+    optimizers_config: Ignored,
+    quantization_config: Ignored,
+    strict_mode_config: Ignored,
+    timeout: Ignored,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "accepted and passed over, or refused while it was read")]
+struct SpaceIn {
+    size: usize,
+    distance: String,
+    /// Ours: the model whose vectors these are.
+    model: Option<ModelJson>,
+    datatype: Option<Datatype>,
+    multivector_config: Option<Refused>,
+    hnsw_config: Ignored,
+    quantization_config: Ignored,
+    on_disk: Ignored,
+    memory: Ignored,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Datatype {
+    Float32,
+}
+
+/// The identity of a model, in and out.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct ModelJson {
+    name: String,
+    revision: String,
+    dim: usize,
+    tokens_max: usize,
+    #[serde(default)]
+    query_prefix: String,
+    #[serde(default)]
+    document_prefix: String,
+    is_normalised: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeywordIn {
+    paths: Vec<String>,
+    language: Option<String>,
+}
+
+/// `PUT collections/{name}/index`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateField {
+    field_name: String,
+    field_schema: Value,
+}
+
+impl Create {
+    /// The schema that was asked for.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the part at fault.
+    pub(crate) fn into_schema(self) -> Result<Schema> {
+        let mut schema = Schema::new();
+        for (name, spec) in self.vectors.map_or_else(|| Ok(Vec::new()), spaces)? {
+            schema = schema.named_vector(&name, spec);
+        }
+        if let Some(keyword) = self.keyword {
+            let path = |(position, path): (usize, &String)| {
+                path.parse().map_err(|error: Error| error.with_field(format!("keyword.paths[{position}]")))
+            };
+            let paths: Result<Vec<FieldPath>> = keyword.paths.iter().enumerate().map(path).collect();
+            let language = keyword.language.as_deref().map(str::parse).transpose();
+            schema = schema.keyword(paths?, language.map_err(|error| error.within("keyword"))?.unwrap_or_default());
+        }
+        for (path, kind) in self.fields.unwrap_or_default() {
+            let at_fault = |error: Error| error.with_field(format!("fields.{path}"));
+            schema = schema.field(path.parse().map_err(at_fault)?, kind.parse().map_err(at_fault)?);
+        }
+        Ok(schema)
+    }
+}
+
+/// One vector space, or several by name. A space has a `size`; a name has an object.
+fn spaces(vectors: Value) -> Result<Vec<(String, VectorSpec)>> {
+    let is_space = |object: &Map<String, Value>| {
+        ["size", "distance"].iter().any(|key| object.get(*key).is_some_and(|value| !value.is_object()))
+    };
+    match vectors {
+        Value::Object(object) if !is_space(&object) => object
+            .into_iter()
+            .map(|(name, value)| {
+                let field = format!("vectors.{name}");
+                let space: SpaceIn = parse_part(value, &field)?;
+                Ok((name, space.into_spec().map_err(|error| error.within(&field))?))
+            })
+            .collect(),
+        single => {
+            let space: SpaceIn = parse_part(single, "vectors")?;
+            let spec = space.into_spec().map_err(|error| error.within("vectors"))?;
+            Ok(vec![(DEFAULT_VECTOR.to_owned(), spec)])
+        }
+    }
+}
+
+impl SpaceIn {
+    fn into_spec(self) -> Result<VectorSpec> {
+        let metric: Metric = self.distance.parse()?;
+        Ok(VectorSpec { dim: self.size, metric, model: self.model.map(ModelJson::into_identity) })
+    }
+}
+
+impl ModelJson {
+    fn into_identity(self) -> ModelIdentity {
+        let Self { name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised } = self;
+        ModelIdentity { name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised }
+    }
+
+    fn new(model: &ModelIdentity) -> Self {
+        let ModelIdentity { name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised } =
+            model.clone();
+        Self { name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised }
+    }
+}
+
+impl CreateField {
+    /// The field and its kind.
+    ///
+    /// # Errors
+    /// `InvalidArgument` on `field_name` or `field_schema`, saying which kinds there are.
+    pub(crate) fn into_field(self) -> Result<(FieldPath, FieldKind)> {
+        let path = self.field_name.parse().map_err(|error: Error| error.with_field("field_name"))?;
+        let name = match &self.field_schema {
+            Value::Object(params) => params.get("type").and_then(Value::as_str),
+            other => other.as_str(),
+        };
+        match name {
+            Some(name) => Ok((path, name.parse()?)),
+            None => {
+                let message = "names no type; one of keyword, integer, float, bool does";
+                Err(Error::invalid("field_schema", message))
+            }
+        }
+    }
+}
+
+/// `GET collections/{name}`, in the dialect's own shape.
+///
+/// # Errors
+/// What the database returns.
+pub(crate) fn describe(collection: &Collection) -> Result<Value> {
+    let (schema, status) = (collection.schema(), collection.status());
+    Ok(json!({
+        "status": "green",
+        "optimizer_status": "ok",
+        "indexed_vectors_count": status.vectors_linked,
+        "points_count": status.points,
+        "segments_count": schema.vectors.len().max(1),
+        "config": {
+            "params": {
+                "vectors": vectors(&schema),
+                "shard_number": 1,
+                "replication_factor": 1,
+                "write_consistency_factor": 1,
+                "on_disk_payload": true,
+            },
+            "hnsw_config": {
+                "m": 16, "ef_construct": 100, "full_scan_threshold": 10_000, "max_indexing_threads": 0, "on_disk": false,
+            },
+            "optimizer_config": {
+                "deleted_threshold": 0.2,
+                "vacuum_min_vector_number": 1000,
+                "default_segment_number": 1,
+                "indexing_threshold": 10_000,
+                "flush_interval_sec": 1,
+            },
+            "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0},
+        },
+        "payload_schema": fields(collection, &schema)?,
+    }))
+}
+
+/// `GET /api/v1/collections/{name}`: what the dialect has no place for.
+pub(crate) fn describe_fully(collection: &Collection) -> Value {
+    let (schema, status) = (collection.schema(), collection.status());
+    let space = |spec: &VectorSpec| {
+        let model = spec.model.as_ref().map(ModelJson::new);
+        json!({"size": spec.dim, "distance": spec.metric.name(), "model": model})
+    };
+    let spaces: BTreeMap<&String, Value> =
+        schema.vectors.iter().map(|(name, spec)| (name, space(spec))).collect();
+    let keyword = schema.keyword.as_ref().map(|keyword| {
+        let paths: Vec<String> = keyword.paths.iter().map(ToString::to_string).collect();
+        json!({"paths": paths, "language": keyword.language.name()})
+    });
+    let fields: BTreeMap<String, &str> =
+        schema.fields.iter().map(|(path, kind)| (path.to_string(), kind.name())).collect();
+    json!({
+        "vectors": spaces,
+        "keyword": keyword,
+        "fields": fields,
+        "points": status.points,
+        "seqno": status.seqno.0,
+        "vectors_linked": status.vectors_linked,
+        "vectors_count": status.vectors,
+        "keyword_pending": status.keyword_pending,
+        "index_bytes": status.index_bytes,
+    })
+}
+
+/// The vectors as they were given: one space, or several by name. Clients refuse keys that they do not know.
+fn vectors(schema: &Schema) -> Value {
+    let space = |spec: &VectorSpec| json!({"size": spec.dim, "distance": spec.metric.name()});
+    match schema.vectors.get(DEFAULT_VECTOR) {
+        Some(spec) if schema.vectors.len() == 1 => space(spec),
+        _ => schema.vectors.iter().map(|(name, spec)| (name.clone(), space(spec))).collect(),
+    }
+}
+
+fn fields(collection: &Collection, schema: &Schema) -> Result<Map<String, Value>> {
+    let field = |(path, kind): (&FieldPath, &FieldKind)| {
+        let is_there = Filter { must_not: vec![Condition::IsEmpty(path.clone())], ..Filter::default() };
+        let points = collection.count(&is_there)?;
+        Ok((path.to_string(), json!({"data_type": kind.name(), "points": points})))
+    };
+    schema.fields.iter().map(field).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use kithdb::{Database, Language, Point};
+
+    use super::*;
+
+    fn schema(body: &Value) -> Result<Schema> {
+        super::super::parse::<Create>(body.to_string().as_bytes())?.into_schema()
+    }
+
+    #[test]
+    fn one_space_and_several_are_told_apart() {
+        let one = schema(&json!({"vectors": {"size": 4, "distance": "Dot", "on_disk": true}})).expect("one");
+        assert_eq!(one, Schema::new().vector(4, Metric::Dot));
+        let spec = VectorSpec { dim: 2, metric: Metric::Manhattan, model: None };
+        let several =
+            schema(&json!({"vectors": {"size": {"size": 2, "distance": "Manhattan"}}})).expect("a name");
+        assert_eq!(several, Schema::new().named_vector("size", spec));
+        assert_eq!(schema(&json!({"hnsw_config": {"m": 4}})).expect("none"), Schema::new());
+    }
+
+    #[test]
+    fn the_additions_are_understood() {
+        let body = json!({
+            "keyword": {"paths": ["title", "text"], "language": "german"},
+            "fields": {"lang": "keyword", "meta.year": "integer"},
+        });
+        let path = |text: &str| text.parse::<FieldPath>().expect(text);
+        let expected = Schema::new()
+            .keyword([path("title"), path("text")], Language::German)
+            .field(path("lang"), FieldKind::Keyword)
+            .field(path("meta.year"), FieldKind::Integer);
+        assert_eq!(schema(&body).expect("a schema"), expected);
+    }
+
+    #[test]
+    fn a_bad_part_is_named() {
+        let cases = [
+            (json!({"vectors": {"size": 4}}), "vectors"),
+            (json!({"vectors": {"size": -4, "distance": "Dot"}}), "vectors.size"),
+            (json!({"vectors": {"size": 4, "distance": "Far"}}), "vectors.distance"),
+            (json!({"vectors": {"a": {"size": "4", "distance": "Dot"}}}), "vectors.a.size"),
+            (json!({"vectors": {"a": {"size": 4, "distance": "Far"}}}), "vectors.a.distance"),
+            (json!({"vectors": {"size": 4, "distance": "Dot", "datatype": "uint8"}}), "vectors.datatype"),
+            (
+                json!({"vectors": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}}),
+                "vectors.multivector_config",
+            ),
+            (json!({"sparse_vectors": {"s": {}}}), "sparse_vectors"),
+            (json!({"keyword": {"paths": ["a["]}}), "keyword.paths[0]"),
+            (json!({"keyword": {"paths": ["a"], "language": "latin"}}), "keyword.language"),
+            (json!({"fields": {"a": "geo"}}), "fields.a"),
+            (json!({"init_from": {"collection": "x"}}), "init_from"),
+        ];
+        for (body, field) in cases {
+            assert_eq!(schema(&body).expect_err("refused").field(), Some(field), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_named_or_described() {
+        let field = |schema: Value| {
+            CreateField { field_name: "a.b".into(), field_schema: schema }.into_field().map(|(_, kind)| kind)
+        };
+        assert_eq!(field(json!("integer")).expect("a name"), FieldKind::Integer);
+        let params = json!({"type": "keyword", "is_tenant": true});
+        assert_eq!(field(params).expect("an object"), FieldKind::Keyword);
+        for bad in [json!("text"), json!({"type": "geo"}), json!(null), json!({})] {
+            let error = field(bad).expect_err("refused");
+            assert!(error.field() == Some("field_schema") && error.message().contains("keyword"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_description_tells_what_was_given() {
+        let db = Database::in_memory().expect("a database");
+        let schema = Schema::new().vector(2, Metric::Euclid).field("n".parse().expect("a path"), FieldKind::Integer);
+        let collection = db.create_collection("c", schema).expect("a collection");
+        let points = vec![Point::new(1).vector([1.0, 2.0]).with("n", 1), Point::new(2).vector([0.0, 0.0])];
+        collection.upsert(points).expect("written");
+        let told = describe(&collection).expect("a description");
+        assert_eq!(told["config"]["params"]["vectors"], json!({"size": 2, "distance": "Euclid"}));
+        assert_eq!(told["payload_schema"], json!({"n": {"data_type": "integer", "points": 1}}));
+        assert_eq!(told["points_count"], 2);
+        assert_eq!(describe_fully(&collection)["fields"], json!({"n": "integer"}));
+    }
+}
