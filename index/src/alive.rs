@@ -67,7 +67,9 @@ impl Alive {
     /// The visible slots, ascending.
     pub fn iter(&self) -> impl Iterator<Item = Slot> {
         let words = self.chunks.iter().flat_map(|chunk| chunk.iter());
-        words.enumerate().flat_map(|(position, &word)| ones(word).map(move |bit| Slot(position as u32 * 64 + bit)))
+        words
+            .enumerate()
+            .flat_map(|(position, &word)| ones(word).map(move |bit| Slot(position as u32 * 64 + bit)))
     }
 
     /// The same set as a bitmap. O(chunks).
@@ -109,7 +111,10 @@ mod tests {
     proptest! {
         #[test]
         fn is_a_set_and_clones_do_not_change(
-            changes in prop::collection::vec((any::<bool>(), prop_oneof![0_u32..200, 65_500_u32..65_600, 0_u32..300_000]), 0..200),
+            changes in prop::collection::vec(
+                (any::<bool>(), prop_oneof![0_u32..200, 65_500_u32..65_600, 0_u32..300_000]),
+                0..200,
+            ),
             split in 0_usize..200,
         ) {
             let (mut alive, mut model) = (Alive::new(), BTreeSet::new());

@@ -5,7 +5,8 @@ use types::{Error, Filter, Limits, Result, Schema, VectorSpec};
 /// One question to one collection; a tree, since its candidates may come from other questions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
-    /// The legs. Empty: all points are candidates. Otherwise only what the legs return is, and [`Query::Rrf`] fuses them.
+    /// The legs. Empty: all points are candidates. Otherwise only what the legs return is, and [`Query::Rrf`] fuses
+    /// them.
     pub prefetch: Vec<Request>,
     /// How candidates are ranked.
     pub query: Query,

@@ -67,12 +67,13 @@ fn walked(
     from: Option<PointId>,
     count: usize,
 ) -> Result<Option<Vec<Slot>>> {
-    let mut found = Vec::new();
-    let mut block = Vec::new();
-    view.store.for_each_id(view.entry.id, from, &mut |id, version| {
-        if let Some(slot) = view.slot_of(id, version)
-            && matching.accept().is_none_or(|accept| accept.contains(slot.0))
-        {
+    let (mut found, mut block, mut is_behind) = (Vec::new(), Vec::new(), false);
+    view.store.for_each_id(view.entry.id, from, &mut |_, version| {
+        let Some(slot) = view.visible(version) else {
+            is_behind = true;
+            return Ok(ControlFlow::Break(()));
+        };
+        if matching.accept().is_none_or(|accept| accept.contains(slot.0)) {
             block.push(slot);
         }
         if block.len() >= count.clamp(64, 1024) {
@@ -81,7 +82,7 @@ fn walked(
         }
         Ok(if found.len() >= count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
-    if !view.is_current() {
+    if is_behind || !view.is_current() {
         return Ok(None);
     }
     let more = matching.first(block, |slot| *slot, count - found.len())?;

@@ -55,23 +55,21 @@ impl View {
     pub fn slots(&self, ids: &[PointId]) -> Result<Vec<Option<Slot>>> {
         let versions = self.store.versions(self.entry.id, ids)?;
         let is_current = LazyCell::new(|| self.is_current());
-        let slot = |(id, version): (&PointId, Option<Version>)| match self.visible(version) {
+        let slot = |(id, version): (&PointId, Option<Version>)| match version
+            .and_then(|version| self.visible(version))
+        {
             None if !*is_current => self.slot_by_pass(*id),
             slot => slot,
         };
         Ok(ids.iter().zip(versions).map(slot).collect())
     }
 
-    /// The slot of a point whose version in storage is `version`. Storage may be newer than the view: then the slot
-    /// is looked for among the ids of the view, which costs a pass over them but is rare.
-    pub(crate) fn slot_of(&self, id: PointId, version: Version) -> Option<Slot> {
-        self.visible(Some(version)).or_else(|| self.slot_by_pass(id))
+    /// The slot of a version, if the view shows it.
+    pub(crate) fn visible(&self, version: Version) -> Option<Slot> {
+        self.rows.slot_of(version).filter(|slot| self.alive.contains(*slot))
     }
 
-    fn visible(&self, version: Option<Version>) -> Option<Slot> {
-        self.rows.slot_of(version?).filter(|slot| self.alive.contains(*slot))
-    }
-
+    /// A slot by its id where storage is newer than the view: a pass over all ids, which is rare.
     fn slot_by_pass(&self, id: PointId) -> Option<Slot> {
         self.alive.iter().find(|slot| self.rows.id(*slot) == Some(id))
     }

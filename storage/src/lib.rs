@@ -6,7 +6,8 @@
 //!
 //! Architecture invariant: the only crate that knows RocksDB. It knows no index: whoever derives something reads
 //! points by version and the journal by seqno.
-//! Invariant: one [`Commit`] is one atomic batch; vectors, payload and journal of a point change together or not at all.
+//! Invariant: one [`Commit`] is one atomic batch; vectors, payload and journal of a point change together or not at
+//! all.
 //! Invariant: a version's rows never change. A replaced version is unlinked by the commit and removed by
 //! [`Store::purge`] once no reader needs it.
 

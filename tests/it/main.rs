@@ -10,6 +10,10 @@
 //! Nothing here needs a network or a file outside the repository. Longer runs: `KITHDB_MODEL_CASES`,
 //! `KITHDB_CRASH_CYCLES`; the same run again: `KITHDB_CRASH_SEED`.
 
+mod compat;
 mod concurrency;
 mod crash;
+mod folder;
+mod heal;
 mod model;
+mod tidy;

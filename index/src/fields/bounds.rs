@@ -43,10 +43,12 @@ struct Evaluation<'a> {
 impl Evaluation<'_> {
     fn filter(&self, filter: &Filter) -> Truth {
         let everything = Truth::Exact(self.universe.clone());
-        let truth = filter.must.iter().fold(everything, |truth, condition| truth.and(&self.condition(condition)));
-        let truth = filter.must_not.iter().fold(truth, |truth, condition| {
-            truth.and(&self.condition(condition).not(self.universe))
-        });
+        let truth =
+            filter.must.iter().fold(everything, |truth, condition| truth.and(&self.condition(condition)));
+        let truth = filter
+            .must_not
+            .iter()
+            .fold(truth, |truth, condition| truth.and(&self.condition(condition).not(self.universe)));
         let truth = if filter.should.is_empty() { truth } else { truth.and(&self.any(&filter.should)) };
         match &filter.min_should {
             Some(least) => truth.and(&self.at_least(least)),

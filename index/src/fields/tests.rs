@@ -1,3 +1,5 @@
+//! The field indexes beside [`Filter::matches`], which is the meaning of a filter.
+
 use proptest::prelude::*;
 use serde_json::json;
 use types::{Condition, MinShould, Predicate, Range, Scalar, Value};
@@ -16,7 +18,10 @@ fn text() -> impl Strategy<Value = String> {
 
 /// Numbers that are hard to compare: at the edges of both types, and where they meet.
 fn integer() -> impl Strategy<Value = i64> {
-    prop_oneof![-2_i64..3, prop::sample::select(vec![i64::MIN, i64::MAX, i64::MAX - 1, (1 << 53) + 1, 1 << 53])]
+    prop_oneof![
+        -2_i64..3,
+        prop::sample::select(vec![i64::MIN, i64::MAX, i64::MAX - 1, (1 << 53) + 1, 1 << 53])
+    ]
 }
 
 fn float() -> impl Strategy<Value = f64> {
@@ -114,7 +119,9 @@ fn ids(list: &[PointId]) -> RoaringBitmap {
 
 fn matching(payloads: &[Payload], filter: &Filter, universe: &RoaringBitmap) -> RoaringBitmap {
     let matches = |slot: &u32| {
-        payloads.get(*slot as usize).is_some_and(|payload| filter.matches(PointId::Num(u64::from(*slot)), payload))
+        payloads
+            .get(*slot as usize)
+            .is_some_and(|payload| filter.matches(PointId::Num(u64::from(*slot)), payload))
     };
     universe.iter().filter(matches).collect()
 }
@@ -122,7 +129,9 @@ fn matching(payloads: &[Payload], filter: &Filter, universe: &RoaringBitmap) -> 
 /// Whether every leaf stands on an indexed field.
 fn is_indexed(filter: &Filter, kinds: &BTreeMap<FieldPath, FieldKind>) -> bool {
     filter.conditions().all(|condition| match condition {
-        Condition::Field(path, _) | Condition::IsEmpty(path) | Condition::IsNull(path) => kinds.contains_key(path),
+        Condition::Field(path, _) | Condition::IsEmpty(path) | Condition::IsNull(path) => {
+            kinds.contains_key(path)
+        }
         Condition::HasId(_) => true,
         Condition::Filter(filter) => is_indexed(filter, kinds),
     })
@@ -186,7 +195,12 @@ proptest! {
     #[test]
     fn well_typed_fields_are_answered_exactly(
         rows in prop::collection::vec(
-            (value_of(FieldKind::Keyword), value_of(FieldKind::Integer), value_of(FieldKind::Float), value_of(FieldKind::Bool)),
+            (
+                value_of(FieldKind::Keyword),
+                value_of(FieldKind::Integer),
+                value_of(FieldKind::Float),
+                value_of(FieldKind::Bool),
+            ),
             1..60,
         ),
         list in prop::collection::vec(scalar(), 0..3),
@@ -203,7 +217,9 @@ proptest! {
         for (name, kind) in names.iter().zip(FieldKind::ALL) {
             let own: Vec<Scalar> = list.iter().filter(|scalar| matches!(
                 (kind, scalar),
-                (FieldKind::Keyword, Scalar::Str(_)) | (FieldKind::Integer, Scalar::Int(_)) | (FieldKind::Bool, Scalar::Bool(_))
+                (FieldKind::Keyword, Scalar::Str(_))
+                    | (FieldKind::Integer, Scalar::Int(_))
+                    | (FieldKind::Bool, Scalar::Bool(_))
             )).cloned().collect();
             for predicate in [Predicate::Any(own.clone()), Predicate::Except(own), Predicate::Range(range)] {
                 let condition = Condition::Field(path(name), predicate);
@@ -254,7 +270,8 @@ fn a_range_over_integers_is_unknown_only_where_another_number_stands() {
     let payloads = [json!({"n": 3}), json!({"n": 2.5}), json!({"n": "2"}), json!({"n": [9, 2.5]}), json!({})];
     let payloads = payloads.map(|payload| payload.as_object().expect("an object").clone());
     let fields = indexed(&kinds, &payloads, &[]);
-    let filter = Filter::must(Condition::range("n", Range { lt: Some(5.0), ..Range::default() }).expect("a path"));
+    let filter =
+        Filter::must(Condition::range("n", Range { lt: Some(5.0), ..Range::default() }).expect("a path"));
     let bounds = fields.bounds(&filter, &(0..5).collect(), &ids);
     assert_eq!((bounds.lower, bounds.upper), ([0].into(), [0, 1, 3].into()));
 }
@@ -263,7 +280,12 @@ fn a_range_over_integers_is_unknown_only_where_another_number_stands() {
 fn many_single_rows_make_few_blocks() {
     let kinds = BTreeMap::from([(path("n"), FieldKind::Float), (path("k"), FieldKind::Keyword)]);
     let payloads: Vec<Payload> = (0..5_000)
-        .map(|row| json!({"n": row as f64 / 2.0, "k": format!("k{}", row % 10)}).as_object().expect("an object").clone())
+        .map(|row| {
+            json!({"n": row as f64 / 2.0, "k": format!("k{}", row % 10)})
+                .as_object()
+                .expect("an object")
+                .clone()
+        })
         .collect();
     let fields = indexed(&kinds, &payloads, &[]);
     assert!(fields.blocks.len() <= 13, "{}", fields.blocks.len());

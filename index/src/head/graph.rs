@@ -123,7 +123,9 @@ impl Distance<u32> for RowDistance {
             (Some(&a), Some(&b)) => self.between(a, b),
             _ => None,
         };
-        distance.filter(|distance| !distance.is_nan()).map_or(f32::MAX, |distance| distance.clamp(0.0, f32::MAX))
+        distance
+            .filter(|distance| !distance.is_nan())
+            .map_or(f32::MAX, |distance| distance.clamp(0.0, f32::MAX))
     }
 }
 
@@ -147,9 +149,9 @@ impl RowDistance {
     }
 
     fn reach(&self) -> f32 {
-        *self.reach.get_or_init(|| {
-            (0..self.arena.len()).map(|row| self.arena.square(row)).fold(0.0, f32::max)
-        })
+        *self
+            .reach
+            .get_or_init(|| (0..self.arena.len()).map(|row| self.arena.square(row)).fold(0.0, f32::max))
     }
 }
 

@@ -205,9 +205,7 @@ impl<'a> HeadView<'a> {
     fn slots(&self, start: u32, end: u32) -> Box<dyn Iterator<Item = Slot> + 'a> {
         let (alive, end) = (self.alive, end.min(self.slots_end));
         match self.accept {
-            Some(accept) => {
-                Box::new(accept.range(start..end).map(Slot).filter(|&slot| alive.contains(slot)))
-            }
+            Some(accept) => Box::new(accept.range(start..end).map(Slot).filter(|&slot| alive.contains(slot))),
             None => Box::new((start..end).map(Slot).filter(|&slot| alive.contains(slot))),
         }
     }

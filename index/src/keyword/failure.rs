@@ -39,7 +39,9 @@ pub(super) fn damaged(error: TantivyError) -> Error {
 
 fn of_io(error: &io::Error) -> ErrorKind {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::NotFound => ErrorKind::Corrupted,
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::NotFound => {
+            ErrorKind::Corrupted
+        }
         _ => ErrorKind::Io,
     }
 }

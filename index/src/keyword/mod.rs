@@ -59,7 +59,8 @@ impl KeywordIndex {
     pub fn create(dir: &Path, language: Language, rows: Arc<Rows>) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let (schema, layout) = Layout::schema(language);
-        let settings = IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
+        let settings =
+            IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
         let builder = Index::builder().schema(schema).settings(settings);
         let index = builder.create_in_dir(dir).map_err(failure)?;
         Self::over(index, layout, language, rows, Mark::default())
@@ -74,7 +75,10 @@ impl KeywordIndex {
         let index = Index::open_in_dir(dir).map_err(damaged)?;
         let (schema, layout) = Layout::schema(language);
         if index.schema() != schema {
-            return Err(Error::corrupted("the keyword index", "it was made for another language or revision"));
+            return Err(Error::corrupted(
+                "the keyword index",
+                "it was made for another language or revision",
+            ));
         }
         check(&index)?;
         let mark = Mark::parse(index.load_metas().map_err(damaged)?.payload.as_deref())?;
@@ -84,7 +88,8 @@ impl KeywordIndex {
     fn over(index: Index, layout: Layout, language: Language, rows: Arc<Rows>, mark: Mark) -> Result<Self> {
         let analyzer = words::analyzer(language);
         index.tokenizers().register(&words::name(language), analyzer.clone());
-        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(damaged)?;
+        let reader =
+            index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(damaged)?;
         let committed = Arc::new(Committed::load(&reader, &rows, None)?);
         let (state, writer) = (Mutex::new(State::new(committed, mark)), Mutex::new(None));
         Ok(Self { index, reader, layout, rows, analyzer, writer, state })
@@ -126,7 +131,12 @@ impl KeywordIndex {
         }
         let tail = state.tail();
         let committed = Arc::clone(&state.committed);
-        KeywordView(Arc::new(Snapshot { committed, tail, layout: self.layout, analyzer: self.analyzer.clone() }))
+        KeywordView(Arc::new(Snapshot {
+            committed,
+            tail,
+            layout: self.layout,
+            analyzer: self.analyzer.clone(),
+        }))
     }
 
     /// Writes what was handed over to the disk, marked with `seqno`. For a background thread, beside
@@ -195,12 +205,18 @@ impl KeywordIndex {
         self.versions().map(|versions| versions.len())
     }
 
-    fn write(&self, writer: &mut Option<IndexWriter>, operations: &[Arc<Operation>], mark: Mark) -> Result<()> {
+    fn write(
+        &self,
+        writer: &mut Option<IndexWriter>,
+        operations: &[Arc<Operation>],
+        mark: Mark,
+    ) -> Result<()> {
         let (writer, held) = match writer {
             Some(writer) => (writer, None),
             None => {
                 // A commit may have reached the disk although it failed.
-                let held = Mark::parse(self.index.load_metas().map_err(failure)?.payload.as_deref())?.version_max;
+                let held =
+                    Mark::parse(self.index.load_metas().map_err(failure)?.payload.as_deref())?.version_max;
                 (writer.insert(self.make_writer()?), held)
             }
         };

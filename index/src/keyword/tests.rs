@@ -1,3 +1,5 @@
+//! The keyword index beside naive BM25, through commits, reopenings and damage.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -22,7 +24,8 @@ impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let rows = Arc::new(Rows::new());
-        let index = KeywordIndex::create(dir.path(), Language::English, Arc::clone(&rows)).expect("a new index");
+        let index =
+            KeywordIndex::create(dir.path(), Language::English, Arc::clone(&rows)).expect("a new index");
         Self { dir, rows, alive: Alive::new(), index, texts: BTreeMap::new(), seqno: 0 }
     }
 
@@ -78,15 +81,19 @@ impl Bench {
 
     /// BM25 from its definition, over what is held.
     fn naive(&self, query: &str) -> Vec<Scored> {
-        let held: Vec<(Version, Vec<String>)> =
-            self.held().into_iter().map(|version| (version, analysed(&self.texts[&version].join("\n")))).collect();
+        let held: Vec<(Version, Vec<String>)> = self
+            .held()
+            .into_iter()
+            .map(|version| (version, analysed(&self.texts[&version].join("\n"))))
+            .collect();
         let count = held.len() as f64;
         let mean = held.iter().map(|(_, words)| words.len()).sum::<usize>() as f64 / count;
         let mut scored = Vec::new();
         for (version, words) in &held {
             let slot = self.rows.slot_of(*version).expect("a row");
             // Lengths are kept in a byte.
-            let length = FieldNormReader::id_to_fieldnorm(FieldNormReader::fieldnorm_to_id(words.len() as u32));
+            let length =
+                FieldNormReader::id_to_fieldnorm(FieldNormReader::fieldnorm_to_id(words.len() as u32));
             let mut score = 0.0;
             for term in self.index.publish().terms(query) {
                 let n = held.iter().filter(|(_, words)| words.contains(&term)).count() as f64;
@@ -104,7 +111,8 @@ impl Bench {
 
     /// Compares a search for everything, and for the best few, with the definition.
     fn check(&self, query: &str) -> std::result::Result<(), TestCaseError> {
-        let naive: BTreeMap<u32, f32> = self.naive(query).iter().map(|scored| (scored.slot.0, scored.score)).collect();
+        let naive: BTreeMap<u32, f32> =
+            self.naive(query).iter().map(|scored| (scored.slot.0, scored.score)).collect();
         let found = self.search(query, 1_000);
         prop_assert!(found.is_sorted_by(|a, b| (b.score, a.slot) <= (a.score, b.slot)), "{:?}", found);
         let slots: Vec<u32> = found.iter().map(|scored| scored.slot.0).collect();
@@ -213,7 +221,9 @@ fn a_write_is_found_at_once_and_scores_alike_after_its_commit() {
     assert_eq!(bench.index.pending(), 3);
     let view = bench.index.publish();
     bench.commit();
-    for after in [bench.search("fish birds", 10), view.search("fish birds", &bench.alive, None, 10).expect("a search")] {
+    for after in
+        [bench.search("fish birds", 10), view.search("fish birds", &bench.alive, None, 10).expect("a search")]
+    {
         assert_eq!(after.len(), 2);
         for (before, after) in before.iter().zip(&after) {
             assert_eq!(before.slot, after.slot);
@@ -228,7 +238,11 @@ fn a_write_is_found_at_once_and_scores_alike_after_its_commit() {
 fn dead_and_unaccepted_documents_leave_their_places_to_others() {
     let mut bench = Bench::new();
     for number in 0..3_000 {
-        bench.add(&[&format!("common words {} {}", "fish ".repeat(number % 7), "stone ".repeat(number % 11))]);
+        bench.add(&[&format!(
+            "common words {} {}",
+            "fish ".repeat(number % 7),
+            "stone ".repeat(number % 11)
+        )]);
         if number == 1_500 || number == 2_000 {
             bench.commit();
         }
@@ -304,7 +318,8 @@ fn damage_is_noticed() {
     drop(index);
     assert_eq!(open(dir.path(), Language::German).expect_err("English").kind(), ErrorKind::Corrupted);
     open(dir.path(), Language::English).expect("whole");
-    let files: Vec<_> = std::fs::read_dir(dir.path()).expect("a directory").flatten().map(|file| file.path()).collect();
+    let files: Vec<_> =
+        std::fs::read_dir(dir.path()).expect("a directory").flatten().map(|file| file.path()).collect();
     let mut damaged = 0;
     for file in files.iter().filter(|file| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();

@@ -66,7 +66,8 @@ impl KeywordView {
         if terms.is_empty() || k == 0 {
             return Ok(Vec::new());
         }
-        let shows = |slot: u32| accept.is_none_or(|accept| accept.contains(slot)) && alive.contains(Slot(slot));
+        let shows =
+            |slot: u32| accept.is_none_or(|accept| accept.contains(slot)) && alive.contains(Slot(slot));
         let mut best = Best::new(k);
         self.0.search_tail(&terms, &shows, &mut best)?;
         self.0.search_committed(&terms, &shows, &mut best)?;
@@ -107,6 +108,7 @@ impl Snapshot {
             .weight(EnableScoring::enabled_from_statistics_provider(self, searcher))
             .map_err(failure)?;
         for (reader, segment) in searcher.segment_readers().iter().zip(&self.committed.segments) {
+            let threshold = best.threshold();
             let mut offer = |doc: u32, score: f32| {
                 if let Some(&slot) = segment.slots.get(doc as usize)
                     && shows(slot)
@@ -115,7 +117,6 @@ impl Snapshot {
                 }
                 best.threshold()
             };
-            let threshold = offer(u32::MAX, 0.0);
             weight.for_each_pruning(threshold, reader, &mut offer).map_err(failure)?;
         }
         Ok(())

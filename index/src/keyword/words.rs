@@ -8,8 +8,8 @@
 use std::str::CharIndices;
 
 use tantivy::tokenizer::{
-    Language as Tongue, LowerCaser, RemoveLongFilter, Stemmer, StopWordFilter, TextAnalyzer, Token, TokenStream,
-    Tokenizer,
+    Language as Tongue, LowerCaser, RemoveLongFilter, Stemmer, StopWordFilter, TextAnalyzer, Token,
+    TokenStream, Tokenizer,
 };
 use types::Language;
 
@@ -124,7 +124,8 @@ mod tests {
     fn every_language_analyses_letters_of_its_own() {
         assert_eq!(terms(Language::German, "Die Häuser und GÄRTEN"), ["haus", "gart"]);
         assert_eq!(terms(Language::Russian, "и книги"), ["книг"]);
-        for (language, word) in [(Language::Danish, "og"), (Language::French, "et"), (Language::Spanish, "y")] {
+        for (language, word) in [(Language::Danish, "og"), (Language::French, "et"), (Language::Spanish, "y")]
+        {
             assert_eq!(terms(language, word), Vec::<String>::new(), "{}", language.name());
         }
     }

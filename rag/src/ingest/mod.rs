@@ -12,6 +12,8 @@
 
 mod document;
 mod library;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

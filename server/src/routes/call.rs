@@ -1,11 +1,12 @@
 //! The one way from a request to an answer.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::RequestExt;
 use axum::body::Body;
-use axum::extract::{RawPathParams, Request};
+use axum::extract::{RawPathParams, Request, State as Shared};
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
 use kithdb::{Collection, Error, ErrorKind, Result};
@@ -58,20 +59,30 @@ impl Call {
     }
 }
 
+/// The answer to a request, on its way.
+type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
 /// A handler that reads the request, runs `answer` in a lane, and puts what it returns into the envelope.
 pub(super) fn route<T: Serialize + 'static>(
     lane: Lane,
     answer: fn(&Call) -> Result<T>,
-) -> impl AsyncFn(axum::extract::State<State>, Request) -> Response + Clone + Send + Sync + 'static {
-    async move |axum::extract::State(state): axum::extract::State<State>, request: Request| {
-        let began = Instant::now();
-        match read(state, request).await {
-            Ok(call) => {
-                let state = Arc::clone(&call.state);
-                state.lanes.run(lane, move || reply(&call, answer, began)).await
-            }
-            Err(error) => error::respond(&error, began),
+) -> impl Fn(Shared<State>, Request) -> Answering + Clone + Send + Sync + 'static {
+    move |Shared(state), request| Box::pin(run(state, request, lane, answer))
+}
+
+async fn run<T: Serialize + 'static>(
+    state: State,
+    request: Request,
+    lane: Lane,
+    answer: fn(&Call) -> Result<T>,
+) -> Response {
+    let began = Instant::now();
+    match read(state, request).await {
+        Ok(call) => {
+            let state = Arc::clone(&call.state);
+            state.lanes.run(lane, move || reply(&call, answer, began)).await
         }
+        Err(error) => error::respond(&error, began),
     }
 }
 

@@ -7,14 +7,15 @@ mod collections;
 mod points;
 mod service;
 
+use std::time::Instant;
+
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State as Shared};
 use axum::http::HeaderName;
 use axum::http::header::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
-use std::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::lanes::Lane::{Computes, Waits};
@@ -72,11 +73,7 @@ fn point_routes() -> Router<State> {
 }
 
 /// Counts the request, and says which version answered it.
-async fn observe(
-    axum::extract::State(state): axum::extract::State<State>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn observe(Shared(state): Shared<State>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();

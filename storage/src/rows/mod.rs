@@ -118,9 +118,11 @@ mod conformance {
     fn change() -> impl Strategy<Value = Change> {
         let table = || prop_oneof![Just(Table::Points), Just(Table::Vectors)];
         prop_oneof![
-            4 => (table(), key(), proptest::collection::vec(any::<u8>(), 0..600)).prop_map(|(t, k, v)| Change::Put(t, k, v)),
-            2 => (table(), key()).prop_map(|(t, k)| Change::Remove(t, k)),
-            1 => (table(), key(), key()).prop_map(|(t, a, b)| Change::RemoveRange(t, a.clone().min(b.clone()), a.max(b))),
+            4 => (table(), key(), proptest::collection::vec(any::<u8>(), 0..600))
+                .prop_map(|(table, key, value)| Change::Put(table, key, value)),
+            2 => (table(), key()).prop_map(|(table, key)| Change::Remove(table, key)),
+            1 => (table(), key(), key())
+                .prop_map(|(table, a, b)| Change::RemoveRange(table, a.clone().min(b.clone()), a.max(b))),
         ]
     }
 
@@ -164,7 +166,9 @@ mod conformance {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
-        fn both_engines_keep_rows_as_a_map_does(batches in proptest::collection::vec(proptest::collection::vec(change(), 0..8), 0..8)) {
+        fn both_engines_keep_rows_as_a_map_does(
+            batches in proptest::collection::vec(proptest::collection::vec(change(), 0..8), 0..8),
+        ) {
             check(&MemoryRows::default(), &batches);
             let folder = tempfile::tempdir().expect("a folder");
             check(&RocksRows::open(folder.path()).expect("an engine"), &batches);

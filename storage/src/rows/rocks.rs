@@ -52,7 +52,8 @@ impl RocksRows {
 fn translate_open(path: &Path, error: rocksdb::Error) -> Error {
     let place = path.display();
     let text = error.to_string();
-    if text.contains("lock") || text.contains("LOCK") {
+    // RocksDB has no kind for it. Not just "lock": a damaged block is no lock.
+    if text.contains("While lock file") || text.contains("lock hold by current process") {
         let message = format!(
             "{place} is open in another process; a database has one writing process at a time. Stop it, or talk to it over HTTP"
         );

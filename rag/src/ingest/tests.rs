@@ -1,0 +1,130 @@
+//! Ingesting again and again, with a tiny model and without one.
+
+use std::fs;
+use std::path::Path;
+
+use kithdb::{Condition, Database, Filter, PointId, Select};
+
+use super::{IngestOptions, IngestReport, SOURCES_SUFFIX, ingest};
+use crate::embed::tiny;
+use crate::{Embedder, Mode, search};
+
+fn run(db: &Database, folder: &Path, embedder: Option<&Embedder>) -> IngestReport {
+    ingest(db, folder, &IngestOptions::default(), embedder, &|_| ()).expect("an ingestion")
+}
+
+fn folder_of(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        fs::write(path, text).expect("a file");
+    }
+    folder
+}
+
+const GUIDE: &str =
+    "# Guide\n\nFirst words.\n\n## Install\n\nRun the installer.\n\n## Use\n\nAsk a question.\n";
+
+#[test]
+fn only_what_changed_is_done_anew() {
+    let (_model, embedder) = tiny::open();
+    let db = Database::in_memory().expect("a database");
+    let folder = folder_of(&[("ops/guide.md", GUIDE), ("notes.txt", "Some plain notes.")]);
+    let first = run(&db, folder.path(), Some(&embedder));
+    assert_eq!((first.added, first.changed, first.unchanged, first.removed), (2, 0, 0, 0));
+    assert!(first.embedded == first.chunks && first.chunks >= 2);
+
+    let second = run(&db, folder.path(), Some(&embedder));
+    assert_eq!((second.added, second.unchanged, second.chunks, second.embedded), (0, 2, 0, 0));
+
+    let changed = GUIDE.replace("Ask a question.", &"Ask another question, and then one more. ".repeat(9));
+    fs::write(folder.path().join("ops/guide.md"), changed).expect("a file");
+    let third = run(&db, folder.path(), Some(&embedder));
+    assert_eq!((third.changed, third.unchanged), (1, 1));
+    assert!(third.embedded < third.chunks, "chunks whose text stayed keep their vector: {third:?}");
+
+    fs::remove_file(folder.path().join("ops/guide.md")).expect("removed");
+    let fourth = run(&db, folder.path(), Some(&embedder));
+    assert_eq!((fourth.removed, fourth.unchanged), (1, 1));
+    let chunks = db.collection("documents").expect("the chunks");
+    let gone = Filter::must(Condition::equals("path", "ops/guide.md").expect("a path"));
+    assert_eq!(chunks.count(&gone).expect("a count"), 0);
+    assert!(db.verify().expect("a walk").faults.is_empty());
+}
+
+#[test]
+fn a_chunk_is_the_bytes_of_its_stored_source() {
+    let db = Database::in_memory().expect("a database");
+    let folder = folder_of(&[("ops/guide.md", GUIDE), ("a.txt", "Größe, naïve, 木漏れ日.\n\nEnd.")]);
+    run(&db, folder.path(), None);
+    let chunks = db.collection("documents").expect("the chunks");
+    let sources = db.collection(&format!("documents{SOURCES_SUFFIX}")).expect("the sources");
+    let page = chunks.scroll(&Filter::default(), None, 100, &Select::default()).expect("a page");
+    assert!(!page.points.is_empty());
+    for chunk in page.points {
+        let text = |key: &str| chunk.payload[key].as_str().expect(key).to_owned();
+        let place = |key: &str| chunk.payload[key].as_u64().expect(key) as usize;
+        let id: PointId = text("source").parse().expect("an id");
+        let source = sources.get(&[id], &Select::default()).expect("a read").remove(0);
+        let whole = source.payload["text"].as_str().expect("text");
+        assert_eq!(&whole[place("start")..place("end")], text("text"));
+        assert_eq!(source.payload["hash"], chunk.payload["hash"]);
+    }
+}
+
+#[test]
+fn folders_do_not_disturb_each_other() {
+    let db = Database::in_memory().expect("a database");
+    let (one, two) = (folder_of(&[("a.md", "One.")]), folder_of(&[("a.md", "Two.")]));
+    run(&db, one.path(), None);
+    let report = run(&db, two.path(), None);
+    assert_eq!((report.added, report.removed), (1, 0));
+    assert_eq!(run(&db, one.path(), None).unchanged, 1);
+}
+
+#[test]
+fn without_a_model_keywords_answer_and_the_mode_says_so() {
+    let (_model, embedder) = tiny::open();
+    let db = Database::in_memory().expect("a database");
+    let folder = folder_of(&[("guide.md", GUIDE)]);
+    run(&db, folder.path(), None);
+    let chunks = db.collection("documents").expect("the chunks");
+    let found = search(&chunks, None, "installers", Mode::Hybrid, Filter::default(), 3).expect("an answer");
+    assert_eq!(found.mode, Mode::Keyword);
+    assert!(found.hits[0].text("text").expect("text").contains("installer"));
+    let error = search(&chunks, None, "x", Mode::Vector, Filter::default(), 3).expect_err("no model");
+    assert_eq!(error.field(), Some("model"));
+    let options = IngestOptions::default();
+    let error = ingest(&db, folder.path(), &options, Some(&embedder), &|_| ()).expect_err("no vectors there");
+    assert_eq!(error.field(), Some("model"));
+}
+
+#[test]
+fn another_model_is_refused() {
+    let (_model, embedder) = tiny::open();
+    let db = Database::in_memory().expect("a database");
+    let folder = folder_of(&[("guide.md", GUIDE)]);
+    run(&db, folder.path(), Some(&embedder));
+    let other = tiny::write();
+    let tokenizer = other.path().join("tokenizer.json");
+    let text = fs::read_to_string(&tokenizer).expect("a tokenizer");
+    fs::write(&tokenizer, format!("{text}\n")).expect("another revision");
+    let other = Embedder::open(other.path()).expect("the other model");
+    let error =
+        ingest(&db, folder.path(), &IngestOptions::default(), Some(&other), &|_| ()).expect_err("refused");
+    assert_eq!(error.field(), Some("model"));
+    let chunks = db.collection("documents").expect("the chunks");
+    let error = search(&chunks, Some(&other), "x", Mode::Hybrid, Filter::default(), 3).expect_err("refused");
+    assert_eq!(error.field(), Some("model"));
+}
+
+#[test]
+fn when_the_time_is_up_the_rest_is_left_for_the_next_run() {
+    let db = Database::in_memory().expect("a database");
+    let folder = folder_of(&[("a.md", "One."), ("b.md", "Two.")]);
+    let options = IngestOptions { time_max: Some(std::time::Duration::ZERO), ..IngestOptions::default() };
+    let report = ingest(&db, folder.path(), &options, None, &|_| ()).expect("an ingestion");
+    assert_eq!((report.added, report.left), (0, 2));
+    assert_eq!(run(&db, folder.path(), None).added, 2);
+}

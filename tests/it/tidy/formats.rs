@@ -1,0 +1,29 @@
+//! The formats on disk cannot change unnoticed: `docs/formats.md` carries the checksum of every file that describes
+//! one.
+
+use super::{none, root, sources};
+
+const FOLDER: &str = "storage/src/format/";
+
+#[test]
+fn every_change_of_a_format_is_written_down() {
+    let document = std::fs::read_to_string(root().join("docs/formats.md")).expect("docs/formats.md");
+    let mut breaches = Vec::new();
+    let mut files = 0;
+    for source in sources(&["rs"]).iter().filter(|source| source.path.starts_with(FOLDER)) {
+        files += 1;
+        let line = format!("| `{}` | `{:08x}` |", source.path, crc32c::crc32c(source.text.as_bytes()));
+        if !document.lines().any(|written| written == line) {
+            breaches.push(line);
+        }
+    }
+    let listed = document.lines().filter(|line| line.starts_with(&format!("| `{FOLDER}"))).count();
+    if breaches.is_empty() && listed > files {
+        breaches.push("a file is listed that is gone".to_owned());
+    }
+    none(
+        "A format file changed. If the bytes on disk did: raise FORMAT_VERSION, add a fixture directory, describe the \
+         change in docs/formats.md. Then put these lines there:",
+        &breaches,
+    );
+}
