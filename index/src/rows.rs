@@ -78,7 +78,7 @@ mod tests {
         }
         assert_eq!(rows.len(), 1000);
         for version in 0..3_010_u64 {
-            let expected = (version % 3 == 1 && version < 3000).then(|| Slot((version / 3) as u32));
+            let expected = (version % 3 == 1 && version < 3000).then_some(Slot((version / 3) as u32));
             assert_eq!(rows.slot_of(Version(version)), expected, "{version}");
         }
         assert_eq!((rows.id(Slot(7)), rows.version(Slot(7))), (Some(PointId::Num(7)), Some(Version(22))));

@@ -59,7 +59,7 @@ impl Embedder {
             directory::refuse(dir, &format!("model.safetensors: {error}")).with_source(error)
         })?;
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let lanes = (0..cores).map(|at| lane(at)).collect::<Result<_>>()?;
+        let lanes = (0..cores).map(lane).collect::<Result<_>>()?;
         tracing::info!(
             model = directory.identity.name,
             revision = directory.identity.revision,

@@ -38,6 +38,24 @@ impl Default for ServeOptions {
     }
 }
 
+impl ServeOptions {
+    /// Checks the address, before anything takes time.
+    ///
+    /// # Errors
+    /// `InvalidArgument` on `listen` when other machines reach the address and that was not allowed.
+    pub fn check(&self) -> Result<()> {
+        let ip = self.listen.ip();
+        if ip.is_loopback() || self.is_remote_allowed {
+            return Ok(());
+        }
+        let message = format!(
+            "{ip} can be reached from other machines, and there is no authentication yet; listen on 127.0.0.1, or \
+             say --allow-remote if something in front of the server guards it"
+        );
+        Err(Error::invalid("listen", message))
+    }
+}
+
 /// A server that runs.
 pub struct Server {
     db: Database,
@@ -55,7 +73,7 @@ impl Server {
     /// `InvalidArgument` on `listen` when the address is not of this machine alone and that was not allowed; `Io` when
     /// it is taken.
     pub fn start(db: Database, embedder: Option<Embedder>, options: &ServeOptions) -> Result<Self> {
-        check_address(options)?;
+        options.check()?;
         let runtime = Builder::new_multi_thread().enable_all().thread_name("kithdb-http").build()?;
         let listener = runtime.block_on(TcpListener::bind(options.listen)).map_err(|error| {
             let message = format!("cannot listen on {}: {error}", options.listen);
@@ -112,18 +130,6 @@ impl Server {
         runtime.shutdown_timeout(stop_time_max);
         db.flush()
     }
-}
-
-fn check_address(options: &ServeOptions) -> Result<()> {
-    let ip = options.listen.ip();
-    if ip.is_loopback() || options.is_remote_allowed {
-        return Ok(());
-    }
-    let message = format!(
-        "{ip} can be reached from other machines, and there is no authentication yet; listen on 127.0.0.1, or say \
-         --allow-remote if something in front of the server guards it"
-    );
-    Err(Error::invalid("listen", message))
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@
 
 mod compat;
 mod concurrency;
+mod conformance;
 mod crash;
 mod folder;
 mod heal;
+mod http;
 mod model;
 mod tidy;

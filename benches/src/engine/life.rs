@@ -20,6 +20,9 @@ const COLLECTION: &str = "points";
 /// How often the graph is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
+/// Without progress for so long, there will be none.
+const STALL_MAX: Duration = Duration::from_secs(5);
+
 /// A database in use.
 pub(super) struct Life {
     folder: PathBuf,
@@ -49,13 +52,14 @@ impl Life {
         }
         let acknowledged = Instant::now();
         eprintln!("{} points written", self.sizes.rows);
-        wait_until_settled(&self.collection);
+        let settled = wait_until_settled(&self.collection);
         let mut table = Table::new(["ingest, 1,000 points a commit, fsync", ""]);
         let mut row = |name: &str, figure: String| table.row([name.to_owned(), figure]);
         row("vectors and documents a second", rate(self.sizes.rows, upserts.sum()));
         row("until all were acknowledged", seconds(upserts.sum()));
-        row("from then until the graph covered all", seconds(acknowledged.elapsed()));
-        row("points a second, searchable by the graph", rate(self.sizes.rows, began.elapsed()));
+        row("from then until the graph covered all", seconds(settled.duration_since(acknowledged)));
+        row("points a second, searchable by the graph", rate(self.sizes.rows, settled.duration_since(began)));
+        row("vectors that the graph covers", self.collection.status().vectors_linked.to_string());
         self.footprint(&mut row)?;
         Ok(table.to_text())
     }
@@ -88,8 +92,7 @@ impl Life {
         let vector = Synthetic::new(sizes.dim).vector();
         let mut first = Timings::default();
         first.time(|| collection.query().nearest(vector).run())?;
-        wait_until_settled(&collection);
-        let linked = began.elapsed();
+        let linked = wait_until_settled(&collection).duration_since(began);
         let mut table = Table::new(["opening", ""]);
         table.row(["points".to_owned(), database.start().points.to_string()]);
         table.row(["time to open".to_owned(), seconds(opened)]);
@@ -103,17 +106,21 @@ fn ids(end: u64) -> impl Iterator<Item = std::ops::Range<u64>> {
     (0..end).step_by(BATCH_POINTS).map(move |start| start..end.min(start + BATCH_POINTS as u64))
 }
 
-/// Until the graph covers every row and the keyword index is committed.
-fn wait_until_settled(collection: &Collection) {
-    let mut shown = Instant::now();
+/// Waits until the graph covers every row and the keyword index is committed, or nothing moves any more, as in a
+/// collection that is too small for a graph. When the last progress was seen.
+fn wait_until_settled(collection: &Collection) -> Instant {
+    let mut progress = (0, usize::MAX);
+    let mut at = Instant::now();
     loop {
         let status = collection.status();
-        if status.vectors_linked >= status.vectors && status.keyword_pending == 0 {
-            return;
+        let now = (status.vectors_linked, status.keyword_pending);
+        if now != progress {
+            (progress, at) = (now, Instant::now());
         }
-        if shown.elapsed() > Duration::from_secs(10) {
-            shown = Instant::now();
+        let is_settled = status.vectors_linked >= status.vectors && status.keyword_pending == 0;
+        if is_settled || at.elapsed() > STALL_MAX {
             eprintln!("{} of {} vectors linked", status.vectors_linked, status.vectors);
+            return at;
         }
         thread::sleep(LOOK_INTERVAL);
     }

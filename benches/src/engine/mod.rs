@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// Elements of a vector.
     #[arg(long, default_value_t = 384)]
     dim: usize,
-    /// 2,000 points and few queries: seconds, to see that it works.
+    /// 5,000 points and few queries: seconds, to see that it works.
     #[arg(long)]
     quick: bool,
     /// Where the database is made, in a folder that is removed afterwards; the system's place for temporary files if
@@ -48,7 +48,7 @@ struct Sizes {
 /// What the database returns; `Io`.
 pub(crate) fn run(arguments: &Arguments) -> Result<String> {
     let sizes = if arguments.quick {
-        Sizes { rows: 2_000, dim: arguments.dim, queries: 20, commits: 16 }
+        Sizes { rows: 5_000, dim: arguments.dim, queries: 20, commits: 16 }
     } else {
         Sizes { rows: arguments.rows, dim: arguments.dim, queries: 1_000, commits: 400 }
     };

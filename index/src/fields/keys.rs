@@ -61,7 +61,7 @@ impl Keys {
         match self {
             Self::Integers(numbers) => numbers.0.sort_unstable(),
             Self::Floats(numbers) => {
-                numbers.0.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
+                numbers.0.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             }
             Self::Words(_) | Self::Flags(_) => {}
         }

@@ -87,11 +87,11 @@ impl Graph {
         let mut fetch = fetch.min(fetch_max);
         loop {
             let found = self.hnsw.search(&[QUERY_ROW], fetch, fetch);
-            let all = found.iter().map(|neighbour| neighbour.d_id as u32);
+            let mut all = found.iter().map(|neighbour| neighbour.d_id as u32);
             let rows: Vec<u32> = all.clone().filter(|&row| shows(row)).collect();
             let is_cut = found.len() >= fetch && fetch < inserted;
             if rows.len() >= k || !is_cut || fetch >= fetch_max {
-                let horizon = if is_cut && rows.len() < k { all.last() } else { None };
+                let horizon = if is_cut && rows.len() < k { all.next_back() } else { None };
                 return Beam { rows, horizon };
             }
             fetch = (fetch * 2).min(fetch_max);

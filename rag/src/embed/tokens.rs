@@ -75,6 +75,6 @@ impl Tokens {
 }
 
 fn refuse_text(error: tokenizers::Error) -> Error {
-    Error::new(ErrorKind::InvalidArgument, format!("the model's tokenizer refuses the text: {error}"))
-        .with_field("text")
+    let message = format!("the model's tokenizer refuses the text: {error}");
+    Error::new(ErrorKind::InvalidArgument, message).with_field("text").with_source(error)
 }

@@ -110,7 +110,8 @@ impl Create {
             };
             let paths: Result<Vec<FieldPath>> = keyword.paths.iter().enumerate().map(path).collect();
             let language = keyword.language.as_deref().map(str::parse).transpose();
-            schema = schema.keyword(paths?, language.map_err(|error| error.within("keyword"))?.unwrap_or_default());
+            let language = language.map_err(|error: Error| error.within("keyword"))?;
+            schema = schema.keyword(paths?, language.unwrap_or_default());
         }
         for (path, kind) in self.fields.unwrap_or_default() {
             let at_fault = |error: Error| error.with_field(format!("fields.{path}"));

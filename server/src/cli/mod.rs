@@ -1,0 +1,67 @@
+//! The command line: `serve`, `ingest`, `search`, `doctor`.
+//!
+//! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
+//! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood.
+
+mod doctor;
+mod ingest;
+mod open;
+mod present;
+mod remote;
+mod search;
+mod serve;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// KithDB: a vector database in one directory.
+#[derive(Parser)]
+#[command(name = "kithdb", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a database over HTTP, in the dialect of Qdrant's REST API
+    Serve(serve::Serve),
+    /// Read a folder of text and Markdown files into a collection; later runs do only what changed
+    Ingest(ingest::Ingest),
+    /// Ask a collection of documents a question
+    Search(search::Search),
+    /// Verify every checksum, and that storage, vectors, fields and keywords agree
+    Doctor(doctor::Doctor),
+}
+
+/// Runs the command of this process.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("KITHDB_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let outcome = match cli.command {
+        Command::Serve(command) => command.run(),
+        Command::Ingest(command) => command.run(),
+        Command::Search(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        terminal::say(&format!("error: {error}"));
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        Cli::command().debug_assert();
+    }
+}

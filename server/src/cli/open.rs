@@ -1,0 +1,84 @@
+//! The directory and the model that a command works with.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use kithdb::{Database, Error, ErrorKind, Options, Result};
+use rag::{Embedder, model};
+
+use super::terminal::say;
+
+/// Where the database lies.
+#[derive(Args, Clone, Debug)]
+pub(super) struct DataArgs {
+    /// The directory of the database
+    #[arg(long, value_name = "DIR", env = "KITHDB_DATA", default_value = "./data")]
+    pub(super) data: PathBuf,
+}
+
+/// Which model embeds text.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ModelArgs {
+    /// The directory of a sentence-transformers model; without it, KITHDB_MODEL, then the default place
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Do without a model: keyword search only
+    #[arg(long, conflicts_with = "model")]
+    no_model: bool,
+}
+
+impl DataArgs {
+    /// Opens the database, or makes it.
+    ///
+    /// # Errors
+    /// `Busy` with what to do about it; what the database returns.
+    pub(super) fn open(&self, options: Options) -> Result<Database> {
+        let opened = Database::open_with(&self.data, options);
+        opened.map_err(|error| match error.kind() {
+            ErrorKind::Busy => {
+                let place = self.data.display();
+                let message =
+                    format!("`{place}` is open in another process, probably a server; stop it, or ask it with `kithdb search --url`");
+                Error::new(ErrorKind::Busy, message).with_source(error)
+            }
+            _ => error,
+        })
+    }
+
+    /// Opens a database that must be there already.
+    ///
+    /// # Errors
+    /// `NotFound` with what to do about it; as for [`DataArgs::open`].
+    pub(super) fn open_existing(&self) -> Result<Database> {
+        if !is_database(&self.data) {
+            let place = self.data.display();
+            let message =
+                format!("there is no database in `{place}`; `kithdb ingest` and `kithdb serve` make one, --data names another");
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        self.open(Options::default())
+    }
+}
+
+fn is_database(path: &Path) -> bool {
+    path.join("storage").is_dir()
+}
+
+impl ModelArgs {
+    /// Opens the model, if there is one and it is wanted.
+    ///
+    /// # Errors
+    /// `InvalidArgument` on `model`, when the one that was named cannot be used.
+    pub(super) fn open(&self) -> Result<Option<Embedder>> {
+        if self.no_model {
+            return Ok(None);
+        }
+        model::find(self.model.as_deref())?.map(|path| Embedder::open(&path)).transpose()
+    }
+}
+
+/// Says that there is no model, and what follows from it.
+pub(super) fn say_no_model() {
+    let place = model::default_dir().map_or_else(String::new, |path| format!(" or put one at {}", path.display()));
+    say(&format!("note: no embedding model, so keyword search only; name one with --model{place}"));
+}

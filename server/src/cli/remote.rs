@@ -1,0 +1,167 @@
+//! A question to a running server, over HTTP.
+//!
+//! Asked so that the answer is that of [`rag::search`] on the same data: the same legs, the same fusion.
+
+use std::time::{Duration, Instant};
+
+use kithdb::{Error, ErrorKind, RRF_K, Result, Scalar, Value};
+use serde_json::{Map, json};
+use ureq::Agent;
+
+use super::search::{Answer, Equals, ModeArg, Passage, Search};
+use super::terminal::say;
+
+/// A server.
+pub(super) struct Remote {
+    url: String,
+    agent: Agent,
+}
+
+/// Each leg ranks so many hits, or four times the hits wanted if that is more: as the embedded query does.
+const LEG_HITS_MIN: usize = 100;
+
+const TIME_MAX: Duration = Duration::from_secs(60);
+
+impl Remote {
+    /// The server at a URL.
+    pub(super) fn new(url: &str) -> Self {
+        let config = Agent::config_builder().http_status_as_error(false).proxy(None);
+        let agent = config.timeout_global(Some(TIME_MAX)).build().new_agent();
+        Self { url: url.trim_end_matches('/').to_owned(), agent }
+    }
+
+    /// Asks the server.
+    ///
+    /// # Errors
+    /// `Io` when it does not answer; what it answers.
+    pub(super) fn search(&self, search: &Search) -> Result<Answer> {
+        let name = encoded(&search.collection);
+        let schema = self.get(&format!("/api/v1/collections/{name}"))?;
+        let has_model = schema["vectors"][""]["model"].is_object();
+        let mode = match search.mode {
+            ModeArg::Hybrid if !has_model => ModeArg::Keyword,
+            mode => mode,
+        };
+        let path = format!("/collections/{name}/points/query");
+        let began = Instant::now();
+        let (mode, result) = match self.post(&path, &body(search, mode)) {
+            Err(error) if mode == ModeArg::Hybrid && error.kind() == ErrorKind::InvalidArgument => {
+                // The server may have been started without the model.
+                say(&format!("note: by keyword only, since the server said: {}", error.message()));
+                (ModeArg::Keyword, self.post(&path, &body(search, ModeArg::Keyword))?)
+            }
+            outcome => (mode, outcome?),
+        };
+        let elapsed_ms = began.elapsed().as_secs_f64() * 1e3;
+        let plan = result["plan"]["text"].as_str().map(str::to_owned);
+        Ok(Answer {
+            answers: passages(result),
+            mode: super::search::mode_name(mode.into()),
+            plan,
+            place: self.url.clone(),
+            elapsed_ms,
+        })
+    }
+
+    fn get(&self, path: &str) -> Result<Value> {
+        let answered = self.agent.get(format!("{}{path}", self.url)).call();
+        self.result(answered)
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        self.result(request.send(body.to_string()))
+    }
+
+    /// What stands in the envelope.
+    fn result(&self, answered: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
+        let silent = |error: ureq::Error| {
+            let message =
+                format!("{} does not answer ({error}); start a server with `kithdb serve`, or name another", self.url);
+            Error::new(ErrorKind::Io, message).with_source(error)
+        };
+        let mut response = answered.map_err(silent)?;
+        let status = response.status();
+        let text = response.body_mut().with_config().limit(1 << 30).read_to_string().map_err(silent)?;
+        let mut envelope: Value = serde_json::from_str(&text).unwrap_or_default();
+        if status.is_success() {
+            return Ok(envelope["result"].take());
+        }
+        let said = envelope["status"]["error"].as_str().unwrap_or("no reason given");
+        let kind = match status.as_u16() {
+            400 => ErrorKind::InvalidArgument,
+            404 => ErrorKind::NotFound,
+            _ => ErrorKind::Internal,
+        };
+        Err(Error::new(kind, format!("{} answered {}: {said}", self.url, status.as_u16())))
+    }
+}
+
+fn body(search: &Search, mode: ModeArg) -> Value {
+    let question = &search.question;
+    let (nearest, keyword) = (json!({"nearest": {"text": question}}), json!({"keyword": question}));
+    let filter = json!({"must": search.filter.iter().map(condition).collect::<Vec<_>>()});
+    let leg_hits = search.limit.saturating_mul(4).max(LEG_HITS_MIN);
+    let leg = |query: Value| json!({"query": query, "limit": leg_hits});
+    let mut body = match mode {
+        ModeArg::Vector => json!({"query": nearest}),
+        ModeArg::Keyword => json!({"query": keyword}),
+        ModeArg::Hybrid => json!({"prefetch": [leg(nearest), leg(keyword)], "query": {"rrf": {"k": RRF_K}}}),
+    };
+    body["filter"] = filter;
+    body["limit"] = search.limit.into();
+    body["with_payload"] = true.into();
+    body["explain"] = search.explain.into();
+    body
+}
+
+fn condition(equals: &Equals) -> Value {
+    let value = |scalar: &Scalar| match scalar {
+        Scalar::Str(text) => json!(text),
+        Scalar::Int(number) => json!(number),
+        Scalar::Bool(flag) => json!(flag),
+    };
+    let values: Vec<Value> = equals.values.iter().map(value).collect();
+    json!({"key": equals.path.to_string(), "match": {"any": values}})
+}
+
+fn passages(mut result: Value) -> Vec<Passage> {
+    let Value::Array(points) = result["points"].take() else { return Vec::new() };
+    let passage = |mut point: Value| {
+        let payload = match point["payload"].take() {
+            Value::Object(payload) => payload,
+            _ => Map::new(),
+        };
+        let id = point["id"].as_str().map_or_else(|| point["id"].to_string(), str::to_owned);
+        Passage { id, score: point["score"].as_f64().unwrap_or(0.0) as f32, payload }
+    };
+    points.into_iter().map(passage).collect()
+}
+
+/// A part of a path with everything but letters, digits and `-._~` escaped.
+fn encoded(part: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    part.bytes().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped_in_addresses() {
+        assert_eq!(encoded("a-1.b"), "a-1.b");
+        assert_eq!(encoded("a b/ü"), "a%20b%2F%C3%BC");
+    }
+
+    #[test]
+    fn passages_are_read_from_points() {
+        let result = json!({"points": [{"id": 7, "score": 0.5, "payload": {"a": 1}}, {"id": "x", "score": 1}]});
+        let found = passages(result);
+        assert_eq!((found[0].id.as_str(), found[0].score, found[0].payload.len()), ("7", 0.5, 1));
+        assert_eq!((found[1].id.as_str(), found[1].payload.len()), ("x", 0));
+    }
+}

@@ -1,0 +1,210 @@
+//! `kithdb search`: of a directory, or of a server that has it open.
+
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use kithdb::{Condition, Error, ErrorKind, FieldPath, Filter, Hit, Payload, Predicate, Result, Scalar};
+use rag::Mode;
+use serde_json::{Value, json};
+
+use super::open::{DataArgs, ModelArgs};
+use super::remote::Remote;
+use super::terminal::{print, say};
+use super::present;
+
+/// Where a server listens unless it was told otherwise.
+const DEFAULT_URL: &str = "http://127.0.0.1:6333";
+
+/// Ask a question.
+#[derive(Args)]
+pub(super) struct Search {
+    /// The question, in plain words
+    pub(super) question: String,
+    /// The collection
+    #[arg(long, short, value_name = "NAME", default_value = "documents")]
+    pub(super) collection: String,
+    /// How many answers
+    #[arg(short = 'k', long, value_name = "N", default_value_t = 5)]
+    pub(super) limit: usize,
+    /// How: by meaning and by words, fused; or by one of them
+    #[arg(long, value_enum, default_value_t = ModeArg::Hybrid)]
+    pub(super) mode: ModeArg,
+    /// Only where a payload field has this value; may be said several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) filter: Vec<Equals>,
+    /// Show the plan
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Ask a running server instead of a directory
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// How to search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ModeArg {
+    Hybrid,
+    Vector,
+    Keyword,
+}
+
+/// `key=value` on the command line.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Equals {
+    pub(super) path: FieldPath,
+    /// The value as each type that it could be: `2024` is a number or a string.
+    pub(super) values: Vec<Scalar>,
+}
+
+/// What a question found, wherever it was asked.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub(super) answers: Vec<Passage>,
+    /// How it was asked in the end.
+    pub(super) mode: &'static str,
+    /// The plan as text, if it was asked for.
+    pub(super) plan: Option<String>,
+    /// The database or server that answered.
+    pub(super) place: String,
+    pub(super) elapsed_ms: f64,
+}
+
+/// One passage that was found.
+#[derive(Debug)]
+pub(super) struct Passage {
+    pub(super) id: String,
+    pub(super) score: f32,
+    pub(super) payload: Payload,
+}
+
+impl Search {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let answer = match &self.url {
+            Some(url) => Remote::new(url).search(&self)?,
+            None => self.of_directory()?,
+        };
+        if self.json {
+            print(&format!("{}\n", self.to_json(&answer)));
+        } else {
+            print(&present::answer(&self.question, &self.collection, &answer));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn of_directory(&self) -> Result<Answer> {
+        let db = match self.data.open_existing() {
+            Err(error) if error.kind() == ErrorKind::Busy => {
+                say(&format!("note: `{}` is open in another process; asking {DEFAULT_URL}", self.data.data.display()));
+                return Remote::new(DEFAULT_URL).search(self);
+            }
+            opened => opened?,
+        };
+        let collection = db.collection(&self.collection)?;
+        // A keyword search need not wait for the model to be read.
+        let embedder = if self.mode == ModeArg::Keyword { None } else { self.model.open()? };
+        let began = Instant::now();
+        let found = rag::search(
+            &collection,
+            embedder.as_ref(),
+            &self.question,
+            self.mode.into(),
+            self.conditions(),
+            self.limit,
+        )?;
+        let elapsed_ms = began.elapsed().as_secs_f64() * 1e3;
+        let passage = |hit: Hit| Passage { id: hit.id.to_string(), score: hit.score, payload: hit.payload };
+        Ok(Answer {
+            answers: found.hits.into_iter().map(passage).collect(),
+            mode: mode_name(found.mode),
+            plan: self.explain.then(|| found.plan.to_text()),
+            place: self.data.data.display().to_string(),
+            elapsed_ms,
+        })
+    }
+
+    fn conditions(&self) -> Filter {
+        let equals = |equals: &Equals| {
+            Condition::Field(equals.path.clone(), Predicate::Any(equals.values.clone()))
+        };
+        Filter { must: self.filter.iter().map(equals).collect(), ..Filter::default() }
+    }
+
+    fn to_json(&self, answer: &Answer) -> Value {
+        let hits: Vec<Value> = answer
+            .answers
+            .iter()
+            .enumerate()
+            .map(|(position, passage)| {
+                let Passage { id, score, payload } = passage;
+                json!({"rank": position + 1, "score": score, "id": id, "payload": payload})
+            })
+            .collect();
+        json!({
+            "question": self.question,
+            "collection": self.collection,
+            "place": answer.place,
+            "mode": answer.mode,
+            "elapsed_ms": answer.elapsed_ms,
+            "hits": hits,
+            "plan": answer.plan,
+        })
+    }
+}
+
+/// The word for a mode.
+pub(super) fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Hybrid => "hybrid",
+        Mode::Vector => "vector",
+        Mode::Keyword => "keyword",
+    }
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Hybrid => Self::Hybrid,
+            ModeArg::Vector => Self::Vector,
+            ModeArg::Keyword => Self::Keyword,
+        }
+    }
+}
+
+impl FromStr for Equals {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| Error::invalid("filter", format!("`{text}` is not of the form key=value")))?;
+        let mut values = vec![Scalar::Str(value.to_owned())];
+        values.extend(value.parse().ok().map(Scalar::Int));
+        values.extend(value.parse().ok().map(Scalar::Bool));
+        Ok(Self { path: key.parse()?, values })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_taken_as_what_it_could_be() {
+        let values = |text: &str| text.parse::<Equals>().expect(text).values;
+        assert_eq!(values("a.b=x"), ["x".into()]);
+        assert_eq!(values("a=2024"), ["2024".into(), 2024.into()]);
+        assert_eq!(values("a=true"), ["true".into(), true.into()]);
+        assert_eq!(values("a=b=c"), ["b=c".into()]);
+        "a".parse::<Equals>().expect_err("no value");
+        "a[=1".parse::<Equals>().expect_err("no path");
+    }
+}

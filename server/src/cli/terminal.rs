@@ -1,0 +1,59 @@
+//! What is said on the terminal.
+
+use std::io::Write as _;
+
+/// Prints what was asked for. A reader that has gone away (`| head`) is no error.
+pub(super) fn print(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Says something beside it, a line.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// A number with its digits in groups of three.
+pub(super) fn grouped(number: impl TryInto<u64>) -> String {
+    let digits = number.try_into().unwrap_or(u64::MAX).to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The number and the noun, in the plural unless it is one.
+pub(super) fn counted(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", grouped(number))
+}
+
+/// Names and values, the values under each other.
+pub(super) fn table(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    rows.iter().map(|(name, value)| format!("  {name:width$}  {value}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!(grouped(0_u64), "0");
+        assert_eq!(grouped(999_usize), "999");
+        assert_eq!(grouped(1_234_567_u64), "1,234,567");
+        assert_eq!(counted(1_usize, "point"), "1 point");
+        assert_eq!(counted(2_usize, "point"), "2 points");
+    }
+
+    #[test]
+    fn values_stand_under_each_other() {
+        assert_eq!(table(&[("a", "1".into()), ("bcd", "2".into())]), "  a    1\n  bcd  2\n");
+    }
+}

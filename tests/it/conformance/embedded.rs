@@ -1,0 +1,261 @@
+//! The crate as a door: a case's JSON becomes values of the crate.
+
+use kithdb::{
+    Collection, Condition, Database, Error, ErrorKind, FieldPath, Filter, Language, MinShould, Params, Payload,
+    PayloadSelect, Point, PointId, Predicate, Query, Range, Request, Result, Scalar, Schema, Select, Value,
+    VectorSelect, VectorSpec,
+};
+use serde_json::json;
+
+use super::case::{Door, Outcome, Refusal, Step};
+
+const NAME: &str = "case";
+
+pub(super) struct EmbeddedDoor {
+    db: Database,
+}
+
+impl EmbeddedDoor {
+    pub(super) fn new() -> Self {
+        Self { db: Database::in_memory().expect("a database") }
+    }
+
+    fn collection(&self) -> Collection {
+        self.db.collection(NAME).expect("it was created")
+    }
+
+    fn run(&self, step: &Step) -> Result<Outcome> {
+        let done = |_| Outcome::Done;
+        match step {
+            Step::Create(name, schema) => self.db.create_collection(name, schema_of(schema)?).map(|_| Outcome::Done),
+            Step::Upsert(points) => {
+                self.collection().upsert(points.iter().map(point_of).collect::<Result<_>>()?).map(done)
+            }
+            Step::DeleteIds(ids) => self.collection().delete(ids_of(ids)?).map(done),
+            Step::DeleteWhere(filter) => self.collection().delete_where(filter_of(filter)?).map(done),
+            Step::CreateField(path, kind) => self.collection().create_field(path.parse()?, kind.parse()?).map(done),
+            Step::DropField(path) => self.collection().drop_field(path.parse()?).map(done),
+            Step::Get(ids) => {
+                let points = self.collection().get(&ids_of(ids)?, &Select::all())?;
+                Ok(Outcome::Points(points.iter().map(tree_of).collect(), None))
+            }
+            Step::Scroll(with) => self.scroll(with),
+            Step::Count(filter) => Ok(Outcome::Count(self.collection().count(&filter_of(filter)?)? as u64)),
+            Step::Query(with) => self.query(with),
+        }
+    }
+
+    fn scroll(&self, with: &Value) -> Result<Outcome> {
+        let from = with.get("offset").map(id_of).transpose()?;
+        let limit = number(&with["limit"]).unwrap_or(10);
+        let page = self.collection().scroll(&filter_of(&with["filter"])?, from, limit, &select_of(with, true)?)?;
+        let next = page.next.map(|id| tree_of_id(&id));
+        Ok(Outcome::Points(page.points.iter().map(tree_of).collect(), next))
+    }
+
+    fn query(&self, with: &Value) -> Result<Outcome> {
+        let (hits, _) = self.collection().search(request_of(with)?, &select_of(with, false)?)?;
+        let hit = |hit: kithdb::Hit| {
+            let point = Point { id: hit.id, vectors: hit.vectors, payload: hit.payload };
+            let mut tree = tree_of(&point);
+            tree["score"] = json!(f64::from(hit.score));
+            tree
+        };
+        Ok(Outcome::Points(hits.into_iter().map(hit).collect(), None))
+    }
+}
+
+impl Door for EmbeddedDoor {
+    fn create(&self, schema: &Value) -> std::result::Result<(), Refusal> {
+        let created = schema_of(schema).and_then(|schema| self.db.create_collection(NAME, schema));
+        created.map(|_| ()).map_err(|error| refusal(&error))
+    }
+
+    fn perform(&self, step: &Step) -> std::result::Result<Outcome, Refusal> {
+        self.run(step).map_err(|error| refusal(&error))
+    }
+
+    fn count(&self) -> u64 {
+        self.collection().count(&Filter::default()).expect("a count") as u64
+    }
+}
+
+fn refusal(error: &Error) -> Refusal {
+    let kind = match error.kind() {
+        // Both are the caller's fault, and HTTP has one status for them.
+        ErrorKind::InvalidArgument | ErrorKind::LimitExceeded => "invalid",
+        ErrorKind::NotFound => "not_found",
+        ErrorKind::AlreadyExists => "exists",
+        other => panic!("{other:?}: {error}"),
+    };
+    Refusal { kind, field: error.field().map(str::to_owned) }
+}
+
+fn bad(field: &str) -> Error {
+    Error::invalid(field, "is not written as cases are")
+}
+
+fn number(tree: &Value) -> Option<usize> {
+    tree.as_u64().and_then(|number| usize::try_from(number).ok())
+}
+
+fn list<'a>(tree: &'a Value, field: &str) -> Result<&'a Vec<Value>> {
+    tree.as_array().ok_or_else(|| bad(field))
+}
+
+fn elements_of(tree: &Value) -> Result<Vec<f32>> {
+    let elements = list(tree, "vector")?;
+    elements.iter().map(|element| element.as_f64().map(|e| e as f32).ok_or_else(|| bad("vector"))).collect()
+}
+
+fn id_of(tree: &Value) -> Result<PointId> {
+    match tree {
+        Value::Number(number) => number.as_u64().map(PointId::Num).ok_or_else(|| bad("id")),
+        Value::String(text) => text.parse(),
+        _ => Err(bad("id")),
+    }
+}
+
+fn ids_of(tree: &Value) -> Result<Vec<PointId>> {
+    list(tree, "ids")?.iter().map(id_of).collect()
+}
+
+fn tree_of_id(id: &PointId) -> Value {
+    match id {
+        PointId::Num(num) => json!(num),
+        PointId::Uuid(_) => json!(id.to_string()),
+    }
+}
+
+fn tree_of(point: &Point) -> Value {
+    let vectors: Payload = point.vectors.iter().map(|(name, elements)| (name.clone(), floats(elements))).collect();
+    json!({"id": tree_of_id(&point.id), "payload": point.payload, "vectors": vectors})
+}
+
+fn floats(elements: &[f32]) -> Value {
+    elements.iter().map(|element| f64::from(*element)).collect::<Vec<f64>>().into()
+}
+
+fn point_of(tree: &Value) -> Result<Point> {
+    let point = Point::new(id_of(&tree["id"])?).payload(tree["payload"].as_object().cloned().unwrap_or_default());
+    match &tree["vector"] {
+        Value::Null => Ok(point),
+        Value::Object(named) => named.iter().try_fold(point, |point, (name, elements)| {
+            Ok(point.named_vector(name, elements_of(elements)?))
+        }),
+        elements => Ok(point.vector(elements_of(elements)?)),
+    }
+}
+
+fn schema_of(tree: &Value) -> Result<Schema> {
+    let mut schema = Schema::new();
+    for (name, spec) in tree["vectors"].as_object().into_iter().flatten() {
+        let metric = spec["distance"].as_str().ok_or_else(|| bad("distance"))?.parse()?;
+        let dim = number(&spec["size"]).ok_or_else(|| bad("size"))?;
+        schema = schema.named_vector(name, VectorSpec { dim, metric, model: None });
+    }
+    if let Some(keyword) = tree.get("keyword") {
+        let language: Language = keyword["language"].as_str().unwrap_or("english").parse()?;
+        schema = schema.keyword(paths_of(&keyword["paths"])?, language);
+    }
+    for (path, kind) in tree["fields"].as_object().into_iter().flatten() {
+        schema = schema.field(path.parse()?, kind.as_str().ok_or_else(|| bad("fields"))?.parse()?);
+    }
+    Ok(schema)
+}
+
+fn paths_of(tree: &Value) -> Result<Vec<FieldPath>> {
+    list(tree, "paths")?.iter().map(|path| path.as_str().ok_or_else(|| bad("paths"))?.parse()).collect()
+}
+
+fn select_of(with: &Value, is_payload_default: bool) -> Result<Select> {
+    let payload = match &with["with_payload"] {
+        Value::Null if is_payload_default => PayloadSelect::All,
+        Value::Bool(true) => PayloadSelect::All,
+        Value::Object(select) if select.contains_key("exclude") => {
+            PayloadSelect::Except(paths_of(&select["exclude"])?)
+        }
+        Value::Object(select) => PayloadSelect::Only(paths_of(&select["include"])?),
+        paths @ Value::Array(_) => PayloadSelect::Only(paths_of(paths)?),
+        _ => PayloadSelect::None,
+    };
+    let vectors = match &with["with_vector"] {
+        Value::Bool(true) => VectorSelect::All,
+        Value::Array(names) => {
+            VectorSelect::Named(names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        }
+        _ => VectorSelect::None,
+    };
+    Ok(Select { payload, vectors })
+}
+
+fn request_of(with: &Value) -> Result<Request> {
+    let legs = with["legs"].as_array().into_iter().flatten();
+    let using = with["using"].as_str().unwrap_or_default().to_owned();
+    let query = match (&with["nearest"], &with["keyword"], &with["rrf"]) {
+        (Value::Array(_), ..) => Query::Nearest { vector: elements_of(&with["nearest"])?, using },
+        (_, Value::String(text), _) => Query::Keyword { text: text.clone() },
+        (.., Value::Number(k)) => Query::Rrf { k: k.as_f64().unwrap_or_default() as f32 },
+        _ => Query::ById,
+    };
+    Ok(Request {
+        prefetch: legs.map(request_of).collect::<Result<_>>()?,
+        query,
+        filter: filter_of(&with["filter"])?,
+        limit: number(&with["limit"]).unwrap_or(10),
+        offset: number(&with["offset"]).unwrap_or(0),
+        score_threshold: with["score_threshold"].as_f64().map(|threshold| threshold as f32),
+        params: Params { is_exact: with["exact"] == true, ef: number(&with["ef"]) },
+    })
+}
+
+fn filter_of(tree: &Value) -> Result<Filter> {
+    let clause = |name: &str| match &tree[name] {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(items) => items.iter().map(condition_of).collect(),
+        one => Ok(vec![condition_of(one)?]),
+    };
+    let min_should = tree.get("min_should").map(|least| {
+        let conditions = list(&least["conditions"], "min_should")?.iter().map(condition_of).collect::<Result<_>>()?;
+        Ok::<_, Error>(MinShould { conditions, count: number(&least["min_count"]).unwrap_or(0) })
+    });
+    Ok(Filter {
+        must: clause("must")?,
+        should: clause("should")?,
+        must_not: clause("must_not")?,
+        min_should: min_should.transpose()?,
+    })
+}
+
+fn condition_of(tree: &Value) -> Result<Condition> {
+    let path = |tree: &Value| tree["key"].as_str().ok_or_else(|| bad("key"))?.parse::<FieldPath>();
+    if let Some(tree) = tree.get("is_empty") {
+        return Ok(Condition::IsEmpty(path(tree)?));
+    }
+    if let Some(tree) = tree.get("is_null") {
+        return Ok(Condition::IsNull(path(tree)?));
+    }
+    if let Some(ids) = tree.get("has_id") {
+        return Ok(Condition::HasId(ids_of(ids)?));
+    }
+    if tree.get("key").is_none() {
+        return Ok(Condition::Filter(Box::new(filter_of(tree)?)));
+    }
+    Ok(Condition::Field(path(tree)?, predicate_of(tree)?))
+}
+
+fn predicate_of(tree: &Value) -> Result<Predicate> {
+    let scalar = |value: &Value| Scalar::of(value).ok_or_else(|| bad("match"));
+    let scalars = |tree: &Value| list(tree, "match")?.iter().map(scalar).collect::<Result<Vec<_>>>();
+    let found = &tree["match"];
+    Ok(match (found.get("value"), found.get("any"), found.get("except")) {
+        (Some(value), ..) => Predicate::Any(vec![scalar(value)?]),
+        (_, Some(values), _) => Predicate::Any(scalars(values)?),
+        (.., Some(values)) => Predicate::Except(scalars(values)?),
+        _ => {
+            let bound = |name: &str| tree["range"][name].as_f64();
+            let (lt, lte, gt, gte) = (bound("lt"), bound("lte"), bound("gt"), bound("gte"));
+            Predicate::Range(Range { lt, lte, gt, gte })
+        }
+    })
+}

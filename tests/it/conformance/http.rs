@@ -1,0 +1,148 @@
+//! HTTP as a door: a case's JSON becomes requests in the Qdrant dialect.
+
+use kithdb::{Database, Payload, Value};
+use serde_json::json;
+
+use super::case::{Door, Outcome, Refusal, Step};
+use crate::http::{Answer, Running};
+
+const PATH: &str = "/collections/case";
+
+pub(super) struct HttpDoor {
+    server: Running,
+}
+
+impl HttpDoor {
+    pub(super) fn new() -> Self {
+        Self { server: Running::over(Database::in_memory().expect("a database")) }
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, Refusal> {
+        let Answer { status, field, mut body } = self.server.ask(method, path, Some(body));
+        let kind = match status {
+            200 => {
+                assert_eq!(body["status"], "ok", "{body}");
+                assert!(body["time"].is_f64(), "{body}");
+                return Ok(body["result"].take());
+            }
+            400 | 413 | 422 => "invalid",
+            404 => "not_found",
+            409 => "exists",
+            _ => panic!("{method} {path}: {status} {body}"),
+        };
+        let text = body["status"]["error"].as_str().unwrap_or_else(|| panic!("no envelope: {body}"));
+        if let (400, Some(field)) = (status, &field) {
+            assert!(text.contains(field.as_str()), "`{text}` does not name {field}");
+        }
+        Err(Refusal { kind, field })
+    }
+
+    fn change(&self, method: &str, path: &str, body: &Value) -> Result<Outcome, Refusal> {
+        let result = self.ask(method, &format!("{PATH}{path}"), body)?;
+        assert_eq!(result["status"], "completed", "{result}");
+        assert!(result["operation_id"].is_u64(), "{result}");
+        Ok(Outcome::Done)
+    }
+}
+
+impl Door for HttpDoor {
+    fn create(&self, schema: &Value) -> Result<(), Refusal> {
+        self.ask("PUT", PATH, &schema_of(schema)).map(|result| assert_eq!(result, true))
+    }
+
+    fn perform(&self, step: &Step) -> Result<Outcome, Refusal> {
+        let read = |path: &str, body: &Value| self.ask("POST", &format!("{PATH}{path}"), body);
+        match step {
+            Step::Create(name, schema) => {
+                let path = format!("/collections/{}", escaped(name));
+                self.ask("PUT", &path, &schema_of(schema)).map(|_| Outcome::Done)
+            }
+            Step::Upsert(points) => self.change("PUT", "/points?wait=true", &json!({"points": points})),
+            Step::DeleteIds(ids) => self.change("POST", "/points/delete?wait=true", &json!({"points": ids})),
+            Step::DeleteWhere(filter) => self.change("POST", "/points/delete", &json!({"filter": filter})),
+            Step::CreateField(path, kind) => {
+                self.change("PUT", "/index?wait=true", &json!({"field_name": path, "field_schema": kind}))
+            }
+            Step::DropField(path) => self.change("DELETE", &format!("/index/{}", escaped(path)), &json!({})),
+            Step::Get(ids) => {
+                let points = read("/points", &json!({"ids": ids, "with_payload": true, "with_vector": true}))?;
+                Ok(Outcome::Points(points_of(&points), None))
+            }
+            Step::Scroll(with) => {
+                let page = read("/points/scroll", with)?;
+                let next = Some(page["next_page_offset"].clone()).filter(|next| !next.is_null());
+                Ok(Outcome::Points(points_of(&page["points"]), next))
+            }
+            Step::Count(filter) => {
+                let count = read("/points/count", &json!({"filter": filter, "exact": true}))?;
+                Ok(Outcome::Count(count["count"].as_u64().expect("a count")))
+            }
+            Step::Query(with) => {
+                let found = read("/points/query", &query_of(with))?;
+                Ok(Outcome::Points(points_of(&found["points"]), None))
+            }
+        }
+    }
+
+    fn count(&self) -> u64 {
+        match self.perform(&Step::Count(json!({}))) {
+            Ok(Outcome::Count(count)) => count,
+            other => panic!("no count: {other:?}"),
+        }
+    }
+}
+
+/// A part of a path with everything escaped that could mean something.
+pub(super) fn escaped(part: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    part.bytes().map(escape).collect()
+}
+
+/// The unnamed vector stands alone, named ones in an object.
+fn schema_of(schema: &Value) -> Value {
+    let mut body = schema.clone();
+    if let Some(unnamed) = body["vectors"].get("").cloned() {
+        body["vectors"] = unnamed;
+    }
+    if body["vectors"].is_null() {
+        body["vectors"] = json!({});
+    }
+    body
+}
+
+fn points_of(points: &Value) -> Vec<Value> {
+    let point = |point: &Value| {
+        let vectors = match &point["vector"] {
+            Value::Array(elements) => json!({"": elements}),
+            Value::Object(named) => Value::Object(named.clone()),
+            _ => json!({}),
+        };
+        let payload = point["payload"].as_object().cloned().unwrap_or_else(Payload::new);
+        json!({"id": point["id"], "score": point["score"], "payload": payload, "vectors": vectors})
+    };
+    points.as_array().expect("a list of points").iter().map(point).collect()
+}
+
+fn query_of(with: &Value) -> Value {
+    let mut body = Payload::new();
+    for (member, value) in with.as_object().into_iter().flatten() {
+        let (member, value) = match member.as_str() {
+            "legs" => {
+                let legs = value.as_array().into_iter().flatten();
+                ("prefetch", legs.map(query_of).collect::<Vec<Value>>().into())
+            }
+            "nearest" => ("query", json!({"nearest": value})),
+            "keyword" => ("query", json!({"keyword": value})),
+            "rrf" if *value == 2 => ("query", json!({"fusion": "rrf"})),
+            "rrf" => ("query", json!({"rrf": {"k": value}})),
+            "exact" => ("params", json!({"exact": value})),
+            "ef" => ("params", json!({"hnsw_ef": value})),
+            other => (other, value.clone()),
+        };
+        body.insert(member.to_owned(), value);
+    }
+    body.into()
+}
