@@ -27,15 +27,16 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
 /// # Errors
 /// `LimitExceeded` on `body`; `InvalidArgument` on `body` when the client breaks off or is too slow.
 pub(crate) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>> {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let announced =
+        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     match announced {
         Some(bytes) if bytes > bytes_max => {
             tokio::spawn(drain(body));
             Err(too_large(bytes, bytes_max))
         }
-        _ => timeout(READ_TIME_MAX, collect(body, announced.unwrap_or(0), bytes_max))
-            .await
-            .unwrap_or_else(|_| Err(Error::invalid(BODY, "did not arrive in time; send it faster, or less of it"))),
+        _ => timeout(READ_TIME_MAX, collect(body, announced.unwrap_or(0), bytes_max)).await.unwrap_or_else(
+            |_| Err(Error::invalid(BODY, "did not arrive in time; send it faster, or less of it")),
+        ),
     }
 }
 
@@ -43,7 +44,9 @@ async fn collect(mut body: Body, announced: usize, bytes_max: usize) -> Result<V
     let mut bytes = Vec::with_capacity(announced);
     while let Some(chunk) = next(&mut body).await {
         let chunk = chunk.map_err(|error| {
-            Error::new(ErrorKind::InvalidArgument, "broke off before its end").with_field(BODY).with_source(error)
+            Error::new(ErrorKind::InvalidArgument, "broke off before its end")
+                .with_field(BODY)
+                .with_source(error)
         })?;
         if bytes.len() + chunk.len() > bytes_max {
             let seen = bytes.len() + chunk.len();

@@ -39,7 +39,11 @@ impl Lanes {
     }
 
     /// Runs a call as soon as its lane has a place.
-    pub(crate) async fn run<T: Send + 'static>(&self, lane: Lane, call: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
         let places = match lane {
             Lane::Computes => &self.computes,
             Lane::Waits => &self.waits,

@@ -59,7 +59,11 @@ impl Metrics {
         let mut text = Exposition::default();
         text.family("kithdb_build_info", "gauge", "The version that runs; always 1.");
         text.sample("kithdb_build_info", &[("version", VERSION)], 1);
-        text.family("process_start_time_seconds", "gauge", "When the process started, in seconds since 1970.");
+        text.family(
+            "process_start_time_seconds",
+            "gauge",
+            "When the process started, in seconds since 1970.",
+        );
         text.sample("process_start_time_seconds", &[], self.started_s);
         if let Some(bytes) = resident_bytes() {
             text.family("process_resident_memory_bytes", "gauge", "Memory that the process has in RAM.");
@@ -79,7 +83,11 @@ impl Metrics {
             let labels = [("method", method.as_str()), ("route", route), ("status", &status.to_string())];
             text.sample("kithdb_requests_total", &labels, count);
         }
-        text.family("kithdb_request_seconds", "histogram", "Time from a request's head to its answer, by route.");
+        text.family(
+            "kithdb_request_seconds",
+            "histogram",
+            "Time from a request's head to its answer, by route.",
+        );
         for ((method, route), histogram) in &requests.latencies {
             histogram.expose(text, "kithdb_request_seconds", &[("method", method), ("route", route)]);
         }
@@ -100,8 +108,11 @@ fn database(text: &mut Exposition, db: &Database) {
 }
 
 fn collections(text: &mut Exposition, db: &Database) {
-    let all: Vec<(String, Status)> =
-        db.collections().iter().map(|collection| (collection.name().to_owned(), collection.status())).collect();
+    let all: Vec<(String, Status)> = db
+        .collections()
+        .iter()
+        .map(|collection| (collection.name().to_owned(), collection.status()))
+        .collect();
     text.family("kithdb_collections", "gauge", "Collections.");
     text.sample("kithdb_collections", &[], all.len());
     let opened = db.start().seqno.0;
@@ -111,7 +122,9 @@ fn collections(text: &mut Exposition, db: &Database) {
     type Gauge = (&'static str, &'static str, fn(&Status) -> usize);
     let gauges: [Gauge; 5] = [
         ("kithdb_points", "Points.", |status| status.points),
-        ("kithdb_vectors", "Vectors, deleted ones included until they are compacted away.", |status| status.vectors),
+        ("kithdb_vectors", "Vectors, deleted ones included until they are compacted away.", |status| {
+            status.vectors
+        }),
         ("kithdb_vectors_linked", "Vectors that the graphs cover.", |status| status.vectors_linked),
         ("kithdb_keyword_pending", "Documents that the keyword index has not committed.", |status| {
             status.keyword_pending

@@ -150,13 +150,15 @@ mod tests {
     #[test]
     fn serves_until_it_is_stopped_and_keeps_what_it_acknowledged() {
         let folder = tempfile::tempdir().expect("a folder");
-        let options = ServeOptions { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..ServeOptions::default() };
+        let options =
+            ServeOptions { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..ServeOptions::default() };
         let start = || {
             let db = Database::open(folder.path()).expect("a database");
             Server::start(db, None, &options).expect("a server")
         };
         let server = start();
-        let put = "PUT /collections/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+        let put =
+            "PUT /collections/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
         assert!(ask(server.address(), put).contains("\"result\":true"));
         server.stop().expect("stopped");
         let server = start();

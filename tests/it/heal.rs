@@ -191,6 +191,57 @@ fn damaged_storage_never_gives_wrong_answers() {
     assert!(noticed >= tables.len(), "{noticed} damages of {} files were noticed", tables.len());
 }
 
+/// A log is replayed up to what is damaged in it: later commits are lost, as after a loss of power, but no commit is ever
+/// half there, and no index is ahead.
+#[test]
+fn a_damaged_log_leaves_a_prefix_of_whole_commits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = Database::open(folder.path()).expect("a database");
+    let schema = Schema::new().keyword(["text".parse().expect("a path")], Language::None);
+    let notes = db.create_collection("notes", schema).expect("a collection");
+    let (commits, size) = (40_u64, 5_u64);
+    for round in 0..commits {
+        notes.upsert((0..size).map(|n| point(round * size + n)).map(bare).collect()).expect("points");
+    }
+    drop((db, notes));
+    let is_log = |file: &PathBuf| file.extension().is_some_and(|kind| kind == "log");
+    let log = files(&folder.path().join("storage")).into_iter().filter(is_log);
+    let log = log.max_by_key(|file| std::fs::metadata(file).map_or(0, |file| file.len())).expect("a log");
+    let bytes = std::fs::read(&log).expect("a log");
+    for part in 1..20 {
+        let copied = tempfile::tempdir().expect("a folder");
+        copy(folder.path(), copied.path());
+        let mut bytes = bytes.clone();
+        let place = bytes.len() * part / 20;
+        if part % 2 == 0 {
+            bytes.truncate(place)
+        } else {
+            bytes[place] ^= 4
+        }
+        let file = copied.path().join(log.strip_prefix(folder.path()).expect("below"));
+        std::fs::write(&file, bytes).expect("written");
+        match Database::open(copied.path()) {
+            Err(error) => assert!(matches!(error.kind(), ErrorKind::Corrupted | ErrorKind::Io), "{error}"),
+            Ok(db) => assert_prefix(&db, size, commits),
+        }
+    }
+}
+
+fn bare(point: Point) -> Point {
+    Point { vectors: Vec::new(), ..point }
+}
+
+fn assert_prefix(db: &Database, size: u64, commits: u64) {
+    assert_eq!(db.verify().expect("a walk").faults, []);
+    let Ok(notes) = db.collection("notes") else { return };
+    let page = notes.scroll(&Filter::default(), None, 10_000, &Select::all()).expect("a page");
+    let count = page.points.len() as u64;
+    assert!(count % size == 0 && count <= size * commits, "{count} points");
+    assert!(page.points.into_iter().eq((0..count).map(|id| bare(point(id)))));
+    let words = notes.query().keyword("common").limit(10_000).run().expect("hits");
+    assert_eq!(words.len() as u64, count);
+}
+
 /// Whether damage of storage was noticed; if not, it lay where nothing is read, and all answers must be right.
 fn is_noticed(folder: &Path, expected: &[String], name: &str) -> bool {
     let db = match Database::open(folder) {

@@ -27,7 +27,8 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 
 impl Running {
     pub(crate) fn over(db: Database) -> Self {
-        let options = ServeOptions { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..ServeOptions::default() };
+        let options =
+            ServeOptions { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..ServeOptions::default() };
         let server = Server::start(db, None, &options).expect("a free port");
         Self { address: server.address(), server: Some(server) }
     }

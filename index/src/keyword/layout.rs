@@ -1,7 +1,8 @@
 //! What an index looks like on disk, beyond tantivy's own format: two fields, and the mark of a commit.
 //!
 //! - `text`: all texts of a document as one field, so that BM25 is that of their concatenation. Frequencies, no
-//!   positions, which would double the index. The language stands in the name of its analysis, so an index of another language is recognised.
+//!   positions, which would double the index. The language stands in the name of its analysis, so an index of
+//!   another language is recognised.
 //! - `version`: the document's identity, as a column to read and as a term to delete by.
 //! - the commit's payload: `<seqno> <highest version>`, the latter `-` if no document was ever added.
 

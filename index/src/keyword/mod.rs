@@ -7,7 +7,7 @@
 //! replay may begin anywhere at or before [`seqno`](KeywordIndex::seqno): what is held already is passed over.
 //!
 //! Cost: adding analyses the text once for the tail and once more when it is committed. The tail holds texts and
-//! postings in memory until then. A commit costs several fsyncs; its writer takes up to [`WRITER_BYTES`] while it
+//! postings in memory until then. A commit costs several fsyncs; its writer takes up to 32 MiB while it
 //! works and is not made before the first commit.
 
 mod committed;

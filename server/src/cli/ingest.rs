@@ -51,7 +51,8 @@ impl Ingest {
             ..IngestOptions::default()
         };
         let bar = bar()?;
-        let report = rag::ingest(&db, &self.path, &options, embedder.as_ref(), &|progress| show(&bar, progress))?;
+        let report =
+            rag::ingest(&db, &self.path, &options, embedder.as_ref(), &|progress| show(&bar, progress))?;
         bar.finish_and_clear();
         if self.json {
             print(&format!("{}\n", self.to_json(&report)));
@@ -72,7 +73,8 @@ impl Ingest {
         );
         let chunks = format!("{} written, {} embedded", grouped(report.chunks), grouped(report.embedded));
         let rate = report.embedded as f64 / seconds.max(1e-3);
-        let rate = if report.embedded > 0 { format!(", {rate:.0} chunks embedded a second") } else { String::new() };
+        let rate =
+            if report.embedded > 0 { format!(", {rate:.0} chunks embedded a second") } else { String::new() };
         let mut rows =
             vec![("documents", documents), ("chunks", chunks), ("time", format!("{seconds:.1} s{rate}"))];
         if report.left > 0 {

@@ -52,8 +52,9 @@ impl DataArgs {
     pub(super) fn open_existing(&self) -> Result<Database> {
         if !is_database(&self.data) {
             let place = self.data.display();
-            let message =
-                format!("there is no database in `{place}`; `kithdb ingest` and `kithdb serve` make one, --data names another");
+            let message = format!(
+                "there is no database in `{place}`; `kithdb ingest` and `kithdb serve` make one, --data names another"
+            );
             return Err(Error::new(ErrorKind::NotFound, message));
         }
         self.open(Options::default())
@@ -79,6 +80,7 @@ impl ModelArgs {
 
 /// Says that there is no model, and what follows from it.
 pub(super) fn say_no_model() {
-    let place = model::default_dir().map_or_else(String::new, |path| format!(" or put one at {}", path.display()));
+    let place =
+        model::default_dir().map_or_else(String::new, |path| format!(" or put one at {}", path.display()));
     say(&format!("note: no embedding model, so keyword search only; name one with --model{place}"));
 }

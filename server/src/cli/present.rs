@@ -42,10 +42,13 @@ fn passage(rank: usize, found: &Passage, asked: &[String], width: usize) -> Stri
     let title = match (string(payload, "title"), string(payload, "heading")) {
         ("", "") => found.id.clone(),
         (title, "") | ("", title) => title.to_owned(),
-        (title, heading) if heading == title || heading.starts_with(&format!("{title} >")) => heading.to_owned(),
+        (title, heading) if heading == title || heading.starts_with(&format!("{title} >")) => {
+            heading.to_owned()
+        }
         (title, heading) => format!("{title} > {heading}"),
     };
-    let mut text = format!("{rank:2}  {}  {}\n", style(format!("{:.4}", found.score)).dim(), style(title).bold());
+    let mut text =
+        format!("{rank:2}  {}  {}\n", style(format!("{:.4}", found.score)).dim(), style(title).bold());
     if let Some(place) = place(payload) {
         text.push_str(&format!("{:INDENT$}{}\n", "", style(place).cyan()));
     }
@@ -145,7 +148,10 @@ fn is_among(word: &str, asked: &[String]) -> bool {
     let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
     let alike = |asked: &String| {
         let (short, long) = if asked.len() < word.len() { (asked, &word) } else { (&word, asked) };
-        short == long || (short.chars().count() > 3 && long.starts_with(short.as_str()) && long.len() - short.len() <= 3)
+        short == long
+            || (short.chars().count() > 3
+                && long.starts_with(short.as_str())
+                && long.len() - short.len() <= 3)
     };
     asked.iter().any(alike)
 }

@@ -69,15 +69,21 @@ impl Remote {
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        let request = self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        let request =
+            self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         self.result(request.send(body.to_string()))
     }
 
     /// What stands in the envelope.
-    fn result(&self, answered: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
+    fn result(
+        &self,
+        answered: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Value> {
         let silent = |error: ureq::Error| {
-            let message =
-                format!("{} does not answer ({error}); start a server with `kithdb serve`, or name another", self.url);
+            let message = format!(
+                "{} does not answer ({error}); start a server with `kithdb serve`, or name another",
+                self.url
+            );
             Error::new(ErrorKind::Io, message).with_source(error)
         };
         let mut response = answered.map_err(silent)?;
@@ -159,7 +165,8 @@ mod tests {
 
     #[test]
     fn passages_are_read_from_points() {
-        let result = json!({"points": [{"id": 7, "score": 0.5, "payload": {"a": 1}}, {"id": "x", "score": 1}]});
+        let result =
+            json!({"points": [{"id": 7, "score": 0.5, "payload": {"a": 1}}, {"id": "x", "score": 1}]});
         let found = passages(result);
         assert_eq!((found[0].id.as_str(), found[0].score, found[0].payload.len()), ("7", 0.5, 1));
         assert_eq!((found[1].id.as_str(), found[1].payload.len()), ("x", 0));

@@ -10,9 +10,9 @@ use rag::Mode;
 use serde_json::{Value, json};
 
 use super::open::{DataArgs, ModelArgs};
+use super::present;
 use super::remote::Remote;
 use super::terminal::{print, say};
-use super::present;
 
 /// Where a server listens unless it was told otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:6333";
@@ -103,7 +103,10 @@ impl Search {
     fn of_directory(&self) -> Result<Answer> {
         let db = match self.data.open_existing() {
             Err(error) if error.kind() == ErrorKind::Busy => {
-                say(&format!("note: `{}` is open in another process; asking {DEFAULT_URL}", self.data.data.display()));
+                say(&format!(
+                    "note: `{}` is open in another process; asking {DEFAULT_URL}",
+                    self.data.data.display()
+                ));
                 return Remote::new(DEFAULT_URL).search(self);
             }
             opened => opened?,
@@ -132,9 +135,8 @@ impl Search {
     }
 
     fn conditions(&self) -> Filter {
-        let equals = |equals: &Equals| {
-            Condition::Field(equals.path.clone(), Predicate::Any(equals.values.clone()))
-        };
+        let equals =
+            |equals: &Equals| Condition::Field(equals.path.clone(), Predicate::Any(equals.values.clone()));
         Filter { must: self.filter.iter().map(equals).collect(), ..Filter::default() }
     }
 

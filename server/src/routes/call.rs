@@ -88,9 +88,10 @@ async fn run<T: Serialize + 'static>(
 
 async fn read(state: State, mut request: Request) -> Result<Call> {
     let bytes_max = state.inner.db.limits().body_bytes_max;
-    let params = request.extract_parts::<RawPathParams>().await.map_err(|error| {
-        Error::invalid("path", format!("is not readable: {error}")).with_source(error)
-    })?;
+    let params = request
+        .extract_parts::<RawPathParams>()
+        .await
+        .map_err(|error| Error::invalid("path", format!("is not readable: {error}")).with_source(error))?;
     let path = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let (parts, body) = request.into_parts();
     Ok(Call { state: state.inner, path, body: body::read(&parts.headers, body, bytes_max).await? })

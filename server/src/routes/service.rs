@@ -33,7 +33,8 @@ pub(super) async fn health() -> &'static str {
 /// `GET /readyz`: it takes reads and writes.
 pub(super) async fn ready(Shared(state): Shared<State>) -> Response {
     if state.inner.db.is_poisoned() {
-        let text = "not ready: a write failed, and the database takes no more until the server is started anew";
+        let text =
+            "not ready: a write failed, and the database takes no more until the server is started anew";
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     }
     "all shards are ready".into_response()

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use kithdb::{
-    Collection, Condition, DEFAULT_VECTOR, Error, FieldKind, FieldPath, Filter, Metric, ModelIdentity, Result,
-    Schema, Value, VectorSpec,
+    Collection, Condition, DEFAULT_VECTOR, Error, FieldKind, FieldPath, Filter, Metric, ModelIdentity,
+    Result, Schema, Value, VectorSpec,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
@@ -342,7 +342,8 @@ mod tests {
     #[test]
     fn a_description_tells_what_was_given() {
         let db = Database::in_memory().expect("a database");
-        let schema = Schema::new().vector(2, Metric::Euclid).field("n".parse().expect("a path"), FieldKind::Integer);
+        let schema =
+            Schema::new().vector(2, Metric::Euclid).field("n".parse().expect("a path"), FieldKind::Integer);
         let collection = db.create_collection("c", schema).expect("a collection");
         let points = vec![Point::new(1).vector([1.0, 2.0]).with("n", 1), Point::new(2).vector([0.0, 0.0])];
         collection.upsert(points).expect("written");

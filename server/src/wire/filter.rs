@@ -168,7 +168,9 @@ fn field_condition(
 fn no_key(key: Option<&String>) -> Result<()> {
     match key {
         None => Ok(()),
-        Some(_) => Err(Error::invalid("key", "has no test beside it; give match, range, is_empty or is_null")),
+        Some(_) => {
+            Err(Error::invalid("key", "has no test beside it; give match, range, is_empty or is_null"))
+        }
     }
 }
 
@@ -189,7 +191,9 @@ fn about(
             Ok(Condition::Filter(Box::new(filter)))
         }
         (Target::Key(key), None) => path(Some(key)).map(make).map_err(|error| error.within(field)),
-        (Target::Key(_), Some(_)) => Err(Error::invalid(field, "is an object; beside `key` it is true or false")),
+        (Target::Key(_), Some(_)) => {
+            Err(Error::invalid(field, "is an object; beside `key` it is true or false"))
+        }
     }
 }
 
@@ -240,9 +244,9 @@ impl Visitor<'_> for ScalarVisitor {
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<ScalarIn, E> {
-        i64::try_from(number)
-            .map(|number| ScalarIn(Scalar::Int(number)))
-            .map_err(|_| E::custom(format!("{number} is above {}, the largest integer that is matched", i64::MAX)))
+        i64::try_from(number).map(|number| ScalarIn(Scalar::Int(number))).map_err(|_| {
+            E::custom(format!("{number} is above {}, the largest integer that is matched", i64::MAX))
+        })
     }
 }
 
@@ -332,10 +336,7 @@ mod tests {
                 field(Predicate::Any(vec![1.into(), "x".into()])),
             ),
             (r#"{"key": "a.b", "match": {"except": [-1]}}"#, field(Predicate::Except(vec![(-1).into()]))),
-            (
-                r#"{"key": "a.b", "range": {"gte": 1, "lt": 2.5, "gt": null}}"#,
-                field(Predicate::Range(range)),
-            ),
+            (r#"{"key": "a.b", "range": {"gte": 1, "lt": 2.5, "gt": null}}"#, field(Predicate::Range(range))),
             (r#"{"is_empty": {"key": "a"}}"#, Condition::IsEmpty(path("a"))),
             (r#"{"key": "a", "is_empty": true, "match": null}"#, Condition::IsEmpty(path("a"))),
             (r#"{"key": "a", "is_empty": false}"#, Condition::Filter(Box::new(not))),
@@ -358,7 +359,10 @@ mod tests {
             (r#"{"should": [{"key": "a", "match": {"value": 1}, "range": {}}]}"#, "should[0]"),
             (r#"{"must": [{"has_id": [1], "must": []}]}"#, "must[0]"),
             (r#"{"must": [{"key": "a", "has_id": [1]}]}"#, "must[0].key"),
-            (r#"{"min_should": {"conditions": [{"key": "a"}], "min_count": 1}}"#, "min_should.conditions[0].key"),
+            (
+                r#"{"min_should": {"conditions": [{"key": "a"}], "min_count": 1}}"#,
+                "min_should.conditions[0].key",
+            ),
             (r#"{"must": [{"filter": {"must": [{"key": ""}]}}]}"#, "must[0].must[0].key"),
         ];
         for (json, field) in cases {

@@ -83,7 +83,10 @@ mod tests {
     #[test]
     fn a_bad_body_names_the_place() {
         let cases = [
-            (r#"{"points": [{"id": 1, "vector": [1, 2]}, {"id": 2, "vector": [1, "x"]}]}"#, "points[1].vector[1]"),
+            (
+                r#"{"points": [{"id": 1, "vector": [1, 2]}, {"id": 2, "vector": [1, "x"]}]}"#,
+                "points[1].vector[1]",
+            ),
             (r#"{"points": [{"id": 1, "vector": {"a": [1, null]}}]}"#, "points[0].vector.a[1]"),
             (r#"{"points": [{"id": 1, "vector": [[1, 2], [3, 4]]}]}"#, "points[0].vector[0]"),
             (r#"{"points": [{"id": -1, "vector": [1]}]}"#, "points[0].id"),
@@ -109,15 +112,31 @@ mod tests {
             (r#"{"query": {"recommend": {"positive": [1]}}}"#, "query.recommend", "`nearest`"),
             (r#"{"query": {"fusion": "dbsf"}}"#, "query.fusion", "`rrf`"),
             (r#"{"query": [[1, 2]]}"#, "query[0]", "number"),
-            (r#"{"prefetch": {"prefetch": [{"lookup_from": {}}]}}"#, "prefetch.prefetch[0].lookup_from", "supported"),
-            (r#"{"filter": {"must": [{"key": "a", "match": {"text": "x"}}]}}"#, "filter.must[0].match.text", "`value`"),
+            (
+                r#"{"prefetch": {"prefetch": [{"lookup_from": {"collection": "x"}}]}}"#,
+                "prefetch.prefetch[0].lookup_from",
+                "supported",
+            ),
+            (
+                r#"{"filter": {"must": [{"key": "a", "match": {"text": "x"}}]}}"#,
+                "filter.must[0].match.text",
+                "`value`",
+            ),
             (
                 r#"{"filter": {"must": {"key": "a", "range": {"gte": "2024-01-01T00:00:00Z"}}}}"#,
                 "filter.must.range.gte",
                 "date",
             ),
-            (r#"{"filter": {"must": [{"key": "a", "match": {"value": 1.5}}]}}"#, "filter.must[0].match.value", "range"),
-            (r#"{"filter": {"must": [{"geo_radius": {"radius": 1}}]}}"#, "filter.must[0].geo_radius", "supported"),
+            (
+                r#"{"filter": {"must": [{"key": "a", "match": {"value": 1.5}}]}}"#,
+                "filter.must[0].match.value",
+                "range",
+            ),
+            (
+                r#"{"filter": {"must": [{"geo_radius": {"radius": 1}}]}}"#,
+                "filter.must[0].geo_radius",
+                "supported",
+            ),
         ];
         for (body, expected, says) in cases {
             let (field, message) = field::<QueryBody>(body);

@@ -1,6 +1,8 @@
 //! Points in and out: upsert, retrieve, delete, scroll, count.
 
-use kithdb::{Collection, Error, Hit, Op, Page, Payload, PayloadSelect, Point, PointId, Receipt, Result, Select};
+use kithdb::{
+    Collection, Error, Hit, Op, Page, Payload, PayloadSelect, Point, PointId, Receipt, Result, Select,
+};
 use kithdb::{VectorSelect, Vectors};
 use serde::{Deserialize, Serialize};
 

@@ -7,13 +7,13 @@
 use std::fmt;
 
 use kithdb::{
-    Collection, Condition, DEFAULT_VECTOR, Error, ErrorKind, Filter, Hit, Params, PayloadSelect, Plan, PointId,
-    Query, Request, Result, Select, VectorSelect,
+    Collection, Condition, DEFAULT_VECTOR, Error, ErrorKind, Filter, Hit, Params, PayloadSelect, Plan,
+    PointId, Query, Request, Result, Select, VectorSelect,
 };
 use rag::Embedder;
-use serde::{Deserialize, Serialize};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use super::filter::FilterIn;
 use super::id::Id;
@@ -154,7 +154,8 @@ impl Translator<'_> {
         let filter = joined(super::filter::or_everything(filter)?, above);
         let legs = self.legs(prefetch, &filter)?;
         if query.is_none() && !legs.is_empty() {
-            let message = "is missing; with `prefetch` it says how the legs are ranked, such as {\"fusion\": \"rrf\"}";
+            let message =
+                "is missing; with `prefetch` it says how the legs are ranked, such as {\"fusion\": \"rrf\"}";
             return Err(Error::invalid("query", message));
         }
         let using = using.unwrap_or_else(|| DEFAULT_VECTOR.to_owned());
@@ -208,7 +209,8 @@ impl Translator<'_> {
         let vectors = VectorSelect::Named(vec![using.to_owned()]);
         let select = Select { payload: PayloadSelect::None, vectors };
         let point = self.collection.get(&[id], &select)?.pop().ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("Not found: No point with id {id} found")).with_field(field)
+            Error::new(ErrorKind::NotFound, format!("Not found: No point with id {id} found"))
+                .with_field(field)
         })?;
         point.vectors.into_iter().next().map(|(_, elements)| elements).ok_or_else(|| {
             Error::invalid(field, format!("point {id} has no vector `{using}` that could be searched with"))
@@ -220,7 +222,10 @@ impl Translator<'_> {
         let schema = self.collection.schema();
         let spec = schema.space(using)?;
         let embedder = self.embedder.ok_or_else(|| {
-            Error::invalid(field, "this server was started without a model; send a vector, or a keyword query")
+            Error::invalid(
+                field,
+                "this server was started without a model; send a vector, or a keyword query",
+            )
         })?;
         rag::search::check_model(self.collection.name(), spec, embedder)
             .map_err(|error| error.with_field(field))?;
@@ -288,7 +293,8 @@ impl<'de> Visitor<'de> for InputVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> std::result::Result<VectorInput, A::Error> {
-        Dense::deserialize(SeqAccessDeserializer::new(seq)).map(|Dense(elements)| VectorInput::Dense(elements))
+        Dense::deserialize(SeqAccessDeserializer::new(seq))
+            .map(|Dense(elements)| VectorInput::Dense(elements))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<VectorInput, A::Error> {

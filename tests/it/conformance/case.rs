@@ -63,7 +63,8 @@ const TOLERANCE: f64 = 1e-5;
 /// The cases in a file.
 pub(super) fn read(file: &Path) -> Vec<Case> {
     let text = std::fs::read_to_string(file).expect("a file of cases");
-    let tree: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let tree: Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let cases = tree.as_array().unwrap_or_else(|| panic!("{}: not a list", file.display()));
     cases.iter().map(|case| Case::parse(case).unwrap_or_else(|| panic!("not a case: {case}"))).collect()
 }

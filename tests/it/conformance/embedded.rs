@@ -1,9 +1,9 @@
 //! The crate as a door: a case's JSON becomes values of the crate.
 
 use kithdb::{
-    Collection, Condition, Database, Error, ErrorKind, FieldPath, Filter, Language, MinShould, Params, Payload,
-    PayloadSelect, Point, PointId, Predicate, Query, Range, Request, Result, Scalar, Schema, Select, Value,
-    VectorSelect, VectorSpec,
+    Collection, Condition, Database, Error, ErrorKind, FieldPath, Filter, Language, MinShould, Params,
+    Payload, PayloadSelect, Point, PointId, Predicate, Query, Range, Request, Result, Scalar, Schema, Select,
+    Value, VectorSelect, VectorSpec,
 };
 use serde_json::json;
 
@@ -27,13 +27,17 @@ impl EmbeddedDoor {
     fn run(&self, step: &Step) -> Result<Outcome> {
         let done = |_| Outcome::Done;
         match step {
-            Step::Create(name, schema) => self.db.create_collection(name, schema_of(schema)?).map(|_| Outcome::Done),
+            Step::Create(name, schema) => {
+                self.db.create_collection(name, schema_of(schema)?).map(|_| Outcome::Done)
+            }
             Step::Upsert(points) => {
                 self.collection().upsert(points.iter().map(point_of).collect::<Result<_>>()?).map(done)
             }
             Step::DeleteIds(ids) => self.collection().delete(ids_of(ids)?).map(done),
             Step::DeleteWhere(filter) => self.collection().delete_where(filter_of(filter)?).map(done),
-            Step::CreateField(path, kind) => self.collection().create_field(path.parse()?, kind.parse()?).map(done),
+            Step::CreateField(path, kind) => {
+                self.collection().create_field(path.parse()?, kind.parse()?).map(done)
+            }
             Step::DropField(path) => self.collection().drop_field(path.parse()?).map(done),
             Step::Get(ids) => {
                 let points = self.collection().get(&ids_of(ids)?, &Select::all())?;
@@ -48,7 +52,8 @@ impl EmbeddedDoor {
     fn scroll(&self, with: &Value) -> Result<Outcome> {
         let from = with.get("offset").map(id_of).transpose()?;
         let limit = number(&with["limit"]).unwrap_or(10);
-        let page = self.collection().scroll(&filter_of(&with["filter"])?, from, limit, &select_of(with, true)?)?;
+        let page =
+            self.collection().scroll(&filter_of(&with["filter"])?, from, limit, &select_of(with, true)?)?;
         let next = page.next.map(|id| tree_of_id(&id));
         Ok(Outcome::Points(page.points.iter().map(tree_of).collect(), next))
     }
@@ -128,7 +133,8 @@ fn tree_of_id(id: &PointId) -> Value {
 }
 
 fn tree_of(point: &Point) -> Value {
-    let vectors: Payload = point.vectors.iter().map(|(name, elements)| (name.clone(), floats(elements))).collect();
+    let vectors: Payload =
+        point.vectors.iter().map(|(name, elements)| (name.clone(), floats(elements))).collect();
     json!({"id": tree_of_id(&point.id), "payload": point.payload, "vectors": vectors})
 }
 
@@ -137,12 +143,13 @@ fn floats(elements: &[f32]) -> Value {
 }
 
 fn point_of(tree: &Value) -> Result<Point> {
-    let point = Point::new(id_of(&tree["id"])?).payload(tree["payload"].as_object().cloned().unwrap_or_default());
+    let point =
+        Point::new(id_of(&tree["id"])?).payload(tree["payload"].as_object().cloned().unwrap_or_default());
     match &tree["vector"] {
         Value::Null => Ok(point),
-        Value::Object(named) => named.iter().try_fold(point, |point, (name, elements)| {
-            Ok(point.named_vector(name, elements_of(elements)?))
-        }),
+        Value::Object(named) => named
+            .iter()
+            .try_fold(point, |point, (name, elements)| Ok(point.named_vector(name, elements_of(elements)?))),
         elements => Ok(point.vector(elements_of(elements)?)),
     }
 }
@@ -216,7 +223,8 @@ fn filter_of(tree: &Value) -> Result<Filter> {
         one => Ok(vec![condition_of(one)?]),
     };
     let min_should = tree.get("min_should").map(|least| {
-        let conditions = list(&least["conditions"], "min_should")?.iter().map(condition_of).collect::<Result<_>>()?;
+        let conditions =
+            list(&least["conditions"], "min_should")?.iter().map(condition_of).collect::<Result<_>>()?;
         Ok::<_, Error>(MinShould { conditions, count: number(&least["min_count"]).unwrap_or(0) })
     });
     Ok(Filter {

@@ -65,7 +65,8 @@ impl Door for HttpDoor {
             }
             Step::DropField(path) => self.change("DELETE", &format!("/index/{}", escaped(path)), &json!({})),
             Step::Get(ids) => {
-                let points = read("/points", &json!({"ids": ids, "with_payload": true, "with_vector": true}))?;
+                let points =
+                    read("/points", &json!({"ids": ids, "with_payload": true, "with_vector": true}))?;
                 Ok(Outcome::Points(points_of(&points), None))
             }
             Step::Scroll(with) => {

@@ -39,7 +39,8 @@ fn run_all(door: impl Fn() -> Box<dyn Door>) {
 }
 
 fn run(case: &Case, door: &dyn Door) {
-    door.create(&case.schema).unwrap_or_else(|error| panic!("{}: the schema is refused: {error:?}", case.name));
+    door.create(&case.schema)
+        .unwrap_or_else(|error| panic!("{}: the schema is refused: {error:?}", case.name));
     if !case.points.is_empty() {
         let points = Step::Upsert(case.points.clone());
         let outcome = door.perform(&points);
