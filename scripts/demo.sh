@@ -22,7 +22,7 @@ gather() {
         from="$(compgen -G "${CARGO_HOME:-$HOME/.cargo}/registry/src/*/$name-$version" | head -n 1)" || continue
         [ -d "$to/$name" ] && continue
         mkdir -p "$to/$name"
-        find "$from" -maxdepth 3 -type f -size -512k \
+        find "$from" -maxdepth 3 -type f -size -48k \
             \( -iname '*.md' -o -iname '*.txt' -o -iname '*.rst' -o -iname 'readme*' -o -iname 'changelog*' \) \
             -not -ipath '*/tests/*' -not -ipath '*/target/*' -not -iname 'license*' -not -iname '*cmake*' \
             -exec cp -n {} "$to/$name/" \;
@@ -50,7 +50,7 @@ gather_documents() {
 
 ingest() { # folder seconds
     [ "$2" -gt 0 ] || return 0
-    "$kithdb" ingest "$1" --data "$data" --collection documents --folder-as crate --time-limit-s "$2"
+    "$kithdb" ingest "$1" --data "$data" --collection documents --folder-field crate --time-limit-s "$2"
 }
 
 ingest_dependencies() {

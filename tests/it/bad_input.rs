@@ -178,6 +178,8 @@ fn a_body_of_100_mb_is_refused_before_it_is_read() {
     let declared = site.server.exchange(head("content-length: 104857600").as_bytes(), b"{\"points\": [");
     assert_eq!((declared.status, declared.field.as_deref()), (413, Some("body")), "{declared:?}");
     assert!(began.elapsed() < std::time::Duration::from_secs(2), "it waited for the body");
+    let all = site.server.send("PUT", POINTS, &vec![b' '; 100 << 20]);
+    assert_eq!(all.status, 413, "{all:?}");
     // Without a length it is read up to the limit, and no further.
     let chunk = [b"100000\r\n".as_slice(), &vec![b' '; 1 << 20], b"\r\n"].concat();
     let endless: Vec<u8> = chunk.repeat(40);
@@ -223,9 +225,12 @@ fn names_that_are_paths_lead_nowhere() {
         "%ff",
         "%3a",
     ] {
-        for method in ["PUT", "DELETE", "GET"] {
+        for method in ["PUT", "GET", "POST"] {
             site.refused(method, &format!("/collections/{name}"), b"{}");
         }
+        // As in Qdrant, there is nothing to delete, and that is an answer.
+        let deleted = site.server.send("DELETE", &format!("/collections/{name}"), b"");
+        assert!(deleted.status >= 400 || deleted.body["result"] == false, "{name}: {deleted:?}");
     }
     let long = "x".repeat(256);
     site.refused("PUT", &format!("/collections/{long}"), b"{}");

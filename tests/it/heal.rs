@@ -165,7 +165,8 @@ fn index_files_without_a_collection_are_removed_and_nothing_else() {
     assert!(!index.join("0").exists(), "files of a dropped collection remain");
 }
 
-/// Storage is the truth and cannot be healed: damage is refused at open, an error of the read that meets it, or a fault.
+/// Storage is the truth and cannot be healed: damage is refused at open, an error of the read that meets it, or a
+/// fault.
 #[test]
 fn damaged_storage_never_gives_wrong_answers() {
     let folder = sound();
@@ -191,8 +192,8 @@ fn damaged_storage_never_gives_wrong_answers() {
     assert!(noticed >= tables.len(), "{noticed} damages of {} files were noticed", tables.len());
 }
 
-/// A log is replayed up to what is damaged in it: later commits are lost, as after a loss of power, but no commit is ever
-/// half there, and no index is ahead.
+/// A log is replayed up to what is damaged in it: later commits are lost, as after a loss of power, but no commit is
+/// ever half there, and no index is ahead.
 #[test]
 fn a_damaged_log_leaves_a_prefix_of_whole_commits() {
     let folder = tempfile::tempdir().expect("a folder");

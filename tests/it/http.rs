@@ -58,24 +58,33 @@ impl Running {
         let _ = stream.write_all(body);
         let mut answer = Vec::new();
         let mut block = [0; 8 << 10];
-        while let Ok(bytes) = stream.read(&mut block) {
-            if bytes == 0 {
-                break;
+        while !is_whole(&answer) {
+            match stream.read(&mut block) {
+                Ok(0) | Err(_) => break,
+                Ok(bytes) => answer.extend_from_slice(&block[..bytes]),
             }
-            answer.extend_from_slice(&block[..bytes]);
         }
         parse(&String::from_utf8(answer).expect("text"))
     }
 }
 
+/// Whether all is there that the head announces: the connection may stay open a while longer.
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = header(head, "content-length").and_then(|length| length.parse().ok());
+    length.is_some_and(|length: usize| body.len() >= length)
+}
+
+fn header(head: &str, name: &str) -> Option<String> {
+    let fields = head.lines().filter_map(|line| line.split_once(": "));
+    fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).next()
+}
+
 fn parse(text: &str) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: `{text}`"));
-    let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
-    let field = lines.find_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("kithdb-error-field").then(|| value.to_owned())
-    });
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let field = header(head, "kithdb-error-field");
     let body = serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()));
     Answer { status: status.unwrap_or_else(|| panic!("no status: `{head}`")), field, body }
 }

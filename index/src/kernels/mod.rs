@@ -1,7 +1,7 @@
 //! Distances of two `f32` vectors. Smaller is nearer, for every metric.
 //!
 //! Through simsimd, which picks the widest instructions of the machine at run time. A call costs about 5 ns plus the
-//! arithmetic. Beside it stands [`reference`], plain and in `f64`: the oracle of the tests, and the way out when
+//! arithmetic. Beside it stands a reference, plain and in `f64`: the oracle of the tests, and the way out when
 //! single precision overflows.
 
 mod reference;

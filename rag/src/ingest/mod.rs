@@ -27,7 +27,7 @@ pub use library::SOURCES_SUFFIX;
 use library::{Known, Library};
 
 /// Chunks that are embedded and committed together, about.
-const GROUP_CHUNKS: usize = 256;
+const GROUP_CHUNKS: usize = 128;
 
 /// How to ingest.
 #[derive(Clone, Debug)]

@@ -148,10 +148,8 @@ fn is_among(word: &str, asked: &[String]) -> bool {
     let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
     let alike = |asked: &String| {
         let (short, long) = if asked.len() < word.len() { (asked, &word) } else { (&word, asked) };
-        short == long
-            || (short.chars().count() > 3
-                && long.starts_with(short.as_str())
-                && long.len() - short.len() <= 3)
+        let ending = long.len() - short.len();
+        ending == 0 || (long.starts_with(short.as_str()) && ending <= 3 && ending + 3 <= short.len())
     };
     asked.iter().any(alike)
 }

@@ -61,10 +61,16 @@ fn refuse(error: &serde_json::Error) -> Error {
     Error::invalid("body", format!("Format error in JSON body: {text}"))
 }
 
+/// Characters of a place; a place far down in a nested body is cut.
+const PLACE_CHARS_MAX: usize = 200;
+
 /// The path in the form of the rest of the house; empty at the top.
 fn place(path: &Path) -> String {
     match path.to_string() {
         text if text == "." => String::new(),
+        text if text.chars().count() > PLACE_CHARS_MAX => {
+            text.chars().take(PLACE_CHARS_MAX).chain("...".chars()).collect()
+        }
         text => text,
     }
 }

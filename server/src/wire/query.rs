@@ -248,10 +248,8 @@ fn joined(own: Filter, above: &Filter) -> Filter {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "refused while it was read")]
 struct QueryObject {
     nearest: Option<VectorInput>,
-    mmr: Option<Refused>,
     keyword: Option<String>,
     fusion: Option<FusionIn>,
     rrf: Option<RrfIn>,
@@ -265,10 +263,8 @@ enum FusionIn {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "refused while it was read")]
 struct RrfIn {
     k: Option<f32>,
-    weights: Option<Refused>,
 }
 
 #[derive(Deserialize)]
@@ -338,13 +334,13 @@ impl<'de> Visitor<'de> for QueryVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<QueryIn, A::Error> {
-        let QueryObject { nearest, keyword, fusion, rrf, .. } =
+        let QueryObject { nearest, keyword, fusion, rrf } =
             QueryObject::deserialize(MapAccessDeserializer::new(map))?;
         match (nearest, keyword, fusion, rrf) {
             (Some(input), None, None, None) => Ok(QueryIn::Nearest(input, "query.nearest")),
             (None, Some(text), None, None) => Ok(QueryIn::Keyword(text)),
             (None, None, Some(FusionIn::Rrf), None) => Ok(QueryIn::Rrf(RRF_K)),
-            (None, None, None, Some(RrfIn { k, .. })) => Ok(QueryIn::Rrf(k.unwrap_or(RRF_K))),
+            (None, None, None, Some(RrfIn { k })) => Ok(QueryIn::Rrf(k.unwrap_or(RRF_K))),
             _ => Err(A::Error::custom("give one of `nearest`, `keyword`, `fusion`, `rrf`")),
         }
     }
