@@ -85,7 +85,7 @@ fn recall(head: &Head, view: HeadView<'_>, queries: &[Vec<f32>], k: usize, ef: u
 #[test]
 fn the_graph_finds_what_a_scan_finds() {
     for metric in Metric::ALL {
-        for clusters in [1, 300] {
+        for clusters in [1, 20, 300] {
             let (head, alive) = filled(metric, &clustered(metric, clusters, ROWS, 1));
             assert!(!head.link(&alive, ROWS) && head.linked() == ROWS);
             let queries = clustered(metric, clusters, 100, 2);

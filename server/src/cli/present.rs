@@ -1,6 +1,6 @@
 //! Answers as a person likes to read them: where it stands, and the passage around the words that were asked for.
 
-use console::{Term, measure_text_width, style};
+use console::{Term, measure_text_width, style, truncate_str};
 use kithdb::{Payload, Value};
 
 use super::search::{Answer, Passage};
@@ -47,6 +47,7 @@ fn passage(rank: usize, found: &Passage, asked: &[String], width: usize) -> Stri
         }
         (title, heading) => format!("{title} > {heading}"),
     };
+    let title = shortened(&title, width.saturating_sub(12));
     let mut text =
         format!("{rank:2}  {}  {}\n", style(format!("{:.4}", found.score)).dim(), style(title).bold());
     if let Some(place) = place(payload) {
@@ -60,6 +61,19 @@ fn passage(rank: usize, found: &Passage, asked: &[String], width: usize) -> Stri
         text.push_str(&format!("{:INDENT$}{line}\n", ""));
     }
     text
+}
+
+/// A path of headings in so many columns: outer ones give way first, since the innermost says most.
+fn shortened(path: &str, columns: usize) -> String {
+    let (mut rest, mut shown) = (path, path.to_owned());
+    while measure_text_width(&shown) > columns {
+        match rest.split_once(" > ") {
+            Some((_, inner)) => rest = inner,
+            None => return truncate_str(&shown, columns, "…").into_owned(),
+        }
+        shown = format!("… > {rest}");
+    }
+    shown
 }
 
 /// The source and the bytes of it.
@@ -179,6 +193,13 @@ mod tests {
         assert!(lines[0].starts_with('…') && lines.last().is_some_and(|line| line.ends_with('…')));
         assert_eq!(snippet("short text", &words("x"), 60), ["short text"]);
         assert_eq!(snippet("", &words("x"), 60), [""]);
+    }
+
+    #[test]
+    fn the_innermost_heading_stays() {
+        assert_eq!(shortened("A > B > C", 20), "A > B > C");
+        assert_eq!(shortened("A long one > B > C", 12), "… > B > C");
+        assert_eq!(shortened("A > something too long", 10), "… > somet…");
     }
 
     #[test]

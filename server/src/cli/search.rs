@@ -5,7 +5,9 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use kithdb::{Condition, Error, ErrorKind, FieldPath, Filter, Hit, Payload, Predicate, Result, Scalar};
+use kithdb::{
+    Condition, Database, Error, ErrorKind, FieldPath, Filter, Hit, Payload, Predicate, Result, Scalar,
+};
 use rag::Mode;
 use serde_json::{Value, json};
 
@@ -111,7 +113,7 @@ impl Search {
             }
             opened => opened?,
         };
-        let collection = db.collection(&self.collection)?;
+        let collection = db.collection(&self.collection).map_err(|error| with_names(error, &db))?;
         // A keyword search need not wait for the model to be read.
         let embedder = if self.mode == ModeArg::Keyword { None } else { self.model.open()? };
         let began = Instant::now();
@@ -160,6 +162,13 @@ impl Search {
             "plan": answer.plan,
         })
     }
+}
+
+/// Says which collections there are.
+fn with_names(error: Error, db: &Database) -> Error {
+    let names: Vec<String> = db.collections().iter().map(|known| format!("`{}`", known.name())).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    Error::new(error.kind(), format!("{} There are: {names}.", error.message())).with_source(error)
 }
 
 /// The word for a mode.

@@ -27,7 +27,7 @@ use serde_path_to_error::Path;
 /// # Errors
 /// `InvalidArgument` with the place as its field and the line and column in its message.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).or_else(|error| Err(locate::<T>(body, &error)))
+    serde_json::from_slice(body).map_err(|error| locate::<T>(body, &error))
 }
 
 /// Reads a part of a body whose shape only its neighbours decide. `field` is where it stands.

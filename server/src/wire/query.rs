@@ -136,14 +136,14 @@ impl QueryBody {
         let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::None)?;
         let request = translator.request(level, &Filter::default())?;
         let (hits, plan) = translator.collection.search(request, &select)?;
-        Ok(Found::new(hits, plan, &select, self.explain == Some(true)))
+        Ok(Found::new(hits, &plan, &select, self.explain == Some(true)))
     }
 }
 
 impl Found {
-    fn new(hits: Vec<Hit>, plan: Plan, select: &Select, is_explained: bool) -> Self {
+    fn new(hits: Vec<Hit>, plan: &Plan, select: &Select, is_explained: bool) -> Self {
         let points = hits.into_iter().map(|hit| ScoredPoint::new(hit, select)).collect();
-        Self { points, plan: is_explained.then(|| PlanOut::new(&plan)) }
+        Self { points, plan: is_explained.then(|| PlanOut::new(plan)) }
     }
 }
 
@@ -159,7 +159,7 @@ impl Translator<'_> {
             return Err(Error::invalid("query", message));
         }
         let using = using.unwrap_or_else(|| DEFAULT_VECTOR.to_owned());
-        let (query, itself) = self.query(query, using)?;
+        let (query, itself) = self.query(query, &using)?;
         // The legs have filtered already.
         let mut filter = if legs.is_empty() { filter } else { Filter::default() };
         filter.must_not.extend(itself.map(|id| Condition::HasId(vec![id])));
@@ -190,17 +190,17 @@ impl Translator<'_> {
     }
 
     /// The query, and the point that it stands for if it was given by id.
-    fn query(&self, query: Option<QueryIn>, using: String) -> Result<(Query, Option<PointId>)> {
-        let nearest = |vector| Query::Nearest { vector, using: using.clone() };
+    fn query(&self, query: Option<QueryIn>, using: &str) -> Result<(Query, Option<PointId>)> {
+        let nearest = |vector| Query::Nearest { vector, using: using.to_owned() };
         Ok(match query {
             None => (Query::ById, None),
             Some(QueryIn::Keyword(text)) => (Query::Keyword { text }, None),
             Some(QueryIn::Rrf(k)) => (Query::Rrf { k }, None),
             Some(QueryIn::Nearest(VectorInput::Dense(vector), _)) => (nearest(vector), None),
             Some(QueryIn::Nearest(VectorInput::Id(id), field)) => {
-                (nearest(self.stored(id, &using, field)?), Some(id))
+                (nearest(self.stored(id, using, field)?), Some(id))
             }
-            Some(QueryIn::Nearest(VectorInput::Text(text), _)) => (nearest(self.embed(&text, &using)?), None),
+            Some(QueryIn::Nearest(VectorInput::Text(text), _)) => (nearest(self.embed(&text, using)?), None),
         })
     }
 
