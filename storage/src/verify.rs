@@ -109,7 +109,10 @@ impl Walk<'_> {
                 }
                 None if unlinked.contains(&version) => {}
                 None => {
-                    walk.fault(format!("version {} of point {id} is neither current nor unlinked", version.0));
+                    walk.fault(format!(
+                        "version {} of point {id} is neither current nor unlinked",
+                        version.0
+                    ));
                 }
             }
             Ok(())

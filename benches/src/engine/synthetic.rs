@@ -1,8 +1,8 @@
 //! Points from a seed: vectors that lie in clusters near a surface of few dimensions, as embeddings do, and texts whose
 //! words are as unevenly frequent as those of a language (Zipf).
 //!
-//! Uniformly random vectors would be a different problem: in hundreds of dimensions all are about equally far apart, and
-//! no index is better than a scan.
+//! Uniformly random vectors would be a different problem: in hundreds of dimensions all are about equally far apart,
+//! and no index is better than a scan.
 
 use kithdb::{FieldKind, Language, Metric, Point, Result, Schema};
 

@@ -6,6 +6,7 @@ use super::Method;
 use super::measure::Quality;
 
 /// Keyword, vector, hybrid; each nDCG@10 and recall@100. The smallest collection comes first.
+#[expect(clippy::approx_constant, reason = "0.3180 is a measured figure that happens to be near 1/π")]
 const FIGURES: [(&str, [(f64, f64); 3]); 6] = [
     ("clapnq", [(0.9457, 0.997), (0.9848, 1.000), (0.9736, 1.000)]),
     ("anthropic_code", [(0.5871, 0.937), (0.5830, 0.919), (0.6816, 0.955)]),
