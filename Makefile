@@ -28,7 +28,7 @@ check: setup
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	@$(CARGO) deny --log-level error check bans licenses sources
-	@source scripts/env.sh && RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --workspace --no-deps
+	@source scripts/env.sh && RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --release --locked --workspace --no-deps
 
 bench: setup
 	@scripts/setup.sh model

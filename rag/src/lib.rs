@@ -1,7 +1,7 @@
 //! Documents in: files are parsed, cut into chunks that know their place in the source, and embedded by a model
 //! that runs in this process.
 //!
-//! The path of a document: [`walk`](mod@walk) finds files, [`parse`] turns one into a [`Source`], [`chunk()`] cuts it,
+//! The path of a document: [`walk`](mod@walk) finds files, [`parse()`] turns one into a [`Source`], [`chunk()`] cuts it,
 //! [`Embedder`] makes vectors of the chunks. [`model`] says where a model is looked for; without one everything but
 //! the vectors still works.
 //!

@@ -1,7 +1,7 @@
 //! KithDB over HTTP: the Qdrant REST dialect on one port, so that existing clients work unchanged.
 //!
-//! The path of a request: a route takes its body ([`body`]), hands it to a blocking thread ([`lanes`]), where it is
-//! translated ([`wire`]), answered by the embedded database, and translated back. What is new in this dialect is added
+//! The path of a request: a route takes its body (`body`), hands it to a blocking thread (`lanes`), where it is
+//! translated (`wire`), answered by the embedded database, and translated back. What is new in this dialect is added
 //! as optional fields; nothing unknown ever appears in an answer, because clients refuse it.
 //!
 //! Architecture invariant: the only room that knows HTTP, JSON on the wire, or an async runtime. It holds no data of

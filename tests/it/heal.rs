@@ -215,9 +215,9 @@ fn a_damaged_log_leaves_a_prefix_of_whole_commits() {
         let mut bytes = bytes.clone();
         let place = bytes.len() * part / 20;
         if part % 2 == 0 {
-            bytes.truncate(place)
+            bytes.truncate(place);
         } else {
-            bytes[place] ^= 4
+            bytes[place] ^= 4;
         }
         let file = copied.path().join(log.strip_prefix(folder.path()).expect("below"));
         std::fs::write(&file, bytes).expect("written");
@@ -237,7 +237,7 @@ fn assert_prefix(db: &Database, size: u64, commits: u64) {
     let Ok(notes) = db.collection("notes") else { return };
     let page = notes.scroll(&Filter::default(), None, 10_000, &Select::all()).expect("a page");
     let count = page.points.len() as u64;
-    assert!(count % size == 0 && count <= size * commits, "{count} points");
+    assert!(count.is_multiple_of(size) && count <= size * commits, "{count} points");
     assert!(page.points.into_iter().eq((0..count).map(|id| bare(point(id)))));
     let words = notes.query().keyword("common").limit(10_000).run().expect("hits");
     assert_eq!(words.len() as u64, count);

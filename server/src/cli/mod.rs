@@ -12,6 +12,7 @@ mod search;
 mod serve;
 mod terminal;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -40,8 +41,7 @@ enum Command {
 /// Runs the command of this process.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("KITHDB_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    log(if matches!(cli.command, Command::Serve(_)) { "warn" } else { "error" });
     let outcome = match cli.command {
         Command::Serve(command) => command.run(),
         Command::Ingest(command) => command.run(),
@@ -52,6 +52,17 @@ pub(crate) fn run() -> ExitCode {
         terminal::say(&format!("error: {error}"));
         ExitCode::FAILURE
     })
+}
+
+/// Logs to standard error: from this level on, unless `KITHDB_LOG` says otherwise.
+fn log(level: &str) {
+    let filter = EnvFilter::try_from_env("KITHDB_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let is_terminal = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(is_terminal)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ fn is_among(word: &str, asked: &[String]) -> bool {
     let alike = |asked: &String| {
         let (short, long) = if asked.len() < word.len() { (asked, &word) } else { (&word, asked) };
         let ending = long.len() - short.len();
-        ending == 0 || (long.starts_with(short.as_str()) && ending <= 3 && ending + 3 <= short.len())
+        short == long || (long.starts_with(short.as_str()) && ending <= 3 && ending + 3 <= short.len())
     };
     asked.iter().any(alike)
 }

@@ -1,6 +1,6 @@
 //! A question to a running server, over HTTP.
 //!
-//! Asked so that the answer is that of [`rag::search`] on the same data: the same legs, the same fusion.
+//! Asked so that the answer is that of [`rag::search()`] on the same data: the same legs, the same fusion.
 
 use std::time::{Duration, Instant};
 

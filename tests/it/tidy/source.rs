@@ -111,7 +111,7 @@ fn classify(text: &str) -> Vec<Class> {
 fn follows_word(chars: &[char], at: usize) -> bool {
     let before = |back: usize| at.checked_sub(back).map(|position| chars[position]);
     let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    is_word(before(1)) && !(before(1) == Some('b') && !is_word(before(2)))
+    is_word(before(1)) && (before(1) != Some('b') || is_word(before(2)))
 }
 
 fn comment_len(rest: &[char]) -> usize {
