@@ -4,7 +4,6 @@
 //! says what must come out. `fixtures/README.md` says how a new one is made.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use kithdb::{
     Collection, Condition, Database, FieldKind, Filter, Hit, Language, Metric, Point, PointId, Schema,
@@ -13,6 +12,7 @@ use kithdb::{
 use serde_json::json;
 
 use crate::folder::{copy, files};
+use crate::pause::until_keywords_are_committed;
 
 /// The version that the current code writes.
 const CURRENT: &str = "v1";
@@ -161,9 +161,7 @@ fn write(folder: &Path) {
     let db = Database::open(folder).expect("it opens");
     let collection = db.collection("notes").expect("a collection");
     // Past the commit of keywords, so that the fixture has an index on disk.
-    while collection.status().keyword_pending > 0 {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until_keywords_are_committed(&collection);
     collection.upsert(vec![Point::new(9).with("text", "after the commit: crates")]).expect("a point");
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use kithdb::{Database, Health, Result};
+use kithdb::{Database, Fault, Health, Result};
 use serde_json::{Value, json};
 
 use super::open::DataArgs;
@@ -83,8 +83,10 @@ fn to_json(db: &Database, health: &Health) -> Value {
         .faults
         .iter()
         .map(|fault| {
-            let is_mendable = fault.is_mendable();
-            json!({"collection": fault.collection, "part": fault.part, "message": fault.message, "is_mendable": is_mendable})
+            let Fault { collection, part, message } = fault;
+            json!({
+                "collection": collection, "part": part, "message": message, "is_mendable": fault.is_mendable(),
+            })
         })
         .collect();
     let rebuilt: Vec<Value> = db
@@ -106,8 +108,6 @@ fn to_json(db: &Database, health: &Health) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use kithdb::Fault;
-
     use super::*;
 
     #[test]

@@ -37,8 +37,10 @@ impl DataArgs {
         opened.map_err(|error| match error.kind() {
             ErrorKind::Busy => {
                 let place = self.data.display();
-                let message =
-                    format!("`{place}` is open in another process, probably a server; stop it, or ask it with `kithdb search --url`");
+                let message = format!(
+                    "`{place}` is open in another process, probably a server; stop it, or ask it with \
+                     `kithdb search --url`"
+                );
                 Error::new(ErrorKind::Busy, message).with_source(error)
             }
             _ => error,

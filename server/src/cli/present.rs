@@ -204,6 +204,7 @@ mod tests {
 
     #[test]
     fn a_passage_says_where_it_stands() {
+        console::set_colors_enabled(false);
         let payload = |json: Value| json.as_object().cloned().unwrap_or_default();
         let found = payload(serde_json::json!({
             "title": "Guide", "heading": "Guide > Install", "path": "a/b.md", "start": 3, "end": 9, "text": "Do it.",

@@ -4,7 +4,8 @@ use kithdb::{Error, Result, Value};
 use serde_json::json;
 
 use super::Call;
-use crate::wire::collection::{self, Create, CreateField};
+use crate::wire::collection::{Create, CreateField};
+use crate::wire::describe;
 use crate::wire::point::Updated;
 
 pub(super) fn list(call: &Call) -> Result<Value> {
@@ -14,11 +15,11 @@ pub(super) fn list(call: &Call) -> Result<Value> {
 }
 
 pub(super) fn describe(call: &Call) -> Result<Value> {
-    collection::describe(&call.collection()?)
+    describe::describe(&call.collection()?)
 }
 
 pub(super) fn describe_fully(call: &Call) -> Result<Value> {
-    Ok(collection::describe_fully(&call.collection()?))
+    Ok(describe::describe_fully(&call.collection()?))
 }
 
 pub(super) fn exists(call: &Call) -> Result<Value> {

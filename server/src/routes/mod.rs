@@ -84,3 +84,43 @@ async fn observe(Shared(state): Shared<State>, request: Request, next: Next) -> 
     state.inner.metrics.record(method, route, response.status().as_u16(), began.elapsed());
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpStream};
+
+    use kithdb::{Database, Result};
+    use tokio::net::TcpListener;
+    use tokio::task::spawn_blocking;
+
+    use super::*;
+
+    fn broken(_: &Call) -> Result<bool> {
+        panic!("a defect")
+    }
+
+    fn ask(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_in_the_envelope_and_the_server_goes_on() {
+        let state = State::new(Database::in_memory().expect("a database"), None);
+        let routes = Router::new().route("/broken", get(route(Computes, broken)));
+        let routes = routes.layer(CatchPanicLayer::custom(service::panicked)).with_state(state.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(axum::serve(listener, routes.merge(router(state))).into_future());
+        for (path, expected) in
+            [("/broken", "500 Internal"), ("/broken", "a defect of"), ("/healthz", "200 OK")]
+        {
+            let answer = spawn_blocking(move || ask(address, path)).await.expect("asked");
+            assert!(answer.contains(expected), "{answer}");
+        }
+    }
+}

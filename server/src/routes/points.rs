@@ -4,7 +4,8 @@ use kithdb::{Result, Select};
 
 use super::Call;
 use crate::wire::point::{self, Count, Counted, Delete, Record, Retrieve, Scroll, Scrolled, Updated, Upsert};
-use crate::wire::query::{Found, QueryBatch, QueryBody, Translator};
+use crate::wire::query::{QueryBatch, QueryBody};
+use crate::wire::translate::{Found, Translator};
 
 pub(super) fn upsert(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;

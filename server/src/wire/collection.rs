@@ -1,16 +1,15 @@
-//! Collections in and out: create, describe, and the indexes of payload fields.
+//! Collections as they come in: create, and the indexes of payload fields.
 //!
 //! What a client sets and this engine decides by itself (graph, optimizer, log, shards, what lies on disk) is accepted
-//! and passed over; the description tells the values that are in force.
+//! and passed over; [`describe`](super::describe) tells the values that are in force.
 
 use std::collections::BTreeMap;
 
 use kithdb::{
-    Collection, Condition, DEFAULT_VECTOR, Error, FieldKind, FieldPath, Filter, Metric, ModelIdentity,
-    Result, Schema, Value, VectorSpec,
+    DEFAULT_VECTOR, Error, FieldKind, FieldPath, Metric, ModelIdentity, Result, Schema, Value, VectorSpec,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, json};
+use serde_json::Map;
 
 use super::parse_part;
 use super::shape::{Ignored, Refused};
@@ -67,7 +66,7 @@ enum Datatype {
 /// The identity of a model, in and out.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct ModelJson {
+pub(super) struct ModelJson {
     name: String,
     revision: String,
     dim: usize,
@@ -156,7 +155,8 @@ impl ModelJson {
         ModelIdentity { name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised }
     }
 
-    fn new(model: &ModelIdentity) -> Self {
+    /// The model for the wire.
+    pub(super) fn new(model: &ModelIdentity) -> Self {
         let ModelIdentity { name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised } =
             model.clone();
         Self { name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised }
@@ -184,91 +184,10 @@ impl CreateField {
     }
 }
 
-/// `GET collections/{name}`, in the dialect's own shape.
-///
-/// # Errors
-/// What the database returns.
-pub(crate) fn describe(collection: &Collection) -> Result<Value> {
-    let (schema, status) = (collection.schema(), collection.status());
-    Ok(json!({
-        "status": "green",
-        "optimizer_status": "ok",
-        "indexed_vectors_count": status.vectors_linked,
-        "points_count": status.points,
-        "segments_count": schema.vectors.len().max(1),
-        "config": {
-            "params": {
-                "vectors": vectors(&schema),
-                "shard_number": 1,
-                "replication_factor": 1,
-                "write_consistency_factor": 1,
-                "on_disk_payload": true,
-            },
-            "hnsw_config": {
-                "m": 16, "ef_construct": 100, "full_scan_threshold": 10_000, "max_indexing_threads": 0, "on_disk": false,
-            },
-            "optimizer_config": {
-                "deleted_threshold": 0.2,
-                "vacuum_min_vector_number": 1000,
-                "default_segment_number": 1,
-                "indexing_threshold": 10_000,
-                "flush_interval_sec": 1,
-            },
-            "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0},
-        },
-        "payload_schema": fields(collection, &schema)?,
-    }))
-}
-
-/// `GET /api/v1/collections/{name}`: what the dialect has no place for.
-pub(crate) fn describe_fully(collection: &Collection) -> Value {
-    let (schema, status) = (collection.schema(), collection.status());
-    let space = |spec: &VectorSpec| {
-        let model = spec.model.as_ref().map(ModelJson::new);
-        json!({"size": spec.dim, "distance": spec.metric.name(), "model": model})
-    };
-    let spaces: BTreeMap<&String, Value> =
-        schema.vectors.iter().map(|(name, spec)| (name, space(spec))).collect();
-    let keyword = schema.keyword.as_ref().map(|keyword| {
-        let paths: Vec<String> = keyword.paths.iter().map(ToString::to_string).collect();
-        json!({"paths": paths, "language": keyword.language.name()})
-    });
-    let fields: BTreeMap<String, &str> =
-        schema.fields.iter().map(|(path, kind)| (path.to_string(), kind.name())).collect();
-    json!({
-        "vectors": spaces,
-        "keyword": keyword,
-        "fields": fields,
-        "points": status.points,
-        "seqno": status.seqno.0,
-        "vectors_linked": status.vectors_linked,
-        "vectors_count": status.vectors,
-        "keyword_pending": status.keyword_pending,
-        "index_bytes": status.index_bytes,
-    })
-}
-
-/// The vectors as they were given: one space, or several by name. Clients refuse keys that they do not know.
-fn vectors(schema: &Schema) -> Value {
-    let space = |spec: &VectorSpec| json!({"size": spec.dim, "distance": spec.metric.name()});
-    match schema.vectors.get(DEFAULT_VECTOR) {
-        Some(spec) if schema.vectors.len() == 1 => space(spec),
-        _ => schema.vectors.iter().map(|(name, spec)| (name.clone(), space(spec))).collect(),
-    }
-}
-
-fn fields(collection: &Collection, schema: &Schema) -> Result<Map<String, Value>> {
-    let field = |(path, kind): (&FieldPath, &FieldKind)| {
-        let is_there = Filter { must_not: vec![Condition::IsEmpty(path.clone())], ..Filter::default() };
-        let points = collection.count(&is_there)?;
-        Ok((path.to_string(), json!({"data_type": kind.name(), "points": points})))
-    };
-    schema.fields.iter().map(field).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use kithdb::{Database, Language, Point};
+    use kithdb::Language;
+    use serde_json::json;
 
     use super::*;
 
@@ -337,20 +256,5 @@ mod tests {
             let error = field(bad).expect_err("refused");
             assert!(error.field() == Some("field_schema") && error.message().contains("keyword"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_description_tells_what_was_given() {
-        let db = Database::in_memory().expect("a database");
-        let schema =
-            Schema::new().vector(2, Metric::Euclid).field("n".parse().expect("a path"), FieldKind::Integer);
-        let collection = db.create_collection("c", schema).expect("a collection");
-        let points = vec![Point::new(1).vector([1.0, 2.0]).with("n", 1), Point::new(2).vector([0.0, 0.0])];
-        collection.upsert(points).expect("written");
-        let told = describe(&collection).expect("a description");
-        assert_eq!(told["config"]["params"]["vectors"], json!({"size": 2, "distance": "Euclid"}));
-        assert_eq!(told["payload_schema"], json!({"n": {"data_type": "integer", "points": 1}}));
-        assert_eq!(told["points_count"], 2);
-        assert_eq!(describe_fully(&collection)["fields"], json!({"n": "integer"}));
     }
 }

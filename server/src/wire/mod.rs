@@ -9,6 +9,7 @@
 //! Cost: one pass over the body. Only a body that failed is read again, with its place tracked.
 
 pub(crate) mod collection;
+pub(crate) mod describe;
 pub(crate) mod filter;
 pub(crate) mod id;
 pub(crate) mod plan;
@@ -16,6 +17,7 @@ pub(crate) mod point;
 pub(crate) mod query;
 pub(crate) mod select;
 pub(crate) mod shape;
+pub(crate) mod translate;
 pub(crate) mod vector;
 
 use kithdb::{Error, Result, Value};

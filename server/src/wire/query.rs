@@ -1,24 +1,14 @@
-//! `POST points/query`: what is asked, and the engine's request for it.
-//!
-//! Two things need more than translation: the id of a point as a query stands for its stored vector (and the point
-//! itself is no hit), and a text stands for its embedding (where the vectors were made by the server's own model).
-//! As in Qdrant, the filter of a level counts for the legs below it too.
+//! The shapes of `POST points/query`. What they mean is in [`translate`](super::translate).
 
 use std::fmt;
 
-use kithdb::{
-    Collection, Condition, DEFAULT_VECTOR, Error, ErrorKind, Filter, Hit, Params, PayloadSelect, Plan,
-    PointId, Query, Request, Result, Select, VectorSelect,
-};
-use rag::Embedder;
+use kithdb::PointId;
+use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
 
 use super::filter::FilterIn;
 use super::id::Id;
-use super::plan::PlanOut;
-use super::point::ScoredPoint;
 use super::select::{WithPayload, WithVector};
 use super::shape::{Ignored, OneOrMany, Refused};
 use super::vector::Dense;
@@ -28,21 +18,21 @@ use super::vector::Dense;
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over, or refused while it was read")]
 pub(crate) struct QueryBody {
-    prefetch: Option<OneOrMany<Prefetch>>,
-    query: Option<QueryIn>,
-    using: Option<String>,
-    filter: Option<FilterIn>,
-    params: Option<ParamsIn>,
-    score_threshold: Option<f32>,
-    limit: Option<usize>,
-    offset: Option<usize>,
-    with_payload: Option<WithPayload>,
+    pub(super) prefetch: Option<OneOrMany<Prefetch>>,
+    pub(super) query: Option<QueryIn>,
+    pub(super) using: Option<String>,
+    pub(super) filter: Option<FilterIn>,
+    pub(super) params: Option<ParamsIn>,
+    pub(super) score_threshold: Option<f32>,
+    pub(super) limit: Option<usize>,
+    pub(super) offset: Option<usize>,
+    pub(super) with_payload: Option<WithPayload>,
     #[serde(alias = "with_vectors")]
-    with_vector: Option<WithVector>,
+    pub(super) with_vector: Option<WithVector>,
     lookup_from: Option<Refused>,
     shard_key: Ignored,
     /// Ours: the plan comes with the points.
-    explain: Option<bool>,
+    pub(super) explain: Option<bool>,
 }
 
 /// Several queries in a body.
@@ -55,196 +45,48 @@ pub(crate) struct QueryBatch {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "refused while it was read")]
-struct Prefetch {
-    prefetch: Option<OneOrMany<Prefetch>>,
-    query: Option<QueryIn>,
-    using: Option<String>,
-    filter: Option<FilterIn>,
-    params: Option<ParamsIn>,
-    score_threshold: Option<f32>,
-    limit: Option<usize>,
+pub(super) struct Prefetch {
+    pub(super) prefetch: Option<OneOrMany<Prefetch>>,
+    pub(super) query: Option<QueryIn>,
+    pub(super) using: Option<String>,
+    pub(super) filter: Option<FilterIn>,
+    pub(super) params: Option<ParamsIn>,
+    pub(super) score_threshold: Option<f32>,
+    pub(super) limit: Option<usize>,
     lookup_from: Option<Refused>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over: they speed other engines up")]
-struct ParamsIn {
-    hnsw_ef: Option<usize>,
-    exact: Option<bool>,
+pub(super) struct ParamsIn {
+    pub(super) hnsw_ef: Option<usize>,
+    pub(super) exact: Option<bool>,
     quantization: Ignored,
     indexed_only: Ignored,
     acorn: Ignored,
     idf: Ignored,
 }
 
+/// How candidates are ranked.
 #[derive(Debug)]
-enum QueryIn {
+pub(super) enum QueryIn {
     /// A vector, or something that stands for one, and where it stands in the query.
     Nearest(VectorInput, &'static str),
     Keyword(String),
     Rrf(f32),
 }
 
+/// A vector, or what stands for one.
 #[derive(Debug)]
-enum VectorInput {
+pub(super) enum VectorInput {
     Dense(Vec<f32>),
     Id(PointId),
     Text(String),
 }
 
-/// The hits of a query, and the plan if it was asked for.
-#[derive(Debug, Serialize)]
-pub(crate) struct Found {
-    points: Vec<ScoredPoint>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<PlanOut>,
-}
-
-/// What queries are translated with.
-pub(crate) struct Translator<'a> {
-    pub(crate) collection: &'a Collection,
-    pub(crate) embedder: Option<&'a Embedder>,
-}
-
-/// One level of a query: the body and its legs alike.
-struct Level {
-    prefetch: Option<OneOrMany<Prefetch>>,
-    query: Option<QueryIn>,
-    using: Option<String>,
-    filter: Option<FilterIn>,
-    params: Option<ParamsIn>,
-    score_threshold: Option<f32>,
-    limit: Option<usize>,
-    offset: Option<usize>,
-}
-
-/// Hits of a level unless it says otherwise.
-const LIMIT: usize = 10;
-
 /// Qdrant's constant of reciprocal rank fusion.
 const RRF_K: f32 = 2.0;
-
-impl QueryBody {
-    /// Answers the query.
-    ///
-    /// # Errors
-    /// `InvalidArgument` naming the field; `NotFound` for a query by the id of a point that does not exist.
-    pub(crate) fn run(self, translator: &Translator<'_>) -> Result<Found> {
-        let Self { prefetch, query, using, filter, params, score_threshold, limit, offset, .. } = self;
-        let level = Level { prefetch, query, using, filter, params, score_threshold, limit, offset };
-        let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::None)?;
-        let request = translator.request(level, &Filter::default())?;
-        let (hits, plan) = translator.collection.search(request, &select)?;
-        Ok(Found::new(hits, &plan, &select, self.explain == Some(true)))
-    }
-}
-
-impl Found {
-    fn new(hits: Vec<Hit>, plan: &Plan, select: &Select, is_explained: bool) -> Self {
-        let points = hits.into_iter().map(|hit| ScoredPoint::new(hit, select)).collect();
-        Self { points, plan: is_explained.then(|| PlanOut::new(plan)) }
-    }
-}
-
-impl Translator<'_> {
-    /// `above` is the filter of the levels above, which counts here too.
-    fn request(&self, level: Level, above: &Filter) -> Result<Request> {
-        let Level { prefetch, query, using, filter, params, score_threshold, limit, offset } = level;
-        let filter = joined(super::filter::or_everything(filter)?, above);
-        let legs = self.legs(prefetch, &filter)?;
-        if query.is_none() && !legs.is_empty() {
-            let message =
-                "is missing; with `prefetch` it says how the legs are ranked, such as {\"fusion\": \"rrf\"}";
-            return Err(Error::invalid("query", message));
-        }
-        let using = using.unwrap_or_else(|| DEFAULT_VECTOR.to_owned());
-        let (query, itself) = self.query(query, &using)?;
-        // The legs have filtered already.
-        let mut filter = if legs.is_empty() { filter } else { Filter::default() };
-        filter.must_not.extend(itself.map(|id| Condition::HasId(vec![id])));
-        let params = params.unwrap_or_default();
-        Ok(Request {
-            prefetch: legs,
-            query,
-            filter,
-            limit: limit.unwrap_or(LIMIT),
-            offset: offset.unwrap_or(0),
-            score_threshold,
-            params: Params { is_exact: params.exact == Some(true), ef: params.hnsw_ef },
-        })
-    }
-
-    fn legs(&self, prefetch: Option<OneOrMany<Prefetch>>, filter: &Filter) -> Result<Vec<Request>> {
-        let Some(prefetch) = prefetch else { return Ok(Vec::new()) };
-        let leg = |(place, leg): (String, Prefetch)| {
-            let Prefetch { prefetch, query, using, filter: own, params, score_threshold, limit, .. } = leg;
-            let level =
-                Level { prefetch, query, using, filter: own, params, score_threshold, limit, offset: None };
-            self.request(level, filter).map_err(|error| match error.kind() {
-                ErrorKind::NotFound => error,
-                _ => error.within(&place),
-            })
-        };
-        prefetch.places("prefetch").map(leg).collect()
-    }
-
-    /// The query, and the point that it stands for if it was given by id.
-    fn query(&self, query: Option<QueryIn>, using: &str) -> Result<(Query, Option<PointId>)> {
-        let nearest = |vector| Query::Nearest { vector, using: using.to_owned() };
-        Ok(match query {
-            None => (Query::ById, None),
-            Some(QueryIn::Keyword(text)) => (Query::Keyword { text }, None),
-            Some(QueryIn::Rrf(k)) => (Query::Rrf { k }, None),
-            Some(QueryIn::Nearest(VectorInput::Dense(vector), _)) => (nearest(vector), None),
-            Some(QueryIn::Nearest(VectorInput::Id(id), field)) => {
-                (nearest(self.stored(id, using, field)?), Some(id))
-            }
-            Some(QueryIn::Nearest(VectorInput::Text(text), _)) => (nearest(self.embed(&text, using)?), None),
-        })
-    }
-
-    fn stored(&self, id: PointId, using: &str, field: &str) -> Result<Vec<f32>> {
-        self.collection.schema().space(using)?;
-        let vectors = VectorSelect::Named(vec![using.to_owned()]);
-        let select = Select { payload: PayloadSelect::None, vectors };
-        let point = self.collection.get(&[id], &select)?.pop().ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("Not found: No point with id {id} found"))
-                .with_field(field)
-        })?;
-        point.vectors.into_iter().next().map(|(_, elements)| elements).ok_or_else(|| {
-            Error::invalid(field, format!("point {id} has no vector `{using}` that could be searched with"))
-        })
-    }
-
-    fn embed(&self, text: &str, using: &str) -> Result<Vec<f32>> {
-        let field = "query.nearest.text";
-        let schema = self.collection.schema();
-        let spec = schema.space(using)?;
-        let embedder = self.embedder.ok_or_else(|| {
-            Error::invalid(
-                field,
-                "this server was started without a model; send a vector, or a keyword query",
-            )
-        })?;
-        rag::search::check_model(self.collection.name(), spec, embedder)
-            .map_err(|error| error.with_field(field))?;
-        let limit = self.collection.limits().query_chars_max;
-        match text.chars().count() {
-            chars if chars > limit => Err(Error::limit(field, "the number of characters", chars, limit)),
-            _ => embedder.embed_query(text),
-        }
-    }
-}
-
-/// Both filters at once.
-fn joined(own: Filter, above: &Filter) -> Filter {
-    match (own.is_empty(), above.is_empty()) {
-        (_, true) => own,
-        (true, false) => above.clone(),
-        (false, false) => own.and(Condition::Filter(Box::new(above.clone()))),
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -274,7 +116,7 @@ struct TextIn {
 }
 
 impl<'de> Deserialize<'de> for VectorInput {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(InputVisitor)
     }
 }
@@ -288,26 +130,26 @@ impl<'de> Visitor<'de> for InputVisitor {
         f.write_str("a vector, the ID of a point, or an object with `text`")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> std::result::Result<VectorInput, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorInput, A::Error> {
         Dense::deserialize(SeqAccessDeserializer::new(seq))
             .map(|Dense(elements)| VectorInput::Dense(elements))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<VectorInput, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VectorInput, A::Error> {
         TextIn::deserialize(MapAccessDeserializer::new(map)).map(|TextIn { text }| VectorInput::Text(text))
     }
 
-    fn visit_u64<E>(self, num: u64) -> std::result::Result<VectorInput, E> {
+    fn visit_u64<E>(self, num: u64) -> Result<VectorInput, E> {
         Ok(VectorInput::Id(num.into()))
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<VectorInput, E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<VectorInput, E> {
         Id::of_text(text).map(|Id(id)| VectorInput::Id(id))
     }
 }
 
 impl<'de> Deserialize<'de> for QueryIn {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(QueryVisitor)
     }
 }
@@ -321,19 +163,19 @@ impl<'de> Visitor<'de> for QueryVisitor {
         f.write_str("a vector, the ID of a point, or an object with one of nearest, keyword, fusion, rrf")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> std::result::Result<QueryIn, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<QueryIn, A::Error> {
         InputVisitor.visit_seq(seq).map(|input| QueryIn::Nearest(input, "query"))
     }
 
-    fn visit_u64<E>(self, num: u64) -> std::result::Result<QueryIn, E> {
+    fn visit_u64<E>(self, num: u64) -> Result<QueryIn, E> {
         Ok(QueryIn::Nearest(VectorInput::Id(num.into()), "query"))
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<QueryIn, E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<QueryIn, E> {
         Id::of_text(text).map(|Id(id)| QueryIn::Nearest(VectorInput::Id(id), "query"))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<QueryIn, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<QueryIn, A::Error> {
         let QueryObject { nearest, keyword, fusion, rrf } =
             QueryObject::deserialize(MapAccessDeserializer::new(map))?;
         match (nearest, keyword, fusion, rrf) {
@@ -342,104 +184,6 @@ impl<'de> Visitor<'de> for QueryVisitor {
             (None, None, Some(FusionIn::Rrf), None) => Ok(QueryIn::Rrf(RRF_K)),
             (None, None, None, Some(RrfIn { k })) => Ok(QueryIn::Rrf(k.unwrap_or(RRF_K))),
             _ => Err(A::Error::custom("give one of `nearest`, `keyword`, `fusion`, `rrf`")),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use kithdb::{Database, Language, Metric, Point, Schema};
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn collection() -> Collection {
-        let db = Database::in_memory().expect("a database");
-        let keyword = ["text".parse().expect("a path")];
-        let schema = Schema::new().vector(2, Metric::Cosine).keyword(keyword, Language::English);
-        let collection = db.create_collection("c", schema).expect("a collection");
-        let point = |id: u64, vector: [f32; 2], text: &str| Point::new(id).vector(vector).with("text", text);
-        let bare = Point::new(9).with("text", "no vector");
-        let points = vec![point(1, [1.0, 0.0], "red"), point(2, [0.9, 0.1], "green"), bare];
-        collection.upsert(points).expect("written");
-        collection
-    }
-
-    fn ask(body: &Value) -> Result<Value> {
-        let collection = collection();
-        let body: QueryBody = super::super::parse(body.to_string().as_bytes())?;
-        let found = body.run(&Translator { collection: &collection, embedder: None })?;
-        Ok(serde_json::to_value(found).expect("JSON"))
-    }
-
-    fn ids(body: &Value) -> Vec<u64> {
-        let found = ask(body).expect("an answer");
-        let points = found["points"].as_array().expect("points").clone();
-        points.iter().map(|point| point["id"].as_u64().expect("an id")).collect()
-    }
-
-    #[test]
-    fn every_kind_of_query_is_understood() {
-        assert_eq!(ids(&json!({"query": [0.0, 1.0]})), [2, 1]);
-        assert_eq!(ids(&json!({"query": {"nearest": [0.0, 1.0]}, "limit": 1})), [2]);
-        assert_eq!(ids(&json!({"query": 1})), [2], "the point itself is no hit");
-        assert_eq!(ids(&json!({"query": {"nearest": 2}})), [1]);
-        assert_eq!(ids(&json!({"query": {"keyword": "red"}})), [1]);
-        assert_eq!(ids(&json!({})), [1, 2, 9]);
-        assert_eq!(ids(&json!({"filter": {"must": {"has_id": [9]}}, "with_payload": true})), [9]);
-    }
-
-    #[test]
-    fn legs_are_fused_with_the_constant_of_the_dialect() {
-        let legs = json!([{"query": [1.0, 0.0]}, {"query": {"keyword": "green"}}]);
-        let found = ask(&json!({"prefetch": legs, "query": {"fusion": "rrf"}})).expect("an answer");
-        let score = |position: usize| found["points"][position]["score"].as_f64().expect("a score");
-        assert_eq!(found["points"][0]["id"], 2);
-        assert!((score(0) - (1.0 / 2.0 + 1.0 / 3.0)).abs() < 1e-6 && (score(1) - 0.5).abs() < 1e-6);
-        let other = json!({"prefetch": legs, "query": {"rrf": {"k": 60}}, "limit": 1});
-        let score = ask(&other).expect("an answer")["points"][0]["score"].as_f64().expect("a score");
-        assert!((score - (1.0 / 60.0 + 1.0 / 61.0)).abs() < 1e-6);
-    }
-
-    #[test]
-    fn a_filter_counts_for_the_legs_below_it() {
-        let leg = json!({"query": [1.0, 0.0], "limit": 1});
-        let body = json!({
-            "prefetch": leg, "query": {"fusion": "rrf"}, "filter": {"must_not": [{"has_id": [1]}]},
-        });
-        assert_eq!(ids(&body), [2]);
-    }
-
-    #[test]
-    fn the_plan_comes_when_it_is_asked_for() {
-        let found = ask(&json!({"query": [1.0, 0.0], "explain": true})).expect("an answer");
-        assert_eq!(found["plan"]["tree"]["step"], "vector");
-        assert!(found["plan"]["text"].as_str().is_some_and(|text| text.contains("exact scan")));
-        assert!(ask(&json!({"query": [1.0, 0.0]})).expect("an answer").get("plan").is_none());
-    }
-
-    #[test]
-    fn what_cannot_be_asked_names_the_field() {
-        let cases = [
-            (json!({"query": [1.0]}), "query"),
-            (json!({"query": [0.0, 0.0]}), "query"),
-            (json!({"query": [1.0, 0.0], "using": "other"}), "using"),
-            (json!({"query": 77}), "query"),
-            (json!({"query": {"nearest": 9}}), "query.nearest"),
-            (json!({"query": {"nearest": {"text": "red"}}}), "query.nearest.text"),
-            (json!({"prefetch": [{"query": [1.0, 0.0]}]}), "query"),
-            (json!({"prefetch": {"query": [1.0]}, "query": {"fusion": "rrf"}}), "prefetch[0].query"),
-            (json!({"query": {"fusion": "rrf"}}), "prefetch"),
-            (json!({"query": {"rrf": {"k": 0}}, "prefetch": {}}), "query.rrf.k"),
-            (json!({"query": {"rrf": {"weights": [1.0]}}, "prefetch": {}}), "query.rrf.weights"),
-            (json!({"query": {}}), "query"),
-            (json!({"limit": 0}), "limit"),
-            (json!({"limit": -1}), "limit"),
-            (json!({"params": {"hnsw_ef": 0}}), "params.hnsw_ef"),
-            (json!({"filter": {"must": [{"key": "a"}]}}), "filter.must[0].key"),
-        ];
-        for (body, field) in cases {
-            assert_eq!(ask(&body).expect_err("refused").field(), Some(field), "{body}");
         }
     }
 }
