@@ -9,7 +9,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, ReadOptions, WriteBatch, WriteOptions,
+    ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, ReadOptions, WriteBatch,
+    WriteOptions,
 };
 use types::{Durability, Error, ErrorKind, Result};
 
@@ -137,9 +138,16 @@ impl Rows for RocksRows {
 }
 
 impl Drop for RocksRows {
+    /// A clean close leaves nothing that only the log holds: recovery takes a log that is damaged later for one that
+    /// ends there, and could not tell.
     fn drop(&mut self) {
-        if let Err(error) = self.db.flush_wal(true) {
-            tracing::error!(%error, "the write-ahead log could not be flushed at close");
+        let closed = self.db.flush_wal(true).and_then(|()| {
+            let families: Vec<&ColumnFamily> =
+                Table::ALL.into_iter().map(|table| self.family(table)).collect();
+            self.db.flush_cfs_opt(&families, &FlushOptions::default())
+        });
+        if let Err(error) = closed {
+            tracing::error!(%error, "the storage could not be closed cleanly; the log keeps what is not in tables");
         }
     }
 }
