@@ -7,11 +7,11 @@ use types::{
     payload, vector,
 };
 
-use crate::database::Workers;
 use crate::engine::{Engine, Shared};
 use crate::hit::Select;
 use crate::query_builder::QueryBuilder;
 use crate::sequencer::Order;
+use crate::workers::Workers;
 use crate::{Hit, Plan, Request};
 
 /// A handle on a collection. Clones are cheap and share it.
@@ -111,7 +111,7 @@ impl Collection {
     pub fn apply_with(&self, ops: Vec<Op>, durability: Durability) -> Result<Receipt> {
         self.shared.check_exists()?;
         let ops = self.checked(ops)?;
-        self.workers.write(vec![(Arc::clone(&self.shared), ops)], durability)
+        self.workers.write(vec![(Arc::clone(&self.shared), ops)], durability).map(|seqno| Receipt { seqno })
     }
 
     /// The points of these ids that exist, in the order of the ids.

@@ -8,19 +8,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crossbeam_channel::Sender;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use storage::Store;
-use types::{Durability, Error, ErrorKind, Limits, Op, Result, Schema};
+use types::{Durability, Limits, Op, Result, Schema};
 
 use crate::collection::{Collection, Receipt};
 use crate::engine::{Engine, Folder, Shared};
 use crate::loading::{self, Start};
-use crate::maintenance::{self, Wake};
-use crate::sequencer::{Order, QUEUE_WRITES_MAX, Sequencer};
+use crate::sequencer::Order;
+use crate::workers::Workers;
 
 /// An open database. Clones are cheap and share it; it closes when the last clone and the last [`Collection`] are gone.
 #[derive(Clone)]
@@ -165,7 +163,7 @@ impl Database {
             let ops = collection.checked(ops).map_err(|error| error.within(&name))?;
             targets.push((collection.shared, ops));
         }
-        self.workers.write(targets, self.engine.durability)
+        self.workers.write(targets, self.engine.durability).map(|seqno| Receipt { seqno })
     }
 
     /// Makes every acknowledged write durable, whatever durability it was written with.
@@ -205,59 +203,4 @@ fn remove_orphans(folder: &Folder, catalog: &storage::Catalog) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The two threads of a database. Dropped with the last handle: they end what they are at, and the log is flushed.
-pub(crate) struct Workers {
-    orders: Option<Sender<Order>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-impl Workers {
-    fn start(engine: &Arc<Engine>, catalog: &storage::Catalog) -> Result<Self> {
-        let (orders, received) = crossbeam_channel::bounded(QUEUE_WRITES_MAX);
-        let (wake, wakes) = Wake::new();
-        let sequencer = Sequencer {
-            engine: Arc::clone(engine),
-            seqno: catalog.seqno,
-            next_collection: catalog.next,
-            wake,
-        };
-        let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
-        let maintained = Arc::clone(engine);
-        let threads = vec![
-            named("kithdb-sequencer").spawn(move || sequencer.run(&received))?,
-            named("kithdb-maintenance").spawn(move || maintenance::run(&maintained, &wakes))?,
-        ];
-        Ok(Self { orders: Some(orders), threads: Mutex::new(threads) })
-    }
-
-    pub(crate) fn write(
-        &self,
-        targets: Vec<(Arc<Shared>, Vec<Op>)>,
-        durability: Durability,
-    ) -> Result<Receipt> {
-        let seqno = self.order(|reply| Order::Write { targets, durability, reply })?;
-        Ok(Receipt { seqno })
-    }
-
-    pub(crate) fn order<T>(&self, make: impl FnOnce(Sender<Result<T>>) -> Order) -> Result<T> {
-        let gone =
-            || Error::new(ErrorKind::Internal, "the sequencer of this database has stopped; open it anew");
-        let (reply, answer) = crossbeam_channel::bounded(1);
-        let orders = self.orders.as_ref().ok_or_else(gone)?;
-        orders.send(make(reply)).map_err(|_| gone())?;
-        answer.recv().map_err(|_| gone())?
-    }
-}
-
-impl Drop for Workers {
-    fn drop(&mut self) {
-        self.orders = None;
-        for thread in self.threads.get_mut().drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the database panicked");
-            }
-        }
-    }
 }

@@ -38,6 +38,7 @@ mod maintenance;
 mod query_builder;
 mod sequencer;
 mod stage;
+mod workers;
 
 pub use collection::{Collection, Page, Receipt, Status};
 pub use database::{Database, Options, Transaction};

@@ -1,0 +1,77 @@
+//! The two threads of an open database, and the way to their queue.
+//!
+//! Invariant: the threads end when the last handle is gone: the queue closes, the sequencer serves what waits and makes
+//! it durable, maintenance ends its turn.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+use types::{Durability, Error, ErrorKind, Op, Result, Seqno};
+
+use crate::engine::{Engine, Shared};
+use crate::maintenance::{self, Wake};
+use crate::sequencer::{Order, QUEUE_WRITES_MAX, Sequencer};
+
+/// The two threads of a database. Dropped with the last handle: they end what they are at, and the log is flushed.
+pub(crate) struct Workers {
+    orders: Option<Sender<Order>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Workers {
+    pub(crate) fn start(engine: &Arc<Engine>, catalog: &storage::Catalog) -> Result<Self> {
+        let (orders, received) = crossbeam_channel::bounded(QUEUE_WRITES_MAX);
+        let (wake, wakes) = Wake::new();
+        let sequencer = Sequencer {
+            engine: Arc::clone(engine),
+            seqno: catalog.seqno,
+            next_collection: catalog.next,
+            wake,
+        };
+        let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let maintained = Arc::clone(engine);
+        let threads = vec![
+            named("kithdb-sequencer").spawn(move || sequencer.run(&received))?,
+            named("kithdb-maintenance").spawn(move || maintenance::run(&maintained, &wakes))?,
+        ];
+        Ok(Self { orders: Some(orders), threads: Mutex::new(threads) })
+    }
+
+    /// Hands a checked write to the sequencer, and waits for its commit.
+    ///
+    /// # Errors
+    /// What staging or storage says; `Internal` when the sequencer is gone.
+    pub(crate) fn write(
+        &self,
+        targets: Vec<(Arc<Shared>, Vec<Op>)>,
+        durability: Durability,
+    ) -> Result<Seqno> {
+        self.order(|reply| Order::Write { targets, durability, reply })
+    }
+
+    /// Hands an order to the sequencer, and waits for its answer.
+    ///
+    /// # Errors
+    /// What it answers; `Internal` when it is gone.
+    pub(crate) fn order<T>(&self, make: impl FnOnce(Sender<Result<T>>) -> Order) -> Result<T> {
+        let gone =
+            || Error::new(ErrorKind::Internal, "the sequencer of this database has stopped; open it anew");
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        let orders = self.orders.as_ref().ok_or_else(gone)?;
+        orders.send(make(reply)).map_err(|_| gone())?;
+        answer.recv().map_err(|_| gone())?
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.orders = None;
+        for thread in self.threads.get_mut().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the database panicked");
+            }
+        }
+    }
+}
