@@ -72,7 +72,8 @@ ensure_rocksdb() {
     say "compiling RocksDB, once for this machine: about 15 minutes on 2 cores"
     watch_rocksdb &
     local watcher=$!
-    trap 'kill $watcher 2>/dev/null || true' RETURN
+    # Also when cargo fails: the script ends, the watcher must not outlive it.
+    trap "kill $watcher 2>/dev/null || true" RETURN EXIT
     cargo build --release --locked --package kithdb-storage
     local library
     library="$(find "$KITHDB_TARGET/release/build" -path '*librocksdb-sys-*/out/librocksdb.a' | head -n 1)"
