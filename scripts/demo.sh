@@ -11,7 +11,7 @@ dir="${1:-}"
 seconds="${KITHDB_DEMO_SECONDS:-120}"
 port="${KITHDB_DEMO_PORT:-6333}"
 kithdb="$KITHDB_TARGET/release/kithdb"
-demo="$KITHDB_TARGET/demo"
+demo="${KITHDB_DEMO_DIR:-$KITHDB_TARGET/demo}"
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
@@ -32,7 +32,7 @@ gather() {
 
 crates() { # depth
     cargo tree --locked --workspace --edges normal --prefix none --depth "$1" 2>/dev/null |
-        awk '$2 ~ /^v/ && $3 == "" {print $1, substr($2, 2)}' | sort -u
+        awk '$2 ~ /^v/ && ($3 == "" || $3 == "(*)" || $3 == "(proc-macro)") {print $1, substr($2, 2)}' | sort -u
 }
 
 gather_documents() {
@@ -90,9 +90,9 @@ ask() { # mode, question, further options
 ask_about_dependencies() {
     ask keyword "minimum supported Rust version"
     ask vector "sharing a value that many threads read and that is rarely replaced"
-    ask hybrid "How do I find out that stored bytes were damaged?"
-    ask hybrid "What changed in the query parser?" --filter crate=tantivy
-    ask hybrid "open a database with column families" --filter crate=rocksdb
+    ask hybrid "Which lock should readers use when writes are rare?"
+    ask hybrid "How do I limit the size of a request body?"
+    ask hybrid "How do I share state between handlers?" --filter crate=axum
 }
 
 url="http://127.0.0.1:$port"
