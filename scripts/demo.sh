@@ -30,8 +30,8 @@ gather() {
     done
 }
 
-crates() { # depth
-    cargo tree --locked --workspace --edges normal --prefix none --depth "$1" 2>/dev/null |
+crates() { # options of cargo tree
+    cargo tree --locked --workspace --edges normal --prefix none "$@" 2>/dev/null |
         awk '$2 ~ /^v/ && ($3 == "" || $3 == "(*)" || $3 == "(proc-macro)") {print $1, substr($2, 2)}' | sort -u
 }
 
@@ -40,8 +40,8 @@ gather_documents() {
     say "Gathering the documents of this project's dependencies"
     rm -rf "$demo/documents"
     mkdir -p "$demo/documents/direct" "$demo/documents/others"
-    crates 1 | gather "$demo/documents/direct"
-    crates 99 | while read -r name version; do
+    crates --depth 1 --no-dedupe | gather "$demo/documents/direct"
+    crates | while read -r name version; do
         [ -d "$demo/documents/direct/$name" ] || printf '%s %s\n' "$name" "$version"
     done | gather "$demo/documents/others"
     find "$demo/documents" -type f | wc -l | xargs printf '%s documents\n'
