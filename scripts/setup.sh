@@ -34,10 +34,15 @@ ensure_compiler() {
     command -v c++ >/dev/null || system_install g++ || die "a C++ compiler is missing: install g++ or clang"
 }
 
+# The names that bindgen looks for. `libclang-cpp.so` is another library, and `llvm-config` comes without either.
 has_libclang() {
-    [ -n "${LIBCLANG_PATH:-}" ] || command -v llvm-config >/dev/null ||
-        compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null ||
-        compgen -G '/usr/lib/*/libclang*.so*' >/dev/null || compgen -G '/usr/lib64/libclang*.so*' >/dev/null
+    [ -n "${LIBCLANG_PATH:-}" ] && return
+    local folder
+    for folder in '/usr/lib/llvm-*/lib' '/usr/lib/*' /usr/lib64 /usr/lib /usr/local/lib; do
+        compgen -G "$folder/libclang.so*" >/dev/null && return
+        compgen -G "$folder/libclang-[0-9]*.so*" >/dev/null && return
+    done
+    return 1
 }
 
 ensure_libclang() {
