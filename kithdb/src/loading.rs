@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use index::{KeywordIndex, Rows};
 use storage::{CatalogEntry, CollectionState, Store, StoredPoint};
-use types::{Payload, Result, Seqno, Version};
+use types::{Payload, Result, Seqno};
 
-use crate::derived::{Derived, texts};
+use crate::derived::Derived;
 
 /// What happened while a database was opened.
 #[derive(Clone, Debug, Default)]
@@ -56,21 +56,14 @@ pub(crate) fn load(
     folder: &Path,
 ) -> Result<(Derived, Option<Rebuilt>)> {
     let began = Instant::now();
-    let mut loaded = Loaded::from_storage(store, entry, folder)?;
-    if let Some(reason) = loaded.disagreement()? {
-        // The second time it is made from nothing, so it cannot disagree.
-        loaded.derived.keyword = None;
-        remove_folder(&folder.join(KEYWORD))?;
-        loaded = Loaded::from_storage(store, entry, folder)?;
-        loaded.rebuilt = Some(Rebuilt { collection: entry.name.clone(), index: KEYWORD, reason });
-    }
-    let Loaded { derived, rebuilt, .. } = loaded;
+    let Loaded { derived, rebuilt, .. } = Loaded::from_storage(store, entry, folder)?;
     if let (Some(keyword), Some(rebuilt)) = (&derived.keyword, &rebuilt) {
         tracing::warn!(
             collection = entry.name,
             reason = rebuilt.reason,
             "the keyword index was rebuilt from storage"
         );
+        store.flush()?;
         keyword.commit(derived.state.seqno)?;
     }
     tracing::info!(
@@ -86,8 +79,6 @@ pub(crate) fn load(
 struct Loaded {
     derived: Derived,
     rebuilt: Option<Rebuilt>,
-    /// Versions that belong into the keyword index, ascending.
-    with_text: Vec<Version>,
     /// Payloads whose fields are not indexed yet: those of the last slots.
     payloads: Vec<Payload>,
 }
@@ -96,10 +87,10 @@ impl Loaded {
     fn from_storage(store: &Arc<Store>, entry: &Arc<CatalogEntry>, folder: &Path) -> Result<Self> {
         let state = store.state(entry.id)?;
         let rows = Arc::new(Rows::new());
-        let (keyword, rebuilt) = open_keyword(store, entry, &state, folder, &rows)?;
+        let (keyword, rebuilt) = open_keyword(store, entry, &state, folder)?;
         let derived = Derived::empty(Arc::clone(store), Arc::clone(entry), state, rows, keyword);
         catch_up_removals(store, &derived)?;
-        let mut loaded = Self { derived, rebuilt, with_text: Vec::new(), payloads: Vec::new() };
+        let mut loaded = Self { derived, rebuilt, payloads: Vec::new() };
         store.for_each_point(entry, &mut |stored| {
             loaded.append(stored);
             Ok(())
@@ -113,11 +104,6 @@ impl Loaded {
         let vector =
             |name: &str| vectors.iter().find(|(other, _)| other == name).map(|(_, elements)| &elements[..]);
         self.derived.append(version, id, vector, &payload);
-        if let Some(field) = &self.derived.entry.schema.keyword
-            && !texts(field, &payload).is_empty()
-        {
-            self.with_text.push(version);
-        }
         self.payloads.push(payload);
         if self.payloads.len() == FIELD_BLOCK_ROWS {
             self.index_fields();
@@ -128,20 +114,6 @@ impl Loaded {
         let first = self.derived.rows.len() - self.payloads.len() as u32;
         self.derived.fields.append(types::Slot(first), &self.payloads.iter().collect::<Vec<_>>());
         self.payloads.clear();
-    }
-
-    /// How the keyword index, caught up, differs from storage, if it does: it may have committed a removal that a loss
-    /// of power then took back from storage.
-    fn disagreement(&self) -> Result<Option<String>> {
-        let Some(keyword) = &self.derived.keyword else { return Ok(None) };
-        let held = keyword.versions()?;
-        Ok((held != self.with_text).then(|| {
-            format!(
-                "it disagrees with storage ({} documents held, {} stored)",
-                held.len(),
-                self.with_text.len()
-            )
-        }))
     }
 }
 
@@ -161,12 +133,11 @@ fn open_keyword(
     entry: &CatalogEntry,
     state: &CollectionState,
     folder: &Path,
-    rows: &Arc<Rows>,
 ) -> Result<OpenedKeyword> {
     let Some(field) = &entry.schema.keyword else { return Ok((None, None)) };
     let folder = folder.join(KEYWORD);
     let is_new = !folder.exists() && store.watermark(entry.id, KEYWORD)? == Seqno(0);
-    let opened = KeywordIndex::open(&folder, field.language, Arc::clone(rows));
+    let opened = KeywordIndex::open(&folder, field.language);
     let reason = match opened {
         Ok(keyword) => match unfit(&keyword, state, store.trimmed(entry.id)?) {
             None => return Ok((Some(Arc::new(keyword)), None)),
@@ -175,7 +146,7 @@ fn open_keyword(
         Err(error) => error.to_string(),
     };
     remove_folder(&folder)?;
-    let keyword = KeywordIndex::create(&folder, field.language, Arc::clone(rows))?;
+    let keyword = KeywordIndex::create(&folder, field.language)?;
     if is_new {
         return Ok((Some(Arc::new(keyword)), None));
     }

@@ -76,18 +76,21 @@ fn link(shared: &Shared) -> bool {
 }
 
 /// Makes the keywords that wait durable, and publishes a view without them in the tail.
-pub(crate) fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
-    let (keyword, seqno) = {
-        let derived = shared.derived.lock();
-        let Some(keyword) = &derived.keyword else { return Ok(()) };
-        (Arc::clone(keyword), derived.state.seqno)
-    };
+fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
+    let Some(keyword) = shared.derived.lock().keyword.clone() else { return Ok(()) };
     let pending = keyword.pending();
-    let is_due = pending >= KEYWORD_DOCS_MAX || (is_old && (pending > 0 || keyword.seqno() < seqno));
+    let is_due =
+        pending >= KEYWORD_DOCS_MAX || (is_old && (pending > 0 || keyword.seqno() < shared.view.load().seqno));
     if !is_due {
         return Ok(());
     }
-    keyword.commit(seqno)?;
+    let derived = shared.derived.lock();
+    let commit = keyword.begin(derived.state.seqno);
+    drop(derived);
+    let Some(commit) = commit else { return Ok(()) };
+    // First the truth, then what is derived from it.
+    engine.store.flush()?;
+    commit.write()?;
     engine.store.set_watermark(shared.id, KEYWORD, keyword.seqno())?;
     let derived = shared.derived.lock();
     if derived.keyword.is_some() {

@@ -275,7 +275,10 @@ impl Derived {
     pub(crate) fn reload(&mut self, folder: &std::path::Path) -> Result<()> {
         // One directory has one keyword index open at a time; views keep theirs for reading.
         if let Some(keyword) = self.keyword.take() {
-            keyword.commit(self.state.seqno)?;
+            if let Some(commit) = keyword.begin(self.state.seqno) {
+                self.store.flush()?;
+                commit.write()?;
+            }
         }
         let (derived, _) = loading::load(&self.store, &self.entry, folder)?;
         *self = derived;

@@ -134,7 +134,7 @@ impl<'a> Level<'a> {
         };
         let accept = self.accept(candidates);
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
-            let found = keyword.search(text, &self.view.alive, accept, count)?;
+            let found = keyword.search(text, &self.view.rows, &self.view.alive, accept, count)?;
             Ok(found.into_iter().map(|scored| Ranked { slot: scored.slot, score: scored.score }).collect())
         })?;
         Ok(self.above_threshold(hits, Metric::Dot))
