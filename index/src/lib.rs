@@ -10,6 +10,7 @@
 
 pub mod alive;
 pub mod fields;
+pub mod file;
 pub mod head;
 pub mod kernels;
 pub mod keyword;
