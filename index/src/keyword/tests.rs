@@ -8,11 +8,23 @@ use tantivy::fieldnorm::FieldNormReader;
 use types::{ErrorKind, PointId, Slot};
 
 use super::*;
-use crate::{Alive, Rows};
+use crate::{Alive, Head, Rows};
+
+/// Rows of one head.
+fn rows() -> (Arc<Head>, Rows) {
+    let head = Arc::new(Head::new(&types::Schema::new(), 10_000));
+    let rows = Rows::over([crate::Body::Head(Arc::clone(&head))]);
+    (head, rows)
+}
+
+fn append(head: &Head, version: Version) -> Slot {
+    Slot(head.append(version, PointId::Num(version.0), |_| None))
+}
 
 /// An index in a directory of its own, with the rows and the truth beside it.
 struct Bench {
     dir: tempfile::TempDir,
+    head: Arc<Head>,
     rows: Rows,
     alive: Alive,
     index: KeywordIndex,
@@ -23,15 +35,14 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let rows = Rows::new();
+        let (head, rows) = rows();
         let index = KeywordIndex::create(dir.path(), Language::English).expect("a new index");
-        Self { dir, rows, alive: Alive::new(), index, texts: BTreeMap::new(), seqno: 0 }
+        Self { dir, head, rows, alive: Alive::new(), index, texts: BTreeMap::new(), seqno: 0 }
     }
 
     fn add(&mut self, texts: &[&str]) -> Version {
-        let version = Version(u64::from(self.rows.len()) * 2 + 1);
-        let slot = self.rows.append(version, PointId::Num(version.0));
-        self.alive.insert(slot);
+        let version = Version(u64::from(self.head.rows()) * 2 + 1);
+        self.alive.insert(append(&self.head, version));
         self.index.add(version, texts);
         self.texts.insert(version, texts.iter().map(|&text| text.to_owned()).collect());
         self.seqno += 1;
@@ -49,10 +60,10 @@ impl Bench {
     }
 
     fn reopen(self) -> Self {
-        let Self { dir, rows, alive, index, texts, seqno } = self;
+        let Self { dir, head, rows, alive, index, texts, seqno } = self;
         drop(index);
         let index = KeywordIndex::open(dir.path(), Language::English).expect("an index");
-        Self { dir, rows, alive, index, texts, seqno }
+        Self { dir, head, rows, alive, index, texts, seqno }
     }
 
     fn search(&self, query: &str, k: usize) -> Vec<Scored> {
@@ -222,9 +233,10 @@ fn a_write_is_found_at_once_and_scores_alike_after_its_commit() {
     assert_eq!(bench.index.pending(), 3);
     let view = bench.index.publish();
     bench.commit();
-    for after in
-        [bench.search("fish birds", 10), view.search("fish birds", &bench.rows, &bench.alive, None, 10).expect("a search")]
-    {
+    for after in [
+        bench.search("fish birds", 10),
+        view.search("fish birds", &bench.rows, &bench.alive, None, 10).expect("a search"),
+    ] {
         assert_eq!(after.len(), 2);
         for (before, after) in before.iter().zip(&after) {
             assert_eq!(before.slot, after.slot);
@@ -293,12 +305,12 @@ fn rows_may_come_after_the_index_is_opened() {
     bench.commit();
     let Bench { dir, index, .. } = bench;
     drop(index);
-    let (rows, mut alive) = (Arc::new(Rows::new()), Alive::new());
+    let ((head, rows), mut alive) = (rows(), Alive::new());
     let index = KeywordIndex::open(dir.path(), Language::English).expect("an index");
     assert_eq!(index.publish().search("fish", &rows, &alive, None, 99).expect("a search"), []);
     // The versions of odd rows are gone for good.
     for row in (0..10_u64).step_by(2) {
-        alive.insert(rows.append(Version(row * 2 + 1), PointId::Num(row)));
+        alive.insert(append(&head, Version(row * 2 + 1)));
     }
     let found = index.publish().search("fish", &rows, &alive, None, 99).expect("a search");
     assert_eq!(found.iter().map(|scored| scored.slot.0).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
@@ -381,7 +393,7 @@ fn a_commit_holds_what_was_there_when_it_began() {
 #[test]
 fn commits_run_beside_writes_and_searches() {
     let mut bench = Bench::new();
-    let Bench { rows, index, .. } = &mut bench;
+    let Bench { head, rows, index, .. } = &mut bench;
     let is_done = std::sync::atomic::AtomicBool::new(false);
     let done = || is_done.load(std::sync::atomic::Ordering::Acquire);
     let newest = Mutex::new((index.publish(), Alive::new()));
@@ -389,7 +401,7 @@ fn commits_run_beside_writes_and_searches() {
         scope.spawn(|| {
             let mut alive = Alive::new();
             for number in 0..3_000_u64 {
-                let slot = rows.append(Version(number), PointId::Num(number));
+                let slot = append(head, Version(number));
                 index.add(Version(number), &[&format!("fish {number}")]);
                 alive.insert(slot);
                 *newest.lock() = (index.publish(), alive.clone());

@@ -67,8 +67,7 @@ impl KeywordView {
         if terms.is_empty() || k == 0 {
             return Ok(Vec::new());
         }
-        let shows =
-            |slot: Slot| accept.is_none_or(|accept| accept.contains(slot.0)) && alive.contains(slot);
+        let shows = |slot: Slot| accept.is_none_or(|accept| accept.contains(slot.0)) && alive.contains(slot);
         let find = |version: Version| rows.slot_of(version).filter(|slot| shows(*slot));
         let mut best = Best::new(k);
         self.0.search_tail(&terms, &find, &mut best)?;

@@ -1,17 +1,18 @@
 //! One vector space: the rows themselves, and a navigable graph over them.
 //!
-//! Rows are appended by the writer and are searchable at once: exactly while the head is small
-//! ([`GRAPH_ROWS_MIN`]), later through the graph plus an exact scan of the rows that [`Head::link`] has not reached.
+//! Rows are appended by the writer and are searchable at once: exactly while the space is small
+//! ([`GRAPH_ROWS_MIN`]), later through the graph plus an exact scan of the rows that [`Space::link`] has not reached.
 //! Source of the graph: Malkov, Yashunin 2016 (HNSW), as `hnsw_rs` builds it.
 //!
 //! Invariants:
-//! - row number = slot; a row never changes; a missing vector is an empty row;
+//! - slots here are rows: the head's own, from 0, and so are those of the sets that a search is given;
+//! - a row never changes; a missing vector is an empty row;
 //! - the graph's word is never taken for it: every hit is checked against the view and its distance computed anew;
-//! - readers never wait for the writer, and for [`Head::link`] only as long as one neighbour list is being changed.
+//! - readers never wait for the writer, and for [`Space::link`] only as long as one neighbour list is being changed.
 //!
 //! Cost: 4 bytes an element and 32 a row, about 2.4 KiB a linked row. Beyond some 100,000 rows the graph's
-//! pointer chasing makes it several times slower than a flat layout would be. Nothing is ever removed: when most
-//! rows are dead, build a new head.
+//! pointer chasing makes it several times slower than a flat layout would be. Nothing is ever removed: dead rows
+//! go when the head becomes a segment.
 
 mod arena;
 mod best;
@@ -41,8 +42,8 @@ const LINK_CHUNK: u32 = 256;
 /// 768 (the graph waits for memory either way, a scan only where rows are long).
 const SCANNED_PER_FETCHED: f64 = 64.0;
 
-/// One vector space of a collection.
-pub struct Head {
+/// One vector space of a head.
+pub struct Space {
     arena: Arc<Arena>,
     graph: OnceLock<Graph>,
     linked: AtomicU32,
@@ -51,7 +52,7 @@ pub struct Head {
 
 /// What a search may see.
 #[derive(Clone, Copy)]
-pub struct HeadView<'a> {
+pub struct SpaceView<'a> {
     /// The visible slots.
     pub alive: &'a Alive,
     /// If given, the slots that the query's filter accepts.
@@ -69,7 +70,7 @@ pub struct Near {
     pub distance: f32,
 }
 
-impl Head {
+impl Space {
     /// An empty space of vectors with `dim` elements.
     pub fn new(dim: usize, metric: Metric) -> Self {
         Self {
@@ -143,7 +144,7 @@ impl Head {
     /// search keeps in sight: larger finds more and costs more. Where a scan is cheaper than such a search, the
     /// answer is exact. May return fewer than `k` although more are visible, if those near the query are not: then
     /// [`scan`](Self::scan).
-    pub fn search(&self, query: &[f32], view: HeadView<'_>, k: usize, ef: usize) -> Vec<Near> {
+    pub fn search(&self, query: &[f32], view: SpaceView<'_>, k: usize, ef: usize) -> Vec<Near> {
         // Read before the graph is asked: rows linked meanwhile are found by the scan, and only there.
         let linked = self.linked().min(view.slots_end);
         let slots_end = self.len().min(view.slots_end);
@@ -183,7 +184,7 @@ impl Head {
     }
 }
 
-impl<'a> HeadView<'a> {
+impl<'a> SpaceView<'a> {
     fn shows(&self, slot: Slot) -> bool {
         slot.0 < self.slots_end
             && self.accept.is_none_or(|accept| accept.contains(slot.0))

@@ -1,0 +1,88 @@
+//! The rows that no segment holds yet: identities, vectors, and graphs over the vectors.
+//!
+//! Invariants: one writer appends, any number of readers look on without a lock. Rows are numbered from 0, ascending by
+//! version. A head that is frozen, because it is full or waits to become a segment, is a head that nobody appends to.
+//! Cost: that of its [`Identities`] and its [`Space`]s.
+
+mod identities;
+mod space;
+
+use std::collections::BTreeMap;
+
+use types::{PointId, Schema, VectorSpec, Version};
+
+use crate::Alive;
+pub use identities::Identities;
+pub use space::{GRAPH_ROWS_MIN, Near, Space, SpaceView};
+
+/// Rows in memory.
+pub struct Head {
+    capacity: u32,
+    identities: Identities,
+    spaces: BTreeMap<String, Space>,
+}
+
+impl Head {
+    /// No rows yet, and never more than `capacity`, of a collection with this schema.
+    pub fn new(schema: &Schema, capacity: u32) -> Self {
+        let space = |(name, spec): (&String, &VectorSpec)| (name.clone(), Space::new(spec.dim, spec.metric));
+        let spaces = schema.vectors.iter().map(space).collect();
+        Self { capacity, identities: Identities::new(), spaces }
+    }
+
+    /// How many rows it may have.
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// Whether it takes no further row.
+    pub fn is_full(&self) -> bool {
+        self.rows() >= self.capacity
+    }
+
+    /// Appends a row and returns its number. Only the writer calls this, with a version larger than every one before
+    /// and vectors that `types::vector::check` has passed.
+    pub fn append<'a>(
+        &self,
+        version: Version,
+        id: PointId,
+        vector: impl Fn(&str) -> Option<&'a [f32]>,
+    ) -> u32 {
+        // Vectors first: whoever finds the identity finds its vectors.
+        for (name, space) in &self.spaces {
+            space.append(vector(name));
+        }
+        self.identities.append(version, id)
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> u32 {
+        self.identities.len()
+    }
+
+    /// Which version of which point stands in each row.
+    pub fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
+    /// A vector space.
+    pub fn space(&self, name: &str) -> Option<&Space> {
+        self.spaces.get(name)
+    }
+
+    /// Every vector space, by name.
+    pub fn spaces(&self) -> impl Iterator<Item = (&str, &Space)> {
+        self.spaces.iter().map(|(name, space)| (name.as_str(), space))
+    }
+
+    /// Links the next rows of each graph, at most `rows_max` in each; whether more wait. As [`Space::link`].
+    pub fn link(&self, alive: &Alive, rows_max: u32) -> bool {
+        let links = self.spaces.values().map(|space| space.link(alive, rows_max));
+        links.filter(|has_more| *has_more).count() > 0
+    }
+
+    /// Bytes in memory, approximately.
+    pub fn bytes(&self) -> usize {
+        self.identities.bytes() + self.spaces.values().map(Space::bytes).sum::<usize>()
+    }
+}
