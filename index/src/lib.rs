@@ -9,7 +9,9 @@
 //!   columns that only grow ([`Rows`], [`Head`]), which a reader cuts at the `slots_end` of its view.
 
 pub mod alive;
+mod codes;
 pub mod fields;
+pub mod graph;
 pub mod head;
 pub mod kernels;
 pub mod keyword;
