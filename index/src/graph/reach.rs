@@ -61,7 +61,7 @@ mod tests {
         // 0 -> 1 -> 0, 2 -> 1, 3 -> 2: nothing leads to 2 and 3.
         let mut links = vec![1, none, 0, none, 1, none, 2, none];
         assert_eq!(unreachable(&links, 2, 4, &[0]), [2, 3]);
-        assert_eq!(repair(&mut links, 2, 4, &[0]), []);
+        assert!(repair(&mut links, 2, 4, &[0]).is_empty());
         assert_eq!(links, [1, none, 0, 2, 1, 3, 2, none]);
         let mut full = vec![1, 0, 0];
         assert_eq!(repair(&mut full, 1, 3, &[0]), [2]);
