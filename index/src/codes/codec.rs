@@ -6,13 +6,13 @@
 //!  offset  size    meaning
 //!  0       1       version, 1
 //!  1       1       nav: 0 nibbles, 1 bytes, 2 none
-//!  2       1       form: 0 unit, 1 unit with one more element, 2 free
+//!  2       1       form: 0 unit, 1 free
 //!  3       1       0
 //!  4       4       dim: u32
 //!  8       8       seed of the rotation: u64
 //!  16      4       step: f32, of a unit form
 //!  20      4       reach: f32, the largest length of a row under the inner product, else 1
-//!  24      4 * n   the mean, rotated: f32 each; n = dim, or dim + 1 with one more element; nothing without codes
+//!  24      4 * n   the mean, rotated: f32 each; n = dim, or 0 without codes
 //! ```
 
 use types::{Error, Metric, Result};
@@ -50,9 +50,7 @@ pub enum Nav {
 enum Form {
     /// All rows have one length.
     Unit,
-    /// One more element gives them one.
-    Lifted,
-    /// Each row has a step and a squared length of its own.
+    /// Each row has a step of its own, and one number that its distances need.
     Free,
 }
 
@@ -63,7 +61,8 @@ pub(crate) struct Layout {
     pub(crate) padded: usize,
     pub(crate) nav_bytes: usize,
     pub(crate) rest_bytes: usize,
-    /// Whether the last 8 bytes of a nav row are its step and its squared length.
+    /// Whether the last 8 bytes of a nav row are its step and its further number: under Euclid the squared length of
+    /// the centred row, under the inner product [`Codec::further`].
     pub(crate) is_free: bool,
 }
 
@@ -90,61 +89,64 @@ impl Codec {
         let form = match metric {
             Metric::Cosine => Form::Unit,
             Metric::Dot if least.sqrt() > most.sqrt() * (1.0 - SAME_LENGTH) => Form::Unit,
-            Metric::Dot => Form::Lifted,
-            Metric::Euclid | Metric::Manhattan => Form::Free,
+            Metric::Dot | Metric::Euclid | Metric::Manhattan => Form::Free,
         };
         let reach = if metric == Metric::Dot && most > 0.0 { most.sqrt() } else { 1.0 };
         let mut codec = Self::with(metric, dim, nav, form, seed, reach);
-        if nav != Nav::Vectors {
+        // Where lengths differ under the inner product, the length of the centred row would say nothing.
+        if nav != Nav::Vectors && !(metric == Metric::Dot && form == Form::Free) {
             codec.centre(rows());
         }
         codec
     }
 
     fn with(metric: Metric, dim: usize, nav: Nav, form: Form, seed: u64, reach: f32) -> Self {
-        let inner = dim + usize::from(form == Form::Lifted);
-        let rotation = Rotation::new(if nav == Nav::Vectors { 0 } else { inner }, seed);
-        let mean = vec![0.0; if nav == Nav::Vectors { 0 } else { inner }];
+        let inner = if nav == Nav::Vectors { 0 } else { dim };
+        let (rotation, mean) = (Rotation::new(inner, seed), vec![0.0; inner]);
         Self { metric, dim, nav, form, seed, step: 1.0, reach, mean, rotation }
     }
 
     /// Sets mean and step. Sums are kept in `f64` and in the order of the rows: deterministic.
     fn centre<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]> + Clone) {
         let (mut sums, mut count) = (vec![0.0_f64; self.mean.len()], 0_u32);
-        let mut lifted = Vec::new();
+        let mut scaled = Vec::new();
         for row in rows.clone() {
-            self.lift(row, &mut lifted);
-            sums.iter_mut().zip(&lifted).for_each(|(sum, element)| *sum += f64::from(*element));
+            self.scale(row, &mut scaled);
+            sums.iter_mut().zip(&scaled).for_each(|(sum, element)| *sum += f64::from(*element));
             count += 1;
         }
         let scale = 1.0 / f64::from(count.max(1));
         let mut mean: Vec<f32> = sums.iter().map(|sum| (sum * scale) as f32).collect();
         let mut squares = 0.0;
         for row in rows {
-            self.lift(row, &mut lifted);
+            self.scale(row, &mut scaled);
             let square = |(x, mean): (&f32, &f32)| f64::from(x - mean).powi(2);
-            squares += lifted.iter().zip(&mean).map(square).sum::<f64>();
+            squares += scaled.iter().zip(&mean).map(square).sum::<f64>();
         }
         self.rotation.apply(&mut mean);
         self.step = step((squares * scale) as f32, mean.len());
         self.mean = mean;
     }
 
-    /// A row as the codes see it before centre and rotation.
-    pub(super) fn lift(&self, row: &[f32], lifted: &mut Vec<f32>) {
-        lifted.clear();
-        lifted.extend(row.iter().map(|element| element / self.reach));
-        if self.form == Form::Lifted {
-            let square: f32 = lifted.iter().map(|element| element * element).sum();
-            lifted.push((1.0 - square).max(0.0).sqrt());
-        }
+    /// A row before centre and rotation: in unit forms its length is 1.
+    pub(super) fn scale(&self, row: &[f32], scaled: &mut Vec<f32>) {
+        let reach = if self.form == Form::Unit { self.reach } else { 1.0 };
+        scaled.clear();
+        scaled.extend(row.iter().map(|element| element / reach));
     }
 
-    /// A query as the codes see it before the rotation. Under the inner product its own length does not matter.
-    pub(super) fn lift_query(&self, query: &[f32], lifted: &mut Vec<f32>) {
-        lifted.clear();
-        lifted.extend_from_slice(query);
-        lifted.resize(self.mean.len(), 0.0);
+    /// What an inner product of codes counts for.
+    pub(super) fn unit(&self) -> f32 {
+        if self.form == Form::Unit { self.step } else { 1.0 }
+    }
+
+    /// What it counts for in the metric, and not between scaled rows.
+    pub(super) fn length(&self) -> f32 {
+        if self.form == Form::Unit { self.reach } else { 1.0 }
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        self.form == Form::Free
     }
 
     /// Elements of a row as the codes see it.
@@ -152,12 +154,17 @@ impl Codec {
         self.mean.len()
     }
 
+    /// The largest length of a row, under the inner product.
+    pub(crate) fn reach(&self) -> f32 {
+        self.reach
+    }
+
     /// The step of all rows, in unit forms.
     pub(crate) fn step(&self) -> f32 {
         self.step
     }
 
-    /// The further element that gives a row of this squared length the length of the longest.
+    /// The further element that would give a row of this squared length the length of the longest (Bachrach et al. 2014).
     pub(crate) fn further(&self, square: f32) -> f32 {
         (self.reach * self.reach - square).max(0.0).sqrt()
     }
@@ -188,17 +195,17 @@ impl Codec {
     }
 
     /// Writes a row's codes; returns the squared length of the centred row. `nav` and `rest` are zeroed rows.
-    pub(crate) fn encode(&self, row: &[f32], nav: &mut [u8], rest: &mut [u8], lifted: &mut Vec<f32>) -> f32 {
-        self.lift(row, lifted);
-        self.rotation.apply(lifted);
-        lifted.iter_mut().zip(&self.mean).for_each(|(element, mean)| *element -= mean);
-        let square: f32 = lifted.iter().map(|element| element * element).sum();
-        let step = if self.form == Form::Free { step(square, lifted.len()) } else { self.step };
+    pub(crate) fn encode(&self, row: &[f32], nav: &mut [u8], rest: &mut [u8], scaled: &mut Vec<f32>) -> f32 {
+        self.scale(row, scaled);
+        self.rotation.apply(scaled);
+        scaled.iter_mut().zip(&self.mean).for_each(|(element, mean)| *element -= mean);
+        let square: f32 = scaled.iter().map(|element| element * element).sum();
+        let step = if self.form == Form::Free { step(square, scaled.len()) } else { self.step };
         let code = |element: &f32| ((element / step).round() + 128.0).clamp(0.0, 255.0) as u8;
         match self.nav {
-            Nav::Bytes => nav.iter_mut().zip(&*lifted).for_each(|(place, element)| *place = code(element)),
+            Nav::Bytes => nav.iter_mut().zip(&*scaled).for_each(|(place, element)| *place = code(element)),
             Nav::Nibbles => {
-                for (at, element) in lifted.iter().enumerate() {
+                for (at, element) in scaled.iter().enumerate() {
                     let (byte, shift) = place(at);
                     nav[byte] |= (code(element) >> 4) << shift;
                     rest[byte] |= (code(element) & 15) << shift;
@@ -209,8 +216,9 @@ impl Codec {
         if self.layout().is_free
             && let Some((_, end)) = nav.split_last_chunk_mut::<FREE_BYTES>()
         {
+            let further = if self.metric == Metric::Dot { self.further(square) } else { square };
             end[..4].copy_from_slice(&step.to_le_bytes());
-            end[4..].copy_from_slice(&square.to_le_bytes());
+            end[4..].copy_from_slice(&further.to_le_bytes());
         }
         square
     }
@@ -245,7 +253,7 @@ impl Codec {
         }
         let nav = [Nav::Nibbles, Nav::Bytes, Nav::Vectors];
         let nav = *nav.get(usize::from(header[1])).ok_or_else(|| wrong("it has an unknown nav"))?;
-        let form = [Form::Unit, Form::Lifted, Form::Free];
+        let form = [Form::Unit, Form::Free];
         let form = *form.get(usize::from(header[2])).ok_or_else(|| wrong("it has an unknown form"))?;
         let seed = u64::from(u32::from_le_bytes(word(8))) | u64::from(u32::from_le_bytes(word(12))) << 32;
         let mut codec = Self::with(metric, dim, nav, form, seed, f32::from_le_bytes(word(20)));

@@ -6,9 +6,10 @@
 //! own scale: its error is small beside that of a nibble.
 //!
 //! - Cosine: rows have length 1, so one step serves all rows and a row is its codes and nothing else.
-//! - Inner product: one more element gives all rows the same length (Bachrach et al. 2014), then as cosine. Where the
-//!   rows have the same length anyway, it is left out.
-//! - Euclid: each row has a step of its own and its squared length, 8 bytes at the end of its codes.
+//! - Inner product of rows of one length: as cosine. Of others: each row has a step of its own, and the further element
+//!   that would give it the length of the longest, 8 bytes at the end of its codes. A graph is built between rows that are
+//!   completed so (Bachrach et al. 2014), and searched by the inner product.
+//! - Euclid: each row has a step of its own, and its squared length.
 //! - Manhattan: a rotation would change it; there are no codes, and the walk reads the vectors.
 //!
 //! Invariant: encoding and preparing depend on their input and the codec alone, on every instruction set.

@@ -15,11 +15,12 @@ pub(crate) struct Prepared {
     codes: Vec<i8>,
     /// The elements as they came, for tiers of vectors.
     vector: Vec<f32>,
-    /// `estimate = base + square of the row - step of the row * (slope * sum - shift)`; in unit forms step is 1 and
-    /// there is no square.
+    /// `estimate = base + weight * further number of the row - step of the row * (slope * sum - shift)`; in unit forms
+    /// the step is 1 and there is no further number.
     nav: Line,
     full: Line,
-    lifted: Vec<f32>,
+    weight: f32,
+    scaled: Vec<f32>,
 }
 
 /// How an estimate follows from a kernel's sum.
@@ -38,63 +39,57 @@ impl Prepared {
         if codec.nav == Nav::Vectors {
             return;
         }
-        codec.lift_query(query, &mut self.lifted);
-        codec.rotate(&mut self.lifted);
-        let base = self.base(codec);
-        let weight = match codec.metric {
-            Metric::Cosine => codec.step,
-            Metric::Dot => codec.step * codec.reach,
-            Metric::Euclid | Metric::Manhattan => 2.0,
+        self.scaled.clear();
+        self.scaled.extend_from_slice(query);
+        codec.rotate(&mut self.scaled);
+        let (base, factor) = match codec.metric {
+            Metric::Cosine => (1.0 - with_mean(codec, &self.scaled), codec.unit()),
+            Metric::Dot => {
+                let length = codec.length();
+                (-length * with_mean(codec, &self.scaled), length * codec.unit())
+            }
+            Metric::Euclid | Metric::Manhattan => (self.centre(codec), 2.0),
         };
-        self.finish(codec, base, weight);
+        self.weight = if codec.metric == Metric::Dot { 0.0 } else { 1.0 };
+        self.finish(codec, base, factor);
     }
 
-    /// Prepares a row as the query, as it is when a graph is built. Estimates are squared distances between rows, in
-    /// tiers of vectors distances of the metric.
+    /// Prepares a row of length 1 as the query, as it is when a graph is built: estimates are squared distances.
     pub(crate) fn set_row(&mut self, codec: &Codec, row: &[f32]) {
-        if !matches!(codec.metric, Metric::Cosine | Metric::Dot) || codec.nav == Nav::Vectors {
-            return self.set(codec, row);
-        }
-        codec.lift(row, &mut self.lifted);
-        codec.rotate(&mut self.lifted);
-        // Of rows of length 1, the squared distance is 2 - 2 * the inner product.
-        let base = 2.0 - 2.0 * with_mean(codec, &self.lifted);
-        self.finish(codec, base, 2.0 * codec.step);
+        codec.scale(row, &mut self.scaled);
+        codec.rotate(&mut self.scaled);
+        // The squared distance is 2 - 2 * the inner product.
+        let base = 2.0 - 2.0 * with_mean(codec, &self.scaled);
+        self.finish(codec, base, 2.0 * codec.unit());
     }
 
-    fn finish(&mut self, codec: &Codec, base: f32, weight: f32) {
-        let largest = self.lifted.iter().fold(f32::MIN_POSITIVE, |largest, x| largest.max(x.abs()));
+    /// Centres the query; returns its squared length.
+    fn centre(&mut self, codec: &Codec) -> f32 {
+        self.scaled.iter_mut().zip(&codec.mean).for_each(|(x, mean)| *x -= mean);
+        self.scaled.iter().map(|x| x * x).sum()
+    }
+
+    fn finish(&mut self, codec: &Codec, base: f32, factor: f32) {
+        let largest = self.scaled.iter().fold(f32::MIN_POSITIVE, |largest, x| largest.max(x.abs()));
         let scale = largest / 127.0;
         let code = |element: &f32| (element / scale).round() as i8;
         self.codes.clear();
-        self.codes.extend(self.lifted.iter().map(code));
+        self.codes.extend(self.scaled.iter().map(code));
         let sum: i32 = self.codes.iter().map(|code| i32::from(*code)).sum();
         self.codes.resize(codec.layout().padded, 0);
-        let weight = scale * weight;
+        let factor = scale * factor;
         let sum = sum as f32;
-        self.full = Line { base, slope: weight, shift: weight * 128.0 * sum };
+        self.full = Line { base, slope: factor, shift: factor * 128.0 * sum };
         self.nav = match codec.nav {
-            Nav::Nibbles => Line { base, slope: weight * 16.0, shift: weight * 120.5 * sum },
+            Nav::Nibbles => Line { base, slope: factor * 16.0, shift: factor * 120.5 * sum },
             Nav::Bytes | Nav::Vectors => self.full,
         };
-    }
-
-    /// The part of the estimate that no row changes. Centres the query where distances are differences.
-    fn base(&mut self, codec: &Codec) -> f32 {
-        match codec.metric {
-            Metric::Cosine => 1.0 - with_mean(codec, &self.lifted),
-            Metric::Dot => -codec.reach * with_mean(codec, &self.lifted),
-            Metric::Euclid | Metric::Manhattan => {
-                self.lifted.iter_mut().zip(&codec.mean).for_each(|(x, mean)| *x -= mean);
-                self.lifted.iter().map(|x| x * x).sum()
-            }
-        }
     }
 }
 
 /// The inner product of a rotated vector with the mean.
-fn with_mean(codec: &Codec, lifted: &[f32]) -> f32 {
-    lifted.iter().zip(&codec.mean).map(|(x, mean)| x * mean).sum()
+fn with_mean(codec: &Codec, scaled: &[f32]) -> f32 {
+    scaled.iter().zip(&codec.mean).map(|(x, mean)| x * mean).sum()
 }
 
 /// Rows of one tier, as a walk reads them.
@@ -163,13 +158,13 @@ impl<'a> Tier<'a> {
     }
 
     #[inline(always)]
-    fn estimate(&self, line: Line, sum: i32, row: &[u8]) -> f32 {
+    fn estimate(&self, query: &Prepared, line: Line, sum: i32, row: &[u8]) -> f32 {
         if self.layout.is_free
             && let Some((_, [a, b, c, d, e, f, g, h])) = row.split_last_chunk::<8>()
         {
             let step = f32::from_le_bytes([*a, *b, *c, *d]);
-            let square = f32::from_le_bytes([*e, *f, *g, *h]);
-            line.base + square - step * (line.slope * sum as f32 - line.shift)
+            let further = f32::from_le_bytes([*e, *f, *g, *h]);
+            line.base + query.weight * further - step * (line.slope * sum as f32 - line.shift)
         } else {
             line.base - (line.slope * sum as f32 - line.shift)
         }
@@ -180,7 +175,7 @@ impl Reader for Nibbles<'_> {
     #[inline(always)]
     fn one<K: Kernel>(self, kernel: K, query: &Prepared, row: u32) -> f32 {
         let row = self.0.nav(row);
-        self.0.estimate(query.nav, kernel.dot_nibbles(&query.codes, row), row)
+        self.0.estimate(query, query.nav, kernel.dot_nibbles(&query.codes, row), row)
     }
 
     #[inline(always)]
@@ -188,10 +183,10 @@ impl Reader for Nibbles<'_> {
         let rows = [self.0.nav(rows[0]), self.0.nav(rows[1]), self.0.nav(rows[2]), self.0.nav(rows[3])];
         let sums = kernel.dot_nibbles4(&query.codes, rows);
         [
-            self.0.estimate(query.nav, sums[0], rows[0]),
-            self.0.estimate(query.nav, sums[1], rows[1]),
-            self.0.estimate(query.nav, sums[2], rows[2]),
-            self.0.estimate(query.nav, sums[3], rows[3]),
+            self.0.estimate(query, query.nav, sums[0], rows[0]),
+            self.0.estimate(query, query.nav, sums[1], rows[1]),
+            self.0.estimate(query, query.nav, sums[2], rows[2]),
+            self.0.estimate(query, query.nav, sums[3], rows[3]),
         ]
     }
 
@@ -210,7 +205,7 @@ impl Reader for Bytes<'_> {
     #[inline(always)]
     fn one<K: Kernel>(self, kernel: K, query: &Prepared, row: u32) -> f32 {
         let row = self.0.nav(row);
-        self.0.estimate(query.nav, kernel.dot_bytes(&query.codes, row), row)
+        self.0.estimate(query, query.nav, kernel.dot_bytes(&query.codes, row), row)
     }
 
     #[inline(always)]
@@ -218,10 +213,10 @@ impl Reader for Bytes<'_> {
         let rows = [self.0.nav(rows[0]), self.0.nav(rows[1]), self.0.nav(rows[2]), self.0.nav(rows[3])];
         let sums = kernel.dot_bytes4(&query.codes, rows);
         [
-            self.0.estimate(query.nav, sums[0], rows[0]),
-            self.0.estimate(query.nav, sums[1], rows[1]),
-            self.0.estimate(query.nav, sums[2], rows[2]),
-            self.0.estimate(query.nav, sums[3], rows[3]),
+            self.0.estimate(query, query.nav, sums[0], rows[0]),
+            self.0.estimate(query, query.nav, sums[1], rows[1]),
+            self.0.estimate(query, query.nav, sums[2], rows[2]),
+            self.0.estimate(query, query.nav, sums[3], rows[3]),
         ]
     }
 
@@ -241,7 +236,7 @@ impl Reader for Both<'_> {
     fn one<K: Kernel>(self, kernel: K, query: &Prepared, row: u32) -> f32 {
         let (nav, rest) = (self.0.nav(row), self.0.rest(row));
         let sum = 16 * kernel.dot_nibbles(&query.codes, nav) + kernel.dot_nibbles(&query.codes, rest);
-        self.0.estimate(query.full, sum, nav)
+        self.0.estimate(query, query.full, sum, nav)
     }
 
     #[inline(always)]
@@ -251,10 +246,10 @@ impl Reader for Both<'_> {
         let (upper, lower) =
             (kernel.dot_nibbles4(&query.codes, nav), kernel.dot_nibbles4(&query.codes, rest));
         [
-            self.0.estimate(query.full, 16 * upper[0] + lower[0], nav[0]),
-            self.0.estimate(query.full, 16 * upper[1] + lower[1], nav[1]),
-            self.0.estimate(query.full, 16 * upper[2] + lower[2], nav[2]),
-            self.0.estimate(query.full, 16 * upper[3] + lower[3], nav[3]),
+            self.0.estimate(query, query.full, 16 * upper[0] + lower[0], nav[0]),
+            self.0.estimate(query, query.full, 16 * upper[1] + lower[1], nav[1]),
+            self.0.estimate(query, query.full, 16 * upper[2] + lower[2], nav[2]),
+            self.0.estimate(query, query.full, 16 * upper[3] + lower[3], nav[3]),
         ]
     }
 

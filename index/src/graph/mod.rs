@@ -275,3 +275,6 @@ impl Graph {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,8 @@ pub(super) struct Pairs<'a> {
     /// Of each row, centred: its squared length.
     squares: &'a [f32],
     left: u32,
+    /// Whether rows are compared as if they had one length.
+    is_completed: bool,
     codes: Vec<i8>,
     sum: f32,
     step: f32,
@@ -35,7 +37,9 @@ pub(super) struct Pairs<'a> {
 
 impl<'a> Pairs<'a> {
     pub(super) fn new(codec: &'a Codec, tier: Tier<'a>, vectors: &'a [f32], squares: &'a [f32]) -> Self {
-        Self { codec, tier, vectors, squares, left: 0, codes: Vec::new(), sum: 0.0, step: 1.0 }
+        let is_completed = codec.metric == Metric::Dot && tier.layout.is_free;
+        let (codes, sum, step) = (Vec::new(), 0.0, 1.0);
+        Self { codec, tier, vectors, squares, left: 0, is_completed, codes, sum, step }
     }
 
     /// Sets the row that distances are measured from.
@@ -58,15 +62,8 @@ impl<'a> Pairs<'a> {
         }
         self.codes.truncate(self.tier.layout.padded);
         let inner = self.codec.inner();
-        // Padding has the code 0, which is no element.
-        match self.codec.nav {
-            Nav::Nibbles => {
-                for at in inner..self.codes.len() {
-                    self.codes[at] = 0;
-                }
-            }
-            _ => self.codes[inner..].fill(0),
-        }
+        // Padding is no element.
+        self.codes[inner..].fill(0);
         self.sum = self.codes.iter().map(|code| i32::from(*code)).sum::<i32>() as f32;
         self.step = self.tier.step(nav).unwrap_or(self.codec.step());
     }
@@ -106,8 +103,15 @@ impl<'a> Pairs<'a> {
     #[inline(always)]
     fn distance(&self, product: f32, row: u32) -> f32 {
         let step = self.tier.step(self.tier.nav(row)).unwrap_or(self.codec.step());
-        let squares = self.squares[self.left as usize] + self.squares[row as usize];
+        let (left, right) = (self.squares[self.left as usize], self.squares[row as usize]);
+        let squares = if self.is_completed { self.completed(left, right) } else { left + right };
         (squares - 2.0 * self.step * step * product).max(0.0)
+    }
+
+    /// The sum of squares of two rows that are given one length, less twice the product of what gives it to them.
+    #[inline(always)]
+    fn completed(&self, left: f32, right: f32) -> f32 {
+        2.0 * self.codec.reach().powi(2) - 2.0 * self.codec.further(left) * self.codec.further(right)
     }
 
     #[inline(always)]
@@ -117,8 +121,8 @@ impl<'a> Pairs<'a> {
             Metric::Cosine | Metric::Euclid => kernel.square_floats(left, right),
             Metric::Manhattan => kernel.absolute_floats(left, right),
             Metric::Dot => {
-                let further = |row: u32| self.codec.further(self.squares[row as usize]);
-                kernel.square_floats(left, right) + (further(self.left) - further(row)).powi(2)
+                let (a, b) = (self.squares[self.left as usize], self.squares[row as usize]);
+                self.completed(a, b) - 2.0 * kernel.dot_floats(left, right)
             }
         }
     }

@@ -28,6 +28,10 @@ const COMPLETED_MORE: usize = 20;
 /// Whole codes mistake little: so many more than the hits wanted get their exact distance.
 const EXACT_MORE: usize = 6;
 
+/// Both grow with the beam, so that more effort always finds more.
+const COMPLETED_OF_WINDOW: usize = 2;
+const EXACT_OF_WINDOW: usize = 8;
+
 /// Rows of a scan by codes that memory is asked for ahead.
 const AHEAD: usize = 8;
 
@@ -132,7 +136,7 @@ impl Graph {
                     Shows::Only(bits) => bits.contains(*row),
                 };
                 let best: Vec<u32> = walk.beam.rows().map(|(row, _)| row).filter(is_shown).collect();
-                let best = &best[..best.len().min(k + EXACT_MORE)];
+                let best = &best[..best.len().min(k + EXACT_MORE + window / EXACT_OF_WINDOW)];
                 let near = self.exact(tiers, query, best, k);
                 found.push(Found { near, hops: walk.hops, distances: walk.distances });
             }
@@ -251,7 +255,7 @@ impl Walks<'_, '_> {
     /// Estimates the best rows of each walk anew.
     #[inline(always)]
     fn complete<K: Kernel, R: Reader>(self, kernel: K, reader: R) {
-        let room = self.wanted * COMPLETED_PER_HIT + COMPLETED_MORE;
+        let room = self.wanted * COMPLETED_PER_HIT + COMPLETED_MORE + self.window / COMPLETED_OF_WINDOW;
         for walk in self.walks {
             walk.complete(kernel, reader, room);
         }

@@ -109,6 +109,9 @@ fn manhattan(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[cfg(test)]
+mod kernel_tests;
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
