@@ -16,9 +16,11 @@ pub mod head;
 pub mod kernels;
 pub mod keyword;
 pub mod rows;
+pub mod segment;
 
 pub use alive::Alive;
 pub use fields::{Bounds, Fields};
 pub use head::{GRAPH_ROWS_MIN, Head, HeadView, Near};
 pub use keyword::{KeywordIndex, KeywordView, Scored};
 pub use rows::Rows;
+pub use segment::{Segment, Space};

@@ -5,7 +5,7 @@ use super::source::{Class, Source};
 use super::{KINDS, none, sources};
 
 /// Where `unsafe` may stand.
-const UNSAFE: [&str; 2] = ["index/src/kernels/", "index/src/segment/map.rs"];
+const UNSAFE: [&str; 2] = ["index/src/kernels/", "index/src/file/map.rs"];
 
 /// Macros and attributes that are not finished work.
 const UNFINISHED: [&str; 5] = ["todo!", "unimplemented!", "dbg!", "#[ignore", "#![allow"];

@@ -1,0 +1,156 @@
+//! One vector space of a segment: its vectors, and the graph over them.
+//!
+//! The graph counts vectors, callers count rows of the segment: rows go in and come out here.
+
+use types::{Metric, Result};
+
+use super::layout::{Kinds, SpaceMeta};
+use super::present::Present;
+use crate::file::{Advice, Array, Sections};
+use crate::graph::{Effort, Found, Graph, Near, Shows, Tiers};
+
+/// A vector space. Rows that lack its vector are possible, and are never found.
+pub struct Space {
+    meta: SpaceMeta,
+    fine: Array<f32>,
+    /// Where some rows lack the vector.
+    present: Option<Present>,
+    /// Where there is a vector.
+    built: Option<Built>,
+}
+
+/// The graph and what it reads beside the vectors.
+struct Built {
+    graph: Graph,
+    nav: Array<u8>,
+    rest: Array<u8>,
+    links: Array<u32>,
+    hubs: Array<u32>,
+}
+
+impl Space {
+    /// Takes the sections of a space, if their lengths fit. Links are not looked at.
+    pub(super) fn open(sections: &Sections, kinds: &Kinds, meta: SpaceMeta, rows: u32) -> Result<Self> {
+        let count = meta.count as usize;
+        let fine: Array<f32> = sections.array(kinds.fine)?;
+        if Some(fine.len()) != count.checked_mul(meta.dim as usize) {
+            return Err(sections.damaged(kinds.fine, "it has another number of vectors than `meta` says"));
+        }
+        sections.advise(kinds.fine, Advice::Random);
+        let is_sparse = count > 0 && meta.count < rows;
+        let present = is_sparse.then(|| {
+            let ranks = sections.array(kinds.ranks)?;
+            let present = Present::new(sections.array(kinds.rows)?, ranks, rows, meta.count);
+            present
+                .ok_or_else(|| sections.damaged(kinds.rows, "it has another number of rows than `meta` says"))
+        });
+        let built = (count > 0).then(|| Built::open(sections, kinds, &meta));
+        Ok(Self { fine, present: present.transpose()?, built: built.transpose()?, meta })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.meta.name
+    }
+
+    /// Elements of a vector.
+    pub fn dim(&self) -> usize {
+        self.meta.dim as usize
+    }
+
+    /// How distances are measured.
+    pub fn metric(&self) -> Metric {
+        self.meta.metric
+    }
+
+    /// How many rows have a vector.
+    pub fn count(&self) -> u32 {
+        self.meta.count
+    }
+
+    /// The vector of a row, if it has one.
+    pub fn vector(&self, row: u32) -> Option<&[f32]> {
+        let place = self.place(row)? as usize;
+        self.fine.get(place * self.dim()..)?.get(..self.dim())
+    }
+
+    /// About the `k` nearest of the rows that show, sorted by (distance, row).
+    pub fn search(&self, query: &[f32], shows: &Shows<'_>, k: usize, effort: Effort) -> Found {
+        self.search_many(&[query], shows, k, effort).pop().unwrap_or_default()
+    }
+
+    /// What [`search`](Self::search) answers to each of several queries.
+    pub fn search_many(&self, queries: &[&[f32]], shows: &Shows<'_>, k: usize, effort: Effort) -> Vec<Found> {
+        let Some(built) = &self.built else { return vec![Found::default(); queries.len()] };
+        let places = match (&self.present, shows) {
+            (Some(present), Shows::Only(rows)) => Some(present.places(rows)),
+            _ => None,
+        };
+        let shows = places.as_ref().map_or(*shows, Shows::Only);
+        let mut found = built.graph.search_many(&self.tiers(built), queries, &shows, k, effort);
+        found.iter_mut().for_each(|found| self.to_rows(&mut found.near));
+        found
+    }
+
+    /// The `k` nearest of the given rows, exactly, sorted by (distance, row). Rows without a vector are passed over.
+    pub fn scan(&self, query: &[f32], rows: &mut dyn Iterator<Item = u32>, k: usize) -> Vec<Near> {
+        let Some(built) = &self.built else { return Vec::new() };
+        let mut places = rows.filter_map(|row| self.place(row));
+        let mut near = built.graph.scan(&self.tiers(built), query, &mut places, k);
+        self.to_rows(&mut near);
+        near
+    }
+
+    /// Whether everything agrees that opening has not looked at. O(rows).
+    pub(super) fn check(&self, sections: &Sections, kinds: &Kinds, rows: u32) -> Result<()> {
+        if self.present.as_ref().is_some_and(|present| !present.check(rows)) {
+            return Err(sections.damaged(kinds.rows, "it does not agree with `ranks`"));
+        }
+        let Some(built) = &self.built else { return Ok(()) };
+        let wrong =
+            |source: types::Error| sections.damaged(kinds.links, source.message()).with_source(source);
+        built.graph.check(&self.tiers(built)).map_err(wrong)
+    }
+
+    fn tiers<'a>(&'a self, built: &'a Built) -> Tiers<'a> {
+        Tiers { nav: &built.nav, rest: &built.rest, links: &built.links, hubs: &built.hubs, fine: &self.fine }
+    }
+
+    /// Where the vector of a row stands.
+    fn place(&self, row: u32) -> Option<u32> {
+        match &self.present {
+            Some(present) => present.place(row),
+            None => (row < self.meta.count).then_some(row),
+        }
+    }
+
+    /// From places to rows; the order stays, since both ascend together.
+    fn to_rows(&self, near: &mut Vec<Near>) {
+        if let Some(present) = &self.present {
+            near.retain_mut(|(place, _)| present.row(*place).map(|row| *place = row).is_some());
+        }
+    }
+}
+
+impl Built {
+    fn open(sections: &Sections, kinds: &Kinds, meta: &SpaceMeta) -> Result<Self> {
+        sections.verify_section(kinds.codec)?;
+        let codec = sections.section(kinds.codec)?;
+        let wrong =
+            |source: types::Error| sections.damaged(kinds.codec, source.message()).with_source(source);
+        let graph = Graph::open(meta.metric, meta.dim as usize, codec).map_err(wrong)?;
+        let (nav, links) = (sections.array(kinds.nav)?, sections.array(kinds.links)?);
+        let built =
+            Self { graph, nav, rest: sections.array(kinds.rest)?, links, hubs: sections.array(kinds.hubs)? };
+        let lens =
+            [(kinds.nav, built.nav.len()), (kinds.rest, built.rest.len()), (kinds.links, built.links.len())];
+        for (kind, len) in lens {
+            if !len.is_multiple_of(meta.count as usize) {
+                return Err(sections.damaged(kind, "it has not as much for each vector"));
+            }
+        }
+        sections.advise(kinds.nav, Advice::WillNeed);
+        sections.advise(kinds.links, Advice::WillNeed);
+        Ok(built)
+    }
+}
