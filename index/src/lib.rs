@@ -11,6 +11,7 @@
 pub mod alive;
 mod codes;
 pub mod fields;
+pub mod file;
 pub mod graph;
 pub mod head;
 pub mod kernels;

@@ -145,10 +145,6 @@ impl Codec {
         if self.form == Form::Unit { self.reach } else { 1.0 }
     }
 
-    pub(super) fn is_free(&self) -> bool {
-        self.form == Form::Free
-    }
-
     /// Elements of a row as the codes see it.
     pub(crate) fn inner(&self) -> usize {
         self.mean.len()

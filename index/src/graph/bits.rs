@@ -20,6 +20,17 @@ impl Bits {
         bits
     }
 
+    /// The set with these words: bit `n % 64` of word `n / 64` is row `n`.
+    pub fn from_words(words: Vec<u64>) -> Self {
+        let count = words.iter().map(|word| word.count_ones()).sum();
+        Self { words, count }
+    }
+
+    /// Its words.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// Adds a row. Rows past the end are passed over.
     pub fn insert(&mut self, row: u32) {
         if let Some(word) = self.words.get_mut(row as usize / 64) {

@@ -23,7 +23,7 @@ use crate::codes::{Codec, Tier};
 use crate::kernels::Isa;
 pub use bits::Bits;
 use build::Builder;
-pub use search::Found;
+pub use search::{Found, Near};
 
 /// A link that is not there.
 pub const LINK_NONE: u32 = u32::MAX;
@@ -117,6 +117,12 @@ pub enum Shows<'a> {
 pub struct Effort {
     /// Rows of the beam: larger finds more and takes longer.
     pub window: usize,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { window: 64 }
+    }
 }
 
 /// A graph that can be searched: what is small and decoded of it.
@@ -230,27 +236,20 @@ impl Graph {
         self
     }
 
-    /// Checks that the tiers have the lengths of as many rows as there are vectors.
-    ///
-    /// # Errors
-    /// `Corrupted`, saying which does not.
-    pub fn check_lengths(&self, tiers: &Tiers<'_>) -> Result<()> {
+    /// The name of a tier whose length is not that of as many rows as there are vectors, if there is one: `nav`, `rest`,
+    /// `links` or `hubs`.
+    pub fn misfit(&self, tiers: &Tiers<'_>) -> Option<&'static str> {
         let (layout, rows) = (self.codec.layout(), tiers.fine.len() / self.codec.dim.max(1));
-        let wrong = |what: &str| Err(Error::corrupted("a graph", format!("its {what} have a wrong length")));
-        if tiers.nav.len() != rows * layout.nav_bytes {
-            return wrong("nav codes");
-        }
-        if tiers.rest.len() != rows * layout.rest_bytes {
-            return wrong("rest codes");
-        }
-        if rows > 0 && (!tiers.links.len().is_multiple_of(rows) || tiers.links.len() / rows > LINKS_MAX) {
-            return wrong("links");
-        }
         let hubs = tiers.hubs.first().map_or(0, |count| *count as usize);
-        if tiers.hubs.len() != 1 + hubs + hubs * layout.nav_bytes / 4 || (hubs == 0 && rows > 0) {
-            return wrong("hubs");
-        }
-        Ok(())
+        let degree = tiers.links.len().checked_div(rows).unwrap_or(0);
+        let has_hubs = tiers.hubs.len() == 1 + hubs + hubs * layout.nav_bytes / 4 && (hubs > 0 || rows == 0);
+        let fits = [
+            ("nav", tiers.nav.len() == rows * layout.nav_bytes),
+            ("rest", tiers.rest.len() == rows * layout.rest_bytes),
+            ("links", tiers.links.len() == rows * degree && degree <= LINKS_MAX),
+            ("hubs", has_hubs),
+        ];
+        fits.into_iter().find(|(_, fits)| !fits).map(|(name, _)| name)
     }
 
     /// Checks the lengths, and that every link and hub is a row and every row can be reached. O(links).
@@ -258,9 +257,11 @@ impl Graph {
     /// # Errors
     /// `Corrupted`.
     pub fn check(&self, tiers: &Tiers<'_>) -> Result<()> {
-        self.check_lengths(tiers)?;
         let rows = (tiers.fine.len() / self.codec.dim.max(1)) as u32;
         let wrong = |why: &str| Err(Error::corrupted("a graph", why));
+        if let Some(tier) = self.misfit(tiers) {
+            return wrong(&format!("its {tier} have a wrong length"));
+        }
         if tiers.links.iter().any(|link| *link >= rows && *link != LINK_NONE) {
             return wrong("a link leads past the last row");
         }

@@ -7,11 +7,14 @@ use super::{Effort, Graph, Shows, Tiers};
 use crate::codes::{Both, Bytes, Nav, Nibbles, Reader, Tier, Vectors};
 use crate::kernels::{self, Kernel, Task, run};
 
+/// A row and its exact distance.
+pub type Near = (u32, f32);
+
 /// What a search has found, and what it took.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     /// Rows and their exact distances, nearest first.
-    pub near: Vec<(u32, f32)>,
+    pub near: Vec<Near>,
     /// Rows expanded.
     pub hops: u32,
     /// Distances estimated on the walk.
@@ -79,7 +82,7 @@ impl Graph {
         query: &[f32],
         rows: &mut dyn Iterator<Item = u32>,
         k: usize,
-    ) -> Vec<(u32, f32)> {
+    ) -> Vec<Near> {
         WALKS.with_borrow_mut(|walks| {
             let [walk, ..] = walks;
             walk.query.set(&self.codec, query);
@@ -98,7 +101,7 @@ impl Graph {
         query: &[f32],
         rows: &mut dyn Iterator<Item = u32>,
         k: usize,
-    ) -> Vec<(u32, f32)> {
+    ) -> Vec<Near> {
         let mut best = std::collections::BinaryHeap::new();
         for row in rows {
             let near = Exact(self.distance(tiers, query, row), row);
@@ -144,7 +147,7 @@ impl Graph {
     }
 
     /// The exact `k` nearest of rows.
-    fn exact(&self, tiers: &Tiers<'_>, query: &[f32], rows: &[u32], k: usize) -> Vec<(u32, f32)> {
+    fn exact(&self, tiers: &Tiers<'_>, query: &[f32], rows: &[u32], k: usize) -> Vec<Near> {
         let mut near: Vec<Exact> =
             rows.iter().map(|row| Exact(self.distance(tiers, query, *row), *row)).collect();
         near.sort_unstable();

@@ -229,7 +229,8 @@ fn damage_is_found_by_a_check_and_never_read_out_of_bounds() {
         built.graph.search(&tiers, &query, Shows::All, 10, Effort { window: 50 });
     }
     let short = Tiers { nav: &built.parts.nav[64..], ..built.tiers() };
-    assert_eq!(built.graph.check_lengths(&short).expect_err("too short").kind(), types::ErrorKind::Corrupted);
+    assert_eq!(built.graph.misfit(&short), Some("nav"));
+    assert_eq!(built.graph.check(&short).expect_err("too short").kind(), types::ErrorKind::Corrupted);
     assert!(Graph::open(Metric::Cosine, 33, &built.parts.codec).is_err());
     assert!(Graph::open(Metric::Cosine, 32, &built.parts.codec[1..]).is_err());
 }
