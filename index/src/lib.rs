@@ -13,6 +13,7 @@
 
 pub mod alive;
 mod bitmap;
+mod codes;
 pub mod fields;
 pub mod file;
 pub mod graph;

@@ -149,7 +149,7 @@ impl Part {
                 let Some(space) = segment.space(space) else { return Vec::new() };
                 let bits = shown.bits(self.slots(), segment.rows());
                 let shows = bits.as_ref().map_or(Shows::All, Shows::Only);
-                let near = space.search(query, &shows, k, effort(ef)).near;
+                let near = space.search(query, &shows, k, Effort { window: ef }).near;
                 self.placed(near)
             }
         };
@@ -186,11 +186,6 @@ impl Part {
     fn placed(&self, near: Vec<(u32, f32)>) -> Vec<Near> {
         near.into_iter().map(|(row, distance)| Near { slot: Slot(self.base + row), distance }).collect()
     }
-}
-
-/// What a graph search of a segment spends for a beam of `ef`.
-fn effort(_ef: usize) -> Effort {
-    Effort::default()
 }
 
 impl<'a> Shown<'a> {

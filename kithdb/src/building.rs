@@ -1,6 +1,6 @@
 //! Where the building of a collection's segments stands: told by the builder, asked by everybody else.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use index::graph::Progress;
@@ -33,7 +33,8 @@ pub struct BuildStatus {
 pub(crate) struct Building {
     state: Mutex<State>,
     changed: Condvar,
-    built: AtomicU32,
+    /// Vectors of spaces that are done, and of the one that is being built.
+    built: Mutex<(u64, u32)>,
 }
 
 #[derive(Default)]
@@ -50,9 +51,14 @@ impl Building {
     pub(crate) fn status(&self) -> Option<BuildStatus> {
         let doing = self.state.lock().doing.clone();
         doing.map(|status| BuildStatus {
-            vectors_built: u64::from(self.built.load(Ordering::Relaxed)),
+            vectors_built: self.vectors_built(),
             ..status
         })
+    }
+
+    fn vectors_built(&self) -> u64 {
+        let (done, now) = *self.built.lock();
+        done + u64::from(now)
     }
 
     /// Why the last build failed, if it did.
@@ -98,7 +104,7 @@ impl Building {
     }
 
     pub(crate) fn begin(&self, status: BuildStatus) {
-        self.built.store(0, Ordering::Relaxed);
+        *self.built.lock() = (0, 0);
         self.state.lock().doing = Some(status);
     }
 
@@ -124,7 +130,12 @@ pub(crate) struct Watch<'a> {
 
 impl Progress for Watch<'_> {
     fn built(&self, rows: u32) {
-        self.shared.building.built.fetch_add(rows, Ordering::Relaxed);
+        let mut built = self.shared.building.built.lock();
+        // It counts up in each space: where it falls back, the next one has begun.
+        if rows < built.1 {
+            built.0 += u64::from(built.1);
+        }
+        built.1 = rows;
     }
 
     fn is_cancelled(&self) -> bool {

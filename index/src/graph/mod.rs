@@ -1,37 +1,67 @@
-//! The core of a vector space: what is built from its vectors, and how that is searched. It works on slices and knows
-//! no file. Exact: every search is a scan.
+//! The graph of a segment: how it is built from vectors, and how it is searched. Works on slices, knows no file.
+//!
+//! A search walks over the codes of the nav tier, estimates the best rows anew by both tiers of codes together, and computes the exact
+//! distances of the last few from the fine tier, the vectors themselves. What a filter hides is passed over on the way.
+//!
+//! Invariants: every row returned is shown and has its exact distance; the slices may hold anything of the right length, and
+//! nothing is read outside of them.
+//! Not for less than some thousand rows: a scan is as fast, and exact.
+
+mod beam;
+mod bits;
+mod build;
+mod prune;
+mod reach;
+mod search;
+mod visited;
+mod walk;
 
 use types::{Error, Metric, Result};
 
-use crate::kernels;
+pub use crate::codes::Nav;
+use crate::codes::{Codec, Tier};
+use crate::kernels::Isa;
+pub use bits::Bits;
+use build::Builder;
+pub use search::{Found, Near};
+
+/// A link that is not there.
+pub const LINK_NONE: u32 = u32::MAX;
+
+/// The most links of a row.
+pub const LINKS_MAX: usize = 256;
+
+/// Rows of one graph; their numbers and a mark share 32 bits.
+pub const ROWS_MAX: usize = 1 << 31;
 
 /// How a graph is built.
-#[derive(Clone, Debug, Default)]
-pub struct Options {}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What walks read.
+    pub nav: Nav,
+    /// Links of a row.
+    pub degree: usize,
+    /// The beam of the search that finds a row's candidates.
+    pub window: usize,
+    /// Decides rotation and order.
+    pub seed: u64,
+    /// Threads; they do not change what is built.
+    pub threads: usize,
+}
 
-/// How much a search spends.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Effort {}
-
-/// What is built from the vectors.
-pub struct Parts {
-    /// What a search needs to know of the codes.
-    pub codec: Vec<u8>,
-    /// What a walk reads.
-    pub nav: Vec<u8>,
-    /// What completes it.
-    pub rest: Vec<u8>,
-    /// Neighbours.
-    pub links: Vec<u32>,
-    /// Where walks begin.
-    pub hubs: Vec<u32>,
+impl Default for Options {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { nav: Nav::default(), degree: 32, window: 128, seed: 0x6b69_7468, threads }
+    }
 }
 
 /// Who watches a build.
 pub trait Progress: Sync {
-    /// So many rows are built.
+    /// So many rows are linked.
     fn built(&self, rows: u32);
-    /// Whether it should end now.
+
+    /// Whether to stop; asked every few milliseconds.
     fn is_cancelled(&self) -> bool;
 }
 
@@ -43,168 +73,209 @@ impl Progress for () {
     }
 }
 
-/// The sections of a space.
-#[derive(Clone, Copy)]
+/// A graph as it is written to a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parts {
+    /// What [`Graph::open`] needs.
+    pub codec: Vec<u8>,
+    /// Codes that walks read.
+    pub nav: Vec<u8>,
+    /// Codes that complete them; may be empty.
+    pub rest: Vec<u8>,
+    /// `degree` for each row.
+    pub links: Vec<u32>,
+    /// Their number, the rows where walks begin, then those rows' nav codes again, together.
+    pub hubs: Vec<u32>,
+}
+
+/// The large parts of a graph, where they lie.
+#[derive(Clone, Copy, Debug)]
 pub struct Tiers<'a> {
-    /// As in [`Parts`].
+    /// See [`Parts::nav`].
     pub nav: &'a [u8],
-    /// As in [`Parts`].
+    /// See [`Parts::rest`].
     pub rest: &'a [u8],
-    /// As in [`Parts`].
+    /// See [`Parts::links`].
     pub links: &'a [u32],
-    /// As in [`Parts`].
+    /// See [`Parts::hubs`].
     pub hubs: &'a [u32],
-    /// The vectors.
+    /// The vectors, row after row.
     pub fine: &'a [f32],
 }
 
-/// A set of rows.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Bits {
-    words: Vec<u64>,
-    count: u32,
-}
-
-impl Bits {
-    /// The set with these words.
-    pub fn from_words(words: Vec<u64>) -> Self {
-        let count = words.iter().map(|word| word.count_ones()).sum();
-        Self { words, count }
-    }
-
-    /// Its words; bit `n % 64` of word `n / 64` is row `n`.
-    pub fn words(&self) -> &[u64] {
-        &self.words
-    }
-
-    /// Rows in the set.
-    pub fn count(&self) -> u32 {
-        self.count
-    }
-
-    /// Whether a row is in the set.
-    pub fn contains(&self, row: u32) -> bool {
-        self.words.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
-    }
-}
-
-/// What a search may see.
-#[derive(Clone, Copy)]
+/// Which rows count.
+#[derive(Clone, Copy, Debug)]
 pub enum Shows<'a> {
-    /// Every row.
+    /// All.
     All,
     /// These.
     Only(&'a Bits),
 }
 
-/// A row and its exact distance.
-pub type Near = (u32, f32);
-
-/// What a search found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Found {
-    /// Sorted by (distance, row).
-    pub near: Vec<Near>,
-    /// Rows whose links were read.
-    pub hops: u32,
-    /// Distances computed.
-    pub distances: u32,
+/// How hard to search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// Rows of the beam: larger finds more and takes longer.
+    pub window: usize,
 }
 
-/// Builds a graph; nothing if it was cancelled.
+impl Default for Effort {
+    fn default() -> Self {
+        Self { window: 64 }
+    }
+}
+
+/// A graph that can be searched: what is small and decoded of it.
+pub struct Graph {
+    codec: Codec,
+    isa: Isa,
+}
+
+/// A hub for so many rows ...
+const ROWS_PER_HUB: usize = 256;
+/// ... but no more than this: they are scanned before each walk.
+const HUBS_MAX: usize = 512;
+
+/// Builds the graph of vectors (row after row, each checked by `types::vector::check`). Nothing if it was cancelled.
+///
+/// # Panics
+/// When there are more than [`ROWS_MAX`] rows or [`LINKS_MAX`] links, which callers' limits exclude.
 pub fn build(
     metric: Metric,
     dim: usize,
     vectors: &[f32],
-    _options: &Options,
+    options: &Options,
     progress: &dyn Progress,
 ) -> Option<Parts> {
-    let rows = (vectors.len() / dim) as u32;
-    progress.built(rows);
-    let parts = Parts {
-        codec: vec![metric as u8],
-        nav: vec![0; rows as usize],
-        rest: vec![0; rows as usize],
-        links: (0..rows).collect(),
-        hubs: vec![0],
-    };
-    (!progress.is_cancelled()).then_some(parts)
+    let rows = vectors.len() / dim.max(1);
+    assert!(rows < ROWS_MAX && options.degree <= LINKS_MAX, "the graph is too large");
+    let isa = Isa::detect();
+    let codec = Codec::learn(metric, dim, vectors, options.nav, options.seed);
+    let (nav, rest, squares) = encode(&codec, vectors, options.threads);
+    let order = shuffled(rows as u32, options.seed);
+    let hub_count = (rows / ROWS_PER_HUB).clamp(1.min(rows), HUBS_MAX);
+    let tier = Tier { layout: codec.layout(), nav: &nav, rest: &rest };
+    let hubs = &order[..hub_count];
+    let mut links =
+        Builder::new(&codec, vectors, tier, &squares, options, hubs, &order, isa).build(progress)?;
+    let mut hubs = hubs.to_vec();
+    hubs.extend(reach::repair(&mut links, options.degree, rows as u32, &hubs));
+    let hubs = with_codes(&hubs, tier);
+    Some(Parts { codec: codec.to_bytes(), nav, rest, links, hubs })
 }
 
-/// A graph.
-pub struct Graph {
-    metric: Metric,
-    dim: usize,
+/// Codes and squared lengths of all rows.
+fn encode(codec: &Codec, vectors: &[f32], threads: usize) -> (Vec<u8>, Vec<u8>, Vec<f32>) {
+    let (layout, dim) = (codec.layout(), codec.dim);
+    let rows = vectors.len() / dim.max(1);
+    let mut nav = vec![0; rows * layout.nav_bytes];
+    let mut rest = vec![0; rows * layout.rest_bytes];
+    let mut squares = vec![0.0; rows];
+    let part = rows.div_ceil(threads.max(1)).max(1);
+    std::thread::scope(|scope| {
+        let (mut nav, mut rest) = (nav.as_mut_slice(), rest.as_mut_slice());
+        for (vectors, squares) in vectors.chunks(part * dim.max(1)).zip(squares.chunks_mut(part)) {
+            let (own_nav, other_nav) =
+                std::mem::take(&mut nav).split_at_mut(squares.len() * layout.nav_bytes);
+            let (own_rest, other_rest) =
+                std::mem::take(&mut rest).split_at_mut(squares.len() * layout.rest_bytes);
+            (nav, rest) = (other_nav, other_rest);
+            scope.spawn(move || encode_part(codec, vectors, own_nav, own_rest, squares));
+        }
+    });
+    (nav, rest, squares)
+}
+
+fn encode_part(codec: &Codec, vectors: &[f32], nav: &mut [u8], rest: &mut [u8], squares: &mut [f32]) {
+    let (layout, mut lifted) = (codec.layout(), Vec::new());
+    for (row, (vector, square)) in vectors.chunks_exact(codec.dim).zip(squares).enumerate() {
+        let nav = &mut nav[row * layout.nav_bytes..][..layout.nav_bytes];
+        let rest = &mut rest[row * layout.rest_bytes..][..layout.rest_bytes];
+        *square = codec.encode(vector, nav, rest, &mut lifted);
+    }
+}
+
+/// All rows in an order that the seed decides.
+fn shuffled(rows: u32, seed: u64) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..rows).collect();
+    let mut state = seed;
+    for at in (1..order.len()).rev() {
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        order.swap(at, ((mixed ^ (mixed >> 31)) % (at as u64 + 1)) as usize);
+    }
+    order
+}
+
+/// The number of hubs, the hubs, their codes.
+fn with_codes(hubs: &[u32], tier: Tier<'_>) -> Vec<u32> {
+    let mut words = vec![hubs.len() as u32];
+    words.extend_from_slice(hubs);
+    for hub in hubs {
+        let codes = tier.nav(*hub).as_chunks::<4>().0;
+        words.extend(codes.iter().map(|word| u32::from_le_bytes(*word)));
+    }
+    words
 }
 
 impl Graph {
-    /// Reads a codec.
+    /// A graph by its codec.
     ///
     /// # Errors
-    /// `Corrupted`.
+    /// `Corrupted` when the codec is not one of this metric and dimension.
     pub fn open(metric: Metric, dim: usize, codec: &[u8]) -> Result<Self> {
-        if codec != [metric as u8] {
-            return Err(Error::corrupted("the codec", "it is of another metric"));
-        }
-        Ok(Self { metric, dim })
+        Ok(Self { codec: Codec::from_bytes(metric, dim, codec)?, isa: Isa::detect() })
     }
 
-    /// Whether lengths agree and links are in range.
+    /// The same graph on another instruction set, for tests.
+    #[must_use]
+    pub fn on(mut self, isa: Isa) -> Self {
+        self.isa = isa;
+        self
+    }
+
+    /// The name of a tier whose length is not that of as many rows as there are vectors, if there is one: `nav`, `rest`,
+    /// `links` or `hubs`.
+    pub fn misfit(&self, tiers: &Tiers<'_>) -> Option<&'static str> {
+        let (layout, rows) = (self.codec.layout(), tiers.fine.len() / self.codec.dim.max(1));
+        let hubs = tiers.hubs.first().map_or(0, |count| *count as usize);
+        let degree = tiers.links.len().checked_div(rows).unwrap_or(0);
+        let has_hubs = tiers.hubs.len() == 1 + hubs + hubs * layout.nav_bytes / 4 && (hubs > 0 || rows == 0);
+        let fits = [
+            ("nav", tiers.nav.len() == rows * layout.nav_bytes),
+            ("rest", tiers.rest.len() == rows * layout.rest_bytes),
+            ("links", tiers.links.len() == rows * degree && degree <= LINKS_MAX),
+            ("hubs", has_hubs),
+        ];
+        fits.into_iter().find(|(_, fits)| !fits).map(|(name, _)| name)
+    }
+
+    /// Checks the lengths, and that every link and hub is a row and every row can be reached. O(links).
     ///
     /// # Errors
     /// `Corrupted`.
     pub fn check(&self, tiers: &Tiers<'_>) -> Result<()> {
-        let rows = tiers.fine.len() / self.dim;
-        let agree = [tiers.nav.len(), tiers.rest.len(), tiers.links.len()] == [rows; 3];
-        if agree && tiers.links.iter().chain(tiers.hubs).all(|row| (*row as usize) < rows) {
-            Ok(())
-        } else {
-            Err(Error::corrupted("the links", "a row is out of range"))
+        let rows = (tiers.fine.len() / self.codec.dim.max(1)) as u32;
+        let wrong = |why: &str| Err(Error::corrupted("a graph", why));
+        if let Some(tier) = self.misfit(tiers) {
+            return wrong(&format!("its {tier} have a wrong length"));
+        }
+        if tiers.links.iter().any(|link| *link >= rows && *link != LINK_NONE) {
+            return wrong("a link leads past the last row");
+        }
+        let hubs = tiers.hubs.split_first().map_or(&[][..], |(count, rest)| &rest[..*count as usize]);
+        if hubs.iter().any(|hub| *hub >= rows) {
+            return wrong("a hub is past the last row");
+        }
+        let degree = tiers.links.len().checked_div(rows as usize).unwrap_or(0);
+        match reach::unreachable(tiers.links, degree, rows, hubs).len() {
+            0 => Ok(()),
+            lost => wrong(&format!("{lost} rows cannot be reached")),
         }
     }
-
-    /// The nearest rows that show.
-    pub fn search(
-        &self,
-        tiers: &Tiers<'_>,
-        query: &[f32],
-        shows: &Shows<'_>,
-        k: usize,
-        _effort: Effort,
-    ) -> Found {
-        let rows = 0..(tiers.fine.len() / self.dim) as u32;
-        let shows = |row: &u32| match shows {
-            Shows::All => true,
-            Shows::Only(bits) => bits.contains(*row),
-        };
-        Found { near: self.scan(tiers, query, &mut rows.filter(shows), k), hops: 0, distances: 0 }
-    }
-
-    /// Several searches.
-    pub fn search_many(
-        &self,
-        tiers: &Tiers<'_>,
-        queries: &[&[f32]],
-        shows: &Shows<'_>,
-        k: usize,
-        effort: Effort,
-    ) -> Vec<Found> {
-        queries.iter().map(|query| self.search(tiers, query, shows, k, effort)).collect()
-    }
-
-    /// The nearest of some rows, exactly.
-    pub fn scan(
-        &self,
-        tiers: &Tiers<'_>,
-        query: &[f32],
-        rows: &mut dyn Iterator<Item = u32>,
-        k: usize,
-    ) -> Vec<Near> {
-        let vector = |row: u32| tiers.fine.get(row as usize * self.dim..)?.get(..self.dim);
-        let distance = |row| Some((row, kernels::distance(self.metric, query, vector(row)?)));
-        let mut near: Vec<Near> = rows.filter_map(distance).collect();
-        near.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-        near.truncate(k);
-        near
-    }
 }
+
+#[cfg(test)]
+mod tests;

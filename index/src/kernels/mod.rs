@@ -1,13 +1,76 @@
-//! Distances of two `f32` vectors. Smaller is nearer, for every metric.
+//! What is computed with wide instructions: exact distances of two vectors, and one query against codes of many rows.
+//! The only place for unsafe code beside the mapping of files.
 //!
-//! Through simsimd, which picks the widest instructions of the machine at run time. A call costs about 5 ns plus the
-//! arithmetic. Beside it stands a reference, plain and in `f64`: the oracle of the tests, and the way out when
-//! single precision overflows.
+//! - [`distance`]: two `f32` vectors, smaller is nearer, for every metric. Through simsimd, which picks the widest
+//!   instructions of the machine at run time. A call costs about 5 ns plus the arithmetic. Beside it stands a reference,
+//!   plain and in `f64`: the oracle of the tests, and the way out when single precision overflows.
+//! - [`Kernel`]: the inner loops of the graph, written once for each instruction set, each equal to the plain loops of
+//!   `portable`. They are reached by [`run`] alone.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod isa;
+mod portable;
 mod reference;
 
 use simsimd::SpatialSimilarity;
 use types::Metric;
+
+pub(crate) use isa::run;
+pub use isa::{Isa, Task};
+
+/// Bytes of a cache line, and of a block of codes. A row of codes has a whole number of them.
+pub const BLOCK: usize = 64;
+
+/// One query against codes of rows. The query has a whole number of blocks (of two blocks for nibbles), rows at least as many codes.
+///
+/// # Panics
+/// When a row is shorter than the query.
+pub trait Kernel: Copy {
+    /// The sum of `query[i] * nibble[i]`. Byte `i` of block `b` holds element `128 b + i` in its lower nibble and
+    /// element `128 b + 64 + i` in its upper one.
+    fn dot_nibbles(self, query: &[i8], row: &[u8]) -> i32;
+
+    /// [`dot_nibbles`](Self::dot_nibbles) of four rows.
+    #[inline(always)]
+    fn dot_nibbles4(self, query: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
+        rows.map(|row| self.dot_nibbles(query, row))
+    }
+
+    /// The sum of `query[i] * code[i]`.
+    fn dot_bytes(self, query: &[i8], row: &[u8]) -> i32;
+
+    /// [`dot_bytes`](Self::dot_bytes) of four rows.
+    #[inline(always)]
+    fn dot_bytes4(self, query: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
+        rows.map(|row| self.dot_bytes(query, row))
+    }
+
+    /// The inner product.
+    fn dot_floats(self, query: &[f32], row: &[f32]) -> f32;
+
+    /// The squared length of the difference.
+    fn square_floats(self, query: &[f32], row: &[f32]) -> f32;
+
+    /// The sum of absolute differences.
+    fn absolute_floats(self, query: &[f32], row: &[f32]) -> f32;
+
+    /// Asks for every cache line of a row ahead of its use.
+    fn prefetch(self, bytes: &[u8]);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+#[expect(unsafe_code, reason = "a prefetch reads nothing, see SAFETY")]
+fn prefetch_lines(bytes: &[u8]) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    for line in bytes.chunks(BLOCK) {
+        // SAFETY: a prefetch cannot fault, whatever the address; SSE is part of every x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+}
 
 /// The distance of two vectors of equal length: `1 - dot` for cosine (both have length 1), `-dot` for the inner
 /// product, the *squared* length of the difference for Euclid, the sum of absolute differences for Manhattan.
@@ -44,6 +107,9 @@ fn manhattan(a: &[f32], b: &[f32]) -> f32 {
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| (x - y).abs()).sum();
     sums.iter().sum::<f32>() + rest
 }
+
+#[cfg(test)]
+mod kernel_tests;
 
 #[cfg(test)]
 mod tests {

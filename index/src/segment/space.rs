@@ -44,7 +44,7 @@ impl Space {
             present
                 .ok_or_else(|| sections.damaged(kinds.rows, "it has another number of rows than `meta` says"))
         });
-        let built = (count > 0).then(|| Built::open(sections, kinds, &meta));
+        let built = (count > 0).then(|| Built::open(sections, kinds, &meta, &fine));
         Ok(Self { fine, present: present.transpose()?, built: built.transpose()?, meta })
     }
 
@@ -75,19 +75,19 @@ impl Space {
     }
 
     /// About the `k` nearest of the rows that show, sorted by (distance, row).
-    pub fn search(&self, query: &[f32], shows: &Shows<'_>, k: usize, effort: Effort) -> Found {
+    pub fn search(&self, query: &[f32], shows: Shows<'_>, k: usize, effort: Effort) -> Found {
         self.search_many(&[query], shows, k, effort).pop().unwrap_or_default()
     }
 
     /// What [`search`](Self::search) answers to each of several queries.
-    pub fn search_many(&self, queries: &[&[f32]], shows: &Shows<'_>, k: usize, effort: Effort) -> Vec<Found> {
+    pub fn search_many(&self, queries: &[&[f32]], shows: Shows<'_>, k: usize, effort: Effort) -> Vec<Found> {
         let Some(built) = &self.built else { return vec![Found::default(); queries.len()] };
         let places = match (&self.present, shows) {
             (Some(present), Shows::Only(rows)) => Some(present.places(rows)),
             _ => None,
         };
-        let shows = places.as_ref().map_or(*shows, Shows::Only);
-        let mut found = built.graph.search_many(&self.tiers(built), queries, &shows, k, effort);
+        let shows = places.as_ref().map_or(shows, Shows::Only);
+        let mut found = built.graph.search_many(&built.tiers(&self.fine), queries, shows, k, effort);
         found.iter_mut().for_each(|found| self.to_rows(&mut found.near));
         found
     }
@@ -96,7 +96,17 @@ impl Space {
     pub fn scan(&self, query: &[f32], rows: &mut dyn Iterator<Item = u32>, k: usize) -> Vec<Near> {
         let Some(built) = &self.built else { return Vec::new() };
         let mut places = rows.filter_map(|row| self.place(row));
-        let mut near = built.graph.scan(&self.tiers(built), query, &mut places, k);
+        let mut near = built.graph.scan(&built.tiers(&self.fine), query, &mut places, k);
+        self.to_rows(&mut near);
+        near
+    }
+
+    /// As [`scan`](Self::scan), but by the codes: rows are mistaken only where their distances are nearly equal, and the
+    /// distances of those returned are exact.
+    pub fn scan_codes(&self, query: &[f32], rows: &mut dyn Iterator<Item = u32>, k: usize) -> Vec<Near> {
+        let Some(built) = &self.built else { return Vec::new() };
+        let mut places = rows.filter_map(|row| self.place(row));
+        let mut near = built.graph.scan_codes(&built.tiers(&self.fine), query, &mut places, k);
         self.to_rows(&mut near);
         near
     }
@@ -109,19 +119,17 @@ impl Space {
         let Some(built) = &self.built else { return Ok(()) };
         let wrong =
             |source: types::Error| sections.damaged(kinds.links, source.message()).with_source(source);
-        built.graph.check(&self.tiers(built)).map_err(wrong)
-    }
-
-    fn tiers<'a>(&'a self, built: &'a Built) -> Tiers<'a> {
-        Tiers { nav: &built.nav, rest: &built.rest, links: &built.links, hubs: &built.hubs, fine: &self.fine }
+        built.graph.check(&built.tiers(&self.fine)).map_err(wrong)
     }
 
     /// Where the vector of a row stands.
     fn place(&self, row: u32) -> Option<u32> {
-        match &self.present {
-            Some(present) => present.place(row),
-            None => (row < self.meta.count).then_some(row),
-        }
+        let place = match &self.present {
+            Some(present) => present.place(row)?,
+            None => row,
+        };
+        // A damaged section may name a place that does not exist.
+        (place < self.meta.count).then_some(place)
     }
 
     /// From places to rows; the order stays, since both ascend together.
@@ -133,24 +141,31 @@ impl Space {
 }
 
 impl Built {
-    fn open(sections: &Sections, kinds: &Kinds, meta: &SpaceMeta) -> Result<Self> {
+    fn open(sections: &Sections, kinds: &Kinds, meta: &SpaceMeta, fine: &[f32]) -> Result<Self> {
         sections.verify_section(kinds.codec)?;
         let codec = sections.section(kinds.codec)?;
         let wrong =
             |source: types::Error| sections.damaged(kinds.codec, source.message()).with_source(source);
         let graph = Graph::open(meta.metric, meta.dim as usize, codec).map_err(wrong)?;
-        let (nav, links) = (sections.array(kinds.nav)?, sections.array(kinds.links)?);
-        let built =
-            Self { graph, nav, rest: sections.array(kinds.rest)?, links, hubs: sections.array(kinds.hubs)? };
-        let lens =
-            [(kinds.nav, built.nav.len()), (kinds.rest, built.rest.len()), (kinds.links, built.links.len())];
-        for (kind, len) in lens {
-            if !len.is_multiple_of(meta.count as usize) {
-                return Err(sections.damaged(kind, "it has not as much for each vector"));
-            }
+        let built = Self {
+            graph,
+            nav: sections.array(kinds.nav)?,
+            rest: sections.array(kinds.rest)?,
+            links: sections.array(kinds.links)?,
+            hubs: sections.array(kinds.hubs)?,
+        };
+        if let Some(tier) = built.graph.misfit(&built.tiers(fine)) {
+            let places =
+                [("nav", kinds.nav), ("rest", kinds.rest), ("links", kinds.links), ("hubs", kinds.hubs)];
+            let kind = places.into_iter().find(|(name, _)| *name == tier).map_or(kinds.nav, |(_, kind)| kind);
+            return Err(sections.damaged(kind, "it has not as much for each vector"));
         }
         sections.advise(kinds.nav, Advice::WillNeed);
         sections.advise(kinds.links, Advice::WillNeed);
         Ok(built)
+    }
+
+    fn tiers<'a>(&'a self, fine: &'a [f32]) -> Tiers<'a> {
+        Tiers { nav: &self.nav, rest: &self.rest, links: &self.links, hubs: &self.hubs, fine }
     }
 }

@@ -176,13 +176,13 @@ fn check_space(
         space.scan(&query, &mut (0..segment.rows() + 9).filter(|row| accept(*row)), 10)
     };
     prop_assert_eq!((&scan(&|_| true), &scan(accept)), (&all, &some));
-    let search = |shows: &Shows<'_>| space.search(&query, shows, 10, Effort::default()).near;
-    let (found_all, found_some) = (search(&Shows::All), search(&Shows::Only(&bits)));
+    let search = |shows: Shows<'_>| space.search(&query, shows, 10, Effort::default()).near;
+    let (found_all, found_some) = (search(Shows::All), search(Shows::Only(&bits)));
     prop_assert_eq!((found_all.len(), found_some.is_empty()), (all.len(), some.is_empty()));
     prop_assert!(found_some.len() <= 10);
     check_found(&found_all, &nearest(plain, number, &query, &|_| true, usize::MAX))?;
     check_found(&found_some, &nearest(plain, number, &query, accept, usize::MAX))?;
-    let many = space.search_many(&[&query, &query], &Shows::Only(&bits), 10, Effort::default());
+    let many = space.search_many(&[&query, &query], Shows::Only(&bits), 10, Effort::default());
     prop_assert!(many.len() == 2 && many.iter().all(|found| found.near == found_some));
     Ok(())
 }
@@ -284,7 +284,7 @@ fn ask_everything(segment: &Segment) {
         let vectors = (0..80).filter_map(|row| space.vector(row));
         assert!(vectors.map(<[f32]>::len).all(|len| len == DIM));
         for shows in [Shows::All, Shows::Only(&bits)] {
-            assert!(space.search(&query, &shows, 5, Effort::default()).near.len() <= 5);
+            assert!(space.search(&query, shows, 5, Effort::default()).near.len() <= 5);
         }
         assert!(space.scan(&query, &mut (0..99), 5).len() <= 5);
     }

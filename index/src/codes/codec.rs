@@ -1,0 +1,277 @@
+//! From a row to its codes.
+//!
+//! The bytes of a codec, little-endian:
+//!
+//! ```text
+//!  offset  size    meaning
+//!  0       1       version, 1
+//!  1       1       nav: 0 nibbles, 1 bytes, 2 none
+//!  2       1       form: 0 unit, 1 free
+//!  3       1       0
+//!  4       4       dim: u32
+//!  8       8       seed of the rotation: u64
+//!  16      4       step: f32, of a unit form
+//!  20      4       reach: f32, the largest length of a row under the inner product, else 1
+//!  24      4 * n   the mean, rotated: f32 each; n = dim, or 0 without codes
+//! ```
+
+use types::{Error, Metric, Result};
+
+use super::rotation::Rotation;
+use crate::kernels::BLOCK;
+
+const VERSION: u8 = 1;
+const HEADER_BYTES: usize = 24;
+
+/// A step and a squared length, both `f32`.
+const FREE_BYTES: usize = 8;
+
+/// Codes reach so many standard deviations to both sides; what lies beyond is cut. Normal elements lie beyond it once in 900
+/// times; measured between 2.8 and 3.6 the recall differs by less than noise.
+const REACH_SIGMAS: f32 = 3.2;
+
+/// Lengths that differ less than by this share are the same.
+const SAME_LENGTH: f32 = 1e-3;
+
+/// What the walk of a graph reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nav {
+    /// The upper nibbles of the codes; the lower ones complete them after the walk.
+    #[default]
+    Nibbles,
+    /// Whole codes.
+    Bytes,
+    /// The vectors: no quantisation.
+    Vectors,
+}
+
+/// How lengths are dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// All rows have one length.
+    Unit,
+    /// Each row has a step of its own, and one number that its distances need.
+    Free,
+}
+
+/// Bytes of a row in each tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Elements of a prepared query: whole blocks.
+    pub(crate) padded: usize,
+    pub(crate) nav_bytes: usize,
+    pub(crate) rest_bytes: usize,
+    /// Whether the last 8 bytes of a nav row are its step and its further number: under Euclid the squared length of
+    /// the centred row, under the inner product [`Codec::further`].
+    pub(crate) is_free: bool,
+}
+
+/// Makes codes of the rows of one space.
+pub(crate) struct Codec {
+    pub(crate) metric: Metric,
+    pub(crate) dim: usize,
+    pub(crate) nav: Nav,
+    form: Form,
+    seed: u64,
+    pub(super) step: f32,
+    pub(super) reach: f32,
+    pub(super) mean: Vec<f32>,
+    rotation: Rotation,
+}
+
+impl Codec {
+    /// Learns a codec from rows of `dim` elements: their mean, their lengths. Reads each row once.
+    pub(crate) fn learn(metric: Metric, dim: usize, rows: &[f32], nav: Nav, seed: u64) -> Self {
+        let nav = if metric == Metric::Manhattan { Nav::Vectors } else { nav };
+        let rows = || rows.chunks_exact(dim);
+        let square = |row: &[f32]| row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() as f32;
+        let (least, most) = rows().map(square).fold((f32::MAX, 0.0_f32), |(a, b), x| (a.min(x), b.max(x)));
+        let form = match metric {
+            Metric::Cosine => Form::Unit,
+            Metric::Dot if least.sqrt() > most.sqrt() * (1.0 - SAME_LENGTH) => Form::Unit,
+            Metric::Dot | Metric::Euclid | Metric::Manhattan => Form::Free,
+        };
+        let reach = if metric == Metric::Dot && most > 0.0 { most.sqrt() } else { 1.0 };
+        let mut codec = Self::with(metric, dim, nav, form, seed, reach);
+        // Where lengths differ under the inner product, the length of the centred row would say nothing.
+        if nav != Nav::Vectors && !(metric == Metric::Dot && form == Form::Free) {
+            codec.centre(rows());
+        }
+        codec
+    }
+
+    fn with(metric: Metric, dim: usize, nav: Nav, form: Form, seed: u64, reach: f32) -> Self {
+        let inner = if nav == Nav::Vectors { 0 } else { dim };
+        let (rotation, mean) = (Rotation::new(inner, seed), vec![0.0; inner]);
+        Self { metric, dim, nav, form, seed, step: 1.0, reach, mean, rotation }
+    }
+
+    /// Sets mean and step. Sums are kept in `f64` and in the order of the rows: deterministic.
+    fn centre<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]> + Clone) {
+        let (mut sums, mut count) = (vec![0.0_f64; self.mean.len()], 0_u32);
+        let mut scaled = Vec::new();
+        for row in rows.clone() {
+            self.scale(row, &mut scaled);
+            sums.iter_mut().zip(&scaled).for_each(|(sum, element)| *sum += f64::from(*element));
+            count += 1;
+        }
+        let scale = 1.0 / f64::from(count.max(1));
+        let mut mean: Vec<f32> = sums.iter().map(|sum| (sum * scale) as f32).collect();
+        let mut squares = 0.0;
+        for row in rows {
+            self.scale(row, &mut scaled);
+            let square = |(x, mean): (&f32, &f32)| f64::from(x - mean).powi(2);
+            squares += scaled.iter().zip(&mean).map(square).sum::<f64>();
+        }
+        self.rotation.apply(&mut mean);
+        self.step = step((squares * scale) as f32, mean.len());
+        self.mean = mean;
+    }
+
+    /// A row before centre and rotation: in unit forms its length is 1.
+    pub(super) fn scale(&self, row: &[f32], scaled: &mut Vec<f32>) {
+        let reach = if self.form == Form::Unit { self.reach } else { 1.0 };
+        scaled.clear();
+        scaled.extend(row.iter().map(|element| element / reach));
+    }
+
+    /// What an inner product of codes counts for.
+    pub(super) fn unit(&self) -> f32 {
+        if self.form == Form::Unit { self.step } else { 1.0 }
+    }
+
+    /// What it counts for in the metric, and not between scaled rows.
+    pub(super) fn length(&self) -> f32 {
+        if self.form == Form::Unit { self.reach } else { 1.0 }
+    }
+
+    /// Elements of a row as the codes see it.
+    pub(crate) fn inner(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The largest length of a row, under the inner product.
+    pub(crate) fn reach(&self) -> f32 {
+        self.reach
+    }
+
+    /// The step of all rows, in unit forms.
+    pub(crate) fn step(&self) -> f32 {
+        self.step
+    }
+
+    /// The further element that would give a row of this squared length the length of the longest (Bachrach et al. 2014).
+    pub(crate) fn further(&self, square: f32) -> f32 {
+        (self.reach * self.reach - square).max(0.0).sqrt()
+    }
+
+    pub(super) fn rotate(&self, vector: &mut [f32]) {
+        self.rotation.apply(vector);
+    }
+
+    /// Bytes of a row.
+    pub(crate) fn layout(&self) -> Layout {
+        let inner = self.mean.len();
+        let (per_block, halves) = match self.nav {
+            Nav::Nibbles => (2 * BLOCK, true),
+            Nav::Bytes => (BLOCK, false),
+            Nav::Vectors => return Layout { padded: 0, nav_bytes: 0, rest_bytes: 0, is_free: false },
+        };
+        let blocks = inner.div_ceil(per_block);
+        let is_free = self.form == Form::Free;
+        // Step and square go where the last block has room: the query is 0 there.
+        let used = (inner - blocks.saturating_sub(1) * per_block).min(BLOCK);
+        let further = usize::from(is_free && used + FREE_BYTES > BLOCK);
+        Layout {
+            padded: blocks * per_block,
+            nav_bytes: (blocks + further) * BLOCK,
+            rest_bytes: if halves { blocks * BLOCK } else { 0 },
+            is_free,
+        }
+    }
+
+    /// Writes a row's codes; returns the squared length of the centred row. `nav` and `rest` are zeroed rows.
+    pub(crate) fn encode(&self, row: &[f32], nav: &mut [u8], rest: &mut [u8], scaled: &mut Vec<f32>) -> f32 {
+        self.scale(row, scaled);
+        self.rotation.apply(scaled);
+        scaled.iter_mut().zip(&self.mean).for_each(|(element, mean)| *element -= mean);
+        let square: f32 = scaled.iter().map(|element| element * element).sum();
+        let step = if self.form == Form::Free { step(square, scaled.len()) } else { self.step };
+        let code = |element: &f32| ((element / step).round() + 128.0).clamp(0.0, 255.0) as u8;
+        match self.nav {
+            Nav::Bytes => nav.iter_mut().zip(&*scaled).for_each(|(place, element)| *place = code(element)),
+            Nav::Nibbles => {
+                for (at, element) in scaled.iter().enumerate() {
+                    let (byte, shift) = place(at);
+                    nav[byte] |= (code(element) >> 4) << shift;
+                    rest[byte] |= (code(element) & 15) << shift;
+                }
+            }
+            Nav::Vectors => {}
+        }
+        if self.layout().is_free
+            && let Some((_, end)) = nav.split_last_chunk_mut::<FREE_BYTES>()
+        {
+            let further = if self.metric == Metric::Dot { self.further(square) } else { square };
+            end[..4].copy_from_slice(&step.to_le_bytes());
+            end[4..].copy_from_slice(&further.to_le_bytes());
+        }
+        square
+    }
+
+    /// The codec as bytes; see the head of this file.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let nav = match self.nav {
+            Nav::Nibbles => 0,
+            Nav::Bytes => 1,
+            Nav::Vectors => 2,
+        };
+        let mut bytes = vec![VERSION, nav, self.form as u8, 0];
+        bytes.extend_from_slice(&(self.dim as u32).to_le_bytes());
+        bytes.extend_from_slice(&self.seed.to_le_bytes());
+        bytes.extend_from_slice(&self.step.to_le_bytes());
+        bytes.extend_from_slice(&self.reach.to_le_bytes());
+        bytes.extend(self.mean.iter().flat_map(|element| element.to_le_bytes()));
+        bytes
+    }
+
+    /// The codec in bytes.
+    ///
+    /// # Errors
+    /// `Corrupted` when they are not those of a codec of this metric and dimension.
+    pub(crate) fn from_bytes(metric: Metric, dim: usize, bytes: &[u8]) -> Result<Self> {
+        let wrong = |why: &str| Error::corrupted("a codec", why);
+        let (header, mean) =
+            bytes.split_first_chunk::<HEADER_BYTES>().ok_or_else(|| wrong("it is too short"))?;
+        let word = |at: usize| [header[at], header[at + 1], header[at + 2], header[at + 3]];
+        if header[0] != VERSION || u32::from_le_bytes(word(4)) as usize != dim {
+            return Err(wrong("it is of another version or dimension"));
+        }
+        let nav = [Nav::Nibbles, Nav::Bytes, Nav::Vectors];
+        let nav = *nav.get(usize::from(header[1])).ok_or_else(|| wrong("it has an unknown nav"))?;
+        let form = [Form::Unit, Form::Free];
+        let form = *form.get(usize::from(header[2])).ok_or_else(|| wrong("it has an unknown form"))?;
+        let seed = u64::from(u32::from_le_bytes(word(8))) | u64::from(u32::from_le_bytes(word(12))) << 32;
+        let mut codec = Self::with(metric, dim, nav, form, seed, f32::from_le_bytes(word(20)));
+        codec.step = f32::from_le_bytes(word(16));
+        let (elements, rest) = mean.as_chunks::<4>();
+        if elements.len() != codec.mean.len() || !rest.is_empty() {
+            return Err(wrong("its mean has another length"));
+        }
+        codec.mean.iter_mut().zip(elements).for_each(|(to, from)| *to = f32::from_le_bytes(*from));
+        Ok(codec)
+    }
+}
+
+/// The byte of an element in a row of nibbles, and how far its nibble is shifted.
+pub(super) fn place(element: usize) -> (usize, u32) {
+    let (block, within) = (element / (2 * BLOCK), element % (2 * BLOCK));
+    (block * BLOCK + within % BLOCK, if within < BLOCK { 0 } else { 4 })
+}
+
+/// The step of codes of elements whose squares sum up to `square`.
+fn step(square: f32, dim: usize) -> f32 {
+    let sigma = (square / dim.max(1) as f32).sqrt();
+    let reach = REACH_SIGMAS.min((dim as f32).sqrt());
+    (sigma * reach / 127.0).max(f32::MIN_POSITIVE)
+}

@@ -1,0 +1,301 @@
+//! A query in the form that kernels multiply with codes, and the tiers it is held against.
+//!
+//! With the element `q` of the rotated query as `scale * i` (i from -127 to 127) and the element `y` of a row as `step * (c - 128)`,
+//! their inner product is `scale * step * (sum(i * c) - 128 * sum(i))`, which is linear in the sum that a kernel computes.
+//! A nibble stands for the middle of its sixteen codes.
+
+use types::Metric;
+
+use super::codec::{Codec, Layout, Nav};
+use crate::kernels::Kernel;
+
+/// A query, ready to be held against codes.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    codes: Vec<i8>,
+    /// The elements as they came, for tiers of vectors.
+    vector: Vec<f32>,
+    /// `estimate = base + weight * further number of the row - step of the row * (slope * sum - shift)`; in unit forms
+    /// the step is 1 and there is no further number.
+    nav: Line,
+    full: Line,
+    weight: f32,
+    scaled: Vec<f32>,
+}
+
+/// How an estimate follows from a kernel's sum.
+#[derive(Clone, Copy, Default)]
+struct Line {
+    base: f32,
+    slope: f32,
+    shift: f32,
+}
+
+impl Prepared {
+    /// Prepares another query, in the same memory. Estimates are distances of the metric.
+    pub(crate) fn set(&mut self, codec: &Codec, query: &[f32]) {
+        self.vector.clear();
+        self.vector.extend_from_slice(query);
+        if codec.nav == Nav::Vectors {
+            return;
+        }
+        self.scaled.clear();
+        self.scaled.extend_from_slice(query);
+        codec.rotate(&mut self.scaled);
+        let (base, factor) = match codec.metric {
+            Metric::Cosine => (1.0 - with_mean(codec, &self.scaled), codec.unit()),
+            Metric::Dot => {
+                let length = codec.length();
+                (-length * with_mean(codec, &self.scaled), length * codec.unit())
+            }
+            Metric::Euclid | Metric::Manhattan => (self.centre(codec), 2.0),
+        };
+        self.weight = if codec.metric == Metric::Dot { 0.0 } else { 1.0 };
+        self.finish(codec, base, factor);
+    }
+
+    /// Prepares a row of length 1 as the query, as it is when a graph is built: estimates are squared distances.
+    pub(crate) fn set_row(&mut self, codec: &Codec, row: &[f32]) {
+        codec.scale(row, &mut self.scaled);
+        codec.rotate(&mut self.scaled);
+        // The squared distance is 2 - 2 * the inner product.
+        let base = 2.0 - 2.0 * with_mean(codec, &self.scaled);
+        self.finish(codec, base, 2.0 * codec.unit());
+    }
+
+    /// Centres the query; returns its squared length.
+    fn centre(&mut self, codec: &Codec) -> f32 {
+        self.scaled.iter_mut().zip(&codec.mean).for_each(|(x, mean)| *x -= mean);
+        self.scaled.iter().map(|x| x * x).sum()
+    }
+
+    fn finish(&mut self, codec: &Codec, base: f32, factor: f32) {
+        let largest = self.scaled.iter().fold(f32::MIN_POSITIVE, |largest, x| largest.max(x.abs()));
+        let scale = largest / 127.0;
+        let code = |element: &f32| (element / scale).round() as i8;
+        self.codes.clear();
+        self.codes.extend(self.scaled.iter().map(code));
+        let sum: i32 = self.codes.iter().map(|code| i32::from(*code)).sum();
+        self.codes.resize(codec.layout().padded, 0);
+        let factor = scale * factor;
+        let sum = sum as f32;
+        self.full = Line { base, slope: factor, shift: factor * 128.0 * sum };
+        self.nav = match codec.nav {
+            Nav::Nibbles => Line { base, slope: factor * 16.0, shift: factor * 120.5 * sum },
+            Nav::Bytes | Nav::Vectors => self.full,
+        };
+    }
+}
+
+/// The inner product of a rotated vector with the mean.
+fn with_mean(codec: &Codec, scaled: &[f32]) -> f32 {
+    scaled.iter().zip(&codec.mean).map(|(x, mean)| x * mean).sum()
+}
+
+/// Rows of one tier, as a walk reads them.
+pub(crate) trait Reader: Copy {
+    /// About the distance of a row.
+    fn one<K: Kernel>(self, kernel: K, query: &Prepared, row: u32) -> f32;
+
+    /// About the distances of four rows.
+    fn four<K: Kernel>(self, kernel: K, query: &Prepared, rows: [u32; 4]) -> [f32; 4];
+
+    /// Asks for a row ahead of its use.
+    fn prefetch<K: Kernel>(self, kernel: K, row: u32);
+
+    /// The same over other codes; nothing for vectors.
+    fn over(self, tier: Tier<'_>) -> Option<impl Reader>;
+}
+
+/// The codes of all rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Tier<'a> {
+    pub(crate) layout: Layout,
+    pub(crate) nav: &'a [u8],
+    pub(crate) rest: &'a [u8],
+}
+
+/// Upper nibbles.
+#[derive(Clone, Copy)]
+pub(crate) struct Nibbles<'a>(pub(crate) Tier<'a>);
+
+/// Whole bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Bytes<'a>(pub(crate) Tier<'a>);
+
+/// Upper and lower nibbles together: as good as whole bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Both<'a>(pub(crate) Tier<'a>);
+
+/// The vectors themselves.
+#[derive(Clone, Copy)]
+pub(crate) struct Vectors<'a> {
+    pub(crate) metric: Metric,
+    pub(crate) dim: usize,
+    pub(crate) rows: &'a [f32],
+}
+
+impl<'a> Tier<'a> {
+    /// The codes of a row that a walk reads.
+    #[inline(always)]
+    pub(crate) fn nav(&self, row: u32) -> &'a [u8] {
+        let at = row as usize * self.layout.nav_bytes;
+        &self.nav[at..at + self.layout.nav_bytes]
+    }
+
+    /// The codes that complete them.
+    #[inline(always)]
+    pub(crate) fn rest(&self, row: u32) -> &'a [u8] {
+        let at = row as usize * self.layout.rest_bytes;
+        &self.rest[at..at + self.layout.rest_bytes]
+    }
+
+    /// The step of a row's codes, if it has one of its own.
+    #[inline(always)]
+    pub(crate) fn step(&self, nav: &[u8]) -> Option<f32> {
+        let (_, [a, b, c, d, ..]) = nav.split_last_chunk::<8>()?;
+        self.layout.is_free.then(|| f32::from_le_bytes([*a, *b, *c, *d]))
+    }
+
+    #[inline(always)]
+    fn estimate(&self, query: &Prepared, line: Line, sum: i32, row: &[u8]) -> f32 {
+        if self.layout.is_free
+            && let Some((_, [a, b, c, d, e, f, g, h])) = row.split_last_chunk::<8>()
+        {
+            let step = f32::from_le_bytes([*a, *b, *c, *d]);
+            let further = f32::from_le_bytes([*e, *f, *g, *h]);
+            line.base + query.weight * further - step * (line.slope * sum as f32 - line.shift)
+        } else {
+            line.base - (line.slope * sum as f32 - line.shift)
+        }
+    }
+}
+
+impl Reader for Nibbles<'_> {
+    #[inline(always)]
+    fn one<K: Kernel>(self, kernel: K, query: &Prepared, row: u32) -> f32 {
+        let row = self.0.nav(row);
+        self.0.estimate(query, query.nav, kernel.dot_nibbles(&query.codes, row), row)
+    }
+
+    #[inline(always)]
+    fn four<K: Kernel>(self, kernel: K, query: &Prepared, rows: [u32; 4]) -> [f32; 4] {
+        let rows = [self.0.nav(rows[0]), self.0.nav(rows[1]), self.0.nav(rows[2]), self.0.nav(rows[3])];
+        let sums = kernel.dot_nibbles4(&query.codes, rows);
+        [
+            self.0.estimate(query, query.nav, sums[0], rows[0]),
+            self.0.estimate(query, query.nav, sums[1], rows[1]),
+            self.0.estimate(query, query.nav, sums[2], rows[2]),
+            self.0.estimate(query, query.nav, sums[3], rows[3]),
+        ]
+    }
+
+    #[inline(always)]
+    fn prefetch<K: Kernel>(self, kernel: K, row: u32) {
+        kernel.prefetch(self.0.nav(row));
+    }
+
+    #[inline(always)]
+    fn over(self, tier: Tier<'_>) -> Option<impl Reader> {
+        Some(Nibbles(tier))
+    }
+}
+
+impl Reader for Bytes<'_> {
+    #[inline(always)]
+    fn one<K: Kernel>(self, kernel: K, query: &Prepared, row: u32) -> f32 {
+        let row = self.0.nav(row);
+        self.0.estimate(query, query.nav, kernel.dot_bytes(&query.codes, row), row)
+    }
+
+    #[inline(always)]
+    fn four<K: Kernel>(self, kernel: K, query: &Prepared, rows: [u32; 4]) -> [f32; 4] {
+        let rows = [self.0.nav(rows[0]), self.0.nav(rows[1]), self.0.nav(rows[2]), self.0.nav(rows[3])];
+        let sums = kernel.dot_bytes4(&query.codes, rows);
+        [
+            self.0.estimate(query, query.nav, sums[0], rows[0]),
+            self.0.estimate(query, query.nav, sums[1], rows[1]),
+            self.0.estimate(query, query.nav, sums[2], rows[2]),
+            self.0.estimate(query, query.nav, sums[3], rows[3]),
+        ]
+    }
+
+    #[inline(always)]
+    fn prefetch<K: Kernel>(self, kernel: K, row: u32) {
+        kernel.prefetch(self.0.nav(row));
+    }
+
+    #[inline(always)]
+    fn over(self, tier: Tier<'_>) -> Option<impl Reader> {
+        Some(Bytes(tier))
+    }
+}
+
+impl Reader for Both<'_> {
+    #[inline(always)]
+    fn one<K: Kernel>(self, kernel: K, query: &Prepared, row: u32) -> f32 {
+        let (nav, rest) = (self.0.nav(row), self.0.rest(row));
+        let sum = 16 * kernel.dot_nibbles(&query.codes, nav) + kernel.dot_nibbles(&query.codes, rest);
+        self.0.estimate(query, query.full, sum, nav)
+    }
+
+    #[inline(always)]
+    fn four<K: Kernel>(self, kernel: K, query: &Prepared, rows: [u32; 4]) -> [f32; 4] {
+        let nav = [self.0.nav(rows[0]), self.0.nav(rows[1]), self.0.nav(rows[2]), self.0.nav(rows[3])];
+        let rest = [self.0.rest(rows[0]), self.0.rest(rows[1]), self.0.rest(rows[2]), self.0.rest(rows[3])];
+        let (upper, lower) =
+            (kernel.dot_nibbles4(&query.codes, nav), kernel.dot_nibbles4(&query.codes, rest));
+        [
+            self.0.estimate(query, query.full, 16 * upper[0] + lower[0], nav[0]),
+            self.0.estimate(query, query.full, 16 * upper[1] + lower[1], nav[1]),
+            self.0.estimate(query, query.full, 16 * upper[2] + lower[2], nav[2]),
+            self.0.estimate(query, query.full, 16 * upper[3] + lower[3], nav[3]),
+        ]
+    }
+
+    #[inline(always)]
+    fn prefetch<K: Kernel>(self, kernel: K, row: u32) {
+        kernel.prefetch(self.0.nav(row));
+        kernel.prefetch(self.0.rest(row));
+    }
+
+    #[inline(always)]
+    fn over(self, tier: Tier<'_>) -> Option<impl Reader> {
+        Some(Both(tier))
+    }
+}
+
+impl Reader for Vectors<'_> {
+    #[inline(always)]
+    fn one<K: Kernel>(self, kernel: K, query: &Prepared, row: u32) -> f32 {
+        let at = row as usize * self.dim;
+        let row = &self.rows[at..at + self.dim];
+        match self.metric {
+            Metric::Cosine => 1.0 - kernel.dot_floats(&query.vector, row),
+            Metric::Dot => -kernel.dot_floats(&query.vector, row),
+            Metric::Euclid => kernel.square_floats(&query.vector, row),
+            Metric::Manhattan => kernel.absolute_floats(&query.vector, row),
+        }
+    }
+
+    #[inline(always)]
+    fn four<K: Kernel>(self, kernel: K, query: &Prepared, rows: [u32; 4]) -> [f32; 4] {
+        [
+            self.one(kernel, query, rows[0]),
+            self.one(kernel, query, rows[1]),
+            self.one(kernel, query, rows[2]),
+            self.one(kernel, query, rows[3]),
+        ]
+    }
+
+    #[inline(always)]
+    fn prefetch<K: Kernel>(self, kernel: K, row: u32) {
+        let at = row as usize * self.dim;
+        kernel.prefetch(bytemuck::cast_slice(&self.rows[at..at + self.dim]));
+    }
+
+    #[inline(always)]
+    fn over(self, _tier: Tier<'_>) -> Option<impl Reader> {
+        None::<Self>
+    }
+}

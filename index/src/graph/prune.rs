@@ -1,0 +1,209 @@
+//! Which of its near rows a row is linked to: near ones, in different directions.
+//!
+//! A candidate is left out if a chosen one is nearer to it than the row itself, by a factor. A first pass takes those
+//! that stand by factor 1, a second fills what is free with those that stand by [`FACTOR`]: longer links are kept, and walks
+//! take fewer hops.
+//! Source: RobustPrune of DiskANN (Subramanya et al. 2019), on squared distances.
+
+use types::Metric;
+
+use crate::codes::{Codec, Nav, Tier};
+use crate::kernels::{BLOCK, Kernel};
+
+/// The factor of the second pass.
+const FACTOR: f32 = 1.2;
+
+/// A row and its squared distance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Near {
+    pub(super) distance: f32,
+    pub(super) row: u32,
+}
+
+/// Distances between rows, squared, as the codes know them.
+pub(super) struct Pairs<'a> {
+    codec: &'a Codec,
+    tier: Tier<'a>,
+    vectors: &'a [f32],
+    /// Of each row, centred: its squared length.
+    squares: &'a [f32],
+    left: u32,
+    /// Whether rows are compared as if they had one length.
+    is_completed: bool,
+    codes: Vec<i8>,
+    sum: f32,
+    step: f32,
+}
+
+impl<'a> Pairs<'a> {
+    pub(super) fn new(codec: &'a Codec, tier: Tier<'a>, vectors: &'a [f32], squares: &'a [f32]) -> Self {
+        let is_completed = codec.metric == Metric::Dot && tier.layout.is_free;
+        let (codes, sum, step) = (Vec::new(), 0.0, 1.0);
+        Self { codec, tier, vectors, squares, left: 0, is_completed, codes, sum, step }
+    }
+
+    /// Sets the row that distances are measured from.
+    #[inline(always)]
+    pub(super) fn set(&mut self, row: u32) {
+        self.left = row;
+        let (nav, rest) = (self.tier.nav(row), self.tier.rest(row));
+        self.codes.clear();
+        match self.codec.nav {
+            Nav::Vectors => return,
+            Nav::Bytes => self.codes.extend(nav.iter().map(|code| (code ^ 128).cast_signed())),
+            Nav::Nibbles => {
+                for (nav, rest) in nav.chunks_exact(BLOCK).zip(rest.chunks_exact(BLOCK)) {
+                    let lower = |(nav, rest): (&u8, &u8)| ((nav << 4 | rest & 15) ^ 128).cast_signed();
+                    let upper = |(nav, rest): (&u8, &u8)| ((nav & 0xf0 | rest >> 4) ^ 128).cast_signed();
+                    self.codes.extend(nav.iter().zip(rest).map(lower));
+                    self.codes.extend(nav.iter().zip(rest).map(upper));
+                }
+            }
+        }
+        self.codes.truncate(self.tier.layout.padded);
+        let inner = self.codec.inner();
+        // Padding is no element.
+        self.codes[inner..].fill(0);
+        self.sum = self.codes.iter().map(|code| i32::from(*code)).sum::<i32>() as f32;
+        self.step = self.tier.step(nav).unwrap_or(self.codec.step());
+    }
+
+    /// The squared distance to a row.
+    #[inline(always)]
+    pub(super) fn to<K: Kernel>(&self, kernel: K, row: u32) -> f32 {
+        let product = match self.codec.nav {
+            Nav::Vectors => return self.exact(kernel, row),
+            Nav::Nibbles => {
+                16.0 * kernel.dot_nibbles(&self.codes, self.tier.nav(row)) as f32 - 120.5 * self.sum
+            }
+            Nav::Bytes => kernel.dot_bytes(&self.codes, self.tier.nav(row)) as f32 - 128.0 * self.sum,
+        };
+        self.distance(product, row)
+    }
+
+    /// The squared distances to four rows.
+    #[inline(always)]
+    pub(super) fn to4<K: Kernel>(&self, kernel: K, rows: [u32; 4]) -> [f32; 4] {
+        let nav = rows.map(|row| self.tier.nav(row));
+        let products = match self.codec.nav {
+            Nav::Vectors => return rows.map(|row| self.exact(kernel, row)),
+            Nav::Nibbles => {
+                kernel.dot_nibbles4(&self.codes, nav).map(|sum| 16.0 * sum as f32 - 120.5 * self.sum)
+            }
+            Nav::Bytes => kernel.dot_bytes4(&self.codes, nav).map(|sum| sum as f32 - 128.0 * self.sum),
+        };
+        [
+            self.distance(products[0], rows[0]),
+            self.distance(products[1], rows[1]),
+            self.distance(products[2], rows[2]),
+            self.distance(products[3], rows[3]),
+        ]
+    }
+
+    #[inline(always)]
+    fn distance(&self, product: f32, row: u32) -> f32 {
+        let step = self.tier.step(self.tier.nav(row)).unwrap_or(self.codec.step());
+        let (left, right) = (self.squares[self.left as usize], self.squares[row as usize]);
+        let squares = if self.is_completed { self.completed(left, right) } else { left + right };
+        (squares - 2.0 * self.step * step * product).max(0.0)
+    }
+
+    /// The sum of squares of two rows that are given one length, less twice the product of what gives it to them.
+    #[inline(always)]
+    fn completed(&self, left: f32, right: f32) -> f32 {
+        2.0 * self.codec.reach().powi(2) - 2.0 * self.codec.further(left) * self.codec.further(right)
+    }
+
+    #[inline(always)]
+    fn exact<K: Kernel>(&self, kernel: K, row: u32) -> f32 {
+        let (left, right) = (self.vector(self.left), self.vector(row));
+        match self.codec.metric {
+            Metric::Cosine | Metric::Euclid => kernel.square_floats(left, right),
+            Metric::Manhattan => kernel.absolute_floats(left, right),
+            Metric::Dot => {
+                let (a, b) = (self.squares[self.left as usize], self.squares[row as usize]);
+                self.completed(a, b) - 2.0 * kernel.dot_floats(left, right)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn vector(&self, row: u32) -> &'a [f32] {
+        let (dim, at) = (self.codec.dim, row as usize * self.codec.dim);
+        &self.vectors[at..at + dim]
+    }
+}
+
+/// The choice of links, and its memory.
+pub(super) struct Pruner {
+    /// For each candidate: by which factor it is nearer to the row than to the nearest chosen one.
+    shadow: Vec<f32>,
+    waiting: Vec<u32>,
+    taken: Vec<bool>,
+}
+
+impl Pruner {
+    pub(super) fn new() -> Self {
+        Self { shadow: Vec::new(), waiting: Vec::new(), taken: Vec::new() }
+    }
+
+    /// Chooses at most `degree` of the candidates, which it sorts.
+    #[inline(always)]
+    pub(super) fn choose<K: Kernel>(
+        &mut self,
+        kernel: K,
+        pairs: &mut Pairs<'_>,
+        candidates: &mut Vec<Near>,
+        degree: usize,
+        chosen: &mut Vec<u32>,
+    ) {
+        candidates.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row)));
+        candidates.dedup_by_key(|near| near.row);
+        chosen.clear();
+        self.shadow.clear();
+        self.shadow.resize(candidates.len(), 0.0);
+        self.taken.clear();
+        self.taken.resize(candidates.len(), false);
+        for factor in [1.0, FACTOR] {
+            for at in 0..candidates.len() {
+                if chosen.len() >= degree {
+                    return;
+                }
+                if !self.taken[at] && self.shadow[at] <= factor {
+                    self.taken[at] = true;
+                    chosen.push(candidates[at].row);
+                    self.cast(kernel, pairs, candidates, at);
+                }
+            }
+        }
+    }
+
+    /// The shadow of a chosen candidate over those behind it.
+    #[inline(always)]
+    fn cast<K: Kernel>(&mut self, kernel: K, pairs: &mut Pairs<'_>, candidates: &[Near], chosen: usize) {
+        pairs.set(candidates[chosen].row);
+        self.waiting.clear();
+        let behind =
+            (chosen + 1..candidates.len()).filter(|at| !self.taken[*at] && self.shadow[*at] <= FACTOR);
+        self.waiting.extend(behind.map(|at| at as u32));
+        let (fours, rest) = self.waiting.as_chunks::<4>();
+        for places in fours {
+            let rows = places.map(|at| candidates[at as usize].row);
+            for (at, distance) in places.iter().zip(pairs.to4(kernel, rows)) {
+                let shadow = &mut self.shadow[*at as usize];
+                *shadow = shadow.max(ratio(candidates[*at as usize].distance, distance));
+            }
+        }
+        for at in rest {
+            let near = candidates[*at as usize];
+            let shadow = &mut self.shadow[*at as usize];
+            *shadow = shadow.max(ratio(near.distance, pairs.to(kernel, near.row)));
+        }
+    }
+}
+
+/// How often a distance goes into another; equal rows shadow each other wholly.
+#[inline(always)]
+fn ratio(own: f32, other: f32) -> f32 {
+    if other > 0.0 { own / other } else { f32::MAX }
+}

@@ -1,0 +1,345 @@
+//! Searching: the entry points, and what is done with the rows that a walk has found.
+
+use std::cell::RefCell;
+
+use super::walk::{Net, Walk};
+use super::{Effort, Graph, Shows, Tiers};
+use crate::codes::{Both, Bytes, Nav, Nibbles, Reader, Tier, Vectors};
+use crate::kernels::{self, Kernel, Task, run};
+
+/// A row and its exact distance.
+pub type Near = (u32, f32);
+
+/// What a search has found, and what it took.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// Rows and their exact distances, nearest first.
+    pub near: Vec<Near>,
+    /// Rows expanded.
+    pub hops: u32,
+    /// Distances estimated on the walk.
+    pub distances: u32,
+}
+
+/// Walks taken in turn by [`Graph::search_many`].
+const TURNS: usize = 4;
+
+/// Nibbles mistake some of the order: so many times the hits wanted, and so many more, are estimated anew by whole codes.
+const COMPLETED_PER_HIT: usize = 2;
+const COMPLETED_MORE: usize = 20;
+
+/// Whole codes mistake little: so many more than the hits wanted get their exact distance.
+const EXACT_MORE: usize = 6;
+
+/// Both grow with the beam, so that more effort always finds more.
+const COMPLETED_OF_WINDOW: usize = 2;
+const EXACT_OF_WINDOW: usize = 8;
+
+/// Rows of a scan by codes that memory is asked for ahead.
+const AHEAD: usize = 8;
+
+thread_local! {
+    static WALKS: RefCell<[Walk; TURNS]> = RefCell::new(Default::default());
+}
+
+impl Graph {
+    /// About the `k` nearest rows that are shown, with their exact distances, sorted by (distance, row). May find fewer
+    /// although more are shown: then [`scan_codes`](Self::scan_codes).
+    pub fn search(
+        &self,
+        tiers: &Tiers<'_>,
+        query: &[f32],
+        shows: Shows<'_>,
+        k: usize,
+        effort: Effort,
+    ) -> Found {
+        let mut found = Vec::with_capacity(1);
+        self.walk(tiers, &[query], shows, k, effort, &mut found);
+        found.pop().unwrap_or_default()
+    }
+
+    /// Searches for each of several queries; a few walks are taken in turn, so that one computes while others wait for
+    /// memory.
+    pub fn search_many(
+        &self,
+        tiers: &Tiers<'_>,
+        queries: &[&[f32]],
+        shows: Shows<'_>,
+        k: usize,
+        effort: Effort,
+    ) -> Vec<Found> {
+        let mut found = Vec::with_capacity(queries.len());
+        for queries in queries.chunks(TURNS) {
+            self.walk(tiers, queries, shows, k, effort, &mut found);
+        }
+        found
+    }
+
+    /// The `k` nearest of the given rows by their codes, then exactly: every row is looked at.
+    pub fn scan_codes(
+        &self,
+        tiers: &Tiers<'_>,
+        query: &[f32],
+        rows: &mut dyn Iterator<Item = u32>,
+        k: usize,
+    ) -> Vec<Near> {
+        WALKS.with_borrow_mut(|walks| {
+            let [walk, ..] = walks;
+            walk.query.set(&self.codec, query);
+            let room = k + COMPLETED_MORE + k / 2;
+            walk.beam.clear(room);
+            run(self.isa, ScanCodes { graph: self, tiers, walk, rows });
+            let best: Vec<u32> = walk.beam.rows().map(|(row, _)| row).collect();
+            self.exact(tiers, query, &best, k)
+        })
+    }
+
+    /// The `k` nearest of the given rows, exactly, sorted by (distance, row).
+    pub fn scan(
+        &self,
+        tiers: &Tiers<'_>,
+        query: &[f32],
+        rows: &mut dyn Iterator<Item = u32>,
+        k: usize,
+    ) -> Vec<Near> {
+        let mut best = std::collections::BinaryHeap::new();
+        for row in rows {
+            let near = Exact(self.distance(tiers, query, row), row);
+            if best.len() < k {
+                best.push(near);
+            } else if let Some(mut worst) = best.peek_mut()
+                && near < *worst
+            {
+                *worst = near;
+            }
+        }
+        best.into_sorted_vec().into_iter().map(|Exact(distance, row)| (row, distance)).collect()
+    }
+
+    fn walk(
+        &self,
+        tiers: &Tiers<'_>,
+        queries: &[&[f32]],
+        shows: Shows<'_>,
+        k: usize,
+        effort: Effort,
+        found: &mut Vec<Found>,
+    ) {
+        WALKS.with_borrow_mut(|walks| {
+            let walks = &mut walks[..queries.len()];
+            for (walk, query) in walks.iter_mut().zip(queries) {
+                walk.query.set(&self.codec, query);
+            }
+            let window = effort.window.max(1);
+            let task = Walks { graph: self, tiers, walks, shows, window, wanted: k };
+            run(self.isa, task);
+            for (walk, query) in walks.iter().zip(queries) {
+                let is_shown = |row: &u32| match shows {
+                    Shows::All => true,
+                    Shows::Only(bits) => bits.contains(*row),
+                };
+                let best: Vec<u32> = walk.beam.rows().map(|(row, _)| row).filter(is_shown).collect();
+                let best = &best[..best.len().min(k + EXACT_MORE + window / EXACT_OF_WINDOW)];
+                let near = self.exact(tiers, query, best, k);
+                found.push(Found { near, hops: walk.hops, distances: walk.distances });
+            }
+        });
+    }
+
+    /// The exact `k` nearest of rows.
+    fn exact(&self, tiers: &Tiers<'_>, query: &[f32], rows: &[u32], k: usize) -> Vec<Near> {
+        let mut near: Vec<Exact> =
+            rows.iter().map(|row| Exact(self.distance(tiers, query, *row), *row)).collect();
+        near.sort_unstable();
+        near.truncate(k);
+        near.into_iter().map(|Exact(distance, row)| (row, distance)).collect()
+    }
+
+    fn distance(&self, tiers: &Tiers<'_>, query: &[f32], row: u32) -> f32 {
+        let at = row as usize * self.codec.dim;
+        kernels::distance(self.codec.metric, query, &tiers.fine[at..at + self.codec.dim])
+    }
+
+    fn tier<'a>(&self, tiers: &Tiers<'a>) -> Tier<'a> {
+        Tier { layout: self.codec.layout(), nav: tiers.nav, rest: tiers.rest }
+    }
+
+    fn vectors<'a>(&self, tiers: &Tiers<'a>) -> Vectors<'a> {
+        Vectors { metric: self.codec.metric, dim: self.codec.dim, rows: tiers.fine }
+    }
+
+    fn net<'a>(&self, tiers: &Tiers<'a>) -> Net<'a> {
+        let rows = tiers.fine.len() / self.codec.dim.max(1);
+        Net {
+            links: tiers.links,
+            degree: tiers.links.len().checked_div(rows).unwrap_or(0),
+            rows: rows as u32,
+        }
+    }
+}
+
+/// An exact distance and a row, in this order.
+#[derive(PartialEq)]
+struct Exact(f32, u32);
+
+impl Eq for Exact {}
+
+impl PartialOrd for Exact {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Exact {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0).then(self.1.cmp(&other.1))
+    }
+}
+
+/// Several walks, then their completion by whole codes: after it the beams are sorted by the better estimates.
+struct Walks<'w, 'a> {
+    graph: &'w Graph,
+    tiers: &'w Tiers<'a>,
+    walks: &'w mut [Walk],
+    shows: Shows<'w>,
+    window: usize,
+    wanted: usize,
+}
+
+impl Task for Walks<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernel>(mut self, kernel: K) {
+        let tier = self.graph.tier(self.tiers);
+        match self.graph.codec.nav {
+            Nav::Nibbles => {
+                self.walk(kernel, Nibbles(tier));
+                self.complete(kernel, Both(tier));
+            }
+            Nav::Bytes => self.walk(kernel, Bytes(tier)),
+            Nav::Vectors => self.walk(kernel, self.graph.vectors(self.tiers)),
+        }
+    }
+}
+
+impl Walks<'_, '_> {
+    #[inline(always)]
+    fn walk<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R) {
+        let net = self.graph.net(self.tiers);
+        let room = self.window.max(self.wanted + COMPLETED_MORE);
+        for walk in &mut *self.walks {
+            walk.begin(room, self.window);
+            enter(kernel, reader, self.graph, self.tiers, walk, net);
+        }
+        match (self.shows, &mut *self.walks) {
+            (Shows::All, [walk]) => walk.run(kernel, reader, net, self.window),
+            (Shows::Only(shown), walks) => {
+                walks.iter_mut().for_each(|walk| walk.run_shown(kernel, reader, net, self.window, shown));
+            }
+            (Shows::All, walks) => {
+                let mut is_going = true;
+                while is_going {
+                    is_going = false;
+                    for walk in &mut *walks {
+                        is_going |= walk.gather(kernel, reader, net, self.window);
+                    }
+                    for walk in &mut *walks {
+                        walk.score(kernel, reader);
+                        walk.prefetch_next(kernel, net, self.window);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Walks<'_, '_> {
+    /// Estimates the best rows of each walk anew.
+    #[inline(always)]
+    fn complete<K: Kernel, R: Reader>(self, kernel: K, reader: R) {
+        let room = self.wanted * COMPLETED_PER_HIT + COMPLETED_MORE + self.window / COMPLETED_OF_WINDOW;
+        for walk in self.walks {
+            walk.complete(kernel, reader, room);
+        }
+    }
+}
+
+/// Finds where a walk begins: at the nearest hubs, and where a filter hides most rows also at some that it shows.
+#[inline(always)]
+fn enter<K: Kernel, R: Reader>(
+    kernel: K,
+    reader: R,
+    graph: &Graph,
+    tiers: &Tiers<'_>,
+    walk: &mut Walk,
+    net: Net<'_>,
+) {
+    let Some((count, words)) = tiers.hubs.split_first() else { return };
+    let (hubs, codes) = words.split_at((*count as usize).min(words.len()));
+    let codes = Tier { layout: graph.codec.layout(), nav: bytemuck::cast_slice(codes), rest: &[] };
+    let of_codes = reader.over(codes);
+    let mut best = [(f32::INFINITY, u32::MAX); ENTRIES];
+    for (at, hub) in hubs.iter().enumerate().filter(|(_, hub)| **hub < net.rows) {
+        let estimate = match of_codes {
+            Some(reader) => reader.one(kernel, &walk.query, at as u32),
+            None => reader.one(kernel, &walk.query, *hub),
+        };
+        let worst = &mut best[ENTRIES - 1];
+        if estimate < worst.0 {
+            *worst = (estimate, *hub);
+            best.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        }
+    }
+    walk.distances += hubs.len() as u32;
+    for (estimate, hub) in best.into_iter().filter(|(_, hub)| *hub < net.rows) {
+        walk.enter(hub, estimate);
+    }
+}
+
+/// Hubs that a walk begins at.
+const ENTRIES: usize = 2;
+
+/// Estimates of all given rows.
+struct ScanCodes<'w, 'a> {
+    graph: &'w Graph,
+    tiers: &'w Tiers<'a>,
+    walk: &'w mut Walk,
+    rows: &'w mut dyn Iterator<Item = u32>,
+}
+
+impl Task for ScanCodes<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) {
+        let tier = self.graph.tier(self.tiers);
+        match self.graph.codec.nav {
+            Nav::Nibbles => self.scan(kernel, Both(tier)),
+            Nav::Bytes => self.scan(kernel, Bytes(tier)),
+            Nav::Vectors => {
+                let reader = self.graph.vectors(self.tiers);
+                self.scan(kernel, reader);
+            }
+        }
+    }
+}
+
+impl ScanCodes<'_, '_> {
+    #[inline(always)]
+    fn scan<K: Kernel, R: Reader>(mut self, kernel: K, reader: R) {
+        let mut ahead = [0_u32; AHEAD];
+        loop {
+            let mut count = 0;
+            for row in (&mut self.rows).take(AHEAD) {
+                reader.prefetch(kernel, row);
+                ahead[count] = row;
+                count += 1;
+            }
+            if count == 0 {
+                return;
+            }
+            self.walk.offer_all(kernel, reader, &ahead[..count]);
+        }
+    }
+}

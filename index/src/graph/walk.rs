@@ -1,0 +1,210 @@
+//! The walk over the links of a graph towards a query.
+//!
+//! Per hop: take the nearest row that is not expanded, gather those of its neighbours that were not met, ask memory for
+//! their codes, estimate their distances four at a time, keep the best. No lock, no allocation, no pointers: links and codes
+//! lie at multiples of a row's number.
+//!
+//! Invariant: whatever the links hold, only rows below `rows` are read: a link past the end ends its row.
+//! Cost: the walk waits for memory; a row of 384 nibbles is three cache lines. Several walks taken in turn
+//! ([`Walk::gather`] for all, then [`Walk::score`] for all) hide some of that wait.
+//! Source: best-first search as in HNSW (Malkov, Yashunin 2016) and DiskANN (Subramanya et al. 2019); two hops through rows that a
+//! filter hides as in ACORN (Patel et al. 2024), where fewer than half of a row's neighbours pass.
+
+use super::beam::Beam;
+use super::visited::Visited;
+use super::{Bits, LINKS_MAX};
+use crate::codes::{Prepared, Reader};
+use crate::kernels::Kernel;
+
+/// The links of a graph: `degree` for each row, the unused ones `u32::MAX`.
+#[derive(Clone, Copy)]
+pub(crate) struct Net<'a> {
+    pub(crate) links: &'a [u32],
+    pub(crate) degree: usize,
+    pub(crate) rows: u32,
+}
+
+/// What is kept from one walk to the next, so that none allocates.
+#[derive(Default)]
+pub(crate) struct Walk {
+    pub(crate) query: Prepared,
+    pub(crate) beam: Beam,
+    visited: Visited,
+    pending: Vec<u32>,
+    hidden: Vec<u32>,
+    pub(crate) hops: u32,
+    pub(crate) distances: u32,
+}
+
+impl Net<'_> {
+    #[inline(always)]
+    fn links(&self, row: u32) -> &[u32] {
+        let at = row as usize * self.degree;
+        &self.links[at..at + self.degree]
+    }
+}
+
+impl Walk {
+    /// Begins a walk with a beam of `room` rows. The query is set already.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self, room: usize, window: usize) {
+        self.beam.clear(room);
+        self.visited.clear(window * 24);
+        self.pending.clear();
+        self.pending.reserve(LINKS_MAX);
+        self.hidden.clear();
+        (self.hops, self.distances) = (0, 0);
+    }
+
+    /// Adds a row to begin with.
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, row: u32, estimate: f32) {
+        if self.visited.insert(row) {
+            self.beam.offer(estimate, row);
+        }
+    }
+
+    /// Takes the next row, gathers its neighbours and asks for their codes; whether there was one.
+    #[inline(always)]
+    pub(crate) fn gather<K: Kernel, R: Reader>(
+        &mut self,
+        kernel: K,
+        reader: R,
+        net: Net<'_>,
+        window: usize,
+    ) -> bool {
+        self.pending.clear();
+        let Some(row) = self.beam.next(window) else { return false };
+        self.hops += 1;
+        for &link in net.links(row) {
+            if link >= net.rows {
+                break;
+            }
+            if self.visited.insert(link) {
+                reader.prefetch(kernel, link);
+                self.pending.push(link);
+            }
+        }
+        true
+    }
+
+    /// As [`gather`](Self::gather), but passes over rows that are not shown: their own neighbours are gathered in their
+    /// place, as long as fewer than half of the links are shown.
+    #[inline(always)]
+    pub(crate) fn gather_shown<K: Kernel, R: Reader>(
+        &mut self,
+        kernel: K,
+        reader: R,
+        net: Net<'_>,
+        window: usize,
+        shown: &Bits,
+    ) -> bool {
+        self.pending.clear();
+        self.hidden.clear();
+        let Some(row) = self.beam.next(window) else { return false };
+        self.hops += 1;
+        for &link in net.links(row) {
+            if link >= net.rows {
+                break;
+            }
+            if !shown.contains(link) {
+                self.hidden.push(link);
+            } else if self.visited.insert(link) {
+                reader.prefetch(kernel, link);
+                self.pending.push(link);
+            }
+        }
+        let enough = net.degree / 2;
+        for at in 0..self.hidden.len() {
+            if self.pending.len() >= enough {
+                break;
+            }
+            for &link in net.links(self.hidden[at]) {
+                if link >= net.rows {
+                    break;
+                }
+                if shown.contains(link) && self.visited.insert(link) {
+                    reader.prefetch(kernel, link);
+                    self.pending.push(link);
+                }
+            }
+        }
+        true
+    }
+
+    /// Estimates what was gathered and keeps the best.
+    #[inline(always)]
+    pub(crate) fn score<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R) {
+        let pending = std::mem::take(&mut self.pending);
+        self.distances += pending.len() as u32;
+        self.offer_all(kernel, reader, &pending);
+        self.pending = pending;
+    }
+
+    /// Estimates rows and keeps the best.
+    #[inline(always)]
+    pub(crate) fn offer_all<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R, rows: &[u32]) {
+        let (fours, rest) = rows.as_chunks::<4>();
+        for rows in fours {
+            let estimates = reader.four(kernel, &self.query, *rows);
+            for (row, estimate) in rows.iter().zip(estimates) {
+                if self.beam.takes(estimate) {
+                    self.beam.offer(estimate, *row);
+                }
+            }
+        }
+        for row in rest {
+            let estimate = reader.one(kernel, &self.query, *row);
+            if self.beam.takes(estimate) {
+                self.beam.offer(estimate, *row);
+            }
+        }
+    }
+
+    /// Estimates the best `room` rows anew with a better tier, and keeps only these.
+    #[inline(always)]
+    pub(crate) fn complete<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R, room: usize) {
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.clear();
+        for (row, _) in self.beam.rows().take(room) {
+            reader.prefetch(kernel, row);
+            pending.push(row);
+        }
+        self.beam.clear(pending.len());
+        self.offer_all(kernel, reader, &pending);
+        self.pending = pending;
+    }
+
+    /// Asks for the links of the row that is likely the next.
+    #[inline(always)]
+    pub(crate) fn prefetch_next<K: Kernel>(&self, kernel: K, net: Net<'_>, window: usize) {
+        if let Some(row) = self.beam.peek(window) {
+            kernel.prefetch(bytemuck::cast_slice(net.links(row)));
+        }
+    }
+
+    /// Walks until every row of the window is expanded.
+    #[inline(always)]
+    pub(crate) fn run<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R, net: Net<'_>, window: usize) {
+        while self.gather(kernel, reader, net, window) {
+            self.score(kernel, reader);
+            self.prefetch_next(kernel, net, window);
+        }
+    }
+
+    /// Walks over shown rows only, and through the others.
+    #[inline(always)]
+    pub(crate) fn run_shown<K: Kernel, R: Reader>(
+        &mut self,
+        kernel: K,
+        reader: R,
+        net: Net<'_>,
+        window: usize,
+        shown: &Bits,
+    ) {
+        while self.gather_shown(kernel, reader, net, window, shown) {
+            self.score(kernel, reader);
+            self.prefetch_next(kernel, net, window);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The kernels on AVX-512 with VNNI: `vpdpbusd` multiplies 64 unsigned codes with 64 signed query elements and adds
+//! them up four by four.
+//!
+//! The upper nibbles are not shifted down: they count sixteenfold, in sums of their own, which are shifted once at the end.
+//! Four rows share the query's registers. Measured on one core at 384 elements, in the L2 cache: 4 ns a row.
+
+#![expect(unsafe_code, reason = "the wing of unsafe code")]
+
+use std::arch::x86_64::*;
+
+use super::{BLOCK, Kernel};
+
+/// A proof that the machine has AVX-512 F, BW and VNNI.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2,fma")]
+    pub(super) fn new() -> Self {
+        Self(())
+    }
+}
+
+/// The sums of the lanes of four registers.
+#[inline(always)]
+fn sums4(sums: [__m512i; 4]) -> [i32; 4] {
+    // SAFETY: the caller holds an `Avx512`, so the instructions are there.
+    unsafe {
+        let half =
+            |sum: __m512i| _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64::<1>(sum));
+        let ab = _mm256_hadd_epi32(half(sums[0]), half(sums[1]));
+        let cd = _mm256_hadd_epi32(half(sums[2]), half(sums[3]));
+        let abcd = _mm256_hadd_epi32(ab, cd);
+        let sum = _mm_add_epi32(_mm256_castsi256_si128(abcd), _mm256_extracti128_si256::<1>(abcd));
+        [
+            _mm_extract_epi32::<0>(sum),
+            _mm_extract_epi32::<1>(sum),
+            _mm_extract_epi32::<2>(sum),
+            _mm_extract_epi32::<3>(sum),
+        ]
+    }
+}
+
+impl Kernel for Avx512 {
+    #[inline(always)]
+    fn dot_nibbles(self, query: &[i8], row: &[u8]) -> i32 {
+        let blocks = query.len() / (2 * BLOCK);
+        assert!(row.len() >= blocks * BLOCK, "a row of another dimension");
+        // SAFETY: `self` proves the instructions; block b reads 64 bytes of the row and 128 of the query, both of
+        // which have `blocks` of them.
+        unsafe {
+            let mask = _mm512_set1_epi8(15);
+            let (mut low, mut high) = (_mm512_setzero_si512(), _mm512_setzero_si512());
+            for block in 0..blocks {
+                let codes = _mm512_loadu_si512(row.as_ptr().add(block * BLOCK).cast());
+                let query = query.as_ptr().add(block * 2 * BLOCK);
+                low =
+                    _mm512_dpbusd_epi32(low, _mm512_and_si512(codes, mask), _mm512_loadu_si512(query.cast()));
+                let upper = _mm512_loadu_si512(query.add(BLOCK).cast());
+                high = _mm512_dpbusd_epi32(high, _mm512_andnot_si512(mask, codes), upper);
+            }
+            _mm512_reduce_add_epi32(_mm512_add_epi32(low, _mm512_srai_epi32::<4>(high)))
+        }
+    }
+
+    #[inline(always)]
+    fn dot_nibbles4(self, query: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
+        let blocks = query.len() / (2 * BLOCK);
+        assert!(rows.iter().all(|row| row.len() >= blocks * BLOCK), "a row of another dimension");
+        // SAFETY: as in `dot_nibbles`, for each of the four rows.
+        unsafe {
+            let mask = _mm512_set1_epi8(15);
+            let (mut low, mut high) = ([_mm512_setzero_si512(); 4], [_mm512_setzero_si512(); 4]);
+            for block in 0..blocks {
+                let query = query.as_ptr().add(block * 2 * BLOCK);
+                let (lower, upper) =
+                    (_mm512_loadu_si512(query.cast()), _mm512_loadu_si512(query.add(BLOCK).cast()));
+                for row in 0..4 {
+                    let codes = _mm512_loadu_si512(rows[row].as_ptr().add(block * BLOCK).cast());
+                    low[row] = _mm512_dpbusd_epi32(low[row], _mm512_and_si512(codes, mask), lower);
+                    high[row] = _mm512_dpbusd_epi32(high[row], _mm512_andnot_si512(mask, codes), upper);
+                }
+            }
+            let sum = |row: usize| _mm512_add_epi32(low[row], _mm512_srai_epi32::<4>(high[row]));
+            sums4([sum(0), sum(1), sum(2), sum(3)])
+        }
+    }
+
+    #[inline(always)]
+    fn dot_bytes(self, query: &[i8], row: &[u8]) -> i32 {
+        let blocks = query.len() / BLOCK;
+        assert!(row.len() >= blocks * BLOCK, "a row of another dimension");
+        // SAFETY: `self` proves the instructions; both sides have `blocks` blocks of 64 bytes.
+        unsafe {
+            let mut sum = _mm512_setzero_si512();
+            for block in 0..blocks {
+                let codes = _mm512_loadu_si512(row.as_ptr().add(block * BLOCK).cast());
+                sum = _mm512_dpbusd_epi32(
+                    sum,
+                    codes,
+                    _mm512_loadu_si512(query.as_ptr().add(block * BLOCK).cast()),
+                );
+            }
+            _mm512_reduce_add_epi32(sum)
+        }
+    }
+
+    #[inline(always)]
+    fn dot_bytes4(self, query: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
+        let blocks = query.len() / BLOCK;
+        assert!(rows.iter().all(|row| row.len() >= blocks * BLOCK), "a row of another dimension");
+        // SAFETY: as in `dot_bytes`, for each of the four rows.
+        unsafe {
+            let mut sums = [_mm512_setzero_si512(); 4];
+            for block in 0..blocks {
+                let query = _mm512_loadu_si512(query.as_ptr().add(block * BLOCK).cast());
+                for row in 0..4 {
+                    let codes = _mm512_loadu_si512(rows[row].as_ptr().add(block * BLOCK).cast());
+                    sums[row] = _mm512_dpbusd_epi32(sums[row], codes, query);
+                }
+            }
+            sums4(sums)
+        }
+    }
+
+    #[inline(always)]
+    fn dot_floats(self, query: &[f32], row: &[f32]) -> f32 {
+        floats(query, row, |sum, query, element| {
+            // SAFETY: the caller holds an `Avx512`.
+            unsafe { _mm512_fmadd_ps(query, element, sum) }
+        })
+    }
+
+    #[inline(always)]
+    fn square_floats(self, query: &[f32], row: &[f32]) -> f32 {
+        floats(query, row, |sum, query, element| {
+            // SAFETY: the caller holds an `Avx512`.
+            unsafe {
+                let difference = _mm512_sub_ps(query, element);
+                _mm512_fmadd_ps(difference, difference, sum)
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn absolute_floats(self, query: &[f32], row: &[f32]) -> f32 {
+        floats(query, row, |sum, query, element| {
+            // SAFETY: the caller holds an `Avx512`.
+            unsafe { _mm512_add_ps(sum, _mm512_abs_ps(_mm512_sub_ps(query, element))) }
+        })
+    }
+
+    #[inline(always)]
+    fn prefetch(self, bytes: &[u8]) {
+        super::prefetch_lines(bytes);
+    }
+}
+
+/// Four sums of sixteen lanes each, so that additions do not wait for each other; the rest is masked.
+#[inline(always)]
+fn floats(query: &[f32], row: &[f32], step: impl Fn(__m512, __m512, __m512) -> __m512) -> f32 {
+    const LANES: usize = 16;
+    let len = query.len().min(row.len());
+    // SAFETY: the callers hold an `Avx512`; whole blocks end at or before `len`, the last load is masked to the
+    // elements below `len`.
+    unsafe {
+        let mut sums = [_mm512_setzero_ps(); 4];
+        let mut at = 0;
+        while at + 4 * LANES <= len {
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                let place = at + lane * LANES;
+                let (query, row) = (query.as_ptr().add(place), row.as_ptr().add(place));
+                *sum = step(*sum, _mm512_loadu_ps(query), _mm512_loadu_ps(row));
+            }
+            at += 4 * LANES;
+        }
+        while at < len {
+            let mask = ((1_u32 << (len - at).min(LANES)) - 1) as u16;
+            let (query, row) = (query.as_ptr().add(at), row.as_ptr().add(at));
+            sums[0] = step(sums[0], _mm512_maskz_loadu_ps(mask, query), _mm512_maskz_loadu_ps(mask, row));
+            at += LANES;
+        }
+        let sum = _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3]));
+        _mm512_reduce_add_ps(sum)
+    }
+}

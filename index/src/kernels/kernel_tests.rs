@@ -1,0 +1,99 @@
+//! Every instruction set against the plain loops: integers to the bit, floats up to rounding.
+
+use proptest::prelude::*;
+
+use super::portable::Portable;
+use super::*;
+
+/// All kernels on one query and four rows.
+struct All<'a> {
+    query: &'a [i8],
+    codes: [&'a [u8]; 4],
+    floats: &'a [f32],
+    rows: [&'a [f32]; 4],
+}
+
+#[derive(Debug, PartialEq)]
+struct Sums {
+    integers: Vec<i32>,
+    floats: Vec<f32>,
+}
+
+impl Task for All<'_> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) -> Sums {
+        let half = self.query.len() / (2 * BLOCK) * 2 * BLOCK;
+        let query = &self.query[..half];
+        let mut integers: Vec<i32> = kernel.dot_nibbles4(query, self.codes).to_vec();
+        integers.extend(kernel.dot_bytes4(self.query, self.codes));
+        let mut floats = Vec::new();
+        for row in 0..4 {
+            integers.push(kernel.dot_nibbles(query, self.codes[row]));
+            integers.push(kernel.dot_bytes(self.query, self.codes[row]));
+            floats.push(kernel.dot_floats(self.floats, self.rows[row]));
+            floats.push(kernel.square_floats(self.floats, self.rows[row]));
+            floats.push(kernel.absolute_floats(self.floats, self.rows[row]));
+            kernel.prefetch(self.codes[row]);
+        }
+        Sums { integers, floats }
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_instruction_set_computes_the_same(
+        blocks in 1_usize..=9,
+        dim in 1_usize..=300,
+        seed in any::<u64>(),
+        is_extreme in any::<bool>(),
+    ) {
+        let mut state = seed | 1;
+        let mut roll = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let mut byte = || if is_extreme { if roll() & 1 == 0 { 255 } else { 0 } } else { roll() as u8 };
+        let codes: Vec<Vec<u8>> = (0..4).map(|_| (0..blocks * BLOCK).map(|_| byte()).collect()).collect();
+        let query: Vec<i8> = (0..blocks * BLOCK)
+            .map(|_| if is_extreme { if byte() == 0 { -128 } else { 127 } } else { byte().cast_signed() })
+            .collect();
+        let mut float = || f32::from(byte().cast_signed()) / 16.0;
+        let rows: Vec<Vec<f32>> = (0..4).map(|_| (0..dim).map(|_| float()).collect()).collect();
+        let floats: Vec<f32> = (0..dim).map(|_| float()).collect();
+        let all = || All {
+            query: &query,
+            codes: [&codes[0], &codes[1], &codes[2], &codes[3]],
+            floats: &floats,
+            rows: [&rows[0], &rows[1], &rows[2], &rows[3]],
+        };
+        let expected = all().run(Portable);
+        for isa in Isa::available() {
+            let sums = run(isa, all());
+            prop_assert_eq!(&sums.integers, &expected.integers, "{:?}", isa);
+            for (sum, expected) in sums.floats.iter().zip(&expected.floats) {
+                prop_assert!((sum - expected).abs() <= 1e-5 * expected.abs().max(100.0 * dim as f32), "{:?}", isa);
+            }
+        }
+    }
+}
+
+#[test]
+fn portable_is_the_definition() {
+    let query: Vec<i8> = (0..128).map(|at| at as i8 - 60).collect();
+    let codes: Vec<u8> = (0..64).map(|at| (at * 37 % 256) as u8).collect();
+    let mut expected = 0;
+    for (at, code) in codes.iter().enumerate() {
+        expected +=
+            i32::from(code % 16) * i32::from(query[at]) + i32::from(code / 16) * i32::from(query[at + 64]);
+    }
+    assert_eq!(Portable.dot_nibbles(&query, &codes), expected);
+    let expected: i32 = (0..64).map(|at| i32::from(codes[at]) * i32::from(query[at])).sum();
+    assert_eq!(Portable.dot_bytes(&query[..64], &codes), expected);
+    assert_eq!(Portable.dot_floats(&[1.0, 2.0], &[3.0, -4.0]), -5.0);
+    assert_eq!(Portable.square_floats(&[1.0, 2.0], &[3.0, -4.0]), 40.0);
+    assert_eq!(Portable.absolute_floats(&[1.0, 2.0], &[3.0, -4.0]), 8.0);
+}
