@@ -12,6 +12,14 @@ pub(crate) const BASE_UNIT: u32 = 1 << 16;
 /// The cookie of bitmaps with runs; the number of containers, less one, stands above it.
 const COOKIE_RUNS: u16 = 12_347;
 
+/// With runs, so many containers have offsets; without, all have.
+const OFFSETS_MIN: usize = 4;
+
+/// Containers with more members than this have a bit for every number.
+const ARRAY_MAX: usize = 4096;
+
+const CONTAINER_WORDS: usize = 1024;
+
 /// The same set, moved up. `base` is a multiple of [`BASE_UNIT`], and no row leaves the range of slots.
 pub(crate) fn raised(rows: RoaringBitmap, base: u32) -> RoaringBitmap {
     debug_assert!(base.is_multiple_of(BASE_UNIT), "{base} is no base");
@@ -19,14 +27,7 @@ pub(crate) fn raised(rows: RoaringBitmap, base: u32) -> RoaringBitmap {
         return rows;
     }
     let mut bytes = serialised(&rows);
-    let word = |bytes: &[u8], at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-    let (containers, first) = match word(&bytes, 0) {
-        COOKIE_RUNS => {
-            let containers = usize::from(word(&bytes, 2)) + 1;
-            (containers, 4 + containers.div_ceil(8))
-        }
-        _ => (usize::from(word(&bytes, 4)) + (usize::from(word(&bytes, 6)) << 16), 8),
-    };
+    let Header { containers, first, .. } = Header::read(&bytes);
     let lift = (base / BASE_UNIT) as u16;
     for container in 0..containers {
         let at = first + container * 4;
@@ -35,6 +36,85 @@ pub(crate) fn raised(rows: RoaringBitmap, base: u32) -> RoaringBitmap {
     }
     RoaringBitmap::deserialize_unchecked_from(&bytes[..])
         .expect("the bytes of a bitmap with other keys are one")
+}
+
+/// A bit for each of so many slots from `base` on, a multiple of [`BASE_UNIT`]: whether it is in the set.
+pub(crate) fn words(slots: &RoaringBitmap, base: u32, rows: u32) -> Vec<u64> {
+    let mut words = vec![0; (rows as usize).div_ceil(64)];
+    if slots.is_empty() {
+        return words;
+    }
+    let bytes = serialised(slots);
+    let header = Header::read(&bytes);
+    let mut at = header.first + header.containers * 4;
+    if !header.has_runs || header.containers >= OFFSETS_MIN {
+        at += header.containers * 4;
+    }
+    for container in 0..header.containers {
+        let entry = header.first + container * 4;
+        let (key, members) = (u32::from(word(&bytes, entry)), usize::from(word(&bytes, entry + 2)) + 1);
+        let is_run = header.has_runs && bytes[4 + container / 8] >> (container % 8) & 1 == 1;
+        let len = match () {
+            () if is_run => 2 + usize::from(word(&bytes, at)) * 4,
+            () if members > ARRAY_MAX => CONTAINER_WORDS * 8,
+            () => members * 2,
+        };
+        if let Some(first) = key.checked_sub(base / BASE_UNIT).map(|key| key as usize * CONTAINER_WORDS)
+            && first < words.len()
+        {
+            let end = words.len().min(first + CONTAINER_WORDS);
+            put(&mut words[first..end], &bytes[at..at + len], is_run);
+        }
+        at += len;
+    }
+    if let Some(last) = words.last_mut().filter(|_| !rows.is_multiple_of(64)) {
+        *last &= (1 << (rows % 64)) - 1;
+    }
+    words
+}
+
+/// One container as words; members past their end are left out.
+fn put(words: &mut [u64], container: &[u8], is_run: bool) {
+    let mut insert = |member: usize| {
+        if let Some(word) = words.get_mut(member / 64) {
+            *word |= 1 << (member % 64);
+        }
+    };
+    let numbers = || container.as_chunks::<2>().0.iter().map(|bytes| usize::from(u16::from_le_bytes(*bytes)));
+    if is_run {
+        let runs: Vec<usize> = numbers().skip(1).collect();
+        for run in runs.as_chunks::<2>().0 {
+            (run[0]..=run[0] + run[1]).for_each(&mut insert);
+        }
+    } else if container.len() < CONTAINER_WORDS * 8 {
+        numbers().for_each(insert);
+    } else if container.len() == CONTAINER_WORDS * 8 {
+        let all = container.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+        words.iter_mut().zip(all).for_each(|(word, bits)| *word = bits);
+    }
+}
+
+/// Where things are in the bytes of a bitmap.
+struct Header {
+    containers: usize,
+    /// Where the keys and counts of containers begin.
+    first: usize,
+    has_runs: bool,
+}
+
+impl Header {
+    fn read(bytes: &[u8]) -> Self {
+        if word(bytes, 0) == COOKIE_RUNS {
+            let containers = usize::from(word(bytes, 2)) + 1;
+            return Self { containers, first: 4 + containers.div_ceil(8), has_runs: true };
+        }
+        let containers = usize::from(word(bytes, 4)) + (usize::from(word(bytes, 6)) << 16);
+        Self { containers, first: 8, has_runs: false }
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
 /// The slots of a range as rows: counted from its start.
@@ -62,11 +142,13 @@ mod tests {
             runs in prop::collection::vec((0_u32..900_000, 1_u32..70_000), 0..4),
             lift in 0_u32..60_000,
             is_optimised in any::<bool>(),
+            dense in 0_u32..3,
         ) {
             let mut rows: RoaringBitmap = sparse.into_iter().collect();
             for (start, len) in runs {
                 rows.insert_range(start..start + len);
             }
+            rows.extend((0..dense * 30_000).map(|row| row * 2));
             if is_optimised {
                 rows.optimize();
             }
@@ -74,7 +156,14 @@ mod tests {
             let slots = raised(rows.clone(), base);
             prop_assert!(slots.iter().eq(rows.iter().map(|row| row + base)));
             prop_assert_eq!(slots.len(), rows.len());
-            prop_assert_eq!(lowered(&slots, base..base + 1_000_000), rows);
+            prop_assert_eq!(lowered(&slots, base..base + 1_000_000), rows.clone());
+            for count in [1, 64, 70_001, 1_000_000] {
+                let members = words(&slots, base, count).into_iter().enumerate().flat_map(|(at, word)| {
+                    (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at as u32 * 64 + bit)
+                });
+                prop_assert!(members.eq(rows.range(..count)), "{}", count);
+            }
+            prop_assert!(words(&slots, base + BASE_UNIT * 20, 100).iter().all(|word| *word == 0));
         }
     }
 }

@@ -149,7 +149,7 @@ impl Part {
                 let Some(space) = segment.space(space) else { return Vec::new() };
                 let bits = shown.bits(self.slots(), segment.rows());
                 let shows = bits.as_ref().map_or(Shows::All, Shows::Only);
-                let near = space.search(query, &shows, k, Effort { window: ef }).near;
+                let near = space.search(query, shows, k, Effort { window: ef }).near;
                 self.placed(near)
             }
         };
@@ -216,10 +216,7 @@ impl<'a> Shown<'a> {
             None if self.alive.count_in(slots.clone()) == rows as usize => None,
             None => Some(Bits::from_words(self.alive.words(slots, rows))),
             Some(accept) => {
-                let mut words = vec![0; rows.div_ceil(64) as usize];
-                for row in accept.range(slots.clone()).map(|slot| slot - slots.start) {
-                    words[row as usize / 64] |= 1 << (row % 64);
-                }
+                let mut words = bitmap::words(accept, slots.start, rows);
                 let alive = self.alive.words(slots, rows);
                 words.iter_mut().zip(alive).for_each(|(word, alive)| *word &= alive);
                 Some(Bits::from_words(words))

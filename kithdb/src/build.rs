@@ -78,8 +78,10 @@ impl Build {
         }
         // What is copied unseen would be damaged under a checksum that agrees.
         for laid in &self.parts {
-            if let Body::Segment(segment) = &laid.body {
-                segment.verify()?;
+            if let Body::Segment(segment) = &laid.body
+                && !segment.verify_until(&|| progress.is_cancelled())?
+            {
+                return Ok(None);
             }
         }
         files.create()?;

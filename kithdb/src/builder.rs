@@ -11,7 +11,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use index::{Body, fields::PartFields};
+use index::Body;
+use index::fields::PartFields;
+use index::graph::Progress as _;
 use types::{Durability, ErrorKind, Result};
 
 use crate::build::{Build, Built};
@@ -33,15 +35,19 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
         if let Err(RecvTimeoutError::Disconnected) = wakes.recv_timeout(wait) {
             return;
         }
-        // What waits in memory first, in every collection; then what only makes searches faster.
-        has_more = turn(engine, &|derived| tiers::waiting(&sizes(derived)).map(|range| ("seal", range)))
-            || optimize(engine)
+        // What was asked for; then what waits in memory, in every collection; then what only makes searches faster.
+        has_more = optimize(engine)
+            || turn(engine, &|derived| tiers::waiting(&sizes(derived)).map(|range| ("seal", range)))
             || turn(engine, &|derived| tiers::merge(&sizes(derived)).map(|range| ("merge", range)));
         if !has_more {
             engine.all().iter().for_each(|shared| mend_fields(engine, shared));
+            has_more = engine.all().iter().any(|shared| examine(engine, shared));
         }
     }
 }
+
+/// Between two mebibytes of a segment that is examined.
+const EXAMINE_PAUSE: Duration = Duration::from_millis(10);
 
 type Choice = (&'static str, std::ops::Range<usize>);
 
@@ -163,6 +169,24 @@ fn mend_fields(engine: &Engine, shared: &Shared) {
     shared.publish(&derived);
 }
 
+/// Reads one segment that was mapped at the start, at a pace that leaves the disk to others, and compares its
+/// checksums; whether there was one.
+fn examine(engine: &Engine, shared: &Shared) -> bool {
+    let Some(segment) = shared.building.unverified() else { return false };
+    let watch = Watch { engine, shared };
+    let stops = || {
+        std::thread::sleep(EXAMINE_PAUSE);
+        watch.is_cancelled() || shared.building.asked().is_some()
+    };
+    match segment.verify_until(&stops) {
+        Ok(true) => {}
+        Ok(false) => shared.building.verify_later([segment]),
+        Err(error) if error.kind() == ErrorKind::Corrupted => heal(engine, shared, &error),
+        Err(error) => tracing::warn!(%error, collection = shared.name, "a segment could not be read"),
+    }
+    true
+}
+
 /// Loads a collection anew from storage, and forgets its segments: one of them is damaged.
 fn heal(engine: &Engine, shared: &Shared, cause: &types::Error) {
     tracing::warn!(%cause, collection = shared.name, "segments are made anew from storage");
@@ -186,12 +210,14 @@ fn sizes(derived: &Derived) -> Vec<Size> {
 }
 
 /// Waits until there is room in memory for further rows of a collection: the one limit that building sets to writing.
-/// A build that fails frees nothing by being waited for, nor does one that ends because the database closes.
+/// A build that fails frees nothing by being waited for, nor does one that ends because the database closes or the
+/// collection is dropped.
 pub(crate) fn wait_for_room(engine: &Engine, shared: &Arc<Shared>) {
     loop {
         let waiting_bytes = shared.derived.lock().waiting_bytes();
         let is_free = waiting_bytes <= engine.segments.waiting_bytes_max
             || engine.is_closing.load(Ordering::Acquire)
+            || shared.check_exists().is_err()
             || shared.building.is_failing();
         if is_free {
             return;

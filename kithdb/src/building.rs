@@ -1,8 +1,10 @@
 //! Where the building of a collection's segments stands: told by the builder, asked by everybody else.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use index::Segment;
 use index::graph::Progress;
 use parking_lot::{Condvar, Mutex};
 use types::{Error, Result};
@@ -33,6 +35,8 @@ pub struct BuildStatus {
 pub(crate) struct Building {
     state: Mutex<State>,
     changed: Condvar,
+    /// Segments of which nobody has read every byte since they were opened.
+    unverified: Mutex<Vec<Weak<Segment>>>,
     /// Vectors of spaces that are done, and of the one that is being built.
     built: Mutex<(u64, u32)>,
 }
@@ -50,15 +54,23 @@ impl Building {
     /// What is being built, if anything is.
     pub(crate) fn status(&self) -> Option<BuildStatus> {
         let doing = self.state.lock().doing.clone();
-        doing.map(|status| BuildStatus {
-            vectors_built: self.vectors_built(),
-            ..status
-        })
+        doing.map(|status| BuildStatus { vectors_built: self.vectors_built(), ..status })
     }
 
     fn vectors_built(&self) -> u64 {
         let (done, now) = *self.built.lock();
         done + u64::from(now)
+    }
+
+    /// Segments that are to be verified in a quiet moment.
+    pub(crate) fn verify_later(&self, segments: impl IntoIterator<Item = Arc<Segment>>) {
+        self.unverified.lock().extend(segments.into_iter().map(|segment| Arc::downgrade(&segment)));
+    }
+
+    /// One of them, if it is still there.
+    pub(crate) fn unverified(&self) -> Option<Arc<Segment>> {
+        let mut unverified = self.unverified.lock();
+        std::iter::from_fn(|| unverified.pop()).find_map(|segment| segment.upgrade())
     }
 
     /// Why the last build failed, if it did.

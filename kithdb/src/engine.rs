@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use index::Body;
 use parking_lot::{Condvar, Mutex, RwLock};
 use query::View;
 use storage::Store;
@@ -117,13 +118,18 @@ impl Shared {
     pub(crate) fn new(derived: Derived) -> Arc<Self> {
         let view = Arc::new(derived.view());
         let published = Mutex::new(VecDeque::from([(view.seqno, Arc::downgrade(&view))]));
+        let building = Building::default();
+        building.verify_later(view.rows.parts().iter().filter_map(|part| match &part.body {
+            Body::Segment(segment) => Some(Arc::clone(segment)),
+            Body::Head(_) => None,
+        }));
         Arc::new(Self {
             id: derived.entry.id,
             name: derived.entry.name.clone(),
             view: ArcSwap::new(view),
             derived: Mutex::new(derived),
             is_dropped: AtomicBool::new(false),
-            building: Building::default(),
+            building,
             listing: Mutex::new(()),
             published,
         })

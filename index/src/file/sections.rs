@@ -115,14 +115,7 @@ impl Sections {
     /// # Errors
     /// `Corrupted` if it does not agree, or there is no such section; `Io`.
     pub fn verify_section(&self, kind: Kind) -> Result<()> {
-        let entry = self.entry(kind)?;
-        let mut checksum = 0;
-        self.read(entry.offset, entry.end(), &mut |bytes| checksum = crc32c::crc32c_append(checksum, bytes))?;
-        if checksum == entry.checksum {
-            Ok(())
-        } else {
-            Err(self.damaged(kind, "its checksum does not agree"))
-        }
+        self.verify_entry(self.entry(kind)?, &|| false).map(drop)
     }
 
     /// Reads the whole file: compares the checksums of all sections, and that there are zeros between them. It does
@@ -132,13 +125,24 @@ impl Sections {
     /// # Errors
     /// `Corrupted`, naming the section; `Io`.
     pub fn verify(&self) -> Result<()> {
+        self.verify_until(&|| false).map(drop)
+    }
+
+    /// As [`verify`](Self::verify), unless it is told to stop, which it asks before every block of a mebibyte; whether
+    /// it has read everything.
+    ///
+    /// # Errors
+    /// As for [`verify`](Self::verify).
+    pub fn verify_until(&self, stops: &dyn Fn() -> bool) -> Result<bool> {
         let mut from = layout::HEADER_BYTES as u64;
         for entry in &self.directory.entries {
             self.verify_zeros(from, entry.offset, entry.kind)?;
-            self.verify_section(entry.kind)?;
+            if !self.verify_entry(entry, stops)? {
+                return Ok(false);
+            }
             from = entry.end();
         }
-        self.verify_zeros(from, self.directory.offset, "the directory")
+        self.verify_zeros(from, self.directory.offset, "the directory").map(|()| true)
     }
 
     /// An error about a section of this file.
@@ -146,20 +150,40 @@ impl Sections {
         damaged(&self.path, part, why)
     }
 
+    fn verify_entry(&self, entry: &Entry, stops: &dyn Fn() -> bool) -> Result<bool> {
+        let (mut checksum, mut is_whole) = (0, true);
+        let range = (entry.offset, entry.end());
+        self.read(range, &mut |bytes| {
+            checksum = crc32c::crc32c_append(checksum, bytes);
+            is_whole = !stops();
+            is_whole
+        })?;
+        match checksum == entry.checksum {
+            _ if !is_whole => Ok(false),
+            true => Ok(true),
+            false => Err(self.damaged(entry.kind, "its checksum does not agree")),
+        }
+    }
+
     fn verify_zeros(&self, from: u64, until: u64, next: impl std::fmt::Display) -> Result<()> {
         let mut is_zero = true;
-        self.read(from, until, &mut |bytes| is_zero &= bytes.iter().all(|byte| *byte == 0))?;
+        self.read((from, until), &mut |bytes| {
+            is_zero &= bytes.iter().all(|byte| *byte == 0);
+            true
+        })?;
         if is_zero { Ok(()) } else { Err(self.damaged(format!("the gap before {next}"), "it is not empty")) }
     }
 
-    /// Reads a range of the file, a block at a time.
-    fn read(&self, mut from: u64, until: u64, visit: &mut dyn FnMut(&[u8])) -> Result<()> {
+    /// Reads a range of the file, a block at a time, as long as `visit` wants more.
+    fn read(&self, (mut from, until): (u64, u64), visit: &mut dyn FnMut(&[u8]) -> bool) -> Result<()> {
         let mut block = vec![0; (until - from).min(BLOCK_BYTES as u64) as usize];
         while from < until {
             let len = (until - from).min(block.len() as u64) as usize;
             let bytes = &mut block[..len];
             self.file.read_exact_at(bytes, from).map_err(|source| refused(&self.path, source))?;
-            visit(bytes);
+            if !visit(bytes) {
+                break;
+            }
             from += len as u64;
         }
         Ok(())

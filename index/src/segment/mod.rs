@@ -64,7 +64,18 @@ impl Segment {
     /// # Errors
     /// `Corrupted`, naming file and section; `Io`.
     pub fn verify(&self) -> Result<()> {
-        self.sections.verify()?;
+        self.verify_until(&|| false).map(drop)
+    }
+
+    /// As [`verify`](Self::verify), unless it is told to stop, which it asks before every mebibyte; whether it has
+    /// looked at everything.
+    ///
+    /// # Errors
+    /// As for [`verify`](Self::verify).
+    pub fn verify_until(&self, stops: &dyn Fn() -> bool) -> Result<bool> {
+        if !self.sections.verify_until(stops)? {
+            return Ok(false);
+        }
         if !self.versions.is_sorted_by(|a, b| a < b) {
             return Err(self.sections.damaged(layout::VERSIONS, "they do not ascend"));
         }
@@ -72,7 +83,8 @@ impl Segment {
             return Err(self.sections.damaged(layout::IDS, "one has another shape"));
         }
         let mut spaces = self.spaces.iter().enumerate();
-        spaces.try_for_each(|(number, space)| space.check(&self.sections, &Kinds::of(number), self.rows))
+        spaces.try_for_each(|(number, space)| space.check(&self.sections, &Kinds::of(number), self.rows))?;
+        Ok(true)
     }
 
     /// Where the file lies.

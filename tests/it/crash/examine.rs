@@ -20,12 +20,14 @@ pub(super) struct Progress {
     seed: u64,
     pub(super) done: Vec<u64>,
     expected: Vec<Expected>,
+    /// Segments seen so far.
+    pub(super) segments: usize,
 }
 
 impl Progress {
     pub(super) fn new(seed: u64) -> Self {
         let threads = THREADS as usize;
-        Self { seed, done: vec![0; threads], expected: vec![Expected::default(); threads] }
+        Self { seed, done: vec![0; threads], expected: vec![Expected::default(); threads], segments: 0 }
     }
 
     /// Goes on to the step that left just these points, at least to the step `least` and at most to `most`. Returns
@@ -71,6 +73,7 @@ pub(super) fn examine(
         // Killed before both were made: then nothing can have been written.
         return if acks.iter().all(|ack| *ack == 0) { Ok(0) } else { Err("a collection is gone".into()) };
     }
+    progress.segments += sides.iter().map(|side| side.status().segments.len()).sum::<usize>();
     let found = [read(&sides[0])?, read(&sides[1])?];
     let mut unacknowledged = 0;
     for (thread, ack) in acks.iter().enumerate() {
