@@ -74,7 +74,7 @@ impl Alive {
             let mut chunk = [0; CHUNK_WORDS];
             let in_chunk = (rows - first).min(CHUNK_SLOTS as u32) as usize;
             chunk[..in_chunk / 64].fill(u64::MAX);
-            if in_chunk % 64 > 0 {
+            if !in_chunk.is_multiple_of(64) {
                 chunk[in_chunk / 64] = (1 << (in_chunk % 64)) - 1;
             }
             alive.chunks.push(Arc::new(chunk));
