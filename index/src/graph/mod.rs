@@ -293,4 +293,6 @@ impl Graph {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
