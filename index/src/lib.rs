@@ -2,13 +2,17 @@
 //!
 //! Architecture invariants:
 //! - `index` is fed and never asks: it reads no row of storage, knows no HTTP, and starts no background work of
-//!   its own accord (the caller calls [`Head::link`] and [`KeywordIndex::commit`] on a thread of its choice).
+//!   its own accord (the caller calls [`Head::link`], [`segment::write()`] and [`KeywordIndex::commit`] on a thread of
+//!   its choice).
 //! - Approximate search may miss, never lie: every hit is a row that its view can see, with its exact distance.
-//! - A collection has one sequence of slots; every structure here is a column over it. One writer appends, any
-//!   number of readers look on through values that do not change ([`Alive`], [`Fields`], [`KeywordView`]) or
-//!   columns that only grow ([`Rows`], [`Head`]), which a reader cuts at the `slots_end` of its view.
+//! - A collection is a sequence of parts: immutable segments, then heads, of which the last one grows. Rows are
+//!   numbered in their part; a slot is a row behind the base that the part has in one view ([`Rows`]), and means
+//!   nothing in another. One writer appends, any number of readers look on through values that do not change
+//!   ([`Alive`], [`Fields`], [`KeywordView`]) or columns that only grow ([`Head`]), of which a view shows what is in
+//!   its [`Alive`].
 
 pub mod alive;
+mod bitmap;
 mod codes;
 pub mod fields;
 pub mod file;
@@ -16,12 +20,14 @@ pub mod graph;
 pub mod head;
 pub mod kernels;
 pub mod keyword;
+pub mod part;
 pub mod rows;
 pub mod segment;
 
 pub use alive::Alive;
 pub use fields::{Bounds, Fields};
-pub use head::{GRAPH_ROWS_MIN, Head, HeadView, Near};
-pub use keyword::{KeywordIndex, KeywordView, Scored};
+pub use head::{GRAPH_ROWS_MIN, Head, Near};
+pub use keyword::{KeywordCommit, KeywordIndex, KeywordView, Scored};
+pub use part::{Body, Part, Shown};
 pub use rows::Rows;
-pub use segment::{Segment, Space};
+pub use segment::Segment;

@@ -1,107 +1,109 @@
-//! The column of identities: slot -> (version, id).
+//! The rows of a collection as one view numbers them: slot -> (version, id), over all its parts.
 //!
-//! Invariants: append-only; versions ascend with slots, so that a version is found by binary search. One writer,
-//! any number of readers, none of whom takes a lock. About 40 bytes a row.
+//! Invariants: parts lie in the order of their versions, each in a range of slots of its own that begins at a multiple
+//! of [`BASE_UNIT`]; segments first, then heads, and only the last head still grows. So a version is found by a search
+//! over the parts and one in a part, and slots are in the order of versions. A value never changes but for what the
+//! last head gains; a clone costs a counter.
+
+use std::sync::Arc;
 
 use types::{PointId, Slot, Version};
 
-/// Which version of which point stands in each slot.
+use crate::bitmap::BASE_UNIT;
+use crate::part::{Body, Part};
+
+/// The parts of a collection, and where each lies among the slots.
+#[derive(Clone)]
 pub struct Rows {
-    rows: boxcar::Vec<(Version, PointId)>,
+    parts: Arc<[Part]>,
 }
 
 impl Rows {
-    /// No rows.
-    pub fn new() -> Self {
-        Self { rows: boxcar::Vec::new() }
+    /// Gives each part its range of slots, in this order: that of their versions.
+    ///
+    /// # Panics
+    /// Never below 4 billion rows, room for dead ones and for what heads may gain included.
+    pub fn over(bodies: impl IntoIterator<Item = Body>) -> Self {
+        let mut next = 0_u32;
+        let parts = bodies.into_iter().map(|body| {
+            let base = next;
+            let capacity = body.capacity().max(1).checked_next_multiple_of(BASE_UNIT);
+            next = capacity
+                .and_then(|capacity| base.checked_add(capacity))
+                .expect("a collection has fewer than 2^32 rows");
+            Part { base, end: next, body }
+        });
+        Self { parts: parts.collect() }
     }
 
-    /// Appends a row and returns its slot. Only the writer calls this, with a version larger than every one
-    /// before; a smaller one is a defect of the caller (checked in debug builds) and would not be found again.
-    pub fn append(&self, version: Version, id: PointId) -> Slot {
-        debug_assert!(self.last().is_none_or(|last| last < version), "{version:?} does not ascend");
-        Slot(self.rows.push((version, id)) as u32)
-    }
-
-    /// How many rows there are.
-    pub fn len(&self) -> u32 {
-        self.rows.count() as u32
-    }
-
-    /// Whether there are no rows.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// The parts, in the order of versions.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// The version in a slot.
     pub fn version(&self, slot: Slot) -> Option<Version> {
-        self.rows.get(slot.index()).map(|row| row.0)
+        let part = self.part(slot)?;
+        part.body.version(slot.0 - part.base)
     }
 
     /// The id of the point in a slot.
     pub fn id(&self, slot: Slot) -> Option<PointId> {
-        self.rows.get(slot.index()).map(|row| row.1)
+        let part = self.part(slot)?;
+        part.body.id(slot.0 - part.base)
     }
 
     /// The slot that holds a version. O(log n).
     pub fn slot_of(&self, version: Version) -> Option<Slot> {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.version(Slot(middle))? < version { low = middle + 1 } else { high = middle }
-        }
-        (self.version(Slot(low)) == Some(version)).then_some(Slot(low))
+        let begins = |part: &Part| part.body.first_version().is_some_and(|first| first <= version);
+        let part = self.parts[..self.parts.partition_point(begins)].last()?;
+        part.body.row_of(version).map(|row| Slot(part.base + row))
     }
 
-    /// The version in the last row.
-    pub(crate) fn last(&self) -> Option<Version> {
-        self.version(Slot(self.len().checked_sub(1)?))
+    /// One vector of the point in a slot.
+    pub fn vector(&self, slot: Slot, space: &str) -> Option<&[f32]> {
+        let part = self.part(slot)?;
+        part.body.vector(slot.0 - part.base, space)
     }
-}
 
-impl Default for Rows {
-    fn default() -> Self {
-        Self::new()
+    /// The part in whose range a slot lies.
+    pub fn part(&self, slot: Slot) -> Option<&Part> {
+        self.parts[..self.parts.partition_point(|part| part.base <= slot.0)].last()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Head;
+    use types::Schema;
 
-    #[test]
-    fn finds_every_version_and_no_other() {
-        let rows = Rows::new();
-        assert_eq!((rows.slot_of(Version(0)), rows.last()), (None, None));
-        for row in 0..1000_u64 {
-            assert_eq!(rows.append(Version(row * 3 + 1), PointId::Num(row)), Slot(row as u32));
+    fn head(versions: impl Iterator<Item = u64>) -> Body {
+        let head = Head::new(&Schema::new(), 100);
+        for version in versions {
+            head.append(Version(version), PointId::Num(version), |_| None);
         }
-        assert_eq!(rows.len(), 1000);
-        for version in 0..3_010_u64 {
-            let expected = (version % 3 == 1 && version < 3000).then_some(Slot((version / 3) as u32));
-            assert_eq!(rows.slot_of(Version(version)), expected, "{version}");
-        }
-        assert_eq!((rows.id(Slot(7)), rows.version(Slot(7))), (Some(PointId::Num(7)), Some(Version(22))));
-        assert_eq!((rows.id(Slot(1000)), rows.version(Slot(u32::MAX))), (None, None));
+        Body::Head(Arc::new(head))
     }
 
     #[test]
-    fn readers_see_a_prefix_while_the_writer_appends() {
-        let rows = Rows::new();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for row in 0..20_000 {
-                    rows.append(Version(row), PointId::Num(row));
-                }
-            });
-            let mut seen = 0;
-            while seen < 20_000 {
-                seen = rows.len();
-                for slot in (0..seen).rev().take(50) {
-                    assert_eq!(rows.version(Slot(slot)), Some(Version(u64::from(slot))));
-                    assert_eq!(rows.slot_of(Version(u64::from(slot))), Some(Slot(slot)));
-                }
+    fn every_version_is_found_in_its_part_and_no_other() {
+        let parts = [(0..60).step_by(2), (60..100).step_by(3), (150..151).step_by(1)];
+        let rows = Rows::over(parts.clone().into_iter().map(head).chain([head(0..0)]));
+        for (part, versions) in (0_u32..).zip(parts) {
+            for (row, version) in (0..).zip(versions) {
+                let slot = Slot(part * BASE_UNIT + row);
+                assert_eq!(rows.slot_of(Version(version)), Some(slot));
+                assert_eq!(rows.version(slot), Some(Version(version)));
+                assert_eq!(rows.id(slot), Some(PointId::Num(version)));
             }
-        });
+        }
+        for version in [1, 59, 61, 101, 149, 151, u64::MAX] {
+            assert_eq!(rows.slot_of(Version(version)), None, "{version}");
+        }
+        for slot in [30, BASE_UNIT - 1, BASE_UNIT + 14, 3 * BASE_UNIT, u32::MAX] {
+            assert_eq!((rows.version(Slot(slot)), rows.id(Slot(slot))), (None, None), "{slot}");
+        }
+        assert_eq!(Rows::over([]).slot_of(Version(0)), None);
     }
 }

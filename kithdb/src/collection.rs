@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use index::Body;
 use types::{
     Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Point, PointId, Result, Schema, Seqno, Slot,
     payload, vector,
 };
 
+use crate::building::BuildStatus;
 use crate::engine::{Engine, Shared};
 use crate::hit::Select;
 use crate::query_builder::QueryBuilder;
@@ -51,8 +53,29 @@ pub struct Status {
     pub vectors: usize,
     /// Documents that the keyword index has not committed; they are searched all the same.
     pub keyword_pending: usize,
-    /// Bytes of the indexes in memory, approximately.
+    /// Bytes of the indexes in memory, approximately. Segments are mapped, and not counted.
     pub index_bytes: usize,
+    /// The segments, by version.
+    pub segments: Vec<SegmentStatus>,
+    /// Rows, dead ones included, that no segment holds.
+    pub head_rows: usize,
+    /// Of these, the rows that wait to become a segment.
+    pub waiting_rows: usize,
+    /// What is being built.
+    pub build: Option<BuildStatus>,
+    /// Why the last build failed, if it did; it is tried again.
+    pub failure: Option<String>,
+}
+
+/// A segment of a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentStatus {
+    /// Its rows.
+    pub rows: usize,
+    /// Of these, the rows that are dead.
+    pub dead_rows: usize,
+    /// Bytes of its file.
+    pub bytes: u64,
 }
 
 impl Collection {
@@ -217,19 +240,53 @@ impl Collection {
         Ok(Receipt { seqno })
     }
 
+    /// Makes one segment of all rows that there are now, without dead ones: the form that is fastest to search. With
+    /// `wait` it returns when that is done; [`Collection::status`] tells how far it is. Rows that come meanwhile are
+    /// not waited for.
+    ///
+    /// # Errors
+    /// `NotFound` when the collection was dropped; with `wait`, `Io` when the segment could not be written.
+    pub fn optimize(&self, wait: bool) -> Result<()> {
+        self.shared.check_exists()?;
+        let request = self.shared.building.ask();
+        self.workers.builder.ring();
+        if wait { self.shared.building.wait(request, || self.shared.check_exists()) } else { Ok(()) }
+    }
+
     /// Where the collection stands.
     pub fn status(&self) -> Status {
         let view = self.shared.view.load_full();
-        let linked = view.heads.values().map(|head| head.linked().min(head.count()) as usize);
-        let heads_bytes: usize = view.heads.values().map(|head| head.bytes()).sum();
         let keyword = self.shared.derived.lock().keyword.clone();
+        let parts = view.rows.parts();
+        let (mut segments, mut heads) = (Vec::new(), Vec::new());
+        for part in parts {
+            match &part.body {
+                Body::Segment(segment) => segments.push(SegmentStatus {
+                    rows: segment.rows() as usize,
+                    dead_rows: segment.rows() as usize - view.alive.count_in(part.slots()),
+                    bytes: segment.bytes(),
+                }),
+                Body::Head(head) => heads.push(head),
+            }
+        }
+        let spaces = || view.entry.schema.vectors.keys();
+        let sum = |count: &dyn Fn(&Body, &str) -> u32| {
+            let parts = parts.iter().flat_map(|part| spaces().map(|space| count(&part.body, space) as usize));
+            parts.sum::<usize>()
+        };
+        let waiting = heads.len().saturating_sub(1);
         Status {
             points: view.points(),
             seqno: view.seqno,
-            vectors_linked: linked.sum(),
-            vectors: view.heads.values().map(|head| head.count() as usize).sum(),
+            vectors_linked: sum(&|body, space| body.linked(space).min(body.vectors(space))),
+            vectors: sum(&|body, space| body.vectors(space)),
             keyword_pending: keyword.map_or(0, |keyword| keyword.pending()),
-            index_bytes: heads_bytes + view.fields.bytes(),
+            index_bytes: heads.iter().map(|head| head.bytes()).sum::<usize>() + view.fields.bytes(),
+            segments,
+            head_rows: heads.iter().map(|head| head.rows() as usize).sum(),
+            waiting_rows: heads[..waiting].iter().map(|head| head.rows() as usize).sum(),
+            build: self.shared.building.status(),
+            failure: self.shared.building.failure(),
         }
     }
 

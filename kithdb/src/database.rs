@@ -1,8 +1,9 @@
-//! The database: one directory, its collections, and the two threads that serve it.
+//! The database: one directory, its collections, and the threads that serve it.
 //!
 //! ```text
 //! <directory>/storage/               RocksDB: the truth
 //! <directory>/index/<n>/keyword/     the keyword index of collection n: derived, may be deleted while nothing runs
+//! <directory>/index/<n>/segments/    the segments of collection n: likewise
 //! ```
 
 use std::collections::BTreeMap;
@@ -10,12 +11,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::RwLock;
 use storage::Store;
 use types::{Durability, Limits, Op, Result, Schema};
 
 use crate::collection::{Collection, Receipt};
-use crate::engine::{Engine, Folder, Shared};
+use crate::engine::{Engine, Folder, Segments, Shared};
 use crate::loading::{self, Start};
 use crate::sequencer::Order;
 use crate::workers::Workers;
@@ -35,6 +35,8 @@ pub struct Options {
     pub durability: Durability,
     /// The limits.
     pub limits: Limits,
+    /// How rows become segments.
+    pub segments: Segments,
 }
 
 /// Writes to several collections that commit together or not at all.
@@ -78,13 +80,21 @@ impl Database {
         Self::over(store, Folder::Kept(path.to_owned()), options)
     }
 
-    /// A database that is gone when its last handle is. Keyword indexes use a temporary directory.
+    /// A database that is gone when its last handle is. Indexes use a temporary directory.
     ///
     /// # Errors
     /// `Io` when there is no place for temporary files.
     pub fn in_memory() -> Result<Self> {
+        Self::in_memory_with(Options::default())
+    }
+
+    /// As [`Database::in_memory`], with options.
+    ///
+    /// # Errors
+    /// As for [`Database::in_memory`].
+    pub fn in_memory_with(options: Options) -> Result<Self> {
         let folder = Folder::Temporary(tempfile::tempdir()?);
-        Self::over(Store::in_memory()?, folder, Options::default())
+        Self::over(Store::in_memory()?, folder, options)
     }
 
     fn over(store: Store, folder: Folder, options: Options) -> Result<Self> {
@@ -95,16 +105,18 @@ impl Database {
         let mut start = Start { seqno: catalog.seqno, ..Start::default() };
         let mut collections = BTreeMap::new();
         for entry in &catalog.collections {
-            let (derived, rebuilt) =
-                loading::load(&store, &Arc::new(entry.clone()), &folder.collection(entry.id))?;
-            start.points += derived.alive.len() as u64;
-            start.rebuilt.extend(rebuilt);
-            collections.insert(entry.name.clone(), Shared::new(derived));
+            let folder = folder.collection(entry.id);
+            let entry = Arc::new(entry.clone());
+            let seal_rows = options.segments.rows();
+            let source = loading::Source { store: &store, entry: &entry, folder: &folder, seal_rows };
+            let loaded = source.load()?;
+            start.points += loaded.derived.alive.len() as u64;
+            start.points_read += loaded.points_read;
+            start.rebuilt.extend(loaded.rebuilt);
+            collections.insert(entry.name.clone(), Shared::new(loaded.derived));
         }
         start.collections = collections.len();
-        let Options { durability, limits } = options;
-        let collections = RwLock::new(collections);
-        let engine = Arc::new(Engine { store, folder, limits, durability, collections });
+        let engine = Arc::new(Engine::new(store, folder, options, collections));
         let workers = Arc::new(Workers::start(&engine, &catalog)?);
         start.elapsed_ms = began.elapsed().as_millis() as u64;
         Ok(Self { engine, workers, start: Arc::new(start) })

@@ -1,15 +1,18 @@
-//! The derived state of one collection in memory, as the writer holds it: columns over slots, and the indexes.
+//! The derived state of one collection in memory, as the writer holds it: its parts, and the indexes over them.
 //!
-//! Invariant: it is what applying the journal to the empty state gives. Every step is deterministic; a slot is never
-//! reused; an old version's slot dies in the same step in which the new one is born.
+//! Invariant: it is what applying the journal to the empty state gives. Every step is deterministic; an old version's
+//! slot dies in the same step in which the new one is born.
+//! Invariant: segments come first, then heads, in the order of versions. The last part is a head that takes rows; when
+//! it is full it is frozen where it stands, and the next one begins. Whoever replaces parts gives all slots anew.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use index::{Alive, Fields, Head, KeywordIndex, Rows};
+use index::fields::PartFields;
+use index::{Alive, Body, Fields, Head, KeywordIndex, Rows};
 use query::View;
-use storage::{CatalogEntry, CollectionState, Store};
-use types::{KeywordField, Payload, Point, PointId, Value, Version};
+use storage::{CatalogEntry, CollectionState, SegmentList, SegmentRecord, Store};
+use types::{KeywordField, Payload, Point, PointId, Slot, Value, Version};
 
 /// What one operation of a commit does to derived state.
 #[derive(Debug)]
@@ -25,39 +28,147 @@ pub(crate) struct Derived {
     pub(crate) store: Arc<Store>,
     pub(crate) entry: Arc<CatalogEntry>,
     pub(crate) state: CollectionState,
-    pub(crate) rows: Arc<Rows>,
+    pub(crate) rows: Rows,
     pub(crate) alive: Alive,
-    pub(crate) heads: Arc<BTreeMap<String, Arc<Head>>>,
     pub(crate) fields: Fields,
     pub(crate) keyword: Option<Arc<KeywordIndex>>,
+    /// Of the segments, which are the first parts.
+    numbers: Vec<u64>,
+    /// Larger than that of every segment that was ever begun.
+    next_number: u64,
+    /// Rows of a full head.
+    seal_rows: u32,
+}
+
+/// A part with all that belongs to it, apart from any slots.
+#[derive(Clone)]
+pub(crate) struct Laid {
+    pub(crate) body: Body,
+    /// Of a segment.
+    pub(crate) number: Option<u64>,
+    /// By rows.
+    pub(crate) alive: Alive,
+    pub(crate) fields: PartFields,
+}
+
+impl Laid {
+    fn head(entry: &CatalogEntry, seal_rows: u32) -> Self {
+        let head = Head::new(&entry.schema, seal_rows);
+        Self {
+            body: Body::Head(Arc::new(head)),
+            number: None,
+            alive: Alive::new(),
+            fields: PartFields::of_head(),
+        }
+    }
 }
 
 impl Derived {
-    /// The state of a collection without points; `keyword` must be empty too.
-    pub(crate) fn empty(
+    /// The state of a collection with these segments and no further rows; `keyword` has no documents in its tail.
+    pub(crate) fn new(
         store: Arc<Store>,
         entry: Arc<CatalogEntry>,
         state: CollectionState,
-        rows: Arc<Rows>,
+        seal_rows: u32,
+        segments: Vec<Laid>,
         keyword: Option<Arc<KeywordIndex>>,
     ) -> Self {
-        let spaces = entry.schema.vectors.iter();
-        let heads = spaces.map(|(name, spec)| (name.clone(), Arc::new(Head::new(spec.dim, spec.metric))));
-        Self {
-            heads: Arc::new(heads.collect()),
-            fields: Fields::new(&entry.schema.fields),
-            alive: Alive::new(),
-            store,
-            entry,
-            state,
-            rows,
-            keyword,
+        let next_number = segments.iter().filter_map(|laid| laid.number).max().map_or(0, |number| number + 1);
+        let fields = Fields::over(Arc::new(entry.schema.fields.clone()), Vec::new());
+        let (rows, alive, numbers) = (Rows::over([]), Alive::new(), Vec::new());
+        let mut derived =
+            Self { store, entry, state, rows, alive, fields, keyword, numbers, next_number, seal_rows };
+        derived.lay(segments);
+        derived
+    }
+
+    /// The parts as they are.
+    pub(crate) fn laid(&self) -> Vec<Laid> {
+        let numbers = self.numbers.iter().copied().map(Some).chain(std::iter::repeat(None));
+        let parts = self.rows.parts().iter().zip(self.fields.parts()).zip(numbers);
+        let laid = parts.map(|((part, fields), number)| Laid {
+            body: part.body.clone(),
+            number,
+            alive: self.alive.part(part.slots()),
+            fields: fields.clone(),
+        });
+        laid.collect()
+    }
+
+    /// Makes these the parts, and gives each its slots. A head that takes rows is added if the last part is none.
+    pub(crate) fn lay(&mut self, mut laid: Vec<Laid>) {
+        let is_open = |laid: &Laid| matches!(&laid.body, Body::Head(head) if !head.is_full());
+        if !laid.last().is_some_and(is_open) {
+            laid.push(Laid::head(&self.entry, self.seal_rows));
         }
+        self.rows = Rows::over(laid.iter().map(|laid| laid.body.clone()));
+        self.alive = Alive::new();
+        for (part, laid) in self.rows.parts().iter().zip(&laid) {
+            self.alive.place(part.base, &laid.alive);
+        }
+        self.numbers = laid.iter().filter_map(|laid| laid.number).collect();
+        debug_assert!(
+            laid[..self.numbers.len()].iter().all(|laid| laid.number.is_some()),
+            "a head before a segment"
+        );
+        let bases = self.rows.parts().iter().map(|part| part.base);
+        let parts = bases.zip(laid.into_iter().map(|laid| laid.fields)).collect();
+        self.fields = Fields::over(Arc::new(self.entry.schema.fields.clone()), parts);
+    }
+
+    /// Where these parts are now, one behind the other; nothing if one of them is gone.
+    pub(crate) fn find(&self, bodies: &[&Body]) -> Option<Range<usize>> {
+        let parts = self.rows.parts();
+        let start =
+            parts.iter().position(|part| bodies.first().is_some_and(|first| part.body.is_same(first)))?;
+        let range = start..start + bodies.len();
+        let found = parts.get(range.clone())?;
+        found.iter().zip(bodies).all(|(part, body)| part.body.is_same(body)).then_some(range)
+    }
+
+    /// The number of the next segment, which no other gets.
+    pub(crate) fn give_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number - 1
+    }
+
+    /// Numbers go on behind those of another state.
+    pub(crate) fn continue_numbers(&mut self, other: &Self) {
+        self.next_number = self.next_number.max(other.next_number);
+    }
+
+    /// The head that takes rows.
+    ///
+    /// # Panics
+    /// Never: [`lay`](Self::lay) ends with one.
+    fn head(&self) -> (u32, &Arc<Head>) {
+        match self.rows.parts().last() {
+            Some(index::Part { base, body: Body::Head(head), .. }) => (*base, head),
+            _ => unreachable!("the last part is a head, see the invariant"),
+        }
+    }
+
+    /// Begins a new head, so that the rows before it can become a segment.
+    pub(crate) fn freeze(&mut self) {
+        if self.head().1.rows() > 0 {
+            let mut laid = self.laid();
+            laid.push(Laid::head(&self.entry, self.seal_rows));
+            self.lay(laid);
+        }
+    }
+
+    /// Bytes of the heads that wait to become segments.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        let parts = self.rows.parts();
+        let heads = parts[..parts.len() - 1].iter().filter_map(|part| match &part.body {
+            Body::Head(head) => Some(head.bytes()),
+            Body::Segment(_) => None,
+        });
+        heads.sum()
     }
 
     /// Applies the effects of one commit, in order.
     pub(crate) fn apply(&mut self, effects: &[Effect], state: CollectionState) {
-        let first = self.rows.len();
         let mut payloads: Vec<&Payload> = Vec::new();
         for effect in effects {
             if let Some(old) = effect.old {
@@ -65,33 +176,50 @@ impl Derived {
             }
             if let Some((version, point)) = &effect.new {
                 let vector = |name: &str| point.vector_named(name);
-                self.append(*version, point.id, vector, &point.payload);
                 payloads.push(&point.payload);
+                if self.append(*version, point.id, vector, &point.payload) {
+                    self.index_fields(&payloads);
+                    payloads.clear();
+                    self.freeze();
+                }
             }
         }
-        self.fields.append(types::Slot(first), &payloads);
+        self.index_fields(&payloads);
         self.state = state;
     }
 
-    /// Appends one version to every column but the fields.
+    /// Appends one version to every column but the fields; whether the head is full now: then its fields are to be
+    /// indexed, and it is to be frozen.
     pub(crate) fn append<'a>(
         &mut self,
         version: Version,
         id: PointId,
         vector: impl Fn(&str) -> Option<&'a [f32]>,
         payload: &Payload,
-    ) {
-        let slot = self.rows.append(version, id);
-        for (name, head) in self.heads.iter() {
-            head.append(vector(name));
-        }
-        self.alive.insert(slot);
+    ) -> bool {
+        let (base, head) = self.head();
+        let row = head.append(version, id, vector);
+        let is_full = head.is_full();
+        self.alive.insert(Slot(base + row));
+        self.index_keywords(version, payload);
+        is_full
+    }
+
+    /// Hands the texts of a version to the keyword index.
+    pub(crate) fn index_keywords(&self, version: Version, payload: &Payload) {
         if let (Some(keyword), Some(field)) = (&self.keyword, &self.entry.schema.keyword) {
             keyword.add(version, &texts(field, payload));
         }
     }
 
-    fn bury(&mut self, old: Version) {
+    /// Indexes the fields of the last rows of the head.
+    pub(crate) fn index_fields(&mut self, payloads: &[&Payload]) {
+        let first = self.head().1.rows() - payloads.len() as u32;
+        self.fields.append(first, payloads);
+    }
+
+    /// Makes a version invisible, wherever it stands.
+    pub(crate) fn bury(&mut self, old: Version) {
         if let Some(slot) = self.rows.slot_of(old) {
             self.alive.remove(slot);
         }
@@ -100,16 +228,31 @@ impl Derived {
         }
     }
 
+    /// The segments, and what is dead in them now.
+    pub(crate) fn list(&self) -> SegmentList {
+        let segments = self.numbers.iter().zip(self.rows.parts()).filter_map(|(number, part)| {
+            let Body::Segment(segment) = &part.body else { return None };
+            let (first, last) = segment.versions();
+            Some(SegmentRecord {
+                number: *number,
+                rows: segment.rows(),
+                first,
+                last,
+                checksum: segment.checksum(),
+                dead: self.alive.part(part.slots()).dead_bytes(segment.rows()),
+            })
+        });
+        SegmentList { seqno: self.state.seqno, segments: segments.collect() }
+    }
+
     /// The state as readers see it.
     pub(crate) fn view(&self) -> View {
         View {
             seqno: self.state.seqno,
             entry: Arc::clone(&self.entry),
             store: Arc::clone(&self.store),
-            rows: Arc::clone(&self.rows),
+            rows: self.rows.clone(),
             alive: self.alive.clone(),
-            slots_end: self.rows.len(),
-            heads: Arc::clone(&self.heads),
             fields: self.fields.clone(),
             keyword: self.keyword.as_ref().map(|keyword| keyword.publish()),
             universe: OnceLock::new(),

@@ -5,13 +5,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use index::Body;
+use index::fields::PartFields;
 use query::View;
 use types::{Condition, Filter, Predicate, Result, Scalar, Slot, Version};
 
 use crate::Database;
 use crate::derived::texts;
 use crate::engine::Shared;
-use crate::loading::{KEYWORD, remove_folder};
+use crate::loading;
 
 /// What the doctor found.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +24,8 @@ pub struct Health {
     pub points: u64,
     /// Vectors read.
     pub vectors: u64,
+    /// Segments whose files were read.
+    pub segments: usize,
     /// Keyword documents compared.
     pub keyword_documents: u64,
     /// What is wrong; empty when all is well.
@@ -33,7 +37,7 @@ pub struct Health {
 pub struct Fault {
     /// The collection.
     pub collection: String,
-    /// `storage`, `vectors`, `fields` or `keyword`.
+    /// `storage`, `segments`, `vectors`, `fields` or `keyword`.
     pub part: &'static str,
     /// What is wrong.
     pub message: String,
@@ -47,7 +51,7 @@ impl Fault {
 }
 
 impl Database {
-    /// Verifies every checksum, and that storage, vectors, fields and keywords agree.
+    /// Verifies every checksum, and that storage, segments, fields and keywords agree.
     ///
     /// # Errors
     /// When storage cannot be read at all; damage is reported, not returned.
@@ -75,20 +79,13 @@ impl Database {
         Ok(health)
     }
 
-    /// Makes every index anew from storage.
+    /// Makes every index anew from storage. Segments are made of the rows afterwards, in the background.
     ///
     /// # Errors
     /// When storage cannot be read, or index files not be written.
     pub fn rebuild(&self) -> Result<()> {
-        for shared in self.engine.all() {
-            let folder = self.engine.folder.collection(shared.id);
-            let mut derived = shared.derived.lock();
-            derived.keyword = None;
-            remove_folder(&folder.join(KEYWORD))?;
-            derived.reload(&folder)?;
-            shared.publish(&derived);
-        }
-        Ok(())
+        let all = self.engine.all();
+        all.iter().try_for_each(|shared| loading::reload(&self.engine, shared))
     }
 }
 
@@ -105,6 +102,7 @@ impl Examination<'_> {
 
     fn run(&mut self) -> Result<()> {
         let view = Arc::clone(self.view);
+        self.files();
         let mut with_text = BTreeSet::new();
         let mut seen = 0;
         view.store.for_each_point(&view.entry, &mut |stored| {
@@ -123,7 +121,26 @@ impl Examination<'_> {
         if seen != view.points() {
             self.fault("vectors", format!("{} points are indexed, {seen} are stored", view.points()));
         }
-        self.compare_keywords(&with_text)
+        self.compare_keywords(&with_text);
+        Ok(())
+    }
+
+    /// Every checksum of every file of a segment.
+    fn files(&mut self) {
+        let view = Arc::clone(self.view);
+        for (part, fields) in view.rows.parts().iter().zip(view.fields.parts()) {
+            if let Body::Segment(segment) = &part.body {
+                self.health.segments += 1;
+                if let Err(error) = segment.verify() {
+                    self.fault("segments", error.to_string());
+                }
+            }
+            if let PartFields::Stored(stored) = fields
+                && let Err(error) = stored.verify()
+            {
+                self.fault("fields", error.to_string());
+            }
+        }
     }
 
     fn compare(&mut self, slot: Slot, stored: &storage::StoredPoint) {
@@ -132,10 +149,10 @@ impl Examination<'_> {
         if view.id(slot) != id {
             self.fault("vectors", format!("point {id} is indexed as {}", view.id(slot)));
         }
-        for (name, head) in view.heads.iter() {
+        for name in view.entry.schema.vectors.keys() {
             let kept =
                 stored.vectors.iter().find(|(other, _)| other == name).map(|(_, elements)| &elements[..]);
-            if head.row(slot) != kept {
+            if view.rows.vector(slot, name) != kept {
                 self.fault("vectors", format!("vector `{name}` of point {id} differs from storage"));
             }
         }
@@ -152,13 +169,13 @@ impl Examination<'_> {
         }
     }
 
-    fn compare_keywords(&mut self, stored: &BTreeSet<Version>) -> Result<()> {
-        let Some(keyword) = self.shared.derived.lock().keyword.clone() else { return Ok(()) };
+    fn compare_keywords(&mut self, stored: &BTreeSet<Version>) {
+        let Some(keyword) = self.shared.derived.lock().keyword.clone() else { return };
         if let Err(error) = keyword.verify() {
             self.fault("keyword", error.to_string());
-            return Ok(());
+            return;
         }
-        let held: BTreeSet<Version> = keyword.versions()?.into_iter().collect();
+        let held: BTreeSet<Version> = keyword.versions().into_iter().collect();
         self.health.keyword_documents += held.len() as u64;
         let missing = stored.difference(&held).count();
         let extra = held.difference(stored).count();
@@ -168,6 +185,5 @@ impl Examination<'_> {
                 format!("{missing} documents are missing, {extra} are of points that are gone"),
             );
         }
-        Ok(())
     }
 }

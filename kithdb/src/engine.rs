@@ -1,4 +1,4 @@
-//! What all handles and both threads of one open database share.
+//! What all handles and all threads of one open database share.
 //!
 //! Invariant: a collection's [`Derived`] state is touched only under its lock, which the sequencer holds from the
 //! staging of a commit to the publication of its view, and maintenance for moments. Readers never take it.
@@ -7,14 +7,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use query::View;
 use storage::Store;
 use types::{CollectionId, Durability, Error, Limits, Result, Seqno};
 
+use crate::Options;
+use crate::building::Building;
 use crate::derived::Derived;
+use crate::files::Files;
 
 /// An open database.
 pub(crate) struct Engine {
@@ -22,8 +26,51 @@ pub(crate) struct Engine {
     pub(crate) folder: Folder,
     pub(crate) limits: Limits,
     pub(crate) durability: Durability,
+    pub(crate) segments: Segments,
+    /// The last handle is gone: what is being built is not needed.
+    pub(crate) is_closing: AtomicBool,
+    pub(crate) room: Room,
     /// By name; the lock is held for a look-up or a change of the map only.
     pub(crate) collections: RwLock<BTreeMap<String, Arc<Shared>>>,
+}
+
+/// How rows become segments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segments {
+    /// Rows of a head; when it has them it becomes a segment. 1 to 16,777,216; other values are taken as the nearest.
+    pub seal_rows: u32,
+    /// Bytes of heads, in one collection, that wait to become segments. When there are more, writers wait.
+    pub waiting_bytes_max: usize,
+}
+
+impl Default for Segments {
+    fn default() -> Self {
+        Self { seal_rows: 32_768, waiting_bytes_max: 1 << 30 }
+    }
+}
+
+impl Segments {
+    /// The rows of a head, within what is possible.
+    pub(crate) fn rows(&self) -> u32 {
+        self.seal_rows.clamp(1, 1 << 24)
+    }
+}
+
+/// Where writers wait for a build to end.
+#[derive(Default)]
+pub(crate) struct Room {
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Room {
+    pub(crate) fn wait(&self, time_max: Duration) {
+        self.changed.wait_for(&mut self.lock.lock(), time_max);
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.changed.notify_all();
+    }
 }
 
 /// Where index files lie.
@@ -59,6 +106,9 @@ pub(crate) struct Shared {
     pub(crate) view: ArcSwap<View>,
     pub(crate) derived: Mutex<Derived>,
     pub(crate) is_dropped: AtomicBool,
+    pub(crate) building: Building,
+    /// Held from when the list of segments is worked out until it is written. Taken before `derived`.
+    pub(crate) listing: Mutex<()>,
     /// Views that may still be read, oldest first.
     published: Mutex<VecDeque<(Seqno, Weak<View>)>>,
 }
@@ -73,6 +123,8 @@ impl Shared {
             view: ArcSwap::new(view),
             derived: Mutex::new(derived),
             is_dropped: AtomicBool::new(false),
+            building: Building::default(),
+            listing: Mutex::new(()),
             published,
         })
     }
@@ -99,6 +151,23 @@ impl Shared {
 }
 
 impl Engine {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        folder: Folder,
+        options: Options,
+        collections: BTreeMap<String, Arc<Shared>>,
+    ) -> Self {
+        let Options { durability, limits, segments } = options;
+        let (is_closing, room) = (AtomicBool::new(false), Room::default());
+        let collections = RwLock::new(collections);
+        Self { store, folder, limits, durability, segments, is_closing, room, collections }
+    }
+
+    /// The files of a collection's segments.
+    pub(crate) fn files(&self, id: CollectionId) -> Files {
+        Files::new(&self.folder.collection(id))
+    }
+
     /// # Errors
     /// `NotFound`.
     pub(crate) fn collection(&self, name: &str) -> Result<Arc<Shared>> {

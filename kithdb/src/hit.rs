@@ -88,7 +88,7 @@ impl Select {
         }
         let names: Vec<&String> = match &self.vectors {
             VectorSelect::None => Vec::new(),
-            VectorSelect::All => view.heads.keys().collect(),
+            VectorSelect::All => view.entry.schema.vectors.keys().collect(),
             VectorSelect::Named(names) => names.iter().collect(),
         };
         for name in names {

@@ -27,22 +27,30 @@
 //! Invariant: a view is published only after its commit is acknowledged by storage; so nobody reads what a crash
 //! could take back under `fsync`.
 
+mod build;
+mod builder;
+mod building;
 mod collection;
 mod database;
 mod derived;
 mod doctor;
 mod engine;
+mod files;
 mod hit;
+mod keywords;
 mod loading;
 mod maintenance;
 mod query_builder;
 mod sequencer;
 mod stage;
+mod tiers;
 mod workers;
 
-pub use collection::{Collection, Page, Receipt, Status};
+pub use building::BuildStatus;
+pub use collection::{Collection, Page, Receipt, SegmentStatus, Status};
 pub use database::{Database, Options, Transaction};
 pub use doctor::{Fault, Health};
+pub use engine::Segments;
 pub use hit::{Hit, PayloadSelect, Select, VectorSelect};
 pub use loading::{Rebuilt, Start};
 pub use query::explain::name as strategy_name;

@@ -1,18 +1,21 @@
-//! From storage to derived state, at open and when a collection is compacted.
+//! From disk to derived state, at open and when a collection is made anew.
 //!
-//! Vectors, ids and fields are read from storage anew every time. The keyword index lies on disk: it is caught up from
-//! the journal where it can be, and rebuilt where it is missing, damaged, ahead of storage, or too old. No damage of an
-//! index ever stops a start; what was rebuilt, and why, is reported.
+//! Segments are mapped, and what died in them since the list of them was written is replayed from the journal. Only
+//! rows that no segment holds are read from storage. Where a segment is missing or damaged, or the list is too old,
+//! all rows are. The keyword index is caught up from the journal, or made anew (`keywords`). No damage of an index ever
+//! stops a start; what was rebuilt, and why, is reported.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use index::{KeywordIndex, Rows};
-use storage::{CatalogEntry, CollectionState, Store, StoredPoint};
-use types::{Payload, Result, Seqno, Version};
+use storage::{CatalogEntry, CollectionState, SegmentList, Store, StoredPoint};
+use types::{Durability, Payload, Result, Seqno, Slot, Version};
 
-use crate::derived::{Derived, texts};
+use crate::derived::{Derived, Laid};
+use crate::engine::{Engine, Shared};
+use crate::files::{Files, Payloads, laid};
+use crate::keywords::{self, Keywords, remove_folder};
 
 /// What happened while a database was opened.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +24,8 @@ pub struct Start {
     pub collections: usize,
     /// Points in them.
     pub points: u64,
+    /// Points that were read from storage: those that no segment holds, unless something had to be made anew.
+    pub points_read: u64,
     /// The last commit.
     pub seqno: Seqno,
     /// Indexes that had to be made anew.
@@ -34,7 +39,7 @@ pub struct Start {
 pub struct Rebuilt {
     /// The collection.
     pub collection: String,
-    /// The index.
+    /// The index: `segments`, `fields` or `keyword`.
     pub index: &'static str,
     /// Why.
     pub reason: String,
@@ -43,165 +48,325 @@ pub struct Rebuilt {
 /// Rows whose fields are indexed in one block.
 const FIELD_BLOCK_ROWS: usize = 4096;
 
-/// The name of the keyword index: its folder, and its watermark.
-pub(crate) const KEYWORD: &str = "keyword";
+/// A collection as it was loaded.
+pub(crate) struct Loaded {
+    pub(crate) derived: Derived,
+    pub(crate) rebuilt: Vec<Rebuilt>,
+    /// Points read from storage.
+    pub(crate) points_read: u64,
+}
 
-/// Loads one collection. `folder` holds its index files.
-///
-/// # Errors
-/// When storage cannot be read, or the folder not written.
-pub(crate) fn load(
-    store: &Arc<Store>,
-    entry: &Arc<CatalogEntry>,
-    folder: &Path,
-) -> Result<(Derived, Option<Rebuilt>)> {
-    let began = Instant::now();
-    let mut loaded = Loaded::from_storage(store, entry, folder)?;
-    if let Some(reason) = loaded.disagreement()? {
-        // The second time it is made from nothing, so it cannot disagree.
-        loaded.derived.keyword = None;
-        remove_folder(&folder.join(KEYWORD))?;
-        loaded = Loaded::from_storage(store, entry, folder)?;
-        loaded.rebuilt = Some(Rebuilt { collection: entry.name.clone(), index: KEYWORD, reason });
+/// What a collection is loaded from.
+pub(crate) struct Source<'a> {
+    pub(crate) store: &'a Arc<Store>,
+    pub(crate) entry: &'a Arc<CatalogEntry>,
+    /// Of its index files.
+    pub(crate) folder: &'a Path,
+    pub(crate) seal_rows: u32,
+}
+
+impl Source<'_> {
+    /// Loads the collection.
+    ///
+    /// # Errors
+    /// When storage cannot be read, or the folder not written.
+    pub(crate) fn load(&self) -> Result<Loaded> {
+        let state = self.store.state(self.entry.id)?;
+        let mut rebuilt = Vec::new();
+        let (segments, list) = match self.segments(&state, &mut rebuilt) {
+            Ok(found) => found,
+            Err(reason) => {
+                rebuilt.push(self.rebuilt("segments", reason));
+                self.store.set_segments(self.entry.id, &SegmentList::default(), Durability::None)?;
+                (Vec::new(), SegmentList::default())
+            }
+        };
+        Files::new(self.folder).remove_others(&list.segments)?;
+        self.fill(state, segments, list.seqno, rebuilt)
     }
-    let Loaded { derived, rebuilt, .. } = loaded;
-    if let (Some(keyword), Some(rebuilt)) = (&derived.keyword, &rebuilt) {
-        tracing::warn!(
-            collection = entry.name,
-            reason = rebuilt.reason,
-            "the keyword index was rebuilt from storage"
+
+    /// Loads the collection from storage alone, as if it had no segments.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    fn load_anew(&self) -> Result<Loaded> {
+        self.fill(self.store.state(self.entry.id)?, Vec::new(), Seqno(0), Vec::new())
+    }
+
+    /// Adds to segments, which are as of `seqno`, what they lack.
+    fn fill(
+        &self,
+        state: CollectionState,
+        segments: Vec<Laid>,
+        seqno: Seqno,
+        mut rebuilt: Vec<Rebuilt>,
+    ) -> Result<Loaded> {
+        let began = Instant::now();
+        let mut keywords = Keywords::open(self, &state)?;
+        let last = segments.last().and_then(|laid| laid.body.version(laid.body.rows().checked_sub(1)?));
+        let (store, entry) = (Arc::clone(self.store), Arc::clone(self.entry));
+        let derived = Derived::new(store, entry, state, self.seal_rows, segments, keywords.index.take());
+        let mut filling = Filling { derived, payloads: Vec::new(), points_read: 0 };
+        self.replay(&mut filling.derived, seqno, &mut keywords)?;
+        let first = last.map_or(Version(0), |last| Version(last.0 + 1));
+        if keywords.is_empty() {
+            // Texts of rows in segments are handed over too.
+            self.store.for_each_point_from(self.entry, Version(0), &mut |stored| {
+                if stored.version < first {
+                    filling.hand_over(&stored)
+                } else {
+                    filling.append(stored)
+                }
+                Ok(())
+            })?;
+        } else {
+            self.hand_over(&mut filling, &keywords.pending(first))?;
+            self.store.for_each_point_from(self.entry, first, &mut |stored| {
+                filling.append(stored);
+                Ok(())
+            })?;
+        }
+        filling.index_fields();
+        let Filling { derived, points_read, .. } = filling;
+        rebuilt.extend(keywords.rebuilt.take());
+        self.report(&derived, &rebuilt, began)?;
+        Ok(Loaded { derived, rebuilt, points_read })
+    }
+
+    fn report(&self, derived: &Derived, rebuilt: &[Rebuilt], began: Instant) -> Result<()> {
+        for Rebuilt { index, reason, .. } in rebuilt {
+            tracing::warn!(collection = self.entry.name, index, reason, "an index was rebuilt from storage");
+        }
+        if rebuilt.iter().any(|rebuilt| rebuilt.index == keywords::KEYWORD) {
+            keywords::commit(derived)?;
+        }
+        tracing::info!(
+            collection = self.entry.name,
+            points = derived.alive.len(),
+            elapsed_ms = began.elapsed().as_millis() as u64,
+            "collection loaded"
         );
-        keyword.commit(derived.state.seqno)?;
+        Ok(())
     }
-    tracing::info!(
-        collection = entry.name,
-        points = derived.alive.len(),
-        elapsed_ms = began.elapsed().as_millis() as u64,
-        "collection loaded"
-    );
-    Ok((derived, rebuilt))
+
+    /// The segments that storage names, with the list as it is there; or why they cannot be used.
+    fn segments(
+        &self,
+        state: &CollectionState,
+        rebuilt: &mut Vec<Rebuilt>,
+    ) -> std::result::Result<(Vec<Laid>, SegmentList), String> {
+        let told = |error: types::Error| error.to_string();
+        let list = self.store.segments(self.entry.id).map_err(told)?.unwrap_or_default();
+        if list.segments.is_empty() {
+            return Ok((Vec::new(), list));
+        }
+        let trimmed = self.store.trimmed(self.entry.id).map_err(told)?;
+        if list.seqno < trimmed {
+            let seqno = list.seqno;
+            return Err(format!("their list is too old ({seqno}, the journal begins after {trimmed})"));
+        }
+        let is_ahead = list.segments.last().is_some_and(|last| last.last >= state.next_version);
+        if list.seqno > state.seqno || is_ahead {
+            return Err(format!("their list is ahead of storage ({} of {})", list.seqno, state.seqno));
+        }
+        let files = Files::new(self.folder);
+        let mut segments = Vec::with_capacity(list.segments.len());
+        for record in &list.segments {
+            let (segment, alive) = files.open(record).map_err(told)?;
+            let opened = files.open_fields(record.number, &segment, &self.entry.schema.fields);
+            let fields = opened.or_else(|error| {
+                rebuilt.push(self.rebuilt("fields", error.to_string()));
+                let payloads = Payloads { store: self.store, collection: self.entry.id };
+                let kinds = &self.entry.schema.fields;
+                files.write_fields((record.number, &segment), kinds, Vec::new(), &payloads)
+            });
+            segments.push(laid(record.number, segment, alive, fields.map_err(told)?));
+        }
+        Ok((segments, list))
+    }
+
+    /// Replays what the segments and the keyword index have not seen.
+    fn replay(&self, derived: &mut Derived, seqno: Seqno, keywords: &mut Keywords) -> Result<()> {
+        let seen = keywords.seqno.unwrap_or(seqno);
+        self.store.for_each_entry(self.entry.id, seen.min(seqno), &mut |entry| {
+            for op in &entry.ops {
+                if let Some(slot) = op.old().and_then(|old| derived.rows.slot_of(old)) {
+                    derived.alive.remove(slot);
+                }
+                if entry.seqno > seen {
+                    keywords.replay(derived, op);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Hands the keyword index the texts of rows in segments.
+    fn hand_over(&self, filling: &mut Filling, versions: &[Version]) -> Result<()> {
+        for block in versions.chunks(FIELD_BLOCK_ROWS) {
+            let payloads = self.store.payloads(self.entry.id, block)?;
+            filling.points_read += block.len() as u64;
+            for (version, row) in block.iter().zip(payloads) {
+                let slot: Option<Slot> = filling.derived.rows.slot_of(*version);
+                if let Some((_, payload)) = row
+                    && slot.is_some_and(|slot| filling.derived.alive.contains(slot))
+                {
+                    filling.derived.index_keywords(*version, &payload);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is reported of an index that is made anew.
+    pub(crate) fn rebuilt(&self, index: &'static str, reason: String) -> Rebuilt {
+        Rebuilt { collection: self.entry.name.clone(), index, reason }
+    }
 }
 
 /// A collection while it is loaded.
-struct Loaded {
+struct Filling {
     derived: Derived,
-    rebuilt: Option<Rebuilt>,
-    /// Versions that belong into the keyword index, ascending.
-    with_text: Vec<Version>,
-    /// Payloads whose fields are not indexed yet: those of the last slots.
+    /// Payloads whose fields are not indexed yet: those of the last rows.
     payloads: Vec<Payload>,
+    points_read: u64,
 }
 
-impl Loaded {
-    fn from_storage(store: &Arc<Store>, entry: &Arc<CatalogEntry>, folder: &Path) -> Result<Self> {
-        let state = store.state(entry.id)?;
-        let rows = Arc::new(Rows::new());
-        let (keyword, rebuilt) = open_keyword(store, entry, &state, folder, &rows)?;
-        let derived = Derived::empty(Arc::clone(store), Arc::clone(entry), state, rows, keyword);
-        catch_up_removals(store, &derived)?;
-        let mut loaded = Self { derived, rebuilt, with_text: Vec::new(), payloads: Vec::new() };
-        store.for_each_point(entry, &mut |stored| {
-            loaded.append(stored);
-            Ok(())
-        })?;
-        loaded.index_fields();
-        Ok(loaded)
-    }
-
+impl Filling {
     fn append(&mut self, stored: StoredPoint) {
         let StoredPoint { version, id, payload, vectors } = stored;
         let vector =
             |name: &str| vectors.iter().find(|(other, _)| other == name).map(|(_, elements)| &elements[..]);
-        self.derived.append(version, id, vector, &payload);
-        if let Some(field) = &self.derived.entry.schema.keyword
-            && !texts(field, &payload).is_empty()
-        {
-            self.with_text.push(version);
-        }
+        let is_full = self.derived.append(version, id, vector, &payload);
         self.payloads.push(payload);
-        if self.payloads.len() == FIELD_BLOCK_ROWS {
+        self.points_read += 1;
+        if is_full || self.payloads.len() == FIELD_BLOCK_ROWS {
             self.index_fields();
         }
+        if is_full {
+            self.derived.freeze();
+        }
+    }
+
+    fn hand_over(&mut self, stored: &StoredPoint) {
+        self.derived.index_keywords(stored.version, &stored.payload);
+        self.points_read += 1;
     }
 
     fn index_fields(&mut self) {
-        let first = self.derived.rows.len() - self.payloads.len() as u32;
-        self.derived.fields.append(types::Slot(first), &self.payloads.iter().collect::<Vec<_>>());
+        self.derived.index_fields(&self.payloads.iter().collect::<Vec<_>>());
         self.payloads.clear();
     }
-
-    /// How the keyword index, caught up, differs from storage, if it does: it may have committed a removal that a loss
-    /// of power then took back from storage.
-    fn disagreement(&self) -> Result<Option<String>> {
-        let Some(keyword) = &self.derived.keyword else { return Ok(None) };
-        let held = keyword.versions()?;
-        Ok((held != self.with_text).then(|| {
-            format!(
-                "it disagrees with storage ({} documents held, {} stored)",
-                held.len(),
-                self.with_text.len()
-            )
-        }))
-    }
 }
 
-/// Hands the keyword index the removals it has not seen; additions it takes from the points themselves.
-fn catch_up_removals(store: &Store, derived: &Derived) -> Result<()> {
-    let Some(keyword) = &derived.keyword else { return Ok(()) };
-    store.for_each_entry(derived.entry.id, keyword.seqno(), &mut |entry| {
-        entry.ops.iter().filter_map(|op| op.old()).for_each(|old| keyword.remove(old));
-        Ok(())
-    })
-}
-
-type OpenedKeyword = (Option<Arc<KeywordIndex>>, Option<Rebuilt>);
-
-fn open_keyword(
-    store: &Store,
-    entry: &CatalogEntry,
-    state: &CollectionState,
-    folder: &Path,
-    rows: &Arc<Rows>,
-) -> Result<OpenedKeyword> {
-    let Some(field) = &entry.schema.keyword else { return Ok((None, None)) };
-    let folder = folder.join(KEYWORD);
-    let is_new = !folder.exists() && store.watermark(entry.id, KEYWORD)? == Seqno(0);
-    let opened = KeywordIndex::open(&folder, field.language, Arc::clone(rows));
-    let reason = match opened {
-        Ok(keyword) => match unfit(&keyword, state, store.trimmed(entry.id)?) {
-            None => return Ok((Some(Arc::new(keyword)), None)),
-            Some(reason) => reason,
-        },
-        Err(error) => error.to_string(),
-    };
-    remove_folder(&folder)?;
-    let keyword = KeywordIndex::create(&folder, field.language, Arc::clone(rows))?;
-    if is_new {
-        return Ok((Some(Arc::new(keyword)), None));
-    }
-    let rebuilt = Rebuilt { collection: entry.name.clone(), index: KEYWORD, reason };
-    Ok((Some(Arc::new(keyword)), Some(rebuilt)))
-}
-
-/// Why an index that opened cannot be caught up, if it cannot.
-fn unfit(keyword: &KeywordIndex, state: &CollectionState, trimmed: Seqno) -> Option<String> {
-    let seqno = keyword.seqno();
-    let is_ahead =
-        seqno > state.seqno || keyword.version_max().is_some_and(|version| version >= state.next_version);
-    if is_ahead {
-        return Some(format!("it is ahead of storage ({seqno} of {})", state.seqno));
-    }
-    (seqno < trimmed)
-        .then(|| format!("it is too old to be caught up ({seqno}, the journal begins after {trimmed})"))
-}
-
-/// Removes a folder of index files, if it is there.
+/// Makes every index of a collection anew from storage. Writers wait.
 ///
 /// # Errors
-/// `Io`.
-pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
+/// When storage cannot be read; the state is as before then, without its keyword index.
+pub(crate) fn reload(engine: &Engine, shared: &Shared) -> Result<()> {
+    let folder = engine.folder.collection(shared.id);
+    let _listing = shared.listing.lock();
+    let mut derived = shared.derived.lock();
+    shared.check_exists()?;
+    // One directory has one keyword index open at a time; views keep theirs for reading.
+    derived.keyword = None;
+    remove_folder(&folder.join(keywords::KEYWORD))?;
+    let entry = Arc::clone(&derived.entry);
+    let source =
+        Source { store: &engine.store, entry: &entry, folder: &folder, seal_rows: engine.segments.rows() };
+    let mut loaded = source.load_anew()?.derived;
+    loaded.continue_numbers(&derived);
+    let files = engine.files(shared.id);
+    let before = std::mem::replace(&mut *derived, loaded);
+    shared.publish(&derived);
+    engine.store.set_segments(shared.id, &derived.list(), Durability::Fsync)?;
+    before.list().segments.iter().for_each(|record| files.remove(record.number));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Database, Options, Segments};
+    use types::{Filter, Metric, Point, Schema};
+
+    /// Ten points in one segment, and two that replace some of them.
+    fn sealed(folder: &Path) -> Database {
+        let segments = Segments { seal_rows: 10, ..Segments::default() };
+        let db = Database::open_with(folder, Options { segments, ..Options::default() }).expect("a database");
+        if db.collection("c").is_err() {
+            let schema = Schema::new().vector(1, Metric::Euclid);
+            let collection = db.create_collection("c", schema).expect("a collection");
+            let points =
+                |ids: std::ops::Range<u64>| ids.map(|id| Point::new(id).vector([id as f32])).collect();
+            collection.upsert(points(0..10)).expect("points");
+            collection.optimize(true).expect("a segment");
+            collection.upsert(points(0..2)).expect("points");
+        }
+        db
+    }
+
+    fn assert_whole(db: &Database, reason: Option<&str>) {
+        let reasons: Vec<&str> = db.start().rebuilt.iter().map(|rebuilt| rebuilt.reason.as_str()).collect();
+        match reason {
+            Some(reason) => assert!(matches!(reasons[..], [one] if one.contains(reason)), "{reasons:?}"),
+            None => assert!(reasons.is_empty(), "{reasons:?}"),
+        }
+        let collection = db.collection("c").expect("the collection");
+        assert_eq!(collection.count(&Filter::default()).expect("a count"), 10);
+        assert_eq!(db.verify().expect("a walk").faults, []);
+    }
+
+    #[test]
+    fn what_died_since_the_list_is_replayed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        drop(sealed(folder.path()));
+        let db = sealed(folder.path());
+        assert_whole(&db, None);
+        assert_eq!(db.start().points_read, 2);
+    }
+
+    /// Code from before segments trims the journal without regard to the list.
+    #[test]
+    fn a_list_older_than_the_journal_is_not_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = sealed(folder.path());
+        let shared = db.engine.collection("c").expect("the collection");
+        let (list, entry) = (shared.derived.lock().list(), Arc::clone(&shared.view.load().entry));
+        let old = SegmentList { seqno: Seqno(list.seqno.0 - 1), ..list };
+        db.engine.store.set_segments(shared.id, &old, Durability::Fsync).expect("a list");
+        db.engine.store.purge(&entry, db.start().seqno.max(Seqno(3))).expect("a purge");
+        drop((db, shared));
+        assert_whole(&sealed(folder.path()), Some("too old"));
+        assert_whole(&sealed(folder.path()), None);
+    }
+
+    /// As a log that is damaged leaves it.
+    #[test]
+    fn a_list_ahead_of_storage_is_not_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = sealed(folder.path());
+        let shared = db.engine.collection("c").expect("the collection");
+        let list = shared.derived.lock().list();
+        let ahead = SegmentList { seqno: Seqno(list.seqno.0 + 1), ..list };
+        db.engine.store.set_segments(shared.id, &ahead, Durability::Fsync).expect("a list");
+        drop((db, shared));
+        assert_whole(&sealed(folder.path()), Some("ahead of storage"));
+        assert_whole(&sealed(folder.path()), None);
+    }
+
+    /// The journal is trimmed only when the list has what it says.
+    #[test]
+    fn a_purge_writes_the_list_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = sealed(folder.path());
+        let shared = db.engine.collection("c").expect("the collection");
+        let began = Instant::now();
+        while db.engine.store.trimmed(shared.id).expect("reads") < shared.view.load().seqno {
+            assert!(began.elapsed().as_secs() < 30, "nothing is purged");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        drop((db, shared));
+        assert_whole(&sealed(folder.path()), None);
     }
 }

@@ -1,18 +1,17 @@
 //! Background work on derived state, on one thread: linking new rows into graphs, committing keywords, purging old
-//! versions, compacting collections that are mostly dead slots.
+//! versions. Segments are made elsewhere (`builder`).
 //!
 //! Invariant: nothing here changes what a query answers, only how fast; whatever is interrupted is taken up again at
 //! the next start. It runs in short turns, so that no collection waits for another.
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
-use types::{Result, Seqno};
+use index::Body;
+use types::{Durability, Result};
 
 use crate::engine::{Engine, Shared};
-use crate::loading::KEYWORD;
+use crate::keywords::KEYWORD;
 
 /// Rows linked into a graph in one turn.
 const LINK_ROWS: u32 = 256;
@@ -23,9 +22,6 @@ const KEYWORD_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// Without news, maintenance looks around so often.
 const IDLE: Duration = Duration::from_millis(250);
-
-/// Below so many slots dead ones are left alone.
-const COMPACT_SLOTS_MIN: u32 = 16_384;
 
 /// Wakes the maintenance thread; ringing twice is ringing once.
 #[derive(Clone)]
@@ -61,33 +57,46 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
         has_more = false;
         for shared in engine.all() {
             has_more |= link(&shared);
-            let worked = keyword(engine, &shared, is_old).and_then(|()| compact(engine, &shared));
-            if let Err(error) = worked.and_then(|()| purge(engine, &shared)) {
+            let worked = keyword(engine, &shared, is_old);
+            if let Err(error) = worked.and_then(|()| if is_old { purge(engine, &shared) } else { Ok(()) }) {
                 tracing::warn!(%error, collection = shared.name, "maintenance could not go on; it tries again");
             }
         }
     }
 }
 
-/// Links the next rows of each graph; whether more wait.
+/// Links the next rows of the head; whether more wait. Heads that wait to become segments are left as they are, and
+/// while there are any, so is the one behind them: it will follow them soon.
 fn link(shared: &Shared) -> bool {
     let view = shared.view.load();
-    view.heads.values().map(|head| head.link(&view.alive, LINK_ROWS)).filter(|has_more| *has_more).count() > 0
+    let (last, before) = match view.rows.parts() {
+        [before @ .., last] => (last, before.last()),
+        [] => return false,
+    };
+    match (&last.body, before.map(|part| &part.body)) {
+        (Body::Head(head), None | Some(Body::Segment(_))) => {
+            head.link(&view.alive.part(last.slots()), LINK_ROWS)
+        }
+        _ => false,
+    }
 }
 
 /// Makes the keywords that wait durable, and publishes a view without them in the tail.
-pub(crate) fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
-    let (keyword, seqno) = {
-        let derived = shared.derived.lock();
-        let Some(keyword) = &derived.keyword else { return Ok(()) };
-        (Arc::clone(keyword), derived.state.seqno)
-    };
+fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
+    let Some(keyword) = shared.derived.lock().keyword.clone() else { return Ok(()) };
     let pending = keyword.pending();
-    let is_due = pending >= KEYWORD_DOCS_MAX || (is_old && (pending > 0 || keyword.seqno() < seqno));
+    let is_due = pending >= KEYWORD_DOCS_MAX
+        || (is_old && (pending > 0 || keyword.seqno() < shared.view.load().seqno));
     if !is_due {
         return Ok(());
     }
-    keyword.commit(seqno)?;
+    let derived = shared.derived.lock();
+    let commit = keyword.begin(derived.state.seqno);
+    drop(derived);
+    let Some(commit) = commit else { return Ok(()) };
+    // First the truth, then what is derived from it.
+    engine.store.flush()?;
+    commit.write()?;
     engine.store.set_watermark(shared.id, KEYWORD, keyword.seqno())?;
     let derived = shared.derived.lock();
     if derived.keyword.is_some() {
@@ -96,37 +105,27 @@ pub(crate) fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<
     Ok(())
 }
 
-/// Removes versions that no view and no index needs any more.
+/// Removes versions that no view and no index needs any more. First the list of segments learns what is dead in them:
+/// it cannot be replayed from a journal that is gone.
 fn purge(engine: &Engine, shared: &Shared) -> Result<()> {
     let view = shared.view.load_full();
     let mut upto = shared.oldest_view().min(view.seqno);
     if view.entry.schema.keyword.is_some() {
         upto = upto.min(engine.store.watermark(shared.id, KEYWORD)?);
     }
-    if upto > engine.store.trimmed(shared.id)? && upto > Seqno(0) && !is_dropped(shared) {
-        let removed = engine.store.purge(&view.entry, upto)?;
-        tracing::trace!(collection = shared.name, removed, "old versions purged");
-    }
-    Ok(())
-}
-
-/// Loads a collection anew when more than half of its slots are dead.
-fn compact(engine: &Engine, shared: &Shared) -> Result<()> {
-    let view = shared.view.load();
-    if view.slots_end < COMPACT_SLOTS_MIN || view.points() * 2 > view.slots_end as usize {
+    if upto <= engine.store.trimmed(shared.id)? {
         return Ok(());
     }
-    drop(view);
-    let mut derived = shared.derived.lock();
-    if is_dropped(shared) {
+    // Held until the end: no list that is older may be written after this one.
+    let _listing = shared.listing.lock();
+    let list = shared.derived.lock().list();
+    if shared.check_exists().is_err() {
         return Ok(());
     }
-    let folder: PathBuf = engine.folder.collection(shared.id);
-    derived.reload(&folder)?;
-    shared.publish(&derived);
+    if !list.segments.is_empty() {
+        engine.store.set_segments(shared.id, &list, Durability::None)?;
+    }
+    let removed = engine.store.purge(&view.entry, upto)?;
+    tracing::trace!(collection = shared.name, removed, "old versions purged");
     Ok(())
-}
-
-fn is_dropped(shared: &Shared) -> bool {
-    shared.check_exists().is_err()
 }

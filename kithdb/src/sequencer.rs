@@ -12,12 +12,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use index::Body;
+use index::fields::Source;
 use parking_lot::MutexGuard;
 use storage::{CatalogEntry, CollectionState, Commit};
 use types::{CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Result, Schema, Seqno};
 
-use crate::derived::Derived;
+use crate::builder;
+use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
+use crate::files::Payloads;
+use crate::keywords::remove_folder;
 use crate::loading;
 use crate::maintenance;
 use crate::stage::{Overlay, Staged, Target, stage};
@@ -62,6 +67,7 @@ pub(crate) struct Sequencer {
     pub(crate) seqno: Seqno,
     pub(crate) next_collection: CollectionId,
     pub(crate) wake: maintenance::Wake,
+    pub(crate) builder: maintenance::Wake,
 }
 
 impl Sequencer {
@@ -83,6 +89,7 @@ impl Sequencer {
                 Order::Flush { reply } => answer(&reply, self.engine.store.flush()),
             }
             self.wake.ring();
+            self.builder.ring();
         }
         if let Err(error) = self.engine.store.flush() {
             tracing::error!(%error, "the last writes could not be made durable at close");
@@ -95,6 +102,7 @@ impl Sequencer {
         for (shared, _) in group.iter().flat_map(|write| &write.targets) {
             shareds.entry(shared.id).or_insert_with(|| Arc::clone(shared));
         }
+        shareds.values().for_each(|shared| builder::wait_for_room(&self.engine, shared));
         let mut locks: Locks<'_> = shareds.iter().map(|(id, shared)| (*id, shared.derived.lock())).collect();
         let durability = group.iter().map(|write| write.durability).max().unwrap_or_default();
         let (staged, replies) = self.stage(group, &locks);
@@ -151,8 +159,10 @@ impl Sequencer {
         commit.close_collection(id, &[], &CollectionState { seqno, ..CollectionState::default() });
         self.engine.store.commit(commit, Durability::Fsync)?;
         (self.seqno, self.next_collection) = (seqno, next);
-        let (derived, _) = loading::load(&self.engine.store, &entry, &self.engine.folder.collection(id))?;
-        let shared = Shared::new(derived);
+        let folder = self.engine.folder.collection(id);
+        let (store, seal_rows) = (&self.engine.store, self.engine.segments.rows());
+        let source = loading::Source { store, entry: &entry, folder: &folder, seal_rows };
+        let shared = Shared::new(source.load()?.derived);
         self.engine.collections.write().insert(name.to_owned(), Arc::clone(&shared));
         Ok(shared)
     }
@@ -169,7 +179,7 @@ impl Sequencer {
         // The files go with the collection; what fails here is removed at the next start.
         derived.keyword = None;
         let folder = self.engine.folder.collection(shared.id);
-        if let Err(error) = loading::remove_folder(&folder) {
+        if let Err(error) = remove_folder(&folder) {
             tracing::warn!(%error, folder = %folder.display(), "index files of a dropped collection remain");
         }
         Ok(true)
@@ -192,10 +202,11 @@ impl Sequencer {
         commit.put_collection(&entry);
         let state = CollectionState { seqno, ..derived.state };
         commit.close_collection(shared.id, &[], &state);
-        let fields = index_anew(&derived, &entry)?;
+        let laid = refield(&self.engine, &derived, &entry)?;
         self.engine.store.commit(commit, Durability::Fsync)?;
         self.seqno = seqno;
-        (derived.fields, derived.entry, derived.state) = (fields, Arc::new(entry), state);
+        (derived.entry, derived.state) = (Arc::new(entry), state);
+        derived.lay(laid);
         shared.publish(&derived);
         Ok(seqno)
     }
@@ -240,45 +251,24 @@ fn join(staged: Vec<Staged>) -> Option<(Commit, Vec<crate::stage::Part>)> {
     Some((commit, parts))
 }
 
-/// The field indexes of an entry, over the slots of a collection as they are.
-fn index_anew(derived: &Derived, entry: &CatalogEntry) -> Result<index::Fields> {
-    const BLOCK_ROWS: u32 = 4096;
-    let view = derived.view();
-    let mut fields = index::Fields::new(&entry.schema.fields);
-    let nothing = types::Payload::new();
-    for first in (0..view.slots_end).step_by(BLOCK_ROWS as usize) {
-        let slots: Vec<types::Slot> =
-            (first..view.slots_end.min(first + BLOCK_ROWS)).map(types::Slot).collect();
-        let alive: Vec<types::Slot> =
-            slots.iter().copied().filter(|slot| view.alive.contains(*slot)).collect();
-        let payloads = view.payloads(&alive)?;
-        let mut next = payloads.iter();
-        let block: Vec<&types::Payload> = slots
-            .iter()
-            .map(|slot| if view.alive.contains(*slot) { next.next().unwrap_or(&nothing) } else { &nothing })
-            .collect();
-        fields.append(types::Slot(first), &block);
+/// The parts of a collection with the fields of another entry. Columns that a segment has already are kept.
+fn refield(engine: &Engine, derived: &Derived, entry: &CatalogEntry) -> Result<Vec<Laid>> {
+    let (files, kinds) = (engine.files(entry.id), &entry.schema.fields);
+    let payloads = Payloads { store: &engine.store, collection: entry.id };
+    let mut laid = derived.laid();
+    for part in &mut laid {
+        part.fields = match (&part.body, part.number) {
+            (Body::Segment(segment), Some(number)) => {
+                let known = Source { kinds: derived.fields.kinds(), fields: &part.fields, moves: None };
+                files.write_fields((number, segment), kinds, vec![known], &payloads)?
+            }
+            _ => payloads.fields(&part.body, kinds)?,
+        };
     }
-    Ok(fields)
+    Ok(laid)
 }
 
 fn answer<T>(reply: &Reply<T>, result: Result<T>) {
     // A caller that has gone away has nobody to tell.
     let _ = reply.send(result);
-}
-
-impl Derived {
-    /// Loads the collection anew from storage: dead slots are gone afterwards. The caller holds the lock.
-    ///
-    /// # Errors
-    /// When storage cannot be read; the state is as before then, without its keyword index.
-    pub(crate) fn reload(&mut self, folder: &std::path::Path) -> Result<()> {
-        // One directory has one keyword index open at a time; views keep theirs for reading.
-        if let Some(keyword) = self.keyword.take() {
-            keyword.commit(self.state.seqno)?;
-        }
-        let (derived, _) = loading::load(&self.store, &self.entry, folder)?;
-        *self = derived;
-        Ok(())
-    }
 }

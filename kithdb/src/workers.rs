@@ -1,22 +1,27 @@
-//! The two threads of an open database, and the way to their queue.
+//! The threads of an open database, and the way to their queue.
 //!
 //! Invariant: the threads end when the last handle is gone: the queue closes, the sequencer serves what waits and makes
-//! it durable, maintenance ends its turn.
+//! it durable, maintenance ends its turn, the builder leaves what it is at.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 use types::{Durability, Error, ErrorKind, Op, Result, Seqno};
 
+use crate::builder;
 use crate::engine::{Engine, Shared};
 use crate::maintenance::{self, Wake};
 use crate::sequencer::{Order, QUEUE_WRITES_MAX, Sequencer};
 
-/// The two threads of a database. Dropped with the last handle: they end what they are at, and the log is flushed.
+/// The threads of a database. Dropped with the last handle: they end, and the log is flushed.
 pub(crate) struct Workers {
+    engine: Arc<Engine>,
     orders: Option<Sender<Order>>,
+    /// Wakes the builder.
+    pub(crate) builder: Wake,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -24,19 +29,23 @@ impl Workers {
     pub(crate) fn start(engine: &Arc<Engine>, catalog: &storage::Catalog) -> Result<Self> {
         let (orders, received) = crossbeam_channel::bounded(QUEUE_WRITES_MAX);
         let (wake, wakes) = Wake::new();
+        let (builder, builds) = Wake::new();
         let sequencer = Sequencer {
             engine: Arc::clone(engine),
             seqno: catalog.seqno,
             next_collection: catalog.next,
             wake,
+            builder: builder.clone(),
         };
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
-        let maintained = Arc::clone(engine);
+        let (maintained, built) = (Arc::clone(engine), Arc::clone(engine));
         let threads = vec![
             named("kithdb-sequencer").spawn(move || sequencer.run(&received))?,
             named("kithdb-maintenance").spawn(move || maintenance::run(&maintained, &wakes))?,
+            named("kithdb-builder").spawn(move || builder::run(&built, &builds))?,
         ];
-        Ok(Self { orders: Some(orders), threads: Mutex::new(threads) })
+        let (engine, orders) = (Arc::clone(engine), Some(orders));
+        Ok(Self { engine, orders, builder, threads: Mutex::new(threads) })
     }
 
     /// Hands a checked write to the sequencer, and waits for its commit.
@@ -67,6 +76,8 @@ impl Workers {
 
 impl Drop for Workers {
     fn drop(&mut self) {
+        self.engine.is_closing.store(true, Ordering::Release);
+        self.builder.ring();
         self.orders = None;
         for thread in self.threads.get_mut().drain(..) {
             if thread.join().is_err() {

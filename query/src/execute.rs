@@ -1,9 +1,9 @@
 //! Doing what the plan says, on one view.
 //!
 //! Invariant: approximate search may miss, never lie. Every hit is alive in the view, passed the filter, and has its
-//! exact score; and if the graph comes back with fewer hits than are wanted, the scan answers instead.
+//! exact score; and where the graph of a part comes back with fewer rows than are wanted, a scan of it answers instead.
 
-use index::{Head, HeadView, Near};
+use index::{Near, Shown};
 use roaring::RoaringBitmap;
 use types::{Error, Metric, Result, Slot};
 
@@ -66,12 +66,7 @@ impl<'a> Level<'a> {
 
     fn statistics(&self) -> Statistics {
         let space = match &self.request.query {
-            Query::Nearest { using, vector } => self.view.heads.get(using).map(|head| SpaceStatistics {
-                dim: vector.len(),
-                rows: (head.count() as usize).min(self.view.points()),
-                slots: self.view.slots_end as usize,
-                linked: head.linked().min(self.view.slots_end) as usize,
-            }),
+            Query::Nearest { using, vector } => self.space(using, vector.len()),
             _ => None,
         };
         Statistics {
@@ -80,6 +75,19 @@ impl<'a> Level<'a> {
             matching: self.matching.estimate(),
             legs: self.legs.iter().map(Self::statistics).collect(),
         }
+    }
+
+    fn space(&self, using: &str, dim: usize) -> Option<SpaceStatistics> {
+        self.view.entry.schema.vectors.get(using)?;
+        let sum = |count: &dyn Fn(&index::Body) -> u32| {
+            self.view.rows.parts().iter().map(|part| count(&part.body) as usize).sum::<usize>()
+        };
+        Some(SpaceStatistics {
+            dim,
+            rows: sum(&|body| body.vectors(using)).min(self.view.points()),
+            slots: sum(&|body| body.rows()),
+            linked: sum(&|body| body.linked(using)),
+        })
     }
 
     /// The best `plan.count` hits of this level.
@@ -113,16 +121,11 @@ impl<'a> Level<'a> {
         let Step::Vector { strategy, .. } = &plan.step else {
             return Err(Error::new(types::ErrorKind::Internal, "a vector query has a plan of another kind"));
         };
-        let head = self
-            .view
-            .heads
-            .get(using)
-            .ok_or_else(|| Error::invalid("using", format!("no vector `{using}`")))?;
         let metric = self.view.entry.schema.space(using)?.metric;
         let accept = self.accept(candidates);
         let rank = |near: Near| Ranked { slot: near.slot, score: metric.score(near.distance) };
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
-            let found = find(self.view, head, vector, *strategy, accept, count);
+            let found = find(self.view, using, vector, *strategy, accept, count);
             Ok(found.into_iter().map(rank).collect())
         })?;
         Ok(self.above_threshold(hits, metric))
@@ -134,7 +137,7 @@ impl<'a> Level<'a> {
         };
         let accept = self.accept(candidates);
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
-            let found = keyword.search(text, &self.view.alive, accept, count)?;
+            let found = keyword.search(text, &self.view.rows, &self.view.alive, accept, count)?;
             Ok(found.into_iter().map(|scored| Ranked { slot: scored.slot, score: scored.score }).collect())
         })?;
         Ok(self.above_threshold(hits, Metric::Dot))
@@ -194,23 +197,22 @@ impl<'a> Level<'a> {
     }
 }
 
+/// The nearest of all parts: each is asked, and the answers are merged.
 fn find(
     view: &View,
-    head: &Head,
+    using: &str,
     query: &[f32],
     strategy: Strategy,
     accept: Option<&RoaringBitmap>,
     count: usize,
 ) -> Vec<Near> {
-    if let Strategy::Graph { ef } = strategy {
-        let rows = HeadView { alive: &view.alive, accept, slots_end: view.slots_end };
-        let found = head.search(query, rows, count, ef.max(count));
-        if found.len() == count {
-            return found;
-        }
-    }
-    match accept {
-        Some(accept) => head.scan(query, accept.iter().map(Slot), count),
-        None => head.scan(query, view.alive.iter(), count),
-    }
+    let shown = Shown { alive: &view.alive, accept };
+    let ask = |part: &index::Part| match strategy {
+        Strategy::Graph { ef } => part.search(using, query, shown, count, ef.max(count)),
+        Strategy::Scan => part.scan(using, query, shown, count),
+    };
+    let mut found: Vec<Near> = view.rows.parts().iter().flat_map(ask).collect();
+    found.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.slot.cmp(&b.slot)));
+    found.truncate(count);
+    found
 }

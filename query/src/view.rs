@@ -1,14 +1,14 @@
 //! What a query reads: one immutable state of one collection, at one seqno.
 //!
-//! Invariant: nothing reachable from a view changes. Columns grow beyond `slots_end`, never below it; `alive` holds
-//! only slots below it. The stored rows of every alive version stay while the view lives (the purge waits for it).
+//! Invariant: nothing that a view shows changes. Its last head may gain rows, which are not in `alive`. Slots mean
+//! something only inside of one view: rows, `alive` and fields of the same view number them alike. The stored rows of
+//! every alive version stay while the view lives (the purge waits for it).
 //! Cost: a few reference counts to make; readers take it without a lock.
 
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use index::{Alive, Fields, Head, KeywordView, Rows};
+use index::{Alive, Fields, KeywordView, Rows};
 use roaring::RoaringBitmap;
 use storage::{CatalogEntry, Store};
 use types::{Filter, Payload, PointId, Result, Seqno, Slot, Version};
@@ -21,14 +21,10 @@ pub struct View {
     pub entry: Arc<CatalogEntry>,
     /// Where payloads and vectors are read.
     pub store: Arc<Store>,
-    /// Slot to version and id.
-    pub rows: Arc<Rows>,
+    /// The parts, and which version of which point stands in each slot.
+    pub rows: Rows,
     /// The slots that exist at this seqno.
     pub alive: Alive,
-    /// Slots from here on are not part of the view.
-    pub slots_end: u32,
-    /// The vector spaces.
-    pub heads: Arc<BTreeMap<String, Arc<Head>>>,
     /// The payload indexes.
     pub fields: Fields,
     /// The keyword index, if the schema has one.
@@ -111,8 +107,7 @@ impl View {
 
     /// The vectors of one space at slots of this view, in their order.
     pub fn vectors(&self, name: &str, slots: &[Slot]) -> Vec<Option<Vec<f32>>> {
-        let head = self.heads.get(name);
-        slots.iter().map(|slot| head.and_then(|head| head.row(*slot)).map(<[f32]>::to_vec)).collect()
+        slots.iter().map(|slot| self.rows.vector(*slot, name).map(<[f32]>::to_vec)).collect()
     }
 
     /// Which of the slots a filter holds for, by reading their payloads.

@@ -120,15 +120,17 @@ fn collections(text: &mut Exposition, db: &Database) {
     text.family("kithdb_commits_total", "counter", "Number of the last commit that a collection shows.");
     text.sample("kithdb_commits_total", &[], commits);
     type Gauge = (&'static str, &'static str, fn(&Status) -> usize);
-    let gauges: [Gauge; 5] = [
+    let gauges: [Gauge; 7] = [
         ("kithdb_points", "Points.", |status| status.points),
-        ("kithdb_vectors", "Vectors, deleted ones included until they are compacted away.", |status| {
+        ("kithdb_vectors", "Vectors, deleted ones included until their segment is merged.", |status| {
             status.vectors
         }),
         ("kithdb_vectors_linked", "Vectors that the graphs cover.", |status| status.vectors_linked),
         ("kithdb_keyword_pending", "Documents that the keyword index has not committed.", |status| {
             status.keyword_pending
         }),
+        ("kithdb_segments", "Segments.", |status| status.segments.len()),
+        ("kithdb_head_rows", "Rows that no segment holds.", |status| status.head_rows),
         ("kithdb_index_bytes", "Memory of the indexes, about.", |status| status.index_bytes),
     ];
     for (name, help, value) in gauges {

@@ -23,7 +23,7 @@ pub use catalog::Catalog;
 pub use commit::Commit;
 pub use format::catalog::CatalogEntry;
 pub use format::journal::{JournalEntry, JournalOp};
-pub use format::manifest::CollectionState;
+pub use format::manifest::{CollectionState, SegmentList, SegmentRecord};
 pub use scan::StoredPoint;
 pub use store::Store;
 pub use verify::{Fault, Verification};

@@ -37,9 +37,23 @@ impl Store {
         entry: &CatalogEntry,
         visit: &mut dyn FnMut(StoredPoint) -> Result<()>,
     ) -> Result<()> {
+        self.for_each_point_from(entry, Version(0), visit)
+    }
+
+    /// Visits every current version of a collection that is no lower than `first`, ascending.
+    ///
+    /// # Errors
+    /// `Corrupted`, `Io`, or what `visit` returns.
+    pub fn for_each_point_from(
+        &self,
+        entry: &CatalogEntry,
+        first: Version,
+        visit: &mut dyn FnMut(StoredPoint) -> Result<()>,
+    ) -> Result<()> {
         let unlinked = self.unlinked(entry.id)?;
         let mut block = Vec::with_capacity(BLOCK_ROWS);
-        let (from, to) = keys::collection(entry.id);
+        let (_, to) = keys::collection(entry.id);
+        let from = keys::payload(entry.id, first);
         self.rows.scan(Table::Payloads, &from, &to, &mut |key, value| {
             let version = Version(keys::last_number(Table::Payloads, key)?);
             if unlinked.contains(&version) {

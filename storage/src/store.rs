@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use types::{CollectionId, Durability, Error, ErrorKind, Payload, PointId, Result, Seqno, Version};
 use uuid::Uuid;
 
+use crate::format::manifest::SegmentList;
 use crate::format::{self, keys, point};
 use crate::rows::{Change, MemoryRows, RocksRows, Rows, Table};
 use crate::{Catalog, CatalogEntry, CollectionState, Commit};
@@ -136,6 +137,31 @@ impl Store {
     /// `Corrupted` or `Io`.
     pub fn trimmed(&self, collection: CollectionId) -> Result<Seqno> {
         self.seqno_at(&keys::trimmed(collection))
+    }
+
+    /// The segments of a collection, if there is a list of them.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn segments(&self, collection: CollectionId) -> Result<Option<SegmentList>> {
+        let body = self.read(Table::Manifest, &keys::segments(collection))?;
+        body.map(|body| format::manifest::decode_segments(&body)).transpose()
+    }
+
+    /// Records the segments of a collection. Like every write it survives a crash only together with all commits
+    /// before it.
+    ///
+    /// # Errors
+    /// `Io`, and `Poisoned` from then on.
+    pub fn set_segments(
+        &self,
+        collection: CollectionId,
+        list: &SegmentList,
+        durability: Durability,
+    ) -> Result<()> {
+        let key = keys::segments(collection);
+        let value = format::seal(&key, format::manifest::encode_segments(list));
+        self.write(vec![Change::Put(Table::Manifest, key, value)], durability)
     }
 
     fn seqno_at(&self, key: &[u8]) -> Result<Seqno> {
@@ -269,6 +295,26 @@ mod tests {
         assert_eq!(store.trimmed(CollectionId(1)).expect("a read"), Seqno(2));
         assert!(store.unlinked(CollectionId(1)).expect("a scan").is_empty());
         assert!(store.verify().expect("a walk").faults.is_empty());
+    }
+
+    #[test]
+    fn segments_are_listed_and_points_are_visited_from_a_version_on() {
+        let store = Store::in_memory().expect("a store");
+        for number in 0..5 {
+            store.commit(put(number + 1, number, number, None), Durability::Wal).expect("a commit");
+        }
+        let id = CollectionId(1);
+        assert_eq!(store.segments(id).expect("reads"), None);
+        let list = SegmentList { seqno: Seqno(5), segments: Vec::new() };
+        store.set_segments(id, &list, Durability::None).expect("a write");
+        assert_eq!(store.segments(id).expect("reads"), Some(list));
+        let mut seen = Vec::new();
+        let mut visit = |stored: crate::StoredPoint| {
+            seen.push((stored.version.0, stored.vectors.len()));
+            Ok(())
+        };
+        store.for_each_point_from(&entry(), Version(3), &mut visit).expect("a scan");
+        assert_eq!(seen, [(3, 1), (4, 1)]);
     }
 
     /// Rows whose fsync fails from a given write on.

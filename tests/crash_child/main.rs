@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use kithdb::{
     Condition, Database, Durability, Error, FieldKind, Filter, Language, Metric, Op, Options, PointId,
-    Predicate, Result, Schema, Transaction,
+    Predicate, Result, Schema, Segments, Transaction,
 };
 use script::{COLLECTIONS, Step, point, step};
 
@@ -34,7 +34,9 @@ fn run(arguments: &[String]) -> Result<()> {
     let number = |text: &String| text.parse::<u64>().map_err(|_| Error::invalid("arguments", "a number"));
     let seed = number(seed)?;
     let begun: Vec<u64> = begun.iter().map(number).collect::<Result<_>>()?;
-    let db = Database::open_with(folder, Options { durability, ..Options::default() })?;
+    // Small, so that it dies among seals and merges too.
+    let segments = Segments { seal_rows: 64, ..Segments::default() };
+    let db = Database::open_with(folder, Options { durability, segments, ..Options::default() })?;
     for name in COLLECTIONS {
         if db.collection(name).is_err() {
             db.create_collection(name, schema())?;

@@ -6,7 +6,8 @@ use std::thread::scope;
 use std::time::{Duration, Instant};
 
 use kithdb::{
-    Collection, Condition, Database, ErrorKind, FieldKind, Filter, Metric, Op, Point, PointId, Schema, Select,
+    Collection, Condition, Database, ErrorKind, FieldKind, Filter, Metric, Op, Options, Point, PointId,
+    Schema, Segments, Select,
 };
 
 /// Points of one commit that must be seen together.
@@ -157,11 +158,14 @@ fn readers_do_not_wait_for_fsync_or_for_a_field_index() {
     assert!(slowest < READ_MAX, "a read took {slowest:?}");
 }
 
-/// Most slots die, so that the collection is loaded anew underneath its readers.
+/// Nearly every row dies, and heads are small: segments are made, merged and emptied underneath the readers, and
+/// writers wait for room.
 #[test]
-fn compaction_changes_no_answer() {
+fn sealing_and_merging_change_no_answer() {
     let folder = tempfile::tempdir().expect("a folder");
-    let db = open(&folder);
+    let segments = Segments { seal_rows: 500, waiting_bytes_max: 100_000 };
+    let options = Options { segments, ..Options::default() };
+    let db = Database::open_with(folder.path().join("db"), options).expect("a database");
     let schema = Schema::new()
         .vector(2, Metric::Euclid)
         .keyword(["text".parse().expect("a path")], kithdb::Language::None)
@@ -170,10 +174,16 @@ fn compaction_changes_no_answer() {
     let put =
         |id: u64| Point::new(id).vector([id as f32, 1.0]).with("n", id).with("text", format!("word w{id}"));
     let write = || {
-        for _ in 0..20 {
+        for round in 0..20 {
             notes.upsert((0..2_000).map(put).collect()).expect("a batch");
+            if round % 5 == 0 {
+                notes.optimize(round == 15).expect("a segment");
+            }
+            if round == 7 {
+                notes.create_field("text".parse().expect("a path"), FieldKind::Keyword).expect("a field");
+            }
         }
-        std::thread::sleep(Duration::from_millis(1_500));
+        notes.optimize(true).expect("a segment");
     };
     notes.upsert((0..2_000).map(put).collect()).expect("a batch");
     let read = |_| {
@@ -185,6 +195,9 @@ fn compaction_changes_no_answer() {
         assert_eq!(notes.count(&is("n", 5)).expect("a count"), 1);
     };
     beside(write, read, 1);
+    let status = notes.status();
+    let segments: Vec<_> = status.segments.iter().map(|segment| (segment.rows, segment.dead_rows)).collect();
+    assert_eq!((segments, status.head_rows, status.build), (vec![(2_000, 0)], 0, None));
     assert_eq!(db.verify().expect("a walk").faults, []);
 }
 

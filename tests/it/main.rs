@@ -7,6 +7,7 @@
 //! | `conformance` | the same case gives the same answer through the crate and through HTTP      |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `heal`        | a damaged index is healed and says so; damaged storage never answers wrongly|
+//! | `sealed`      | segments are opened without reading rows; damage in them is found and healed|
 //! | `compat`      | a directory of every released format opens                                  |
 //! | `concurrency` | readers never wait for the writer, and see whole commits                    |
 //! | `tidy`        | the sources keep to the rules of the house                                  |
@@ -24,4 +25,5 @@ mod heal;
 mod http;
 mod model;
 mod pause;
+mod sealed;
 mod tidy;

@@ -106,18 +106,19 @@ fn ids(end: u64) -> impl Iterator<Item = std::ops::Range<u64>> {
     (0..end).step_by(BATCH_POINTS).map(move |start| start..end.min(start + BATCH_POINTS as u64))
 }
 
-/// Waits until the graph covers every row and the keyword index is committed, or nothing moves any more, as in a
-/// collection that is too small for a graph. When the last progress was seen.
+/// Waits until graphs cover every row and the keyword index is committed, or nothing moves any more, as in a collection
+/// that is too small for a graph. When the last progress was seen.
 fn wait_until_settled(collection: &Collection) -> Instant {
-    let mut progress = (0, usize::MAX);
+    let mut progress = None;
     let mut at = Instant::now();
     loop {
         let status = collection.status();
-        let now = (status.vectors_linked, status.keyword_pending);
+        let now = Some((status.vectors_linked, status.keyword_pending, status.segments.len(), status.build));
         if now != progress {
             (progress, at) = (now, Instant::now());
         }
-        let is_settled = status.vectors_linked >= status.vectors && status.keyword_pending == 0;
+        let is_built = status.vectors_linked >= status.vectors && status.waiting_rows == 0;
+        let is_settled = is_built && status.keyword_pending == 0;
         if is_settled || at.elapsed() > STALL_MAX {
             eprintln!("{} of {} vectors linked", status.vectors_linked, status.vectors);
             return at;

@@ -1,4 +1,4 @@
-//! The columns of all indexed fields over one range of slots. Immutable.
+//! The columns of all indexed fields over one range of rows. Immutable.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use types::{FieldKind, FieldPath, Payload};
 use super::column::Column;
 
 pub(super) struct Block {
-    slots: Range<u32>,
+    rows: Range<u32>,
     /// One for each field, in the order of the map of kinds.
     columns: Vec<Column>,
 }
@@ -16,23 +16,23 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn build(kinds: &BTreeMap<FieldPath, FieldKind>, first: u32, payloads: &[&Payload]) -> Self {
         let columns = kinds.iter().map(|(path, &kind)| {
-            let values = (first..).zip(payloads).map(|(slot, payload)| (slot, path.values(payload)));
+            let values = (first..).zip(payloads).map(|(row, payload)| (row, path.values(payload)));
             Column::build(kind, values)
         });
-        Self { slots: first..first + payloads.len() as u32, columns: columns.collect() }
+        Self { rows: first..first + payloads.len() as u32, columns: columns.collect() }
     }
 
     /// This block and the one that follows it without a gap.
     pub(super) fn merge(&self, next: &Self) -> Self {
         let pairs = self.columns.iter().zip(&next.columns);
         Self {
-            slots: self.slots.start..next.slots.end,
+            rows: self.rows.start..next.rows.end,
             columns: pairs.map(|(column, next)| column.merge(next)).collect(),
         }
     }
 
-    pub(super) fn slots(&self) -> &Range<u32> {
-        &self.slots
+    pub(super) fn rows(&self) -> &Range<u32> {
+        &self.rows
     }
 
     pub(super) fn column(&self, position: usize) -> Option<&Column> {

@@ -82,20 +82,14 @@ impl Evaluation<'_> {
         }
     }
 
-    /// The truth of a leaf over all blocks. Unknown where there is no index, or no block.
+    /// The truth of a leaf over all parts. Unknown where there is no index, or no column.
     fn leaf(&self, path: &FieldPath, holds: impl Fn(&Column) -> Truth) -> Truth {
         let nothing = RoaringBitmap::new;
         let Some(position) = self.fields.kinds.keys().position(|indexed| indexed == path) else {
             return Truth::between(nothing(), self.universe.clone());
         };
-        let mut found = Truth::Exact(nothing());
         let mut uncovered = self.universe.clone();
-        for block in &self.fields.blocks {
-            uncovered.remove_range(block.slots().clone());
-            if let Some(column) = block.column(position) {
-                found = found.or(&holds(column));
-            }
-        }
+        let found = self.fields.leaf(position, &holds, &mut uncovered);
         found.and(&Truth::Exact(self.universe.clone())).or(&Truth::between(nothing(), uncovered))
     }
 }

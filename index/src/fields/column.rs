@@ -1,4 +1,4 @@
-//! One field over one range of slots: what its kind holds, and how much is known about the rest.
+//! One field over one range of rows: what its kind holds, and how much is known about the rest.
 //!
 //! A path reaches values, and an array at its end counts as its elements (types, [`FieldPath`]). Elements of the
 //! field's kind are *keys*. All others but null are *foreign*: an index does not know them, it knows where they are.
@@ -9,23 +9,25 @@ use roaring::RoaringBitmap;
 use types::filter::is_empty;
 use types::{FieldKind, Predicate, Range, Scalar, Value};
 
+use super::NO_ROW;
 use super::keys::Keys;
 use super::truth::Truth;
 
+#[derive(Clone)]
 pub(super) struct Column {
     kind: FieldKind,
     keys: Keys,
-    /// Slots with a key.
+    /// Rows with a key.
     keyed: RoaringBitmap,
-    /// Slots with two different keys or more.
+    /// Rows with two different keys or more.
     several: RoaringBitmap,
-    /// Slots with a foreign element.
+    /// Rows with a foreign element.
     foreign: RoaringBitmap,
-    /// Slots with a foreign element that is a number.
+    /// Rows with a foreign element that is a number.
     foreign_numbers: RoaringBitmap,
-    /// Slots for which "is empty" holds.
+    /// Rows for which "is empty" holds.
     empty: RoaringBitmap,
-    /// Slots for which "is null" holds.
+    /// Rows for which "is null" holds.
     null: RoaringBitmap,
 }
 
@@ -43,40 +45,58 @@ impl Column {
         }
     }
 
-    /// From slots, ascending, and the values that the path reaches in their payloads.
+    pub(super) fn over(kind: FieldKind, keys: Keys, sets: [RoaringBitmap; 6]) -> Self {
+        let [keyed, several, foreign, foreign_numbers, empty, null] = sets;
+        Self { kind, keys, keyed, several, foreign, foreign_numbers, empty, null }
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(super) fn sets(&self) -> [&RoaringBitmap; 6] {
+        [&self.keyed, &self.several, &self.foreign, &self.foreign_numbers, &self.empty, &self.null]
+    }
+
+    /// This column over other rows: each row becomes the one that `moves` has in its place, ascending, or none.
+    pub(super) fn moved(&self, moves: &[u32]) -> Self {
+        Self::over(self.kind, self.keys.moved(moves), self.sets().map(|set| moved_set(set, moves)))
+    }
+
+    /// From rows, ascending, and the values that the path reaches in their payloads.
     pub(super) fn build<'a>(kind: FieldKind, rows: impl Iterator<Item = (u32, Vec<&'a Value>)>) -> Self {
         let mut column = Self::new(kind);
-        for (slot, values) in rows {
-            column.add(slot, &values);
+        for (row, values) in rows {
+            column.add(row, &values);
         }
         column.keys.sort();
         column
     }
 
-    fn add(&mut self, slot: u32, values: &[&Value]) {
+    fn add(&mut self, row: u32, values: &[&Value]) {
         if values.iter().all(|value| is_empty(value)) {
-            self.empty.insert(slot);
+            self.empty.insert(row);
         }
         if values.iter().any(|value| value.is_null()) {
-            self.null.insert(slot);
+            self.null.insert(row);
         }
         let mut first = None;
         for element in values.iter().flat_map(|value| elements(value)) {
-            if self.keys.push(element, slot) {
-                self.keyed.insert(slot);
+            if self.keys.push(element, row) {
+                self.keyed.insert(row);
                 if *first.get_or_insert(element) != element {
-                    self.several.insert(slot);
+                    self.several.insert(row);
                 }
             } else if !element.is_null() {
-                self.foreign.insert(slot);
+                self.foreign.insert(row);
                 if element.is_number() {
-                    self.foreign_numbers.insert(slot);
+                    self.foreign_numbers.insert(row);
                 }
             }
         }
     }
 
-    /// This column and the one over the slots that follow.
+    /// This column and the one over the rows that follow.
     pub(super) fn merge(&self, next: &Self) -> Self {
         Self {
             kind: self.kind,
@@ -98,7 +118,7 @@ impl Column {
         &self.null
     }
 
-    /// What is known about a predicate, within this column's slots.
+    /// What is known about a predicate, within this column's rows.
     pub(super) fn holds(&self, predicate: &Predicate) -> Truth {
         match predicate {
             Predicate::Any(list) => self.any(list),
@@ -140,7 +160,7 @@ impl Column {
         Truth::between(self.keys.within(range), self.foreign_numbers.clone())
     }
 
-    /// Slots with a key that equals one of the list's.
+    /// Rows with a key that equals one of the list's.
     fn keys_in(&self, list: &[Scalar]) -> RoaringBitmap {
         let mut found = RoaringBitmap::new();
         list.iter().for_each(|scalar| self.keys.find(scalar, &mut found));
@@ -158,10 +178,18 @@ impl Column {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let bitmaps =
-            [&self.keyed, &self.several, &self.foreign, &self.foreign_numbers, &self.empty, &self.null];
-        self.keys.bytes() + bitmaps.map(RoaringBitmap::serialized_size).iter().sum::<usize>()
+        self.keys.bytes() + self.sets().map(RoaringBitmap::serialized_size).iter().sum::<usize>()
     }
+}
+
+/// The rows that these become.
+pub(super) fn moved_set(rows: &RoaringBitmap, moves: &[u32]) -> RoaringBitmap {
+    let moved = rows.iter().filter_map(|row| moved_row(row, moves));
+    RoaringBitmap::from_sorted_iter(moved).expect("moves ascend with the rows")
+}
+
+pub(super) fn moved_row(row: u32, moves: &[u32]) -> Option<u32> {
+    moves.get(row as usize).copied().filter(|row| *row != NO_ROW)
 }
 
 /// The elements of an array, or the value itself.

@@ -1,6 +1,6 @@
 //! The keys of a column: its elements of the field's kind, ordered so that equality and ranges are look-ups.
 //!
-//! Cost: 16 bytes for each number of each slot; for strings and flags a bitmap for each distinct key.
+//! Cost: 16 bytes for each number of each row; for strings and flags a bitmap for each distinct key.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,18 +8,22 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 use types::{FieldKind, Range, Scalar, Value};
 
+use super::column::{moved_row, moved_set};
+
 /// Bytes of a distinct string beside its text and its bitmap: the map's entry, the counts of the `Arc`.
 const WORD_BYTES: usize = 64;
 
+#[derive(Clone)]
 pub(super) enum Keys {
     Words(BTreeMap<Arc<str>, RoaringBitmap>),
     Integers(Numbers<i64>),
     Floats(Numbers<f64>),
-    /// Slots with `false`, slots with `true`.
+    /// Rows with `false`, rows with `true`.
     Flags([RoaringBitmap; 2]),
 }
 
-/// (number, slot), sorted.
+/// (number, row), sorted.
+#[derive(Clone)]
 pub(super) struct Numbers<N>(Vec<(N, u32)>);
 
 /// A number as filters compare it.
@@ -38,19 +42,19 @@ impl Keys {
     }
 
     /// Adds an element if it is a key of this kind; whether it is. [`sort`](Self::sort) comes after the last.
-    pub(super) fn push(&mut self, element: &Value, slot: u32) -> bool {
+    pub(super) fn push(&mut self, element: &Value, row: u32) -> bool {
         match (self, element) {
             (Self::Words(words), Value::String(text)) => {
-                words.entry(text.as_str().into()).or_default().insert(slot);
+                words.entry(text.as_str().into()).or_default().insert(row);
             }
             (Self::Integers(numbers), Value::Number(number)) if number.is_i64() => {
-                numbers.0.extend(number.as_i64().map(|number| (number, slot)));
+                numbers.0.extend(number.as_i64().map(|number| (number, row)));
             }
             (Self::Floats(numbers), Value::Number(number)) => {
-                numbers.0.extend(number.as_f64().map(|number| (number, slot)));
+                numbers.0.extend(number.as_f64().map(|number| (number, row)));
             }
             (Self::Flags(flags), Value::Bool(flag)) => {
-                flags[usize::from(*flag)].insert(slot);
+                flags[usize::from(*flag)].insert(row);
             }
             _ => return false,
         }
@@ -67,7 +71,7 @@ impl Keys {
         }
     }
 
-    /// These keys and those of later slots. Of one kind, since both stand in the same column.
+    /// These keys and those of later rows. Of one kind, since both stand in the same column.
     pub(super) fn merge(&self, next: &Self) -> Self {
         match (self, next) {
             (Self::Words(words), Self::Words(next)) => Self::Words(merge_words(words, next)),
@@ -80,12 +84,25 @@ impl Keys {
         }
     }
 
-    /// Adds the slots with a key that equals the scalar, for floats numerically.
+    /// These keys over other rows, as [`Column::moved`](super::column::Column::moved).
+    pub(super) fn moved(&self, moves: &[u32]) -> Self {
+        match self {
+            Self::Words(words) => {
+                let moved = words.iter().map(|(word, rows)| (Arc::clone(word), moved_set(rows, moves)));
+                Self::Words(moved.filter(|(_, rows)| !rows.is_empty()).collect())
+            }
+            Self::Integers(numbers) => Self::Integers(numbers.moved(moves)),
+            Self::Floats(numbers) => Self::Floats(numbers.moved(moves)),
+            Self::Flags(flags) => Self::Flags(flags.each_ref().map(|rows| moved_set(rows, moves))),
+        }
+    }
+
+    /// Adds the rows with a key that equals the scalar, for floats numerically.
     pub(super) fn find(&self, scalar: &Scalar, found: &mut RoaringBitmap) {
         match (self, scalar) {
             (Self::Words(words), Scalar::Str(text)) => {
-                if let Some(slots) = words.get(text.as_str()) {
-                    *found |= slots;
+                if let Some(rows) = words.get(text.as_str()) {
+                    *found |= rows;
                 }
             }
             (Self::Integers(numbers), Scalar::Int(number)) => found.extend(numbers.equal(*number)),
@@ -95,13 +112,13 @@ impl Keys {
         }
     }
 
-    /// Slots with a key that equals none of the list. O(keys).
+    /// Rows with a key that equals none of the list. O(keys).
     pub(super) fn outside(&self, list: &[Scalar]) -> RoaringBitmap {
         let listed = |scalar: Scalar| list.contains(&scalar);
         match self {
             Self::Words(words) => {
                 let others = words.iter().filter(|(word, _)| !listed(Scalar::Str(word.to_string())));
-                others.fold(RoaringBitmap::new(), |found, (_, slots)| found | slots)
+                others.fold(RoaringBitmap::new(), |found, (_, rows)| found | rows)
             }
             Self::Integers(numbers) => numbers.where_key(|number| !listed(Scalar::Int(number))),
             Self::Floats(numbers) => numbers.where_key(|number| {
@@ -114,7 +131,7 @@ impl Keys {
         }
     }
 
-    /// Slots with a number within the range.
+    /// Rows with a number within the range.
     pub(super) fn within(&self, range: &Range) -> RoaringBitmap {
         match self {
             Self::Integers(numbers) => numbers.within(range),
@@ -126,7 +143,7 @@ impl Keys {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Words(words) => {
-                words.iter().map(|(word, slots)| WORD_BYTES + word.len() + slots.serialized_size()).sum()
+                words.iter().map(|(word, rows)| WORD_BYTES + word.len() + rows.serialized_size()).sum()
             }
             Self::Integers(numbers) => numbers.bytes(),
             Self::Floats(numbers) => numbers.bytes(),
@@ -135,12 +152,27 @@ impl Keys {
     }
 }
 
+impl<N: Copy> Numbers<N> {
+    /// Numbers and their rows, sorted.
+    pub(super) fn over(entries: Vec<(N, u32)>) -> Self {
+        Self(entries)
+    }
+
+    pub(super) fn entries(&self) -> &[(N, u32)] {
+        &self.0
+    }
+
+    fn moved(&self, moves: &[u32]) -> Self {
+        Self(self.0.iter().filter_map(|(number, row)| Some((*number, moved_row(*row, moves)?))).collect())
+    }
+}
+
 impl<N: Number> Numbers<N> {
     fn merge(&self, next: &Self) -> Self {
         let mut merged = Vec::with_capacity(self.0.len() + next.0.len());
         let (mut left, mut right) = (self.0.iter().peekable(), next.0.iter().peekable());
         while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-            // Equal numbers keep the order of their slots, which are all smaller on the left.
+            // Equal numbers keep the order of their rows, which are all smaller on the left.
             let taken = if a.0 <= b.0 { left.next() } else { right.next() };
             merged.extend(taken);
         }
@@ -150,11 +182,11 @@ impl<N: Number> Numbers<N> {
 
     fn equal(&self, key: N) -> impl Iterator<Item = u32> {
         let start = self.0.partition_point(|(number, _)| *number < key);
-        self.0[start..].iter().take_while(move |(number, _)| *number == key).map(|(_, slot)| *slot)
+        self.0[start..].iter().take_while(move |(number, _)| *number == key).map(|(_, row)| *row)
     }
 
     fn where_key(&self, wanted: impl Fn(N) -> bool) -> RoaringBitmap {
-        self.0.iter().filter(|(number, _)| wanted(*number)).map(|(_, slot)| *slot).collect()
+        self.0.iter().filter(|(number, _)| wanted(*number)).map(|(_, row)| *row).collect()
     }
 
     /// Bounds are compared as [`Range::contains`] does, in `f64`: the conversion of integers rounds, but never
@@ -164,7 +196,7 @@ impl<N: Number> Numbers<N> {
         let upper = Range { gt: None, gte: None, ..*range };
         let start = self.0.partition_point(|(number, _)| !lower.contains(number.float()));
         let end = self.0.partition_point(|(number, _)| upper.contains(number.float()));
-        self.0.get(start..end).unwrap_or_default().iter().map(|(_, slot)| *slot).collect()
+        self.0.get(start..end).unwrap_or_default().iter().map(|(_, row)| *row).collect()
     }
 
     fn bytes(&self) -> usize {
@@ -189,8 +221,8 @@ fn merge_words(
     next: &BTreeMap<Arc<str>, RoaringBitmap>,
 ) -> BTreeMap<Arc<str>, RoaringBitmap> {
     let mut merged = words.clone();
-    for (word, slots) in next {
-        *merged.entry(Arc::clone(word)).or_default() |= slots;
+    for (word, rows) in next {
+        *merged.entry(Arc::clone(word)).or_default() |= rows;
     }
     merged
 }

@@ -1,60 +1,92 @@
 //! Indexed payload fields: which slots a filter accepts, as far as the indexes know.
 //!
-//! The columns lie in immutable blocks over ranges of slots. An append adds a block; blocks of like size are merged as
-//! a binary counter carries, so a row is merged O(log n) times and a filter visits O(log n) blocks. A clone shares
-//! every block and never changes.
+//! Each part has its columns over its own rows: a head in immutable blocks that an append adds to, a segment in a file
+//! beside it, read column by column when a filter first asks for one. What a column says of rows is moved up to the
+//! slots of the part.
 //!
 //! Invariant: `lower ⊆ {slots whose point matches} ⊆ upper`, with [`Filter::matches`] as the meaning. A leaf is
-//! answered only as far as its index knows the truth; what a field's kind does not hold is counted as "may be".
+//! answered only as far as its index knows the truth; what a field's kind does not hold, and rows of a column that
+//! cannot be read, are counted as "may be".
 
 mod block;
 mod bounds;
+mod codec;
 mod column;
 mod counter;
+mod growing;
 mod keys;
+mod stored;
 mod truth;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
-use types::{FieldKind, FieldPath, Filter, Payload, PointId, Slot};
+use types::{FieldKind, FieldPath, Filter, Payload, PointId, Result};
 
-use block::Block;
 pub use bounds::Bounds;
+use column::Column;
+pub use growing::Growing;
+pub use stored::{Mark, Stored};
+use truth::Truth;
 
-/// Blocks are not merged past this many rows, so that no append takes long.
-const BLOCK_ROWS_MAX: u32 = 1 << 18;
+/// Which fields are indexed, and how.
+pub type Kinds = BTreeMap<FieldPath, FieldKind>;
 
-/// The indexed fields of a collection, as of one commit.
+/// In a list of moves: the row is left out.
+pub const NO_ROW: u32 = u32::MAX;
+
+/// The indexed fields of a collection, as of one commit. A clone never changes.
 #[derive(Clone)]
 pub struct Fields {
-    kinds: Arc<BTreeMap<FieldPath, FieldKind>>,
-    /// Ascending and disjoint.
-    blocks: Vec<Arc<Block>>,
+    kinds: Arc<Kinds>,
+    /// With their bases, ascending.
+    parts: Vec<(u32, PartFields)>,
+}
+
+/// The indexed fields of one part.
+#[derive(Clone)]
+pub enum PartFields {
+    /// Of a head.
+    Growing(Growing),
+    /// Of a segment.
+    Stored(Arc<Stored>),
+}
+
+/// Where the columns of a new file come from: a part, and for each of its rows the row that it becomes, ascending,
+/// or [`NO_ROW`]. Without moves rows stay.
+pub struct Source<'a> {
+    /// What the part's columns are of.
+    pub kinds: &'a Kinds,
+    /// The part.
+    pub fields: &'a PartFields,
+    /// Where its rows go.
+    pub moves: Option<&'a [u32]>,
 }
 
 impl Fields {
-    /// No rows yet.
-    pub fn new(kinds: &BTreeMap<FieldPath, FieldKind>) -> Self {
-        Self { kinds: Arc::new(kinds.clone()), blocks: Vec::new() }
+    /// The fields of parts, each with its base, ascending.
+    pub fn over(kinds: Arc<Kinds>, parts: Vec<(u32, PartFields)>) -> Self {
+        Self { kinds, parts }
     }
 
-    /// Appends the payloads of slots `first`, `first + 1`, and so on. Slots ascend over all calls; a slot that was
-    /// never appended stays unknown. Amortised O(log n) a row.
-    pub fn append(&mut self, first: Slot, payloads: &[&Payload]) {
-        if payloads.is_empty() || self.kinds.is_empty() {
-            return;
-        }
-        for (position, part) in payloads.chunks(BLOCK_ROWS_MAX as usize).enumerate() {
-            let first = first.0 + position as u32 * BLOCK_ROWS_MAX;
-            self.carry(Block::build(&self.kinds, first, part));
+    /// Appends the payloads of rows `first`, `first + 1`, and so on, of the last part, which is a head. Rows ascend
+    /// over all calls; one that was never appended stays unknown. Amortised O(log n) a row.
+    pub fn append(&mut self, first: u32, payloads: &[&Payload]) {
+        if let Some((_, PartFields::Growing(growing))) = self.parts.last_mut() {
+            growing.append(&self.kinds, first, payloads);
         }
     }
 
     /// Which fields are indexed, and how.
-    pub fn kinds(&self) -> &BTreeMap<FieldPath, FieldKind> {
+    pub fn kinds(&self) -> &Arc<Kinds> {
         &self.kinds
+    }
+
+    /// The fields of each part, in order.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = &PartFields> {
+        self.parts.iter().map(|(_, part)| part)
     }
 
     /// What the indexes know about the slots of `universe` that a filter accepts. `ids` finds the slots of points
@@ -70,21 +102,106 @@ impl Fields {
 
     /// Bytes in memory, approximately.
     pub fn bytes(&self) -> usize {
-        self.blocks.iter().map(|block| block.bytes()).sum()
+        self.parts.iter().map(|(_, part)| part.bytes()).sum()
     }
 
-    /// Adds a block, merging it with its neighbours of no larger size.
-    fn carry(&mut self, mut block: Block) {
-        while let Some(last) = self.blocks.last()
-            && last.slots().end == block.slots().start
-            && last.slots().len() <= block.slots().len()
-            && last.slots().len() + block.slots().len() <= BLOCK_ROWS_MAX as usize
-        {
-            block = last.merge(&block);
-            self.blocks.pop();
+    /// What all parts know of a leaf; `uncovered` is left with the slots of which none does.
+    fn leaf(
+        &self,
+        position: usize,
+        holds: &dyn Fn(&Column) -> Truth,
+        uncovered: &mut RoaringBitmap,
+    ) -> Truth {
+        let mut found = Truth::Exact(RoaringBitmap::new());
+        for (base, part) in &self.parts {
+            part.for_each_column(position, &mut |rows, column| {
+                uncovered.remove_range(base + rows.start..base + rows.end);
+                let truth = std::mem::replace(&mut found, Truth::Exact(RoaringBitmap::new()));
+                found = truth.or(&holds(column).raised(*base));
+            });
         }
-        self.blocks.push(Arc::new(block));
+        found
     }
+}
+
+impl PartFields {
+    /// The fields of a head without rows.
+    pub fn of_head() -> Self {
+        Self::Growing(Growing::default())
+    }
+
+    /// Whether everything that was stored could be read so far.
+    pub fn is_sound(&self) -> bool {
+        match self {
+            Self::Growing(_) => true,
+            Self::Stored(stored) => stored.is_sound(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Growing(growing) => growing.bytes(),
+            Self::Stored(stored) => stored.bytes(),
+        }
+    }
+
+    fn for_each_column(&self, position: usize, visit: &mut dyn FnMut(std::ops::Range<u32>, &Column)) {
+        match self {
+            Self::Growing(growing) => growing.for_each_column(position, visit),
+            Self::Stored(stored) => {
+                if let Some(column) = stored.column(position) {
+                    visit(0..stored.rows(), column);
+                }
+            }
+        }
+    }
+
+    /// One column of all rows below `rows`, moved; nothing if it is not known of every row.
+    fn moved(&self, position: usize, moves: &[u32]) -> Option<Column> {
+        let (mut moved, mut known) = (None::<Column>, 0);
+        self.for_each_column(position, &mut |rows, column| {
+            if rows.start == known {
+                known = rows.end;
+                let next = column.moved(moves);
+                moved = Some(moved.take().map_or_else(|| next.clone(), |before| before.merge(&next)));
+            }
+        });
+        moved.filter(|_| known as usize >= moves.len())
+    }
+}
+
+/// Writes the fields of a segment. Each column comes from the first of the alternatives that knows it, joined from
+/// its sources in their order, whose rows follow each other. `false`, and nothing written, if none does.
+///
+/// # Errors
+/// `Io`.
+pub fn store(path: &Path, kinds: &Kinds, mark: Mark, alternatives: &[Vec<Source<'_>>]) -> Result<bool> {
+    let mut columns = Vec::with_capacity(kinds.len());
+    for (field, kind) in kinds {
+        let mut known = alternatives.iter().filter_map(|sources| join(sources, field, *kind, mark.rows));
+        let Some(column) = known.next() else { return Ok(false) };
+        columns.push(column);
+    }
+    stored::write(path, kinds, mark, &columns)?;
+    Ok(true)
+}
+
+fn join(sources: &[Source<'_>], field: &FieldPath, kind: FieldKind, rows: u32) -> Option<Column> {
+    let mut joined: Option<Column> = None;
+    for source in sources {
+        let position = source.kinds.iter().position(|(other, of)| other == field && *of == kind)?;
+        let stay: Vec<u32>;
+        let moves = match source.moves {
+            Some(moves) => moves,
+            None => {
+                stay = (0..rows).collect();
+                &stay
+            }
+        };
+        let column = source.fields.moved(position, moves)?;
+        joined = Some(joined.map_or_else(|| column.clone(), |before| before.merge(&column)));
+    }
+    joined
 }
 
 #[cfg(test)]

@@ -101,12 +101,12 @@ fn kinds() -> impl Strategy<Value = BTreeMap<FieldPath, FieldKind>> {
 
 /// Appends payloads in groups of these sizes; all before, and all after, some later ones.
 fn indexed(kinds: &BTreeMap<FieldPath, FieldKind>, payloads: &[Payload], groups: &[usize]) -> Fields {
-    let mut fields = Fields::new(kinds);
+    let mut fields = Fields::over(Arc::new(kinds.clone()), vec![(0, PartFields::of_head())]);
     let mut rest: Vec<&Payload> = payloads.iter().collect();
     let mut sizes = groups.iter().copied().chain(std::iter::repeat(1));
     while !rest.is_empty() {
         let later = rest.split_off(sizes.next().unwrap_or(1).min(rest.len()));
-        fields.append(Slot((payloads.len() - later.len() - rest.len()) as u32), &rest);
+        fields.append((payloads.len() - later.len() - rest.len()) as u32, &rest);
         rest = later;
     }
     fields
@@ -242,7 +242,7 @@ proptest! {
         let mut fields = indexed(&kinds, &payloads[..split], &[]);
         let (earlier, bytes) = (fields.clone(), fields.bytes());
         for (slot, payload) in payloads.iter().enumerate().skip(split) {
-            fields.append(Slot(slot as u32), &[payload]);
+            fields.append(slot as u32, &[payload]);
         }
         let universe: RoaringBitmap = (0..payloads.len() as u32).collect();
         let filter = Filter::must(Condition::IsEmpty(path("a")));
@@ -252,6 +252,105 @@ proptest! {
         prop_assert_eq!(bounds.upper, bounds.lower | (split as u32..payloads.len() as u32).collect::<RoaringBitmap>());
         prop_assert_eq!(earlier.bytes(), bytes);
         prop_assert!(fields.bounds(&filter, &universe, &ids).is_exact());
+    }
+}
+
+/// Two heads become a file: rows that are left out are gone, the others answer as before at their new places.
+fn sealed(
+    folder: &Path,
+    kinds: &BTreeMap<FieldPath, FieldKind>,
+    payloads: &[Payload],
+    dead: &[bool],
+) -> (Stored, Vec<Payload>) {
+    let (first, second) = payloads.split_at(payloads.len() / 2);
+    let heads = [first, second].map(|payloads| indexed(kinds, payloads, &[]));
+    let is_kept = |row: &usize| !dead.get(*row).copied().unwrap_or_default();
+    let mut kept = 0..;
+    let mut moves =
+        (0..payloads.len()).map(|row| if is_kept(&row) { kept.next().unwrap_or(NO_ROW) } else { NO_ROW });
+    let moves = [first, second].map(|payloads| moves.by_ref().take(payloads.len()).collect::<Vec<u32>>());
+    let sources = heads.iter().zip(&moves).filter(|(_, moves)| !moves.is_empty());
+    let sources = sources.map(|(head, moves)| Source {
+        kinds,
+        fields: head.parts().next().expect("one part"),
+        moves: Some(moves),
+    });
+    let left: Vec<Payload> = (0..payloads.len()).filter(is_kept).map(|row| payloads[row].clone()).collect();
+    let mark = Mark { rows: left.len() as u32, checksum: 7 };
+    let path = folder.join("1.fld");
+    assert!(store(&path, kinds, mark, &[sources.collect()]).expect("written"));
+    let other = Mark { checksum: 8, ..mark };
+    assert!(Stored::open(&path, kinds, other).is_err(), "of another segment");
+    (Stored::open(&path, kinds, mark).expect("whole"), left)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn what_is_stored_answers_as_what_it_was_made_of(
+        kinds in kinds(),
+        payloads in prop::collection::vec(payload(value()), 1..40),
+        dead in prop::collection::vec(any::<bool>(), 0..40),
+        filter in filter(),
+    ) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (stored, left) = sealed(folder.path(), &kinds, &payloads, &dead);
+        stored.verify().expect("whole");
+        let all = indexed(&kinds, &left, &[]);
+        let universe: RoaringBitmap = (0..left.len() as u32).collect();
+        let expected = all.bounds(&filter, &universe, &ids);
+        // The same at the places of a part, with ids that are slots.
+        let base = 3 << 16;
+        let file = vec![(base, PartFields::Stored(Arc::new(stored)))];
+        let fields = Fields::over(Arc::new(kinds), file);
+        let lift = |rows: &RoaringBitmap| rows.iter().map(|row| row + base).collect::<RoaringBitmap>();
+        let found = fields.bounds(&filter, &lift(&universe), &|list| lift(&ids(list)));
+        prop_assert_eq!(found.lower, lift(&expected.lower));
+        prop_assert_eq!(found.upper, lift(&expected.upper));
+    }
+}
+
+#[test]
+fn a_damaged_column_leaves_its_rows_unknown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let kinds = BTreeMap::from([(path("a"), FieldKind::Integer)]);
+    let payloads: Vec<Payload> =
+        (0..20).map(|n| json!({"a": n}).as_object().expect("an object").clone()).collect();
+    drop(sealed(folder.path(), &kinds, &payloads, &[]));
+    let file = folder.path().join("1.fld");
+    let whole = std::fs::read(&file).expect("a file");
+    let at =
+        whole.windows(8).rposition(|bytes| bytes == 19_i64.to_le_bytes()).expect("a number of the column");
+    let mut bytes = whole;
+    bytes[at] ^= 1;
+    std::fs::write(&file, bytes).expect("written");
+    let stored = Stored::open(&file, &kinds, Mark { rows: 20, checksum: 7 }).expect("its header is whole");
+    assert_eq!(stored.verify().expect_err("a column is not").kind(), types::ErrorKind::Corrupted);
+    assert!(stored.is_sound(), "nothing was asked for");
+    let fields = Fields::over(Arc::new(kinds), vec![(0, PartFields::Stored(Arc::new(stored)))]);
+    let universe: RoaringBitmap = (0..20).collect();
+    let bounds = fields.bounds(&Filter::must(Condition::equals("a", 3).expect("a path")), &universe, &ids);
+    assert_eq!((bounds.lower, bounds.upper), (RoaringBitmap::new(), universe));
+    assert!(!fields.parts().next().expect("one part").is_sound());
+}
+
+#[test]
+fn a_column_has_its_golden_bytes() {
+    let kinds = BTreeMap::from([(path("a"), FieldKind::Keyword)]);
+    let payloads = [json!({"a": "w"}), json!({})].map(|tree| tree.as_object().expect("an object").clone());
+    let block = indexed(&kinds, &payloads, &[]);
+    let moved = block.parts().next().expect("one part").moved(0, &[0, 1]).expect("a column");
+    let set =
+        |row: u8| [&[18, 0, 0, 0, 58, 48, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0][..], &[row, 0]].concat();
+    let none = || [8, 0, 0, 0, 58, 48, 0, 0, 0, 0, 0, 0].to_vec();
+    let word = [&[1, 0, 0, 0, 1, 0, 0, 0, b'w'][..], &set(0)].concat();
+    let golden = [set(0), none(), none(), none(), set(1), none(), word].concat();
+    assert_eq!(codec::encode(&moved), golden);
+    assert!(codec::decode(FieldKind::Keyword, &golden, 2).is_some());
+    assert!(codec::decode(FieldKind::Keyword, &golden, 1).is_none(), "a row beyond the last");
+    for len in 0..golden.len() {
+        assert!(codec::decode(FieldKind::Keyword, &golden[..len], 2).is_none(), "cut to {len}");
     }
 }
 
@@ -288,12 +387,16 @@ fn many_single_rows_make_few_blocks() {
         })
         .collect();
     let fields = indexed(&kinds, &payloads, &[]);
-    assert!(fields.blocks.len() <= 13, "{}", fields.blocks.len());
+    let Some(PartFields::Growing(growing)) = fields.parts().next() else { panic!("a head") };
+    assert!(growing.blocks() <= 13, "{}", growing.blocks());
     let filter = Filter::must(Condition::equals("k", "k3").expect("a path"))
         .and(Condition::range("n", Range { gte: Some(1000.0), ..Range::default() }).expect("a path"));
     let bounds = fields.bounds(&filter, &(0..6_000).collect(), &ids);
     assert_eq!(bounds.lower.len(), 300);
     // What was never appended is unknown.
     assert_eq!(bounds.upper.len(), 1_300);
-    assert_eq!(Fields::new(&BTreeMap::new()).bounds(&Filter::default(), &[7].into(), &ids).lower, [7].into());
+    assert_eq!(
+        Fields::over(Arc::default(), Vec::new()).bounds(&Filter::default(), &[7].into(), &ids).lower,
+        [7].into()
+    );
 }

@@ -3,6 +3,7 @@
 use roaring::RoaringBitmap;
 
 use super::bounds::Bounds;
+use crate::bitmap::raised;
 
 /// What is known about a condition. `Between` has the slots where it certainly holds and the slots where it may,
 /// the certain ones included.
@@ -58,6 +59,14 @@ impl Truth {
         match self {
             Self::Exact(slots) => Self::Exact(universe - slots),
             Self::Between(lower, upper) => Self::Between(universe - upper, universe - lower),
+        }
+    }
+
+    /// The same of rows that lie above a base.
+    pub(super) fn raised(self, base: u32) -> Self {
+        match self {
+            Self::Exact(rows) => Self::Exact(raised(rows, base)),
+            Self::Between(lower, upper) => Self::Between(raised(lower, base), raised(upper, base)),
         }
     }
 

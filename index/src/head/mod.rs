@@ -1,215 +1,88 @@
-//! One vector space: the rows themselves, and a navigable graph over them.
+//! The rows that no segment holds yet: identities, vectors, and graphs over the vectors.
 //!
-//! Rows are appended by the writer and are searchable at once: exactly while the head is small
-//! ([`GRAPH_ROWS_MIN`]), later through the graph plus an exact scan of the rows that [`Head::link`] has not reached.
-//! Source of the graph: Malkov, Yashunin 2016 (HNSW), as `hnsw_rs` builds it.
-//!
-//! Invariants:
-//! - row number = slot; a row never changes; a missing vector is an empty row;
-//! - the graph's word is never taken for it: every hit is checked against the view and its distance computed anew;
-//! - readers never wait for the writer, and for [`Head::link`] only as long as one neighbour list is being changed.
-//!
-//! Cost: 4 bytes an element and 32 a row, about 2.4 KiB a linked row. Beyond some 100,000 rows the graph's
-//! pointer chasing makes it several times slower than a flat layout would be. Nothing is ever removed: when most
-//! rows are dead, build a new head.
+//! Invariants: one writer appends, any number of readers look on without a lock. Rows are numbered from 0, ascending by
+//! version. A head that is frozen, because it is full or waits to become a segment, is a head that nobody appends to.
+//! Cost: that of its [`Identities`] and its [`Space`]s.
 
-mod arena;
-mod best;
-mod graph;
+mod identities;
+mod space;
 
-use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::BTreeMap;
 
-use parking_lot::Mutex;
-use roaring::RoaringBitmap;
-use types::{Metric, Slot};
+use types::{PointId, Schema, VectorSpec, Version};
 
 use crate::Alive;
-use crate::kernels;
-use arena::Arena;
-use best::Best;
-use graph::Graph;
+pub use identities::Identities;
+pub use space::{GRAPH_ROWS_MIN, Near, Space, SpaceView};
 
-/// Below this many rows nothing is linked: an exact scan is faster, and exact.
-pub const GRAPH_ROWS_MIN: u32 = 4096;
-
-/// How many rows are linked before the progress is shown to readers.
-const LINK_CHUNK: u32 = 256;
-
-/// What the graph pays for each row of its beam, in rows scanned: measured 330 at 128 elements, 105 at 384, 56 at
-/// 768 (the graph waits for memory either way, a scan only where rows are long).
-const SCANNED_PER_FETCHED: f64 = 64.0;
-
-/// One vector space of a collection.
+/// Rows in memory.
 pub struct Head {
-    arena: Arc<Arena>,
-    graph: OnceLock<Graph>,
-    linked: AtomicU32,
-    turn: Mutex<()>,
-}
-
-/// What a search may see.
-#[derive(Clone, Copy)]
-pub struct HeadView<'a> {
-    /// The visible slots.
-    pub alive: &'a Alive,
-    /// If given, the slots that the query's filter accepts.
-    pub accept: Option<&'a RoaringBitmap>,
-    /// Slots from here on are younger than the view.
-    pub slots_end: u32,
-}
-
-/// A slot and its exact distance from the query.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Near {
-    /// Where the vector stands.
-    pub slot: Slot,
-    /// As [`kernels::distance`] defines it.
-    pub distance: f32,
+    capacity: u32,
+    identities: Identities,
+    spaces: BTreeMap<String, Space>,
 }
 
 impl Head {
-    /// An empty space of vectors with `dim` elements.
-    pub fn new(dim: usize, metric: Metric) -> Self {
-        Self {
-            arena: Arc::new(Arena::new(dim, metric)),
-            graph: OnceLock::new(),
-            linked: AtomicU32::new(0),
-            turn: Mutex::new(()),
-        }
+    /// No rows yet, and never more than `capacity`, of a collection with this schema.
+    pub fn new(schema: &Schema, capacity: u32) -> Self {
+        let space = |(name, spec): (&String, &VectorSpec)| (name.clone(), Space::new(spec.dim, spec.metric));
+        let spaces = schema.vectors.iter().map(space).collect();
+        Self { capacity, identities: Identities::new(), spaces }
     }
 
-    /// Appends the next row; `None` for a point without this vector. Only the writer calls this, with what
-    /// `types::vector::check` has passed.
-    pub fn append(&self, vector: Option<&[f32]>) {
-        self.arena.append(vector);
+    /// How many rows it may have.
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// Whether it takes no further row.
+    pub fn is_full(&self) -> bool {
+        self.rows() >= self.capacity
+    }
+
+    /// Appends a row and returns its number. Only the writer calls this, with a version larger than every one before
+    /// and vectors that `types::vector::check` has passed.
+    pub fn append<'a>(
+        &self,
+        version: Version,
+        id: PointId,
+        vector: impl Fn(&str) -> Option<&'a [f32]>,
+    ) -> u32 {
+        // Vectors first: whoever finds the identity finds its vectors.
+        for (name, space) in &self.spaces {
+            space.append(vector(name));
+        }
+        self.identities.append(version, id)
     }
 
     /// How many rows there are.
-    pub fn len(&self) -> u32 {
-        self.arena.len()
+    pub fn rows(&self) -> u32 {
+        self.identities.len()
     }
 
-    /// Whether there are no rows.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Which version of which point stands in each row.
+    pub fn identities(&self) -> &Identities {
+        &self.identities
     }
 
-    /// The vector in a slot.
-    pub fn row(&self, slot: Slot) -> Option<&[f32]> {
-        self.arena.row(slot.0)
+    /// A vector space.
+    pub fn space(&self, name: &str) -> Option<&Space> {
+        self.spaces.get(name)
     }
 
-    /// How many rows have a vector.
-    pub fn count(&self) -> u32 {
-        self.arena.count()
+    /// Every vector space, by name.
+    pub fn spaces(&self) -> impl Iterator<Item = (&str, &Space)> {
+        self.spaces.iter().map(|(name, space)| (name.as_str(), space))
     }
 
-    /// Slots below this are in the graph, or have no vector, or were dead when their turn came.
-    pub fn linked(&self) -> u32 {
-        self.linked.load(Ordering::Acquire)
-    }
-
-    /// Links at most `rows_max` further rows, skipping the dead; whether more wait. For a background thread: a
-    /// second caller waits for the first. 0.5 to 1 ms a row.
+    /// Links the next rows of each graph, at most `rows_max` in each; whether more wait. As [`Space::link`].
     pub fn link(&self, alive: &Alive, rows_max: u32) -> bool {
-        let _turn = self.turn.lock();
-        let len = self.len();
-        if len < GRAPH_ROWS_MIN {
-            return false;
-        }
-        let graph = self.graph.get_or_init(|| Graph::new(Arc::clone(&self.arena)));
-        let start = self.linked();
-        let end = len.min(start.saturating_add(rows_max));
-        for from in (start..end).step_by(LINK_CHUNK as usize) {
-            let until = end.min(from + LINK_CHUNK);
-            let linkable = |&row: &u32| alive.contains(Slot(row)) && self.arena.row(row).is_some();
-            graph.insert(&(from..until).filter(linkable).collect::<Vec<u32>>());
-            self.linked.store(until, Ordering::Release);
-        }
-        end < len
-    }
-
-    /// The `k` nearest of the given slots, exactly, sorted by (distance, slot). Slots without a vector are passed
-    /// over. O(slots), no allocation per row.
-    pub fn scan(&self, query: &[f32], slots: impl Iterator<Item = Slot>, k: usize) -> Vec<Near> {
-        let mut best = Best::new(k);
-        self.offer_all(query, slots, &mut best);
-        best.into_sorted()
-    }
-
-    /// About the `k` nearest visible rows, sorted by (distance, slot). `ef` is how many visible rows the graph
-    /// search keeps in sight: larger finds more and costs more. Where a scan is cheaper than such a search, the
-    /// answer is exact. May return fewer than `k` although more are visible, if those near the query are not: then
-    /// [`scan`](Self::scan).
-    pub fn search(&self, query: &[f32], view: HeadView<'_>, k: usize, ef: usize) -> Vec<Near> {
-        // Read before the graph is asked: rows linked meanwhile are found by the scan, and only there.
-        let linked = self.linked().min(view.slots_end);
-        let slots_end = self.len().min(view.slots_end);
-        let beam_rows = |graph: &Graph| view.beam_rows(linked, graph.rows(), k, ef);
-        let Some((graph, fetch)) = self.graph.get().and_then(|graph| Some((graph, beam_rows(graph)?))) else {
-            return self.scan(query, view.slots(0, slots_end), k);
-        };
-        let mut best = Best::new(k);
-        let shows = |row: u32| row < linked && view.shows(Slot(row));
-        let beam = graph.search(query, fetch, k, shows);
-        self.offer_all(query, beam.rows.iter().map(|&row| Slot(row)), &mut best);
-        self.offer_all(query, view.slots(linked, slots_end), &mut best);
-        let mut near = best.into_sorted();
-        if let Some(row) = beam.horizon {
-            // The beam ended early; what lies behind its last row may not be the nearest of its kind.
-            let horizon = self.distance(query, row).unwrap_or(f32::MIN);
-            near.retain(|near| near.distance <= horizon);
-        }
-        near
+        let links = self.spaces.values().map(|space| space.link(alive, rows_max));
+        links.filter(|has_more| *has_more).count() > 0
     }
 
     /// Bytes in memory, approximately.
     pub fn bytes(&self) -> usize {
-        self.arena.bytes() + self.graph.get().map_or(0, Graph::bytes)
-    }
-
-    fn offer_all(&self, query: &[f32], slots: impl Iterator<Item = Slot>, best: &mut Best) {
-        for slot in slots {
-            if let Some(distance) = self.distance(query, slot.0) {
-                best.offer(Near { slot, distance });
-            }
-        }
-    }
-
-    fn distance(&self, query: &[f32], row: u32) -> Option<f32> {
-        self.arena.row(row).map(|elements| kernels::distance(self.arena.metric(), query, elements))
+        self.identities.bytes() + self.spaces.values().map(Space::bytes).sum::<usize>()
     }
 }
-
-impl<'a> HeadView<'a> {
-    fn shows(&self, slot: Slot) -> bool {
-        slot.0 < self.slots_end
-            && self.accept.is_none_or(|accept| accept.contains(slot.0))
-            && self.alive.contains(slot)
-    }
-
-    /// How many rows of a graph a beam must have for about `ef` of them to be visible; nothing if a scan is cheaper.
-    /// The graph may hold rows younger than the view.
-    fn beam_rows(&self, linked: u32, graph_rows: u32, k: usize, ef: usize) -> Option<usize> {
-        let accepted = self.accept.map_or(usize::MAX, |accept| accept.len() as usize);
-        let visible = accepted.min(self.alive.len()).min(self.slots_end as usize);
-        let visible_linked = visible as f64 * f64::from(linked) / f64::from(self.slots_end.max(1));
-        let share = (visible_linked / f64::from(graph_rows.max(1))).min(1.0);
-        let fetch = (ef.max(k).max(1) as f64 / share).ceil();
-        (fetch * SCANNED_PER_FETCHED < visible_linked).then_some(fetch as usize)
-    }
-
-    /// The visible slots of a range: those of the filter if there is one, since they may be few.
-    fn slots(&self, start: u32, end: u32) -> Box<dyn Iterator<Item = Slot> + 'a> {
-        let (alive, end) = (self.alive, end.min(self.slots_end));
-        match self.accept {
-            Some(accept) => Box::new(accept.range(start..end).map(Slot).filter(|&slot| alive.contains(slot))),
-            None => Box::new((start..end).map(Slot).filter(|&slot| alive.contains(slot))),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

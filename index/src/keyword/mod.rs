@@ -3,8 +3,12 @@
 //! What is committed lies on disk; what came after lies in a tail in memory, and both are searched as one, so a write
 //! is found when it is acknowledged. A commit is made in the background and carries the seqno it covers.
 //!
-//! Contract of the writer: rows are appended (to [`Rows`]) before their version is added; versions ascend. Then a
-//! replay may begin anywhere at or before [`seqno`](KeywordIndex::seqno): what is held already is passed over.
+//! It speaks of versions only; which slots they have, a search is told by the rows of its view.
+//!
+//! Contract of the writer: versions ascend. Then a replay may begin anywhere at or before
+//! [`seqno`](KeywordIndex::seqno): what is held already is passed over. A commit is [begun](KeywordIndex::begin) where
+//! no operation runs beside it and [written](KeywordCommit::write) only when storage has made durable what it holds:
+//! then the index is never ahead of storage.
 //!
 //! Cost: adding analyses the text once for the tail and once more when it is committed. The tail holds texts and
 //! postings in memory until then. A commit costs several fsyncs; its writer takes up to 32 MiB while it
@@ -21,14 +25,13 @@ mod words;
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument};
 use types::{Error, Language, Result, Seqno, Version};
 
-use crate::Rows;
-use committed::{Committed, NO_SLOT};
+use committed::Committed;
 use failure::{damaged, failure};
 use layout::{Layout, Mark};
 use state::{Operation, State};
@@ -43,7 +46,6 @@ pub struct KeywordIndex {
     index: Index,
     reader: IndexReader,
     layout: Layout,
-    rows: Arc<Rows>,
     analyzer: TextAnalyzer,
     /// Held throughout a commit. Taken before `state`.
     writer: Mutex<Option<IndexWriter>>,
@@ -56,14 +58,14 @@ impl KeywordIndex {
     ///
     /// # Errors
     /// `AlreadyExists` if there is an index; `Io` if the directory cannot be written.
-    pub fn create(dir: &Path, language: Language, rows: Arc<Rows>) -> Result<Self> {
+    pub fn create(dir: &Path, language: Language) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let (schema, layout) = Layout::schema(language);
         let settings =
             IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
         let builder = Index::builder().schema(schema).settings(settings);
         let index = builder.create_in_dir(dir).map_err(failure)?;
-        Self::over(index, layout, language, rows, Mark::default())
+        Self::over(index, layout, language, Mark::default())
     }
 
     /// The index in a directory, as of its last commit. Reads all its files once, for their checksums.
@@ -71,7 +73,7 @@ impl KeywordIndex {
     /// # Errors
     /// `Corrupted` if it is missing, damaged, of another language or another revision of the analysis: then remove
     /// the directory and [`create`](Self::create) anew. `Io` if the operating system refuses.
-    pub fn open(dir: &Path, language: Language, rows: Arc<Rows>) -> Result<Self> {
+    pub fn open(dir: &Path, language: Language) -> Result<Self> {
         let index = Index::open_in_dir(dir).map_err(damaged)?;
         let (schema, layout) = Layout::schema(language);
         if index.schema() != schema {
@@ -82,17 +84,17 @@ impl KeywordIndex {
         }
         check(&index)?;
         let mark = Mark::parse(index.load_metas().map_err(damaged)?.payload.as_deref())?;
-        Self::over(index, layout, language, rows, mark)
+        Self::over(index, layout, language, mark)
     }
 
-    fn over(index: Index, layout: Layout, language: Language, rows: Arc<Rows>, mark: Mark) -> Result<Self> {
+    fn over(index: Index, layout: Layout, language: Language, mark: Mark) -> Result<Self> {
         let analyzer = words::analyzer(language);
         index.tokenizers().register(&words::name(language), analyzer.clone());
         let reader =
             index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(damaged)?;
-        let committed = Arc::new(Committed::load(&reader, &rows, None)?);
+        let committed = Arc::new(Committed::load(&reader)?);
         let (state, writer) = (Mutex::new(State::new(committed, mark)), Mutex::new(None));
-        Ok(Self { index, reader, layout, rows, analyzer, writer, state })
+        Ok(Self { index, reader, layout, analyzer, writer, state })
     }
 
     /// What the last commit covers: operations after this one must be handed over again after a restart.
@@ -110,8 +112,7 @@ impl KeywordIndex {
     /// added. A version not above all earlier ones is held already and passed over. Only the writer calls this.
     pub fn add(&self, version: Version, texts: &[&str]) {
         if !texts.is_empty() {
-            let slot = self.rows.slot_of(version).map_or(NO_SLOT, |slot| slot.0);
-            self.state.lock().add(version, slot, texts, &mut self.analyzer.clone());
+            self.state.lock().add(version, texts, &mut self.analyzer.clone());
         }
     }
 
@@ -124,11 +125,6 @@ impl KeywordIndex {
     /// An unchanging view of everything added so far. Cheap; to be called once per group of writes.
     pub fn publish(&self) -> KeywordView {
         let mut state = self.state.lock();
-        match state.committed.refreshed(&self.rows) {
-            Some(Ok(committed)) => state.committed = Arc::new(committed),
-            Some(Err(error)) => tracing::warn!(%error, "slots of keyword documents stay unknown"),
-            None => {}
-        }
         let tail = state.tail();
         let committed = Arc::clone(&state.committed);
         KeywordView(Arc::new(Snapshot {
@@ -139,28 +135,21 @@ impl KeywordIndex {
         }))
     }
 
-    /// Writes what was handed over to the disk, marked with `seqno`. For a background thread, beside
-    /// [`add`](Self::add) and [`publish`](Self::publish); a second caller waits for the first.
-    ///
-    /// Every operation up to `seqno` must have been handed over before. Later ones may be contained too, which is
-    /// harmless: handed over again after a restart, they are passed over. Afterwards [`publish`](Self::publish) gives
-    /// views without those documents in the tail.
+    /// Begins a commit of everything handed over so far, marked with `seqno`: exactly the operations up to there. For a
+    /// moment in which nothing is handed over. Nothing is written yet, and nothing if there is nothing to write; a
+    /// second caller waits for the first commit to end.
+    pub fn begin(&self, seqno: Seqno) -> Option<KeywordCommit<'_>> {
+        let writer = self.writer.lock();
+        let (operations, mark) = self.state.lock().seal(seqno)?;
+        Some(KeywordCommit { index: self, writer, operations, mark })
+    }
+
+    /// Begins a commit and writes it. For a caller that has nothing to wait for between the two.
     ///
     /// # Errors
-    /// When the disk cannot be written. Nothing is lost: the next commit tries the same again.
+    /// As for [`KeywordCommit::write`].
     pub fn commit(&self, seqno: Seqno) -> Result<()> {
-        let mut writer = self.writer.lock();
-        let Some((operations, mark)) = self.state.lock().seal(seqno) else { return Ok(()) };
-        let result = self.write(&mut writer, &operations, mark).and_then(|()| {
-            let earlier = Arc::clone(&self.state.lock().committed);
-            Committed::load(&self.reader, &self.rows, Some(&earlier))
-        });
-        if result.is_err() {
-            // What the writer has taken is forgotten with it; a new one finds out what reached the disk.
-            *writer = None;
-        }
-        self.state.lock().finish(Arc::new(result?), mark);
-        Ok(())
+        self.begin(seqno).map_or(Ok(()), KeywordCommit::write)
     }
 
     /// Documents that no commit covers yet.
@@ -179,30 +168,25 @@ impl KeywordIndex {
     }
 
     /// Every version held, committed or not, ascending; for comparison with storage.
-    ///
-    /// # Errors
-    /// When the index on disk cannot be read.
-    pub fn versions(&self) -> Result<Vec<Version>> {
+    pub fn versions(&self) -> Vec<Version> {
         let (committed, operations) = {
             let state = self.state.lock();
             (Arc::clone(&state.committed), state.operations())
         };
-        let mut versions: std::collections::BTreeSet<Version> = committed.versions()?.into_iter().collect();
+        let mut versions: std::collections::BTreeSet<Version> =
+            committed.alive_versions().into_iter().collect();
         for operation in operations {
             match *operation {
                 Operation::Add(version, _) => drop(versions.insert(version)),
                 Operation::Remove(version) => drop(versions.remove(&version)),
             }
         }
-        Ok(versions.into_iter().collect())
+        versions.into_iter().collect()
     }
 
     /// How many documents are held, committed or not. O(n).
-    ///
-    /// # Errors
-    /// When the index on disk cannot be read.
-    pub fn doc_count(&self) -> Result<usize> {
-        self.versions().map(|versions| versions.len())
+    pub fn doc_count(&self) -> usize {
+        self.versions().len()
     }
 
     fn write(
@@ -247,6 +231,35 @@ impl KeywordIndex {
             .memory_budget_per_thread(WRITER_BYTES)
             .build();
         self.index.writer_with_options(options).map_err(failure)
+    }
+}
+
+/// A commit that has begun: what was handed over before it, and the right to write.
+pub struct KeywordCommit<'a> {
+    index: &'a KeywordIndex,
+    writer: MutexGuard<'a, Option<IndexWriter>>,
+    operations: Vec<Arc<Operation>>,
+    mark: Mark,
+}
+
+impl KeywordCommit<'_> {
+    /// Writes it to the disk, beside [`KeywordIndex::add`] and [`KeywordIndex::publish`], which afterwards gives views
+    /// without these documents in the tail.
+    ///
+    /// # Errors
+    /// When the disk cannot be written. Nothing is lost, as when it is dropped unwritten: the next commit has the same
+    /// operations.
+    pub fn write(mut self) -> Result<()> {
+        let index = self.index;
+        let result = index
+            .write(&mut self.writer, &self.operations, self.mark)
+            .and_then(|()| Committed::load(&index.reader));
+        if result.is_err() {
+            // What the writer has taken is forgotten with it; a new one finds out what reached the disk.
+            *self.writer = None;
+        }
+        index.state.lock().finish(Arc::new(result?), self.mark);
+        Ok(())
     }
 }
 

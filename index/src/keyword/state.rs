@@ -42,12 +42,12 @@ impl State {
         Self { committed, mark, sealed, waiting, fresh, version_max: mark.version_max }
     }
 
-    pub(super) fn add(&mut self, version: Version, slot: u32, texts: &[&str], analyzer: &mut TextAnalyzer) {
+    pub(super) fn add(&mut self, version: Version, texts: &[&str], analyzer: &mut TextAnalyzer) {
         if self.version_max.is_some_and(|held| version <= held) {
             return;
         }
         self.version_max = Some(version);
-        self.fresh.add(slot, texts, analyzer);
+        self.fresh.add(version, texts, analyzer);
         let texts = texts.iter().map(|text| Box::from(*text)).collect();
         self.waiting.operations.push(Arc::new(Operation::Add(version, texts)));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::tokenizer::{TextAnalyzer, TokenStream};
+use types::Version;
 
 /// Documents and their terms. Never changes once it is shared.
 #[derive(Default)]
@@ -18,8 +19,7 @@ pub(super) struct TailBlock {
 /// How often a term occurs in a document.
 #[derive(Clone, Copy)]
 pub(super) struct Posting {
-    /// `u32::MAX` if the document's version has no row.
-    pub(super) slot: u32,
+    pub(super) version: Version,
     pub(super) count: u32,
     /// The document's length, rounded as tantivy rounds it.
     pub(super) fieldnorm_id: u8,
@@ -27,7 +27,7 @@ pub(super) struct Posting {
 
 impl TailBlock {
     /// Adds a document; its texts count as one.
-    pub(super) fn add(&mut self, slot: u32, texts: &[&str], analyzer: &mut TextAnalyzer) {
+    pub(super) fn add(&mut self, version: Version, texts: &[&str], analyzer: &mut TextAnalyzer) {
         let (mut counts, mut tokens) = (HashMap::<Arc<str>, u32>::new(), 0_u32);
         for text in texts {
             analyzer.token_stream(text).process(&mut |token| {
@@ -40,7 +40,7 @@ impl TailBlock {
         }
         let fieldnorm_id = FieldNormReader::fieldnorm_to_id(tokens);
         for (term, count) in counts {
-            self.postings.entry(term).or_default().push(Posting { slot, count, fieldnorm_id });
+            self.postings.entry(term).or_default().push(Posting { version, count, fieldnorm_id });
         }
         self.documents += 1;
         self.tokens += u64::from(tokens);

@@ -8,12 +8,24 @@ use tantivy::fieldnorm::FieldNormReader;
 use types::{ErrorKind, PointId, Slot};
 
 use super::*;
-use crate::Alive;
+use crate::{Alive, Head, Rows};
+
+/// Rows of one head.
+fn rows() -> (Arc<Head>, Rows) {
+    let head = Arc::new(Head::new(&types::Schema::new(), 10_000));
+    let rows = Rows::over([crate::Body::Head(Arc::clone(&head))]);
+    (head, rows)
+}
+
+fn append(head: &Head, version: Version) -> Slot {
+    Slot(head.append(version, PointId::Num(version.0), |_| None))
+}
 
 /// An index in a directory of its own, with the rows and the truth beside it.
 struct Bench {
     dir: tempfile::TempDir,
-    rows: Arc<Rows>,
+    head: Arc<Head>,
+    rows: Rows,
     alive: Alive,
     index: KeywordIndex,
     texts: BTreeMap<Version, Vec<String>>,
@@ -23,16 +35,14 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let rows = Arc::new(Rows::new());
-        let index =
-            KeywordIndex::create(dir.path(), Language::English, Arc::clone(&rows)).expect("a new index");
-        Self { dir, rows, alive: Alive::new(), index, texts: BTreeMap::new(), seqno: 0 }
+        let (head, rows) = rows();
+        let index = KeywordIndex::create(dir.path(), Language::English).expect("a new index");
+        Self { dir, head, rows, alive: Alive::new(), index, texts: BTreeMap::new(), seqno: 0 }
     }
 
     fn add(&mut self, texts: &[&str]) -> Version {
-        let version = Version(u64::from(self.rows.len()) * 2 + 1);
-        let slot = self.rows.append(version, PointId::Num(version.0));
-        self.alive.insert(slot);
+        let version = Version(u64::from(self.head.rows()) * 2 + 1);
+        self.alive.insert(append(&self.head, version));
         self.index.add(version, texts);
         self.texts.insert(version, texts.iter().map(|&text| text.to_owned()).collect());
         self.seqno += 1;
@@ -50,14 +60,14 @@ impl Bench {
     }
 
     fn reopen(self) -> Self {
-        let Self { dir, rows, alive, index, texts, seqno } = self;
+        let Self { dir, head, rows, alive, index, texts, seqno } = self;
         drop(index);
-        let index = KeywordIndex::open(dir.path(), Language::English, Arc::clone(&rows)).expect("an index");
-        Self { dir, rows, alive, index, texts, seqno }
+        let index = KeywordIndex::open(dir.path(), Language::English).expect("an index");
+        Self { dir, head, rows, alive, index, texts, seqno }
     }
 
     fn search(&self, query: &str, k: usize) -> Vec<Scored> {
-        self.index.publish().search(query, &self.alive, None, k).expect("a search")
+        self.index.publish().search(query, &self.rows, &self.alive, None, k).expect("a search")
     }
 
     fn slots(&self, query: &str) -> Vec<u32> {
@@ -68,8 +78,10 @@ impl Bench {
     fn held(&self) -> Vec<Version> {
         let state = self.index.state.lock();
         let mut held = Vec::new();
-        for segment in &state.committed.segments {
-            held.extend(segment.slots.iter().filter_map(|&slot| self.rows.version(Slot(slot))));
+        for (segment, versions) in
+            state.committed.searcher.segment_readers().iter().zip(&state.committed.versions)
+        {
+            held.extend((0..segment.max_doc()).filter_map(|doc| versions.first(doc)).map(Version));
         }
         for operation in state.operations() {
             if let Operation::Add(version, _) = &*operation {
@@ -186,7 +198,7 @@ proptest! {
                 }
                 Step::Publish => {
                     let (view, alive) = (bench.index.publish(), bench.alive.clone());
-                    let found = view.search("stones and fish", &alive, None, 50).expect("a search");
+                    let found = view.search("stones and fish", &bench.rows, &alive, None, 50).expect("a search");
                     earlier = Some((view, alive, found));
                 }
                 Step::Reopen => {
@@ -200,10 +212,10 @@ proptest! {
         let held: Vec<Version> = bench.texts.iter().filter(|(version, texts)| {
             !texts.is_empty() && bench.alive.contains(bench.rows.slot_of(**version).expect("a row"))
         }).map(|(version, _)| *version).collect();
-        prop_assert_eq!(bench.index.doc_count().expect("readable"), held.len());
-        prop_assert_eq!(bench.index.versions().expect("readable"), held);
+        prop_assert_eq!(bench.index.doc_count(), held.len());
+        prop_assert_eq!(bench.index.versions(), held);
         if let Some((view, alive, found)) = earlier {
-            prop_assert_eq!(view.search("stones and fish", &alive, None, 50).expect("a search"), found);
+            prop_assert_eq!(view.search("stones and fish", &bench.rows, &alive, None, 50).expect("a search"), found);
         }
         bench.index.verify().expect("whole");
     }
@@ -221,9 +233,10 @@ fn a_write_is_found_at_once_and_scores_alike_after_its_commit() {
     assert_eq!(bench.index.pending(), 3);
     let view = bench.index.publish();
     bench.commit();
-    for after in
-        [bench.search("fish birds", 10), view.search("fish birds", &bench.alive, None, 10).expect("a search")]
-    {
+    for after in [
+        bench.search("fish birds", 10),
+        view.search("fish birds", &bench.rows, &bench.alive, None, 10).expect("a search"),
+    ] {
         assert_eq!(after.len(), 2);
         for (before, after) in before.iter().zip(&after) {
             assert_eq!(before.slot, after.slot);
@@ -255,7 +268,7 @@ fn dead_and_unaccepted_documents_leave_their_places_to_others() {
     for query in ["fish", "fish stone common", "common"] {
         let mut all = bench.naive(query);
         all.retain(|scored| accept.contains(scored.slot.0));
-        let best = view.search(query, &bench.alive, Some(&accept), 20).expect("a search");
+        let best = view.search(query, &bench.rows, &bench.alive, Some(&accept), 20).expect("a search");
         assert_eq!(best.len(), 20);
         for (best, naive) in best.iter().zip(&all) {
             assert!((best.score - naive.score).abs() < 1e-4, "{query} {best:?} {naive:?}");
@@ -278,7 +291,7 @@ fn replayed_operations_change_nothing() {
     bench.add(&["fish bird"]);
     assert_eq!(bench.slots("fish").len(), 3);
     bench.commit();
-    assert_eq!(bench.index.versions().expect("readable").len(), 3);
+    assert_eq!(bench.index.versions().len(), 3);
     bench.index.commit(Seqno(1)).expect("nothing to do");
     assert_eq!(bench.index.seqno(), Seqno(3));
 }
@@ -292,26 +305,26 @@ fn rows_may_come_after_the_index_is_opened() {
     bench.commit();
     let Bench { dir, index, .. } = bench;
     drop(index);
-    let (rows, mut alive) = (Arc::new(Rows::new()), Alive::new());
-    let index = KeywordIndex::open(dir.path(), Language::English, Arc::clone(&rows)).expect("an index");
-    assert_eq!(index.publish().search("fish", &alive, None, 99).expect("a search"), []);
+    let ((head, rows), mut alive) = (rows(), Alive::new());
+    let index = KeywordIndex::open(dir.path(), Language::English).expect("an index");
+    assert_eq!(index.publish().search("fish", &rows, &alive, None, 99).expect("a search"), []);
     // The versions of odd rows are gone for good.
     for row in (0..10_u64).step_by(2) {
-        alive.insert(rows.append(Version(row * 2 + 1), PointId::Num(row)));
+        alive.insert(append(&head, Version(row * 2 + 1)));
     }
-    let found = index.publish().search("fish", &alive, None, 99).expect("a search");
+    let found = index.publish().search("fish", &rows, &alive, None, 99).expect("a search");
     assert_eq!(found.iter().map(|scored| scored.slot.0).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
 }
 
 #[test]
 fn damage_is_noticed() {
-    let open = |dir: &Path, language| KeywordIndex::open(dir, language, Arc::new(Rows::new())).map(drop);
+    let open = |dir: &Path, language| KeywordIndex::open(dir, language).map(drop);
     let mut bench = Bench::new();
     let missing = open(&bench.dir.path().join("nowhere"), Language::English).expect_err("missing");
     assert_eq!(missing.kind(), ErrorKind::Corrupted);
     bench.add(&["fish and birds"]);
     bench.commit();
-    let exists = KeywordIndex::create(bench.dir.path(), Language::English, Arc::new(Rows::new())).map(drop);
+    let exists = KeywordIndex::create(bench.dir.path(), Language::English).map(drop);
     assert_eq!(exists.expect_err("there is one").kind(), ErrorKind::AlreadyExists);
     let Bench { dir, index, .. } = bench;
     index.verify().expect("whole");
@@ -356,13 +369,31 @@ fn a_failed_commit_loses_nothing() {
     drop(other);
     bench.commit();
     assert_eq!((bench.index.pending(), bench.slots("fish")), (0, vec![0, 1]));
-    assert_eq!(bench.index.versions().expect("readable").len(), 2);
+    assert_eq!(bench.index.versions().len(), 2);
+}
+
+/// What is handed over while a commit is written belongs to the next one, also when the first is never written.
+#[test]
+fn a_commit_holds_what_was_there_when_it_began() {
+    let mut bench = Bench::new();
+    let first = bench.add(&["fish"]);
+    let Bench { index, .. } = &bench;
+    let commit = index.begin(Seqno(1)).expect("something to write");
+    index.remove(first);
+    index.add(Version(9), &["bird"]);
+    commit.write().expect("a commit");
+    assert_eq!((index.pending(), index.seqno(), index.version_max()), (1, Seqno(1), Some(first)));
+    drop(index.begin(Seqno(3)).expect("something to write"));
+    assert_eq!((index.pending(), index.seqno()), (1, Seqno(1)));
+    index.commit(Seqno(3)).expect("a commit");
+    assert_eq!((index.pending(), index.versions()), (0, vec![Version(9)]));
+    assert!(index.begin(Seqno(3)).is_none());
 }
 
 #[test]
 fn commits_run_beside_writes_and_searches() {
     let mut bench = Bench::new();
-    let Bench { rows, index, .. } = &mut bench;
+    let Bench { head, rows, index, .. } = &mut bench;
     let is_done = std::sync::atomic::AtomicBool::new(false);
     let done = || is_done.load(std::sync::atomic::Ordering::Acquire);
     let newest = Mutex::new((index.publish(), Alive::new()));
@@ -370,7 +401,7 @@ fn commits_run_beside_writes_and_searches() {
         scope.spawn(|| {
             let mut alive = Alive::new();
             for number in 0..3_000_u64 {
-                let slot = rows.append(Version(number), PointId::Num(number));
+                let slot = append(head, Version(number));
                 index.add(Version(number), &[&format!("fish {number}")]);
                 alive.insert(slot);
                 *newest.lock() = (index.publish(), alive.clone());
@@ -384,12 +415,12 @@ fn commits_run_beside_writes_and_searches() {
         });
         while !done() {
             let (view, alive) = newest.lock().clone();
-            let found = view.search("fish", &alive, None, 10_000).expect("a search");
+            let found = view.search("fish", rows, &alive, None, 10_000).expect("a search");
             // Each once, none missing.
             let slots: RoaringBitmap = found.iter().map(|scored| scored.slot.0).collect();
             assert_eq!((found.len(), slots.len() as usize), (alive.len(), alive.len()));
         }
     });
     index.commit(Seqno(3_000)).expect("a commit");
-    assert_eq!((index.pending(), index.versions().expect("readable").len()), (0, 3_000));
+    assert_eq!((index.pending(), index.versions().len()), (0, 3_000));
 }

@@ -18,13 +18,13 @@ use tantivy::query::{Bm25StatisticsProvider, Bm25Weight, BooleanQuery, EnableSco
 use tantivy::schema::Field;
 use tantivy::tokenizer::{TextAnalyzer, TokenStream};
 use tantivy::{Searcher, Term};
-use types::{Result, Slot};
+use types::{Result, Slot, Version};
 
 use super::committed::Committed;
 use super::failure::failure;
 use super::layout::{Layout, RECORD};
 use super::tail::TailBlock;
-use crate::Alive;
+use crate::{Alive, Rows};
 
 /// `k` comes from the user; room for more than this is made only when it is needed.
 const ROOM_MAX: usize = 1024;
@@ -51,13 +51,14 @@ pub(super) struct Snapshot {
 
 impl KeywordView {
     /// The `k` best documents that contain any word of the query, are alive and, if `accept` is given, in it;
-    /// sorted by (score descending, slot).
+    /// sorted by (score descending, slot). `rows` are those that the slots of `alive` and `accept` mean.
     ///
     /// # Errors
     /// When the index on disk cannot be read.
     pub fn search(
         &self,
         query: &str,
+        rows: &Rows,
         alive: &Alive,
         accept: Option<&RoaringBitmap>,
         k: usize,
@@ -66,11 +67,11 @@ impl KeywordView {
         if terms.is_empty() || k == 0 {
             return Ok(Vec::new());
         }
-        let shows =
-            |slot: u32| accept.is_none_or(|accept| accept.contains(slot)) && alive.contains(Slot(slot));
+        let shows = |slot: Slot| accept.is_none_or(|accept| accept.contains(slot.0)) && alive.contains(slot);
+        let find = |version: Version| rows.slot_of(version).filter(|slot| shows(*slot));
         let mut best = Best::new(k);
-        self.0.search_tail(&terms, &shows, &mut best)?;
-        self.0.search_committed(&terms, &shows, &mut best)?;
+        self.0.search_tail(&terms, &find, &mut best)?;
+        self.0.search_committed(&terms, &find, &mut best)?;
         Ok(best.into_sorted())
     }
 
@@ -86,35 +87,35 @@ impl KeywordView {
     }
 }
 
+/// The slot of a version that the search may show.
+type Find<'a> = dyn Fn(Version) -> Option<Slot> + 'a;
+
 impl Snapshot {
-    fn search_tail(&self, terms: &[String], shows: &dyn Fn(u32) -> bool, best: &mut Best) -> Result<()> {
-        let mut scores = HashMap::<u32, f32>::new();
+    fn search_tail(&self, terms: &[String], find: &Find<'_>, best: &mut Best) -> Result<()> {
+        let mut scores = HashMap::<Version, f32>::new();
         for term in terms.iter().filter(|term| self.tail_frequency(term) > 0) {
             let weight = Bm25Weight::for_terms(self, &[self.layout.term(term)]).map_err(failure)?;
             for posting in self.tail.iter().flat_map(|block| block.postings(term)) {
-                *scores.entry(posting.slot).or_default() += weight.score(posting.fieldnorm_id, posting.count);
+                let score = weight.score(posting.fieldnorm_id, posting.count);
+                *scores.entry(posting.version).or_default() += score;
             }
         }
-        for (slot, score) in scores.into_iter().filter(|(slot, _)| shows(*slot)) {
-            best.offer(Scored { slot: Slot(slot), score });
+        for (version, score) in scores {
+            best.offer_found(score, || find(version));
         }
         Ok(())
     }
 
-    fn search_committed(&self, terms: &[String], shows: &dyn Fn(u32) -> bool, best: &mut Best) -> Result<()> {
+    fn search_committed(&self, terms: &[String], find: &Find<'_>, best: &mut Best) -> Result<()> {
         let searcher = &self.committed.searcher;
         let weight = self
             .query(terms)
             .weight(EnableScoring::enabled_from_statistics_provider(self, searcher))
             .map_err(failure)?;
-        for (reader, segment) in searcher.segment_readers().iter().zip(&self.committed.segments) {
+        for (reader, versions) in searcher.segment_readers().iter().zip(&self.committed.versions) {
             let threshold = best.threshold();
             let mut offer = |doc: u32, score: f32| {
-                if let Some(&slot) = segment.slots.get(doc as usize)
-                    && shows(slot)
-                {
-                    best.offer(Scored { slot: Slot(slot), score });
-                }
+                best.offer_found(score, || find(Version(versions.first(doc)?)));
                 best.threshold()
             };
             weight.for_each_pruning(threshold, reader, &mut offer).map_err(failure)?;
@@ -178,6 +179,15 @@ impl Best {
             && offered < *worst
         {
             *worst = offered;
+        }
+    }
+
+    /// Offers what is found, if its score may be among the best: most documents are never looked up.
+    fn offer_found(&mut self, score: f32, find: impl FnOnce() -> Option<Slot>) {
+        if score > self.threshold()
+            && let Some(slot) = find()
+        {
+            self.offer(Scored { slot, score });
         }
     }
 

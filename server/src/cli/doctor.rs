@@ -49,6 +49,7 @@ fn to_text(db: &Database, health: &Health, is_repaired: bool) -> String {
         ("collections", grouped(health.collections)),
         ("points", format!("{}  stored rows read, checksums held", grouped(health.points))),
         ("vectors", format!("{}  held against storage", grouped(health.vectors))),
+        ("segments", format!("{}  every byte read, checksums held", grouped(health.segments))),
         ("keyword documents", format!("{}  held against storage", grouped(health.keyword_documents))),
     ];
     for rebuilt in &db.start().rebuilt {
@@ -100,6 +101,7 @@ fn to_json(db: &Database, health: &Health) -> Value {
         "collections": health.collections,
         "points": health.points,
         "vectors": health.vectors,
+        "segments": health.segments,
         "keyword_documents": health.keyword_documents,
         "rebuilt_at_open": rebuilt,
         "faults": faults,

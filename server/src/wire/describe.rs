@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use kithdb::{
-    Collection, Condition, DEFAULT_VECTOR, FieldKind, FieldPath, Filter, Result, Schema, Value, VectorSpec,
+    BuildStatus, Collection, Condition, DEFAULT_VECTOR, FieldKind, FieldPath, Filter, Result, Schema,
+    SegmentStatus, Value, VectorSpec,
 };
 use serde_json::{Map, json};
 
@@ -18,12 +19,14 @@ use super::collection::ModelJson;
 /// What the database returns.
 pub(crate) fn describe(collection: &Collection) -> Result<Value> {
     let (schema, status) = (collection.schema(), collection.status());
+    let is_building = status.build.is_some() || status.waiting_rows > 0;
+    let optimizer = status.failure.as_ref().map_or_else(|| json!("ok"), |failure| json!({"error": failure}));
     Ok(json!({
-        "status": "green",
-        "optimizer_status": "ok",
+        "status": if is_building { "yellow" } else { "green" },
+        "optimizer_status": optimizer,
         "indexed_vectors_count": status.vectors_linked,
         "points_count": status.points,
-        "segments_count": schema.vectors.len().max(1),
+        "segments_count": status.segments.len() + 1,
         "config": {
             "params": {
                 "vectors": vectors(&schema),
@@ -77,6 +80,24 @@ pub(crate) fn describe_fully(collection: &Collection) -> Value {
         "vectors_count": status.vectors,
         "keyword_pending": status.keyword_pending,
         "index_bytes": status.index_bytes,
+        "segments": status.segments.iter().map(segment).collect::<Vec<_>>(),
+        "head_rows": status.head_rows,
+        "waiting_rows": status.waiting_rows,
+        "build": status.build.as_ref().map(build),
+        "build_failure": status.failure,
+    })
+}
+
+fn segment(segment: &SegmentStatus) -> Value {
+    json!({"rows": segment.rows, "dead_rows": segment.dead_rows, "bytes": segment.bytes})
+}
+
+fn build(build: &BuildStatus) -> Value {
+    json!({
+        "what": build.what,
+        "rows": build.rows,
+        "vectors": build.vectors,
+        "vectors_built": build.vectors_built,
     })
 }
 
@@ -116,6 +137,11 @@ mod tests {
         assert_eq!(told["config"]["params"]["vectors"], json!({"size": 2, "distance": "Euclid"}));
         assert_eq!(told["payload_schema"], json!({"n": {"data_type": "integer", "points": 1}}));
         assert_eq!(told["points_count"], 2);
+        assert_eq!(told["status"], "green");
         assert_eq!(describe_fully(&collection)["fields"], json!({"n": "integer"}));
+        collection.optimize(true).expect("a segment");
+        let told = describe_fully(&collection);
+        assert_eq!((&told["segments"][0]["rows"], &told["head_rows"]), (&json!(2), &json!(0)));
+        assert_eq!((&told["build"], &told["build_failure"]), (&json!(null), &json!(null)));
     }
 }

@@ -11,6 +11,7 @@
 //!  manifest  collection:u32 0x00                      counters of the collection
 //!            collection:u32 0x01 index name           watermark of a derived index
 //!            collection:u32 0x02                      how far the journal is trimmed
+//!            collection:u32 0x03                      the segments of the collection
 //! ```
 //!
 //! Every key of a collection outside `meta` begins with its number: dropping it is one range removal a table.
@@ -111,6 +112,11 @@ pub fn trimmed(collection: CollectionId) -> Vec<u8> {
     [&collection.0.to_be_bytes()[..], &[2]].concat()
 }
 
+/// The key of a collection's list of segments.
+pub fn segments(collection: CollectionId) -> Vec<u8> {
+    [&collection.0.to_be_bytes()[..], &[3]].concat()
+}
+
 /// The version or seqno that a key ends with.
 ///
 /// # Errors
@@ -136,6 +142,7 @@ mod tests {
         assert_eq!(payload(c, Version(3)), [0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 3]);
         assert_eq!(vector(c, 1, Version(3)), [0, 0, 0, 7, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3]);
         assert_eq!(watermark(c, "kw"), [0, 0, 0, 7, 1, b'k', b'w']);
+        assert_eq!(segments(c), [0, 0, 0, 7, 3]);
         assert_eq!(catalog(c), [b'c', 0, 0, 0, 7]);
         assert_eq!(collection(c), (vec![0, 0, 0, 7], vec![0, 0, 0, 8]));
     }

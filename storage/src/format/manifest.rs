@@ -6,9 +6,21 @@
 //!                               points:u64        points that exist
 //!  collection 0x01 index  body: seqno:u64         the index of that name is durable up to here
 //!  collection 0x02        body: seqno:u64         the journal is trimmed, and old versions are removed, up to here
+//!  collection 0x03        body: seqno:u64         the segments, with what was dead in them after this commit
+//!                               count:u32, then that many segments, ascending by version
+//!  segment  number:u64    in the name of its files
+//!           rows:u32
+//!           first:u64     its lowest version
+//!           last:u64      its highest version
+//!           checksum:u32  of its file
+//!           length:u32    of what follows
+//!           dead          the rows that are dead, a portable Roaring bitmap; opaque here
 //! ```
 //!
-//! Invariant: trimmed <= every watermark <= `seqno`. The counters are written by every commit, in its batch.
+//! Invariant: trimmed <= every watermark <= `seqno`, where the list of segments is a watermark too. The counters are
+//! written by every commit, in its batch. The list may be missing, or be too old: then all rows come from storage.
+//! Code that does not know the list passes it over and trims the journal without regard to it: the list is then found
+//! too old, and is made anew.
 
 use types::{Result, Seqno, Version};
 
@@ -64,9 +76,96 @@ pub fn decode_seqno(body: &[u8]) -> Result<Seqno> {
     Ok(seqno)
 }
 
+/// The segments of a collection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SegmentList {
+    /// What commits up to here have unlinked is among the dead; later ones say themselves what they unlinked.
+    pub seqno: Seqno,
+    /// Ascending by version; no two overlap.
+    pub segments: Vec<SegmentRecord>,
+}
+
+/// A segment, as the list names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentRecord {
+    /// In the name of its files.
+    pub number: u64,
+    /// Its rows.
+    pub rows: u32,
+    /// Its lowest version.
+    pub first: Version,
+    /// Its highest version.
+    pub last: Version,
+    /// The checksum of its file.
+    pub checksum: u32,
+    /// The rows that are dead, as its reader wrote them.
+    pub dead: Vec<u8>,
+}
+
+/// The body of the list of segments.
+pub fn encode_segments(list: &SegmentList) -> Vec<u8> {
+    let mut body = list.seqno.0.to_le_bytes().to_vec();
+    let length =
+        |len: usize| u32::try_from(len).expect("segments are few, and so are their rows").to_le_bytes();
+    body.extend_from_slice(&length(list.segments.len()));
+    for segment in &list.segments {
+        body.extend_from_slice(&segment.number.to_le_bytes());
+        body.extend_from_slice(&segment.rows.to_le_bytes());
+        body.extend_from_slice(&segment.first.0.to_le_bytes());
+        body.extend_from_slice(&segment.last.0.to_le_bytes());
+        body.extend_from_slice(&segment.checksum.to_le_bytes());
+        body.extend_from_slice(&length(segment.dead.len()));
+        body.extend_from_slice(&segment.dead);
+    }
+    body
+}
+
+/// The list of segments in a body.
+///
+/// # Errors
+/// `Corrupted` when it does not parse to the end.
+pub fn decode_segments(body: &[u8]) -> Result<SegmentList> {
+    let mut cursor = Cursor::new(body);
+    let seqno = Seqno(cursor.u64()?);
+    let mut segments = Vec::new();
+    for _ in 0..cursor.u32()? {
+        let (number, rows) = (cursor.u64()?, cursor.u32()?);
+        let (first, last) = (Version(cursor.u64()?), Version(cursor.u64()?));
+        let (checksum, length) = (cursor.u32()?, cursor.u32()?);
+        let dead = cursor.bytes(length as usize)?.to_vec();
+        segments.push(SegmentRecord { number, rows, first, last, checksum, dead });
+    }
+    cursor.end()?;
+    Ok(SegmentList { seqno, segments })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_list_of_segments_has_its_golden_bytes() {
+        let segment = SegmentRecord {
+            number: 2,
+            rows: 3,
+            first: Version(4),
+            last: Version(5),
+            checksum: 6,
+            dead: vec![7, 8],
+        };
+        let list = SegmentList { seqno: Seqno(1), segments: vec![segment] };
+        let golden = [
+            &[1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0][..],
+            &[2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0],
+            &[6, 0, 0, 0, 2, 0, 0, 0, 7, 8],
+        ]
+        .concat();
+        assert_eq!(encode_segments(&list), golden);
+        assert_eq!(decode_segments(&golden).expect("whole"), list);
+        for len in 0..golden.len() {
+            assert!(decode_segments(&golden[..len]).is_err(), "cut to {len}");
+        }
+    }
 
     #[test]
     fn the_counters_have_their_golden_bytes() {

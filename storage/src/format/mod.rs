@@ -15,7 +15,8 @@
 //!
 //! The row `meta/format` holds the version of the whole directory. A reader refuses a larger one (`UnsupportedFormat`).
 //!
-//! Version history: 1, the first.
+//! Version history: 1, the first. The list of segments in `manifest` came later without a new version: code from before
+//! it reads and writes the same database, and what it does not know it passes over.
 
 pub mod catalog;
 mod cursor;

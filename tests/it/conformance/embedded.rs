@@ -13,11 +13,17 @@ const NAME: &str = "case";
 
 pub(super) struct EmbeddedDoor {
     db: Database,
+    /// Every step finds all rows in one segment.
+    is_sealed: bool,
 }
 
 impl EmbeddedDoor {
     pub(super) fn new() -> Self {
-        Self { db: Database::in_memory().expect("a database") }
+        Self { db: Database::in_memory().expect("a database"), is_sealed: false }
+    }
+
+    pub(super) fn sealed() -> Self {
+        Self { is_sealed: true, ..Self::new() }
     }
 
     fn collection(&self) -> Collection {
@@ -77,6 +83,11 @@ impl Door for EmbeddedDoor {
     }
 
     fn perform(&self, step: &Step) -> std::result::Result<Outcome, Refusal> {
+        if self.is_sealed {
+            self.collection().optimize(true).expect("a segment");
+            let status = self.collection().status();
+            assert_eq!((status.head_rows, status.segments.len()), (0, usize::from(status.points > 0)));
+        }
         self.run(step).map_err(|error| refusal(&error))
     }
 

@@ -61,6 +61,12 @@ fn the_crate_answers_every_case() {
     run_all(|| Box::new(EmbeddedDoor::new()));
 }
 
+/// The same from segments: before each step all rows become one.
+#[test]
+fn the_crate_answers_every_case_from_segments() {
+    run_all(|| Box::new(EmbeddedDoor::sealed()));
+}
+
 #[test]
 fn http_answers_every_case() {
     run_all(|| Box::new(HttpDoor::new()));

@@ -62,6 +62,10 @@ pub(super) fn examine(
     progress: &mut Progress,
 ) -> Checked<u64> {
     let db = Database::open(folder).map_err(|error| format!("it does not open: {error}"))?;
+    // A crash leaves no segment that has to be made anew. (A keyword index may be killed while it is created.)
+    if db.start().rebuilt.iter().any(|rebuilt| rebuilt.index != "keyword") {
+        return Err(format!("{:?}", db.start().rebuilt));
+    }
     let sides: Vec<Collection> = COLLECTIONS.iter().filter_map(|name| db.collection(name).ok()).collect();
     if sides.len() < COLLECTIONS.len() {
         // Killed before both were made: then nothing can have been written.

@@ -1,7 +1,8 @@
 //! SIGKILL at a random moment, again and again on one directory, and what must be there afterwards.
 //!
 //! An acknowledged operation is there, the one under way is whole or absent, and nothing else is there. Under
-//! durability `none` acknowledged operations may be missing, but only the last ones of each thread.
+//! durability `none` acknowledged operations may be missing, but only the last ones of each thread. Heads are small, so
+//! that many kills fall among the making of segments, which must not cost any index.
 //! `KITHDB_CRASH_CYCLES` sets how many kills, `KITHDB_CRASH_SEED` repeats a run as far as chance allows it.
 
 mod child;

@@ -19,6 +19,8 @@ pub(crate) enum Action {
     Reopen,
     Rebuild,
     Flush,
+    /// Waits for its end, or not.
+    Optimize(usize, bool),
     /// Long enough for background work: a keyword commit, a purge.
     Rest,
 }
@@ -57,6 +59,7 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
         8 => Just(Action::Reopen),
         3 => Just(Action::Rebuild),
         3 => Just(Action::Flush),
+        8 => (which(), any::<bool>()).prop_map(|(which, wait)| Action::Optimize(which, wait)),
         1 => Just(Action::Rest),
     ]
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kithdb::{
-    Collection, Database, ErrorKind, Metric, Op, Options, Point, Result, Select, Seqno, Transaction,
+    Collection, Database, ErrorKind, Metric, Op, Options, Point, Result, Segments, Select, Seqno, Transaction,
 };
 
 use super::draft::{Action, Change};
@@ -16,23 +16,24 @@ pub(crate) struct World {
     db: Option<Database>,
     plains: [Plain; 2],
     last: Seqno,
+    seal_rows: u32,
 }
 
 /// Past one keyword commit, and the maintenance turn after it.
 const REST: Duration = Duration::from_millis(1_500);
 
 impl World {
-    pub(crate) fn new([first, second, third]: [Metric; 3]) -> Self {
+    pub(crate) fn new([first, second, third]: [Metric; 3], seal_rows: u32) -> Self {
         let plains = [
             Plain::new("one", vec![("", 3, first)]),
             Plain::new("two", vec![("x", 2, second), ("y", 4, third)]),
         ];
         let folder = tempfile::tempdir().expect("a folder");
-        let db = open(&folder);
+        let db = open(&folder, seal_rows);
         for plain in &plains {
             db.create_collection(plain.name, plain.schema()).expect("a collection");
         }
-        Self { folder, db: Some(db), plains, last: Seqno(0) }
+        Self { folder, db: Some(db), plains, last: Seqno(0), seal_rows }
     }
 
     fn db(&self) -> &Database {
@@ -58,6 +59,9 @@ impl World {
             Action::Recreate(which) => self.recreate(*which),
             Action::Reopen => self.reopen(),
             Action::Rebuild => self.db().rebuild().expect("a rebuild"),
+            Action::Optimize(which, wait) => {
+                self.collection(*which).optimize(*wait).expect("a segment");
+            }
             Action::Flush => self.db().flush().expect("a flush"),
             Action::Rest => std::thread::sleep(REST),
         }
@@ -115,7 +119,7 @@ impl World {
 
     fn reopen(&mut self) {
         self.db = None;
-        let db = open(&self.folder);
+        let db = open(&self.folder, self.seal_rows);
         assert_eq!(db.start().rebuilt, [], "nothing was damaged");
         let points: usize = self.plains.iter().map(|plain| plain.points.len()).sum();
         assert_eq!(db.start().points as usize, points);
@@ -144,8 +148,9 @@ impl World {
     }
 }
 
-fn open(folder: &tempfile::TempDir) -> Database {
-    let options = Options { durability: kithdb::Durability::Wal, ..Options::default() };
+fn open(folder: &tempfile::TempDir, seal_rows: u32) -> Database {
+    let segments = Segments { seal_rows, ..Segments::default() };
+    let options = Options { durability: kithdb::Durability::Wal, segments, ..Options::default() };
     Database::open_with(folder.path().join("db"), options).expect("a database")
 }
 

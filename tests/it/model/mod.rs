@@ -1,7 +1,7 @@
 //! The database beside a plain map: random operations on a real directory, and every answer compared.
 //!
-//! Searches are exact here, so the answers must be equal, not similar. Cost: about 0.2 s a case;
-//! `KITHDB_MODEL_CASES` sets how many.
+//! Heads are full after few rows, so that segments are made and merged all the while. Searches are exact here, so the
+//! answers must be equal, not similar. Cost: about 0.2 s a case; `KITHDB_MODEL_CASES` sets how many.
 
 mod draft;
 mod drive;
@@ -40,9 +40,10 @@ proptest! {
     #[test]
     fn any_sequence_of_operations_answers_as_a_plain_map(
         metrics in metrics(),
+        seal_rows in prop::sample::select(vec![2_u32, 9, 40, 32_768]),
         actions in prop::collection::vec(draft::action(), 1..ACTIONS_MAX),
     ) {
-        let mut world = World::new(metrics);
+        let mut world = World::new(metrics, seal_rows);
         actions.iter().for_each(|action: &Action| world.act(action));
         world.finish();
     }

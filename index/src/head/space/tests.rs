@@ -1,4 +1,4 @@
-//! The head beside an exact scan: recall, visibility, and readers beside the one that links.
+//! A space of the head beside an exact scan: recall, visibility, and readers beside the one that links.
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
@@ -47,35 +47,35 @@ fn clustered(metric: Metric, clusters: usize, count: u32, seed: u64) -> Vec<Vec<
         .collect()
 }
 
-fn filled(metric: Metric, vectors: &[Vec<f32>]) -> (Head, Alive) {
-    let (head, mut alive) = (Head::new(DIM, metric), Alive::new());
+fn filled(metric: Metric, vectors: &[Vec<f32>]) -> (Space, Alive) {
+    let (space, mut alive) = (Space::new(DIM, metric), Alive::new());
     for (slot, vector) in vectors.iter().enumerate() {
-        head.append(Some(vector));
+        space.append(Some(vector));
         alive.insert(Slot(slot as u32));
     }
-    (head, alive)
+    (space, alive)
 }
 
 fn slots(near: &[Near]) -> HashSet<u32> {
     near.iter().map(|near| near.slot.0).collect()
 }
 
-fn asks_graph(head: &Head, view: HeadView<'_>, k: usize, ef: usize) -> bool {
-    let graph_rows = head.graph.get().map_or(0, Graph::rows);
-    view.beam_rows(head.linked().min(view.slots_end), graph_rows, k, ef).is_some()
+fn asks_graph(space: &Space, view: SpaceView<'_>, k: usize, ef: usize) -> bool {
+    let graph_rows = space.graph.get().map_or(0, Graph::rows);
+    view.beam_rows(space.linked().min(view.slots_end), graph_rows, k, ef).is_some()
 }
 
 /// The share of the true nearest that a search finds.
-fn recall(head: &Head, view: HeadView<'_>, queries: &[Vec<f32>], k: usize, ef: usize) -> f64 {
+fn recall(space: &Space, view: SpaceView<'_>, queries: &[Vec<f32>], k: usize, ef: usize) -> f64 {
     let mut found = 0;
     let mut wanted = 0;
     for query in queries {
         let visible = (0..view.slots_end).map(Slot).filter(|&slot| view.shows(slot));
-        let truth = head.scan(query, visible, k);
-        let near = head.search(query, view, k, ef);
+        let truth = space.scan(query, visible, k);
+        let near = space.search(query, view, k, ef);
         assert!(near.is_sorted_by(|a, b| (a.distance, a.slot) < (b.distance, b.slot)), "{near:?}");
         assert!(near.iter().all(|near| view.shows(near.slot)));
-        assert!(near.iter().all(|near| head.distance(query, near.slot.0) == Some(near.distance)));
+        assert!(near.iter().all(|near| space.distance(query, near.slot.0) == Some(near.distance)));
         found += slots(&truth).intersection(&slots(&near)).count();
         wanted += truth.len();
     }
@@ -86,12 +86,12 @@ fn recall(head: &Head, view: HeadView<'_>, queries: &[Vec<f32>], k: usize, ef: u
 fn the_graph_finds_what_a_scan_finds() {
     for metric in Metric::ALL {
         for clusters in [1, 20, 300] {
-            let (head, alive) = filled(metric, &clustered(metric, clusters, ROWS, 1));
-            assert!(!head.link(&alive, ROWS) && head.linked() == ROWS);
+            let (space, alive) = filled(metric, &clustered(metric, clusters, ROWS, 1));
+            assert!(!space.link(&alive, ROWS) && space.linked() == ROWS);
             let queries = clustered(metric, clusters, 100, 2);
-            let view = HeadView { alive: &alive, accept: None, slots_end: ROWS };
-            let recall = recall(&head, view, &queries, 10, 90);
-            assert!(recall >= 0.95 && asks_graph(&head, view, 10, 90), "{metric} {clusters}: {recall}");
+            let view = SpaceView { alive: &alive, accept: None, slots_end: ROWS };
+            let recall = recall(&space, view, &queries, 10, 90);
+            assert!(recall >= 0.95 && asks_graph(&space, view, 10, 90), "{metric} {clusters}: {recall}");
         }
     }
 }
@@ -99,20 +99,20 @@ fn the_graph_finds_what_a_scan_finds() {
 #[test]
 fn dead_and_unaccepted_rows_are_never_found_and_cost_no_recall() {
     for metric in Metric::ALL {
-        let (head, mut alive) = filled(metric, &clustered(metric, 20, ROWS, 1));
-        head.link(&alive, ROWS);
+        let (space, mut alive) = filled(metric, &clustered(metric, 20, ROWS, 1));
+        space.link(&alive, ROWS);
         let everything = alive.clone();
         for slot in (0..ROWS).filter(|slot| slot % 3 == 0) {
             alive.remove(Slot(slot));
         }
         let accept: RoaringBitmap = (0..ROWS).filter(|slot| slot % 4 != 0).collect();
         let queries = clustered(metric, 20, 50, 2);
-        let everything = HeadView { alive: &everything, accept: None, slots_end: ROWS };
-        let unfiltered = recall(&head, everything, &queries, 5, 36);
+        let everything = SpaceView { alive: &everything, accept: None, slots_end: ROWS };
+        let unfiltered = recall(&space, everything, &queries, 5, 36);
         for accept in [None, Some(&accept)] {
-            let view = HeadView { alive: &alive, accept, slots_end: ROWS - 500 };
-            let filtered = recall(&head, view, &queries, 5, 36);
-            assert!(asks_graph(&head, view, 5, 36), "{metric}");
+            let view = SpaceView { alive: &alive, accept, slots_end: ROWS - 500 };
+            let filtered = recall(&space, view, &queries, 5, 36);
+            assert!(asks_graph(&space, view, 5, 36), "{metric}");
             assert!(filtered >= unfiltered - 0.03, "{metric}: {filtered} {unfiltered}");
         }
     }
@@ -120,18 +120,18 @@ fn dead_and_unaccepted_rows_are_never_found_and_cost_no_recall() {
 
 #[test]
 fn a_narrow_filter_is_answered_exactly() {
-    let (head, mut alive) = filled(Metric::Euclid, &clustered(Metric::Euclid, 20, ROWS, 1));
-    head.link(&alive, ROWS);
+    let (space, mut alive) = filled(Metric::Euclid, &clustered(Metric::Euclid, 20, ROWS, 1));
+    space.link(&alive, ROWS);
     let accept: RoaringBitmap = (0..ROWS).step_by(50).collect();
     for query in &clustered(Metric::Euclid, 20, 20, 2) {
-        let view = HeadView { alive: &alive, accept: Some(&accept), slots_end: ROWS };
-        assert_eq!(head.search(query, view, 10, 32), head.scan(query, accept.iter().map(Slot), 10));
+        let view = SpaceView { alive: &alive, accept: Some(&accept), slots_end: ROWS };
+        assert_eq!(space.search(query, view, 10, 32), space.scan(query, accept.iter().map(Slot), 10));
     }
     for slot in &accept {
         alive.remove(Slot(slot));
     }
-    let view = HeadView { alive: &alive, accept: Some(&accept), slots_end: ROWS };
-    assert_eq!(head.search(head.row(Slot(0)).expect("a row"), view, 10, 32), []);
+    let view = SpaceView { alive: &alive, accept: Some(&accept), slots_end: ROWS };
+    assert_eq!(space.search(space.row(Slot(0)).expect("a row"), view, 10, 32), []);
 }
 
 #[test]
@@ -144,16 +144,16 @@ fn where_a_filter_hides_the_surroundings_of_a_query_less_is_found_but_nothing_wr
     let mut vectors: Vec<Vec<f32>> = (0..5_000).map(|_| cluster(0.0, &mut dice)).collect();
     vectors.extend((0..7_000).map(|_| cluster(50.0, &mut dice)));
     vectors.extend((0..100).map(|_| cluster(90.0, &mut dice)));
-    let (head, alive) = filled(Metric::Euclid, &vectors);
-    head.link(&alive, 12_000);
+    let (space, alive) = filled(Metric::Euclid, &vectors);
+    space.link(&alive, 12_000);
     let accept: RoaringBitmap = (5_000..12_100).collect();
-    let view = HeadView { alive: &alive, accept: Some(&accept), slots_end: 12_100 };
+    let view = SpaceView { alive: &alive, accept: Some(&accept), slots_end: 12_100 };
     let mut is_cut = false;
     for _ in 0..10 {
         let query = cluster(0.0, &mut dice);
-        let truth = head.scan(&query, accept.iter().map(Slot), 10);
-        assert!(asks_graph(&head, view, 10, 32));
-        let near = head.search(&query, view, 10, 32);
+        let truth = space.scan(&query, accept.iter().map(Slot), 10);
+        assert!(asks_graph(&space, view, 10, 32));
+        let near = space.search(&query, view, 10, 32);
         assert!(
             near.iter().all(|near| near.distance < 60.0_f32.powi(2)),
             "an unlinked row before nearer ones"
@@ -167,16 +167,19 @@ fn where_a_filter_hides_the_surroundings_of_a_query_less_is_found_but_nothing_wr
 fn a_small_head_is_exact_and_rows_may_lack_the_vector() {
     let metric = Metric::Cosine;
     let vectors = clustered(metric, 5, 500, 1);
-    let (head, mut alive) = (Head::new(DIM, metric), Alive::new());
+    let (space, mut alive) = (Space::new(DIM, metric), Alive::new());
     for (slot, vector) in vectors.iter().enumerate() {
-        head.append((slot % 5 != 0).then_some(vector));
+        space.append((slot % 5 != 0).then_some(vector));
         alive.insert(Slot(slot as u32));
     }
-    assert!(!head.link(&alive, 500) && head.linked() == 0, "too small to be linked");
-    assert_eq!((head.len(), head.count(), head.row(Slot(5)), head.row(Slot(500))), (500, 400, None, None));
-    assert_eq!(head.row(Slot(6)), Some(vectors[6].as_slice()));
-    assert!(head.bytes() >= 400 * DIM * 4);
-    let view = HeadView { alive: &alive, accept: None, slots_end: 400 };
+    assert!(!space.link(&alive, 500) && space.linked() == 0, "too small to be linked");
+    assert_eq!(
+        (space.len(), space.count(), space.row(Slot(5)), space.row(Slot(500))),
+        (500, 400, None, None)
+    );
+    assert_eq!(space.row(Slot(6)), Some(vectors[6].as_slice()));
+    assert!(space.bytes() >= 400 * DIM * 4);
+    let view = SpaceView { alive: &alive, accept: None, slots_end: 400 };
     for query in &clustered(metric, 5, 20, 2) {
         let mut all: Vec<(f32, u32)> = (0..400)
             .filter(|slot| slot % 5 != 0)
@@ -184,7 +187,7 @@ fn a_small_head_is_exact_and_rows_may_lack_the_vector() {
             .collect();
         all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         for k in [0, 1, 7, 320, 1_000_000] {
-            let near = head.search(query, view, k, 10);
+            let near = space.search(query, view, k, 10);
             let expected: Vec<(f32, u32)> = all.iter().take(k).copied().collect();
             assert_eq!(near.iter().map(|near| (near.distance, near.slot.0)).collect::<Vec<_>>(), expected);
         }
@@ -195,39 +198,39 @@ fn a_small_head_is_exact_and_rows_may_lack_the_vector() {
 fn linking_goes_on_where_it_stopped_and_passes_over_the_dead() {
     let metric = Metric::Euclid;
     let vectors = clustered(metric, 20, ROWS, 1);
-    let (head, mut alive) = filled(metric, &vectors[..5_000]);
+    let (space, mut alive) = filled(metric, &vectors[..5_000]);
     for slot in 0..1_000 {
         alive.remove(Slot(slot));
     }
-    assert!(head.link(&alive, 900) && head.linked() == 900);
-    assert!(head.link(&alive, 1_100) && head.linked() == 2_000);
-    assert!(!head.link(&alive, 100_000) && head.linked() == 5_000);
+    assert!(space.link(&alive, 900) && space.linked() == 900);
+    assert!(space.link(&alive, 1_100) && space.linked() == 2_000);
+    assert!(!space.link(&alive, 100_000) && space.linked() == 5_000);
     for (slot, vector) in vectors.iter().enumerate().skip(5_000) {
-        head.append(Some(vector));
+        space.append(Some(vector));
         alive.insert(Slot(slot as u32));
     }
     // Rows that nobody has linked yet are found all the same.
-    let view = HeadView { alive: &alive, accept: None, slots_end: ROWS };
+    let view = SpaceView { alive: &alive, accept: None, slots_end: ROWS };
     for slot in [1_000, 3_000, 5_000, ROWS - 1] {
-        assert!(asks_graph(&head, view, 1, 40));
-        let near = head.search(&vectors[slot as usize], view, 1, 40);
+        assert!(asks_graph(&space, view, 1, 40));
+        let near = space.search(&vectors[slot as usize], view, 1, 40);
         assert_eq!(near, [Near { slot: Slot(slot), distance: 0.0 }]);
     }
-    assert!(!head.link(&alive, 1_000) && head.linked() == ROWS);
+    assert!(!space.link(&alive, 1_000) && space.linked() == ROWS);
 }
 
 #[test]
 fn equal_vectors_do_not_hide_each_other() {
-    let (head, mut alive) = (Head::new(DIM, Metric::Cosine), Alive::new());
+    let (space, mut alive) = (Space::new(DIM, Metric::Cosine), Alive::new());
     let vectors = clustered(Metric::Cosine, 1, 1, 1);
     for slot in 0..5_000 {
-        head.append(Some(&vectors[0]));
+        space.append(Some(&vectors[0]));
         alive.insert(Slot(slot));
     }
-    head.link(&alive, 5_000);
-    let view = HeadView { alive: &alive, accept: None, slots_end: 5_000 };
-    assert!(asks_graph(&head, view, 10, 64));
-    let near = head.search(&vectors[0], view, 10, 64);
+    space.link(&alive, 5_000);
+    let view = SpaceView { alive: &alive, accept: None, slots_end: 5_000 };
+    assert!(asks_graph(&space, view, 10, 64));
+    let near = space.search(&vectors[0], view, 10, 64);
     assert_eq!(slots(&near).len(), 10);
     assert!(near.iter().all(|near| near.distance.abs() < 1e-6));
 }
@@ -236,20 +239,20 @@ fn equal_vectors_do_not_hide_each_other() {
 fn searches_run_beside_the_writer_and_the_linker() {
     for metric in [Metric::Euclid, Metric::Cosine] {
         let vectors = clustered(metric, 20, 10_000, 1);
-        let (head, alive) = filled(metric, &vectors[..ROWS as usize]);
-        head.link(&alive, ROWS);
+        let (space, alive) = filled(metric, &vectors[..ROWS as usize]);
+        space.link(&alive, ROWS);
         let queries = clustered(metric, 20, 40, 2);
-        let view = HeadView { alive: &alive, accept: None, slots_end: ROWS };
-        assert!(asks_graph(&head, view, 10, 40));
+        let view = SpaceView { alive: &alive, accept: None, slots_end: ROWS };
+        assert!(asks_graph(&space, view, 10, 40));
         let is_done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut alive = alive.clone();
                 for (slot, vector) in vectors.iter().enumerate().skip(ROWS as usize) {
-                    head.append(Some(vector));
+                    space.append(Some(vector));
                     alive.insert(Slot(slot as u32));
                     if slot % 1_000 == 999 {
-                        while head.link(&alive, 300) {}
+                        while space.link(&alive, 300) {}
                     }
                 }
                 is_done.store(true, Ordering::Release);
@@ -258,12 +261,12 @@ fn searches_run_beside_the_writer_and_the_linker() {
                 scope.spawn(|| {
                     while !is_done.load(Ordering::Acquire) {
                         // Checks every hit as well: visible, sorted, with its exact distance.
-                        let recall = recall(&head, view, &queries, 10, 40);
+                        let recall = recall(&space, view, &queries, 10, 40);
                         assert!(recall >= 0.95, "{metric}: {recall}");
                     }
                 });
             }
         });
-        assert_eq!((head.len(), head.linked()), (10_000, 10_000));
+        assert_eq!((space.len(), space.linked()), (10_000, 10_000));
     }
 }

@@ -1,0 +1,116 @@
+//! A column as bytes. Integers are little-endian; a set is a length:u32 and a portable Roaring bitmap of rows.
+//!
+//! ```text
+//!  keyed several foreign foreign_numbers empty null    six sets
+//!  keyword   count:u32, then for each word, ascending: length:u32, UTF-8, set
+//!  integer   count:u32, numbers:i64 ascending, rows:u32
+//!  float     count:u32, numbers as bits:u64 in total order, rows:u32
+//!  bool      the set of false, the set of true
+//! ```
+
+use std::collections::BTreeMap;
+
+use roaring::RoaringBitmap;
+use types::FieldKind;
+
+use super::column::Column;
+use super::keys::{Keys, Numbers};
+use crate::bitmap::serialised;
+
+pub(super) fn encode(column: &Column) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(column.bytes());
+    column.sets().iter().for_each(|set| put_set(&mut bytes, set));
+    match column.keys() {
+        Keys::Words(words) => {
+            bytes.extend_from_slice(&(words.len() as u32).to_le_bytes());
+            for (word, rows) in words {
+                Cursor::put_bytes(&mut bytes, word.as_bytes());
+                put_set(&mut bytes, rows);
+            }
+        }
+        Keys::Integers(numbers) => put_numbers(&mut bytes, numbers, i64::to_le_bytes),
+        Keys::Floats(numbers) => {
+            put_numbers(&mut bytes, numbers, |number: f64| number.to_bits().to_le_bytes());
+        }
+        Keys::Flags(flags) => flags.iter().for_each(|set| put_set(&mut bytes, set)),
+    }
+    bytes
+}
+
+/// The column in bytes; nothing if they are not one of this kind, of so many rows.
+pub(super) fn decode(kind: FieldKind, bytes: &[u8], rows: u32) -> Option<Column> {
+    let mut cursor = Cursor { rest: bytes, rows };
+    let mut sets = [const { None }; 6];
+    for set in &mut sets {
+        *set = Some(cursor.set()?);
+    }
+    let keys = match kind {
+        FieldKind::Keyword => {
+            let mut words = BTreeMap::new();
+            for _ in 0..cursor.u32()? {
+                let word = std::str::from_utf8(cursor.bytes()?).ok()?;
+                words.insert(word.into(), cursor.set()?);
+            }
+            Keys::Words(words)
+        }
+        FieldKind::Integer => Keys::Integers(cursor.numbers(i64::from_le_bytes)?),
+        FieldKind::Float => Keys::Floats(cursor.numbers(|bytes| f64::from_bits(u64::from_le_bytes(bytes)))?),
+        FieldKind::Bool => Keys::Flags([cursor.set()?, cursor.set()?]),
+    };
+    cursor.rest.is_empty().then(|| Column::over(kind, keys, sets.map(Option::unwrap_or_default)))
+}
+
+fn put_set(bytes: &mut Vec<u8>, set: &RoaringBitmap) {
+    Cursor::put_bytes(bytes, &serialised(set));
+}
+
+fn put_numbers<N: Copy>(bytes: &mut Vec<u8>, numbers: &Numbers<N>, number: impl Fn(N) -> [u8; 8]) {
+    let entries = numbers.entries();
+    bytes.extend_from_slice(&(entries.len() as u32).to_le_bytes());
+    entries.iter().for_each(|entry| bytes.extend_from_slice(&number(entry.0)));
+    entries.iter().for_each(|entry| bytes.extend_from_slice(&entry.1.to_le_bytes()));
+}
+
+/// A position in bytes that are being read.
+pub(super) struct Cursor<'a> {
+    rest: &'a [u8],
+    rows: u32,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn put_bytes(bytes: &mut Vec<u8>, part: &[u8]) {
+        bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(part);
+    }
+
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(len)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        let (number, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(u32::from_le_bytes(*number))
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let len = self.u32()?;
+        self.take(len as usize)
+    }
+
+    fn set(&mut self) -> Option<RoaringBitmap> {
+        let set = RoaringBitmap::deserialize_from(self.bytes()?).ok()?;
+        set.max().is_none_or(|row| row < self.rows).then_some(set)
+    }
+
+    fn numbers<N: Copy>(&mut self, number: impl Fn([u8; 8]) -> N) -> Option<Numbers<N>> {
+        let count = self.u32()? as usize;
+        let (numbers, _) = self.take(count.checked_mul(8)?)?.as_chunks();
+        let (rows, _) = self.take(count.checked_mul(4)?)?.as_chunks();
+        let rows = rows.iter().map(|row| u32::from_le_bytes(*row));
+        let entries: Vec<(N, u32)> = numbers.iter().map(|bytes| number(*bytes)).zip(rows).collect();
+        entries.iter().all(|entry| entry.1 < self.rows).then(|| Numbers::over(entries))
+    }
+}

@@ -1,0 +1,229 @@
+//! A part of a collection as a view shows it: a segment, or a head, and its range of slots. slot = base + row.
+//!
+//! Invariant: a search of a part finds only what is shown, each with its exact distance; and it finds as many rows as
+//! are wanted and shown, for where the approximate way comes back short, the exact one answers.
+//! Cost: that of the segment's or the head's own search. Under a filter or above dead rows a segment is given its rows
+//! as bits: one pass over an eighth of a byte a row.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+use types::{PointId, Slot, Version};
+
+use crate::graph::{Bits, Effort, Shows};
+use crate::head::{Near, SpaceView};
+use crate::segment::Space;
+use crate::{Alive, Head, Segment, bitmap};
+
+/// What a part is made of.
+#[derive(Clone)]
+pub enum Body {
+    /// An immutable file.
+    Segment(Arc<Segment>),
+    /// Rows in memory.
+    Head(Arc<Head>),
+}
+
+/// A part and its range of slots.
+#[derive(Clone)]
+pub struct Part {
+    /// The slot of its first row.
+    pub base: u32,
+    /// The first slot behind its range.
+    pub end: u32,
+    /// What it is made of.
+    pub body: Body,
+}
+
+/// What a search may see: slots of one view.
+#[derive(Clone, Copy)]
+pub struct Shown<'a> {
+    /// The visible slots.
+    pub alive: &'a Alive,
+    /// If given, those of them that the query's filter accepts.
+    pub accept: Option<&'a RoaringBitmap>,
+}
+
+impl Body {
+    /// How many rows there are.
+    pub fn rows(&self) -> u32 {
+        match self {
+            Self::Segment(segment) => segment.rows(),
+            Self::Head(head) => head.rows(),
+        }
+    }
+
+    /// How many rows there can be.
+    pub fn capacity(&self) -> u32 {
+        match self {
+            Self::Segment(segment) => segment.rows(),
+            Self::Head(head) => head.capacity(),
+        }
+    }
+
+    /// Whether both are the same segment or the same head.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Segment(a), Self::Segment(b)) => Arc::ptr_eq(a, b),
+            (Self::Head(a), Self::Head(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
+    /// The version in a row.
+    pub fn version(&self, row: u32) -> Option<Version> {
+        match self {
+            Self::Segment(segment) => segment.version(row),
+            Self::Head(head) => head.identities().version(row),
+        }
+    }
+
+    /// The id of the point in a row.
+    pub fn id(&self, row: u32) -> Option<PointId> {
+        match self {
+            Self::Segment(segment) => segment.id(row),
+            Self::Head(head) => head.identities().id(row),
+        }
+    }
+
+    /// The row that holds a version. O(log rows).
+    pub fn row_of(&self, version: Version) -> Option<u32> {
+        match self {
+            Self::Segment(segment) => segment.row_of(version),
+            Self::Head(head) => head.identities().row_of(version),
+        }
+    }
+
+    /// The lowest version; nothing in an empty head.
+    pub fn first_version(&self) -> Option<Version> {
+        self.version(0)
+    }
+
+    /// One vector of a row.
+    pub fn vector(&self, row: u32, space: &str) -> Option<&[f32]> {
+        match self {
+            Self::Segment(segment) => segment.space(space)?.vector(row),
+            Self::Head(head) => head.space(space)?.row(Slot(row)),
+        }
+    }
+
+    /// How many rows have a vector of this name.
+    pub fn vectors(&self, space: &str) -> u32 {
+        match self {
+            Self::Segment(segment) => segment.space(space).map_or(0, Space::count),
+            Self::Head(head) => head.space(space).map_or(0, |space| space.count()),
+        }
+    }
+
+    /// How many rows of a space a graph covers.
+    pub fn linked(&self, space: &str) -> u32 {
+        match self {
+            Self::Segment(segment) => segment.space(space).map_or(0, |_| segment.rows()),
+            Self::Head(head) => head.space(space).map_or(0, |space| space.linked()),
+        }
+    }
+}
+
+impl Part {
+    /// Its range.
+    pub fn slots(&self) -> Range<u32> {
+        self.base..self.end
+    }
+
+    /// About the `k` nearest slots that are shown, sorted by (distance, slot). `ef` is how many rows a graph search
+    /// keeps in sight.
+    pub fn search(&self, space: &str, query: &[f32], shown: Shown<'_>, k: usize, ef: usize) -> Vec<Near> {
+        let wanted = shown.count(self.slots()).min(k);
+        if wanted == 0 {
+            return Vec::new();
+        }
+        let found = match &self.body {
+            Body::Head(head) => {
+                let Some(space) = head.space(space) else { return Vec::new() };
+                let (alive, accept) = (shown.alive.part(self.slots()), self.accept(shown));
+                let view = SpaceView { alive: &alive, accept: accept.as_ref(), slots_end: head.rows() };
+                self.raised(space.search(query, view, k, ef))
+            }
+            Body::Segment(segment) => {
+                let Some(space) = segment.space(space) else { return Vec::new() };
+                let bits = shown.bits(self.slots(), segment.rows());
+                let shows = bits.as_ref().map_or(Shows::All, Shows::Only);
+                let near = space.search(query, &shows, k, Effort { window: ef }).near;
+                self.placed(near)
+            }
+        };
+        if found.len() < wanted.min(self.body.vectors(space) as usize) {
+            return self.scan(space, query, shown, k);
+        }
+        found
+    }
+
+    /// The `k` nearest slots that are shown, exactly, sorted by (distance, slot).
+    pub fn scan(&self, space: &str, query: &[f32], shown: Shown<'_>, k: usize) -> Vec<Near> {
+        let mut rows = shown.slots(self.slots()).map(|slot| slot - self.base);
+        match &self.body {
+            Body::Head(head) => {
+                let Some(space) = head.space(space) else { return Vec::new() };
+                self.raised(space.scan(query, rows.map(Slot), k))
+            }
+            Body::Segment(segment) => {
+                let Some(space) = segment.space(space) else { return Vec::new() };
+                self.placed(space.scan(query, &mut rows, k))
+            }
+        }
+    }
+
+    fn accept(&self, shown: Shown<'_>) -> Option<RoaringBitmap> {
+        shown.accept.map(|accept| bitmap::lowered(accept, self.slots()))
+    }
+
+    fn raised(&self, mut near: Vec<Near>) -> Vec<Near> {
+        near.iter_mut().for_each(|near| near.slot.0 += self.base);
+        near
+    }
+
+    fn placed(&self, near: Vec<(u32, f32)>) -> Vec<Near> {
+        near.into_iter().map(|(row, distance)| Near { slot: Slot(self.base + row), distance }).collect()
+    }
+}
+
+impl<'a> Shown<'a> {
+    /// How many slots of a part are shown, at most.
+    fn count(&self, slots: Range<u32>) -> usize {
+        match self.accept {
+            Some(accept) => accept.range_cardinality(slots) as usize,
+            None => self.alive.count_in(slots),
+        }
+    }
+
+    /// The slots of a part that are shown: those of the filter if there is one, since they may be few.
+    fn slots(&self, slots: Range<u32>) -> Box<dyn Iterator<Item = u32> + 'a> {
+        let alive = self.alive;
+        match self.accept {
+            Some(accept) => Box::new(accept.range(slots).filter(move |slot| alive.contains(Slot(*slot)))),
+            None => {
+                let base = slots.start;
+                let rows: Vec<u32> = alive.part(slots).iter().map(|row| base + row.0).collect();
+                Box::new(rows.into_iter())
+            }
+        }
+    }
+
+    /// The rows of a segment that are shown; nothing if all are.
+    fn bits(&self, slots: Range<u32>, rows: u32) -> Option<Bits> {
+        match self.accept {
+            None if self.alive.count_in(slots.clone()) == rows as usize => None,
+            None => Some(Bits::from_words(self.alive.words(slots, rows))),
+            Some(accept) => {
+                let mut words = vec![0; rows.div_ceil(64) as usize];
+                for row in accept.range(slots.clone()).map(|slot| slot - slots.start) {
+                    words[row as usize / 64] |= 1 << (row % 64);
+                }
+                let alive = self.alive.words(slots, rows);
+                words.iter_mut().zip(alive).for_each(|(word, alive)| *word &= alive);
+                Some(Bits::from_words(words))
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Making one segment of some parts that lie side by side: a head that is full, or segments that are merged.
+//!
+//! Invariant: a segment holds the rows that were alive when its build began, in their order. Rows that die while it is
+//! built are dead in it from its first moment; none can arrive, since its parts take no rows.
+//! Cost: vectors come from the parts, fields from the parts' columns; storage is read only for columns that cannot be.
+
+use std::sync::Arc;
+
+use index::fields::{Kinds, NO_ROW, PartFields, Source};
+use index::graph::{Options, Progress};
+use index::segment::{Block, Draft, SpaceSpec, write};
+use index::{Alive, Body, Segment};
+use storage::CatalogEntry;
+use types::{PointId, Result, Slot, Version};
+
+use crate::derived::{Derived, Laid};
+use crate::files::{Files, Payloads};
+
+/// A segment that is to be made.
+pub(crate) struct Build {
+    entry: Arc<CatalogEntry>,
+    /// Its parts, as they were when it began.
+    parts: Vec<Laid>,
+    number: u64,
+}
+
+/// A segment that has been made, and is not yet a part.
+pub(crate) struct Built {
+    /// Nothing if every row was dead.
+    segment: Option<(Arc<Segment>, PartFields)>,
+    /// The fields that were indexed.
+    kinds: Kinds,
+}
+
+impl Build {
+    /// Of these parts.
+    pub(crate) fn begin(derived: &mut Derived, range: std::ops::Range<usize>) -> Self {
+        let number = derived.give_number();
+        let parts = derived.laid().drain(range).collect();
+        Self { entry: Arc::clone(&derived.entry), parts, number }
+    }
+
+    /// How many rows it will have.
+    pub(crate) fn rows(&self) -> usize {
+        self.parts.iter().map(|laid| laid.alive.len()).sum()
+    }
+
+    /// How many vectors there are in all its spaces: the measure of how long it takes.
+    pub(crate) fn vectors(&self) -> u64 {
+        let spaces = || self.entry.schema.vectors.keys();
+        let count = |laid: &Laid| spaces().map(|space| u64::from(laid.body.vectors(space))).sum::<u64>();
+        self.parts.iter().map(count).sum()
+    }
+
+    /// Its number.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The numbers of the segments that it replaces.
+    pub(crate) fn replaced(&self) -> Vec<u64> {
+        self.parts.iter().filter_map(|laid| laid.number).collect()
+    }
+
+    /// Writes it; nothing if it was cancelled.
+    ///
+    /// # Errors
+    /// `Corrupted` when one of its parts is damaged; `Io`.
+    pub(crate) fn run(
+        &self,
+        files: &Files,
+        payloads: &Payloads<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Option<Built>> {
+        let kinds = self.entry.schema.fields.clone();
+        if self.rows() == 0 {
+            return Ok(Some(Built { segment: None, kinds }));
+        }
+        // What is copied unseen would be damaged under a checksum that agrees.
+        for laid in &self.parts {
+            if let Body::Segment(segment) = &laid.body {
+                segment.verify()?;
+            }
+        }
+        files.create()?;
+        let path = files.segment(self.number);
+        let mut draft = Rows { build: self };
+        if write(&path, &mut draft, &Options::default(), progress)?.is_none() {
+            return Ok(None);
+        }
+        let segment = Arc::new(Segment::open(&path)?);
+        let moves = self.moves();
+        let known = self.parts.iter().zip(&moves);
+        let known =
+            known.map(|(laid, moves)| Source { kinds: &kinds, fields: &laid.fields, moves: Some(moves) });
+        let fields = files.write_fields((self.number, &segment), &kinds, known.collect(), payloads)?;
+        Ok(Some(Built { segment: Some((segment, fields)), kinds }))
+    }
+
+    /// For each part, which row each of its rows becomes.
+    fn moves(&self) -> Vec<Vec<u32>> {
+        let mut next = 0_u32;
+        let moves = self.parts.iter().map(|laid| {
+            let mut moves = vec![NO_ROW; laid.body.rows() as usize];
+            for row in laid.alive.iter() {
+                moves[row.index()] = next;
+                next += 1;
+            }
+            moves
+        });
+        moves.collect()
+    }
+
+    /// Puts what was built in the place of its parts; `false` if they are no longer there.
+    ///
+    /// # Errors
+    /// When other fields are indexed by now, and storage cannot be read or their file not be written.
+    pub(crate) fn install(
+        &self,
+        built: &Built,
+        derived: &mut Derived,
+        files: &Files,
+        payloads: &Payloads<'_>,
+    ) -> Result<bool> {
+        let bodies: Vec<&Body> = self.parts.iter().map(|laid| &laid.body).collect();
+        let Some(range) = derived.find(&bodies) else { return Ok(false) };
+        let mut laid = derived.laid();
+        let Some((segment, fields)) = &built.segment else {
+            laid.drain(range);
+            derived.lay(laid);
+            return Ok(true);
+        };
+        let kinds = &derived.entry.schema.fields;
+        let fields = if *kinds == built.kinds {
+            fields.clone()
+        } else {
+            let known = vec![Source { kinds: &built.kinds, fields, moves: None }];
+            files.write_fields((self.number, segment), kinds, known, payloads)?
+        };
+        let mut alive = Alive::full(segment.rows());
+        let mut next = 0..;
+        for (before, now) in self.parts.iter().zip(&laid[range.clone()]) {
+            for (row, new) in before.alive.iter().zip(next.by_ref()) {
+                if !now.alive.contains(row) {
+                    alive.remove(Slot(new));
+                }
+            }
+        }
+        let new = crate::files::laid(self.number, Arc::clone(segment), alive, fields);
+        laid.splice(range, [new]);
+        derived.lay(laid);
+        Ok(true)
+    }
+}
+
+/// The rows of a build, as the writer of segments asks for them.
+struct Rows<'a> {
+    build: &'a Build,
+}
+
+impl Draft for Rows<'_> {
+    fn spaces(&self) -> Vec<SpaceSpec> {
+        let spaces = self.build.entry.schema.vectors.iter();
+        spaces
+            .map(|(name, spec)| SpaceSpec { name: name.clone(), dim: spec.dim, metric: spec.metric })
+            .collect()
+    }
+
+    fn rows(&mut self) -> Box<dyn Iterator<Item = Result<(Version, PointId)>> + '_> {
+        let identity = |laid: &Laid, row: Slot| laid.body.version(row.0).zip(laid.body.id(row.0));
+        let damaged = || types::Error::corrupted("a row that is to be sealed", "it has no identity");
+        let rows =
+            self.build.parts.iter().flat_map(move |laid| {
+                laid.alive.iter().map(move |row| identity(laid, row).ok_or_else(damaged))
+            });
+        Box::new(rows)
+    }
+
+    fn vectors(&mut self, space: usize, versions: &[Version], block: &mut Block) -> Result<()> {
+        let Some(name) = self.build.entry.schema.vectors.keys().nth(space) else { return Ok(()) };
+        for version in versions {
+            let begins = |laid: &Laid| laid.body.first_version().is_some_and(|first| first <= *version);
+            let part = self.build.parts[..self.build.parts.partition_point(begins)].last();
+            let vector = part.and_then(|laid| laid.body.vector(laid.body.row_of(*version)?, name));
+            block.push(vector);
+        }
+        Ok(())
+    }
+}

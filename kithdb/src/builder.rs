@@ -1,0 +1,201 @@
+//! Makes segments, on a thread of its own: of heads that are full, of segments that are many, small or mostly dead.
+//!
+//! Invariant: nothing here changes what a query answers, only how fast. A segment counts from the moment in which the
+//! list in storage names it; files that it replaces are removed only when that is durable. Whatever is interrupted is
+//! begun anew at the next start.
+//! Invariant: the list is worked out and written under one lock (`Shared::listing`), so that a later list is never
+//! overwritten by an earlier one; the files it names are there.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use index::{Body, fields::PartFields};
+use types::{Durability, ErrorKind, Result};
+
+use crate::build::{Build, Built};
+use crate::building::{BuildStatus, Watch};
+use crate::derived::Derived;
+use crate::engine::{Engine, Shared};
+use crate::files::{Files, Payloads};
+use crate::loading;
+use crate::tiers::{self, Size};
+
+/// Without news, the builder looks around so often.
+const IDLE: Duration = Duration::from_millis(250);
+
+/// Works until the database closes.
+pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
+    let mut has_more = false;
+    while !engine.is_closing.load(Ordering::Acquire) {
+        let wait = if has_more { Duration::ZERO } else { IDLE };
+        if let Err(RecvTimeoutError::Disconnected) = wakes.recv_timeout(wait) {
+            return;
+        }
+        // What waits in memory first, in every collection; then what only makes searches faster.
+        has_more = turn(engine, &|derived| tiers::waiting(&sizes(derived)).map(|range| ("seal", range)))
+            || optimize(engine)
+            || turn(engine, &|derived| tiers::merge(&sizes(derived)).map(|range| ("merge", range)));
+        if !has_more {
+            engine.all().iter().for_each(|shared| mend_fields(engine, shared));
+        }
+    }
+}
+
+type Choice = (&'static str, std::ops::Range<usize>);
+
+/// One build in each collection that has one to do; whether there was any.
+fn turn(engine: &Engine, choose: &dyn Fn(&Derived) -> Option<Choice>) -> bool {
+    let mut has_built = false;
+    for shared in engine.all() {
+        if engine.is_closing.load(Ordering::Acquire) || shared.building.is_failing() {
+            continue;
+        }
+        has_built |= one(engine, &shared, choose).unwrap_or(false);
+    }
+    has_built
+}
+
+/// Answers one request for one segment of everything, if there is one.
+fn optimize(engine: &Engine) -> bool {
+    for shared in engine.all() {
+        let Some(request) = shared.building.asked().filter(|_| !shared.building.is_failing()) else {
+            continue;
+        };
+        let mut derived = shared.derived.lock();
+        derived.freeze();
+        shared.publish(&derived);
+        drop(derived);
+        let everything =
+            |derived: &Derived| tiers::everything(&sizes(derived)).map(|range| ("optimize", range));
+        if one(engine, &shared, &everything).is_ok() {
+            shared.building.answer(request);
+        }
+        return true;
+    }
+    false
+}
+
+/// One build, if there is one to do; whether there was.
+fn one(engine: &Engine, shared: &Shared, choose: &dyn Fn(&Derived) -> Option<Choice>) -> Result<bool> {
+    let mut derived = shared.derived.lock();
+    let Some((what, range)) = choose(&derived).filter(|_| shared.check_exists().is_ok()) else {
+        return Ok(false);
+    };
+    let build = Build::begin(&mut derived, range);
+    drop(derived);
+    shared.building.begin(BuildStatus {
+        what,
+        rows: build.rows(),
+        vectors: build.vectors(),
+        vectors_built: 0,
+    });
+    let result = make(engine, shared, &build);
+    shared.building.end(&result);
+    engine.room.notify_all();
+    if let Err(error) = &result {
+        tracing::warn!(%error, collection = shared.name, what, "a segment could not be built; it is tried again");
+        if error.kind() == ErrorKind::Corrupted {
+            heal(engine, shared, error);
+        }
+    }
+    result.map(|()| true)
+}
+
+/// Builds and publishes.
+fn make(engine: &Engine, shared: &Shared, build: &Build) -> Result<()> {
+    let (files, payloads) = (engine.files(shared.id), payloads(engine, shared));
+    let watch = Watch { engine, shared };
+    let built = build.run(&files, &payloads, &watch);
+    let is_installed = match &built {
+        Ok(Some(built)) => publish(engine, shared, build, built),
+        Ok(None) => Ok(false),
+        Err(error) => Err(error.duplicate()),
+    };
+    match is_installed {
+        Ok(true) => build.replaced().into_iter().for_each(|number| files.remove(number)),
+        // Nobody will name them. After an error while the list was written, somebody may: they stay until the start.
+        Ok(false) => files.remove(build.number()),
+        Err(_) => {}
+    }
+    is_installed.map(drop)
+}
+
+/// Puts a new segment in the place of its parts, in the view and in the list; `false` if they are gone.
+fn publish(engine: &Engine, shared: &Shared, build: &Build, built: &Built) -> Result<bool> {
+    let _listing = shared.listing.lock();
+    let mut derived = shared.derived.lock();
+    let is_gone = shared.check_exists().is_err();
+    let payloads = payloads(engine, shared);
+    if is_gone || !build.install(built, &mut derived, &engine.files(shared.id), &payloads)? {
+        return Ok(false);
+    }
+    shared.publish(&derived);
+    let list = derived.list();
+    drop(derived);
+    // Durable, for the files that the list before names are removed next.
+    engine.store.set_segments(shared.id, &list, Durability::Fsync)?;
+    Ok(true)
+}
+
+/// Makes the fields of a segment anew if a column of them could not be read.
+fn mend_fields(engine: &Engine, shared: &Shared) {
+    let view = shared.view.load_full();
+    if view.fields.parts().all(PartFields::is_sound) {
+        return;
+    }
+    let files: Files = engine.files(shared.id);
+    let mut derived = shared.derived.lock();
+    let mut laid = derived.laid();
+    for part in laid.iter_mut().filter(|part| !part.fields.is_sound()) {
+        let (Body::Segment(segment), Some(number)) = (&part.body, part.number) else { continue };
+        let kinds = view.fields.kinds();
+        match files.write_fields((number, segment), kinds, Vec::new(), &payloads(engine, shared)) {
+            Ok(fields) => part.fields = fields,
+            Err(error) => {
+                tracing::warn!(%error, collection = shared.name, "fields could not be made anew");
+                return;
+            }
+        }
+    }
+    derived.lay(laid);
+    shared.publish(&derived);
+}
+
+/// Loads a collection anew from storage, and forgets its segments: one of them is damaged.
+fn heal(engine: &Engine, shared: &Shared, cause: &types::Error) {
+    tracing::warn!(%cause, collection = shared.name, "segments are made anew from storage");
+    if let Err(error) = loading::reload(engine, shared) {
+        tracing::error!(%error, collection = shared.name, "a collection could not be loaded anew");
+    }
+}
+
+fn payloads<'a>(engine: &'a Engine, shared: &Shared) -> Payloads<'a> {
+    Payloads { store: &engine.store, collection: shared.id }
+}
+
+fn sizes(derived: &Derived) -> Vec<Size> {
+    let parts = derived.rows.parts().iter();
+    let size = |part: &index::Part| Size {
+        is_segment: matches!(part.body, Body::Segment(_)),
+        rows: part.body.rows() as usize,
+        alive: derived.alive.count_in(part.slots()),
+    };
+    parts.map(size).collect()
+}
+
+/// Waits until there is room in memory for further rows of a collection: the one limit that building sets to writing.
+/// A build that fails frees nothing by being waited for, nor does one that ends because the database closes.
+pub(crate) fn wait_for_room(engine: &Engine, shared: &Arc<Shared>) {
+    loop {
+        let waiting_bytes = shared.derived.lock().waiting_bytes();
+        let is_free = waiting_bytes <= engine.segments.waiting_bytes_max
+            || engine.is_closing.load(Ordering::Acquire)
+            || shared.building.is_failing();
+        if is_free {
+            return;
+        }
+        engine.room.wait(IDLE);
+    }
+}

@@ -1,0 +1,187 @@
+//! The files of a collection's segments: where they lie, how they are opened, which of them are nobody's.
+//!
+//! ```text
+//! <folder of the collection>/segments/<number>.seg   a segment
+//! <folder of the collection>/segments/<number>.fld   its fields; replaced when other fields are indexed
+//! ```
+//!
+//! Invariant: the list in storage says which of them count. A file that it does not name is left from a crash, and
+//! removed; one that it names and that is not as it says makes the whole list worthless.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use index::fields::{Growing, Kinds, Mark, PartFields, Source, Stored, store};
+use index::{Alive, Body, Segment};
+use storage::{SegmentRecord, Store};
+use types::{CollectionId, Error, Payload, Result, Version};
+
+use crate::derived::Laid;
+
+/// Rows whose payloads are read, and whose fields are indexed, at once.
+const BLOCK_ROWS: usize = 4096;
+
+/// Where the segments of a collection lie.
+#[derive(Clone)]
+pub(crate) struct Files {
+    folder: PathBuf,
+}
+
+impl Files {
+    /// Below the folder of a collection.
+    pub(crate) fn new(collection: &Path) -> Self {
+        Self { folder: collection.join("segments") }
+    }
+
+    pub(crate) fn segment(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number}.seg"))
+    }
+
+    pub(crate) fn fields(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number}.fld"))
+    }
+
+    /// Makes the folder, durably.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn create(&self) -> Result<()> {
+        if !self.folder.exists() {
+            std::fs::create_dir_all(&self.folder)?;
+            for folder in self.folder.ancestors().skip(1).take(2) {
+                std::fs::File::open(folder)?.sync_all()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the segment of a record.
+    ///
+    /// # Errors
+    /// `Corrupted`, `Io`, `UnsupportedFormat`: then its rows come from storage.
+    pub(crate) fn open(&self, record: &SegmentRecord) -> Result<(Arc<Segment>, Alive)> {
+        let path = self.segment(record.number);
+        let segment = Segment::open(&path)?;
+        let is_same = segment.checksum() == record.checksum
+            && segment.rows() == record.rows
+            && segment.versions() == (record.first, record.last);
+        let alive = Alive::without(record.rows, &record.dead);
+        match alive.filter(|_| is_same) {
+            Some(alive) => Ok((Arc::new(segment), alive)),
+            None => {
+                Err(Error::corrupted(path.display().to_string(), "it is not the file that the list names"))
+            }
+        }
+    }
+
+    /// Opens the fields of a segment.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`: then they are made anew.
+    pub(crate) fn open_fields(&self, number: u64, segment: &Segment, kinds: &Kinds) -> Result<PartFields> {
+        let stored = Stored::open(&self.fields(number), kinds, mark(segment))?;
+        Ok(PartFields::Stored(Arc::new(stored)))
+    }
+
+    /// Writes the fields of a segment, each column from the first source that knows it, or else from storage; and
+    /// opens them.
+    ///
+    /// # Errors
+    /// When storage cannot be read or the file not be written.
+    pub(crate) fn write_fields(
+        &self,
+        (number, segment): (u64, &Arc<Segment>),
+        kinds: &Kinds,
+        known: Vec<Source<'_>>,
+        payloads: &Payloads<'_>,
+    ) -> Result<PartFields> {
+        let path = self.fields(number);
+        if !store(&path, kinds, mark(segment), std::slice::from_ref(&known))? {
+            let new: Kinds = kinds
+                .iter()
+                .filter(|(field, kind)| !known.iter().all(|source| source.kinds.get(field) == Some(kind)))
+                .map(|(field, kind)| (field.clone(), *kind))
+                .collect();
+            // First only what is new; if a column that should be known is not, everything.
+            let is_written = !known.is_empty() && {
+                let read = payloads.fields(&Body::Segment(Arc::clone(segment)), &new)?;
+                let source = Source { kinds: &new, fields: &read, moves: None };
+                store(&path, kinds, mark(segment), &[known, vec![source]])?
+            };
+            if !is_written {
+                let read = payloads.fields(&Body::Segment(Arc::clone(segment)), kinds)?;
+                let source = Source { kinds, fields: &read, moves: None };
+                store(&path, kinds, mark(segment), &[vec![source]])?;
+            }
+        }
+        self.open_fields(number, segment, kinds)
+    }
+
+    /// Removes the files of a segment. What cannot be removed is removed at the next start.
+    pub(crate) fn remove(&self, number: u64) {
+        for path in [self.segment(number), self.fields(number)] {
+            if let Err(error) = std::fs::remove_file(&path)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                tracing::warn!(%error, file = %path.display(), "a file that nobody needs stays until the next start");
+            }
+        }
+    }
+
+    /// Removes every file that belongs to none of these segments.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn remove_others(&self, known: &[SegmentRecord]) -> Result<()> {
+        let Ok(found) = std::fs::read_dir(&self.folder) else { return Ok(()) };
+        let known: Vec<PathBuf> = known
+            .iter()
+            .flat_map(|record| [self.segment(record.number), self.fields(record.number)])
+            .collect();
+        for file in found {
+            let path = file?.path();
+            if !known.contains(&path) {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn mark(segment: &Segment) -> Mark {
+    Mark { rows: segment.rows(), checksum: segment.checksum() }
+}
+
+/// Payloads, read from storage.
+#[derive(Clone, Copy)]
+pub(crate) struct Payloads<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) collection: CollectionId,
+}
+
+impl Payloads<'_> {
+    /// The fields of every row of a part. A version that is purged by now is dead, and has no fields.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub(crate) fn fields(&self, body: &Body, kinds: &Kinds) -> Result<PartFields> {
+        let (mut growing, rows) = (Growing::default(), body.rows());
+        if kinds.is_empty() {
+            return Ok(PartFields::Growing(growing));
+        }
+        for first in (0..rows).step_by(BLOCK_ROWS) {
+            let last = rows.min(first + BLOCK_ROWS as u32);
+            let versions: Vec<Version> = (first..last).filter_map(|row| body.version(row)).collect();
+            let read = self.store.payloads(self.collection, &versions)?;
+            let payloads: Vec<Payload> =
+                read.into_iter().map(|row| row.map_or_else(Payload::new, |(_, payload)| payload)).collect();
+            growing.append(kinds, first, &payloads.iter().collect::<Vec<_>>());
+        }
+        Ok(PartFields::Growing(growing))
+    }
+}
+
+/// A segment as a part.
+pub(crate) fn laid(number: u64, segment: Arc<Segment>, alive: Alive, fields: PartFields) -> Laid {
+    Laid { body: Body::Segment(segment), number: Some(number), alive, fields }
+}

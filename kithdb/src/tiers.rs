@@ -1,0 +1,138 @@
+//! Which parts become one segment next. A pure function of their sizes.
+//!
+//! Heads that are full come first, all that wait at once: what arrives faster than segments are built is built in
+//! larger ones. Then segments that are mostly dead, then neighbours of like size, so that a row is copied O(log n)
+//! times: size-tiered merging, as in O'Neil et al. 1996 (the log-structured merge tree).
+
+use std::ops::Range;
+
+/// Segments are left as they are up to this many.
+const SEGMENTS_MAX: usize = 4;
+
+/// Neighbours are merged while the larger is at most so many times as large as what it is merged with.
+const SIZE_RATIO: usize = 8;
+
+/// A segment is written anew when more than one of so many rows is dead.
+const DEAD_SHARE: usize = 5;
+
+/// Rows of heads that become one segment at once: bounds how long their memory is held.
+const ROWS_AT_ONCE_MAX: usize = 1 << 18;
+
+/// A part, as far as the choice goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) is_segment: bool,
+    pub(crate) rows: usize,
+    pub(crate) alive: usize,
+}
+
+/// Heads that wait, of parts whose last one takes rows.
+pub(crate) fn waiting(parts: &[Size]) -> Option<Range<usize>> {
+    let closed = parts.len().saturating_sub(1);
+    let first = parts[..closed].iter().position(|part| !part.is_segment)?;
+    let mut rows = 0;
+    let fits = |part: &&Size| {
+        rows += part.rows;
+        rows <= ROWS_AT_ONCE_MAX
+    };
+    let heads = parts[first..closed].iter().take_while(fits).count().max(1);
+    Some(first..first + heads)
+}
+
+/// Segments to merge, or to write anew.
+pub(crate) fn merge(parts: &[Size]) -> Option<Range<usize>> {
+    let count = parts.iter().take_while(|part| part.is_segment).count();
+    let segments = &parts[..count];
+    if let Some(dead) = segments.iter().position(|part| (part.rows - part.alive) * DEAD_SHARE > part.rows) {
+        return Some(dead..dead + 1);
+    }
+    if count <= SEGMENTS_MAX {
+        return None;
+    }
+    let (mut start, mut sum) = (count - 1, segments[count - 1].alive);
+    while start > 0 && segments[start - 1].alive <= sum * SIZE_RATIO {
+        start -= 1;
+        sum += segments[start].alive;
+    }
+    if count - start > 1 {
+        return Some(start..count);
+    }
+    // The newest is far smaller than all before it: then the smallest pair.
+    let pair = |at: &usize| segments[*at].alive + segments[at + 1].alive;
+    (0..count - 1).min_by_key(pair).map(|at| at..at + 2)
+}
+
+/// Everything that is not one clean segment already, but for the head that takes rows.
+pub(crate) fn everything(parts: &[Size]) -> Option<Range<usize>> {
+    let closed = parts.len().saturating_sub(1);
+    match &parts[..closed] {
+        [] => None,
+        [only] if only.is_segment && only.rows == only.alive => None,
+        _ => Some(0..closed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segments(rows: &[usize]) -> Vec<Size> {
+        rows.iter().map(|rows| Size { is_segment: true, rows: *rows, alive: *rows }).collect()
+    }
+
+    fn head(rows: usize) -> Size {
+        Size { is_segment: false, rows, alive: rows }
+    }
+
+    #[test]
+    fn heads_that_wait_are_taken_together_but_not_the_one_that_grows() {
+        let mut parts = segments(&[100]);
+        parts.push(head(7));
+        assert_eq!(waiting(&parts), None);
+        parts.extend([head(7), head(1)]);
+        assert_eq!(waiting(&parts), Some(1..3));
+        parts.insert(2, head(ROWS_AT_ONCE_MAX));
+        assert_eq!(waiting(&parts), Some(1..2));
+        assert_eq!(waiting(&[head(ROWS_AT_ONCE_MAX + 1), head(0)]), Some(0..1));
+    }
+
+    #[test]
+    fn neighbours_of_like_size_are_merged_when_there_are_many() {
+        assert_eq!(merge(&segments(&[9, 9, 9, 9])), None);
+        assert_eq!(merge(&segments(&[1000, 9, 9, 9, 9])), Some(1..5));
+        assert_eq!(merge(&segments(&[100, 9, 9, 9, 9])), Some(0..5));
+        assert_eq!(merge(&segments(&[100_000, 10_000, 100, 120, 1])), Some(3..5));
+        let parts: Vec<Size> = segments(&[9; 5]).into_iter().chain([head(3), head(0)]).collect();
+        assert_eq!(merge(&parts), Some(0..5));
+    }
+
+    #[test]
+    fn what_is_mostly_dead_is_written_anew() {
+        let mut parts = segments(&[100, 100]);
+        parts[1].alive = 80;
+        assert_eq!(merge(&parts), None);
+        parts[1].alive = 79;
+        assert_eq!(merge(&parts), Some(1..2));
+        parts.push(head(0));
+        assert_eq!(everything(&parts), Some(0..2));
+        assert_eq!(everything(&[segments(&[3])[0], head(0)]), None);
+        assert_eq!(everything(&[head(3), head(0)]), Some(0..1));
+        assert_eq!(everything(&[head(3)]), None);
+    }
+
+    /// However rows arrive, there stay few segments, and each row is copied a few times.
+    #[test]
+    fn many_seals_make_few_segments_and_few_copies() {
+        let (mut parts, mut copied) = (Vec::new(), 0);
+        for _ in 0..1_000 {
+            parts.extend(segments(&[32]));
+            while let Some(range) = merge(&parts) {
+                let rows: usize = parts[range.clone()].iter().map(|part| part.rows).sum();
+                copied += rows;
+                parts.splice(range, segments(&[rows]));
+            }
+            assert!(parts.len() <= SEGMENTS_MAX);
+        }
+        assert!(copied / (1_000 * 32) < 20, "{copied}");
+    }
+}
