@@ -157,7 +157,7 @@ impl Part {
                 let Some(space) = segment.space(space) else { return Vec::new() };
                 let bits = shown.bits(self.slots(), segment.rows());
                 let shows = bits.as_ref().map_or(Shows::All, Shows::Only);
-                let near = space.search(query, &shows, k, Effort { window: ef }).near;
+                let near = space.search(query, shows, k, Effort { window: ef }).near;
                 self.placed(near)
             }
         };

@@ -50,10 +50,7 @@ impl Building {
     /// What is being built, if anything is.
     pub(crate) fn status(&self) -> Option<BuildStatus> {
         let doing = self.state.lock().doing.clone();
-        doing.map(|status| BuildStatus {
-            vectors_built: self.vectors_built(),
-            ..status
-        })
+        doing.map(|status| BuildStatus { vectors_built: self.vectors_built(), ..status })
     }
 
     fn vectors_built(&self) -> u64 {

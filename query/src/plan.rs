@@ -258,7 +258,8 @@ mod tests {
     fn each_segment_goes_its_own_way() {
         let calibration = Calibration::default_for(384);
         let segment = |shown| PartStatistics { calibration: Some(&calibration), ..part(200_000, 0, shown) };
-        let parts = || vec![segment(200_000), segment(100_000), segment(1_000), segment(3), part(500, 0, 500)];
+        let parts =
+            || vec![segment(200_000), segment(100_000), segment(1_000), segment(3), part(500, 0, 500)];
         let free = strategies(&nearest(Params::default()), parts());
         assert!(matches!(free[0], Strategy::Graph { .. }) && matches!(free[1], Strategy::Graph { .. }));
         assert_eq!(free[2..], [Strategy::Codes, Strategy::Scan, Strategy::Scan]);
@@ -282,8 +283,7 @@ mod tests {
 
     #[test]
     fn the_beam_is_never_narrower_than_what_is_wanted() {
-        let request =
-            Request { limit: 500, ..nearest(Params { ef: Some(10), ..Params::default() }) };
+        let request = Request { limit: 500, ..nearest(Params { ef: Some(10), ..Params::default() }) };
         let graph = Strategy::Graph { ef: 500 };
         assert_eq!(strategies(&request, vec![part(9_000_000, 9_000_000, 9_000_000)]), [graph]);
     }

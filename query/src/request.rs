@@ -99,7 +99,10 @@ impl Request {
             return Err(Error::invalid("params.recall", "must be above 0 and at most 1"));
         }
         if self.params.recall.is_some() && self.params.ef.is_some() {
-            return Err(Error::invalid("params.recall", "cannot be given together with hnsw_ef: name one of them"));
+            return Err(Error::invalid(
+                "params.recall",
+                "cannot be given together with hnsw_ef: name one of them",
+            ));
         }
         if self.score_threshold.is_some_and(|threshold| !threshold.is_finite()) {
             return Err(Error::invalid("score_threshold", "must be a finite number"));

@@ -21,7 +21,10 @@ fn lines(built: &Built, name: &str) -> String {
                 let rows: Vec<String> = found.near.iter().map(|near| near.0.to_string()).collect();
                 let Found { hops, distances, .. } = found;
                 let rows = rows.join(" ");
-                let _ = writeln!(text, "{name} {what} query {number} window {window}: {hops} {distances} | {rows}");
+                let _ = writeln!(
+                    text,
+                    "{name} {what} query {number} window {window}: {hops} {distances} | {rows}"
+                );
             }
         }
     }

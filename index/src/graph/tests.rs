@@ -84,7 +84,7 @@ impl Built {
     }
 
     /// The share of the true ten nearest that searches find; every hit is checked.
-    fn recall(&self, shows: Shows<'_>, window: usize) -> f64 {
+    pub(super) fn recall(&self, shows: Shows<'_>, window: usize) -> f64 {
         let queries = clustered(self.metric, self.dim, 100, 2);
         let (mut found, mut wanted) = (0, 0);
         for query in queries.chunks_exact(self.dim) {

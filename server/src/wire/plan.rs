@@ -91,7 +91,8 @@ impl Node {
 
 impl Part {
     fn new(part: &PartPlan) -> Self {
-        let rejected = |(other, cost_ns): &(Strategy, f64)| Rejected { way: Way::new(*other), cost_ns: *cost_ns };
+        let rejected =
+            |(other, cost_ns): &(Strategy, f64)| Rejected { way: Way::new(*other), cost_ns: *cost_ns };
         Self {
             kind: if part.is_segment { "segment" } else { "head" },
             rows: part.rows,
