@@ -11,7 +11,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 use types::{PointId, Slot, Version};
 
-use crate::graph::{Bits, Effort, Shows};
+use crate::graph::{Bits, Calibration, Effort, Shows};
 use crate::head::{Near, SpaceView};
 use crate::segment::Space;
 use crate::{Alive, Head, Segment, bitmap};
@@ -116,6 +116,14 @@ impl Body {
         }
     }
 
+    /// Of a segment: what searches of a space find and take.
+    pub fn calibration(&self, space: &str) -> Option<&Calibration> {
+        match self {
+            Self::Segment(segment) => segment.space(space).map(Space::calibration),
+            Self::Head(_) => None,
+        }
+    }
+
     /// How many rows of a space a graph covers.
     pub fn linked(&self, space: &str) -> u32 {
         match self {
@@ -154,9 +162,18 @@ impl Part {
             }
         };
         if found.len() < wanted.min(self.body.vectors(space) as usize) {
-            return self.scan(space, query, shown, k);
+            return self.scan_codes(space, query, shown, k);
         }
         found
+    }
+
+    /// The `k` nearest slots that are shown, sorted by (distance, slot): in a segment by the codes of every row, and the
+    /// best of them exactly; in a head exactly.
+    pub fn scan_codes(&self, space: &str, query: &[f32], shown: Shown<'_>, k: usize) -> Vec<Near> {
+        let Body::Segment(segment) = &self.body else { return self.scan(space, query, shown, k) };
+        let Some(space) = segment.space(space) else { return Vec::new() };
+        let mut rows = shown.slots(self.slots()).map(|slot| slot - self.base);
+        self.placed(space.scan_codes(query, &mut rows, k))
     }
 
     /// The `k` nearest slots that are shown, exactly, sorted by (distance, slot).
@@ -190,7 +207,7 @@ impl Part {
 
 impl<'a> Shown<'a> {
     /// How many slots of a part are shown, at most.
-    fn count(&self, slots: Range<u32>) -> usize {
+    pub fn count(&self, slots: Range<u32>) -> usize {
         match self.accept {
             Some(accept) => accept.range_cardinality(slots) as usize,
             None => self.alive.count_in(slots),

@@ -55,6 +55,6 @@ pub use hit::{Hit, PayloadSelect, Select, VectorSelect};
 pub use loading::{Rebuilt, Start};
 pub use query::explain::name as strategy_name;
 pub use query::plan::Step;
-pub use query::{Params, Plan, Query, RRF_K, Request, Strategy};
+pub use query::{Params, PartPlan, Plan, Query, RRF_K, Request, Strategy};
 pub use query_builder::QueryBuilder;
 pub use types::*;

@@ -106,6 +106,14 @@ impl<'a> QueryBuilder<'a> {
         self
     }
 
+    /// The share of the true hits to find, above 0, at most 1; the planner chooses the effort. Not together with
+    /// [`ef`](Self::ef).
+    #[must_use]
+    pub fn recall(mut self, recall: f32) -> Self {
+        self.params.recall = Some(recall);
+        self
+    }
+
     /// Which payload comes with the hits; all of it if not set.
     #[must_use]
     pub fn with_payload(mut self, payload: PayloadSelect) -> Self {

@@ -16,6 +16,15 @@ const GRAPH_ROWS_PER_EF: f64 = 14.0;
 /// The beam when the caller names none: recall@10 of about 0.95 and above on the collections that were measured.
 pub const EF_DEFAULT: usize = 128;
 
+/// The recall that a walk through a segment is to reach when the caller names neither recall nor beam.
+pub const RECALL_DEFAULT: f32 = 0.97;
+
+/// What a scan by codes takes beside its rows: preparing the query, the exact distances of the best.
+pub const CODES_NS: f64 = 4_000.0;
+
+/// What a walk through a segment takes for each row of a beam that the caller names.
+pub const WINDOW_NS: f64 = 700.0;
+
 /// Scanning `rows` rows of `dim` elements.
 pub fn scan_ns(rows: usize, dim: usize) -> f64 {
     rows as f64 * (SCAN_NS_PER_ROW + SCAN_NS_PER_ELEMENT * dim as f64)

@@ -9,7 +9,7 @@ use types::{Error, Metric, Result, Slot};
 
 use crate::fuse;
 use crate::matching::Matching;
-use crate::plan::{Plan, SpaceStatistics, Statistics, Step, Strategy, plan};
+use crate::plan::{PartPlan, PartStatistics, Plan, SpaceStatistics, Statistics, Step, Strategy, plan};
 use crate::{Query, Request, View};
 
 /// A slot and its score, as users see scores.
@@ -64,7 +64,7 @@ impl<'a> Level<'a> {
         Ok(Self { view, request, matching: Matching::new(view, &request.filter)?, legs: legs? })
     }
 
-    fn statistics(&self) -> Statistics {
+    fn statistics(&self) -> Statistics<'a> {
         let space = match &self.request.query {
             Query::Nearest { using, vector } => self.space(using, vector.len()),
             _ => None,
@@ -77,17 +77,16 @@ impl<'a> Level<'a> {
         }
     }
 
-    fn space(&self, using: &str, dim: usize) -> Option<SpaceStatistics> {
+    fn space(&self, using: &str, dim: usize) -> Option<SpaceStatistics<'a>> {
         self.view.entry.schema.vectors.get(using)?;
-        let sum = |count: &dyn Fn(&index::Body) -> u32| {
-            self.view.rows.parts().iter().map(|part| count(&part.body) as usize).sum::<usize>()
+        let shown = Shown { alive: &self.view.alive, accept: self.matching.accept() };
+        let part = |part: &'a index::Part| PartStatistics {
+            rows: part.body.vectors(using) as usize,
+            shown: shown.count(part.slots()),
+            linked: part.body.linked(using) as usize,
+            calibration: part.body.calibration(using),
         };
-        Some(SpaceStatistics {
-            dim,
-            rows: sum(&|body| body.vectors(using)).min(self.view.points()),
-            slots: sum(&|body| body.rows()),
-            linked: sum(&|body| body.linked(using)),
-        })
+        Some(SpaceStatistics { dim, parts: self.view.rows.parts().iter().map(part).collect() })
     }
 
     /// The best `plan.count` hits of this level.
@@ -118,14 +117,14 @@ impl<'a> Level<'a> {
         using: &str,
         candidates: Option<&RoaringBitmap>,
     ) -> Result<Vec<Ranked>> {
-        let Step::Vector { strategy, .. } = &plan.step else {
+        let Step::Vector { parts, .. } = &plan.step else {
             return Err(Error::new(types::ErrorKind::Internal, "a vector query has a plan of another kind"));
         };
         let metric = self.view.entry.schema.space(using)?.metric;
         let accept = self.accept(candidates);
         let rank = |near: Near| Ranked { slot: near.slot, score: metric.score(near.distance) };
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
-            let found = find(self.view, using, vector, *strategy, accept, count);
+            let found = find(self.view, using, vector, parts, accept, count);
             Ok(found.into_iter().map(rank).collect())
         })?;
         Ok(self.above_threshold(hits, metric))
@@ -202,16 +201,17 @@ fn find(
     view: &View,
     using: &str,
     query: &[f32],
-    strategy: Strategy,
+    plans: &[PartPlan],
     accept: Option<&RoaringBitmap>,
     count: usize,
 ) -> Vec<Near> {
     let shown = Shown { alive: &view.alive, accept };
-    let ask = |part: &index::Part| match strategy {
+    let ask = |(part, plan): (&index::Part, &PartPlan)| match plan.strategy {
         Strategy::Graph { ef } => part.search(using, query, shown, count, ef.max(count)),
+        Strategy::Codes => part.scan_codes(using, query, shown, count),
         Strategy::Scan => part.scan(using, query, shown, count),
     };
-    let mut found: Vec<Near> = view.rows.parts().iter().flat_map(ask).collect();
+    let mut found: Vec<Near> = view.rows.parts().iter().zip(plans).flat_map(ask).collect();
     found.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.slot.cmp(&b.slot)));
     found.truncate(count);
     found

@@ -19,7 +19,7 @@ mod scroll;
 mod view;
 
 pub use execute::{Answer, Ranked, execute};
-pub use plan::{Plan, Strategy};
+pub use plan::{PartPlan, Plan, Strategy};
 pub use request::{Params, Query, RRF_K, Request};
 pub use scroll::{Page, count, scroll};
 pub use view::View;

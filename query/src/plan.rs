@@ -3,33 +3,44 @@
 //! Equal inputs give equal plans; nothing is looked at that is not in [`Statistics`]. Whatever the plan, the answer is
 //! that of the naive plan: exactly for exact strategies, up to the graph's recall for the graph.
 
+use index::graph::Calibration;
+
 use crate::cost;
 use crate::{Query, Request};
 
 /// What the planner knows of a view and of the filters of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Statistics {
+pub struct Statistics<'a> {
     /// Points that exist.
     pub points: usize,
     /// The vector space of this level's query, if it has one.
-    pub space: Option<SpaceStatistics>,
+    pub space: Option<SpaceStatistics<'a>>,
     /// Points that the filter lets through, at least and at most.
     pub matching: (usize, usize),
     /// The same for each leg.
-    pub legs: Vec<Statistics>,
+    pub legs: Vec<Statistics<'a>>,
 }
 
 /// What the planner knows of a vector space.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SpaceStatistics {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpaceStatistics<'a> {
     /// Elements of a vector.
     pub dim: usize,
-    /// Points that have a vector.
+    /// In the order of the view's parts.
+    pub parts: Vec<PartStatistics<'a>>,
+}
+
+/// What the planner knows of one part of a space.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PartStatistics<'a> {
+    /// Rows with a vector, dead ones included.
     pub rows: usize,
-    /// Slots, dead ones included.
-    pub slots: usize,
-    /// Slots that the graph covers.
+    /// Rows that exist and that the filter lets through, at most.
+    pub shown: usize,
+    /// Rows of a head that its graph covers.
     pub linked: usize,
+    /// Of a segment: what its searches find and take.
+    pub calibration: Option<&'a Calibration>,
 }
 
 /// How one level of a request is answered.
@@ -54,10 +65,8 @@ pub enum Step {
     Vector {
         /// The vector space.
         using: String,
-        /// The way.
-        strategy: Strategy,
-        /// The way not taken, and its estimated cost.
-        rejected: Option<(Strategy, f64)>,
+        /// What is done in each part of the collection, segments first.
+        parts: Vec<PartPlan>,
     },
     /// Ranks by BM25, block-max pruned.
     Keyword,
@@ -67,12 +76,33 @@ pub enum Step {
     ById,
 }
 
+/// How the nearest rows of one part are found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartPlan {
+    /// Whether it is a sealed segment, and not a head.
+    pub is_segment: bool,
+    /// Rows with a vector.
+    pub rows: usize,
+    /// Rows that may be found, at most.
+    pub shown: usize,
+    /// The way.
+    pub strategy: Strategy,
+    /// Its estimated cost.
+    pub cost_ns: f64,
+    /// The share of the true hits that it finds; nothing where that was not measured.
+    pub recall: Option<f32>,
+    /// The ways not taken, and their estimated costs.
+    pub rejected: Vec<(Strategy, f64)>,
+}
+
 /// A way of finding the nearest rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
-    /// Exact: every candidate row's distance is computed.
+    /// Exact: every shown row's distance is computed.
     Scan,
-    /// Approximate: the graph with this beam; rows that are not linked yet are scanned. If it comes back short, `Scan`.
+    /// Every shown row is estimated by its codes, and the best are computed exactly.
+    Codes,
+    /// Approximate: the graph with this beam; rows that are not linked yet are scanned. If it comes back short, a scan.
     Graph {
         /// The beam.
         ef: usize,
@@ -80,7 +110,7 @@ pub enum Strategy {
 }
 
 /// Plans a request.
-pub fn plan(request: &Request, statistics: &Statistics) -> Plan {
+pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
     let legs: Vec<Plan> = request
         .prefetch
         .iter()
@@ -94,34 +124,94 @@ pub fn plan(request: &Request, statistics: &Statistics) -> Plan {
         Query::Keyword { .. } => (Step::Keyword, 0.0),
         Query::Rrf { .. } => (Step::Fuse, 0.0),
         Query::Nearest { using, .. } => {
-            let (strategy, cost_ns, rejected) = choose(request, statistics, count, candidates);
-            (Step::Vector { using: using.clone(), strategy, rejected }, cost_ns)
+            let parts = choose_all(request, statistics.space.as_ref(), count, candidates);
+            let cost_ns = parts.iter().map(|part| part.cost_ns).sum();
+            (Step::Vector { using: using.clone(), parts }, cost_ns)
         }
     };
     Plan { step, count, matching: statistics.matching, cost_ns, legs }
 }
 
-fn choose(
+fn choose_all(
     request: &Request,
-    statistics: &Statistics,
+    space: Option<&SpaceStatistics<'_>>,
     count: usize,
     candidates: Option<usize>,
-) -> (Strategy, f64, Option<(Strategy, f64)>) {
-    let space = statistics.space.unwrap_or_default();
-    let ef = request.params.ef.unwrap_or(cost::EF_DEFAULT).max(count);
-    let graph = Strategy::Graph { ef };
-    let matching = statistics.matching.1.min(space.rows).min(candidates.unwrap_or(usize::MAX));
-    let scan_ns = cost::scan_ns(matching, space.dim);
-    let share = matching as f64 / space.linked.max(1) as f64;
-    let unlinked = space.slots.saturating_sub(space.linked);
-    let graph_ns = cost::graph_ns(ef, space.dim, share) + cost::scan_ns(unlinked, space.dim);
-    let must_scan = request.params.is_exact || space.linked == 0 || candidates.is_some();
-    if must_scan {
-        (Strategy::Scan, scan_ns, None)
-    } else if scan_ns <= graph_ns {
-        (Strategy::Scan, scan_ns, Some((graph, graph_ns)))
+) -> Vec<PartPlan> {
+    let Some(space) = space else { return Vec::new() };
+    let must_scan = request.params.is_exact || request.params.recall == Some(1.0) || candidates.is_some();
+    let choose = |part: &PartStatistics<'_>| {
+        let shown = part.shown.min(part.rows).min(candidates.unwrap_or(usize::MAX));
+        let part = PartStatistics { shown, ..*part };
+        let mut ways = match part.calibration {
+            Some(calibration) => of_segment(request, &part, calibration, count),
+            None => of_head(request, &part, space.dim, count),
+        };
+        if must_scan {
+            ways.retain(|way| way.0 == Strategy::Scan);
+        }
+        cheapest(&part, ways)
+    };
+    space.parts.iter().map(choose).collect()
+}
+
+/// A way, its cost, and the recall that is known of it.
+type Way = (Strategy, f64, Option<f32>);
+
+/// The ways through a head. Exact until its graph is begun.
+fn of_head(request: &Request, part: &PartStatistics<'_>, dim: usize, count: usize) -> Vec<Way> {
+    let mut ways = vec![(Strategy::Scan, cost::scan_ns(part.shown, dim), Some(1.0))];
+    if part.linked > 0 {
+        let ef = request.params.ef.unwrap_or(cost::EF_DEFAULT).max(count);
+        let share = part.shown as f64 / part.linked as f64;
+        let unlinked = part.rows.saturating_sub(part.linked);
+        let cost_ns = cost::graph_ns(ef, dim, share) + cost::scan_ns(unlinked, dim);
+        ways.push((Strategy::Graph { ef }, cost_ns, None));
+    }
+    ways
+}
+
+/// The ways through a segment. A graph that does not reach the recall that is asked for is none.
+fn of_segment(
+    request: &Request,
+    part: &PartStatistics<'_>,
+    calibration: &Calibration,
+    count: usize,
+) -> Vec<Way> {
+    let (shown, wanted) = (part.shown as f64, count.min(part.shown));
+    let share = (shown / part.rows.max(1) as f64) as f32;
+    let mut ways = vec![
+        (Strategy::Scan, shown * f64::from(calibration.scan_ns()), Some(1.0)),
+        (Strategy::Codes, cost::CODES_NS + shown * f64::from(calibration.scan_codes_ns()), None),
+    ];
+    if let Some(ef) = request.params.ef {
+        // What the caller names is done, unless few rows are shown.
+        let window = ef.max(wanted);
+        let times = window as f64 / share.max(1e-6) as f64;
+        let recall = calibration.expected(wanted, share, window);
+        ways.push((Strategy::Graph { ef: window }, times * cost::WINDOW_NS, Some(recall)));
     } else {
-        (graph, graph_ns, Some((Strategy::Scan, scan_ns)))
+        let recall = request.params.recall.unwrap_or(cost::RECALL_DEFAULT);
+        let choice = calibration.effort(wanted, share, recall);
+        if choice.reaches {
+            let way = Strategy::Graph { ef: choice.window.max(wanted) };
+            ways.push((way, f64::from(choice.expected_ns), Some(choice.expected_recall)));
+        }
+    }
+    ways
+}
+
+fn cheapest(part: &PartStatistics<'_>, mut ways: Vec<Way>) -> PartPlan {
+    ways.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let (strategy, cost_ns, recall) = ways.first().copied().unwrap_or((Strategy::Scan, 0.0, Some(1.0)));
+    PartPlan {
+        is_segment: part.calibration.is_some(),
+        rows: part.rows,
+        shown: part.shown,
+        strategy,
+        cost_ns,
+        recall,
+        rejected: ways.iter().skip(1).map(|way| (way.0, way.1)).collect(),
     }
 }
 
@@ -135,44 +225,79 @@ mod tests {
         Request { query, limit: 10, params, ..Request::default() }
     }
 
-    fn statistics(rows: usize, linked: usize, matching: usize) -> Statistics {
-        let space = SpaceStatistics { dim: 384, rows, slots: rows, linked };
-        Statistics { points: rows, space: Some(space), matching: (matching, matching), legs: vec![] }
+    fn part(rows: usize, linked: usize, shown: usize) -> PartStatistics<'static> {
+        PartStatistics { rows, shown, linked, calibration: None }
     }
 
-    fn strategy(request: &Request, statistics: &Statistics) -> Strategy {
-        match plan(request, statistics).step {
-            Step::Vector { strategy, .. } => strategy,
+    fn statistics(parts: Vec<PartStatistics<'_>>) -> Statistics<'_> {
+        let rows = parts.iter().map(|part| part.rows).sum();
+        let shown = parts.iter().map(|part| part.shown).sum();
+        let space = SpaceStatistics { dim: 384, parts };
+        Statistics { points: rows, space: Some(space), matching: (shown, shown), legs: vec![] }
+    }
+
+    fn strategies(request: &Request, parts: Vec<PartStatistics<'_>>) -> Vec<Strategy> {
+        match plan(request, &statistics(parts)).step {
+            Step::Vector { parts, .. } => parts.iter().map(|part| part.strategy).collect(),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn the_strategy_follows_the_costs() {
+    fn a_head_is_scanned_or_walked_by_cost() {
         let free = nearest(Params::default());
-        let exact = nearest(Params { is_exact: true, ef: None });
+        let exact = nearest(Params { is_exact: true, ..Params::default() });
         let graph = Strategy::Graph { ef: cost::EF_DEFAULT };
-        assert_eq!(strategy(&free, &statistics(1_000, 0, 1_000)), Strategy::Scan);
-        assert_eq!(strategy(&free, &statistics(200_000, 200_000, 200_000)), graph);
-        assert_eq!(strategy(&free, &statistics(200_000, 200_000, 500)), Strategy::Scan);
-        assert_eq!(strategy(&exact, &statistics(200_000, 200_000, 200_000)), Strategy::Scan);
+        assert_eq!(strategies(&free, vec![part(1_000, 0, 1_000)]), [Strategy::Scan]);
+        assert_eq!(strategies(&free, vec![part(200_000, 200_000, 200_000)]), [graph]);
+        assert_eq!(strategies(&free, vec![part(200_000, 200_000, 500)]), [Strategy::Scan]);
+        assert_eq!(strategies(&exact, vec![part(200_000, 200_000, 200_000)]), [Strategy::Scan]);
+    }
+
+    #[test]
+    fn each_segment_goes_its_own_way() {
+        let calibration = Calibration::default_for(384);
+        let segment = |shown| PartStatistics { calibration: Some(&calibration), ..part(200_000, 0, shown) };
+        let parts =
+            || vec![segment(200_000), segment(100_000), segment(1_000), segment(3), part(500, 0, 500)];
+        let free = strategies(&nearest(Params::default()), parts());
+        assert!(matches!(free[0], Strategy::Graph { .. }) && matches!(free[1], Strategy::Graph { .. }));
+        assert_eq!(free[2..], [Strategy::Codes, Strategy::Scan, Strategy::Scan]);
+        let exact = nearest(Params { recall: Some(1.0), ..Params::default() });
+        assert_eq!(strategies(&exact, parts()), [Strategy::Scan; 5]);
+    }
+
+    #[test]
+    fn a_higher_recall_takes_a_wider_beam_and_one_out_of_reach_a_scan() {
+        let calibration = Calibration::default_for(384);
+        let ways = |recall: f32| {
+            let part = PartStatistics { calibration: Some(&calibration), ..part(1_000_000, 0, 1_000_000) };
+            strategies(&nearest(Params { recall: Some(recall), ..Params::default() }), vec![part])[0]
+        };
+        let (Strategy::Graph { ef: low }, Strategy::Graph { ef: high }) = (ways(0.9), ways(0.97)) else {
+            panic!("no graph");
+        };
+        assert!(low < high, "{low} {high}");
+        assert_eq!(ways(0.99999), Strategy::Codes);
     }
 
     #[test]
     fn the_beam_is_never_narrower_than_what_is_wanted() {
-        let request = Request { limit: 500, ..nearest(Params { is_exact: false, ef: Some(10) }) };
-        assert_eq!(
-            strategy(&request, &statistics(9_000_000, 9_000_000, 9_000_000)),
-            Strategy::Graph { ef: 500 }
-        );
+        let request = Request { limit: 500, ..nearest(Params { ef: Some(10), ..Params::default() }) };
+        let graph = Strategy::Graph { ef: 500 };
+        assert_eq!(strategies(&request, vec![part(9_000_000, 9_000_000, 9_000_000)]), [graph]);
     }
 
     #[test]
     fn legs_are_planned_on_their_own_and_bound_the_candidates() {
         let rescored = Request { prefetch: vec![nearest(Params::default())], ..nearest(Params::default()) };
-        let big = statistics(200_000, 200_000, 200_000);
+        let big = statistics(vec![part(200_000, 200_000, 200_000)]);
         let plan = plan(&rescored, &Statistics { legs: vec![big.clone()], ..big });
-        assert!(matches!(plan.step, Step::Vector { strategy: Strategy::Scan, .. }));
-        assert!(matches!(plan.legs[0].step, Step::Vector { strategy: Strategy::Graph { .. }, .. }));
+        let strategy = |plan: &Plan| match &plan.step {
+            Step::Vector { parts, .. } => parts[0].strategy,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(strategy(&plan), Strategy::Scan);
+        assert!(matches!(strategy(&plan.legs[0]), Strategy::Graph { .. }));
     }
 }

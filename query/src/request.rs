@@ -48,12 +48,15 @@ pub enum Query {
 }
 
 /// How hard to search.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Params {
     /// Scan instead of using the graph.
     pub is_exact: bool,
     /// The beam of the graph search; larger is slower and finds more. Chosen by the planner when absent.
     pub ef: Option<usize>,
+    /// The share of the true hits to find, above 0, at most 1: the planner chooses the effort, by what was measured of each
+    /// segment. 1 is exact. Not together with `ef`.
+    pub recall: Option<f32>,
 }
 
 /// The `k` of reciprocal rank fusion in the paper (Cormack, Clarke and Buettcher 2009).
@@ -91,6 +94,15 @@ impl Request {
         }
         if self.params.ef == Some(0) {
             return Err(Error::invalid("params.hnsw_ef", "is 0; it must be at least 1"));
+        }
+        if self.params.recall.is_some_and(|recall| !(recall > 0.0 && recall <= 1.0)) {
+            return Err(Error::invalid("params.recall", "must be above 0 and at most 1"));
+        }
+        if self.params.recall.is_some() && self.params.ef.is_some() {
+            return Err(Error::invalid(
+                "params.recall",
+                "cannot be given together with hnsw_ef: name one of them",
+            ));
         }
         if self.score_threshold.is_some_and(|threshold| !threshold.is_finite()) {
             return Err(Error::invalid("score_threshold", "must be a finite number"));
@@ -143,6 +155,7 @@ mod tests {
         let nearest =
             |vector: &[f32], using: &str| Query::Nearest { vector: vector.to_vec(), using: using.into() };
         let ask = |query| Request { query, limit: 1, ..Request::default() };
+        let with = |params| Request { params, ..ask(Query::ById) };
         let leg = Request { prefetch: vec![ask(nearest(&[0.0, 0.0], ""))], ..ask(Query::Rrf { k: 2.0 }) };
         let cases = [
             (ask(nearest(&[1.0], "")), "query"),
@@ -151,6 +164,9 @@ mod tests {
             (ask(Query::Keyword { text: "a".into() }), "query.keyword"),
             (ask(Query::Rrf { k: 2.0 }), "prefetch"),
             (Request { limit: 0, ..ask(Query::ById) }, "limit"),
+            (with(Params { recall: Some(1.5), ..Params::default() }), "params.recall"),
+            (with(Params { recall: Some(f32::NAN), ..Params::default() }), "params.recall"),
+            (with(Params { recall: Some(0.9), ef: Some(9), ..Params::default() }), "params.recall"),
             (Request { limit: usize::MAX, offset: 2, ..ask(Query::ById) }, "limit"),
             (leg, "prefetch[0].query"),
         ];

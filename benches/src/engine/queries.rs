@@ -126,7 +126,11 @@ impl Kind {
         let Some(question) = questions.first() else { return Ok(String::new()) };
         let plan = self.query(collection, question).explain()?;
         let ways = iter::once(&plan).chain(&plan.legs).filter_map(|plan| match &plan.step {
-            Step::Vector { strategy, .. } => Some(strategy_name(*strategy)),
+            Step::Vector { parts, .. } => {
+                let mut names: Vec<String> = parts.iter().map(|part| strategy_name(part.strategy)).collect();
+                names.dedup();
+                Some(names.join(", "))
+            }
             Step::Keyword => Some("BM25".to_owned()),
             Step::Fuse | Step::ById => None,
         });

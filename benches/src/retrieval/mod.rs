@@ -172,7 +172,7 @@ fn request(method: Method, text: &str, vector: Option<&[f32]>) -> Request {
     let leg = |query| Request {
         query,
         limit: LEG_HITS,
-        params: Params { is_exact: true, ef: None },
+        params: Params { is_exact: true, ..Params::default() },
         ..Request::default()
     };
     let words = || leg(Query::Keyword { text: text.to_owned() });

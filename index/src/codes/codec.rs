@@ -129,6 +129,7 @@ impl Codec {
     }
 
     /// A row before centre and rotation: in unit forms its length is 1.
+    #[inline(always)]
     pub(super) fn scale(&self, row: &[f32], scaled: &mut Vec<f32>) {
         let reach = if self.form == Form::Unit { self.reach } else { 1.0 };
         scaled.clear();
@@ -165,11 +166,13 @@ impl Codec {
         (self.reach * self.reach - square).max(0.0).sqrt()
     }
 
+    #[inline(always)]
     pub(super) fn rotate(&self, vector: &mut [f32]) {
         self.rotation.apply(vector);
     }
 
     /// Bytes of a row.
+    #[inline(always)]
     pub(crate) fn layout(&self) -> Layout {
         let inner = self.mean.len();
         let (per_block, halves) = match self.nav {
@@ -191,13 +194,14 @@ impl Codec {
     }
 
     /// Writes a row's codes; returns the squared length of the centred row. `nav` and `rest` are zeroed rows.
+    #[inline(always)]
     pub(crate) fn encode(&self, row: &[f32], nav: &mut [u8], rest: &mut [u8], scaled: &mut Vec<f32>) -> f32 {
         self.scale(row, scaled);
         self.rotation.apply(scaled);
         scaled.iter_mut().zip(&self.mean).for_each(|(element, mean)| *element -= mean);
         let square: f32 = scaled.iter().map(|element| element * element).sum();
         let step = if self.form == Form::Free { step(square, scaled.len()) } else { self.step };
-        let code = |element: &f32| ((element / step).round() + 128.0).clamp(0.0, 255.0) as u8;
+        let code = |element: &f32| ((element / step).round_ties_even() + 128.0).clamp(0.0, 255.0) as u8;
         match self.nav {
             Nav::Bytes => nav.iter_mut().zip(&*scaled).for_each(|(place, element)| *place = code(element)),
             Nav::Nibbles => {
@@ -264,12 +268,14 @@ impl Codec {
 }
 
 /// The byte of an element in a row of nibbles, and how far its nibble is shifted.
+#[inline(always)]
 pub(super) fn place(element: usize) -> (usize, u32) {
     let (block, within) = (element / (2 * BLOCK), element % (2 * BLOCK));
     (block * BLOCK + within % BLOCK, if within < BLOCK { 0 } else { 4 })
 }
 
 /// The step of codes of elements whose squares sum up to `square`.
+#[inline(always)]
 fn step(square: f32, dim: usize) -> f32 {
     let sigma = (square / dim.max(1) as f32).sqrt();
     let reach = REACH_SIGMAS.min((dim as f32).sqrt());

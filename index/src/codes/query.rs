@@ -33,6 +33,7 @@ struct Line {
 
 impl Prepared {
     /// Prepares another query, in the same memory. Estimates are distances of the metric.
+    #[inline(always)]
     pub(crate) fn set(&mut self, codec: &Codec, query: &[f32]) {
         self.vector.clear();
         self.vector.extend_from_slice(query);
@@ -55,6 +56,7 @@ impl Prepared {
     }
 
     /// Prepares a row of length 1 as the query, as it is when a graph is built: estimates are squared distances.
+    #[inline(always)]
     pub(crate) fn set_row(&mut self, codec: &Codec, row: &[f32]) {
         codec.scale(row, &mut self.scaled);
         codec.rotate(&mut self.scaled);
@@ -64,15 +66,17 @@ impl Prepared {
     }
 
     /// Centres the query; returns its squared length.
+    #[inline(always)]
     fn centre(&mut self, codec: &Codec) -> f32 {
         self.scaled.iter_mut().zip(&codec.mean).for_each(|(x, mean)| *x -= mean);
         self.scaled.iter().map(|x| x * x).sum()
     }
 
+    #[inline(always)]
     fn finish(&mut self, codec: &Codec, base: f32, factor: f32) {
         let largest = self.scaled.iter().fold(f32::MIN_POSITIVE, |largest, x| largest.max(x.abs()));
         let scale = largest / 127.0;
-        let code = |element: &f32| (element / scale).round() as i8;
+        let code = |element: &f32| (element / scale).round_ties_even() as i8;
         self.codes.clear();
         self.codes.extend(self.scaled.iter().map(code));
         let sum: i32 = self.codes.iter().map(|code| i32::from(*code)).sum();
@@ -88,6 +92,7 @@ impl Prepared {
 }
 
 /// The inner product of a rotated vector with the mean.
+#[inline(always)]
 fn with_mean(codec: &Codec, scaled: &[f32]) -> f32 {
     scaled.iter().zip(&codec.mean).map(|(x, mean)| x * mean).sum()
 }

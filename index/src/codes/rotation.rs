@@ -26,7 +26,9 @@ impl Rotation {
         Self { dim, signs: (0..ROUNDS * dim).map(|_| sign()).collect() }
     }
 
-    /// Rotates in place. `vector` has the rotation's length.
+    /// Rotates in place. `vector` has the rotation's length. Inlined, so that it is compiled for the caller's instructions:
+    /// all loops are element by element, and give the same whatever these are.
+    #[inline(always)]
     pub(super) fn apply(&self, vector: &mut [f32]) {
         if self.dim == 0 {
             return;
@@ -41,6 +43,7 @@ impl Rotation {
 }
 
 /// The orthonormal Hadamard transform of a power of two of elements.
+#[inline(always)]
 fn hadamard(elements: &mut [f32]) {
     let mut half = 1;
     while half < elements.len() {

@@ -31,19 +31,22 @@ impl Beam {
             || self.entries.last().is_some_and(|last| u64::from(ascending(estimate)) << 32 < *last)
     }
 
-    /// Adds a row that is not in it.
+    /// Adds a row, unless it is in the beam already; whether it is the next to be expanded.
     #[inline(always)]
-    pub(crate) fn offer(&mut self, estimate: f32, row: u32) {
+    pub(crate) fn offer(&mut self, estimate: f32, row: u32) -> bool {
         let entry = u64::from(ascending(estimate)) << 32 | u64::from(row) << 1;
+        let at = self.entries.partition_point(|other| *other < entry);
+        let is_held = self.entries.get(at).is_some_and(|other| *other & !MARK == entry);
+        if is_held || at >= self.room {
+            return false;
+        }
         if self.entries.len() >= self.room {
-            if self.entries.last().is_none_or(|last| entry >= *last) {
-                return;
-            }
             self.entries.pop();
         }
-        let at = self.entries.partition_point(|other| *other < entry);
         self.entries.insert(at, entry);
+        let is_next = at <= self.cursor;
         self.cursor = self.cursor.min(at);
+        is_next
     }
 
     /// Marks the nearest row that is not expanded, among the first `window`, and returns it.
@@ -108,6 +111,7 @@ mod tests {
             let mut model = Vec::new();
             for (row, estimate) in offers.iter().enumerate() {
                 let takes = beam.takes(*estimate);
+                beam.offer(*estimate, row as u32);
                 beam.offer(*estimate, row as u32);
                 model.push((*estimate, row as u32));
                 model.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));

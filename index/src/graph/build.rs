@@ -229,7 +229,9 @@ impl Choose<'_, '_> {
                 candidates.extend(found.map(|(row, distance)| Near { distance, row }));
                 if !builder.is_squared() {
                     pairs.set(*row);
-                    candidates.iter_mut().for_each(|near| near.distance = pairs.to(kernel, near.row));
+                    for near in &mut candidates {
+                        near.distance = pairs.to(kernel, near.row);
+                    }
                 }
                 let mut links = Vec::with_capacity(builder.options.degree);
                 pruner.choose(kernel, &mut pairs, &mut candidates, builder.options.degree, &mut links);
@@ -338,7 +340,10 @@ fn measure<'l, K: Kernel>(
 ) {
     pairs.set(row);
     measured.clear();
-    measured.extend(others.map(|other| Near { distance: pairs.to(kernel, *other), row: *other }));
+    // A loop: kernels in a closure that is not inlined would be called one instruction at a time.
+    for other in others {
+        measured.push(Near { distance: pairs.to(kernel, *other), row: *other });
+    }
 }
 
 fn write(links: &mut [u32], chosen: &[u32]) {

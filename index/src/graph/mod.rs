@@ -10,6 +10,7 @@
 mod beam;
 mod bits;
 mod build;
+mod calibration;
 mod prune;
 mod reach;
 mod search;
@@ -20,9 +21,10 @@ use types::{Error, Metric, Result};
 
 pub use crate::codes::Nav;
 use crate::codes::{Codec, Tier};
-use crate::kernels::Isa;
+use crate::kernels::{Isa, Kernel, Task, run};
 pub use bits::Bits;
 use build::Builder;
+pub use calibration::{Calibration, Choice, Column, Point};
 pub use search::{Found, Near};
 
 /// A link that is not there.
@@ -132,9 +134,9 @@ pub struct Graph {
 }
 
 /// A hub for so many rows ...
-const ROWS_PER_HUB: usize = 256;
+const ROWS_PER_HUB: usize = 1024;
 /// ... but no more than this: they are scanned before each walk.
-const HUBS_MAX: usize = 512;
+const HUBS_MAX: usize = 128;
 
 /// Builds the graph of vectors (row after row, each checked by `types::vector::check`). Nothing if it was cancelled.
 ///
@@ -151,7 +153,7 @@ pub fn build(
     assert!(rows < ROWS_MAX && options.degree <= LINKS_MAX, "the graph is too large");
     let isa = Isa::detect();
     let codec = Codec::learn(metric, dim, vectors, options.nav, options.seed);
-    let (nav, rest, squares) = encode(&codec, vectors, options.threads);
+    let (nav, rest, squares) = encode(&codec, vectors, options.threads, isa);
     let order = shuffled(rows as u32, options.seed);
     let hub_count = (rows / ROWS_PER_HUB).clamp(1.min(rows), HUBS_MAX);
     let tier = Tier { layout: codec.layout(), nav: &nav, rest: &rest };
@@ -165,7 +167,7 @@ pub fn build(
 }
 
 /// Codes and squared lengths of all rows.
-fn encode(codec: &Codec, vectors: &[f32], threads: usize) -> (Vec<u8>, Vec<u8>, Vec<f32>) {
+fn encode(codec: &Codec, vectors: &[f32], threads: usize, isa: Isa) -> (Vec<u8>, Vec<u8>, Vec<f32>) {
     let (layout, dim) = (codec.layout(), codec.dim);
     let rows = vectors.len() / dim.max(1);
     let mut nav = vec![0; rows * layout.nav_bytes];
@@ -180,18 +182,33 @@ fn encode(codec: &Codec, vectors: &[f32], threads: usize) -> (Vec<u8>, Vec<u8>, 
             let (own_rest, other_rest) =
                 std::mem::take(&mut rest).split_at_mut(squares.len() * layout.rest_bytes);
             (nav, rest) = (other_nav, other_rest);
-            scope.spawn(move || encode_part(codec, vectors, own_nav, own_rest, squares));
+            scope.spawn(move || run(isa, Encode { codec, vectors, nav: own_nav, rest: own_rest, squares }));
         }
     });
     (nav, rest, squares)
 }
 
-fn encode_part(codec: &Codec, vectors: &[f32], nav: &mut [u8], rest: &mut [u8], squares: &mut [f32]) {
-    let (layout, mut lifted) = (codec.layout(), Vec::new());
-    for (row, (vector, square)) in vectors.chunks_exact(codec.dim).zip(squares).enumerate() {
-        let nav = &mut nav[row * layout.nav_bytes..][..layout.nav_bytes];
-        let rest = &mut rest[row * layout.rest_bytes..][..layout.rest_bytes];
-        *square = codec.encode(vector, nav, rest, &mut lifted);
+/// Encodes the rows of one thread.
+struct Encode<'e> {
+    codec: &'e Codec,
+    vectors: &'e [f32],
+    nav: &'e mut [u8],
+    rest: &'e mut [u8],
+    squares: &'e mut [f32],
+}
+
+impl Task for Encode<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, _kernel: K) {
+        let (layout, mut scaled) = (self.codec.layout(), Vec::new());
+        for (row, (vector, square)) in self.vectors.chunks_exact(self.codec.dim).zip(self.squares).enumerate()
+        {
+            let nav = &mut self.nav[row * layout.nav_bytes..][..layout.nav_bytes];
+            let rest = &mut self.rest[row * layout.rest_bytes..][..layout.rest_bytes];
+            *square = self.codec.encode(vector, nav, rest, &mut scaled);
+        }
     }
 }
 
@@ -277,5 +294,7 @@ impl Graph {
     }
 }
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;

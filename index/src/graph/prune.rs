@@ -46,17 +46,16 @@ impl<'a> Pairs<'a> {
     #[inline(always)]
     pub(super) fn set(&mut self, row: u32) {
         self.left = row;
-        let (nav, rest) = (self.tier.nav(row), self.tier.rest(row));
+        let nav = self.tier.nav(row);
         self.codes.clear();
         match self.codec.nav {
             Nav::Vectors => return,
             Nav::Bytes => self.codes.extend(nav.iter().map(|code| (code ^ 128).cast_signed())),
+            // The lower nibbles lie elsewhere and would have to be waited for; the middle of the sixteen codes serves.
             Nav::Nibbles => {
-                for (nav, rest) in nav.chunks_exact(BLOCK).zip(rest.chunks_exact(BLOCK)) {
-                    let lower = |(nav, rest): (&u8, &u8)| ((nav << 4 | rest & 15) ^ 128).cast_signed();
-                    let upper = |(nav, rest): (&u8, &u8)| ((nav & 0xf0 | rest >> 4) ^ 128).cast_signed();
-                    self.codes.extend(nav.iter().zip(rest).map(lower));
-                    self.codes.extend(nav.iter().zip(rest).map(upper));
+                for nav in nav.chunks_exact(BLOCK) {
+                    self.codes.extend(nav.iter().map(|nav| (nav << 4 ^ 136).cast_signed()));
+                    self.codes.extend(nav.iter().map(|nav| (nav & 0xf0 ^ 136).cast_signed()));
                 }
             }
         }
@@ -84,13 +83,20 @@ impl<'a> Pairs<'a> {
     /// The squared distances to four rows.
     #[inline(always)]
     pub(super) fn to4<K: Kernel>(&self, kernel: K, rows: [u32; 4]) -> [f32; 4] {
-        let nav = rows.map(|row| self.tier.nav(row));
+        let nav = |at: usize| self.tier.nav(rows[at]);
         let products = match self.codec.nav {
-            Nav::Vectors => return rows.map(|row| self.exact(kernel, row)),
-            Nav::Nibbles => {
-                kernel.dot_nibbles4(&self.codes, nav).map(|sum| 16.0 * sum as f32 - 120.5 * self.sum)
+            Nav::Vectors => {
+                let exact = |at: usize| self.exact(kernel, rows[at]);
+                return [exact(0), exact(1), exact(2), exact(3)];
             }
-            Nav::Bytes => kernel.dot_bytes4(&self.codes, nav).map(|sum| sum as f32 - 128.0 * self.sum),
+            Nav::Nibbles => {
+                let sums = kernel.dot_nibbles4(&self.codes, [nav(0), nav(1), nav(2), nav(3)]);
+                sums.map(|sum| 16.0 * sum as f32 - 120.5 * self.sum)
+            }
+            Nav::Bytes => {
+                let sums = kernel.dot_bytes4(&self.codes, [nav(0), nav(1), nav(2), nav(3)]);
+                sums.map(|sum| sum as f32 - 128.0 * self.sum)
+            }
         };
         [
             self.distance(products[0], rows[0]),

@@ -24,31 +24,49 @@ pub(super) fn unreachable(links: &[u32], degree: usize, rows: u32, hubs: &[u32])
     (0..rows).filter(|row| !seen[*row as usize]).collect()
 }
 
-/// Adds links to rows that cannot be reached from rows that can, where there is room; returns the rows that still cannot.
+/// Leads links to rows that cannot be reached from rows that can; returns the rows that still cannot.
+///
+/// A row's own links are its nearest: one of them should know it. It takes a free link of one, or else the last link of one
+/// whose target others know too.
 pub(super) fn repair(links: &mut [u32], degree: usize, rows: u32, hubs: &[u32]) -> Vec<u32> {
     let mut lost = unreachable(links, degree, rows, hubs);
-    loop {
-        let before = lost.len();
+    for _ in 0..ROUNDS_MAX {
+        if lost.is_empty() {
+            break;
+        }
         let mut is_lost = vec![false; rows as usize];
         lost.iter().for_each(|row| is_lost[*row as usize] = true);
+        let mut known_by = vec![0_u32; rows as usize];
+        links.iter().filter(|link| **link < rows).for_each(|link| known_by[*link as usize] += 1);
         for row in &lost {
-            // A row's own links are its nearest: they are the ones that should know it.
             let own: Vec<u32> = links[*row as usize * degree..][..degree].to_vec();
-            let known = own.into_iter().take_while(|link| *link != LINK_NONE);
-            for near in known.filter(|near| !is_lost[*near as usize]) {
-                let free =
-                    links[near as usize * degree..][..degree].iter_mut().find(|link| **link == LINK_NONE);
-                if let Some(free) = free {
-                    *free = *row;
+            let near = own.into_iter().filter(|near| *near < rows && !is_lost[*near as usize]);
+            for near in near {
+                if lead(&mut links[near as usize * degree..][..degree], *row, &mut known_by) {
                     break;
                 }
             }
         }
         lost = unreachable(links, degree, rows, hubs);
-        if lost.is_empty() || lost.len() == before {
-            return lost;
-        }
     }
+    lost
+}
+
+/// Every round reaches some; those that are left after so many are few.
+const ROUNDS_MAX: usize = 8;
+
+/// Leads one of the links to a row, if one can be spared; whether one could.
+fn lead(links: &mut [u32], row: u32, known_by: &mut [u32]) -> bool {
+    let free = links.iter().position(|link| *link == LINK_NONE);
+    let spare =
+        || links.iter().rposition(|link| known_by.get(*link as usize).is_some_and(|count| *count > 1));
+    let Some(at) = free.or_else(spare) else { return false };
+    if let Some(count) = known_by.get_mut(links[at] as usize) {
+        *count -= 1;
+    }
+    links[at] = row;
+    known_by[row as usize] += 1;
+    true
 }
 
 #[cfg(test)]

@@ -85,10 +85,9 @@ impl Graph {
     ) -> Vec<Near> {
         WALKS.with_borrow_mut(|walks| {
             let [walk, ..] = walks;
-            walk.query.set(&self.codec, query);
             let room = k + COMPLETED_MORE + k / 2;
             walk.beam.clear(room);
-            run(self.isa, ScanCodes { graph: self, tiers, walk, rows });
+            run(self.isa, ScanCodes { graph: self, tiers, query, walk, rows });
             let best: Vec<u32> = walk.beam.rows().map(|(row, _)| row).collect();
             self.exact(tiers, query, &best, k)
         })
@@ -127,11 +126,8 @@ impl Graph {
     ) {
         WALKS.with_borrow_mut(|walks| {
             let walks = &mut walks[..queries.len()];
-            for (walk, query) in walks.iter_mut().zip(queries) {
-                walk.query.set(&self.codec, query);
-            }
             let window = effort.window.max(1);
-            let task = Walks { graph: self, tiers, walks, shows, window, wanted: k };
+            let task = Walks { graph: self, tiers, queries, walks, shows, window, wanted: k };
             run(self.isa, task);
             for (walk, query) in walks.iter().zip(queries) {
                 let is_shown = |row: &u32| match shows {
@@ -139,7 +135,7 @@ impl Graph {
                     Shows::Only(bits) => bits.contains(*row),
                 };
                 let best: Vec<u32> = walk.beam.rows().map(|(row, _)| row).filter(is_shown).collect();
-                let best = &best[..best.len().min(k + EXACT_MORE + window / EXACT_OF_WINDOW)];
+                let best = &best[..best.len().min(exact_count(k, window))];
                 let near = self.exact(tiers, query, best, k);
                 found.push(Found { near, hops: walk.hops, distances: walk.distances });
             }
@@ -178,6 +174,12 @@ impl Graph {
     }
 }
 
+/// How many rows get their exact distance.
+#[inline(always)]
+fn exact_count(wanted: usize, window: usize) -> usize {
+    wanted + EXACT_MORE + window / EXACT_OF_WINDOW
+}
+
 /// An exact distance and a row, in this order.
 #[derive(PartialEq)]
 struct Exact(f32, u32);
@@ -200,6 +202,7 @@ impl Ord for Exact {
 struct Walks<'w, 'a> {
     graph: &'w Graph,
     tiers: &'w Tiers<'a>,
+    queries: &'w [&'w [f32]],
     walks: &'w mut [Walk],
     shows: Shows<'w>,
     window: usize,
@@ -211,14 +214,22 @@ impl Task for Walks<'_, '_> {
 
     #[inline(always)]
     fn run<K: Kernel>(mut self, kernel: K) {
+        for (walk, query) in self.walks.iter_mut().zip(self.queries) {
+            walk.query.set(&self.graph.codec, query);
+        }
         let tier = self.graph.tier(self.tiers);
+        let vectors = self.graph.vectors(self.tiers);
         match self.graph.codec.nav {
             Nav::Nibbles => {
                 self.walk(kernel, Nibbles(tier));
                 self.complete(kernel, Both(tier));
             }
             Nav::Bytes => self.walk(kernel, Bytes(tier)),
-            Nav::Vectors => self.walk(kernel, self.graph.vectors(self.tiers)),
+            Nav::Vectors => return self.walk(kernel, vectors),
+        }
+        let count = exact_count(self.wanted, self.window);
+        for walk in &*self.walks {
+            walk.beam.rows().take(count).for_each(|(row, _)| vectors.prefetch(kernel, row));
         }
     }
 }
@@ -245,7 +256,7 @@ impl Walks<'_, '_> {
                         is_going |= walk.gather(kernel, reader, net, self.window);
                     }
                     for walk in &mut *walks {
-                        walk.score(kernel, reader);
+                        walk.score(kernel, reader, net);
                         walk.prefetch_next(kernel, net, self.window);
                     }
                 }
@@ -257,9 +268,9 @@ impl Walks<'_, '_> {
 impl Walks<'_, '_> {
     /// Estimates the best rows of each walk anew.
     #[inline(always)]
-    fn complete<K: Kernel, R: Reader>(self, kernel: K, reader: R) {
+    fn complete<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R) {
         let room = self.wanted * COMPLETED_PER_HIT + COMPLETED_MORE + self.window / COMPLETED_OF_WINDOW;
-        for walk in self.walks {
+        for walk in &mut *self.walks {
             walk.complete(kernel, reader, room);
         }
     }
@@ -304,6 +315,7 @@ const ENTRIES: usize = 2;
 struct ScanCodes<'w, 'a> {
     graph: &'w Graph,
     tiers: &'w Tiers<'a>,
+    query: &'w [f32],
     walk: &'w mut Walk,
     rows: &'w mut dyn Iterator<Item = u32>,
 }
@@ -313,6 +325,7 @@ impl Task for ScanCodes<'_, '_> {
 
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) {
+        self.walk.query.set(&self.graph.codec, self.query);
         let tier = self.graph.tier(self.tiers);
         match self.graph.codec.nav {
             Nav::Nibbles => self.scan(kernel, Both(tier)),
@@ -339,7 +352,7 @@ impl ScanCodes<'_, '_> {
             if count == 0 {
                 return;
             }
-            self.walk.offer_all(kernel, reader, &ahead[..count]);
+            self.walk.offer_all(kernel, reader, &ahead[..count], |_| ());
         }
     }
 }

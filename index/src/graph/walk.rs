@@ -76,14 +76,9 @@ impl Walk {
         self.pending.clear();
         let Some(row) = self.beam.next(window) else { return false };
         self.hops += 1;
-        for &link in net.links(row) {
-            if link >= net.rows {
-                break;
-            }
-            if self.visited.insert(link) {
-                reader.prefetch(kernel, link);
-                self.pending.push(link);
-            }
+        self.visited.insert_all(kernel, net.links(row), net.rows, &mut self.pending);
+        for row in &self.pending {
+            reader.prefetch(kernel, *row);
         }
         true
     }
@@ -134,29 +129,37 @@ impl Walk {
 
     /// Estimates what was gathered and keeps the best.
     #[inline(always)]
-    pub(crate) fn score<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R) {
+    pub(crate) fn score<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R, net: Net<'_>) {
         let pending = std::mem::take(&mut self.pending);
         self.distances += pending.len() as u32;
-        self.offer_all(kernel, reader, &pending);
+        self.offer_all(kernel, reader, &pending, |row| {
+            kernel.prefetch(bytemuck::cast_slice(net.links(row)));
+        });
         self.pending = pending;
     }
 
-    /// Estimates rows and keeps the best.
+    /// Estimates rows and keeps the best; calls `next` for each that is to be expanded next, as far as is known.
     #[inline(always)]
-    pub(crate) fn offer_all<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R, rows: &[u32]) {
+    pub(crate) fn offer_all<K: Kernel, R: Reader>(
+        &mut self,
+        kernel: K,
+        reader: R,
+        rows: &[u32],
+        next: impl Fn(u32),
+    ) {
         let (fours, rest) = rows.as_chunks::<4>();
         for rows in fours {
             let estimates = reader.four(kernel, &self.query, *rows);
             for (row, estimate) in rows.iter().zip(estimates) {
-                if self.beam.takes(estimate) {
-                    self.beam.offer(estimate, *row);
+                if self.beam.takes(estimate) && self.beam.offer(estimate, *row) {
+                    next(*row);
                 }
             }
         }
         for row in rest {
             let estimate = reader.one(kernel, &self.query, *row);
-            if self.beam.takes(estimate) {
-                self.beam.offer(estimate, *row);
+            if self.beam.takes(estimate) && self.beam.offer(estimate, *row) {
+                next(*row);
             }
         }
     }
@@ -171,7 +174,7 @@ impl Walk {
             pending.push(row);
         }
         self.beam.clear(pending.len());
-        self.offer_all(kernel, reader, &pending);
+        self.offer_all(kernel, reader, &pending, |_| ());
         self.pending = pending;
     }
 
@@ -187,7 +190,7 @@ impl Walk {
     #[inline(always)]
     pub(crate) fn run<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R, net: Net<'_>, window: usize) {
         while self.gather(kernel, reader, net, window) {
-            self.score(kernel, reader);
+            self.score(kernel, reader, net);
             self.prefetch_next(kernel, net, window);
         }
     }
@@ -203,7 +206,7 @@ impl Walk {
         shown: &Bits,
     ) {
         while self.gather_shown(kernel, reader, net, window, shown) {
-            self.score(kernel, reader);
+            self.score(kernel, reader, net);
             self.prefetch_next(kernel, net, window);
         }
     }

@@ -8,7 +8,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, Kernel};
+use super::{BLOCK, GROUP, Kernel, PLACE_FACTOR};
 
 /// A proof that the machine has AVX-512 F, BW and VNNI.
 #[derive(Clone, Copy)]
@@ -148,6 +148,38 @@ impl Kernel for Avx512 {
             // SAFETY: the caller holds an `Avx512`.
             unsafe { _mm512_add_ps(sum, _mm512_abs_ps(_mm512_sub_ps(query, element))) }
         })
+    }
+
+    #[inline(always)]
+    fn unmet(self, table: &mut [u32], links: &[u32], rows: u32, unmet: &mut Vec<u32>) {
+        assert!(
+            table.len().is_power_of_two() && (2..=1 << 31).contains(&table.len()),
+            "a table of another length"
+        );
+        unmet.reserve(links.len() + GROUP);
+        let mut count = unmet.len();
+        for group in links.chunks(GROUP) {
+            let mask = ((1_u32 << group.len()) - 1) as u16;
+            // SAFETY: `self` proves the instructions. The load is masked to the group. A place is a 32-bit number shifted
+            // right by 32 - log2(len), so it is below the table's length, and gather and scatter stay inside. The store
+            // writes at most 16 elements from `count` on; `count` has grown by at most the links so far, and there is
+            // room for all of them and 16 more.
+            unsafe {
+                let links = _mm512_maskz_loadu_epi32(mask, group.as_ptr().cast());
+                let rows = _mm512_set1_epi32(rows.cast_signed());
+                let valid = _mm512_mask_cmplt_epu32_mask(mask, links, rows);
+                let product = _mm512_mullo_epi32(links, _mm512_set1_epi32(PLACE_FACTOR.cast_signed()));
+                let shift = _mm_cvtsi32_si128(32 - table.len().trailing_zeros().cast_signed());
+                let places = _mm512_srl_epi32(product, shift);
+                let held = _mm512_mask_i32gather_epi32::<4>(links, valid, places, table.as_ptr().cast());
+                let new = _mm512_mask_cmpneq_epi32_mask(valid, held, links);
+                _mm512_mask_i32scatter_epi32::<4>(table.as_mut_ptr().cast(), new, places, links);
+                _mm512_mask_compressstoreu_epi32(unmet.as_mut_ptr().add(count).cast(), new, links);
+                count += new.count_ones() as usize;
+            }
+        }
+        // SAFETY: the elements up to `count` have been written above, within the reserved room.
+        unsafe { unmet.set_len(count) };
     }
 
     #[inline(always)]

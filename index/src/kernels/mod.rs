@@ -24,6 +24,19 @@ pub use isa::{Isa, Task};
 /// Bytes of a cache line, and of a block of codes. A row of codes has a whole number of them.
 pub const BLOCK: usize = 64;
 
+/// Links that are looked up at once.
+const GROUP: usize = 16;
+
+/// The place of a row in a table whose length is a power of two of at least 2: the upper bits of a product are well mixed
+/// (Fibonacci hashing).
+#[inline(always)]
+pub(crate) fn place(row: u32, len: usize) -> usize {
+    (row.wrapping_mul(PLACE_FACTOR) >> (32 - len.trailing_zeros())) as usize
+}
+
+/// 2^32 over the golden ratio.
+const PLACE_FACTOR: u32 = 0x9e37_79b1;
+
 /// One query against codes of rows. The query has a whole number of blocks (of two blocks for nibbles), rows at least as many codes.
 ///
 /// # Panics
@@ -56,6 +69,20 @@ pub trait Kernel: Copy {
 
     /// The sum of absolute differences.
     fn absolute_floats(self, query: &[f32], row: &[f32]) -> f32;
+
+    /// Writes each link below `rows` to its [`place`] in the table, and appends to `unmet` those that were not there.
+    /// Goes by groups of sixteen: all of a group are looked up before any is written. The table's length is a power of two.
+    #[inline(always)]
+    fn unmet(self, table: &mut [u32], links: &[u32], rows: u32, unmet: &mut Vec<u32>) {
+        for group in links.chunks(GROUP) {
+            let first = unmet.len();
+            let is_unmet = |link: &&u32| **link < rows && table[place(**link, table.len())] != **link;
+            unmet.extend(group.iter().filter(is_unmet));
+            for link in &unmet[first..] {
+                table[place(*link, table.len())] = *link;
+            }
+        }
+    }
 
     /// Asks for every cache line of a row ahead of its use.
     fn prefetch(self, bytes: &[u8]);

@@ -1,6 +1,6 @@
 //! A plan as it goes out: a tree for programs, a text for people.
 
-use kithdb::{Plan, Step, Strategy};
+use kithdb::{PartPlan, Plan, Step, Strategy};
 use serde::Serialize;
 
 /// A plan in an answer.
@@ -16,15 +16,26 @@ struct Node {
     #[serde(skip_serializing_if = "Option::is_none")]
     using: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    strategy: Option<Way>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rejected: Option<Rejected>,
+    parts: Option<Vec<Part>>,
     /// Hits that this level must find.
     count: usize,
     matching: Matching,
     cost_ns: f64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     legs: Vec<Node>,
+}
+
+/// What is done in one part of the collection.
+#[derive(Debug, Serialize)]
+struct Part {
+    kind: &'static str,
+    rows: usize,
+    shown: usize,
+    strategy: Way,
+    cost_ns: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_recall: Option<f32>,
+    rejected: Vec<Rejected>,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,21 +68,19 @@ impl PlanOut {
 
 impl Node {
     fn new(plan: &Plan) -> Self {
-        let (step, using, strategy, rejected) = match &plan.step {
-            Step::Vector { using, strategy, rejected } => {
-                let rejected = rejected.map(|(other, cost_ns)| Rejected { way: Way::new(other), cost_ns });
-                ("vector", Some(using.clone()), Some(Way::new(*strategy)), rejected)
+        let (step, using, parts) = match &plan.step {
+            Step::Vector { using, parts } => {
+                ("vector", Some(using.clone()), Some(parts.iter().map(Part::new).collect()))
             }
-            Step::Keyword => ("keyword", None, None, None),
-            Step::Fuse => ("fuse", None, None, None),
-            Step::ById => ("by_id", None, None, None),
+            Step::Keyword => ("keyword", None, None),
+            Step::Fuse => ("fuse", None, None),
+            Step::ById => ("by_id", None, None),
         };
         let (at_least, at_most) = plan.matching;
         Self {
             step,
             using,
-            strategy,
-            rejected,
+            parts,
             count: plan.count,
             matching: Matching { at_least, at_most },
             cost_ns: plan.cost_ns,
@@ -80,10 +89,27 @@ impl Node {
     }
 }
 
+impl Part {
+    fn new(part: &PartPlan) -> Self {
+        let rejected =
+            |(other, cost_ns): &(Strategy, f64)| Rejected { way: Way::new(*other), cost_ns: *cost_ns };
+        Self {
+            kind: if part.is_segment { "segment" } else { "head" },
+            rows: part.rows,
+            shown: part.shown,
+            strategy: Way::new(part.strategy),
+            cost_ns: part.cost_ns,
+            expected_recall: part.recall,
+            rejected: part.rejected.iter().map(rejected).collect(),
+        }
+    }
+}
+
 impl Way {
     fn new(strategy: Strategy) -> Self {
         match strategy {
             Strategy::Scan => Self { name: "scan", ef: None },
+            Strategy::Codes => Self { name: "codes", ef: None },
             Strategy::Graph { ef } => Self { name: "graph", ef: Some(ef) },
         }
     }
@@ -97,15 +123,26 @@ mod tests {
 
     #[test]
     fn a_plan_is_a_tree() {
-        let (strategy, rejected) = (Strategy::Graph { ef: 64 }, Some((Strategy::Scan, 9.0)));
-        let vector = Step::Vector { using: "v".into(), strategy, rejected };
+        let part = PartPlan {
+            is_segment: true,
+            rows: 7,
+            shown: 5,
+            strategy: Strategy::Graph { ef: 64 },
+            cost_ns: 4.0,
+            recall: Some(0.5),
+            rejected: vec![(Strategy::Scan, 9.0)],
+        };
+        let vector = Step::Vector { using: "v".into(), parts: vec![part] };
         let leg = Plan { step: vector, count: 9, matching: (2, 5), cost_ns: 4.0, legs: vec![] };
         let plan = Plan { step: Step::Fuse, count: 3, matching: (5, 5), cost_ns: 0.0, legs: vec![leg] };
         let expected = json!({
             "step": "fuse", "count": 3, "matching": {"at_least": 5, "at_most": 5}, "cost_ns": 0.0,
             "legs": [{
-                "step": "vector", "using": "v", "strategy": {"name": "graph", "ef": 64},
-                "rejected": {"name": "scan", "cost_ns": 9.0},
+                "step": "vector", "using": "v",
+                "parts": [{
+                    "kind": "segment", "rows": 7, "shown": 5, "strategy": {"name": "graph", "ef": 64}, "cost_ns": 4.0,
+                    "expected_recall": 0.5, "rejected": [{"name": "scan", "cost_ns": 9.0}],
+                }],
                 "count": 9, "matching": {"at_least": 2, "at_most": 5}, "cost_ns": 4.0,
             }],
         });

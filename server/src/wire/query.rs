@@ -62,6 +62,8 @@ pub(super) struct Prefetch {
 pub(super) struct ParamsIn {
     pub(super) hnsw_ef: Option<usize>,
     pub(super) exact: Option<bool>,
+    /// Ours: the share of the true hits to find.
+    pub(super) recall: Option<f32>,
     quantization: Ignored,
     indexed_only: Ignored,
     acorn: Ignored,

@@ -92,7 +92,11 @@ impl Translator<'_> {
             limit: limit.unwrap_or(LIMIT),
             offset: offset.unwrap_or(0),
             score_threshold,
-            params: Params { is_exact: params.exact == Some(true), ef: params.hnsw_ef },
+            params: Params {
+                is_exact: params.exact == Some(true),
+                ef: params.hnsw_ef,
+                recall: params.recall,
+            },
         })
     }
 

@@ -223,7 +223,11 @@ fn request_of(with: &Value) -> Result<Request> {
         limit: number(&with["limit"]).unwrap_or(10),
         offset: number(&with["offset"]).unwrap_or(0),
         score_threshold: with["score_threshold"].as_f64().map(|threshold| threshold as f32),
-        params: Params { is_exact: with["exact"] == true, ef: number(&with["ef"]) },
+        params: Params {
+            is_exact: with["exact"] == true,
+            ef: number(&with["ef"]),
+            recall: with["recall"].as_f64().map(|recall| recall as f32),
+        },
     })
 }
 

@@ -141,6 +141,7 @@ fn query_of(with: &Value) -> Value {
             "rrf" => ("query", json!({"rrf": {"k": value}})),
             "exact" => ("params", json!({"exact": value})),
             "ef" => ("params", json!({"hnsw_ef": value})),
+            "recall" => ("params", json!({"recall": value})),
             other => (other, value.clone()),
         };
         body.insert(member.to_owned(), value);

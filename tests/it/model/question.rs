@@ -107,7 +107,7 @@ impl By {
     }
 
     fn request(&self, plain: &Plain, filter: &Filter, limit: usize) -> Request {
-        let params = Params { is_exact: true, ef: None };
+        let params = Params { is_exact: true, ..Params::default() };
         Request { query: self.query(plain), filter: filter.clone(), limit, params, ..Request::default() }
     }
 

@@ -1,0 +1,349 @@
+//! Measuring: rows held out of the graph ask for their neighbours, at every window that is worth it.
+//!
+//! Windows grow over all columns at once. A column ends when it has found nearly everything twice, or when a walk
+//! estimates half as many distances as there are rows shown: from there on a scan, whose distances lie in order, is as
+//! quick and misses nothing. All end when the budget is spent, so what is lost then is what is least worth.
+//!
+//! The truth is a scan: exact where rows are few, else by codes, for twice the hits wanted. A hit counts by its distance:
+//! of equally near rows any will do.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use types::Metric;
+
+use super::super::{Bits, Effort, Graph, LINK_NONE, Options, Progress, Shows, Tiers, shuffled};
+use super::{Calibration, Column, HITS, Point, SHARES, WINDOWS};
+use crate::kernels;
+
+/// Fewer rows are not measured: a scan of them is quick, and the sample would be too small.
+const ROWS_MIN: u32 = 1024;
+
+/// At most one of so many rows is held out, so that the graph is hardly another.
+const ROWS_PER_QUERY: u32 = 50;
+const QUERIES_MAX: u64 = 400;
+/// With many rows fewer queries are asked, but no fewer than these ...
+const QUERIES_MIN: u64 = 32;
+/// ... such that the scans for all rows together look at about so many.
+const TRUTH_ROWS: u64 = 64 << 20;
+
+/// Distances that all walks together may estimate, and those for each row: a build takes some thousand for each.
+const DISTANCES: u64 = 16 << 20;
+const DISTANCES_PER_ROW: u64 = 100;
+
+/// Rows up to which the truth is exact.
+const EXACT_ROWS_MAX: u32 = 4096;
+
+/// A column ends when this was reached so many times.
+const ENOUGH_RECALL: f32 = 0.999;
+const ENOUGH_TIMES: usize = 2;
+
+/// Scans that are timed, of so many rows.
+const TIMED_SCANS: usize = 16;
+const TIMED_ROWS: usize = 4096;
+const TIMED_HITS: usize = 10;
+/// The share of rows that is scanned for it.
+const TIMED_SHARE: usize = 2;
+
+/// So that rows are not held out in the order in which they were linked.
+const SEED: u64 = 0x6361_6c69_6272_6174;
+
+impl Calibration {
+    /// Measures a graph; nothing if it was cancelled. With few rows it is not measured but guessed.
+    ///
+    /// Cost: for 10⁶ rows about 10⁸ distances, in order for the most part, on all threads: some percent of what building
+    /// took. For 10⁴ rows up to a third of it. A copy of the links while it runs.
+    pub fn measure(
+        graph: &Graph,
+        tiers: &Tiers<'_>,
+        options: &Options,
+        progress: &dyn Progress,
+    ) -> Option<Self> {
+        let dim = graph.codec.dim;
+        let rows = (tiers.fine.len() / dim.max(1)) as u32;
+        if rows < ROWS_MIN {
+            return Some(Self::default_for(dim));
+        }
+        let sample = Sample::draw(tiers, rows, options.seed);
+        let links = without(graph, tiers, tiers.links.len() / rows as usize, &sample.held);
+        let tiers = Tiers { links: &links, ..*tiers };
+        let trial = Trial { graph, tiers, sample: &sample, threads: options.threads, progress };
+        let (scan_codes_ns, scan_ns) = trial.time_scans()?;
+        let columns = trial.columns(&trial.truths()?)?;
+        Some(Self { queries: sample.queries.len() as u32, scan_codes_ns, scan_ns, columns })
+    }
+}
+
+/// What is asked, and of which rows.
+struct Sample {
+    /// Rows that are held out, in no order; none is a hub.
+    queries: Vec<u32>,
+    held: Bits,
+    /// Of the other rows, for each share: each is part of the one before.
+    shown: [Bits; SHARES.len()],
+}
+
+impl Sample {
+    fn draw(tiers: &Tiers<'_>, rows: u32, seed: u64) -> Self {
+        let count = (TRUTH_ROWS / u64::from(rows)).clamp(QUERIES_MIN, QUERIES_MAX);
+        let count = count.min(u64::from(rows / ROWS_PER_QUERY)) as usize;
+        let hubs = tiers.hubs.split_first().map_or(&[][..], |(count, rest)| &rest[..*count as usize]);
+        let hubs = Bits::of(rows, hubs.iter().copied());
+        let order = shuffled(rows, seed ^ SEED);
+        let queries: Vec<u32> =
+            order.iter().copied().filter(|row| !hubs.contains(*row)).take(count).collect();
+        let held = Bits::of(rows, queries.iter().copied());
+        let others: Vec<u32> = order.into_iter().filter(|row| !held.contains(*row)).collect();
+        let shown = SHARES.map(|share| {
+            let count = (others.len() as f64 * f64::from(share)).round() as usize;
+            Bits::of(rows, others[..count].iter().copied())
+        });
+        Self { queries, held, shown }
+    }
+}
+
+/// The links as if these rows had never been linked: where one led, one of its own leads on, the nearest that is not
+/// there already.
+fn without(graph: &Graph, tiers: &Tiers<'_>, degree: usize, held: &Bits) -> Vec<u32> {
+    let dim = graph.codec.dim;
+    let vector = |row: u32| &tiers.fine[row as usize * dim..][..dim];
+    let mode: u32 = std::env::var("MEND").map_or(1, |m| m.parse().unwrap());
+    let mut links = tiers.links.to_vec();
+    for (row, own) in (0_u32..).zip(links.chunks_exact_mut(degree.max(1))) {
+        let lost: Vec<u32> = own.iter().copied().filter(|link| held.contains(*link)).collect();
+        if lost.is_empty() {
+            continue;
+        }
+        let mut kept: Vec<u32> =
+            own.iter().copied().filter(|l| *l != LINK_NONE && !held.contains(*l)).collect();
+        let full = kept.len() + lost.len();
+        for gone in lost {
+            let on = tiers.links[gone as usize * degree..][..degree].iter().copied();
+            let mut on: Vec<(f32, u32)> = on
+                .take_while(|link| *link != LINK_NONE)
+                .filter(|link| *link != row && !held.contains(*link) && !kept.contains(link))
+                .map(|link| (kernels::distance(Metric::Euclid, vector(row), vector(link)), link))
+                .collect();
+            on.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let factor = match mode {
+                5 => 1.0,
+                6 => 1.2,
+                _ => 0.0,
+            };
+            if mode == 7 && full < degree {
+                continue;
+            }
+            let shadowed = |z: &(f32, u32)| {
+                factor > 0.0
+                    && kept.iter().any(|w| {
+                        factor * kernels::distance(Metric::Euclid, vector(*w), vector(z.1)).powi(2)
+                            < z.0.powi(2)
+                    })
+            };
+            on.retain(|z| !shadowed(z));
+            let take = match mode {
+                0 => 0,
+                1 | 5 | 6 | 7 => 1,
+                n => n as usize,
+            };
+            kept.extend(on.into_iter().map(|on| on.1).take(take));
+        }
+        kept.truncate(degree);
+        own.fill(LINK_NONE);
+        own[..kept.len()].copy_from_slice(&kept);
+    }
+    links
+}
+
+/// For each share and each number of hits, the distance of the last hit; nothing if fewer rows are shown.
+type Truth = [[Option<f32>; HITS.len()]; SHARES.len()];
+
+struct Trial<'a> {
+    graph: &'a Graph,
+    /// With the links that are left.
+    tiers: Tiers<'a>,
+    sample: &'a Sample,
+    threads: usize,
+    progress: &'a dyn Progress,
+}
+
+/// A column under way.
+struct Open {
+    hits: usize,
+    share: usize,
+    points: Vec<Point>,
+}
+
+/// What one search has found and took.
+struct Outcome {
+    recall: f64,
+    distances: u32,
+    elapsed_ns: f32,
+}
+
+impl Trial<'_> {
+    fn query(&self, number: usize) -> &[f32] {
+        let dim = self.graph.codec.dim;
+        &self.tiers.fine[self.sample.queries[number] as usize * dim..][..dim]
+    }
+
+    /// What scans take for a row, by codes and exactly.
+    fn time_scans(&self) -> Option<(f32, f32)> {
+        let rows: Vec<u32> = self.sample.shown[TIMED_SHARE].iter().collect();
+        let count = rows.len().min(TIMED_ROWS) as f32;
+        let times = self.spread(TIMED_SCANS.min(self.sample.queries.len()), &|number| {
+            // Each scan begins elsewhere, so that it does not find in the cache what the one before has read.
+            let from = number * TIMED_ROWS % rows.len();
+            let rows = rows[from..].iter().chain(&rows[..from]).copied().take(TIMED_ROWS);
+            let query = self.query(number);
+            let codes = Instant::now();
+            self.graph.scan_codes(&self.tiers, query, &mut rows.clone(), TIMED_HITS);
+            let (codes, exact) = (codes.elapsed(), Instant::now());
+            self.graph.scan(&self.tiers, query, &mut rows.clone(), TIMED_HITS);
+            (codes.as_nanos() as f32 / count, exact.elapsed().as_nanos() as f32 / count)
+        })?;
+        let (codes, exact): (Vec<f32>, Vec<f32>) = times.into_iter().unzip();
+        Some((median(codes), median(exact)))
+    }
+
+    fn truths(&self) -> Option<Vec<Truth>> {
+        let most = HITS[HITS.len() - 1] as usize;
+        self.spread(self.sample.queries.len(), &|number| {
+            let query = self.query(number);
+            std::array::from_fn(|share| {
+                let shown = &self.sample.shown[share];
+                let near = if shown.len() <= EXACT_ROWS_MAX {
+                    self.graph.scan(&self.tiers, query, &mut shown.iter(), most)
+                } else {
+                    self.graph.scan_codes(&self.tiers, query, &mut shown.iter(), most * 2)
+                };
+                HITS.map(|hits| near.get(hits as usize - 1).map(|near| near.1))
+            })
+        })
+    }
+
+    /// Measures all columns.
+    fn columns(&self, truths: &[Truth]) -> Option<Vec<Column>> {
+        let classes = (0..HITS.len()).flat_map(|hits| (0..SHARES.len()).map(move |share| (hits, share)));
+        let is_asked =
+            |(hits, share): &(usize, usize)| *share == 0 && HITS[*hits] <= self.sample.shown[*share].len();
+        let mut columns: Vec<Open> =
+            classes.filter(is_asked).map(|(hits, share)| Open { hits, share, points: Vec::new() }).collect();
+        let (mut spent, queries) = (0, self.sample.queries.len());
+        let budget = DISTANCES + DISTANCES_PER_ROW * u64::from(self.sample.shown[0].len());
+        for window in WINDOWS {
+            let mut open: Vec<&mut Open> =
+                columns.iter_mut().filter(|column| !column.ends(self.sample)).collect();
+            if open.is_empty() || spent > budget {
+                break;
+            }
+            let outcomes = self.spread(open.len() * queries, &|number| {
+                self.search(open[number / queries], number % queries, window, truths)
+            })?;
+            for (column, outcomes) in open.iter_mut().zip(outcomes.chunks_exact(queries)) {
+                column.points.push(point(window, outcomes));
+            }
+            spent += outcomes.iter().map(|outcome| u64::from(outcome.distances)).sum::<u64>();
+        }
+        let column = |open: Open| Column::new(HITS[open.hits], SHARES[open.share], open.points);
+        Some(columns.into_iter().map(column).collect())
+    }
+
+    fn search(&self, column: &Open, number: usize, window: u32, truths: &[Truth]) -> Outcome {
+        let (k, query) = (HITS[column.hits] as usize, self.query(number));
+        let shows =
+            if column.share == 0 { Shows::All } else { Shows::Only(&self.sample.shown[column.share]) };
+        let effort = Effort { window: window as usize };
+        let begun = Instant::now();
+        let found = self.graph.search(&self.tiers, query, shows, k, effort);
+        let elapsed_ns = begun.elapsed().as_nanos() as f32;
+        let is_hit =
+            |distance: f32| truths[number][column.share][column.hits].is_some_and(|last| distance <= last);
+        let hits = found.near.iter().filter(|near| is_hit(near.1)).count();
+        Outcome { recall: hits as f64 / k as f64, distances: found.distances, elapsed_ns }
+    }
+
+    /// Does a task for each number, on all threads; the results in order of numbers. Nothing if it was cancelled.
+    fn spread<T: Send>(&self, count: usize, task: &(impl Fn(usize) -> T + Sync)) -> Option<Vec<T>> {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            while !self.progress.is_cancelled() {
+                match next.fetch_add(1, Ordering::Relaxed) {
+                    number if number < count => done.push((number, task(number))),
+                    _ => break,
+                }
+            }
+            done
+        };
+        let mut done: Vec<(usize, T)> = std::thread::scope(|scope| {
+            let started: Vec<_> = (1..self.threads.min(count)).map(|_| scope.spawn(work)).collect();
+            let mut done = work();
+            for thread in started {
+                // A panic of a thread is this thread's panic.
+                done.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            done
+        });
+        done.sort_unstable_by_key(|(number, _)| *number);
+        (done.len() == count).then(|| done.into_iter().map(|(_, result)| result).collect())
+    }
+}
+
+impl Open {
+    /// Whether larger windows are not worth measuring.
+    fn ends(&self, sample: &Sample) -> bool {
+        let enough = self.points.iter().filter(|point| point.recall >= ENOUGH_RECALL).count();
+        let shown = sample.shown[self.share].len() as f32;
+        let is_scan = self.points.last().is_some_and(|last| last.distances * 2.0 >= shown);
+        enough >= ENOUGH_TIMES || is_scan
+    }
+}
+
+fn point(window: u32, outcomes: &[Outcome]) -> Point {
+    let count = outcomes.len() as f64;
+    let mean = |figure: &dyn Fn(&Outcome) -> f64| outcomes.iter().map(figure).sum::<f64>() / count;
+    let recall = mean(&|outcome| outcome.recall);
+    let variance = mean(&|outcome| (outcome.recall - recall).powi(2)) * count / (count - 1.0).max(1.0);
+    Point {
+        window,
+        recall: recall.min(1.0) as f32,
+        recall_error: (variance / count).sqrt() as f32,
+        distances: mean(&|outcome| f64::from(outcome.distances)) as f32,
+        elapsed_ns: median(outcomes.iter().map(|outcome| outcome.elapsed_ns).collect()),
+    }
+}
+
+fn median(mut figures: Vec<f32>) -> f32 {
+    figures.sort_unstable_by(f32::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_is_mean_error_and_median() {
+        let outcome = |(recall, elapsed_ns): (f64, f32)| Outcome { recall, distances: 10, elapsed_ns };
+        let outcomes = [(0.5, 9.0), (1.0, 5.0), (0.5, 7.0), (1.0, 1000.0)].map(outcome);
+        let found = point(8, &outcomes);
+        assert_eq!((found.window, found.recall, found.distances, found.elapsed_ns), (8, 0.75, 10.0, 9.0));
+        // Each is 1/4 off the mean: the variance is 4/16 / 3, the error the root of a quarter of it.
+        assert!((found.recall_error - (1.0_f32 / 48.0).sqrt()).abs() < 1e-6, "{}", found.recall_error);
+    }
+
+    #[test]
+    fn a_sample_holds_out_few_rows_and_no_hub() {
+        let hubs = [3, 10, 20, 30];
+        let tiers = Tiers { nav: &[], rest: &[], links: &[], hubs: &hubs, fine: &[] };
+        for (rows, queries) in [(1024, 20), (10_000, 128), (1 << 20, 64), (3 << 20, 32)] {
+            let sample = Sample::draw(&tiers, rows, 7);
+            assert_eq!((sample.queries.len(), sample.held.len()), (queries, queries as u32), "{rows}");
+            assert!(hubs[1..].iter().all(|hub| !sample.held.contains(*hub)));
+            assert!(sample.shown[0].iter().all(|row| !sample.held.contains(row)));
+            assert_eq!(sample.shown[0].len() + sample.held.len(), rows);
+            assert!(sample.shown.windows(2).all(|pair| pair[1].iter().all(|row| pair[0].contains(row))));
+        }
+    }
+}
