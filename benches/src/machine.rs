@@ -11,7 +11,11 @@ use kithdb::Result;
 pub(crate) struct Memory {
     /// Resident now.
     pub(crate) resident_bytes: u64,
-    /// The most that ever was.
+    /// The part of it that no file backs.
+    pub(crate) anon_bytes: u64,
+    /// The part of it that is pages of mapped files.
+    pub(crate) file_bytes: u64,
+    /// The most that ever was resident.
     pub(crate) peak_bytes: u64,
 }
 
@@ -29,7 +33,22 @@ pub(crate) fn line() -> String {
 /// What this process takes; `None` where `/proc` is missing.
 pub(crate) fn memory() -> Option<Memory> {
     let read = |name| field("/proc/self/status", name).as_deref().and_then(kilobytes);
-    Some(Memory { resident_bytes: read("VmRSS")?, peak_bytes: read("VmHWM")? })
+    Some(Memory {
+        resident_bytes: read("VmRSS")?,
+        anon_bytes: read("RssAnon")?,
+        file_bytes: read("RssFile")?,
+        peak_bytes: read("VmHWM")?,
+    })
+}
+
+/// The cores that this process may run on, as `taskset` writes them; `None` where `/proc` is missing.
+pub(crate) fn cores_allowed() -> Option<String> {
+    field("/proc/self/status", "Cpus_allowed_list")
+}
+
+/// Processes that ran or waited for a core, averaged over the last minute; `None` where `/proc` is missing.
+pub(crate) fn load() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }
 
 /// Bytes of all files below a directory.

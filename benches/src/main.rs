@@ -4,8 +4,11 @@
 //! fixed seed or named on the command line, so a second run on the same machine differs by noise only.
 //! Not for comparing machines or other engines: it measures one process on an otherwise idle machine.
 
+mod ann;
+mod clusters;
 mod documents;
 mod engine;
+mod figures;
 mod golden;
 mod machine;
 mod retrieval;
@@ -31,6 +34,11 @@ enum Bench {
     Documents(documents::Arguments),
     /// nDCG@10 and recall@100 on labelled collections in the layout of BEIR.
     Retrieval(retrieval::Arguments),
+    /// Approximate nearest neighbours without the database: a segment's graph, and that of the head.
+    Ann(ann::Arguments),
+    /// What `ann` starts for each engine, so that its memory is its own.
+    #[command(hide = true)]
+    AnnEngine(ann::EngineArguments),
     /// Agreement of the embedder with reference embeddings; fails when they disagree.
     Golden(golden::Arguments),
 }
@@ -38,7 +46,7 @@ enum Bench {
 fn main() -> ExitCode {
     match run(&Arguments::parse().bench) {
         Ok((report, is_passed)) => {
-            println!("{}\n\n{report}", machine::line());
+            println!("{report}");
             if is_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
@@ -50,10 +58,13 @@ fn main() -> ExitCode {
 
 /// The report, and whether what it shows is as it must be.
 fn run(bench: &Bench) -> Result<(String, bool)> {
-    match bench {
-        Bench::Engine(arguments) => engine::run(arguments).map(|report| (report, true)),
-        Bench::Documents(arguments) => documents::run(arguments).map(|report| (report, true)),
-        Bench::Retrieval(arguments) => retrieval::run(arguments).map(|report| (report, true)),
-        Bench::Golden(arguments) => golden::run(arguments),
-    }
+    let (report, is_passed) = match bench {
+        Bench::Engine(arguments) => (engine::run(arguments)?, true),
+        Bench::Documents(arguments) => (documents::run(arguments)?, true),
+        Bench::Retrieval(arguments) => (retrieval::run(arguments)?, true),
+        Bench::Ann(arguments) => (ann::run(arguments)?, true),
+        Bench::AnnEngine(arguments) => return Ok((ann::run_engine(arguments)?, true)),
+        Bench::Golden(arguments) => golden::run(arguments)?,
+    };
+    Ok((format!("{}\n\n{report}", machine::line()), is_passed))
 }

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use kithdb::{Collection, Durability, Error, ErrorKind, Op, Point, Result};
 
-use super::figures::{Timings, milliseconds, rate};
 use super::life::Life;
 use super::synthetic::Synthetic;
+use crate::figures::{Timings, milliseconds, rate};
 use crate::table::Table;
 
 /// Callers at once.

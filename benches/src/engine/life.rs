@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use kithdb::{Collection, Database, Result};
 
 use super::Sizes;
-use super::figures::{Timings, megabytes, milliseconds, rate, seconds};
 use super::synthetic::Synthetic;
+use crate::figures::{Timings, megabytes, milliseconds, rate, seconds};
 use crate::machine;
 use crate::table::Table;
 

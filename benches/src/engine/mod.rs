@@ -5,7 +5,6 @@
 //! row, commits while it links what they add.
 
 mod commits;
-mod figures;
 mod life;
 mod queries;
 mod synthetic;

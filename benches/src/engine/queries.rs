@@ -5,9 +5,9 @@ use std::iter;
 
 use kithdb::{Collection, Condition, Hit, PointId, QueryBuilder, Range, Result, Step, strategy_name};
 
-use super::figures::{Timings, milliseconds};
 use super::life::Life;
 use super::synthetic::{FIELD, Synthetic};
+use crate::figures::{Timings, milliseconds};
 use crate::table::Table;
 
 /// Hits of a query.

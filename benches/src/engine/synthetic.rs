@@ -1,10 +1,9 @@
-//! Points from a seed: vectors that lie in clusters near a surface of few dimensions, as embeddings do, and texts whose
-//! words are as unevenly frequent as those of a language (Zipf).
-//!
-//! Uniformly random vectors would be a different problem: in hundreds of dimensions all are about equally far apart,
-//! and no index is better than a scan.
+//! Points from a seed: vectors in clusters, and texts whose words are as unevenly frequent as those of a language
+//! (Zipf).
 
 use kithdb::{FieldKind, Language, Metric, Point, Result, Schema};
+
+use crate::clusters::{Clusters, Random};
 
 /// Words of a text.
 pub(super) const WORDS_PER_TEXT: usize = 40;
@@ -12,10 +11,6 @@ pub(super) const WORDS_PER_TEXT: usize = 40;
 /// The field of the filters: integers from 0 to 99, evenly.
 pub(super) const FIELD: &str = "percent";
 
-/// Dimensions of the surface.
-const INNER_DIM: usize = 24;
-
-const CLUSTERS: usize = 200;
 const WORDS: usize = 50_000;
 
 /// Words from here on are rare enough to be asked for.
@@ -23,26 +18,18 @@ const ASKED_RANK_MIN: usize = 100;
 const ASKED_RANK_MAX: usize = 5_000;
 const WORDS_PER_QUERY: usize = 3;
 
-/// Spread of a cluster, and distance from the surface, where the centres have a spread of 1.
-const SPREAD: f32 = 0.5;
-const NOISE: f32 = 0.05;
-
 /// A source of points and queries; equal seeds give equal ones.
 pub(super) struct Synthetic {
-    dim: usize,
     random: Random,
-    centres: Vec<Vec<f32>>,
-    /// The surface: a row of `dim` elements for each inner dimension.
-    axes: Vec<Vec<f32>>,
+    clusters: Clusters,
     /// By rank: the sum of frequencies of the words up to it.
     frequencies: Vec<f64>,
 }
 
 impl Synthetic {
     pub(super) fn new(dim: usize) -> Self {
-        let mut random = Random(0x6b69_7468_6462);
-        let centres = (0..CLUSTERS).map(|_| random.normals(INNER_DIM, 1.0)).collect();
-        let axes = (0..INNER_DIM).map(|_| random.normals(dim, 1.0)).collect();
+        let mut random = Random::new(0x6b69_7468_6462);
+        let clusters = Clusters::new(dim, &mut random);
         let mut sum = 0.0;
         let frequencies = (1..=WORDS)
             .map(|rank| {
@@ -50,13 +37,13 @@ impl Synthetic {
                 sum
             })
             .collect();
-        Self { dim, random, centres, axes, frequencies }
+        Self { random, clusters, frequencies }
     }
 
     /// The schema of a collection of these points.
     pub(super) fn schema(&self) -> Result<Schema> {
         Ok(Schema::new()
-            .vector(self.dim, Metric::Cosine)
+            .vector(self.clusters.dim(), Metric::Cosine)
             .keyword(["text".parse()?], Language::English)
             .field(FIELD.parse()?, FieldKind::Integer))
     }
@@ -69,15 +56,7 @@ impl Synthetic {
 
     /// A vector of length 1.
     pub(super) fn vector(&mut self) -> Vec<f32> {
-        let cluster = self.random.below(CLUSTERS);
-        let mut vector = self.random.normals(self.dim, NOISE * (INNER_DIM as f32).sqrt());
-        for (at, axis) in self.axes.iter().enumerate() {
-            let inner = self.centres[cluster][at] + SPREAD * self.random.normal();
-            vector.iter_mut().zip(axis).for_each(|(element, axis)| *element += inner * axis);
-        }
-        let norm = vector.iter().map(|element| element * element).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-        vector.iter_mut().for_each(|element| *element /= norm);
-        vector
+        self.clusters.vector(&mut self.random).1
     }
 
     /// A text of [`WORDS_PER_TEXT`] words.
@@ -103,36 +82,6 @@ impl Synthetic {
 fn spell(rank: usize) -> String {
     const SYLLABLES: [&str; 10] = ["ba", "do", "ki", "lu", "mo", "ne", "po", "ra", "tu", "zi"];
     rank.to_string().bytes().map(|digit| SYLLABLES[usize::from(digit - b'0')]).collect()
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// From 0 up to 1.
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.unit() * end as f64) as usize
-    }
-
-    /// Normally distributed with variance 1, near enough: the sum of twelve even ones.
-    fn normal(&mut self) -> f32 {
-        ((0..12).map(|_| self.unit()).sum::<f64>() - 6.0) as f32
-    }
-
-    fn normals(&mut self, count: usize, spread: f32) -> Vec<f32> {
-        (0..count).map(|_| spread * self.normal()).collect()
-    }
 }
 
 #[cfg(test)]

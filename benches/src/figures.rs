@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 /// Durations of many calls of one kind.
 #[derive(Default)]
-pub(super) struct Timings(Vec<Duration>);
+pub(crate) struct Timings(Vec<Duration>);
 
 impl Timings {
     /// Runs and times a call.
-    pub(super) fn time<T>(&mut self, call: impl FnOnce() -> T) -> T {
+    pub(crate) fn time<T>(&mut self, call: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let outcome = call();
         self.0.push(began.elapsed());
@@ -16,20 +16,20 @@ impl Timings {
     }
 
     /// Takes the durations of another.
-    pub(super) fn extend(&mut self, other: Self) {
+    pub(crate) fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 
-    pub(super) fn sum(&self) -> Duration {
+    pub(crate) fn sum(&self) -> Duration {
         self.0.iter().sum()
     }
 
     /// The duration that a share of 0 to 1 of the calls did not exceed; 0 of none.
-    pub(super) fn percentile(&self, share: f64) -> Duration {
+    pub(crate) fn percentile(&self, share: f64) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         let rank = (share * sorted.len() as f64).ceil() as usize;
@@ -38,7 +38,7 @@ impl Timings {
 }
 
 /// A duration in milliseconds, three digits that count.
-pub(super) fn milliseconds(duration: Duration) -> String {
+pub(crate) fn milliseconds(duration: Duration) -> String {
     let value = duration.as_secs_f64() * 1e3;
     let digits = if value < 1.0 {
         3
@@ -51,17 +51,17 @@ pub(super) fn milliseconds(duration: Duration) -> String {
 }
 
 /// A duration in seconds.
-pub(super) fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.2} s", duration.as_secs_f64())
 }
 
 /// So many a second, as a whole number.
-pub(super) fn rate(count: usize, duration: Duration) -> String {
+pub(crate) fn rate(count: usize, duration: Duration) -> String {
     format!("{:.0}", count as f64 / duration.as_secs_f64().max(f64::MIN_POSITIVE))
 }
 
 /// Bytes in megabytes.
-pub(super) fn megabytes(bytes: u64) -> String {
+pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
