@@ -167,8 +167,8 @@ impl Part {
         found
     }
 
-    /// The `k` nearest slots that are shown, sorted by (distance, slot): in a segment by the codes of every row, and the
-    /// best of them exactly; in a head exactly.
+    /// The `k` nearest slots that are shown, sorted by (distance, slot): in a segment by the codes of every row, and
+    /// the best of them exactly; in a head exactly.
     pub fn scan_codes(&self, space: &str, query: &[f32], shown: Shown<'_>, k: usize) -> Vec<Near> {
         let Body::Segment(segment) = &self.body else { return self.scan(space, query, shown, k) };
         let Some(space) = segment.space(space) else { return Vec::new() };

@@ -54,8 +54,8 @@ pub struct Params {
     pub is_exact: bool,
     /// The beam of the graph search; larger is slower and finds more. Chosen by the planner when absent.
     pub ef: Option<usize>,
-    /// The share of the true hits to find, above 0, at most 1: the planner chooses the effort, by what was measured of each
-    /// segment. 1 is exact. Not together with `ef`.
+    /// The share of the true hits to find, above 0, at most 1: the planner chooses the effort, by what was measured
+    /// of each segment. 1 is exact. Not together with `ef`.
     pub recall: Option<f32>,
 }
 

@@ -1,8 +1,8 @@
 //! A query in the form that kernels multiply with codes, and the tiers it is held against.
 //!
-//! With the element `q` of the rotated query as `scale * i` (i from -127 to 127) and the element `y` of a row as `step * (c - 128)`,
-//! their inner product is `scale * step * (sum(i * c) - 128 * sum(i))`, which is linear in the sum that a kernel computes.
-//! A nibble stands for the middle of its sixteen codes.
+//! With the element `q` of the rotated query as `scale * i` (i from -127 to 127) and the element `y` of a row as
+//! `step * (c - 128)`, their inner product is `scale * step * (sum(i * c) - 128 * sum(i))`, which is linear in the
+//! sum that a kernel computes. A nibble stands for the middle of its sixteen codes.
 
 use types::Metric;
 

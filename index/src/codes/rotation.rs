@@ -1,7 +1,8 @@
 //! A random rotation of vectors that costs O(n log n): signs and Hadamard transforms, in turn.
 //!
-//! A Hadamard transform needs a power of two; for other lengths the transform covers the first elements in even rounds and the
-//! last ones in odd rounds, and the overlap mixes them. Every round is orthogonal, so lengths and inner products stay.
+//! A Hadamard transform needs a power of two; for other lengths the transform covers the first elements in even
+//! rounds and the last ones in odd rounds, and the overlap mixes them. Every round is orthogonal, so lengths and
+//! inner products stay.
 //! Source: the fast Johnson-Lindenstrauss transform (Ailon, Chazelle 2009).
 
 const ROUNDS: usize = 4;
@@ -26,8 +27,8 @@ impl Rotation {
         Self { dim, signs: (0..ROUNDS * dim).map(|_| sign()).collect() }
     }
 
-    /// Rotates in place. `vector` has the rotation's length. Inlined, so that it is compiled for the caller's instructions:
-    /// all loops are element by element, and give the same whatever these are.
+    /// Rotates in place. `vector` has the rotation's length. Inlined, so that it is compiled for the caller's
+    /// instructions: all loops are element by element, and give the same whatever these are.
     #[inline(always)]
     pub(super) fn apply(&self, vector: &mut [f32]) {
         if self.dim == 0 {

@@ -1,13 +1,14 @@
 //! Building the graph of a segment: in batches, on all threads, the same for the same rows, options and seed.
 //!
-//! Rows join in a random order that the seed decides. The rows of one batch search the graph as it was before the batch,
-//! side by side, and choose their links; then the links back are added, each target's by one thread. So no lock is
-//! taken, and nothing depends on the order in which threads run. Batches grow with the graph.
+//! Rows join in a random order that the seed decides. The rows of one batch search the graph as it was before the
+//! batch, side by side, and choose their links; then the links back are added, each target's by one thread. So no
+//! lock is taken, and nothing depends on the order in which threads run. Batches grow with the graph.
 //!
 //! Invariant: every row can be reached from a hub. Every link is below the number of rows; a row's unused links are
 //! [`LINK_NONE`] and stand last.
 //! Cost: see `docs/decisions/0006`; memory: the codes, 4 bytes a link and half as much again while it builds.
-//! Source: batch insertion as in ParlayANN (Manohar et al. 2024); the choice of links as in DiskANN (Subramanya et al. 2019).
+//! Source: batch insertion as in ParlayANN (Manohar et al. 2024); the choice of links as in DiskANN (Subramanya et
+//! al. 2019).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -171,8 +172,8 @@ impl<'a> Builder<'a> {
     }
 
     /// Whether the estimates of a walk are squared distances between rows. Under the inner product rows of different
-    /// lengths are looked for as queries look for them: on clustered rows of 100 elements the recall of a beam of 40 was
-    /// 1.00 so, and 0.95 where they were looked for by distance.
+    /// lengths are looked for as queries look for them: on clustered rows of 100 elements the recall of a beam of 40
+    /// was 1.00 so, and 0.95 where they were looked for by distance.
     fn is_squared(&self) -> bool {
         self.is_unit() || (self.codec.nav != Nav::Vectors && self.codec.metric == Metric::Euclid)
     }

@@ -1,7 +1,9 @@
-//! What searches of fixed graphs find and what they take, held against a file: a change of the algorithm is seen in review.
+//! What searches of fixed graphs find and what they take, held against a file: a change of the algorithm is seen in
+//! review.
 //!
-//! Hops and distances count alike on every machine: codes, rotations and sums of integers do not depend on its instructions.
-//! After an intended change, run the test with `KITHDB_GOLDEN=write` and review the difference of `golden.txt`.
+//! Hops and distances count alike on every machine: codes, rotations and sums of integers do not depend on its
+//! instructions. After an intended change, run the test with `KITHDB_GOLDEN=write` and review the difference of
+//! `golden.txt`.
 
 use std::fmt::Write as _;
 

@@ -1,11 +1,11 @@
 //! The graph of a segment: how it is built from vectors, and how it is searched. Works on slices, knows no file.
 //!
-//! A search walks over the codes of the nav tier, estimates the best rows anew by both tiers of codes together, and computes the exact
-//! distances of the last few from the fine tier, the vectors themselves. What a filter hides is passed over on the way.
+//! A search walks over the codes of the nav tier, estimates the best rows anew by both tiers of codes together, and
+//! computes the exact distances of the last few from the fine tier, the vectors themselves. What a filter hides is
+//! passed over on the way.
 //!
-//! Invariants: every row returned is shown and has its exact distance; the slices may hold anything of the right length, and
-//! nothing is read outside of them.
-//! Not for less than some thousand rows: a scan is as fast, and exact.
+//! Invariants: every row returned is shown and has its exact distance; the slices may hold anything of the right
+//! length, and nothing is read outside of them. Not for less than some thousand rows: a scan is as fast, and exact.
 
 mod beam;
 mod bits;
@@ -253,8 +253,8 @@ impl Graph {
         self
     }
 
-    /// The name of a tier whose length is not that of as many rows as there are vectors, if there is one: `nav`, `rest`,
-    /// `links` or `hubs`.
+    /// The name of a tier whose length is not that of as many rows as there are vectors, if there is one: `nav`,
+    /// `rest`, `links` or `hubs`.
     pub fn misfit(&self, tiers: &Tiers<'_>) -> Option<&'static str> {
         let (layout, rows) = (self.codec.layout(), tiers.fine.len() / self.codec.dim.max(1));
         let hubs = tiers.hubs.first().map_or(0, |count| *count as usize);

@@ -1,8 +1,8 @@
 //! Which of its near rows a row is linked to: near ones, in different directions.
 //!
 //! A candidate is left out if a chosen one is nearer to it than the row itself, by a factor. A first pass takes those
-//! that stand by factor 1, a second fills what is free with those that stand by [`FACTOR`]: longer links are kept, and walks
-//! take fewer hops.
+//! that stand by factor 1, a second fills what is free with those that stand by [`FACTOR`]: longer links are kept,
+//! and walks take fewer hops.
 //! Source: RobustPrune of DiskANN (Subramanya et al. 2019), on squared distances.
 
 use types::Metric;

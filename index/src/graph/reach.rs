@@ -1,7 +1,7 @@
 //! Whether every row can be reached, and what is done where one cannot.
 //!
-//! A row that lost all links to it is linked from its nearest reachable neighbour that has a link to spare. What is left
-//! becomes a hub: the walk begins there.
+//! A row that lost all links to it is linked from its nearest reachable neighbour that has a link to spare. What is
+//! left becomes a hub: the walk begins there.
 
 use super::LINK_NONE;
 
@@ -26,8 +26,8 @@ pub(super) fn unreachable(links: &[u32], degree: usize, rows: u32, hubs: &[u32])
 
 /// Leads links to rows that cannot be reached from rows that can; returns the rows that still cannot.
 ///
-/// A row's own links are its nearest: one of them should know it. It takes a free link of one, or else the last link of one
-/// whose target others know too.
+/// A row's own links are its nearest: one of them should know it. It takes a free link of one, or else the last link
+/// of one whose target others know too.
 pub(super) fn repair(links: &mut [u32], degree: usize, rows: u32, hubs: &[u32]) -> Vec<u32> {
     let mut lost = unreachable(links, degree, rows, hubs);
     for _ in 0..ROUNDS_MAX {

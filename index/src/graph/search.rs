@@ -24,7 +24,8 @@ pub struct Found {
 /// Walks taken in turn by [`Graph::search_many`].
 const TURNS: usize = 4;
 
-/// Nibbles mistake some of the order: so many times the hits wanted, and so many more, are estimated anew by whole codes.
+/// Nibbles mistake some of the order: so many times the hits wanted, and so many more, are estimated anew by whole
+/// codes.
 const COMPLETED_PER_HIT: usize = 2;
 const COMPLETED_MORE: usize = 20;
 

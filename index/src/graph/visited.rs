@@ -1,8 +1,9 @@
 //! Which rows a walk has met: a table that forgets.
 //!
 //! A row has one place in the table, and whoever comes later takes it. So a row may be met twice; it is then estimated
-//! once more, and the beam knows it. In return a place is one read, sixteen links are looked up at once, and the table stays in
-//! the nearest caches. A bitset over all rows would have to be cleared for each query: at a million rows 125 KB.
+//! once more, and the beam knows it. In return a place is one read, sixteen links are looked up at once, and the
+//! table stays in the nearest caches. A bitset over all rows would have to be cleared for each query: at a million
+//! rows 125 KB.
 //! Source: the lossy visited filter of SVS (Aguerrebere et al. 2023).
 
 use crate::kernels::{Kernel, place};

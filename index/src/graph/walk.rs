@@ -1,14 +1,15 @@
 //! The walk over the links of a graph towards a query.
 //!
 //! Per hop: take the nearest row that is not expanded, gather those of its neighbours that were not met, ask memory for
-//! their codes, estimate their distances four at a time, keep the best. No lock, no allocation, no pointers: links and codes
-//! lie at multiples of a row's number.
+//! their codes, estimate their distances four at a time, keep the best. No lock, no allocation, no pointers: links
+//! and codes lie at multiples of a row's number.
 //!
 //! Invariant: whatever the links hold, only rows below `rows` are read: a link past the end ends its row.
 //! Cost: the walk waits for memory; a row of 384 nibbles is three cache lines. Several walks taken in turn
 //! ([`Walk::gather`] for all, then [`Walk::score`] for all) hide some of that wait.
-//! Source: best-first search as in HNSW (Malkov, Yashunin 2016) and DiskANN (Subramanya et al. 2019); two hops through rows that a
-//! filter hides as in ACORN (Patel et al. 2024), where fewer than half of a row's neighbours pass.
+//! Source: best-first search as in HNSW (Malkov, Yashunin 2016) and DiskANN (Subramanya et al. 2019); two hops
+//! through rows that a filter hides as in ACORN (Patel et al. 2024), where fewer than half of a row's neighbours
+//! pass.
 
 use super::beam::Beam;
 use super::visited::Visited;

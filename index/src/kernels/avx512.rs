@@ -1,8 +1,8 @@
 //! The kernels on AVX-512 with VNNI: `vpdpbusd` multiplies 64 unsigned codes with 64 signed query elements and adds
 //! them up four by four.
 //!
-//! The upper nibbles are not shifted down: they count sixteenfold, in sums of their own, which are shifted once at the end.
-//! Four rows share the query's registers. Measured on one core at 384 elements, in the L2 cache: 4 ns a row.
+//! The upper nibbles are not shifted down: they count sixteenfold, in sums of their own, which are shifted once at
+//! the end. Four rows share the query's registers. Measured on one core at 384 elements, in the L2 cache: 4 ns a row.
 
 #![expect(unsafe_code, reason = "the wing of unsafe code")]
 
@@ -160,10 +160,10 @@ impl Kernel for Avx512 {
         let mut count = unmet.len();
         for group in links.chunks(GROUP) {
             let mask = ((1_u32 << group.len()) - 1) as u16;
-            // SAFETY: `self` proves the instructions. The load is masked to the group. A place is a 32-bit number shifted
-            // right by 32 - log2(len), so it is below the table's length, and gather and scatter stay inside. The store
-            // writes at most 16 elements from `count` on; `count` has grown by at most the links so far, and there is
-            // room for all of them and 16 more.
+            // SAFETY: `self` proves the instructions. The load is masked to the group. A place is a 32-bit number
+            // shifted right by 32 - log2(len), so it is below the table's length, and gather and scatter stay inside.
+            // The store writes at most 16 elements from `count` on; `count` has grown by at most the links so far,
+            // and there is room for all of them and 16 more.
             unsafe {
                 let links = _mm512_maskz_loadu_epi32(mask, group.as_ptr().cast());
                 let rows = _mm512_set1_epi32(rows.cast_signed());

@@ -1,8 +1,8 @@
 //! Which instructions this machine has, and running a whole loop on them.
 //!
-//! A function that uses wide instructions cannot be inlined into one that does not, so a kernel called through a pointer
-//! would lose its query registers at every row. Instead the whole loop is a [`Task`], instantiated once for each
-//! instruction set and chosen by [`run`]; the kernels inside are inlined.
+//! A function that uses wide instructions cannot be inlined into one that does not, so a kernel called through a
+//! pointer would lose its query registers at every row. Instead the whole loop is a [`Task`], instantiated once for
+//! each instruction set and chosen by [`run`]; the kernels inside are inlined.
 //!
 //! Invariant: a value of `Avx512` or `Avx2` exists only where [`Isa::detect`] has found those instructions.
 //! Cost of [`run`]: one predicted branch.

@@ -2,8 +2,8 @@
 //! The only place for unsafe code beside the mapping of files.
 //!
 //! - [`distance`]: two `f32` vectors, smaller is nearer, for every metric. Through simsimd, which picks the widest
-//!   instructions of the machine at run time. A call costs about 5 ns plus the arithmetic. Beside it stands a reference,
-//!   plain and in `f64`: the oracle of the tests, and the way out when single precision overflows.
+//!   instructions of the machine at run time. A call costs about 5 ns plus the arithmetic. Beside it stands a
+//!   reference, plain and in `f64`: the oracle of the tests, and the way out when single precision overflows.
 //! - [`Kernel`]: the inner loops of the graph, written once for each instruction set, each equal to the plain loops of
 //!   `portable`. They are reached by [`run`] alone.
 
@@ -27,8 +27,8 @@ pub const BLOCK: usize = 64;
 /// Links that are looked up at once.
 const GROUP: usize = 16;
 
-/// The place of a row in a table whose length is a power of two of at least 2: the upper bits of a product are well mixed
-/// (Fibonacci hashing).
+/// The place of a row in a table whose length is a power of two of at least 2: the upper bits of a product are well
+/// mixed (Fibonacci hashing).
 #[inline(always)]
 pub(crate) fn place(row: u32, len: usize) -> usize {
     (row.wrapping_mul(PLACE_FACTOR) >> (32 - len.trailing_zeros())) as usize
@@ -37,7 +37,8 @@ pub(crate) fn place(row: u32, len: usize) -> usize {
 /// 2^32 over the golden ratio.
 const PLACE_FACTOR: u32 = 0x9e37_79b1;
 
-/// One query against codes of rows. The query has a whole number of blocks (of two blocks for nibbles), rows at least as many codes.
+/// One query against codes of rows. The query has a whole number of blocks (of two blocks for nibbles), rows at least
+/// as many codes.
 ///
 /// # Panics
 /// When a row is shorter than the query.
@@ -71,7 +72,8 @@ pub trait Kernel: Copy {
     fn absolute_floats(self, query: &[f32], row: &[f32]) -> f32;
 
     /// Writes each link below `rows` to its [`place`] in the table, and appends to `unmet` those that were not there.
-    /// Goes by groups of sixteen: all of a group are looked up before any is written. The table's length is a power of two.
+    /// Goes by groups of sixteen: all of a group are looked up before any is written. The table's length is a power
+    /// of two.
     #[inline(always)]
     fn unmet(self, table: &mut [u32], links: &[u32], rows: u32, unmet: &mut Vec<u32>) {
         for group in links.chunks(GROUP) {

@@ -109,8 +109,8 @@ impl Space {
         near
     }
 
-    /// As [`scan`](Self::scan), but by the codes: rows are mistaken only where their distances are nearly equal, and the
-    /// distances of those returned are exact.
+    /// As [`scan`](Self::scan), but by the codes: rows are mistaken only where their distances are nearly equal, and
+    /// the distances of those returned are exact.
     pub fn scan_codes(&self, query: &[f32], rows: &mut dyn Iterator<Item = u32>, k: usize) -> Vec<Near> {
         let Some(built) = &self.built else { return Vec::new() };
         let mut places = rows.filter_map(|row| self.place(row));

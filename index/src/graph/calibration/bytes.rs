@@ -18,8 +18,8 @@
 //!            4  nanoseconds a query: f32
 //! ```
 //!
-//! No float is negative, infinite or NaN. Only what was measured is written. What does not parse, another version too, is
-//! done without: everything here can be guessed.
+//! No float is negative, infinite or NaN. Only what was measured is written. What does not parse, another version
+//! too, is done without: everything here can be guessed.
 //!
 //! Version history: 1, the first.
 

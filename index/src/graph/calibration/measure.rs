@@ -4,8 +4,8 @@
 //! estimates half as many distances as there are rows shown: from there on a scan, whose distances lie in order, is as
 //! quick and misses nothing. All end when the budget is spent, so what is lost then is what is least worth.
 //!
-//! The truth is a scan: exact where rows are few, else by codes, for twice the hits wanted. A hit counts by its distance:
-//! of equally near rows any will do.
+//! The truth is a scan: exact where rows are few, else by codes, for twice the hits wanted. A hit counts by its
+//! distance: of equally near rows any will do.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -51,8 +51,8 @@ const SEED: u64 = 0x6361_6c69_6272_6174;
 impl Calibration {
     /// Measures a graph; nothing if it was cancelled. With few rows it is not measured but guessed.
     ///
-    /// Cost: for 10⁶ rows about 10⁸ distances, in order for the most part, on all threads: some percent of what building
-    /// took. For 10⁴ rows up to a third of it. A copy of the links while it runs.
+    /// Cost: for 10⁶ rows about 10⁸ distances, in order for the most part, on all threads: some percent of what
+    /// building took. For 10⁴ rows up to a third of it. A copy of the links while it runs.
     pub fn measure(
         graph: &Graph,
         tiers: &Tiers<'_>,

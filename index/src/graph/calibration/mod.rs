@@ -1,14 +1,14 @@
 //! What searches of one graph find and take: measured once, when the segment is written; asked by the planner.
 //!
-//! For each number of hits, share of rows shown and window of a grid: recall, its standard error, distances and time. From
-//! these [`Calibration::effort`] says which window reaches a recall, or that a scan should be taken instead.
+//! For each number of hits, share of rows shown and window of a grid: recall, its standard error, distances and time.
+//! From these [`Calibration::effort`] says which window reaches a recall, or that a scan should be taken instead.
 //!
-//! Held out, not moved: queries are rows of the segment that are taken out of the graph first, with every link to them, so
-//! that neither truth nor walk knows them. A row that stays would be its own nearest hit, and its links were chosen to lead
-//! to just the rows that are wanted. A row that is moved, or the mean of two, lies nearer to the middle of its cluster than
-//! a new one would, and has two rows far nearer than any other. A held-out row is what a query of the rows' own
-//! distribution is; all that it errs in is that its neighbours have one link less, which costs recall, and so flatters
-//! nobody.
+//! Held out, not moved: queries are rows of the segment that are taken out of the graph first, with every link to
+//! them, so that neither truth nor walk knows them. A row that stays would be its own nearest hit, and its links were
+//! chosen to lead to just the rows that are wanted. A row that is moved, or the mean of two, lies nearer to the
+//! middle of its cluster than a new one would, and has two rows far nearer than any other. A held-out row is what a
+//! query of the rows' own distribution is; all that it errs in is that its neighbours have one link less, which costs
+//! recall, and so flatters nobody.
 //!
 //! Not known here: queries unlike the rows (questions among answers), and filters that go with the vectors: shares are
 //! random. Both are for the check of real queries.
@@ -130,8 +130,8 @@ impl Calibration {
         self.queries
     }
 
-    /// What [`scan_codes`](super::Graph::scan_codes) takes for a row, in nanoseconds, of one in ten rows in their order.
-    /// A scan of all rows takes less for each.
+    /// What [`scan_codes`](super::Graph::scan_codes) takes for a row, in nanoseconds, of one in ten rows in their
+    /// order. A scan of all rows takes less for each.
     pub fn scan_codes_ns(&self) -> f32 {
         self.scan_codes_ns
     }
@@ -211,8 +211,8 @@ impl Calibration {
         f64::INFINITY
     }
 
-    /// The numbers of hits below and above `k` that were measured: the former if there is one, the latter the largest if
-    /// there is none.
+    /// The numbers of hits below and above `k` that were measured: the former if there is one, the latter the largest
+    /// if there is none.
     fn classes(&self, k: usize) -> (Option<u32>, u32) {
         let mut smaller = None;
         for column in &self.columns {
