@@ -113,9 +113,9 @@ impl Source<'_> {
             // Texts of rows in segments are handed over too.
             self.store.for_each_point_from(self.entry, Version(0), &mut |stored| {
                 if stored.version < first {
-                    filling.hand_over(&stored)
+                    filling.hand_over(&stored);
                 } else {
-                    filling.append(stored)
+                    filling.append(stored);
                 }
                 Ok(())
             })?;

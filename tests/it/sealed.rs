@@ -27,7 +27,7 @@ fn point(id: u64) -> Point {
     let vector: Vec<f32> = (0..24).map(|n| ((id * 31 + n * 7) % 101) as f32).collect();
     let point = Point::new(id).with("text", format!("common only{id}")).with("group", id % 7);
     // Some rows lack the vector.
-    if id % 5 == 0 { point } else { point.vector(vector) }
+    if id.is_multiple_of(5) { point } else { point.vector(vector) }
 }
 
 /// A closed database of one segment with dead rows, and of a head.
