@@ -4,11 +4,10 @@
 //! From these [`Calibration::effort`] says which window reaches a recall, or that a scan should be taken instead.
 //!
 //! Held out, not moved: queries are rows of the segment that are taken out of the graph first, with every link to
-//! them, so that neither truth nor walk knows them. A row that stays would be its own nearest hit, and its links were
-//! chosen to lead to just the rows that are wanted. A row that is moved, or the mean of two, lies nearer to the
-//! middle of its cluster than a new one would, and has two rows far nearer than any other. A held-out row is what a
-//! query of the rows' own distribution is; all that it errs in is that its neighbours have one link less, which costs
-//! recall, and so flatters nobody.
+//! them, so that neither truth nor walk knows them. A row that stays would have its own links, chosen to lead to just
+//! the rows that are wanted; the mean of two neighbours has two rows far nearer than any other, which lead there too.
+//! Both flatter: of 80,000 rows in 20 clusters fresh queries find 0.72 of their ten nearest with a window of 32, rows
+//! themselves, not counted as hits, 0.84, means of two 0.84, held-out rows 0.73. [`measure`] has more figures.
 //!
 //! Not known here: queries unlike the rows (questions among answers), and filters that go with the vectors: shares are
 //! random. Both are for the check of real queries.
@@ -186,29 +185,21 @@ impl Calibration {
         match smaller {
             _ if k >= f64::from(larger) => of_larger * self.times(k as usize),
             None => of_larger,
+            Some(_) if of_larger.is_infinite() => of_larger,
             Some(smaller) => {
-                // Fewer hits need no larger window; where it seems so, the figures are less sure.
-                let of_smaller = self.needed_for(smaller, share, recall, reach).min(of_larger);
-                let way = (k / f64::from(smaller)).ln() / f64::from(larger / smaller).ln();
-                if of_larger.is_finite() {
-                    of_smaller * (of_larger / of_smaller).powf(way)
-                } else {
-                    of_larger
-                }
+                let of_smaller = self.needed_for(smaller, share, recall, reach);
+                let way = (k / f64::from(smaller)).ln() / (f64::from(larger) / f64::from(smaller)).ln();
+                of_smaller * (of_larger / of_smaller).powf(way)
             }
         }
     }
 
-    /// The window for a number of hits that was measured.
+    /// The window for a number of hits that was measured. It is no larger than that for more hits: the recall of one
+    /// hit is the least sure, and where it seems to need more that is chance.
     fn needed_for(&self, hits: u32, share: f32, recall: f32, reach: Reach) -> f64 {
-        let mut needed = 0.0_f64;
-        for column in self.columns.iter().filter(|column| column.hits == hits) {
-            needed = needed.max(column.needed(recall, reach));
-            if column.share <= share {
-                return needed;
-            }
-        }
-        f64::INFINITY
+        let classes = self.columns.chunk_by(|a, b| a.hits == b.hits);
+        let classes = classes.filter(|class| class[0].hits >= hits);
+        classes.map(|class| needed_of(class, share, recall, reach)).fold(f64::INFINITY, f64::min)
     }
 
     /// The numbers of hits below and above `k` that were measured: the former if there is one, the latter the largest
@@ -243,6 +234,18 @@ impl Calibration {
     }
 }
 
+/// The window that is needed at this share and at all larger ones; the columns are those of one number of hits.
+fn needed_of(columns: &[Column], share: f32, recall: f32, reach: Reach) -> f64 {
+    let mut needed = 0.0_f64;
+    for column in columns {
+        needed = needed.max(column.needed(recall, reach));
+        if column.share <= share {
+            return needed;
+        }
+    }
+    f64::INFINITY
+}
+
 impl Column {
     /// Of points by window, ascending; at least one.
     fn new(hits: u32, share: f32, points: Vec<Point>) -> Self {
@@ -275,7 +278,7 @@ impl Column {
     }
 
     /// What was measured, by window, ascending. It ends where nearly everything is found, or where a scan of the rows
-    /// shown would be as quick.
+    /// shown takes no longer.
     pub fn points(&self) -> &[Point] {
         &self.points
     }
