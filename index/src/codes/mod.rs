@@ -13,8 +13,8 @@
 //! - Manhattan: a rotation would change it; there are no codes, and the walk reads the vectors.
 //!
 //! Invariant: encoding and preparing depend on their input and the codec alone, on every instruction set.
-//! Cost: a row of `dim` elements takes `dim` bytes in both tiers together, in whole cache lines; preparing a query takes
-//! O(dim log dim).
+//! Cost: a row of `dim` elements takes `dim` bytes in both tiers together, in whole cache lines; preparing a query
+//! takes O(dim log dim).
 //! Source: rotation before scalar quantisation as in RaBitQ (Gao, Long 2024) and QuaRot; the two tiers as in LVQ
 //! (Aguerrebere et al. 2023).
 

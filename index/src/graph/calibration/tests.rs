@@ -164,7 +164,8 @@ fn calibration() -> impl Strategy<Value = Calibration> {
     let column = prop::collection::vec(point, 1..WINDOWS.len());
     prop::collection::vec(prop::option::weighted(0.9, column), HITS.len() * SHARES.len()).prop_map(|drawn| {
         let classes = HITS.into_iter().flat_map(|hits| SHARES.map(|share| (hits, share)));
-        let column = |((hits, share), drawn): ((u32, f32), Option<Vec<(f32, f32)>>)| {
+        type Drawn = Option<Vec<(f32, f32)>>;
+        let column = |((hits, share), drawn): ((u32, f32), Drawn)| {
             let point = |(window, (recall, recall_error)): (u32, (f32, f32))| Point {
                 window,
                 recall: recall.powf(0.2),
