@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use index::Space;
 use index::graph::{Bits, Effort, Near, Shows};
+use index::segment::Space;
 use kithdb::Result;
 use serde_json::{Value, json};
 

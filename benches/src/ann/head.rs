@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::time::Instant;
 
+use index::Alive;
 use index::graph::Found;
-use index::{Alive, Head, HeadView};
+use index::head::{Space, SpaceView};
 use kithdb::{Result, Slot};
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ use crate::machine;
 const LINK_ROWS: u32 = 20_000;
 
 struct Linked {
-    head: Head,
+    space: Space,
     alive: Alive,
 }
 
@@ -31,14 +32,14 @@ struct Linked {
 /// `Io`.
 pub(super) fn measure(folder: &Path, job: &Job, cores: &Cores) -> Result<Value> {
     let before = machine::memory();
-    let mut linked = Linked { head: Head::new(job.dim, job.metric), alive: Alive::new() };
+    let mut linked = Linked { space: Space::new(job.dim, job.metric), alive: Alive::new() };
     arrays::read_rows(&job::base_path(folder), job.dim, |row, vector| {
-        linked.head.append(Some(vector));
+        linked.space.append(Some(vector));
         linked.alive.insert(Slot(row));
     })?;
     let began = Instant::now();
-    while linked.head.link(&linked.alive, LINK_ROWS) {
-        eprintln!("{} rows linked", linked.head.linked());
+    while linked.space.link(&linked.alive, LINK_ROWS) {
+        eprintln!("{} rows linked", linked.space.linked());
     }
     let seconds = began.elapsed().as_secs_f64();
     let mut figures = measure::all(&linked, job, cores, before);
@@ -49,8 +50,8 @@ pub(super) fn measure(folder: &Path, job: &Job, cores: &Cores) -> Result<Value> 
 
 impl Searcher for Linked {
     fn one(&self, query: &[f32], window: usize) -> Found {
-        let view = HeadView { alive: &self.alive, accept: None, slots_end: self.head.len() };
-        let near = self.head.search(query, view, HITS, window);
+        let view = SpaceView { alive: &self.alive, accept: None, slots_end: self.space.len() };
+        let near = self.space.search(query, view, HITS, window);
         let near = near.into_iter().map(|near| (near.slot.0, near.distance)).collect();
         Found { near, ..Found::default() }
     }

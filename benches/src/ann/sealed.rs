@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use index::graph::{Effort, Found, Nav, Options, Shows};
 use index::segment::{self, Block, Draft, SpaceSpec};
-use index::{Segment, Space};
+use index::segment::{Segment, Space};
 use kithdb::{DEFAULT_VECTOR, Error, PointId, Result, Version};
 use serde_json::{Value, json};
 
