@@ -10,6 +10,7 @@
 mod beam;
 mod bits;
 mod build;
+mod calibration;
 mod prune;
 mod reach;
 mod search;
@@ -23,6 +24,7 @@ use crate::codes::{Codec, Tier};
 use crate::kernels::Isa;
 pub use bits::Bits;
 use build::Builder;
+pub use calibration::{Calibration, Choice, Column, Point};
 pub use search::{Found, Near};
 
 /// A link that is not there.

@@ -24,7 +24,7 @@ impl Dice {
 }
 
 /// Rows around 20 centres, of lengths that differ, as the metric takes them.
-fn clustered(metric: Metric, dim: usize, count: usize, seed: u64) -> Vec<f32> {
+pub(super) fn clustered(metric: Metric, dim: usize, count: usize, seed: u64) -> Vec<f32> {
     let mut centres = Dice(77);
     let centres: Vec<Vec<f32>> = (0..20).map(|_| (0..dim).map(|_| centres.normal()).collect()).collect();
     let mut dice = Dice(0x9e37_79b9 ^ seed);
@@ -39,21 +39,21 @@ fn clustered(metric: Metric, dim: usize, count: usize, seed: u64) -> Vec<f32> {
     rows
 }
 
-fn options(nav: Nav) -> Options {
+pub(super) fn options(nav: Nav) -> Options {
     Options { nav, degree: 24, window: 64, seed: 1, threads: 2 }
 }
 
 /// A built graph with its vectors.
-struct Built {
+pub(super) struct Built {
     metric: Metric,
     dim: usize,
     rows: Vec<f32>,
     parts: Parts,
-    graph: Graph,
+    pub(super) graph: Graph,
 }
 
 impl Built {
-    fn new(metric: Metric, dim: usize, count: usize, options: &Options) -> Self {
+    pub(super) fn new(metric: Metric, dim: usize, count: usize, options: &Options) -> Self {
         let rows = clustered(metric, dim, count, 1);
         let parts = build(metric, dim, &rows, options, &()).expect("not cancelled");
         let graph = Graph::open(metric, dim, &parts.codec).expect("a codec");
@@ -62,7 +62,7 @@ impl Built {
         built
     }
 
-    fn tiers(&self) -> Tiers<'_> {
+    pub(super) fn tiers(&self) -> Tiers<'_> {
         let Parts { nav, rest, links, hubs, .. } = &self.parts;
         Tiers { nav, rest, links, hubs, fine: &self.rows }
     }
@@ -81,7 +81,7 @@ impl Built {
     }
 
     /// The share of the true ten nearest that searches find; every hit is checked.
-    fn recall(&self, shows: Shows<'_>, window: usize) -> f64 {
+    pub(super) fn recall(&self, shows: Shows<'_>, window: usize) -> f64 {
         let queries = clustered(self.metric, self.dim, 100, 2);
         let (mut found, mut wanted) = (0, 0);
         for query in queries.chunks_exact(self.dim) {

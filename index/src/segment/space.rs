@@ -7,7 +7,7 @@ use types::{Metric, Result};
 use super::layout::{Kinds, SpaceMeta};
 use super::present::Present;
 use crate::file::{Advice, Array, Sections};
-use crate::graph::{Effort, Found, Graph, Near, Shows, Tiers};
+use crate::graph::{Calibration, Effort, Found, Graph, Near, Shows, Tiers};
 
 /// A vector space. Rows that lack its vector are possible, and are never found.
 pub struct Space {
@@ -17,6 +17,7 @@ pub struct Space {
     present: Option<Present>,
     /// Where there is a vector.
     built: Option<Built>,
+    calibration: Calibration,
 }
 
 /// The graph and what it reads beside the vectors.
@@ -45,7 +46,9 @@ impl Space {
                 .ok_or_else(|| sections.damaged(kinds.rows, "it has another number of rows than `meta` says"))
         });
         let built = (count > 0).then(|| Built::open(sections, kinds, &meta, &fine));
-        Ok(Self { fine, present: present.transpose()?, built: built.transpose()?, meta })
+        let calibration =
+            calibration(sections, kinds).unwrap_or_else(|| Calibration::default_for(meta.dim as usize));
+        Ok(Self { fine, present: present.transpose()?, built: built.transpose()?, calibration, meta })
     }
 
     /// Its name.
@@ -72,6 +75,11 @@ impl Space {
     pub fn vector(&self, row: u32) -> Option<&[f32]> {
         let place = self.place(row)? as usize;
         self.fine.get(place * self.dim()..)?.get(..self.dim())
+    }
+
+    /// What its searches find and take: as was measured when it was written, or a guess.
+    pub fn calibration(&self) -> &Calibration {
+        &self.calibration
     }
 
     /// About the `k` nearest of the rows that show, sorted by (distance, row).
@@ -116,6 +124,9 @@ impl Space {
         if self.present.as_ref().is_some_and(|present| !present.check(rows)) {
             return Err(sections.damaged(kinds.rows, "it does not agree with `ranks`"));
         }
+        if sections.has(kinds.calib) && !self.calibration.is_measured() {
+            return Err(sections.damaged(kinds.calib, "it does not parse"));
+        }
         let Some(built) = &self.built else { return Ok(()) };
         let wrong =
             |source: types::Error| sections.damaged(kinds.links, source.message()).with_source(source);
@@ -138,6 +149,19 @@ impl Space {
             near.retain_mut(|(place, _)| present.row(*place).map(|row| *place = row).is_some());
         }
     }
+}
+
+/// What was measured, if it was and is whole: a guess in its place makes searches slower or less sure, not wrong.
+fn calibration(sections: &Sections, kinds: &Kinds) -> Option<Calibration> {
+    if !sections.has(kinds.calib) {
+        return None;
+    }
+    let bytes = sections.verify_section(kinds.calib).and_then(|()| sections.section(kinds.calib));
+    let calibration = bytes.ok().and_then(Calibration::from_bytes);
+    if calibration.is_none() {
+        tracing::warn!(path = %sections.path().display(), section = %kinds.calib, "a calibration is damaged");
+    }
+    calibration
 }
 
 impl Built {

@@ -249,6 +249,54 @@ fn one_draft_gives_one_file() {
     assert_eq!(fs::read(path).expect("a file"), fs::read(other).expect("a file"));
 }
 
+#[test]
+fn a_calibration_is_measured_and_done_without_when_it_is_damaged() {
+    let (_folder, path) = folder();
+    let calib = Kinds::of(0).calib;
+    written(&mut fixed(1100), &path);
+    let segment = Segment::open(&path).expect("whole");
+    segment.verify().expect("whole");
+    // The second space has too few vectors.
+    let measured =
+        |segment: &Segment| [0, 1].map(|space| segment.spaces()[space].calibration().is_measured());
+    assert_eq!(measured(&segment), [true, false]);
+    let sections = Sections::open(&path).expect("whole");
+    assert!(sections.has(calib) && !sections.has(Kinds::of(1).calib));
+    let bytes = sections.section(calib).expect("a section").to_vec();
+    let longer = [&bytes[..], &[0; 4]].concat();
+    let mut flipped = fs::read(&path).expect("a file");
+    let at = flipped.windows(bytes.len()).position(|window| window == bytes).expect("a section");
+    flipped[at + bytes.len() / 2] ^= 1;
+    fs::write(&path, &flipped).expect("written");
+    let check = |why: &str| {
+        let segment = Segment::open(&path).expect("it opens all the same");
+        assert_eq!(measured(&segment), [false, false], "{why}");
+        assert_eq!(segment.spaces()[0].calibration(), segment.spaces()[1].calibration());
+        let error = segment.verify().expect_err(why);
+        assert!(error.message().contains(&format!("{calib} of ")), "{error}");
+    };
+    check("a bit");
+    forge(&path, calib, &longer);
+    check("four bytes more");
+}
+
+/// What is measured in nanoseconds is never the same twice, and lies in sections of its own.
+#[test]
+fn one_draft_gives_one_file_but_for_the_times() {
+    let (folder, path) = folder();
+    let other = folder.path().join("2.seg");
+    written(&mut fixed(1700), &path);
+    written(&mut fixed(1700), &other);
+    let both = [&path, &other].map(|path| Sections::open(path).expect("whole"));
+    for space in [0, 1].map(Kinds::of) {
+        let of = |sections: &Sections, kind| sections.section(kind).expect("a section").to_vec();
+        for kind in [space.fine, space.codec, space.nav, space.rest, space.links, space.hubs] {
+            assert_eq!(of(&both[0], kind), of(&both[1], kind), "{kind}");
+        }
+        assert_eq!(of(&both[0], space.calib).len(), of(&both[1], space.calib).len());
+    }
+}
+
 /// Flips bits of every section, one at a time: whatever opens may answer nonsense, but answers; and `verify` names
 /// the section.
 #[test]
@@ -294,11 +342,11 @@ fn ask_everything(segment: &Segment) {
 fn forge(path: &Path, forged: Kind, bytes: &[u8]) {
     let sections = Sections::open(path).expect("whole");
     let of_spaces = [0, 1].map(Kinds::of).map(|kinds| {
-        [kinds.fine, kinds.rows, kinds.ranks, kinds.codec, kinds.nav, kinds.rest, kinds.links, kinds.hubs]
+        let graph = [kinds.codec, kinds.nav, kinds.rest, kinds.links, kinds.hubs, kinds.calib];
+        [[kinds.fine, kinds.rows, kinds.ranks].as_slice(), &graph].concat()
     });
     let mut file = FileWriter::create(path).expect("a file");
-    for kind in [[layout::META, layout::VERSIONS, layout::IDS].as_slice(), of_spaces.as_flattened()].concat()
-    {
+    for kind in [[layout::META, layout::VERSIONS, layout::IDS].as_slice(), &of_spaces.concat()].concat() {
         if sections.has(kind) {
             let old = sections.section(kind).expect("a section");
             let bytes = if kind == forged { bytes } else { old };

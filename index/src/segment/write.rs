@@ -1,4 +1,5 @@
-//! Writing a segment: identities, then the vectors of one space after the other, then the graphs.
+//! Writing a segment: identities, then the vectors of one space after the other, then the graphs, each with its
+//! calibration.
 //!
 //! Vectors go to the file as they come. Each graph is built over the mapped part of the unfinished file, so what is
 //! held at any time is 17 bytes a row, or what one graph is built to; the pages of the vectors are the system's.
@@ -10,7 +11,7 @@ use types::{Error, ErrorKind, Metric, PointId, Result, Version};
 use super::layout::{self, Kinds, Meta, SpaceMeta};
 use super::present;
 use crate::file::{Array, FileWriter};
-use crate::graph::{self, Options, Parts, Progress};
+use crate::graph::{self, Calibration, Graph, Options, Parts, Progress, Tiers};
 
 /// Rows whose vectors are asked for at once.
 const BLOCK_ROWS: usize = 1024;
@@ -108,7 +109,13 @@ pub fn write(
         let vectors = file.array(Kinds::of(number).fine)?;
         let parts = graph::build(space.metric, space.dim as usize, &vectors, options, progress);
         let Some(parts) = parts else { return Ok(None) };
+        let Some(calibration) = calibrate(space, &vectors, &parts, options, progress)? else {
+            return Ok(None);
+        };
         write_parts(&mut file, &Kinds::of(number), &parts)?;
+        if calibration.is_measured() {
+            file.section(Kinds::of(number).calib)?.put(&calibration.to_bytes())?;
+        }
     }
     file.section(layout::META)?.put(&layout::encode_meta(&Meta { rows, spaces }))?;
     Ok(Some(Written { rows, checksum: file.finish()? }))
@@ -197,6 +204,19 @@ fn write_parts(file: &mut FileWriter, kinds: &Kinds, parts: &Parts) -> Result<()
     file.section(kinds.rest)?.put(&parts.rest)?;
     file.section(kinds.links)?.put(bytemuck::cast_slice(&parts.links))?;
     file.section(kinds.hubs)?.put(bytemuck::cast_slice(&parts.hubs))
+}
+
+fn calibrate(
+    space: &SpaceMeta,
+    vectors: &[f32],
+    parts: &Parts,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Option<Calibration>> {
+    let graph = Graph::open(space.metric, space.dim as usize, &parts.codec)?;
+    let Parts { nav, rest, links, hubs, .. } = parts;
+    let tiers = Tiers { nav, rest, links, hubs, fine: vectors };
+    Ok(Calibration::measure(&graph, &tiers, options, progress))
 }
 
 fn broken(why: &str) -> Error {
