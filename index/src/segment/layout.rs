@@ -14,8 +14,8 @@
 //!            Only with `rows`
 //!  codec000, nav  000, rest 000, links000, hubs 000
 //!            what the graph was built to, described in `graph`. Only if there is a vector
-//! calib000  what its searches were measured to find and take, described in `graph/calibration/bytes.rs`. Only if
-//! there are enough vectors; whoever finds it damaged does without
+//!  calib000  what its searches were measured to find and take, described in `graph/calibration/bytes.rs`. Only if
+//!            there are enough vectors; whoever finds it damaged does without
 //!
 //!  meta      0   4  layout version: u32
 //!            4   4  rows: u32, at least 1

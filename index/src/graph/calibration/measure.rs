@@ -1,8 +1,8 @@
 //! Measuring: rows held out of the graph ask for their neighbours, at every window that is worth it.
 //!
-//! Windows grow over all columns at once. A column ends when it has found nearly everything twice, or when a walk
-//! takes as long as a scan of the rows shown, which misses nothing. All end when the budget is spent: what is lost
-//! then is what is least worth. Both are decided by counts, not by times.
+//! Windows grow over all columns at once. A column ends when it has found nearly everything twice, when a walk takes
+//! as long as a scan of the rows shown, which misses nothing, or when its budget is spent. All are decided by counts,
+//! not by times.
 //!
 //! The truth is a scan: exact where rows are few, else by codes, for twice the hits wanted. A hit counts by its
 //! distance: of equally near rows any will do.
@@ -39,10 +39,13 @@ const QUERIES_MIN: u64 = 32;
 /// ... such that the scans for all rows together look at about so many.
 const TRUTH_ROWS: u64 = 64 << 20;
 
-/// What all walks together may cost, in distances, and what they may for each row: a build takes some thousand for
+/// Under a filter half of the queries are asked, where there are more than these: such walks take longer.
+const QUERIES_FILTERED: usize = 32;
+
+/// What the walks of one column may cost, in distances, and what they may for each row: a build takes some thousand for
 /// each.
-const COST_MAX: u64 = 32 << 20;
-const COST_MAX_PER_ROW: u64 = 200;
+const COST_MAX: u64 = 4 << 20;
+const COST_MAX_PER_ROW: u64 = 60;
 
 /// Under a filter a hop looks at the links of hidden neighbours. Of the square of a degree this part is what that
 /// costs in distances: 5 µs and 128 of 45 ns at a degree of 32.
@@ -71,8 +74,8 @@ const SEED: u64 = 0x6361_6c69_6272_6174;
 impl Calibration {
     /// Measures a graph; nothing if it was cancelled. With few rows it is not measured but guessed.
     ///
-    /// Cost: for 10⁶ rows about 10⁸ distances, in order for the most part, on all threads: some percent of what
-    /// building took. For 10⁴ rows up to a third of it. A copy of the links while it runs.
+    /// Cost: on all threads, 6 to 8 % of what building took at 150,000 rows and less beyond, but a quarter at 10,000;
+    /// and a copy of the links while it runs.
     pub fn measure(
         graph: &Graph,
         tiers: &Tiers<'_>,
@@ -110,7 +113,10 @@ impl Sample {
     fn draw(tiers: &Tiers<'_>, rows: u32, seed: u64) -> Self {
         let count = (TRUTH_ROWS / u64::from(rows)).clamp(QUERIES_MIN, QUERIES_MAX);
         let count = count.min(u64::from(rows / ROWS_PER_QUERY)) as usize;
-        let hubs = tiers.hubs.split_first().map_or(&[][..], |(count, rest)| &rest[..*count as usize]);
+        let hubs = tiers
+            .hubs
+            .split_first()
+            .map_or(&[][..], |(count, rest)| &rest[..rest.len().min(*count as usize)]);
         let hubs = Bits::of(rows, hubs.iter().copied());
         let order = shuffled(rows, seed ^ SEED);
         let queries: Vec<u32> =
@@ -170,7 +176,9 @@ struct Open {
     hits: usize,
     share: usize,
     points: Vec<Point>,
-    /// What a query costs at the last window, in distances.
+    /// What its walks have cost, in distances.
+    spent: u64,
+    /// What a walk costs at the last window.
     cost: f32,
 }
 
@@ -184,6 +192,12 @@ struct Outcome {
 }
 
 impl Trial<'_> {
+    /// How many queries are asked where this share is shown.
+    fn queries(&self, share: usize) -> usize {
+        let all = self.sample.queries.len();
+        if share == 0 { all } else { (all / 2).max(all.min(QUERIES_FILTERED)) }
+    }
+
     fn query(&self, number: usize) -> &[f32] {
         let dim = self.graph.codec.dim;
         &self.tiers.fine[self.sample.queries[number] as usize * dim..][..dim]
@@ -213,6 +227,9 @@ impl Trial<'_> {
         self.spread(self.sample.queries.len(), &|number| {
             let query = self.query(number);
             std::array::from_fn(|share| {
+                if number >= self.queries(share) {
+                    return [None; HITS.len()];
+                }
                 let shown = &self.sample.shown[share];
                 let near = if shown.len() <= EXACT_ROWS_MAX {
                     self.graph.scan(&self.tiers, query, &mut shown.iter(), most)
@@ -230,31 +247,31 @@ impl Trial<'_> {
         let is_asked = |(hits, share): &(usize, usize)| HITS[*hits] <= self.sample.shown[*share].len();
         let mut columns: Vec<Open> = classes
             .filter(is_asked)
-            .map(|(hits, share)| Open { hits, share, points: Vec::new(), cost: 0.0 })
+            .map(|(hits, share)| Open { hits, share, points: Vec::new(), spent: 0, cost: 0.0 })
             .collect();
-        let (mut spent, queries) = (0, self.sample.queries.len());
-        let budget = COST_MAX + COST_MAX_PER_ROW * u64::from(self.sample.shown[0].len());
         for window in WINDOWS {
             let mut open: Vec<&mut Open> =
                 columns.iter_mut().filter(|column| !column.ends(self.sample)).collect();
-            if open.is_empty() || spent > budget {
-                break;
-            }
-            let outcomes = self.spread(open.len() * queries, &|number| {
-                self.search(open[number / queries], number % queries, window, truths)
+            let searches = open.iter().enumerate();
+            let searches: Vec<(usize, usize)> = searches
+                .flat_map(|(column, open)| (0..self.queries(open.share)).map(move |query| (column, query)))
+                .collect();
+            let outcomes = self.spread(searches.len(), &|number| {
+                let (column, query) = searches[number];
+                self.search(open[column], query, window, &truths[query])
             })?;
-            for (column, outcomes) in open.iter_mut().zip(outcomes.chunks_exact(queries)) {
-                column.points.push(point(window, outcomes));
-                let cost = outcomes.iter().map(|outcome| outcome.cost).sum::<u64>();
-                column.cost = cost as f32 / queries as f32;
-                spent += cost;
+            let mut rest = outcomes.as_slice();
+            for column in &mut open {
+                let (own, others) = rest.split_at(self.queries(column.share));
+                column.push(window, own);
+                rest = others;
             }
         }
         let column = |open: Open| Column::new(HITS[open.hits], SHARES[open.share], open.points);
         Some(columns.into_iter().map(column).collect())
     }
 
-    fn search(&self, column: &Open, number: usize, window: u32, truths: &[Truth]) -> Outcome {
+    fn search(&self, column: &Open, number: usize, window: u32, truth: &Truth) -> Outcome {
         let (k, query) = (HITS[column.hits] as usize, self.query(number));
         let shows =
             if column.share == 0 { Shows::All } else { Shows::Only(&self.sample.shown[column.share]) };
@@ -262,8 +279,7 @@ impl Trial<'_> {
         let begun = Instant::now();
         let found = self.graph.search(&self.tiers, query, shows, k, effort);
         let elapsed_ns = begun.elapsed().as_nanos() as f32;
-        let is_hit =
-            |distance: f32| truths[number][column.share][column.hits].is_some_and(|last| distance <= last);
+        let is_hit = |distance: f32| truth[column.share][column.hits].is_some_and(|last| distance <= last);
         let hits = found.near.iter().filter(|near| is_hit(near.1)).count();
         let of_hop = if column.share == 0 { 0 } else { self.degree * self.degree / HIDDEN_OF_DEGREE };
         let cost = u64::from(found.distances) + u64::from(found.hops) * of_hop as u64;
@@ -298,11 +314,19 @@ impl Trial<'_> {
 }
 
 impl Open {
+    fn push(&mut self, window: u32, outcomes: &[Outcome]) {
+        let cost = outcomes.iter().map(|outcome| outcome.cost).sum::<u64>();
+        self.spent += cost;
+        self.cost = cost as f32 / outcomes.len() as f32;
+        self.points.push(point(window, outcomes));
+    }
+
     /// Whether larger windows are not worth measuring.
     fn ends(&self, sample: &Sample) -> bool {
         let enough = self.points.iter().filter(|point| point.recall >= ENOUGH_RECALL).count();
         let shown = sample.shown[self.share].len() as f32;
-        enough >= ENOUGH_TIMES || self.cost * SCANNED_PER_WALKED >= shown
+        let budget = COST_MAX + COST_MAX_PER_ROW * u64::from(sample.shown[0].len());
+        enough >= ENOUGH_TIMES || self.cost * SCANNED_PER_WALKED >= shown || self.spent > budget
     }
 }
 

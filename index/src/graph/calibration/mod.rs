@@ -7,14 +7,14 @@
 //! them, so that neither truth nor walk knows them. A row that stays would have its own links, chosen to lead to just
 //! the rows that are wanted; the mean of two neighbours has two rows far nearer than any other, which lead there too.
 //! Both flatter: of 80,000 rows in 20 clusters fresh queries find 0.72 of their ten nearest with a window of 32, rows
-//! themselves, not counted as hits, 0.84, means of two 0.84, held-out rows 0.73. [`measure`] has more figures.
+//! themselves, not counted as hits, 0.84, means of two 0.84, held-out rows 0.73. `measure.rs` has more figures.
 //!
 //! Not known here: queries unlike the rows (questions among answers), and filters that go with the vectors: shares are
 //! random. Both are for the check of real queries.
 //!
-//! Invariants: a higher recall never gives a smaller window, nor does a smaller share; between what was measured,
-//! whatever is said errs to the side of more work. Recall and distances are the same for the same rows, options
-//! and seed; times are not.
+//! Invariants: a higher recall never gives a smaller window, nor does a smaller share; between two windows or shares,
+//! whatever is said errs to the side of more work. Recall and distances are the same for the same rows, options and
+//! seed; times are not.
 //! Cost: 0.1 µs to 3 µs a question. Measuring: see [`Calibration::measure`].
 
 mod bytes;
@@ -23,7 +23,7 @@ mod measure;
 /// What was measured of one graph, or guessed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
-    /// Queries that were asked; none if nothing was measured.
+    /// Queries that were asked, half of them under filters; none if nothing was measured.
     queries: u32,
     scan_codes_ns: f32,
     scan_ns: f32,

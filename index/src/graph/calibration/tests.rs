@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use types::Metric;
 
 use super::super::tests::{Built, clustered, options};
-use super::super::{Graph, Nav, Options, Progress, Shows, Tiers, build};
+use super::super::{Bits, Graph, Nav, Options, Progress, Shows, Tiers, build};
 use super::*;
 
 fn measured(built: &Built, threads: usize) -> Calibration {
@@ -27,6 +27,10 @@ fn what_is_promised_is_kept_on_fresh_queries_and_is_no_waste() {
         assert!(kept >= 0.93, "{metric}: {choice:?}, but {kept}");
         let smallest = (2..=choice.window).find(|window| recall(*window) >= 0.95);
         assert!(smallest.is_none_or(|smallest| choice.window <= smallest * 4), "{choice:?}, {smallest:?}");
+        let bits = Bits::of(8_000, (0..8_000).step_by(2));
+        let choice = calibration.effort(10, 0.5, 0.95);
+        let kept = built.recall(Shows::Only(&bits), choice.window);
+        assert!(choice.reaches && kept >= 0.93, "{metric}, every second row: {choice:?}, but {kept}");
         for window in [8, 16, 32, 64] {
             let (expected, found) = (calibration.expected(10, 1.0, window), recall(window));
             assert!(
@@ -164,8 +168,7 @@ fn calibration() -> impl Strategy<Value = Calibration> {
     let column = prop::collection::vec(point, 1..WINDOWS.len());
     prop::collection::vec(prop::option::weighted(0.9, column), HITS.len() * SHARES.len()).prop_map(|drawn| {
         let classes = HITS.into_iter().flat_map(|hits| SHARES.map(|share| (hits, share)));
-        type Drawn = Option<Vec<(f32, f32)>>;
-        let column = |((hits, share), drawn): ((u32, f32), Drawn)| {
+        let column = |((hits, share), drawn): (_, Option<Vec<_>>)| {
             let point = |(window, (recall, recall_error)): (u32, (f32, f32))| Point {
                 window,
                 recall: recall.powf(0.2),
