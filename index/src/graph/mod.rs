@@ -134,7 +134,7 @@ pub struct Graph {
 }
 
 /// A hub for so many rows ...
-const ROWS_PER_HUB: usize = 1024;
+const ROWS_PER_HUB: usize = 256;
 /// ... but no more than this: they are scanned before each walk.
 const HUBS_MAX: usize = 128;
 

@@ -240,9 +240,10 @@ impl Walks<'_, '_> {
     fn walk<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R) {
         let net = self.graph.net(self.tiers);
         let room = self.window.max(self.wanted + COMPLETED_MORE);
+        let entries = if matches!(self.shows, Shows::All) { ENTRIES } else { ENTRIES_SHOWN };
         for walk in &mut *self.walks {
-            walk.begin(room, self.window);
-            enter(kernel, reader, self.graph, self.tiers, walk, net);
+            walk.begin(room.max(entries), self.window);
+            enter(kernel, reader, (self.graph, self.tiers), walk, net, entries);
         }
         match (self.shows, &mut *self.walks) {
             (Shows::All, [walk]) => walk.run(kernel, reader, net, self.window),
@@ -277,40 +278,44 @@ impl Walks<'_, '_> {
     }
 }
 
-/// Finds where a walk begins: at the nearest hubs, and where a filter hides most rows also at some that it shows.
+/// Finds where a walk begins: at the nearest hubs. More of them under a filter: it hides links, and what it leaves may
+/// not lead from one part of the rows to another.
 #[inline(always)]
 fn enter<K: Kernel, R: Reader>(
     kernel: K,
     reader: R,
-    graph: &Graph,
-    tiers: &Tiers<'_>,
+    (graph, tiers): (&Graph, &Tiers<'_>),
     walk: &mut Walk,
     net: Net<'_>,
+    entries: usize,
 ) {
     let Some((count, words)) = tiers.hubs.split_first() else { return };
     let (hubs, codes) = words.split_at((*count as usize).min(words.len()));
     let codes = Tier { layout: graph.codec.layout(), nav: bytemuck::cast_slice(codes), rest: &[] };
     let of_codes = reader.over(codes);
-    let mut best = [(f32::INFINITY, u32::MAX); ENTRIES];
+    let mut best = [(f32::INFINITY, u32::MAX); ENTRIES_SHOWN];
+    let best = &mut best[..entries];
     for (at, hub) in hubs.iter().enumerate().filter(|(_, hub)| **hub < net.rows) {
         let estimate = match of_codes {
             Some(reader) => reader.one(kernel, &walk.query, at as u32),
             None => reader.one(kernel, &walk.query, *hub),
         };
-        let worst = &mut best[ENTRIES - 1];
+        let worst = &mut best[entries - 1];
         if estimate < worst.0 {
             *worst = (estimate, *hub);
             best.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         }
     }
     walk.distances += hubs.len() as u32;
-    for (estimate, hub) in best.into_iter().filter(|(_, hub)| *hub < net.rows) {
-        walk.enter(hub, estimate);
+    for (estimate, hub) in best.iter().filter(|(_, hub)| *hub < net.rows) {
+        walk.enter(*hub, *estimate);
     }
 }
 
 /// Hubs that a walk begins at.
 const ENTRIES: usize = 2;
+/// ... and under a filter.
+const ENTRIES_SHOWN: usize = 8;
 
 /// Estimates of all given rows.
 struct ScanCodes<'w, 'a> {
