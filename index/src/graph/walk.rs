@@ -8,8 +8,7 @@
 //! Cost: the walk waits for memory; a row of 384 nibbles is three cache lines. Several walks taken in turn
 //! ([`Walk::gather`] for all, then [`Walk::score`] for all) hide some of that wait.
 //! Source: best-first search as in HNSW (Malkov, Yashunin 2016) and DiskANN (Subramanya et al. 2019); two hops
-//! through rows that a filter hides as in ACORN (Patel et al. 2024), where fewer than half of a row's neighbours
-//! pass.
+//! through rows that a filter hides as in ACORN (Patel et al. 2024).
 
 use super::beam::Beam;
 use super::visited::Visited;
@@ -85,7 +84,8 @@ impl Walk {
     }
 
     /// As [`gather`](Self::gather), but passes over rows that are not shown: their own neighbours are gathered in their
-    /// place, as long as fewer than half of the links are shown.
+    /// place, until there are as many as a row has links. With half as many, walks over every second row of a clustered
+    /// set did not find the way from cluster to cluster.
     #[inline(always)]
     pub(crate) fn gather_shown<K: Kernel, R: Reader>(
         &mut self,
@@ -110,7 +110,7 @@ impl Walk {
                 self.pending.push(link);
             }
         }
-        let enough = net.degree / 2;
+        let enough = net.degree;
         for at in 0..self.hidden.len() {
             if self.pending.len() >= enough {
                 break;
