@@ -6,15 +6,16 @@
 //! Invariant: the list is worked out and written under one lock (`Shared::listing`), so that a later list is never
 //! overwritten by an earlier one; the files it names are there.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use index::Body;
 use index::fields::PartFields;
 use index::graph::Progress as _;
-use types::{Durability, ErrorKind, Result};
+use index::{Body, GRAPH_ROWS_MIN};
+use types::{CollectionId, Durability, ErrorKind, Result, Seqno};
 
 use crate::build::{Build, Built};
 use crate::building::{BuildStatus, Watch};
@@ -27,9 +28,13 @@ use crate::tiers::{self, Size};
 /// Without news, the builder looks around so often.
 const IDLE: Duration = Duration::from_millis(250);
 
+/// A head that has not changed for so long is frozen before it is full, if it is large enough for a graph: its segment
+/// answers many times faster.
+const REST: Duration = Duration::from_secs(3);
+
 /// Works until the database closes.
 pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
-    let mut has_more = false;
+    let (mut has_more, mut rests) = (false, Rests::default());
     while !engine.is_closing.load(Ordering::Acquire) {
         let wait = if has_more { Duration::ZERO } else { IDLE };
         if let Err(RecvTimeoutError::Disconnected) = wakes.recv_timeout(wait) {
@@ -39,6 +44,7 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
         has_more = optimize(engine)
             || turn(engine, &|derived| tiers::waiting(&sizes(derived)).map(|range| ("seal", range)))
             || turn(engine, &|derived| tiers::merge(&sizes(derived)).map(|range| ("merge", range)));
+        has_more = has_more || rests.freeze(engine);
         if !has_more {
             engine.all().iter().for_each(|shared| mend_fields(engine, shared));
             has_more = engine.all().iter().any(|shared| examine(engine, shared));
@@ -48,6 +54,34 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
 
 /// Between two mebibytes of a segment that is examined.
 const EXAMINE_PAUSE: Duration = Duration::from_millis(10);
+
+/// The last commit that each collection was seen at, and since when.
+#[derive(Default)]
+struct Rests(BTreeMap<CollectionId, (Seqno, Instant)>);
+
+impl Rests {
+    /// Freezes the heads that rest; whether there was any.
+    fn freeze(&mut self, engine: &Engine) -> bool {
+        let mut has_frozen = false;
+        for shared in engine.all() {
+            let seqno = shared.view.load().seqno;
+            let seen = self.0.entry(shared.id).or_insert((seqno, Instant::now()));
+            if seen.0 != seqno {
+                *seen = (seqno, Instant::now());
+            }
+            if seen.1.elapsed() < REST || shared.building.is_failing() {
+                continue;
+            }
+            let mut derived = shared.derived.lock();
+            if derived.state.seqno == seqno && derived.head().1.rows() >= GRAPH_ROWS_MIN {
+                derived.freeze();
+                shared.publish(&derived);
+                has_frozen = true;
+            }
+        }
+        has_frozen
+    }
+}
 
 type Choice = (&'static str, std::ops::Range<usize>);
 

@@ -141,7 +141,7 @@ impl Derived {
     ///
     /// # Panics
     /// Never: [`lay`](Self::lay) ends with one.
-    fn head(&self) -> (u32, &Arc<Head>) {
+    pub(crate) fn head(&self) -> (u32, &Arc<Head>) {
         match self.rows.parts().last() {
             Some(index::Part { base, body: Body::Head(head), .. }) => (*base, head),
             _ => unreachable!("the last part is a head, see the invariant"),
