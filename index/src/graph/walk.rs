@@ -84,8 +84,8 @@ impl Walk {
     }
 
     /// As [`gather`](Self::gather), but passes over rows that are not shown: their own neighbours are gathered in their
-    /// place, until there are as many as a row has links. With half as many, walks over every second row of a clustered
-    /// set did not find the way from cluster to cluster.
+    /// place, until there are as many as a row has links. With half as many, some walks over every second row of a
+    /// clustered set ended early, whatever their beam (`docs/decisions/0006`).
     #[inline(always)]
     pub(crate) fn gather_shown<K: Kernel, R: Reader>(
         &mut self,
