@@ -134,7 +134,7 @@ fn strip(storage: &Path) {
 /// A database with one of everything: named vectors, a keyword index, fields, updates, deletes, a dropped collection.
 fn write(folder: &Path) {
     let db = Database::open(folder).expect("a database");
-    let space = |dim, metric| VectorSpec { dim, metric, model: None };
+    let space = |dim, metric| VectorSpec::new(dim, metric);
     let path = |text: &str| text.parse().expect("a path");
     let schema = Schema::new()
         .named_vector("text", space(3, Metric::Cosine))

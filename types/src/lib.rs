@@ -4,6 +4,7 @@
 //! when two sibling rooms need it in their public interface. Nothing here is serialised by derive: the
 //! wire shapes live in `server`, the disk formats in `storage`.
 
+pub mod datatype;
 pub mod durability;
 pub mod error;
 pub mod filter;
@@ -16,6 +17,7 @@ pub mod point;
 pub mod schema;
 pub mod vector;
 
+pub use datatype::{Codes, Datatype};
 pub use durability::Durability;
 pub use error::{Error, ErrorKind, Result};
 pub use filter::{Condition, Filter, MinShould, Predicate, Range, Scalar};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::vector::DEFAULT_VECTOR;
-use crate::{Error, FieldPath, Limits, Metric, Result};
+use crate::{Codes, Datatype, Error, FieldPath, Limits, Metric, Result};
 
 /// What a collection holds and which indexes are kept over it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +16,9 @@ pub struct Schema {
     pub keyword: Option<KeywordField>,
     /// Indexed payload fields.
     pub fields: BTreeMap<FieldPath, FieldKind>,
+    /// The part of the true hits that a query should find which asks for no other, above 0 and at most 1; nothing
+    /// leaves it to the engine.
+    pub recall: Option<f32>,
 }
 
 /// One vector space.
@@ -25,6 +28,10 @@ pub struct VectorSpec {
     pub dim: usize,
     /// The measure of nearness.
     pub metric: Metric,
+    /// What the elements are stored as.
+    pub datatype: Datatype,
+    /// What searches of segments read.
+    pub codes: Codes,
     /// The model that made the vectors, if the collection is bound to one.
     pub model: Option<ModelIdentity>,
 }
@@ -102,7 +109,7 @@ impl Schema {
     /// Adds the unnamed vector space.
     #[must_use]
     pub fn vector(self, dim: usize, metric: Metric) -> Self {
-        self.named_vector(DEFAULT_VECTOR, VectorSpec { dim, metric, model: None })
+        self.named_vector(DEFAULT_VECTOR, VectorSpec::new(dim, metric))
     }
 
     /// Adds a named vector space.
@@ -140,6 +147,9 @@ impl Schema {
                 error.within(&if name.is_empty() { "vectors".to_owned() } else { format!("vectors.{name}") })
             })?;
         }
+        if self.recall.is_some_and(|recall| !(recall > 0.0 && recall <= 1.0)) {
+            return Err(Error::invalid("recall", "must be above 0 and at most 1"));
+        }
         match &self.keyword {
             Some(keyword) if keyword.paths.is_empty() => {
                 Err(Error::invalid("keyword", "names no payload path; name at least one, such as `text`"))
@@ -164,6 +174,33 @@ impl Schema {
 }
 
 impl VectorSpec {
+    /// A space of `f32`, found by codes of eight bits, of no model.
+    pub fn new(dim: usize, metric: Metric) -> Self {
+        Self { dim, metric, datatype: Datatype::default(), codes: Codes::default(), model: None }
+    }
+
+    /// Stores elements as another type.
+    #[must_use]
+    pub fn stored_as(self, datatype: Datatype) -> Self {
+        Self { datatype, ..self }
+    }
+
+    /// Finds vectors by other codes.
+    #[must_use]
+    pub fn found_by(self, codes: Codes) -> Self {
+        Self { codes, ..self }
+    }
+
+    /// Checks a vector that is to be stored and makes it what will be read again: of length 1 under cosine, of values
+    /// of its type.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the element, as [`vector::check`](crate::vector::check) and [`Datatype::admit`] do.
+    pub fn admit(&self, elements: &mut [f32]) -> Result<()> {
+        crate::vector::check(elements, self.dim, self.metric)?;
+        self.datatype.admit(elements)
+    }
+
     fn check(&self, limits: &Limits) -> Result<()> {
         if self.dim == 0 {
             return Err(Error::invalid("size", "is 0; a vector has at least 1 element"));
@@ -171,6 +208,7 @@ impl VectorSpec {
         if self.dim > limits.dim_max {
             return Err(Error::limit("size", "the dimension", self.dim, limits.dim_max));
         }
+        self.datatype.check(self.metric)?;
         match &self.model {
             Some(model) if model.dim != self.dim => {
                 let message = format!("is {}, but the model `{}` makes {}", self.dim, model.name, model.dim);
@@ -276,9 +314,14 @@ mod tests {
         let limits = Limits::default();
         let zero = Schema::new().vector(0, Metric::Dot);
         assert_eq!(zero.check(&limits).expect_err("dim 0").field(), Some("vectors.size"));
-        let named = VectorSpec { dim: 1 << 20, metric: Metric::Dot, model: None };
+        let named = VectorSpec::new(1 << 20, Metric::Dot);
         let huge = Schema::new().named_vector("a", named);
         assert_eq!(huge.check(&limits).expect_err("too large").field(), Some("vectors.a.size"));
+        let whole = VectorSpec::new(4, Metric::Cosine).stored_as(Datatype::Uint8);
+        let whole = Schema::new().named_vector("a", whole);
+        assert_eq!(whole.check(&limits).expect_err("no length 1").field(), Some("vectors.a.datatype"));
+        let sure = Schema { recall: Some(1.5), ..Schema::new() };
+        assert_eq!(sure.check(&limits).expect_err("above 1").field(), Some("recall"));
         let wordless = Schema::new().keyword([], Language::English);
         assert_eq!(wordless.check(&limits).expect_err("no path").field(), Some("keyword"));
     }

@@ -98,7 +98,8 @@ fn chunk_schema(options: &IngestOptions, embedder: Option<&Embedder>) -> Result<
         .field(options.folder_field.parse()?, FieldKind::Keyword);
     if let Some(embedder) = embedder {
         let model = embedder.identity().clone();
-        let spec = VectorSpec { dim: model.dim, metric: Metric::Cosine, model: Some(model) };
+        let spec = VectorSpec::new(model.dim, Metric::Cosine);
+        let spec = VectorSpec { model: Some(model), ..spec };
         schema = schema.named_vector(DEFAULT_VECTOR, spec);
     }
     Ok(schema)

@@ -145,7 +145,10 @@ fn spaces(vectors: Value) -> Result<Vec<(String, VectorSpec)>> {
 impl SpaceIn {
     fn into_spec(self) -> Result<VectorSpec> {
         let metric: Metric = self.distance.parse()?;
-        Ok(VectorSpec { dim: self.size, metric, model: self.model.map(ModelJson::into_identity) })
+        Ok(VectorSpec {
+            model: self.model.map(ModelJson::into_identity),
+            ..VectorSpec::new(self.size, metric)
+        })
     }
 }
 
@@ -199,7 +202,7 @@ mod tests {
     fn one_space_and_several_are_told_apart() {
         let one = schema(&json!({"vectors": {"size": 4, "distance": "Dot", "on_disk": true}})).expect("one");
         assert_eq!(one, Schema::new().vector(4, Metric::Dot));
-        let spec = VectorSpec { dim: 2, metric: Metric::Manhattan, model: None };
+        let spec = VectorSpec::new(2, Metric::Manhattan);
         let several =
             schema(&json!({"vectors": {"size": {"size": 2, "distance": "Manhattan"}}})).expect("a name");
         assert_eq!(several, Schema::new().named_vector("size", spec));

@@ -84,7 +84,8 @@ fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
     for (name, inner) in object(tree, "vectors")? {
         only(inner, &["space", "dim", "metric", "model"])?;
         let model = inner.get("model").map(parse_model).transpose()?;
-        let spec = VectorSpec { dim: number(inner, "dim")?, metric: text(inner, "metric")?.parse()?, model };
+        let spec = VectorSpec::new(number(inner, "dim")?, text(inner, "metric")?.parse()?);
+        let spec = VectorSpec { model, ..spec };
         let space = u16::try_from(number(inner, "space")?).map_err(|_| missing("space"))?;
         entry.spaces.insert(name.clone(), space);
         entry.schema.vectors.insert(name.clone(), spec);
@@ -166,7 +167,7 @@ mod tests {
             document_prefix: String::new(),
             is_normalised: true,
         };
-        let spec = VectorSpec { dim: 3, metric: Metric::Cosine, model: Some(model) };
+        let spec = VectorSpec { model: Some(model), ..VectorSpec::new(3, Metric::Cosine) };
         let schema = Schema::new()
             .vector(2, Metric::Dot)
             .named_vector("text", spec)

@@ -170,7 +170,7 @@ fn schema_of(tree: &Value) -> Result<Schema> {
     for (name, spec) in tree["vectors"].as_object().into_iter().flatten() {
         let metric = spec["distance"].as_str().ok_or_else(|| bad("distance"))?.parse()?;
         let dim = number(&spec["size"]).ok_or_else(|| bad("size"))?;
-        schema = schema.named_vector(name, VectorSpec { dim, metric, model: None });
+        schema = schema.named_vector(name, VectorSpec::new(dim, metric));
     }
     if let Some(keyword) = tree.get("keyword") {
         let language: Language = keyword["language"].as_str().unwrap_or("english").parse()?;

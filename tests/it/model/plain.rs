@@ -27,7 +27,7 @@ impl Plain {
         let paths = ["text", "more.words"].map(|path| path.parse().expect("a path"));
         let schema = Schema::new().keyword(paths, kithdb::Language::None);
         self.spaces.iter().fold(schema, |schema, &(name, dim, metric)| {
-            schema.named_vector(name, VectorSpec { dim, metric, model: None })
+            schema.named_vector(name, VectorSpec::new(dim, metric))
         })
     }
 
