@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
-use types::{PointId, Slot, Version};
+use types::{PointId, Result, Slot, Version};
 
 use crate::graph::{Bits, Calibration, Effort, Shows};
 use crate::head::{Near, SpaceView};
@@ -100,11 +100,16 @@ impl Body {
         self.version(0)
     }
 
-    /// One vector of a row.
-    pub fn vector(&self, row: u32, space: &str) -> Option<&[f32]> {
+    /// One vector of a row, if it has one.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupted`: a segment cannot be read.
+    pub fn vector(&self, row: u32, space: &str) -> Result<Option<Vec<f32>>> {
         match self {
-            Self::Segment(segment) => segment.space(space)?.vector(row),
-            Self::Head(head) => head.space(space)?.row(Slot(row)),
+            Self::Segment(segment) => segment.space(space).map_or(Ok(None), |space| space.vector(row)),
+            Self::Head(head) => {
+                Ok(head.space(space).and_then(|space| space.row(Slot(row))).map(<[f32]>::to_vec))
+            }
         }
     }
 
@@ -141,52 +146,68 @@ impl Part {
 
     /// About the `k` nearest slots that are shown, sorted by (distance, slot). `ef` is how many rows a graph search
     /// keeps in sight.
-    pub fn search(&self, space: &str, query: &[f32], shown: Shown<'_>, k: usize, ef: usize) -> Vec<Near> {
+    ///
+    /// # Errors
+    /// `Io`, `Corrupted`: a segment cannot be read.
+    pub fn search(
+        &self,
+        space: &str,
+        query: &[f32],
+        shown: Shown<'_>,
+        k: usize,
+        ef: usize,
+    ) -> Result<Vec<Near>> {
         let wanted = shown.count(self.slots()).min(k);
         if wanted == 0 {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let found = match &self.body {
             Body::Head(head) => {
-                let Some(space) = head.space(space) else { return Vec::new() };
+                let Some(space) = head.space(space) else { return Ok(Vec::new()) };
                 let (alive, accept) = (shown.alive.part(self.slots()), self.accept(shown));
                 let view = SpaceView { alive: &alive, accept: accept.as_ref(), slots_end: head.rows() };
                 self.raised(space.search(query, view, k, ef))
             }
             Body::Segment(segment) => {
-                let Some(space) = segment.space(space) else { return Vec::new() };
+                let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
                 let bits = shown.bits(self.slots(), segment.rows());
                 let shows = bits.as_ref().map_or(Shows::All, Shows::Only);
-                let near = space.search(query, shows, k, Effort { window: ef }).near;
+                let near = space.search(query, shows, k, Effort { window: ef })?.near;
                 self.placed(near)
             }
         };
         if found.len() < wanted.min(self.body.vectors(space) as usize) {
             return self.scan_codes(space, query, shown, k);
         }
-        found
+        Ok(found)
     }
 
     /// The `k` nearest slots that are shown, sorted by (distance, slot): in a segment by the codes of every row, and
     /// the best of them exactly; in a head exactly.
-    pub fn scan_codes(&self, space: &str, query: &[f32], shown: Shown<'_>, k: usize) -> Vec<Near> {
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub fn scan_codes(&self, space: &str, query: &[f32], shown: Shown<'_>, k: usize) -> Result<Vec<Near>> {
         let Body::Segment(segment) = &self.body else { return self.scan(space, query, shown, k) };
-        let Some(space) = segment.space(space) else { return Vec::new() };
+        let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
         let mut rows = shown.slots(self.slots()).map(|slot| slot - self.base);
-        self.placed(space.scan_codes(query, &mut rows, k))
+        Ok(self.placed(space.scan_codes(query, &mut rows, k)?))
     }
 
     /// The `k` nearest slots that are shown, exactly, sorted by (distance, slot).
-    pub fn scan(&self, space: &str, query: &[f32], shown: Shown<'_>, k: usize) -> Vec<Near> {
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub fn scan(&self, space: &str, query: &[f32], shown: Shown<'_>, k: usize) -> Result<Vec<Near>> {
         let mut rows = shown.slots(self.slots()).map(|slot| slot - self.base);
         match &self.body {
             Body::Head(head) => {
-                let Some(space) = head.space(space) else { return Vec::new() };
-                self.raised(space.scan(query, rows.map(Slot), k))
+                let Some(space) = head.space(space) else { return Ok(Vec::new()) };
+                Ok(self.raised(space.scan(query, rows.map(Slot), k)))
             }
             Body::Segment(segment) => {
-                let Some(space) = segment.space(space) else { return Vec::new() };
-                self.placed(space.scan(query, &mut rows, k))
+                let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
+                Ok(self.placed(space.scan(query, &mut rows, k)?))
             }
         }
     }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use types::{PointId, Slot, Version};
+use types::{PointId, Result, Slot, Version};
 
 use crate::bitmap::BASE_UNIT;
 use crate::part::{Body, Part};
@@ -60,10 +60,12 @@ impl Rows {
         part.body.row_of(version).map(|row| Slot(part.base + row))
     }
 
-    /// One vector of the point in a slot.
-    pub fn vector(&self, slot: Slot, space: &str) -> Option<&[f32]> {
-        let part = self.part(slot)?;
-        part.body.vector(slot.0 - part.base, space)
+    /// One vector of the point in a slot, if it has one.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupted`: a segment cannot be read.
+    pub fn vector(&self, slot: Slot, space: &str) -> Result<Option<Vec<f32>>> {
+        self.part(slot).map_or(Ok(None), |part| part.body.vector(slot.0 - part.base, space))
     }
 
     /// The part in whose range a slot lies.

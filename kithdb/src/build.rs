@@ -164,7 +164,13 @@ impl Draft for Rows<'_> {
     fn spaces(&self) -> Vec<SpaceSpec> {
         let spaces = self.build.entry.schema.vectors.iter();
         spaces
-            .map(|(name, spec)| SpaceSpec { name: name.clone(), dim: spec.dim, metric: spec.metric })
+            .map(|(name, spec)| SpaceSpec {
+                name: name.clone(),
+                dim: spec.dim,
+                metric: spec.metric,
+                datatype: spec.datatype,
+                nav: spec.codes.into(),
+            })
             .collect()
     }
 
@@ -183,8 +189,9 @@ impl Draft for Rows<'_> {
         for version in versions {
             let begins = |laid: &Laid| laid.body.first_version().is_some_and(|first| first <= *version);
             let part = self.build.parts[..self.build.parts.partition_point(begins)].last();
-            let vector = part.and_then(|laid| laid.body.vector(laid.body.row_of(*version)?, name));
-            block.push(vector);
+            let place = part.and_then(|laid| Some((laid, laid.body.row_of(*version)?)));
+            let vector = place.map_or(Ok(None), |(laid, row)| laid.body.vector(row, name))?;
+            block.push(vector.as_deref());
         }
         Ok(())
     }

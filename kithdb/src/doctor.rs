@@ -152,8 +152,10 @@ impl Examination<'_> {
         for name in view.entry.schema.vectors.keys() {
             let kept =
                 stored.vectors.iter().find(|(other, _)| other == name).map(|(_, elements)| &elements[..]);
-            if view.rows.vector(slot, name) != kept {
-                self.fault("vectors", format!("vector `{name}` of point {id} differs from storage"));
+            match view.rows.vector(slot, name) {
+                Ok(vector) if vector.as_deref() == kept => {}
+                Ok(_) => self.fault("vectors", format!("vector `{name}` of point {id} differs from storage")),
+                Err(error) => self.fault("vectors", error.to_string()),
             }
         }
         for path in view.fields.kinds().keys() {

@@ -93,7 +93,7 @@ impl Select {
         };
         for name in names {
             view.entry.schema.space(name).map_err(|error| error.with_field("with_vector"))?;
-            for (point, elements) in points.iter_mut().zip(view.vectors(name, slots)) {
+            for (point, elements) in points.iter_mut().zip(view.vectors(name, slots)?) {
                 point.vectors.extend(elements.map(|elements| (name.clone(), elements)));
             }
         }

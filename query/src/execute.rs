@@ -33,7 +33,7 @@ pub struct Answer {
 /// Plans and answers a request, which must have passed [`Request::check`].
 ///
 /// # Errors
-/// `Corrupted` or `Io` when payloads had to be read.
+/// `Corrupted` or `Io` when payloads or vectors cannot be read.
 pub fn execute(view: &View, request: &Request) -> Result<Answer> {
     let level = Level::prepare(view, request)?;
     let plan = plan(request, &level.statistics());
@@ -124,7 +124,7 @@ impl<'a> Level<'a> {
         let accept = self.accept(candidates);
         let rank = |near: Near| Ranked { slot: near.slot, score: metric.score(near.distance) };
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
-            let found = find(self.view, using, vector, parts, accept, count);
+            let found = find(self.view, using, vector, parts, accept, count)?;
             Ok(found.into_iter().map(rank).collect())
         })?;
         Ok(self.above_threshold(hits, metric))
@@ -204,15 +204,16 @@ fn find(
     plans: &[PartPlan],
     accept: Option<&RoaringBitmap>,
     count: usize,
-) -> Vec<Near> {
+) -> Result<Vec<Near>> {
     let shown = Shown { alive: &view.alive, accept };
     let ask = |(part, plan): (&index::Part, &PartPlan)| match plan.strategy {
         Strategy::Graph { ef } => part.search(using, query, shown, count, ef.max(count)),
         Strategy::Codes => part.scan_codes(using, query, shown, count),
         Strategy::Scan => part.scan(using, query, shown, count),
     };
-    let mut found: Vec<Near> = view.rows.parts().iter().zip(plans).flat_map(ask).collect();
+    let found: Result<Vec<Vec<Near>>> = view.rows.parts().iter().zip(plans).map(ask).collect();
+    let mut found = found?.concat();
     found.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.slot.cmp(&b.slot)));
     found.truncate(count);
-    found
+    Ok(found)
 }

@@ -106,8 +106,11 @@ impl View {
     }
 
     /// The vectors of one space at slots of this view, in their order.
-    pub fn vectors(&self, name: &str, slots: &[Slot]) -> Vec<Option<Vec<f32>>> {
-        slots.iter().map(|slot| self.rows.vector(*slot, name).map(<[f32]>::to_vec)).collect()
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn vectors(&self, name: &str, slots: &[Slot]) -> Result<Vec<Option<Vec<f32>>>> {
+        slots.iter().map(|slot| self.rows.vector(*slot, name)).collect()
     }
 
     /// Which of the slots a filter holds for, by reading their payloads.

@@ -16,6 +16,7 @@ use super::arrays;
 use super::dataset::{Dataset, HITS, NONE};
 use super::job::Job;
 use super::measure::{self, recall};
+use super::sealed::READABLE;
 use crate::clusters::Random;
 
 /// Filters that pass rows whose number is below this.
@@ -166,10 +167,14 @@ impl Way {
     }
 
     fn ask(self, space: &Space, query: &[f32], shown: &Bits) -> Vec<Near> {
-        match self {
-            Self::Graph(window) => space.search(query, Shows::Only(shown), HITS, Effort { window }).near,
+        let near = match self {
+            Self::Graph(window) => {
+                let found = space.search(query, Shows::Only(shown), HITS, Effort { window });
+                found.map(|found| found.near)
+            }
             Self::Codes => space.scan_codes(query, &mut shown.iter(), HITS),
-        }
+        };
+        near.expect(READABLE)
     }
 
     fn name(self) -> String {

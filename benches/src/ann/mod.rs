@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     rows: Option<u32>,
     #[arg(long, value_delimiter = ',', default_value = "sealed")]
     engines: Vec<Engine>,
-    /// What walks of a segment read: nibbles, bytes, vectors; a segment for each that is named.
+    /// What walks of a segment read: nibbles, bits, vectors; a segment for each that is named.
     #[arg(long, value_delimiter = ',', default_value = "nibbles", value_parser = sealed::parse_nav)]
     nav: Vec<Nav>,
     /// Links of a row of a segment.
@@ -281,7 +281,7 @@ mod tests {
     fn a_quick_run_measures_everything() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("figures.json");
-        let line = "--synthetic 2000x32 --engines sealed,head --nav nibbles,bytes,vectors --passes 1 --filters \
+        let line = "--synthetic 2000x32 --engines sealed,head --nav nibbles,bits,vectors --passes 1 --filters \
                     --one-process --json";
         let mut line: Vec<&str> = line.split_whitespace().collect();
         let path_text = path.to_str().expect("UTF-8");
@@ -291,8 +291,7 @@ mod tests {
         let figures: Value = serde_json::from_str(&text).expect("JSON");
         let engines = figures["engines"].as_array().expect("engines");
         assert_eq!(engines.len(), 4);
-        for (name, figures) in
-            ["sealed nibbles", "sealed bytes", "sealed vectors", "head"].iter().zip(engines)
+        for (name, figures) in ["sealed nibbles", "sealed bits", "sealed vectors", "head"].iter().zip(engines)
         {
             assert_eq!(
                 report.matches(&format!("\n| {name} ")).count(),
@@ -317,7 +316,7 @@ mod tests {
     #[test]
     fn one_set_is_named() {
         for wrong in
-            ["--passes 2", "--data a --synthetic 10x2", "--synthetic 10x2 --nav bits", "--data a --rows 0"]
+            ["--passes 2", "--data a --synthetic 10x2", "--synthetic 10x2 --nav bytes", "--data a --rows 0"]
         {
             let line = std::iter::once("ann").chain(wrong.split(' '));
             assert!(Line::try_parse_from(line).is_err(), "{wrong}");

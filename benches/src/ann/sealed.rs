@@ -6,7 +6,7 @@ use std::time::Instant;
 use index::graph::{Effort, Found, Nav, Options, Shows};
 use index::segment::{self, Block, Draft, SpaceSpec};
 use index::segment::{Segment, Space};
-use kithdb::{DEFAULT_VECTOR, Error, PointId, Result, Version};
+use kithdb::{DEFAULT_VECTOR, Datatype, Error, PointId, Result, Version};
 use serde_json::{Value, json};
 
 use super::cores::Cores;
@@ -16,8 +16,11 @@ use super::job::Job;
 use super::measure::{self, Searcher};
 use crate::machine;
 
-/// A segment of one space and all rows.
-struct Rows<'a>(&'a Dataset);
+/// Why a search cannot fail.
+pub(super) const READABLE: &str = "the segment was written for this run and is read by nobody else";
+
+/// A segment of one space and all rows, and what its walks read.
+struct Rows<'a>(&'a Dataset, Nav);
 
 struct Sealed<'a>(&'a Space);
 
@@ -27,7 +30,7 @@ struct Sealed<'a>(&'a Space);
 /// What writing returns.
 pub(super) fn build(path: &Path, set: &Dataset, options: &Options) -> Result<Value> {
     let began = Instant::now();
-    segment::write(path, &mut Rows(set), options, &())?;
+    segment::write(path, &mut Rows(set, options.nav), options, &())?;
     let seconds = began.elapsed().as_secs_f64();
     let bytes = std::fs::metadata(path)?.len();
     eprintln!("built in {seconds:.1} s");
@@ -59,7 +62,13 @@ pub(super) fn measure(path: &Path, job: &Job, cores: &Cores) -> Result<Value> {
 
 impl Draft for Rows<'_> {
     fn spaces(&self) -> Vec<SpaceSpec> {
-        vec![SpaceSpec { name: DEFAULT_VECTOR.to_owned(), dim: self.0.dim, metric: self.0.metric }]
+        vec![SpaceSpec {
+            name: DEFAULT_VECTOR.to_owned(),
+            dim: self.0.dim,
+            metric: self.0.metric,
+            datatype: Datatype::Float32,
+            nav: self.1,
+        }]
     }
 
     fn rows(&mut self) -> Box<dyn Iterator<Item = Result<(Version, PointId)>> + '_> {
@@ -74,26 +83,26 @@ impl Draft for Rows<'_> {
 
 impl Searcher for Sealed<'_> {
     fn one(&self, query: &[f32], window: usize) -> Found {
-        self.0.search(query, Shows::All, HITS, Effort { window })
+        self.0.search(query, Shows::All, HITS, Effort { window }).expect(READABLE)
     }
 
     fn many(&self, queries: &[&[f32]], window: usize) -> Vec<Found> {
-        self.0.search_many(queries, Shows::All, HITS, Effort { window })
+        self.0.search_many(queries, Shows::All, HITS, Effort { window }).expect(READABLE)
     }
 }
 
 /// What walks read, by its name.
 pub(super) fn parse_nav(name: &str) -> std::result::Result<Nav, String> {
-    let names = [Nav::Nibbles, Nav::Bytes, Nav::Vectors];
+    let names = [Nav::Nibbles, Nav::Bits, Nav::Vectors];
     let found = names.into_iter().find(|nav| nav_name(*nav) == name);
-    found.ok_or_else(|| "expected nibbles, bytes or vectors".to_owned())
+    found.ok_or_else(|| "expected nibbles, bits or vectors".to_owned())
 }
 
 /// The name of what walks read.
 pub(super) fn nav_name(nav: Nav) -> &'static str {
     match nav {
         Nav::Nibbles => "nibbles",
-        Nav::Bytes => "bytes",
+        Nav::Bits => "bits",
         Nav::Vectors => "vectors",
     }
 }

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //!  offset  size    meaning
-//!  0       1       version, 1
-//!  1       1       nav: 0 nibbles, 1 bytes, 2 none
+//!  0       1       version, 2: in 1 nav 1 was whole bytes
+//!  1       1       nav: 0 nibbles, 1 bits, 2 none
 //!  2       1       form: 0 unit, 1 free
 //!  3       1       0
 //!  4       4       dim: u32
@@ -15,15 +15,16 @@
 //!  24      4 * n   the mean, rotated: f32 each; n = dim, or 0 without codes
 //! ```
 
-use types::{Error, Metric, Result};
+use types::{Codes, Error, Metric, Result};
 
 use super::rotation::Rotation;
+use crate::graph::{Fine, Room};
 use crate::kernels::BLOCK;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEADER_BYTES: usize = 24;
 
-/// A step and a squared length, both `f32`.
+/// A step or factor, and a further number, both `f32`.
 const FREE_BYTES: usize = 8;
 
 /// Codes reach so many standard deviations to both sides; what lies beyond is cut, of normal elements one in 700. A
@@ -39,10 +40,20 @@ pub enum Nav {
     /// The upper nibbles of the codes; the lower ones complete them after the walk.
     #[default]
     Nibbles,
-    /// Whole codes.
-    Bytes,
+    /// One bit an element; nothing completes it but the vectors.
+    Bits,
     /// The vectors: no quantisation.
     Vectors,
+}
+
+impl From<Codes> for Nav {
+    fn from(codes: Codes) -> Self {
+        match codes {
+            Codes::Bits8 => Self::Nibbles,
+            Codes::Bits1 => Self::Bits,
+            Codes::Off => Self::Vectors,
+        }
+    }
 }
 
 /// How lengths are dealt with.
@@ -61,8 +72,8 @@ pub(crate) struct Layout {
     pub(crate) padded: usize,
     pub(crate) nav_bytes: usize,
     pub(crate) rest_bytes: usize,
-    /// Whether the last 8 bytes of a nav row are its step and its further number: under Euclid the squared length of
-    /// the centred row, under the inner product [`Codec::further`].
+    /// Whether the last 8 bytes of a nav row are its step (of bits: its factor) and its further number: under Euclid the
+    /// squared length of the centred row, under the inner product [`Codec::further`].
     pub(crate) is_free: bool,
 }
 
@@ -80,22 +91,24 @@ pub(crate) struct Codec {
 }
 
 impl Codec {
-    /// Learns a codec from rows of `dim` elements: their mean, their lengths. Reads each row once.
-    pub(crate) fn learn(metric: Metric, dim: usize, rows: &[f32], nav: Nav, seed: u64) -> Self {
+    /// Learns a codec from rows in memory: their mean, their lengths. Reads each row three times.
+    pub(crate) fn learn(metric: Metric, rows: Fine<'_>, nav: Nav, seed: u64) -> Self {
         let nav = if metric == Metric::Manhattan { Nav::Vectors } else { nav };
-        let rows = || rows.chunks_exact(dim);
-        let square = |row: &[f32]| row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() as f32;
-        let (least, most) = rows().map(square).fold((f32::MAX, 0.0_f32), |(a, b), x| (a.min(x), b.max(x)));
+        let (mut least, mut most) = (f32::MAX, 0.0_f32);
+        each(rows, &mut |row| {
+            let square = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() as f32;
+            (least, most) = (least.min(square), most.max(square));
+        });
         let form = match metric {
             Metric::Cosine => Form::Unit,
             Metric::Dot if least.sqrt() > most.sqrt() * (1.0 - SAME_LENGTH) => Form::Unit,
             Metric::Dot | Metric::Euclid | Metric::Manhattan => Form::Free,
         };
         let reach = if metric == Metric::Dot && most > 0.0 { most.sqrt() } else { 1.0 };
-        let mut codec = Self::with(metric, dim, nav, form, seed, reach);
+        let mut codec = Self::with(metric, rows.dim(), nav, form, seed, reach);
         // Where lengths differ under the inner product, the length of the centred row would say nothing.
         if nav != Nav::Vectors && !(metric == Metric::Dot && form == Form::Free) {
-            codec.centre(rows());
+            codec.centre(rows);
         }
         codec
     }
@@ -107,22 +120,21 @@ impl Codec {
     }
 
     /// Sets mean and step. Sums are kept in `f64` and in the order of the rows: deterministic.
-    fn centre<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]> + Clone) {
-        let (mut sums, mut count) = (vec![0.0_f64; self.mean.len()], 0_u32);
+    fn centre(&mut self, rows: Fine<'_>) {
+        let mut sums = vec![0.0_f64; self.mean.len()];
         let mut scaled = Vec::new();
-        for row in rows.clone() {
+        each(rows, &mut |row| {
             self.scale(row, &mut scaled);
             sums.iter_mut().zip(&scaled).for_each(|(sum, element)| *sum += f64::from(*element));
-            count += 1;
-        }
-        let scale = 1.0 / f64::from(count.max(1));
+        });
+        let scale = 1.0 / (rows.rows().max(1) as f64);
         let mut mean: Vec<f32> = sums.iter().map(|sum| (sum * scale) as f32).collect();
         let mut squares = 0.0;
-        for row in rows {
+        each(rows, &mut |row| {
             self.scale(row, &mut scaled);
             let square = |(x, mean): (&f32, &f32)| f64::from(x - mean).powi(2);
             squares += scaled.iter().zip(&mean).map(square).sum::<f64>();
-        }
+        });
         self.rotation.apply(&mut mean);
         self.step = step((squares * scale) as f32, mean.len());
         self.mean = mean;
@@ -136,9 +148,14 @@ impl Codec {
         scaled.extend(row.iter().map(|element| element / reach));
     }
 
-    /// What an inner product of codes counts for.
+    /// What an inner product of codes counts for, where rows have no step of their own.
     pub(super) fn unit(&self) -> f32 {
-        if self.form == Form::Unit { self.step } else { 1.0 }
+        if self.layout().is_free { 1.0 } else { self.step }
+    }
+
+    /// Whether all rows have one length, so that squared distances rank as the metric does.
+    pub(crate) fn is_unit(&self) -> bool {
+        self.form == Form::Unit
     }
 
     /// What it counts for in the metric, and not between scaled rows.
@@ -176,21 +193,26 @@ impl Codec {
     #[inline(always)]
     pub(crate) fn layout(&self) -> Layout {
         let inner = self.mean.len();
-        let (per_block, halves) = match self.nav {
-            Nav::Nibbles => (2 * BLOCK, true),
-            Nav::Bytes => (BLOCK, false),
-            Nav::Vectors => return Layout { padded: 0, nav_bytes: 0, rest_bytes: 0, is_free: false },
-        };
-        let blocks = inner.div_ceil(per_block);
-        let is_free = self.form == Form::Free;
-        // Step and square go where the last block has room: the query is 0 there.
-        let used = (inner - blocks.saturating_sub(1) * per_block).min(BLOCK);
-        let further = usize::from(is_free && used + FREE_BYTES > BLOCK);
-        Layout {
-            padded: blocks * per_block,
-            nav_bytes: (blocks + further) * BLOCK,
-            rest_bytes: if halves { blocks * BLOCK } else { 0 },
-            is_free,
+        match self.nav {
+            Nav::Vectors => Layout { padded: 0, nav_bytes: 0, rest_bytes: 0, is_free: false },
+            Nav::Bits => {
+                let padded = inner.next_multiple_of(BLOCK);
+                let nav_bytes = (padded / 8 + FREE_BYTES).next_multiple_of(BLOCK);
+                Layout { padded, nav_bytes, rest_bytes: 0, is_free: true }
+            }
+            Nav::Nibbles => {
+                let blocks = inner.div_ceil(2 * BLOCK);
+                let is_free = self.form == Form::Free;
+                // Step and square go where the last block has room: the query is 0 there.
+                let used = (inner - blocks.saturating_sub(1) * 2 * BLOCK).min(BLOCK);
+                let further = usize::from(is_free && used + FREE_BYTES > BLOCK);
+                Layout {
+                    padded: blocks * 2 * BLOCK,
+                    nav_bytes: (blocks + further) * BLOCK,
+                    rest_bytes: blocks * BLOCK,
+                    is_free,
+                }
+            }
         }
     }
 
@@ -201,10 +223,17 @@ impl Codec {
         self.rotation.apply(scaled);
         scaled.iter_mut().zip(&self.mean).for_each(|(element, mean)| *element -= mean);
         let square: f32 = scaled.iter().map(|element| element * element).sum();
-        let step = if self.form == Form::Free { step(square, scaled.len()) } else { self.step };
+        let step = match (self.nav, self.form) {
+            (Nav::Bits, _) => factor(square, scaled),
+            (_, Form::Free) => step(square, scaled.len()),
+            (_, Form::Unit) => self.step,
+        };
         let code = |element: &f32| ((element / step).round_ties_even() + 128.0).clamp(0.0, 255.0) as u8;
         match self.nav {
-            Nav::Bytes => nav.iter_mut().zip(&*scaled).for_each(|(place, element)| *place = code(element)),
+            Nav::Bits => {
+                let bits = scaled.iter().map(|element| u8::from(*element > 0.0));
+                bits.enumerate().for_each(|(at, bit)| nav[at / 8] |= bit << (at % 8));
+            }
             Nav::Nibbles => {
                 for (at, element) in scaled.iter().enumerate() {
                     let (byte, shift) = place(at);
@@ -228,7 +257,7 @@ impl Codec {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let nav = match self.nav {
             Nav::Nibbles => 0,
-            Nav::Bytes => 1,
+            Nav::Bits => 1,
             Nav::Vectors => 2,
         };
         let mut bytes = vec![VERSION, nav, self.form as u8, 0];
@@ -252,7 +281,7 @@ impl Codec {
         if header[0] != VERSION || u32::from_le_bytes(word(4)) as usize != dim {
             return Err(wrong("it is of another version or dimension"));
         }
-        let nav = [Nav::Nibbles, Nav::Bytes, Nav::Vectors];
+        let nav = [Nav::Nibbles, Nav::Bits, Nav::Vectors];
         let nav = *nav.get(usize::from(header[1])).ok_or_else(|| wrong("it has an unknown nav"))?;
         let form = [Form::Unit, Form::Free];
         let form = *form.get(usize::from(header[2])).ok_or_else(|| wrong("it has an unknown form"))?;
@@ -273,6 +302,19 @@ impl Codec {
 pub(super) fn place(element: usize) -> (usize, u32) {
     let (block, within) = (element / (2 * BLOCK), element % (2 * BLOCK));
     (block * BLOCK + within % BLOCK, if within < BLOCK { 0 } else { 4 })
+}
+
+/// What the inner product of a row's signs with a query counts for: so the row's own is its squared length.
+#[inline(always)]
+fn factor(square: f32, row: &[f32]) -> f32 {
+    let sum: f32 = row.iter().map(|element| element.abs()).sum();
+    if sum > 0.0 { square / sum } else { 0.0 }
+}
+
+/// Every row, in order.
+fn each(rows: Fine<'_>, visit: &mut dyn FnMut(&[f32])) {
+    let mut room = Room::default();
+    (0..rows.rows() as u32).for_each(|row| visit(rows.held(row, &mut room)));
 }
 
 /// The step of codes of elements whose squares sum up to `square`.

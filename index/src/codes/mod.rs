@@ -12,11 +12,14 @@
 //! - Euclid: each row has a step of its own, and its squared length.
 //! - Manhattan: a rotation would change it; there are no codes, and the walk reads the vectors.
 //!
+//! Or a bit an element: its sign. Then each row has a factor, with which the inner product of its signs and a query is
+//! without bias that of the row and the query, and under Euclid its squared length; 8 bytes in all metrics.
+//!
 //! Invariant: encoding and preparing depend on their input and the codec alone, on every instruction set.
 //! Cost: a row of `dim` elements takes `dim` bytes in both tiers together, in whole cache lines; preparing a query
 //! takes O(dim log dim).
 //! Source: rotation before scalar quantisation as in RaBitQ (Gao, Long 2024) and QuaRot; the two tiers as in LVQ
-//! (Aguerrebere et al. 2023).
+//! (Aguerrebere et al. 2023); one bit and its factor are RaBitQ.
 
 mod codec;
 mod query;
@@ -24,4 +27,4 @@ mod rotation;
 
 pub(crate) use codec::Codec;
 pub use codec::Nav;
-pub(crate) use query::{Both, Bytes, Nibbles, Prepared, Reader, Tier, Vectors};
+pub(crate) use query::{Bits, Both, Nibbles, Prepared, Reader, Tier, Vectors};

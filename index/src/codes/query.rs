@@ -2,12 +2,18 @@
 //!
 //! With the element `q` of the rotated query as `scale * i` (i from -127 to 127) and the element `y` of a row as
 //! `step * (c - 128)`, their inner product is `scale * step * (sum(i * c) - 128 * sum(i))`, which is linear in the
-//! sum that a kernel computes. A nibble stands for the middle of its sixteen codes.
+//! sum that a kernel computes. A nibble stands for the middle of its sixteen codes. A sign `s` stands for `factor * s`, of
+//! which a kernel adds up the positive half.
+//!
+//! Of a whole code the error is that of rounding, of a sign it is what is left of a row across its signs: both are
+//! known beforehand up to a factor of about 1, which decides how many rows get their exact distance.
 
+use half::slice::HalfFloatSliceExt;
 use types::Metric;
 
 use super::codec::{Codec, Layout, Nav};
-use crate::kernels::Kernel;
+use crate::graph::Fine;
+use crate::kernels::{Elements, Kernel};
 
 /// A query, ready to be held against codes.
 #[derive(Default)]
@@ -20,8 +26,17 @@ pub(crate) struct Prepared {
     nav: Line,
     full: Line,
     weight: f32,
+    /// The standard error of an estimate, for a row's step or factor of 1.
+    doubt: f32,
     scaled: Vec<f32>,
 }
+
+/// The error of rounding to steps of 1 is 12 to the power of -1/2; row and query have about as much of it. What is cut off
+/// beyond the reach of codes comes on top.
+const ROUNDING: f32 = 0.41;
+
+/// The part of a row of normal elements that lies across its signs: the root of 1 - 2/pi.
+const ACROSS_SIGNS: f32 = 0.6;
 
 /// How an estimate follows from a kernel's sum.
 #[derive(Clone, Copy, Default)]
@@ -51,7 +66,7 @@ impl Prepared {
             }
             Metric::Euclid | Metric::Manhattan => (self.centre(codec), 2.0),
         };
-        self.weight = if codec.metric == Metric::Dot { 0.0 } else { 1.0 };
+        self.weight = if codec.metric == Metric::Euclid { 1.0 } else { 0.0 };
         self.finish(codec, base, factor);
     }
 
@@ -84,10 +99,21 @@ impl Prepared {
         let factor = scale * factor;
         let sum = sum as f32;
         self.full = Line { base, slope: factor, shift: factor * 128.0 * sum };
-        self.nav = match codec.nav {
-            Nav::Nibbles => Line { base, slope: factor * 16.0, shift: factor * 120.5 * sum },
-            Nav::Bytes | Nav::Vectors => self.full,
+        let length = self.codes.iter().map(|code| f32::from(*code).powi(2)).sum::<f32>().sqrt();
+        (self.nav, self.doubt) = match codec.nav {
+            Nav::Bits => {
+                (Line { base, slope: factor * 2.0, shift: factor * sum }, factor * length * ACROSS_SIGNS)
+            }
+            Nav::Nibbles | Nav::Vectors => {
+                (Line { base, slope: factor * 16.0, shift: factor * 120.5 * sum }, factor * length * ROUNDING)
+            }
         };
+    }
+
+    /// The standard error of a row's estimate by all of its codes.
+    #[inline(always)]
+    pub(crate) fn doubt(&self, tier: Tier<'_>, row: u32) -> f32 {
+        self.doubt * tier.step(tier.nav(row)).unwrap_or(1.0)
     }
 }
 
@@ -124,11 +150,11 @@ pub(crate) struct Tier<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Nibbles<'a>(pub(crate) Tier<'a>);
 
-/// Whole bytes.
+/// Signs.
 #[derive(Clone, Copy)]
-pub(crate) struct Bytes<'a>(pub(crate) Tier<'a>);
+pub(crate) struct Bits<'a>(pub(crate) Tier<'a>);
 
-/// Upper and lower nibbles together: as good as whole bytes.
+/// Upper and lower nibbles together: whole codes.
 #[derive(Clone, Copy)]
 pub(crate) struct Both<'a>(pub(crate) Tier<'a>);
 
@@ -136,8 +162,7 @@ pub(crate) struct Both<'a>(pub(crate) Tier<'a>);
 #[derive(Clone, Copy)]
 pub(crate) struct Vectors<'a> {
     pub(crate) metric: Metric,
-    pub(crate) dim: usize,
-    pub(crate) rows: &'a [f32],
+    pub(crate) rows: Fine<'a>,
 }
 
 impl<'a> Tier<'a> {
@@ -206,22 +231,20 @@ impl Reader for Nibbles<'_> {
     }
 }
 
-impl Reader for Bytes<'_> {
+impl Reader for Bits<'_> {
     #[inline(always)]
     fn one<K: Kernel>(self, kernel: K, query: &Prepared, row: u32) -> f32 {
         let row = self.0.nav(row);
-        self.0.estimate(query, query.nav, kernel.dot_bytes(&query.codes, row), row)
+        self.0.estimate(query, query.nav, kernel.dot_bits(&query.codes, row), row)
     }
 
     #[inline(always)]
     fn four<K: Kernel>(self, kernel: K, query: &Prepared, rows: [u32; 4]) -> [f32; 4] {
-        let rows = [self.0.nav(rows[0]), self.0.nav(rows[1]), self.0.nav(rows[2]), self.0.nav(rows[3])];
-        let sums = kernel.dot_bytes4(&query.codes, rows);
         [
-            self.0.estimate(query, query.nav, sums[0], rows[0]),
-            self.0.estimate(query, query.nav, sums[1], rows[1]),
-            self.0.estimate(query, query.nav, sums[2], rows[2]),
-            self.0.estimate(query, query.nav, sums[3], rows[3]),
+            self.one(kernel, query, rows[0]),
+            self.one(kernel, query, rows[1]),
+            self.one(kernel, query, rows[2]),
+            self.one(kernel, query, rows[3]),
         ]
     }
 
@@ -232,7 +255,7 @@ impl Reader for Bytes<'_> {
 
     #[inline(always)]
     fn over(self, tier: Tier<'_>) -> Option<impl Reader> {
-        Some(Bytes(tier))
+        Some(Bits(tier))
     }
 }
 
@@ -273,13 +296,12 @@ impl Reader for Both<'_> {
 impl Reader for Vectors<'_> {
     #[inline(always)]
     fn one<K: Kernel>(self, kernel: K, query: &Prepared, row: u32) -> f32 {
-        let at = row as usize * self.dim;
-        let row = &self.rows[at..at + self.dim];
+        let Some(row) = self.rows.elements(row) else { return f32::INFINITY };
         match self.metric {
-            Metric::Cosine => 1.0 - kernel.dot_floats(&query.vector, row),
-            Metric::Dot => -kernel.dot_floats(&query.vector, row),
-            Metric::Euclid => kernel.square_floats(&query.vector, row),
-            Metric::Manhattan => kernel.absolute_floats(&query.vector, row),
+            Metric::Cosine => 1.0 - kernel.dot(&query.vector, row),
+            Metric::Dot => -kernel.dot(&query.vector, row),
+            Metric::Euclid => kernel.square(&query.vector, row),
+            Metric::Manhattan => kernel.absolute(&query.vector, row),
         }
     }
 
@@ -295,8 +317,14 @@ impl Reader for Vectors<'_> {
 
     #[inline(always)]
     fn prefetch<K: Kernel>(self, kernel: K, row: u32) {
-        let at = row as usize * self.dim;
-        kernel.prefetch(bytemuck::cast_slice(&self.rows[at..at + self.dim]));
+        match self.rows.elements(row) {
+            Some(Elements::Floats(row)) => kernel.prefetch(bytemuck::cast_slice(row)),
+            Some(Elements::Halves(row)) => {
+                kernel.prefetch(bytemuck::cast_slice(row.reinterpret_cast()));
+            }
+            Some(Elements::Bytes(row)) => kernel.prefetch(row),
+            None => {}
+        }
     }
 
     #[inline(always)]

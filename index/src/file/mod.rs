@@ -17,6 +17,7 @@ compile_error!("sections are read in place as little-endian numbers");
 mod array;
 mod layout;
 mod map;
+mod reader;
 mod sections;
 mod writer;
 
@@ -27,6 +28,7 @@ use types::{Error, ErrorKind};
 pub use array::Array;
 pub use layout::{FORMAT_VERSION, Kind};
 pub use map::Advice;
+pub use reader::SectionReader;
 pub use sections::Sections;
 pub use writer::{FileWriter, SectionWriter};
 

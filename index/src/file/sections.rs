@@ -14,7 +14,7 @@ use types::Result;
 use super::array::cast;
 use super::layout::{self, Directory, Entry, Kind};
 use super::map::{Advice, Map};
-use super::{Array, damaged, refused};
+use super::{Array, SectionReader, damaged, refused};
 
 /// Bytes that are read at once while a section is verified.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -22,7 +22,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// A mapped file.
 pub struct Sections {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     map: Arc<Map>,
     directory: Directory,
 }
@@ -36,7 +36,7 @@ impl Sections {
         let file = File::open(path).map_err(|source| refused(path, source))?;
         let map = Map::open(&file).map_err(|source| refused(path, source))?;
         let directory = layout::decode(path, map.bytes())?;
-        Ok(Self { path: path.to_owned(), file, map: Arc::new(map), directory })
+        Ok(Self { path: path.to_owned(), file: Arc::new(file), map: Arc::new(map), directory })
     }
 
     /// Where the file lies.
@@ -99,6 +99,15 @@ impl Sections {
         let entry = self.entry(kind)?;
         let array = Array::new(&self.map, entry.offset as usize..entry.end() as usize);
         array.ok_or_else(|| self.damaged(kind, "it ends inside of an element"))
+    }
+
+    /// A section that is read instead of mapped.
+    ///
+    /// # Errors
+    /// `Corrupted` if there is none.
+    pub fn reader(&self, kind: Kind) -> Result<SectionReader> {
+        let entry = self.entry(kind)?;
+        Ok(SectionReader::new(&self.path, Arc::clone(&self.file), entry.offset..entry.end()))
     }
 
     /// Tells the system how a section will be read; a section that is not there needs no advice.

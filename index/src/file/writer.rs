@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use types::{Error, ErrorKind, Result};
 
 use super::layout::{self, Entry, Kind};
 use super::map::Map;
-use super::{Array, damaged, refused};
+use super::{Array, SectionReader, damaged, refused};
 
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -74,12 +75,33 @@ impl FileWriter {
     /// # Errors
     /// `Io`; `Corrupted` if there is no such section, or its length is no multiple of the element's.
     pub fn array<T: AnyBitPattern>(&mut self, kind: Kind) -> Result<Array<T>> {
-        self.file.flush().map_err(|source| refused(&self.part, source))?;
+        self.flush()?;
         let map = Map::open(self.file.get_ref()).map_err(|source| refused(&self.part, source))?;
+        let range = self.written(kind)?;
+        Array::new(&Arc::new(map), range.start as usize..range.end as usize)
+            .ok_or_else(|| damaged(&self.part, kind, "it ends inside of an element"))
+    }
+
+    /// A section that is written already, read from the unfinished file.
+    ///
+    /// # Errors
+    /// `Io`; `Corrupted` if there is no such section.
+    pub fn reader(&mut self, kind: Kind) -> Result<SectionReader> {
+        self.flush()?;
+        let file = self.file.get_ref().try_clone().map_err(|source| refused(&self.part, source))?;
+        Ok(SectionReader::new(&self.part, Arc::new(file), self.written(kind)?))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.file.flush().map_err(|source| refused(&self.part, source))
+    }
+
+    /// Where a section lies.
+    fn written(&self, kind: Kind) -> Result<Range<u64>> {
         let entry = self.entries.iter().find(|entry| entry.kind == kind);
         entry
-            .and_then(|entry| Array::new(&Arc::new(map), entry.offset as usize..entry.end() as usize))
-            .ok_or_else(|| damaged(&self.part, kind, "it has another shape"))
+            .map(|entry| entry.offset..entry.end())
+            .ok_or_else(|| damaged(&self.part, kind, "it is not written"))
     }
 
     /// Ends the file, makes it durable and gives it its name. Returns its checksum.
@@ -90,7 +112,7 @@ impl FileWriter {
         self.pad()?;
         let (directory, checksum) = layout::encode_directory(&self.entries, self.len);
         self.put(&directory)?;
-        self.file.flush().map_err(|source| refused(&self.part, source))?;
+        self.flush()?;
         self.file.get_ref().sync_all().map_err(|source| refused(&self.part, source))?;
         fs::rename(&self.part, &self.path).map_err(|source| refused(&self.path, source))?;
         self.is_renamed = true;

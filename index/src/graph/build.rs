@@ -16,8 +16,8 @@ use types::Metric;
 
 use super::prune::{Near, Pairs, Pruner};
 use super::walk::{Net, Walk};
-use super::{LINK_NONE, Options, Progress};
-use crate::codes::{Bytes, Codec, Nav, Nibbles, Reader, Tier, Vectors};
+use super::{Codes, Fine, LINK_NONE, Options, Progress, Room};
+use crate::codes::{Nav, Nibbles, Reader, Vectors};
 use crate::kernels::{Isa, Kernel, Task, run};
 
 /// A batch is at most this part of the rows that are linked already ...
@@ -33,15 +33,13 @@ const TURN_ROWS: usize = 16;
 
 /// A graph under way.
 pub(super) struct Builder<'a> {
-    pub(super) codec: &'a Codec,
-    pub(super) vectors: &'a [f32],
-    pub(super) tier: Tier<'a>,
-    pub(super) squares: &'a [f32],
-    pub(super) options: &'a Options,
-    pub(super) hubs: &'a [u32],
+    codes: &'a Codes,
+    vectors: Fine<'a>,
+    options: &'a Options,
+    hubs: &'a [u32],
     /// In the order in which rows join.
-    pub(super) order: &'a [u32],
-    pub(super) isa: Isa,
+    order: &'a [u32],
+    isa: Isa,
     room: usize,
     links: Vec<u32>,
 }
@@ -53,12 +51,9 @@ struct Choice {
 }
 
 impl<'a> Builder<'a> {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one build")]
     pub(super) fn new(
-        codec: &'a Codec,
-        vectors: &'a [f32],
-        tier: Tier<'a>,
-        squares: &'a [f32],
+        codes: &'a Codes,
+        vectors: Fine<'a>,
         options: &'a Options,
         hubs: &'a [u32],
         order: &'a [u32],
@@ -66,7 +61,7 @@ impl<'a> Builder<'a> {
     ) -> Self {
         let room = options.degree + options.degree / SLACK_OF_DEGREE;
         let links = vec![LINK_NONE; order.len() * room];
-        Self { codec, vectors, tier, squares, options, hubs, order, isa, room, links }
+        Self { codes, vectors, options, hubs, order, isa, room, links }
     }
 
     /// Links every row; the links of each, `degree` long. Nothing if it was cancelled.
@@ -168,14 +163,15 @@ impl<'a> Builder<'a> {
 
     /// Whether rows are looked for by their squared distance, which for rows of one length ranks as the metric does.
     fn is_unit(&self) -> bool {
-        self.codec.nav != Nav::Vectors && !self.tier.layout.is_free
+        self.codes.codec.nav != Nav::Vectors && self.codes.codec.is_unit()
     }
 
     /// Whether the estimates of a walk are squared distances between rows. Under the inner product rows of different
     /// lengths are looked for as queries look for them: on clustered rows of 100 elements the recall of a beam of 40
     /// was 1.00 so, and 0.95 where they were looked for by distance.
     fn is_squared(&self) -> bool {
-        self.is_unit() || (self.codec.nav != Nav::Vectors && self.codec.metric == Metric::Euclid)
+        let codec = &self.codes.codec;
+        self.is_unit() || (codec.nav != Nav::Vectors && codec.metric == Metric::Euclid)
     }
 
     fn net(&self) -> Net<'_> {
@@ -183,7 +179,7 @@ impl<'a> Builder<'a> {
     }
 
     fn pairs(&self) -> Pairs<'a> {
-        Pairs::new(self.codec, self.tier, self.vectors, self.squares)
+        Pairs::new(self.codes, self.vectors)
     }
 }
 
@@ -200,14 +196,10 @@ impl Task for Choose<'_, '_> {
 
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> Vec<Choice> {
-        let Builder { codec, tier, vectors, .. } = *self.builder;
-        match codec.nav {
-            Nav::Nibbles => self.choose(kernel, Nibbles(tier)),
-            Nav::Bytes => self.choose(kernel, Bytes(tier)),
-            Nav::Vectors => {
-                let reader = Vectors { metric: codec.metric, dim: codec.dim, rows: vectors };
-                self.choose(kernel, reader)
-            }
+        let Builder { codes, vectors, .. } = *self.builder;
+        match codes.codec.nav {
+            Nav::Nibbles | Nav::Bits => self.choose(kernel, Nibbles(codes.tier())),
+            Nav::Vectors => self.choose(kernel, Vectors { metric: codes.codec.metric, rows: vectors }),
         }
     }
 }
@@ -217,14 +209,14 @@ impl Choose<'_, '_> {
     fn choose<K: Kernel, R: Reader>(self, kernel: K, reader: R) -> Vec<Choice> {
         let builder = self.builder;
         let (mut walk, mut pruner, mut pairs) = (Walk::default(), Pruner::new(), builder.pairs());
-        let (mut candidates, mut choices) = (Vec::new(), Vec::new());
+        let (mut candidates, mut choices, mut vector) = (Vec::new(), Vec::new(), Room::default());
         loop {
             let from = self.next.fetch_add(TURN_ROWS, Ordering::Relaxed);
             if from >= self.end {
                 return choices;
             }
             for row in &builder.order[from..self.end.min(from + TURN_ROWS)] {
-                self.search(kernel, reader, &mut walk, *row);
+                self.search(kernel, reader, &mut walk, builder.vectors.held(*row, &mut vector));
                 candidates.clear();
                 let found = walk.beam.rows().filter(|(other, _)| other != row);
                 candidates.extend(found.map(|(row, distance)| Near { distance, row }));
@@ -242,14 +234,12 @@ impl Choose<'_, '_> {
     }
 
     #[inline(always)]
-    fn search<K: Kernel, R: Reader>(&self, kernel: K, reader: R, walk: &mut Walk, row: u32) {
+    fn search<K: Kernel, R: Reader>(&self, kernel: K, reader: R, walk: &mut Walk, vector: &[f32]) {
         let builder = self.builder;
-        let dim = builder.codec.dim;
-        let vector = &builder.vectors[row as usize * dim..][..dim];
         if builder.is_unit() {
-            walk.query.set_row(builder.codec, vector);
+            walk.query.set_row(&builder.codes.codec, vector);
         } else {
-            walk.query.set(builder.codec, vector);
+            walk.query.set(&builder.codes.codec, vector);
         }
         let window = builder.options.window;
         walk.begin(window, window);

@@ -20,6 +20,7 @@ fn lines(built: &Built, name: &str) -> String {
         for window in WINDOWS {
             for (what, shows) in [("all", Shows::All), ("third", Shows::Only(&half))] {
                 let found = built.graph.search(&built.tiers(), query, shows, 5, Effort { window });
+                let found = found.expect("in memory");
                 let rows: Vec<String> = found.near.iter().map(|near| near.0.to_string()).collect();
                 let Found { hops, distances, .. } = found;
                 let rows = rows.join(" ");
@@ -37,7 +38,7 @@ fn lines(built: &Built, name: &str) -> String {
 fn searches_take_the_steps_that_are_written_down() {
     let mut text = String::new();
     for metric in [Metric::Cosine, Metric::Euclid, Metric::Dot] {
-        for (nav, name) in [(Nav::Nibbles, "nibbles"), (Nav::Bytes, "bytes")] {
+        for (nav, name) in [(Nav::Nibbles, "nibbles"), (Nav::Bits, "bits")] {
             let built = Built::new(metric, 48, 3_000, &options(nav));
             text += &lines(&built, &format!("{metric} {name}"));
         }

@@ -11,6 +11,7 @@ mod beam;
 mod bits;
 mod build;
 mod calibration;
+mod fine;
 mod prune;
 mod reach;
 mod search;
@@ -25,6 +26,7 @@ use crate::kernels::{Isa, Kernel, Task, run};
 pub use bits::Bits;
 use build::Builder;
 pub use calibration::{Calibration, Choice, Column, Point};
+pub use fine::{Fine, Room, Stored};
 pub use search::{Found, Near};
 
 /// A link that is not there.
@@ -91,7 +93,7 @@ pub struct Parts {
 }
 
 /// The large parts of a graph, where they lie.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Tiers<'a> {
     /// See [`Parts::nav`].
     pub nav: &'a [u8],
@@ -101,8 +103,8 @@ pub struct Tiers<'a> {
     pub links: &'a [u32],
     /// See [`Parts::hubs`].
     pub hubs: &'a [u32],
-    /// The vectors, row after row.
-    pub fine: &'a [f32],
+    /// The vectors.
+    pub fine: Fine<'a>,
 }
 
 /// Which rows count.
@@ -138,60 +140,79 @@ const ROWS_PER_HUB: usize = 256;
 /// ... but no more than this: they are scanned before each walk.
 const HUBS_MAX: usize = 128;
 
-/// Builds the graph of vectors (row after row, each checked by `types::vector::check`). Nothing if it was cancelled.
+/// Builds the graph of vectors in memory, each checked by `types::vector::check`. Nothing if it was cancelled.
 ///
 /// # Panics
-/// When there are more than [`ROWS_MAX`] rows or [`LINKS_MAX`] links, which callers' limits exclude.
-pub fn build(
-    metric: Metric,
-    dim: usize,
-    vectors: &[f32],
-    options: &Options,
-    progress: &dyn Progress,
-) -> Option<Parts> {
-    let rows = vectors.len() / dim.max(1);
+/// When there are more than [`ROWS_MAX`] rows or [`LINKS_MAX`] links, which callers' limits exclude; when vectors are not
+/// in memory.
+pub fn build(metric: Metric, vectors: Fine<'_>, options: &Options, progress: &dyn Progress) -> Option<Parts> {
+    let rows = vectors.rows();
     assert!(rows < ROWS_MAX && options.degree <= LINKS_MAX, "the graph is too large");
     let isa = Isa::detect();
-    let codec = Codec::learn(metric, dim, vectors, options.nav, options.seed);
-    let (nav, rest, squares) = encode(&codec, vectors, options.threads, isa);
+    // Signs say too little of which rows are near: their graph is that of nibbles.
+    let nav = if options.nav == Nav::Bits { Nav::Nibbles } else { options.nav };
+    let codes = Codes::of(Codec::learn(metric, vectors, nav, options.seed), vectors, options.threads, isa);
     let order = shuffled(rows as u32, options.seed);
     let hub_count = (rows / ROWS_PER_HUB).clamp(1.min(rows), HUBS_MAX);
-    let tier = Tier { layout: codec.layout(), nav: &nav, rest: &rest };
     let hubs = &order[..hub_count];
-    let mut links =
-        Builder::new(&codec, vectors, tier, &squares, options, hubs, &order, isa).build(progress)?;
+    let mut links = Builder::new(&codes, vectors, options, hubs, &order, isa).build(progress)?;
     let mut hubs = hubs.to_vec();
     hubs.extend(reach::repair(&mut links, options.degree, rows as u32, &hubs));
-    let hubs = with_codes(&hubs, tier);
-    Some(Parts { codec: codec.to_bytes(), nav, rest, links, hubs })
+    let codes = match options.nav {
+        Nav::Bits => {
+            let codec = Codec::learn(metric, vectors, Nav::Bits, options.seed);
+            Codes::of(codec, vectors, options.threads, isa)
+        }
+        Nav::Nibbles | Nav::Vectors => codes,
+    };
+    let hubs = with_codes(&hubs, codes.tier());
+    Some(Parts { codec: codes.codec.to_bytes(), nav: codes.nav, rest: codes.rest, links, hubs })
 }
 
-/// Codes and squared lengths of all rows.
-fn encode(codec: &Codec, vectors: &[f32], threads: usize, isa: Isa) -> (Vec<u8>, Vec<u8>, Vec<f32>) {
-    let (layout, dim) = (codec.layout(), codec.dim);
-    let rows = vectors.len() / dim.max(1);
-    let mut nav = vec![0; rows * layout.nav_bytes];
-    let mut rest = vec![0; rows * layout.rest_bytes];
-    let mut squares = vec![0.0; rows];
-    let part = rows.div_ceil(threads.max(1)).max(1);
-    std::thread::scope(|scope| {
-        let (mut nav, mut rest) = (nav.as_mut_slice(), rest.as_mut_slice());
-        for (vectors, squares) in vectors.chunks(part * dim.max(1)).zip(squares.chunks_mut(part)) {
-            let (own_nav, other_nav) =
-                std::mem::take(&mut nav).split_at_mut(squares.len() * layout.nav_bytes);
-            let (own_rest, other_rest) =
-                std::mem::take(&mut rest).split_at_mut(squares.len() * layout.rest_bytes);
-            (nav, rest) = (other_nav, other_rest);
-            scope.spawn(move || run(isa, Encode { codec, vectors, nav: own_nav, rest: own_rest, squares }));
-        }
-    });
-    (nav, rest, squares)
+/// The codes of all rows.
+struct Codes {
+    codec: Codec,
+    nav: Vec<u8>,
+    rest: Vec<u8>,
+    /// Of each row, centred: its squared length.
+    squares: Vec<f32>,
+}
+
+impl Codes {
+    fn of(codec: Codec, vectors: Fine<'_>, threads: usize, isa: Isa) -> Self {
+        let (layout, rows) = (codec.layout(), vectors.rows());
+        let mut nav = vec![0; rows * layout.nav_bytes];
+        let mut rest = vec![0; rows * layout.rest_bytes];
+        let mut squares = vec![0.0; rows];
+        let part = rows.div_ceil(threads.max(1)).max(1);
+        std::thread::scope(|scope| {
+            let (mut nav, mut rest) = (nav.as_mut_slice(), rest.as_mut_slice());
+            for (number, squares) in squares.chunks_mut(part).enumerate() {
+                let (own_nav, other_nav) =
+                    std::mem::take(&mut nav).split_at_mut(squares.len() * layout.nav_bytes);
+                let (own_rest, other_rest) =
+                    std::mem::take(&mut rest).split_at_mut(squares.len() * layout.rest_bytes);
+                (nav, rest) = (other_nav, other_rest);
+                let first = (number * part) as u32;
+                let codec = &codec;
+                scope.spawn(move || {
+                    run(isa, Encode { codec, vectors, first, nav: own_nav, rest: own_rest, squares })
+                });
+            }
+        });
+        Self { codec, nav, rest, squares }
+    }
+
+    fn tier(&self) -> Tier<'_> {
+        Tier { layout: self.codec.layout(), nav: &self.nav, rest: &self.rest }
+    }
 }
 
 /// Encodes the rows of one thread.
 struct Encode<'e> {
     codec: &'e Codec,
-    vectors: &'e [f32],
+    vectors: Fine<'e>,
+    first: u32,
     nav: &'e mut [u8],
     rest: &'e mut [u8],
     squares: &'e mut [f32],
@@ -202,9 +223,9 @@ impl Task for Encode<'_> {
 
     #[inline(always)]
     fn run<K: Kernel>(self, _kernel: K) {
-        let (layout, mut scaled) = (self.codec.layout(), Vec::new());
-        for (row, (vector, square)) in self.vectors.chunks_exact(self.codec.dim).zip(self.squares).enumerate()
-        {
+        let (layout, mut scaled, mut room) = (self.codec.layout(), Vec::new(), Room::default());
+        for (row, square) in self.squares.iter_mut().enumerate() {
+            let vector = self.vectors.held(self.first + row as u32, &mut room);
             let nav = &mut self.nav[row * layout.nav_bytes..][..layout.nav_bytes];
             let rest = &mut self.rest[row * layout.rest_bytes..][..layout.rest_bytes];
             *square = self.codec.encode(vector, nav, rest, &mut scaled);
@@ -246,6 +267,11 @@ impl Graph {
         Ok(Self { codec: Codec::from_bytes(metric, dim, codec)?, isa: Isa::detect() })
     }
 
+    /// Whether walks read the vectors themselves, which must be in memory then.
+    pub fn reads_vectors(&self) -> bool {
+        self.codec.nav == Nav::Vectors
+    }
+
     /// The same graph on another instruction set, for tests.
     #[must_use]
     pub fn on(mut self, isa: Isa) -> Self {
@@ -256,7 +282,7 @@ impl Graph {
     /// The name of a tier whose length is not that of as many rows as there are vectors, if there is one: `nav`,
     /// `rest`, `links` or `hubs`.
     pub fn misfit(&self, tiers: &Tiers<'_>) -> Option<&'static str> {
-        let (layout, rows) = (self.codec.layout(), tiers.fine.len() / self.codec.dim.max(1));
+        let (layout, rows) = (self.codec.layout(), tiers.fine.rows());
         let hubs = tiers.hubs.first().map_or(0, |count| *count as usize);
         let degree = tiers.links.len().checked_div(rows).unwrap_or(0);
         let has_hubs = tiers.hubs.len() == 1 + hubs + hubs * layout.nav_bytes / 4 && (hubs > 0 || rows == 0);
@@ -274,7 +300,7 @@ impl Graph {
     /// # Errors
     /// `Corrupted`.
     pub fn check(&self, tiers: &Tiers<'_>) -> Result<()> {
-        let rows = (tiers.fine.len() / self.codec.dim.max(1)) as u32;
+        let rows = tiers.fine.rows() as u32;
         let wrong = |why: &str| Err(Error::corrupted("a graph", why));
         if let Some(tier) = self.misfit(tiers) {
             return wrong(&format!("its {tier} have a wrong length"));

@@ -7,6 +7,7 @@
 
 use types::Metric;
 
+use super::{Codes, Fine, Room};
 use crate::codes::{Codec, Nav, Tier};
 use crate::kernels::{BLOCK, Kernel};
 
@@ -24,10 +25,12 @@ pub(super) struct Near {
 pub(super) struct Pairs<'a> {
     codec: &'a Codec,
     tier: Tier<'a>,
-    vectors: &'a [f32],
-    /// Of each row, centred: its squared length.
+    vectors: Fine<'a>,
     squares: &'a [f32],
     left: u32,
+    /// The vector of the left row, where rows are compared by their vectors.
+    vector: Vec<f32>,
+    room: Room,
     /// Whether rows are compared as if they had one length.
     is_completed: bool,
     codes: Vec<i8>,
@@ -36,28 +39,37 @@ pub(super) struct Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
-    pub(super) fn new(codec: &'a Codec, tier: Tier<'a>, vectors: &'a [f32], squares: &'a [f32]) -> Self {
-        let is_completed = codec.metric == Metric::Dot && tier.layout.is_free;
-        let (codes, sum, step) = (Vec::new(), 0.0, 1.0);
-        Self { codec, tier, vectors, squares, left: 0, is_completed, codes, sum, step }
+    pub(super) fn new(codes: &'a Codes, vectors: Fine<'a>) -> Self {
+        Self {
+            codec: &codes.codec,
+            tier: codes.tier(),
+            vectors,
+            squares: &codes.squares,
+            left: 0,
+            vector: Vec::new(),
+            room: Room::default(),
+            is_completed: codes.codec.metric == Metric::Dot && codes.tier().layout.is_free,
+            codes: Vec::new(),
+            sum: 0.0,
+            step: 1.0,
+        }
     }
 
     /// Sets the row that distances are measured from.
     #[inline(always)]
     pub(super) fn set(&mut self, row: u32) {
         self.left = row;
+        if self.codec.nav == Nav::Vectors {
+            self.vector.clear();
+            self.vector.extend_from_slice(self.vectors.held(row, &mut self.room));
+            return;
+        }
         let nav = self.tier.nav(row);
         self.codes.clear();
-        match self.codec.nav {
-            Nav::Vectors => return,
-            Nav::Bytes => self.codes.extend(nav.iter().map(|code| (code ^ 128).cast_signed())),
-            // The lower nibbles lie elsewhere and would have to be waited for; the middle of the sixteen codes serves.
-            Nav::Nibbles => {
-                for nav in nav.chunks_exact(BLOCK) {
-                    self.codes.extend(nav.iter().map(|nav| (nav << 4 ^ 136).cast_signed()));
-                    self.codes.extend(nav.iter().map(|nav| (nav & 0xf0 ^ 136).cast_signed()));
-                }
-            }
+        // The lower nibbles lie elsewhere and would have to be waited for; the middle of the sixteen codes serves.
+        for nav in nav.chunks_exact(BLOCK) {
+            self.codes.extend(nav.iter().map(|nav| (nav << 4 ^ 136).cast_signed()));
+            self.codes.extend(nav.iter().map(|nav| (nav & 0xf0 ^ 136).cast_signed()));
         }
         self.codes.truncate(self.tier.layout.padded);
         let inner = self.codec.inner();
@@ -70,34 +82,23 @@ impl<'a> Pairs<'a> {
     /// The squared distance to a row.
     #[inline(always)]
     pub(super) fn to<K: Kernel>(&self, kernel: K, row: u32) -> f32 {
-        let product = match self.codec.nav {
-            Nav::Vectors => return self.exact(kernel, row),
-            Nav::Nibbles => {
-                16.0 * kernel.dot_nibbles(&self.codes, self.tier.nav(row)) as f32 - 120.5 * self.sum
-            }
-            Nav::Bytes => kernel.dot_bytes(&self.codes, self.tier.nav(row)) as f32 - 128.0 * self.sum,
-        };
-        self.distance(product, row)
+        if self.codec.nav == Nav::Vectors {
+            return self.exact(kernel, row);
+        }
+        let sum = kernel.dot_nibbles(&self.codes, self.tier.nav(row));
+        self.distance(16.0 * sum as f32 - 120.5 * self.sum, row)
     }
 
     /// The squared distances to four rows.
     #[inline(always)]
     pub(super) fn to4<K: Kernel>(&self, kernel: K, rows: [u32; 4]) -> [f32; 4] {
         let nav = |at: usize| self.tier.nav(rows[at]);
-        let products = match self.codec.nav {
-            Nav::Vectors => {
-                let exact = |at: usize| self.exact(kernel, rows[at]);
-                return [exact(0), exact(1), exact(2), exact(3)];
-            }
-            Nav::Nibbles => {
-                let sums = kernel.dot_nibbles4(&self.codes, [nav(0), nav(1), nav(2), nav(3)]);
-                sums.map(|sum| 16.0 * sum as f32 - 120.5 * self.sum)
-            }
-            Nav::Bytes => {
-                let sums = kernel.dot_bytes4(&self.codes, [nav(0), nav(1), nav(2), nav(3)]);
-                sums.map(|sum| sum as f32 - 128.0 * self.sum)
-            }
-        };
+        if self.codec.nav == Nav::Vectors {
+            let exact = |at: usize| self.exact(kernel, rows[at]);
+            return [exact(0), exact(1), exact(2), exact(3)];
+        }
+        let sums = kernel.dot_nibbles4(&self.codes, [nav(0), nav(1), nav(2), nav(3)]);
+        let products = sums.map(|sum| 16.0 * sum as f32 - 120.5 * self.sum);
         [
             self.distance(products[0], rows[0]),
             self.distance(products[1], rows[1]),
@@ -122,21 +123,15 @@ impl<'a> Pairs<'a> {
 
     #[inline(always)]
     fn exact<K: Kernel>(&self, kernel: K, row: u32) -> f32 {
-        let (left, right) = (self.vector(self.left), self.vector(row));
+        let Some(right) = self.vectors.elements(row) else { return f32::INFINITY };
         match self.codec.metric {
-            Metric::Cosine | Metric::Euclid => kernel.square_floats(left, right),
-            Metric::Manhattan => kernel.absolute_floats(left, right),
+            Metric::Cosine | Metric::Euclid => kernel.square(&self.vector, right),
+            Metric::Manhattan => kernel.absolute(&self.vector, right),
             Metric::Dot => {
                 let (a, b) = (self.squares[self.left as usize], self.squares[row as usize]);
-                self.completed(a, b) - 2.0 * kernel.dot_floats(left, right)
+                self.completed(a, b) - 2.0 * kernel.dot(&self.vector, right)
             }
         }
-    }
-
-    #[inline(always)]
-    fn vector(&self, row: u32) -> &'a [f32] {
-        let (dim, at) = (self.codec.dim, row as usize * self.codec.dim);
-        &self.vectors[at..at + dim]
     }
 }
 

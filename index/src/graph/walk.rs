@@ -12,7 +12,7 @@
 
 use super::beam::Beam;
 use super::visited::Visited;
-use super::{Bits, LINKS_MAX};
+use super::{Bits, LINKS_MAX, Room};
 use crate::codes::{Prepared, Reader};
 use crate::kernels::Kernel;
 
@@ -32,6 +32,10 @@ pub(crate) struct Walk {
     visited: Visited,
     pending: Vec<u32>,
     hidden: Vec<u32>,
+    /// Rows that may be hits, by their estimates, and the least that their distances may be.
+    pub(crate) candidates: Vec<(u32, f32)>,
+    /// Room for a vector that is read.
+    pub(crate) vector: Room,
     pub(crate) hops: u32,
     pub(crate) distances: u32,
 }
@@ -177,6 +181,15 @@ impl Walk {
         self.beam.clear(pending.len());
         self.offer_all(kernel, reader, &pending, |_| ());
         self.pending = pending;
+    }
+
+    /// Takes the best `room` rows as candidates; `doubt` says what an estimate may be wrong by.
+    #[inline(always)]
+    pub(crate) fn choose(&mut self, room: usize, doubt: impl Fn(&Prepared, u32, f32) -> f32) {
+        self.candidates.clear();
+        for (row, estimate) in self.beam.rows().take(room) {
+            self.candidates.push((row, estimate - doubt(&self.query, row, estimate)));
+        }
     }
 
     /// Asks for the links of the row that is likely the next.

@@ -1,13 +1,15 @@
 //! The kernels on AVX2, which has no `vpdpbusd`: nibbles are multiplied by `vpmaddubsw`, whose pairs of products of at
-//! most 15 times 127 never overflow 16 bits. Whole bytes would, so they are taken apart into nibbles first.
+//! most 15 times 128 never overflow 16 bits.
 
 #![expect(unsafe_code, reason = "the wing of unsafe code")]
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, Kernel};
+use half::f16;
 
-/// A proof that the machine has AVX2 and FMA.
+use super::{BLOCK, Elements, Kernel};
+
+/// A proof that the machine has AVX2, FMA and F16C.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
 
@@ -15,7 +17,7 @@ pub(crate) struct Avx2(());
 const HALF: usize = 32;
 
 impl Avx2 {
-    #[target_feature(enable = "avx2,fma")]
+    #[target_feature(enable = "avx2,fma,f16c")]
     pub(super) fn new() -> Self {
         Self(())
     }
@@ -76,25 +78,30 @@ impl Kernel for Avx2 {
     }
 
     #[inline(always)]
-    fn dot_bytes(self, query: &[i8], row: &[u8]) -> i32 {
-        let blocks = query.len() / BLOCK;
-        assert!(row.len() >= blocks * BLOCK, "a row of another dimension");
-        // SAFETY: `self` proves the instructions; both sides have `blocks` blocks of 64 bytes.
+    fn dot_bits(self, query: &[i8], row: &[u8]) -> i32 {
+        let (halves, rest) = query.as_chunks::<HALF>();
+        let (words, _) = row.as_chunks::<{ HALF / 8 }>();
+        assert!(words.len() >= halves.len() && rest.is_empty(), "a row of another dimension");
+        // SAFETY: `self` proves the instructions; each load is of 32 elements.
         unsafe {
-            let (mut low, mut high) = (_mm256_setzero_si256(), _mm256_setzero_si256());
-            for half in 0..2 * blocks {
-                let (lower, upper) = nibbles(_mm256_loadu_si256(row.as_ptr().add(half * HALF).cast()));
-                let query = _mm256_loadu_si256(query.as_ptr().add(half * HALF).cast());
-                low = add(low, lower, query);
-                high = add(high, upper, query);
+            // Byte i of a register takes byte i / 8 of the word, and of it bit i % 8.
+            let spread =
+                _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
+            let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
+            let mut sum = _mm256_setzero_si256();
+            for (half, word) in halves.iter().zip(words) {
+                let word = _mm256_set1_epi32(i32::from_le_bytes(*word));
+                let bits = _mm256_and_si256(_mm256_shuffle_epi8(word, spread), bit);
+                let ones = _mm256_and_si256(_mm256_cmpeq_epi8(bits, bit), _mm256_set1_epi8(1));
+                sum = add(sum, ones, _mm256_loadu_si256(half.as_ptr().cast()));
             }
-            total(_mm256_add_epi32(low, _mm256_slli_epi32::<4>(high)))
+            total(sum)
         }
     }
 
     #[inline(always)]
-    fn dot_floats(self, query: &[f32], row: &[f32]) -> f32 {
-        floats(
+    fn dot(self, query: &[f32], row: Elements<'_>) -> f32 {
+        sum_of(
             query,
             row,
             // SAFETY: the caller holds an `Avx2`.
@@ -104,8 +111,8 @@ impl Kernel for Avx2 {
     }
 
     #[inline(always)]
-    fn square_floats(self, query: &[f32], row: &[f32]) -> f32 {
-        floats(
+    fn square(self, query: &[f32], row: Elements<'_>) -> f32 {
+        sum_of(
             query,
             row,
             // SAFETY: the caller holds an `Avx2`.
@@ -118,8 +125,8 @@ impl Kernel for Avx2 {
     }
 
     #[inline(always)]
-    fn absolute_floats(self, query: &[f32], row: &[f32]) -> f32 {
-        floats(
+    fn absolute(self, query: &[f32], row: Elements<'_>) -> f32 {
+        sum_of(
             query,
             row,
             // SAFETY: the caller holds an `Avx2`.
@@ -137,25 +144,57 @@ impl Kernel for Avx2 {
     }
 }
 
-/// Four sums of eight lanes each, so that additions do not wait for each other.
 #[inline(always)]
-fn floats(
+fn sum_of(
     query: &[f32],
-    row: &[f32],
+    row: Elements<'_>,
     step: impl Fn(__m256, __m256, __m256) -> __m256,
     term: impl Fn(f32, f32) -> f32,
 ) -> f32 {
-    const LANES: usize = 8;
+    // SAFETY: the callers hold an `Avx2`; the slices are of eight elements.
+    unsafe {
+        match row {
+            Elements::Floats(row) => {
+                let load = |row: &[f32; LANES]| _mm256_loadu_ps(row.as_ptr());
+                sum(query, row, load, |element| *element, step, term)
+            }
+            Elements::Halves(row) => {
+                let load = |row: &[f16; LANES]| _mm256_cvtph_ps(_mm_loadu_si128(row.as_ptr().cast()));
+                sum(query, row, load, |element| element.to_f32(), step, term)
+            }
+            Elements::Bytes(row) => {
+                let load = |row: &[u8; LANES]| {
+                    _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(row.as_ptr().cast())))
+                };
+                sum(query, row, load, |element| f32::from(*element), step, term)
+            }
+        }
+    }
+}
+
+/// Elements of a register.
+const LANES: usize = 8;
+
+/// Four sums of eight lanes each, so that additions do not wait for each other; the rest one by one.
+#[inline(always)]
+fn sum<T>(
+    query: &[f32],
+    row: &[T],
+    load: impl Fn(&[T; LANES]) -> __m256,
+    float: impl Fn(&T) -> f32,
+    step: impl Fn(__m256, __m256, __m256) -> __m256,
+    term: impl Fn(f32, f32) -> f32,
+) -> f32 {
     let len = query.len().min(row.len());
-    let whole = len - len % LANES;
-    let rest = query[whole..len].iter().zip(&row[whole..len]);
-    let rest: f32 = rest.map(|(query, element)| term(*query, *element)).sum();
-    // SAFETY: the callers hold an `Avx2`; every load ends at or before `whole`.
+    let (queries, queries_rest) = query[..len].as_chunks::<LANES>();
+    let (rows, rows_rest) = row[..len].as_chunks::<LANES>();
+    let rest = queries_rest.iter().zip(rows_rest);
+    let rest: f32 = rest.map(|(query, element)| term(*query, float(element))).sum();
+    // SAFETY: the callers hold an `Avx2`; each load is of the eight elements of an array.
     unsafe {
         let mut sums = [_mm256_setzero_ps(); 4];
-        for (turn, at) in (0..whole).step_by(LANES).enumerate() {
-            let (query, row) = (query.as_ptr().add(at), row.as_ptr().add(at));
-            sums[turn % 4] = step(sums[turn % 4], _mm256_loadu_ps(query), _mm256_loadu_ps(row));
+        for (turn, (query, row)) in queries.iter().zip(rows).enumerate() {
+            sums[turn % 4] = step(sums[turn % 4], _mm256_loadu_ps(query.as_ptr()), load(row));
         }
         let sum = _mm256_add_ps(_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3]));
         let sum = _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps::<1>(sum));

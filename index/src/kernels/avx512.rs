@@ -8,14 +8,14 @@
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, GROUP, Kernel, PLACE_FACTOR};
+use super::{BLOCK, Elements, GROUP, Kernel, PLACE_FACTOR};
 
-/// A proof that the machine has AVX-512 F, BW and VNNI.
+/// A proof that the machine has AVX-512 F, BW, VL and VNNI.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
 
 impl Avx512 {
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2,fma")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
     pub(super) fn new() -> Self {
         Self(())
     }
@@ -87,53 +87,32 @@ impl Kernel for Avx512 {
     }
 
     #[inline(always)]
-    fn dot_bytes(self, query: &[i8], row: &[u8]) -> i32 {
-        let blocks = query.len() / BLOCK;
-        assert!(row.len() >= blocks * BLOCK, "a row of another dimension");
-        // SAFETY: `self` proves the instructions; both sides have `blocks` blocks of 64 bytes.
+    fn dot_bits(self, query: &[i8], row: &[u8]) -> i32 {
+        let (blocks, rest) = query.as_chunks::<BLOCK>();
+        let (words, _) = row.as_chunks::<{ BLOCK / 8 }>();
+        assert!(words.len() >= blocks.len() && rest.is_empty(), "a row of another dimension");
+        // SAFETY: `self` proves the instructions; each load is of one block of 64 elements.
         unsafe {
-            let mut sum = _mm512_setzero_si512();
-            for block in 0..blocks {
-                let codes = _mm512_loadu_si512(row.as_ptr().add(block * BLOCK).cast());
-                sum = _mm512_dpbusd_epi32(
-                    sum,
-                    codes,
-                    _mm512_loadu_si512(query.as_ptr().add(block * BLOCK).cast()),
-                );
+            let (ones, mut sum) = (_mm512_set1_epi8(1), _mm512_setzero_si512());
+            for (block, word) in blocks.iter().zip(words) {
+                let query = _mm512_maskz_loadu_epi8(u64::from_le_bytes(*word), block.as_ptr());
+                sum = _mm512_dpbusd_epi32(sum, ones, query);
             }
             _mm512_reduce_add_epi32(sum)
         }
     }
 
     #[inline(always)]
-    fn dot_bytes4(self, query: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
-        let blocks = query.len() / BLOCK;
-        assert!(rows.iter().all(|row| row.len() >= blocks * BLOCK), "a row of another dimension");
-        // SAFETY: as in `dot_bytes`, for each of the four rows.
-        unsafe {
-            let mut sums = [_mm512_setzero_si512(); 4];
-            for block in 0..blocks {
-                let query = _mm512_loadu_si512(query.as_ptr().add(block * BLOCK).cast());
-                for row in 0..4 {
-                    let codes = _mm512_loadu_si512(rows[row].as_ptr().add(block * BLOCK).cast());
-                    sums[row] = _mm512_dpbusd_epi32(sums[row], codes, query);
-                }
-            }
-            sums4(sums)
-        }
-    }
-
-    #[inline(always)]
-    fn dot_floats(self, query: &[f32], row: &[f32]) -> f32 {
-        floats(query, row, |sum, query, element| {
+    fn dot(self, query: &[f32], row: Elements<'_>) -> f32 {
+        sum_of(query, row, |sum, query, element| {
             // SAFETY: the caller holds an `Avx512`.
             unsafe { _mm512_fmadd_ps(query, element, sum) }
         })
     }
 
     #[inline(always)]
-    fn square_floats(self, query: &[f32], row: &[f32]) -> f32 {
-        floats(query, row, |sum, query, element| {
+    fn square(self, query: &[f32], row: Elements<'_>) -> f32 {
+        sum_of(query, row, |sum, query, element| {
             // SAFETY: the caller holds an `Avx512`.
             unsafe {
                 let difference = _mm512_sub_ps(query, element);
@@ -143,8 +122,8 @@ impl Kernel for Avx512 {
     }
 
     #[inline(always)]
-    fn absolute_floats(self, query: &[f32], row: &[f32]) -> f32 {
-        floats(query, row, |sum, query, element| {
+    fn absolute(self, query: &[f32], row: Elements<'_>) -> f32 {
+        sum_of(query, row, |sum, query, element| {
             // SAFETY: the caller holds an `Avx512`.
             unsafe { _mm512_add_ps(sum, _mm512_abs_ps(_mm512_sub_ps(query, element))) }
         })
@@ -188,11 +167,42 @@ impl Kernel for Avx512 {
     }
 }
 
+/// Elements as `f32`: sixteen at once from `at` on, those that the mask names.
+#[inline(always)]
+fn sum_of(query: &[f32], row: Elements<'_>, step: impl Fn(__m512, __m512, __m512) -> __m512) -> f32 {
+    // SAFETY: the callers hold an `Avx512`; a load reads the elements that its mask names, no other.
+    unsafe {
+        match row {
+            Elements::Floats(row) => {
+                sum(query, row.len(), |at, mask| _mm512_maskz_loadu_ps(mask, row.as_ptr().add(at)), step)
+            }
+            Elements::Halves(row) => {
+                let load = |at: usize, mask: u16| {
+                    _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, row.as_ptr().add(at).cast()))
+                };
+                sum(query, row.len(), load, step)
+            }
+            Elements::Bytes(row) => {
+                let load = |at: usize, mask: u16| {
+                    let bytes = _mm_maskz_loadu_epi8(mask, row.as_ptr().add(at).cast());
+                    _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))
+                };
+                sum(query, row.len(), load, step)
+            }
+        }
+    }
+}
+
 /// Four sums of sixteen lanes each, so that additions do not wait for each other; the rest is masked.
 #[inline(always)]
-fn floats(query: &[f32], row: &[f32], step: impl Fn(__m512, __m512, __m512) -> __m512) -> f32 {
+fn sum(
+    query: &[f32],
+    row_len: usize,
+    load: impl Fn(usize, u16) -> __m512,
+    step: impl Fn(__m512, __m512, __m512) -> __m512,
+) -> f32 {
     const LANES: usize = 16;
-    let len = query.len().min(row.len());
+    let len = query.len().min(row_len);
     // SAFETY: the callers hold an `Avx512`; whole blocks end at or before `len`, the last load is masked to the
     // elements below `len`.
     unsafe {
@@ -201,15 +211,14 @@ fn floats(query: &[f32], row: &[f32], step: impl Fn(__m512, __m512, __m512) -> _
         while at + 4 * LANES <= len {
             for (lane, sum) in sums.iter_mut().enumerate() {
                 let place = at + lane * LANES;
-                let (query, row) = (query.as_ptr().add(place), row.as_ptr().add(place));
-                *sum = step(*sum, _mm512_loadu_ps(query), _mm512_loadu_ps(row));
+                *sum = step(*sum, _mm512_loadu_ps(query.as_ptr().add(place)), load(place, u16::MAX));
             }
             at += 4 * LANES;
         }
         while at < len {
             let mask = ((1_u32 << (len - at).min(LANES)) - 1) as u16;
-            let (query, row) = (query.as_ptr().add(at), row.as_ptr().add(at));
-            sums[0] = step(sums[0], _mm512_maskz_loadu_ps(mask, query), _mm512_maskz_loadu_ps(mask, row));
+            let query = _mm512_maskz_loadu_ps(mask, query.as_ptr().add(at));
+            sums[0] = step(sums[0], query, load(at, mask));
             at += LANES;
         }
         let sum = _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3]));

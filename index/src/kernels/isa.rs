@@ -16,10 +16,10 @@ use super::{avx2::Avx2, avx512::Avx512};
 /// An instruction set that the kernels are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
-    /// AVX-512 with byte and word instructions and VNNI.
+    /// AVX-512 with byte and word instructions, short registers and VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// AVX2 with FMA.
+    /// AVX2 with FMA and F16C.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     /// What the compiler makes of plain loops.
@@ -47,9 +47,12 @@ impl Isa {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let has_avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c");
             let has_avx512 = is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512vnni");
             if has_avx2 && has_avx512 {
                 found.push(Self::Avx512);
@@ -80,13 +83,13 @@ pub(crate) fn run<T: Task>(isa: Isa, task: T) -> T::Output {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
 fn run_avx512<T: Task>(task: T) -> T::Output {
     task.run(Avx512::new())
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn run_avx2<T: Task>(task: T) -> T::Output {
     task.run(Avx2::new())
 }

@@ -10,7 +10,7 @@ struct All<'a> {
     query: &'a [i8],
     codes: [&'a [u8]; 4],
     floats: &'a [f32],
-    rows: [&'a [f32]; 4],
+    rows: [Elements<'a>; 3],
 }
 
 #[derive(Debug, PartialEq)]
@@ -27,15 +27,16 @@ impl Task for All<'_> {
         let half = self.query.len() / (2 * BLOCK) * 2 * BLOCK;
         let query = &self.query[..half];
         let mut integers: Vec<i32> = kernel.dot_nibbles4(query, self.codes).to_vec();
-        integers.extend(kernel.dot_bytes4(self.query, self.codes));
+        for codes in self.codes {
+            integers.push(kernel.dot_nibbles(query, codes));
+            integers.push(kernel.dot_bits(self.query, codes));
+            kernel.prefetch(codes);
+        }
         let mut floats = Vec::new();
-        for row in 0..4 {
-            integers.push(kernel.dot_nibbles(query, self.codes[row]));
-            integers.push(kernel.dot_bytes(self.query, self.codes[row]));
-            floats.push(kernel.dot_floats(self.floats, self.rows[row]));
-            floats.push(kernel.square_floats(self.floats, self.rows[row]));
-            floats.push(kernel.absolute_floats(self.floats, self.rows[row]));
-            kernel.prefetch(self.codes[row]);
+        for row in self.rows {
+            floats.push(kernel.dot(self.floats, row));
+            floats.push(kernel.square(self.floats, row));
+            floats.push(kernel.absolute(self.floats, row));
         }
         Sums { integers, floats }
     }
@@ -62,13 +63,15 @@ proptest! {
             .map(|_| if is_extreme { if byte() == 0 { -128 } else { 127 } } else { byte().cast_signed() })
             .collect();
         let mut float = || f32::from(byte().cast_signed()) / 16.0;
-        let rows: Vec<Vec<f32>> = (0..4).map(|_| (0..dim).map(|_| float()).collect()).collect();
+        let row: Vec<f32> = (0..dim).map(|_| float()).collect();
+        let halves: Vec<f16> = row.iter().copied().map(f16::from_f32).collect();
+        let bytes: Vec<u8> = row.iter().map(|element| element.to_bits() as u8).collect();
         let floats: Vec<f32> = (0..dim).map(|_| float()).collect();
         let all = || All {
             query: &query,
             codes: [&codes[0], &codes[1], &codes[2], &codes[3]],
             floats: &floats,
-            rows: [&rows[0], &rows[1], &rows[2], &rows[3]],
+            rows: [Elements::Floats(&row), Elements::Halves(&halves), Elements::Bytes(&bytes)],
         };
         let expected = all().run(Portable);
         for isa in Isa::available() {
@@ -91,11 +94,16 @@ fn portable_is_the_definition() {
             i32::from(code % 16) * i32::from(query[at]) + i32::from(code / 16) * i32::from(query[at + 64]);
     }
     assert_eq!(Portable.dot_nibbles(&query, &codes), expected);
-    let expected: i32 = (0..64).map(|at| i32::from(codes[at]) * i32::from(query[at])).sum();
-    assert_eq!(Portable.dot_bytes(&query[..64], &codes), expected);
-    assert_eq!(Portable.dot_floats(&[1.0, 2.0], &[3.0, -4.0]), -5.0);
-    assert_eq!(Portable.square_floats(&[1.0, 2.0], &[3.0, -4.0]), 40.0);
-    assert_eq!(Portable.absolute_floats(&[1.0, 2.0], &[3.0, -4.0]), 8.0);
+    let bit = |at: usize| i32::from(codes[at / 8] >> (at % 8) & 1);
+    let expected: i32 = (0..128).map(|at| bit(at) * i32::from(query[at])).sum();
+    assert_eq!(Portable.dot_bits(&query, &codes), expected);
+    let halves = [3.0, -4.0].map(f16::from_f32);
+    for row in [Elements::Floats(&[3.0, -4.0]), Elements::Halves(&halves)] {
+        assert_eq!(Portable.dot(&[1.0, 2.0], row), -5.0);
+        assert_eq!(Portable.square(&[1.0, 2.0], row), 40.0);
+        assert_eq!(Portable.absolute(&[1.0, 2.0], row), 8.0);
+    }
+    assert_eq!(Portable.dot(&[1.0, 2.0], Elements::Bytes(&[3, 255])), 513.0);
 }
 
 /// Rows met in turn, looked up in a small table.

@@ -15,6 +15,7 @@ mod isa;
 mod portable;
 mod reference;
 
+use half::f16;
 use simsimd::SpatialSimilarity;
 use types::Metric;
 
@@ -37,6 +38,17 @@ pub(crate) fn place(row: u32, len: usize) -> usize {
 /// 2^32 over the golden ratio.
 const PLACE_FACTOR: u32 = 0x9e37_79b1;
 
+/// A vector as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub enum Elements<'a> {
+    /// `Float32`.
+    Floats(&'a [f32]),
+    /// `Float16`.
+    Halves(&'a [f16]),
+    /// `Uint8`.
+    Bytes(&'a [u8]),
+}
+
 /// One query against codes of rows. The query has a whole number of blocks (of two blocks for nibbles), rows at least
 /// as many codes.
 ///
@@ -53,23 +65,18 @@ pub trait Kernel: Copy {
         rows.map(|row| self.dot_nibbles(query, row))
     }
 
-    /// The sum of `query[i] * code[i]`.
-    fn dot_bytes(self, query: &[i8], row: &[u8]) -> i32;
-
-    /// [`dot_bytes`](Self::dot_bytes) of four rows.
-    #[inline(always)]
-    fn dot_bytes4(self, query: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
-        rows.map(|row| self.dot_bytes(query, row))
-    }
+    /// The sum of `query[i]` over the bits that are set; bit `i % 8` of byte `i / 8` is that of element `i`. The row has
+    /// a bit for each element of the query, which has a whole number of blocks.
+    fn dot_bits(self, query: &[i8], row: &[u8]) -> i32;
 
     /// The inner product.
-    fn dot_floats(self, query: &[f32], row: &[f32]) -> f32;
+    fn dot(self, query: &[f32], row: Elements<'_>) -> f32;
 
     /// The squared length of the difference.
-    fn square_floats(self, query: &[f32], row: &[f32]) -> f32;
+    fn square(self, query: &[f32], row: Elements<'_>) -> f32;
 
     /// The sum of absolute differences.
-    fn absolute_floats(self, query: &[f32], row: &[f32]) -> f32;
+    fn absolute(self, query: &[f32], row: Elements<'_>) -> f32;
 
     /// Writes each link below `rows` to its [`place`] in the table, and appends to `unmet` those that were not there.
     /// Goes by groups of sixteen: all of a group are looked up before any is written. The table's length is a power

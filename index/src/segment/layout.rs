@@ -1,4 +1,4 @@
-//! The sections of a segment, layout version 1; how they lie in the file says [`crate::file`]. Integers and floats are
+//! The sections of a segment, layout version 2; how they lie in the file says [`crate::file`]. Integers and floats are
 //! little-endian.
 //!
 //! ```text
@@ -8,7 +8,7 @@
 //!  ids       17 bytes a row: kind (0 num, 1 uuid), then u64 and 8 zeros, or the 16 bytes of the UUID
 //!
 //!  and for each vector space, numbered 000 to fff in the order of `meta`:
-//!  fine 000  f32: the vectors of the rows that have one, in order of rows
+//!  fine 000  the vectors of the rows that have one, in order of rows; elements of the space's type
 //!  rows 000  u32, ascending: the row of each vector. Only if some rows, and not all, lack the vector
 //!  ranks000  u64, two for every 64 rows: a bit for each that has the vector; vectors of rows before these 64.
 //!            Only with `rows`
@@ -24,6 +24,7 @@
 //!                   4  dim: u32, at least 1
 //!                   4  number of vectors: u32
 //!                   1  metric: 0 Cosine, 1 Dot, 2 Euclid, 3 Manhattan
+//!                   1  type of the elements: 0 float32, 1 float16, 2 uint8
 //!                   2  bytes of the name: u16
 //!                   n  name, UTF-8
 //! ```
@@ -33,15 +34,15 @@
 //!
 //! A segment is derived: one of another version is not read (`UnsupportedFormat`), and its rows come from storage.
 //!
-//! Version history: 1, the first.
+//! Version history: 1, the first; 2 has types of elements, and codecs of version 2.
 
-use types::{Error, ErrorKind, Metric, PointId, Result};
+use types::{Datatype, Error, ErrorKind, Metric, PointId, Result};
 use uuid::Uuid;
 
 use crate::file::Kind;
 
 /// The version that this code writes, and the only one that it reads.
-const LAYOUT_VERSION: u32 = 1;
+const LAYOUT_VERSION: u32 = 2;
 
 /// Spaces that can be numbered.
 pub(super) const SPACES_MAX: usize = 4096;
@@ -101,6 +102,7 @@ pub(super) struct SpaceMeta {
     pub(super) name: String,
     pub(super) dim: u32,
     pub(super) metric: Metric,
+    pub(super) datatype: Datatype,
     pub(super) count: u32,
 }
 
@@ -114,6 +116,7 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
         bytes.extend_from_slice(&space.dim.to_le_bytes());
         bytes.extend_from_slice(&space.count.to_le_bytes());
         bytes.push(metric_number(space.metric));
+        bytes.push(datatype_number(space.datatype));
         let len = u16::try_from(space.name.len()).expect("the writer allows names of u16::MAX bytes");
         bytes.extend_from_slice(&len.to_le_bytes());
         bytes.extend_from_slice(space.name.as_bytes());
@@ -127,6 +130,14 @@ fn metric_number(metric: Metric) -> u8 {
         Metric::Dot => 1,
         Metric::Euclid => 2,
         Metric::Manhattan => 3,
+    }
+}
+
+fn datatype_number(datatype: Datatype) -> u8 {
+    match datatype {
+        Datatype::Float32 => 0,
+        Datatype::Float16 => 1,
+        Datatype::Uint8 => 2,
     }
 }
 
@@ -162,10 +173,12 @@ fn parse_space(rest: &mut &[u8]) -> Option<SpaceMeta> {
     let count = u32::from_le_bytes(take(rest)?);
     let [number] = take(rest)?;
     let metric = Metric::ALL.into_iter().find(|metric| metric_number(*metric) == number)?;
+    let [number] = take(rest)?;
+    let datatype = Datatype::ALL.into_iter().find(|datatype| datatype_number(*datatype) == number)?;
     let len = u16::from_le_bytes(take(rest)?);
     let (name, after) = rest.split_at_checked(usize::from(len))?;
     *rest = after;
-    Some(SpaceMeta { name: String::from_utf8(name.to_vec()).ok()?, dim, metric, count })
+    Some(SpaceMeta { name: String::from_utf8(name.to_vec()).ok()?, dim, metric, datatype, count })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -207,10 +220,11 @@ mod tests {
 
     #[test]
     fn sections_have_their_golden_bytes() {
-        let space = SpaceMeta { name: "ab".into(), dim: 3, metric: Metric::Euclid, count: 258 };
+        let (metric, datatype) = (Metric::Euclid, Datatype::Float16);
+        let space = SpaceMeta { name: "ab".into(), dim: 3, metric, datatype, count: 258 };
         let meta = Meta { rows: 259, spaces: vec![space] };
         let golden =
-            [&[1, 0, 0, 0, 3, 1, 0, 0, 1, 0, 0, 0][..], &[3, 0, 0, 0, 2, 1, 0, 0, 2, 2, 0, b'a', b'b']]
+            [&[2, 0, 0, 0, 3, 1, 0, 0, 1, 0, 0, 0][..], &[3, 0, 0, 0, 2, 1, 0, 0, 2, 1, 2, 0, b'a', b'b']]
                 .concat();
         assert_eq!(encode_meta(&meta), golden);
         assert_eq!(decode_meta(&golden).expect("whole"), meta);
@@ -225,7 +239,7 @@ mod tests {
 
     #[test]
     fn another_version_is_not_read() {
-        let error = decode_meta(&[2, 0, 0, 0]).expect_err("a newer one");
+        let error = decode_meta(&[3, 0, 0, 0]).expect_err("a newer one");
         assert_eq!(error.kind(), ErrorKind::UnsupportedFormat);
         assert_eq!(decode_id(&[2; ID_BYTES]), None);
     }

@@ -6,18 +6,30 @@ use types::{Metric, Result};
 
 use super::layout::{Kinds, SpaceMeta};
 use super::present::Present;
-use crate::file::{Advice, Array, Sections};
-use crate::graph::{Calibration, Effort, Found, Graph, Near, Shows, Tiers};
+use crate::file::{Advice, Array, SectionReader, Sections};
+use crate::graph::{Calibration, Effort, Fine, Found, Graph, Near, Room, Shows, Stored, Tiers};
 
 /// A vector space. Rows that lack its vector are possible, and are never found.
 pub struct Space {
     meta: SpaceMeta,
-    fine: Array<f32>,
+    fine: Vectors,
     /// Where some rows lack the vector.
     present: Option<Present>,
     /// Where there is a vector.
     built: Option<Built>,
     calibration: Calibration,
+}
+
+/// The vectors: read from the file, or mapped where a walk needs them.
+struct Vectors {
+    reader: SectionReader,
+    mapped: Option<Array<u8>>,
+}
+
+impl Stored for SectionReader {
+    fn read(&self, at: usize, bytes: &mut [u8]) -> Result<()> {
+        SectionReader::read(self, at as u64, bytes)
+    }
 }
 
 /// The graph and what it reads beside the vectors.
@@ -33,11 +45,11 @@ impl Space {
     /// Takes the sections of a space, if their lengths fit. Links are not looked at.
     pub(super) fn open(sections: &Sections, kinds: &Kinds, meta: SpaceMeta, rows: u32) -> Result<Self> {
         let count = meta.count as usize;
-        let fine: Array<f32> = sections.array(kinds.fine)?;
-        if Some(fine.len()) != count.checked_mul(meta.dim as usize) {
+        let mut fine = Vectors { reader: sections.reader(kinds.fine)?, mapped: None };
+        let row_bytes = meta.dim as u64 * meta.datatype.bytes() as u64;
+        if Some(fine.reader.bytes()) != u64::from(meta.count).checked_mul(row_bytes) {
             return Err(sections.damaged(kinds.fine, "it has another number of vectors than `meta` says"));
         }
-        sections.advise(kinds.fine, Advice::Random);
         let is_sparse = count > 0 && meta.count < rows;
         let present = is_sparse.then(|| {
             let ranks = sections.array(kinds.ranks)?;
@@ -45,10 +57,10 @@ impl Space {
             present
                 .ok_or_else(|| sections.damaged(kinds.rows, "it has another number of rows than `meta` says"))
         });
-        let built = (count > 0).then(|| Built::open(sections, kinds, &meta, &fine));
+        let built = (count > 0).then(|| Built::open(sections, kinds, &meta, &mut fine)).transpose()?;
         let calibration =
             calibration(sections, kinds).unwrap_or_else(|| Calibration::default_for(meta.dim as usize));
-        Ok(Self { fine, present: present.transpose()?, built: built.transpose()?, calibration, meta })
+        Ok(Self { fine, present: present.transpose()?, built, calibration, meta })
     }
 
     /// Its name.
@@ -72,9 +84,13 @@ impl Space {
     }
 
     /// The vector of a row, if it has one.
-    pub fn vector(&self, row: u32) -> Option<&[f32]> {
-        let place = self.place(row)? as usize;
-        self.fine.get(place * self.dim()..)?.get(..self.dim())
+    ///
+    /// # Errors
+    /// `Io`, `Corrupted`.
+    pub fn vector(&self, row: u32) -> Result<Option<Vec<f32>>> {
+        let Some(place) = self.place(row) else { return Ok(None) };
+        let fine = self.fine.tier(&self.meta)?;
+        fine.row(place, &mut Room::default()).map(|vector| Some(vector.to_vec()))
     }
 
     /// What its searches find and take: as was measured when it was written, or a guess.
@@ -83,40 +99,65 @@ impl Space {
     }
 
     /// About the `k` nearest of the rows that show, sorted by (distance, row).
-    pub fn search(&self, query: &[f32], shows: Shows<'_>, k: usize, effort: Effort) -> Found {
-        self.search_many(&[query], shows, k, effort).pop().unwrap_or_default()
+    ///
+    /// # Errors
+    /// `Io`, `Corrupted`: the vectors cannot be read.
+    pub fn search(&self, query: &[f32], shows: Shows<'_>, k: usize, effort: Effort) -> Result<Found> {
+        Ok(self.search_many(&[query], shows, k, effort)?.pop().unwrap_or_default())
     }
 
     /// What [`search`](Self::search) answers to each of several queries.
-    pub fn search_many(&self, queries: &[&[f32]], shows: Shows<'_>, k: usize, effort: Effort) -> Vec<Found> {
-        let Some(built) = &self.built else { return vec![Found::default(); queries.len()] };
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub fn search_many(
+        &self,
+        queries: &[&[f32]],
+        shows: Shows<'_>,
+        k: usize,
+        effort: Effort,
+    ) -> Result<Vec<Found>> {
+        let Some(built) = &self.built else { return Ok(vec![Found::default(); queries.len()]) };
         let places = match (&self.present, shows) {
             (Some(present), Shows::Only(rows)) => Some(present.places(rows)),
             _ => None,
         };
         let shows = places.as_ref().map_or(shows, Shows::Only);
-        let mut found = built.graph.search_many(&built.tiers(&self.fine), queries, shows, k, effort);
+        let tiers = built.tiers(self.fine.tier(&self.meta)?);
+        let mut found = built.graph.search_many(&tiers, queries, shows, k, effort)?;
         found.iter_mut().for_each(|found| self.to_rows(&mut found.near));
-        found
+        Ok(found)
     }
 
     /// The `k` nearest of the given rows, exactly, sorted by (distance, row). Rows without a vector are passed over.
-    pub fn scan(&self, query: &[f32], rows: &mut dyn Iterator<Item = u32>, k: usize) -> Vec<Near> {
-        let Some(built) = &self.built else { return Vec::new() };
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub fn scan(&self, query: &[f32], rows: &mut dyn Iterator<Item = u32>, k: usize) -> Result<Vec<Near>> {
+        let Some(built) = &self.built else { return Ok(Vec::new()) };
         let mut places = rows.filter_map(|row| self.place(row));
-        let mut near = built.graph.scan(&built.tiers(&self.fine), query, &mut places, k);
+        let mut near = built.graph.scan(&built.tiers(self.fine.tier(&self.meta)?), query, &mut places, k)?;
         self.to_rows(&mut near);
-        near
+        Ok(near)
     }
 
     /// As [`scan`](Self::scan), but by the codes: rows are mistaken only where their distances are nearly equal, and
     /// the distances of those returned are exact.
-    pub fn scan_codes(&self, query: &[f32], rows: &mut dyn Iterator<Item = u32>, k: usize) -> Vec<Near> {
-        let Some(built) = &self.built else { return Vec::new() };
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub fn scan_codes(
+        &self,
+        query: &[f32],
+        rows: &mut dyn Iterator<Item = u32>,
+        k: usize,
+    ) -> Result<Vec<Near>> {
+        let Some(built) = &self.built else { return Ok(Vec::new()) };
         let mut places = rows.filter_map(|row| self.place(row));
-        let mut near = built.graph.scan_codes(&built.tiers(&self.fine), query, &mut places, k);
+        let tiers = built.tiers(self.fine.tier(&self.meta)?);
+        let mut near = built.graph.scan_codes(&tiers, query, &mut places, k)?;
         self.to_rows(&mut near);
-        near
+        Ok(near)
     }
 
     /// Whether everything agrees that opening has not looked at. O(rows).
@@ -130,7 +171,7 @@ impl Space {
         let Some(built) = &self.built else { return Ok(()) };
         let wrong =
             |source: types::Error| sections.damaged(kinds.links, source.message()).with_source(source);
-        built.graph.check(&built.tiers(&self.fine)).map_err(wrong)
+        built.graph.check(&built.tiers(self.fine.tier(&self.meta)?)).map_err(wrong)
     }
 
     /// Where the vector of a row stands.
@@ -164,8 +205,19 @@ fn calibration(sections: &Sections, kinds: &Kinds) -> Option<Calibration> {
     calibration
 }
 
+impl Vectors {
+    fn tier(&self, meta: &SpaceMeta) -> Result<Fine<'_>> {
+        let dim = meta.dim as usize;
+        match &self.mapped {
+            Some(bytes) => Fine::mapped(meta.datatype, dim, bytes),
+            None => Ok(Fine::stored(meta.datatype, dim, meta.count as usize, &self.reader)),
+        }
+    }
+}
+
 impl Built {
-    fn open(sections: &Sections, kinds: &Kinds, meta: &SpaceMeta, fine: &[f32]) -> Result<Self> {
+    /// Maps the vectors if the walk reads them.
+    fn open(sections: &Sections, kinds: &Kinds, meta: &SpaceMeta, fine: &mut Vectors) -> Result<Self> {
         sections.verify_section(kinds.codec)?;
         let codec = sections.section(kinds.codec)?;
         let wrong =
@@ -178,7 +230,10 @@ impl Built {
             links: sections.array(kinds.links)?,
             hubs: sections.array(kinds.hubs)?,
         };
-        if let Some(tier) = built.graph.misfit(&built.tiers(fine)) {
+        if built.graph.reads_vectors() {
+            fine.mapped = Some(sections.array(kinds.fine)?);
+        }
+        if let Some(tier) = built.graph.misfit(&built.tiers(fine.tier(meta)?)) {
             let places =
                 [("nav", kinds.nav), ("rest", kinds.rest), ("links", kinds.links), ("hubs", kinds.hubs)];
             let kind = places.into_iter().find(|(name, _)| *name == tier).map_or(kinds.nav, |(_, kind)| kind);
@@ -189,7 +244,7 @@ impl Built {
         Ok(built)
     }
 
-    fn tiers<'a>(&'a self, fine: &'a [f32]) -> Tiers<'a> {
+    fn tiers<'a>(&'a self, fine: Fine<'a>) -> Tiers<'a> {
         Tiers { nav: &self.nav, rest: &self.rest, links: &self.links, hubs: &self.hubs, fine }
     }
 }

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use tempfile::TempDir;
-use types::{Error, ErrorKind, Metric};
+use types::{Datatype, Error, ErrorKind, Metric};
 use uuid::Uuid;
 
 use super::*;
 use crate::file::{FileWriter, Kind};
-use crate::graph::{Bits, Effort, Options, Progress, Shows};
+use crate::graph::{Bits, Effort, Nav, Options, Progress, Shows};
 use crate::kernels;
 
 const DIM: usize = 3;
@@ -31,13 +31,21 @@ struct Row {
 #[derive(Clone, Debug)]
 struct Plain {
     metrics: [Metric; 2],
+    datatypes: [Datatype; 2],
+    navs: [Nav; 2],
     rows: Vec<Row>,
 }
 
 impl Draft for Plain {
     fn spaces(&self) -> Vec<SpaceSpec> {
-        let spec = |(name, metric): (&str, Metric)| SpaceSpec { name: name.to_owned(), dim: DIM, metric };
-        NAMES.into_iter().zip(self.metrics).map(spec).collect()
+        let spec = |space: usize| SpaceSpec {
+            name: NAMES[space].to_owned(),
+            dim: DIM,
+            metric: self.metrics[space],
+            datatype: self.datatypes[space],
+            nav: self.navs[space],
+        };
+        vec![spec(0), spec(1)]
     }
 
     fn rows(&mut self) -> Box<dyn Iterator<Item = Result<(Version, PointId)>> + '_> {
@@ -64,15 +72,25 @@ fn plain(rows: usize, missing: u32) -> impl Strategy<Value = Plain> {
     };
     let row =
         (prop_oneof![9 => Just(1_u64), 1 => 2_u64..50], any::<bool>(), any::<u64>(), vector(), vector());
-    ((metric(), metric()), prop::collection::vec(row, 1..rows)).prop_map(|((first, second), drawn)| {
-        let metrics = [first, second];
+    let datatype = || prop::sample::select(Datatype::ALL.to_vec());
+    let nav = || prop::sample::select(vec![Nav::Nibbles, Nav::Bits, Nav::Vectors]);
+    let space = move || {
+        (metric(), datatype(), nav()).prop_map(|(metric, datatype, nav)| match datatype.check(metric) {
+            Ok(()) => (metric, datatype, nav),
+            Err(_) => (metric, Datatype::Float16, nav),
+        })
+    };
+    ((space(), space()), prop::collection::vec(row, 1..rows)).prop_map(|((first, second), drawn)| {
         let mut version = 0;
         let row = |(gap, is_num, number, a, b): (u64, bool, u64, Option<Vec<i8>>, Option<Vec<i8>>)| {
             version += gap;
             let uuid = || PointId::Uuid(Uuid::from_u64_pair(number, version));
-            let checked = |vector: Option<Vec<i8>>, metric| {
-                let mut vector: Vec<f32> = vector?.into_iter().map(f32::from).collect();
-                types::vector::check(&mut vector, DIM, metric).expect("no direction was filtered out");
+            let checked = |vector: Option<Vec<i8>>, (metric, datatype, _): (Metric, Datatype, Nav)| {
+                let is_whole = datatype == Datatype::Uint8;
+                let element = |element: i8| f32::from(if is_whole { element.abs() } else { element });
+                let mut vector: Vec<f32> = vector?.into_iter().map(element).collect();
+                let spec = types::VectorSpec::new(DIM, metric).stored_as(datatype);
+                spec.admit(&mut vector).expect("no direction was filtered out");
                 Some(vector)
             };
             Row {
@@ -81,19 +99,30 @@ fn plain(rows: usize, missing: u32) -> impl Strategy<Value = Plain> {
                 vectors: [checked(a, first), checked(b, second)],
             }
         };
-        Plain { metrics, rows: drawn.into_iter().map(row).collect() }
+        Plain {
+            metrics: [first.0, second.0],
+            datatypes: [first.1, second.1],
+            navs: [first.2, second.2],
+            rows: drawn.into_iter().map(row).collect(),
+        }
     })
 }
 
 /// A fixed draft whose second space lacks every third vector.
 fn fixed(rows: u64) -> Plain {
-    let vector = |row: u64| vec![row as f32, (row * row % 17) as f32, -1.0];
+    // Whole numbers below 2048 are values of every type of floats.
+    let vector = |row: u64| vec![(row % 2048) as f32, (row * row % 17) as f32, -1.0];
     let row = |row: u64| Row {
         version: Version(10 + row),
         id: PointId::Num(row * 7),
         vectors: [Some(vector(row)), (!row.is_multiple_of(3)).then(|| vector(row + 1))],
     };
-    Plain { metrics: [Metric::Euclid, Metric::Dot], rows: (0..rows).map(row).collect() }
+    Plain {
+        metrics: [Metric::Euclid, Metric::Dot],
+        datatypes: [Datatype::Float32, Datatype::Float16],
+        navs: [Nav::Nibbles, Nav::Bits],
+        rows: (0..rows).map(row).collect(),
+    }
 }
 
 fn folder() -> (TempDir, PathBuf) {
@@ -161,9 +190,12 @@ fn check_space(
     let vectors = || plain.rows.iter().map(|row| row.vectors[number].as_deref());
     prop_assert_eq!(space.count() as usize, vectors().flatten().count());
     for (row, vector) in (0..).zip(vectors()) {
-        prop_assert_eq!(space.vector(row), vector);
+        let read = space.vector(row).expect("reads");
+        prop_assert_eq!(read.as_deref(), vector);
     }
-    prop_assert_eq!((space.vector(segment.rows()), space.vector(u32::MAX)), (None, None));
+    for row in [segment.rows(), u32::MAX] {
+        prop_assert_eq!(space.vector(row).expect("reads nothing"), None);
+    }
     let mut words = vec![0; plain.rows.len().div_ceil(64) + 1];
     (0..segment.rows() + 9)
         .filter(|row| accept(*row))
@@ -173,16 +205,17 @@ fn check_space(
     let all = nearest(plain, number, &query, &|_| true, 10);
     let some = nearest(plain, number, &query, accept, 10);
     let scan = |accept: &dyn Fn(u32) -> bool| {
-        space.scan(&query, &mut (0..segment.rows() + 9).filter(|row| accept(*row)), 10)
+        space.scan(&query, &mut (0..segment.rows() + 9).filter(|row| accept(*row)), 10).expect("reads")
     };
     prop_assert_eq!((&scan(&|_| true), &scan(accept)), (&all, &some));
-    let search = |shows: Shows<'_>| space.search(&query, shows, 10, Effort::default()).near;
+    let search = |shows: Shows<'_>| space.search(&query, shows, 10, Effort::default()).expect("reads").near;
     let (found_all, found_some) = (search(Shows::All), search(Shows::Only(&bits)));
     prop_assert_eq!((found_all.len(), found_some.is_empty()), (all.len(), some.is_empty()));
     prop_assert!(found_some.len() <= 10);
     check_found(&found_all, &nearest(plain, number, &query, &|_| true, usize::MAX))?;
     check_found(&found_some, &nearest(plain, number, &query, accept, usize::MAX))?;
     let many = space.search_many(&[&query, &query], Shows::Only(&bits), 10, Effort::default());
+    let many = many.expect("reads");
     prop_assert!(many.len() == 2 && many.iter().all(|found| found.near == found_some));
     Ok(())
 }
@@ -237,7 +270,7 @@ fn blocks_join_without_a_seam() {
 fn check_vectors(plain: &Plain, segment: &Segment, number: usize) {
     let space = segment.space(NAMES[number]).expect("a space");
     for (row, drafted) in (0..).zip(&plain.rows) {
-        assert_eq!(space.vector(row), drafted.vectors[number].as_deref(), "row {row}");
+        assert_eq!(space.vector(row).expect("reads"), drafted.vectors[number], "row {row}");
     }
 }
 
@@ -329,12 +362,12 @@ fn ask_everything(segment: &Segment) {
         black_box((segment.id(row), segment.version(row), segment.row_of(Version(u64::from(row)))));
     }
     for space in segment.spaces() {
-        let vectors = (0..80).filter_map(|row| space.vector(row));
-        assert!(vectors.map(<[f32]>::len).all(|len| len == DIM));
+        let vectors = (0..80).filter_map(|row| space.vector(row).expect("reads"));
+        assert!(vectors.map(|vector| vector.len()).all(|len| len == DIM));
         for shows in [Shows::All, Shows::Only(&bits)] {
-            assert!(space.search(&query, shows, 5, Effort::default()).near.len() <= 5);
+            assert!(space.search(&query, shows, 5, Effort::default()).expect("reads").near.len() <= 5);
         }
-        assert!(space.scan(&query, &mut (0..99), 5).len() <= 5);
+        assert!(space.scan(&query, &mut (0..99), 5).expect("reads").len() <= 5);
     }
 }
 
@@ -362,7 +395,7 @@ fn a_forged_section_is_found_and_named() {
     let (first, second) = (Kinds::of(0), Kinds::of(1));
     let long = vec![0; 70 * 8 - 1];
     let cases: [(Kind, &[u8], bool); 12] = [
-        (layout::META, &[1, 0, 0, 0], false),
+        (layout::META, &[2, 0, 0, 0], false),
         (layout::VERSIONS, &[0; 70 * 8], true),
         (layout::VERSIONS, &long, false),
         (layout::IDS, &[9; 70 * 17], true),

@@ -6,12 +6,12 @@
 
 use std::path::Path;
 
-use types::{Error, ErrorKind, Metric, PointId, Result, Version};
+use types::{Datatype, Error, ErrorKind, Metric, PointId, Result, Version};
 
 use super::layout::{self, Kinds, Meta, SpaceMeta};
 use super::present;
 use crate::file::{Array, FileWriter};
-use crate::graph::{self, Calibration, Graph, Options, Parts, Progress, Tiers};
+use crate::graph::{self, Calibration, Fine, Graph, Nav, Options, Parts, Progress, Tiers};
 
 /// Rows whose vectors are asked for at once.
 const BLOCK_ROWS: usize = 1024;
@@ -26,7 +26,7 @@ pub trait Draft {
 
     /// Pushes onto the block, for each of these versions and in their order, its vector in the space with this
     /// position, or none. About a thousand versions at once, ascending over all calls; one space after the other.
-    /// Vectors are as `types::vector::check` passes them.
+    /// Vectors are as `types::vector::check` passes them, their elements values of the space's type.
     ///
     /// # Errors
     /// Whatever keeps the segment from being written.
@@ -42,6 +42,10 @@ pub struct SpaceSpec {
     pub dim: usize,
     /// How distances are measured.
     pub metric: Metric,
+    /// What vectors are stored as.
+    pub datatype: Datatype,
+    /// What walks read.
+    pub nav: Nav,
 }
 
 /// The vectors of some rows.
@@ -96,29 +100,52 @@ pub fn write(
     let versions = write_rows(&mut file, draft)?;
     let rows = u32::try_from(versions.len()).expect("`write_rows` has counted");
     let mut spaces = Vec::new();
-    for (number, spec) in specs.into_iter().enumerate() {
+    for (number, spec) in specs.iter().enumerate() {
         let source = Source { draft, number, versions: &versions, progress };
-        let Some(present) = write_vectors(&mut file, source, spec.dim)? else { return Ok(None) };
+        let Some(present) = write_vectors(&mut file, source, spec)? else { return Ok(None) };
         let count = present.iter().map(|word| word.count_ones()).sum();
         if count > 0 && count < rows {
             write_present(&mut file, &Kinds::of(number), &present)?;
         }
-        spaces.push(SpaceMeta { name: spec.name, dim: spec.dim as u32, metric: spec.metric, count });
+        let SpaceSpec { name, dim, metric, datatype, .. } = spec.clone();
+        spaces.push(SpaceMeta { name, dim: dim as u32, metric, datatype, count });
     }
-    for (number, space) in spaces.iter().enumerate().filter(|(_, space)| space.count > 0) {
-        let vectors = file.array(Kinds::of(number).fine)?;
-        let parts = graph::build(space.metric, space.dim as usize, &vectors, options, progress);
-        let Some(parts) = parts else { return Ok(None) };
-        let Some(calibration) = calibrate(space, &vectors, &parts, options, progress)? else {
+    for (number, spec) in specs.iter().enumerate().filter(|(number, _)| spaces[*number].count > 0) {
+        let options = Options { nav: spec.nav, ..options.clone() };
+        if !write_graph(&mut file, &Kinds::of(number), spec, &options, progress)? {
             return Ok(None);
-        };
-        write_parts(&mut file, &Kinds::of(number), &parts)?;
-        if calibration.is_measured() {
-            file.section(Kinds::of(number).calib)?.put(&calibration.to_bytes())?;
         }
     }
     file.section(layout::META)?.put(&layout::encode_meta(&Meta { rows, spaces }))?;
     Ok(Some(Written { rows, checksum: file.finish()? }))
+}
+
+/// Builds, measures and writes the graph of a space whose vectors are written; whether it was not cancelled.
+fn write_graph(
+    file: &mut FileWriter,
+    kinds: &Kinds,
+    spec: &SpaceSpec,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<bool> {
+    let (bytes, reader) = (file.array::<u8>(kinds.fine)?, file.reader(kinds.fine)?);
+    let vectors = Fine::mapped(spec.datatype, spec.dim, &bytes)?;
+    let Some(parts) = graph::build(spec.metric, vectors, options, progress) else { return Ok(false) };
+    let graph = Graph::open(spec.metric, spec.dim, &parts.codec)?;
+    let Parts { nav, rest, links, hubs, .. } = &parts;
+    let fine = if graph.reads_vectors() {
+        vectors
+    } else {
+        Fine::stored(spec.datatype, spec.dim, vectors.rows(), &reader)
+    };
+    let tiers = Tiers { nav, rest, links, hubs, fine };
+    let calibration = Calibration::measure(&graph, &tiers, vectors, options, progress)?;
+    let Some(calibration) = calibration else { return Ok(false) };
+    write_parts(file, kinds, &parts)?;
+    if calibration.is_measured() {
+        file.section(kinds.calib)?.put(&calibration.to_bytes())?;
+    }
+    Ok(true)
 }
 
 fn check_specs(specs: &[SpaceSpec]) -> Result<()> {
@@ -167,11 +194,11 @@ struct Source<'a> {
 }
 
 /// Writes the vectors of one space, and returns a bit for each row that has one; nothing if it was cancelled.
-fn write_vectors(file: &mut FileWriter, source: Source<'_>, dim: usize) -> Result<Option<Vec<u64>>> {
+fn write_vectors(file: &mut FileWriter, source: Source<'_>, spec: &SpaceSpec) -> Result<Option<Vec<u64>>> {
     let Source { draft, number, versions, progress } = source;
     let mut section = file.section(Kinds::of(number).fine)?;
     let mut present = vec![0; versions.len().div_ceil(64)];
-    let mut block = Block::new(dim);
+    let (mut block, mut bytes) = (Block::new(spec.dim), Vec::new());
     let mut row = 0;
     for versions in versions.chunks(BLOCK_ROWS) {
         if progress.is_cancelled() {
@@ -183,7 +210,9 @@ fn write_vectors(file: &mut FileWriter, source: Source<'_>, dim: usize) -> Resul
         if !block.is_fit || block.has_vector.len() != versions.len() {
             return Err(broken("a block has other vectors than those asked for"));
         }
-        section.put(bytemuck::cast_slice(&block.elements))?;
+        bytes.clear();
+        spec.datatype.encode(&block.elements, &mut bytes);
+        section.put(&bytes)?;
         for &has_vector in &block.has_vector {
             present[row / 64] |= u64::from(has_vector) << (row % 64);
             row += 1;
@@ -204,19 +233,6 @@ fn write_parts(file: &mut FileWriter, kinds: &Kinds, parts: &Parts) -> Result<()
     file.section(kinds.rest)?.put(&parts.rest)?;
     file.section(kinds.links)?.put(bytemuck::cast_slice(&parts.links))?;
     file.section(kinds.hubs)?.put(bytemuck::cast_slice(&parts.hubs))
-}
-
-fn calibrate(
-    space: &SpaceMeta,
-    vectors: &[f32],
-    parts: &Parts,
-    options: &Options,
-    progress: &dyn Progress,
-) -> Result<Option<Calibration>> {
-    let graph = Graph::open(space.metric, space.dim as usize, &parts.codec)?;
-    let Parts { nav, rest, links, hubs, .. } = parts;
-    let tiers = Tiers { nav, rest, links, hubs, fine: vectors };
-    Ok(Calibration::measure(&graph, &tiers, options, progress))
 }
 
 fn broken(why: &str) -> Error {

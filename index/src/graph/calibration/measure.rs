@@ -22,9 +22,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use types::Metric;
+use types::{Metric, Result};
 
-use super::super::{Bits, Effort, Graph, LINK_NONE, Options, Progress, Shows, Tiers, shuffled};
+use super::super::{Bits, Effort, Fine, Graph, LINK_NONE, Options, Progress, Room, Shows, Tiers, shuffled};
 use super::{Calibration, Column, HITS, Point, SHARES, WINDOWS};
 use crate::kernels;
 
@@ -72,31 +72,41 @@ const TIMED_SHARE: usize = 2;
 const SEED: u64 = 0x6361_6c69_6272_6174;
 
 impl Calibration {
-    /// Measures a graph; nothing if it was cancelled. With few rows it is not measured but guessed.
+    /// Measures a graph; nothing if it was cancelled. With few rows it is not measured but guessed. The vectors are
+    /// given twice: in `tiers` as searches will find them, since that takes its time, and in memory.
     ///
     /// Cost: on all threads, 6 to 8 % of what building took at 150,000 rows and less beyond, but a quarter at 10,000;
     /// and a copy of the links while it runs.
+    ///
+    /// # Errors
+    /// `Io` where vectors are read from a file.
     pub fn measure(
         graph: &Graph,
         tiers: &Tiers<'_>,
+        vectors: Fine<'_>,
         options: &Options,
         progress: &dyn Progress,
-    ) -> Option<Self> {
-        let dim = graph.codec.dim;
-        let rows = (tiers.fine.len() / dim.max(1)) as u32;
+    ) -> Result<Option<Self>> {
+        let rows = vectors.rows() as u32;
         if rows < ROWS_MIN {
-            return Some(Self::default_for(dim));
+            return Ok(Some(Self::default_for(vectors.dim())));
         }
         let sample = Sample::draw(tiers, rows, options.seed);
+        let vector = |row: &u32| vectors.held(*row, &mut Room::default()).to_vec();
+        let queries: Vec<Vec<f32>> = sample.queries.iter().map(vector).collect();
         let degree = tiers.links.len() / rows as usize;
-        let vector = |row: u32| &tiers.fine[row as usize * dim..][..dim];
-        let distance = |a: u32, b: u32| kernels::distance(Metric::Euclid, vector(a), vector(b));
+        let distance = |a: u32, b: u32| {
+            let (mut left, mut right) = (Room::default(), Room::default());
+            kernels::distance(Metric::Euclid, vectors.held(a, &mut left), vectors.held(b, &mut right))
+        };
         let links = without(tiers.links, degree, &sample.held, &distance);
         let tiers = Tiers { links: &links, ..*tiers };
-        let trial = Trial { graph, tiers, degree, sample: &sample, threads: options.threads, progress };
-        let (scan_codes_ns, scan_ns) = trial.time_scans()?;
-        let columns = trial.columns(&trial.truths()?)?;
-        Some(Self { queries: sample.queries.len() as u32, scan_codes_ns, scan_ns, columns })
+        let threads = options.threads;
+        let trial = Trial { graph, tiers, degree, sample: &sample, queries: &queries, threads, progress };
+        let Some((scan_codes_ns, scan_ns)) = trial.time_scans()? else { return Ok(None) };
+        let Some(truths) = trial.truths()? else { return Ok(None) };
+        let Some(columns) = trial.columns(&truths)? else { return Ok(None) };
+        Ok(Some(Self { queries: queries.len() as u32, scan_codes_ns, scan_ns, columns }))
     }
 }
 
@@ -167,6 +177,8 @@ struct Trial<'a> {
     tiers: Tiers<'a>,
     degree: usize,
     sample: &'a Sample,
+    /// The vectors of the queries.
+    queries: &'a [Vec<f32>],
     threads: usize,
     progress: &'a dyn Progress,
 }
@@ -199,12 +211,11 @@ impl Trial<'_> {
     }
 
     fn query(&self, number: usize) -> &[f32] {
-        let dim = self.graph.codec.dim;
-        &self.tiers.fine[self.sample.queries[number] as usize * dim..][..dim]
+        &self.queries[number]
     }
 
     /// What scans take for a row, by codes and exactly.
-    fn time_scans(&self) -> Option<(f32, f32)> {
+    fn time_scans(&self) -> Result<Option<(f32, f32)>> {
         let rows: Vec<u32> = self.sample.shown[TIMED_SHARE].iter().collect();
         let count = rows.len().min(TIMED_ROWS) as f32;
         let times = self.spread(TIMED_SCANS.min(self.sample.queries.len()), &|number| {
@@ -213,36 +224,40 @@ impl Trial<'_> {
             let rows = rows[from..].iter().chain(&rows[..from]).copied().take(TIMED_ROWS);
             let query = self.query(number);
             let codes = Instant::now();
-            self.graph.scan_codes(&self.tiers, query, &mut rows.clone(), TIMED_HITS);
+            self.graph.scan_codes(&self.tiers, query, &mut rows.clone(), TIMED_HITS)?;
             let (codes, exact) = (codes.elapsed(), Instant::now());
-            self.graph.scan(&self.tiers, query, &mut rows.clone(), TIMED_HITS);
-            (codes.as_nanos() as f32 / count, exact.elapsed().as_nanos() as f32 / count)
+            self.graph.scan(&self.tiers, query, &mut rows.clone(), TIMED_HITS)?;
+            Ok((codes.as_nanos() as f32 / count, exact.elapsed().as_nanos() as f32 / count))
         })?;
-        let (codes, exact): (Vec<f32>, Vec<f32>) = times.into_iter().unzip();
-        Some((median(codes), median(exact)))
+        Ok(times.map(|times| {
+            let (codes, exact): (Vec<f32>, Vec<f32>) = times.into_iter().unzip();
+            (median(codes), median(exact))
+        }))
     }
 
-    fn truths(&self) -> Option<Vec<Truth>> {
+    fn truths(&self) -> Result<Option<Vec<Truth>>> {
         let most = HITS[HITS.len() - 1] as usize;
         self.spread(self.sample.queries.len(), &|number| {
             let query = self.query(number);
-            std::array::from_fn(|share| {
+            let mut truth = Truth::default();
+            for (share, lasts) in truth.iter_mut().enumerate() {
                 if number >= self.queries(share) {
-                    return [None; HITS.len()];
+                    continue;
                 }
                 let shown = &self.sample.shown[share];
                 let near = if shown.len() <= EXACT_ROWS_MAX {
-                    self.graph.scan(&self.tiers, query, &mut shown.iter(), most)
+                    self.graph.scan(&self.tiers, query, &mut shown.iter(), most)?
                 } else {
-                    self.graph.scan_codes(&self.tiers, query, &mut shown.iter(), most * 2)
+                    self.graph.scan_codes(&self.tiers, query, &mut shown.iter(), most * 2)?
                 };
-                HITS.map(|hits| near.get(hits as usize - 1).map(|near| near.1))
-            })
+                *lasts = HITS.map(|hits| near.get(hits as usize - 1).map(|near| near.1));
+            }
+            Ok(truth)
         })
     }
 
     /// Measures all columns.
-    fn columns(&self, truths: &[Truth]) -> Option<Vec<Column>> {
+    fn columns(&self, truths: &[Truth]) -> Result<Option<Vec<Column>>> {
         let classes = (0..HITS.len()).flat_map(|hits| (0..SHARES.len()).map(move |share| (hits, share)));
         let is_asked = |(hits, share): &(usize, usize)| HITS[*hits] <= self.sample.shown[*share].len();
         let mut columns: Vec<Open> = classes
@@ -260,6 +275,7 @@ impl Trial<'_> {
                 let (column, query) = searches[number];
                 self.search(open[column], query, window, &truths[query])
             })?;
+            let Some(outcomes) = outcomes else { return Ok(None) };
             let mut rest = outcomes.as_slice();
             for column in &mut open {
                 let (own, others) = rest.split_at(self.queries(column.share));
@@ -268,26 +284,30 @@ impl Trial<'_> {
             }
         }
         let column = |open: Open| Column::new(HITS[open.hits], SHARES[open.share], open.points);
-        Some(columns.into_iter().map(column).collect())
+        Ok(Some(columns.into_iter().map(column).collect()))
     }
 
-    fn search(&self, column: &Open, number: usize, window: u32, truth: &Truth) -> Outcome {
+    fn search(&self, column: &Open, number: usize, window: u32, truth: &Truth) -> Result<Outcome> {
         let (k, query) = (HITS[column.hits] as usize, self.query(number));
         let shows =
             if column.share == 0 { Shows::All } else { Shows::Only(&self.sample.shown[column.share]) };
         let effort = Effort { window: window as usize };
         let begun = Instant::now();
-        let found = self.graph.search(&self.tiers, query, shows, k, effort);
+        let found = self.graph.search(&self.tiers, query, shows, k, effort)?;
         let elapsed_ns = begun.elapsed().as_nanos() as f32;
         let is_hit = |distance: f32| truth[column.share][column.hits].is_some_and(|last| distance <= last);
         let hits = found.near.iter().filter(|near| is_hit(near.1)).count();
         let of_hop = if column.share == 0 { 0 } else { self.degree * self.degree / HIDDEN_OF_DEGREE };
         let cost = u64::from(found.distances) + u64::from(found.hops) * of_hop as u64;
-        Outcome { recall: hits as f64 / k as f64, distances: found.distances, cost, elapsed_ns }
+        Ok(Outcome { recall: hits as f64 / k as f64, distances: found.distances, cost, elapsed_ns })
     }
 
     /// Does a task for each number, on all threads; the results in order of numbers. Nothing if it was cancelled.
-    fn spread<T: Send>(&self, count: usize, task: &(impl Fn(usize) -> T + Sync)) -> Option<Vec<T>> {
+    fn spread<T: Send>(
+        &self,
+        count: usize,
+        task: &(impl Fn(usize) -> Result<T> + Sync),
+    ) -> Result<Option<Vec<T>>> {
         let next = AtomicUsize::new(0);
         let work = || {
             let mut done = Vec::new();
@@ -299,7 +319,7 @@ impl Trial<'_> {
             }
             done
         };
-        let mut done: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let mut done: Vec<(usize, Result<T>)> = std::thread::scope(|scope| {
             let started: Vec<_> = (1..self.threads.min(count)).map(|_| scope.spawn(work)).collect();
             let mut done = work();
             for thread in started {
@@ -309,7 +329,9 @@ impl Trial<'_> {
             done
         });
         done.sort_unstable_by_key(|(number, _)| *number);
-        (done.len() == count).then(|| done.into_iter().map(|(_, result)| result).collect())
+        let is_whole = done.len() == count;
+        let done: Vec<T> = done.into_iter().map(|(_, result)| result).collect::<Result<_>>()?;
+        Ok(is_whole.then_some(done))
     }
 }
 
@@ -381,7 +403,7 @@ mod tests {
     #[test]
     fn a_sample_holds_out_few_rows_and_no_hub() {
         let hubs = [3, 10, 20, 30];
-        let tiers = Tiers { nav: &[], rest: &[], links: &[], hubs: &hubs, fine: &[] };
+        let tiers = Tiers { nav: &[], rest: &[], links: &[], hubs: &hubs, fine: Fine::floats(1, &[]) };
         for (rows, queries) in [(1024, 20), (10_000, 128), (1 << 20, 64), (3 << 20, 32)] {
             let sample = Sample::draw(&tiers, rows, 7);
             assert_eq!((sample.queries.len(), sample.held.len()), (queries, queries as u32), "{rows}");

@@ -6,12 +6,21 @@ use proptest::prelude::*;
 use types::Metric;
 
 use super::super::tests::{Built, clustered, options};
-use super::super::{Bits, Graph, Nav, Options, Progress, Shows, Tiers, build};
+use super::super::{Bits, Fine, Graph, Nav, Options, Progress, Shows, Tiers, build};
 use super::*;
+
+fn measure(
+    graph: &Graph,
+    tiers: &Tiers<'_>,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Option<Calibration> {
+    Calibration::measure(graph, tiers, tiers.fine, options, progress).expect("vectors are in memory")
+}
 
 fn measured(built: &Built, threads: usize) -> Calibration {
     let options = Options { threads, ..options(Nav::Nibbles) };
-    Calibration::measure(&built.graph, &built.tiers(), &options, &()).expect("not cancelled")
+    measure(&built.graph, &built.tiers(), &options, &()).expect("not cancelled")
 }
 
 #[test]
@@ -61,11 +70,16 @@ fn rows_that_are_all_equal_are_all_found() {
     let row = clustered(Metric::Euclid, 16, 1, 1);
     let rows: Vec<f32> = row.iter().copied().cycle().take(16 * 1_100).collect();
     let options = options(Nav::Nibbles);
-    let parts = build(Metric::Euclid, 16, &rows, &options, &()).expect("not cancelled");
+    let parts = build(Metric::Euclid, Fine::floats(16, &rows), &options, &()).expect("not cancelled");
     let graph = Graph::open(Metric::Euclid, 16, &parts.codec).expect("a codec");
-    let tiers =
-        Tiers { nav: &parts.nav, rest: &parts.rest, links: &parts.links, hubs: &parts.hubs, fine: &rows };
-    let calibration = Calibration::measure(&graph, &tiers, &options, &()).expect("not cancelled");
+    let tiers = Tiers {
+        nav: &parts.nav,
+        rest: &parts.rest,
+        links: &parts.links,
+        hubs: &parts.hubs,
+        fine: Fine::floats(16, &rows),
+    };
+    let calibration = measure(&graph, &tiers, &options, &()).expect("not cancelled");
     let choice = calibration.effort(1, 1.0, 0.99);
     assert!(choice.reaches && choice.expected_recall >= 0.99, "{choice:?}");
 }
@@ -98,7 +112,7 @@ fn measuring_can_be_stopped_at_any_time() {
     for patience in [0, 10, 30, 50, 500] {
         let progress = Impatient(AtomicU32::new(patience));
         let options = options(Nav::Nibbles);
-        let stopped = Calibration::measure(&built.graph, &built.tiers(), &options, &progress);
+        let stopped = measure(&built.graph, &built.tiers(), &options, &progress);
         assert_eq!(stopped, None, "after {patience}");
     }
 }
