@@ -5,7 +5,7 @@ use std::sync::Arc;
 use index::Body;
 use types::{
     Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Point, PointId, Result, Schema, Seqno, Slot,
-    payload, vector,
+    payload,
 };
 
 use crate::building::BuildStatus;
@@ -290,7 +290,7 @@ impl Collection {
         }
     }
 
-    /// Checks operations against schema and limits, and normalises vectors.
+    /// Checks operations against schema and limits, and makes vectors what will be read again.
     pub(crate) fn checked(&self, mut ops: Vec<Op>) -> Result<Vec<Op>> {
         let limits = &self.engine.limits;
         let touched: usize = ops.iter().map(|op| if let Op::Delete(ids) = op { ids.len() } else { 1 }).sum();
@@ -314,7 +314,7 @@ fn check_point(point: &mut Point, schema: &Schema, limits: &Limits) -> Result<()
     for (name, elements) in &mut point.vectors {
         let field = if name.is_empty() { "vector".to_owned() } else { format!("vector.{name}") };
         let spec = schema.space(name).map_err(|error| error.with_field(field.clone()))?;
-        vector::check(elements, spec.dim, spec.metric).map_err(|error| error.within(&field))?;
+        spec.admit(elements).map_err(|error| error.within(&field))?;
     }
     let depth = 1 + point.payload.values().map(payload::depth).max().unwrap_or(0);
     if depth > limits.payload_depth_max {

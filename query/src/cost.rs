@@ -16,7 +16,7 @@ const GRAPH_ROWS_PER_EF: f64 = 14.0;
 /// The beam when the caller names none: recall@10 of about 0.95 and above on the collections that were measured.
 pub const EF_DEFAULT: usize = 128;
 
-/// The recall that a walk through a segment is to reach when the caller names neither recall nor beam.
+/// The recall that a walk through a segment is to reach when neither caller nor collection names one, and no beam.
 pub const RECALL_DEFAULT: f32 = 0.97;
 
 /// What a scan by codes takes beside its rows: preparing the query, the exact distances of the best.

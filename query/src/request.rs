@@ -55,7 +55,7 @@ pub struct Params {
     /// The beam of the graph search; larger is slower and finds more. Chosen by the planner when absent.
     pub ef: Option<usize>,
     /// The share of the true hits to find, above 0, at most 1: the planner chooses the effort, by what was measured
-    /// of each segment. 1 is exact. Not together with `ef`.
+    /// of each segment. 1 is exact. Not together with `ef`. The collection's when both are absent.
     pub recall: Option<f32>,
 }
 
@@ -63,7 +63,7 @@ pub struct Params {
 pub const RRF_K: f32 = 60.0;
 
 impl Request {
-    /// Checks the request against schema and limits, and normalises its vectors.
+    /// Checks the request against schema and limits, normalises its vectors, and fills in the collection's recall.
     ///
     /// # Errors
     /// `InvalidArgument` or `LimitExceeded`, naming the field.
@@ -103,6 +103,9 @@ impl Request {
                 "params.recall",
                 "cannot be given together with hnsw_ef: name one of them",
             ));
+        }
+        if self.params.ef.is_none() {
+            self.params.recall = self.params.recall.or(schema.recall);
         }
         if self.score_threshold.is_some_and(|threshold| !threshold.is_finite()) {
             return Err(Error::invalid("score_threshold", "must be a finite number"));
@@ -148,6 +151,28 @@ impl Request {
 mod tests {
     use super::*;
     use types::Metric;
+
+    #[test]
+    fn a_level_that_asks_for_no_effort_takes_the_recall_of_the_collection() {
+        let schema = Schema::new().vector(1, Metric::Dot).recall(0.8);
+        let ask = |params| {
+            let query = Query::Nearest { vector: vec![1.0], using: String::new() };
+            Request { query, params, limit: 1, ..Request::default() }
+        };
+        let own = Params { recall: Some(0.5), ..Params::default() };
+        let beam = Params { ef: Some(9), ..Params::default() };
+        let prefetch = vec![ask(Params::default()), ask(own), ask(beam)];
+        let mut request = Request { prefetch, ..ask(Params::default()) };
+        for _ in 0..2 {
+            request.check(&schema, &Limits::default()).expect("a request");
+            let recalls: Vec<Option<f32>> = request.prefetch.iter().map(|leg| leg.params.recall).collect();
+            assert_eq!((request.params.recall, &recalls[..]), (Some(0.8), &[Some(0.8), Some(0.5), None][..]));
+        }
+        let free = Schema { recall: None, ..schema };
+        let mut request = ask(Params::default());
+        request.check(&free, &Limits::default()).expect("a request");
+        assert_eq!(request.params, Params::default());
+    }
 
     #[test]
     fn what_cannot_be_answered_is_refused_by_name() {

@@ -52,12 +52,9 @@ impl Commit {
         let payload = point::encode_payload(point.id, &point.payload);
         self.put(Table::Payloads, keys::payload(entry.id, version), payload);
         for (name, elements) in &point.vectors {
-            if let Some(space) = entry.spaces.get(name) {
-                self.put(
-                    Table::Vectors,
-                    keys::vector(entry.id, *space, version),
-                    point::encode_vector(elements),
-                );
+            if let Some((space, spec)) = entry.space(name) {
+                let key = keys::vector(entry.id, space, version);
+                self.put(Table::Vectors, key, point::encode_vector(spec, elements));
             }
         }
     }

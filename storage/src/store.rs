@@ -201,9 +201,9 @@ impl Store {
         name: &str,
         versions: &[Version],
     ) -> Result<Vec<Option<Vec<f32>>>> {
-        let Some(space) = entry.spaces.get(name) else { return Ok(vec![None; versions.len()]) };
-        let keys: Vec<_> = versions.iter().map(|version| keys::vector(entry.id, *space, *version)).collect();
-        self.read_many(Table::Vectors, &keys, point::decode_vector)
+        let Some((space, spec)) = entry.space(name) else { return Ok(vec![None; versions.len()]) };
+        let keys: Vec<_> = versions.iter().map(|version| keys::vector(entry.id, space, *version)).collect();
+        self.read_many(Table::Vectors, &keys, |body| point::decode_vector(spec, body))
     }
 
     /// Bytes on disk and bytes in memory, approximately.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
-use types::{Result, Seqno, Version};
+use types::{Result, Seqno, VectorSpec, Version};
 
 use crate::format::{self, keys, point};
 use crate::rows::Table;
@@ -123,18 +123,16 @@ impl Walk<'_> {
     }
 
     fn vectors(&mut self) -> Result<()> {
-        let dims: HashMap<u16, usize> = self
-            .entry
-            .spaces
-            .iter()
-            .filter_map(|(name, space)| Some((*space, self.entry.schema.vectors.get(name)?.dim)))
-            .collect();
+        let entry = self.entry;
+        let specs: HashMap<u16, &VectorSpec> =
+            entry.spaces.keys().filter_map(|name| entry.space(name)).collect();
         self.rows(Table::Vectors, |walk, key, body| {
             let space = key.get(4..6).and_then(|space| space.try_into().ok()).map(u16::from_be_bytes);
-            let elements = point::decode_vector(body)?;
-            if space.and_then(|space| dims.get(&space)) != Some(&elements.len()) {
-                let version = keys::last_number(Table::Vectors, key)?;
-                walk.fault(format!("a vector of version {version} has {} elements", elements.len()));
+            let version = keys::last_number(Table::Vectors, key)?;
+            match space.and_then(|space| specs.get(&space)).map(|spec| point::decode_vector(spec, body)) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => walk.fault(format!("version {version}: {error}")),
+                None => walk.fault(format!("a vector of version {version} is of no space")),
             }
             walk.found.vectors += 1;
             Ok(())

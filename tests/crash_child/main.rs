@@ -10,8 +10,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use kithdb::{
-    Condition, Database, Durability, Error, FieldKind, Filter, Language, Metric, Op, Options, PointId,
-    Predicate, Result, Schema, Segments, Transaction,
+    Condition, Database, Datatype, Durability, Error, FieldKind, Filter, Language, Metric, Op, Options,
+    PointId, Predicate, Result, Schema, Segments, Transaction, VectorSpec,
 };
 use script::{COLLECTIONS, Step, point, step};
 
@@ -68,8 +68,11 @@ fn write(db: &Database, seed: u64, thread: u64, after: u64) -> Result<()> {
 
 /// The schema of both collections: all that can be out of step with each other.
 fn schema() -> Schema {
+    let space = |datatype| VectorSpec::new(3, Metric::Euclid).stored_as(datatype);
     Schema::new()
         .vector(5, Metric::Euclid)
+        .named_vector("bytes", space(Datatype::Uint8))
+        .named_vector("halves", space(Datatype::Float16))
         .keyword(["text".parse().expect("a path")], Language::None)
         .field("mark".parse().expect("a path"), FieldKind::Keyword)
         .field("group".parse().expect("a path"), FieldKind::Integer)

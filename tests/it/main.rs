@@ -6,6 +6,7 @@
 //! | `crash`       | what was acknowledged survives SIGKILL, what was not is whole or absent     |
 //! | `conformance` | the same case gives the same answer through the crate and through HTTP      |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
+//! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
 //! | `heal`        | a damaged index is healed and says so; damaged storage never answers wrongly|
 //! | `sealed`      | segments are opened without reading rows; damage in them is found and healed|
 //! | `compat`      | a directory of every released format opens                                  |
@@ -24,6 +25,7 @@ mod folder;
 mod heal;
 mod http;
 mod model;
+mod options;
 mod pause;
 mod sealed;
 mod tidy;

@@ -83,7 +83,11 @@ impl Datatype {
                 *element = rounded.to_f32();
                 rounded.is_finite()
             }
-            Self::Uint8 => (0.0..=255.0).contains(element) && element.fract() == 0.0,
+            Self::Uint8 => {
+                // Zero has one sign.
+                *element += 0.0;
+                (0.0..=255.0).contains(element) && element.fract() == 0.0
+            }
         };
         let why = match self {
             Self::Float32 => return Ok(()),
@@ -192,6 +196,14 @@ mod tests {
         }
         assert_eq!(Datatype::Uint8.check(Metric::Cosine).expect_err("no length 1").field(), Some("datatype"));
         Datatype::Uint8.check(Metric::Euclid).expect("whole numbers have distances");
+    }
+
+    #[test]
+    fn zero_loses_a_sign_that_whole_numbers_do_not_have() {
+        let mut elements = [-0.0];
+        Datatype::Uint8.admit(&mut elements).expect("zero");
+        assert!(elements[0].is_sign_positive());
+        Datatype::Float16.admit(&mut [-0.0]).expect("zero");
     }
 
     #[test]

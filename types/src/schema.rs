@@ -1,4 +1,12 @@
 //! The schema of a collection: its vector spaces, its keyword index, its indexed payload fields.
+//!
+//! ```
+//! use kithdb_types::{Codes, Datatype, Metric, Schema, VectorSpec};
+//!
+//! // Half the bytes on disk, an eighth of the codes in memory, and a query that says nothing finds 95 %.
+//! let space = VectorSpec::new(768, Metric::Cosine).stored_as(Datatype::Float16).found_by(Codes::Bits1);
+//! let schema = Schema::new().named_vector("text", space).recall(0.95);
+//! ```
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -124,6 +132,12 @@ impl Schema {
     pub fn keyword(mut self, paths: impl IntoIterator<Item = FieldPath>, language: Language) -> Self {
         self.keyword = Some(KeywordField { paths: paths.into_iter().collect(), language });
         self
+    }
+
+    /// What queries find of the true hits that name no recall and no beam: above 0, at most 1, which is exact.
+    #[must_use]
+    pub fn recall(self, recall: f32) -> Self {
+        Self { recall: Some(recall), ..self }
     }
 
     /// Indexes a payload field.
@@ -320,7 +334,7 @@ mod tests {
         let whole = VectorSpec::new(4, Metric::Cosine).stored_as(Datatype::Uint8);
         let whole = Schema::new().named_vector("a", whole);
         assert_eq!(whole.check(&limits).expect_err("no length 1").field(), Some("vectors.a.datatype"));
-        let sure = Schema { recall: Some(1.5), ..Schema::new() };
+        let sure = Schema::new().recall(1.5);
         assert_eq!(sure.check(&limits).expect_err("above 1").field(), Some("recall"));
         let wordless = Schema::new().keyword([], Language::English);
         assert_eq!(wordless.check(&limits).expect_err("no path").field(), Some("keyword"));

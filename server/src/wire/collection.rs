@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 
 use kithdb::{
-    DEFAULT_VECTOR, Error, FieldKind, FieldPath, Metric, ModelIdentity, Result, Schema, Value, VectorSpec,
+    Codes, DEFAULT_VECTOR, Datatype, Error, FieldKind, FieldPath, Metric, ModelIdentity, Result, Schema,
+    Value, VectorSpec,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
 use super::parse_part;
+use super::quantization::QuantizationIn;
 use super::shape::{Ignored, Refused};
 
 /// `PUT collections/{name}`.
@@ -24,6 +26,9 @@ pub(crate) struct Create {
     keyword: Option<KeywordIn>,
     /// Ours: payload fields that are indexed from the start.
     fields: Option<BTreeMap<String, String>>,
+    /// Ours: what queries find that ask for no recall and no beam.
+    recall: Option<f32>,
+    quantization_config: Option<QuantizationIn>,
     sparse_vectors: Option<Refused>,
     metadata: Option<Refused>,
     shard_number: Ignored,
@@ -36,7 +41,6 @@ pub(crate) struct Create {
     hnsw_config: Ignored,
     wal_config: Ignored,
     optimizers_config: Ignored,
-    quantization_config: Ignored,
     strict_mode_config: Ignored,
     timeout: Ignored,
 }
@@ -49,18 +53,14 @@ struct SpaceIn {
     distance: String,
     /// Ours: the model whose vectors these are.
     model: Option<ModelJson>,
-    datatype: Option<Datatype>,
+    datatype: Option<String>,
+    /// Ours: as `quantization_config`, and `off` besides.
+    codes: Option<String>,
+    quantization_config: Option<QuantizationIn>,
     multivector_config: Option<Refused>,
     hnsw_config: Ignored,
-    quantization_config: Ignored,
     on_disk: Ignored,
     memory: Ignored,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Datatype {
-    Float32,
 }
 
 /// The identity of a model, in and out.
@@ -99,9 +99,10 @@ impl Create {
     /// # Errors
     /// `InvalidArgument` naming the part at fault.
     pub(crate) fn into_schema(self) -> Result<Schema> {
-        let mut schema = Schema::new();
-        for (name, spec) in self.vectors.map_or_else(|| Ok(Vec::new()), spaces)? {
-            schema = schema.named_vector(&name, spec);
+        let mut schema = Schema { recall: self.recall, ..Schema::new() };
+        let codes = self.quantization_config.map(|config| config.codes()).unwrap_or_default();
+        if let Some(vectors) = self.vectors {
+            schema.vectors.extend(spaces(vectors, codes)?);
         }
         if let Some(keyword) = self.keyword {
             let path = |(position, path): (usize, &String)| {
@@ -120,8 +121,9 @@ impl Create {
     }
 }
 
-/// One vector space, or several by name. A space has a `size`; a name has an object.
-fn spaces(vectors: Value) -> Result<Vec<(String, VectorSpec)>> {
+/// One vector space, or several by name. A space has a `size`; a name has an object. `codes` are those of spaces that
+/// name none.
+fn spaces(vectors: Value, codes: Codes) -> Result<Vec<(String, VectorSpec)>> {
     let is_space = |object: &Map<String, Value>| {
         ["size", "distance"].iter().any(|key| object.get(*key).is_some_and(|value| !value.is_object()))
     };
@@ -131,24 +133,40 @@ fn spaces(vectors: Value) -> Result<Vec<(String, VectorSpec)>> {
             .map(|(name, value)| {
                 let field = format!("vectors.{name}");
                 let space: SpaceIn = parse_part(value, &field)?;
-                Ok((name, space.into_spec().map_err(|error| error.within(&field))?))
+                Ok((name, space.into_spec(codes).map_err(|error| error.within(&field))?))
             })
             .collect(),
         single => {
             let space: SpaceIn = parse_part(single, "vectors")?;
-            let spec = space.into_spec().map_err(|error| error.within("vectors"))?;
+            let spec = space.into_spec(codes).map_err(|error| error.within("vectors"))?;
             Ok(vec![(DEFAULT_VECTOR.to_owned(), spec)])
         }
     }
 }
 
 impl SpaceIn {
-    fn into_spec(self) -> Result<VectorSpec> {
+    fn into_spec(self, codes: Codes) -> Result<VectorSpec> {
         let metric: Metric = self.distance.parse()?;
-        Ok(VectorSpec {
-            model: self.model.map(ModelJson::into_identity),
-            ..VectorSpec::new(self.size, metric)
-        })
+        let datatype: Option<Datatype> = self.datatype.as_deref().map(str::parse).transpose()?;
+        let codes = self.codes()?.unwrap_or(codes);
+        let spec = VectorSpec::new(self.size, metric).stored_as(datatype.unwrap_or_default()).found_by(codes);
+        Ok(VectorSpec { model: self.model.map(ModelJson::into_identity), ..spec })
+    }
+
+    /// The codes of its own, if it names any.
+    fn codes(&self) -> Result<Option<Codes>> {
+        let named: Option<Codes> = self.codes.as_deref().map(str::parse).transpose()?;
+        let described = self.quantization_config.as_ref().map(QuantizationIn::codes);
+        match (named, described) {
+            (Some(named), Some(described)) if named != described => {
+                let (named, described) = (named.name(), described.name());
+                let message = format!(
+                    "is {named}, and quantization_config asks for {described}; leave one of them out"
+                );
+                Err(Error::invalid("codes", message))
+            }
+            _ => Ok(named.or(described)),
+        }
     }
 }
 
@@ -231,7 +249,9 @@ mod tests {
             (json!({"vectors": {"size": 4, "distance": "Far"}}), "vectors.distance"),
             (json!({"vectors": {"a": {"size": "4", "distance": "Dot"}}}), "vectors.a.size"),
             (json!({"vectors": {"a": {"size": 4, "distance": "Far"}}}), "vectors.a.distance"),
-            (json!({"vectors": {"size": 4, "distance": "Dot", "datatype": "uint8"}}), "vectors.datatype"),
+            (json!({"vectors": {"size": 4, "distance": "Dot", "datatype": "int8"}}), "vectors.datatype"),
+            (json!({"vectors": {"size": 4, "distance": "Dot", "codes": "bits2"}}), "vectors.codes"),
+            (json!({"recall": "all"}), "recall"),
             (
                 json!({"vectors": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}}),
                 "vectors.multivector_config",
@@ -244,6 +264,67 @@ mod tests {
         ];
         for (body, field) in cases {
             assert_eq!(schema(&body).expect_err("refused").field(), Some(field), "{body}");
+        }
+    }
+
+    /// The space of a body with one, of codes and datatype as given.
+    fn space(of_collection: &Value, own: &Value) -> Result<VectorSpec> {
+        let mut vectors = json!({"a": {"size": 4, "distance": "Dot"}});
+        for (member, value) in own.as_object().expect("an object") {
+            vectors["a"][member] = value.clone();
+        }
+        let body = json!({"vectors": vectors, "quantization_config": of_collection});
+        schema(&body).map(|schema| schema.vectors["a"].clone())
+    }
+
+    #[test]
+    fn a_space_says_what_it_is_stored_as_and_found_by() {
+        let (none, scalar) =
+            (json!(null), json!({"scalar": {"type": "int8", "quantile": 0.9, "always_ram": true}}));
+        let binary = json!({"binary": {"always_ram": true, "query_encoding": "scalar8bits"}});
+        let cases = [
+            (&none, json!({}), Datatype::Float32, Codes::Bits8),
+            (
+                &none,
+                json!({"datatype": "float16", "quantization_config": null}),
+                Datatype::Float16,
+                Codes::Bits8,
+            ),
+            (&none, json!({"datatype": "uint8", "codes": "off"}), Datatype::Uint8, Codes::Off),
+            (&none, json!({"quantization_config": binary}), Datatype::Float32, Codes::Bits1),
+            (
+                &none,
+                json!({"quantization_config": binary, "codes": "bits1"}),
+                Datatype::Float32,
+                Codes::Bits1,
+            ),
+            (&binary, json!({}), Datatype::Float32, Codes::Bits1),
+            (&binary, json!({"quantization_config": scalar}), Datatype::Float32, Codes::Bits8),
+            (&scalar, json!({"codes": "off"}), Datatype::Float32, Codes::Off),
+        ];
+        for (of_collection, own, datatype, codes) in cases {
+            let spec = space(of_collection, &own).expect("a space");
+            assert_eq!((spec.datatype, spec.codes), (datatype, codes), "{of_collection} {own}");
+        }
+        assert_eq!(schema(&json!({"recall": 0.9})).expect("a schema").recall, Some(0.9));
+    }
+
+    #[test]
+    fn a_quantisation_that_is_not_there_is_refused_by_name() {
+        let none = json!(null);
+        let cases = [
+            (json!({"product": {"compression": "x16"}}), json!({}), "quantization_config"),
+            (json!({"turbo": {}}), json!({}), "quantization_config"),
+            (json!("Disabled"), json!({}), "quantization_config"),
+            (json!({"scalar": {"type": "int4"}}), json!({}), "quantization_config.scalar.type"),
+            (json!({"scalar": {}}), json!({}), "quantization_config.scalar"),
+            (json!({"binary": {"bits": 2}}), json!({}), "quantization_config.binary.bits"),
+            (none.clone(), json!({"quantization_config": {"product": {}}}), "vectors.a.quantization_config"),
+            (none, json!({"quantization_config": {"binary": {}}, "codes": "off"}), "vectors.a.codes"),
+        ];
+        for (of_collection, own, field) in cases {
+            let error = space(&of_collection, &own).expect_err(field);
+            assert_eq!(error.field(), Some(field), "{error}");
         }
     }
 

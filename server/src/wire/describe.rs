@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use kithdb::{
-    BuildStatus, Collection, Condition, DEFAULT_VECTOR, FieldKind, FieldPath, Filter, Result, Schema,
-    SegmentStatus, Value, VectorSpec,
+    BuildStatus, Codes, Collection, Condition, DEFAULT_VECTOR, Datatype, FieldKind, FieldPath, Filter,
+    Result, Schema, SegmentStatus, Value, VectorSpec,
 };
 use serde_json::{Map, json};
 
 use super::collection::ModelJson;
+use super::quantization::quantization;
 
 /// `GET collections/{name}`, in the dialect's own shape.
 ///
@@ -21,7 +22,7 @@ pub(crate) fn describe(collection: &Collection) -> Result<Value> {
     let (schema, status) = (collection.schema(), collection.status());
     let is_building = status.build.is_some() || status.waiting_rows > 0;
     let optimizer = status.failure.as_ref().map_or_else(|| json!("ok"), |failure| json!({"error": failure}));
-    Ok(json!({
+    let mut told = json!({
         "status": if is_building { "yellow" } else { "green" },
         "optimizer_status": optimizer,
         "indexed_vectors_count": status.vectors_linked,
@@ -52,7 +53,18 @@ pub(crate) fn describe(collection: &Collection) -> Result<Value> {
             "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0},
         },
         "payload_schema": fields(collection, &schema)?,
-    }))
+    });
+    if let Some(config) = common_codes(&schema).and_then(quantization) {
+        told["config"]["quantization_config"] = config;
+    }
+    Ok(told)
+}
+
+/// The codes of all spaces, if they are the same: what the collection could have been given them by.
+fn common_codes(schema: &Schema) -> Option<Codes> {
+    let mut codes = schema.vectors.values().map(|spec| spec.codes);
+    let first = codes.next()?;
+    codes.all(|other| other == first).then_some(first)
 }
 
 /// `GET /api/v1/collections/{name}`: what the dialect has no place for.
@@ -60,7 +72,13 @@ pub(crate) fn describe_fully(collection: &Collection) -> Value {
     let (schema, status) = (collection.schema(), collection.status());
     let space = |spec: &VectorSpec| {
         let model = spec.model.as_ref().map(ModelJson::new);
-        json!({"size": spec.dim, "distance": spec.metric.name(), "model": model})
+        json!({
+            "size": spec.dim,
+            "distance": spec.metric.name(),
+            "datatype": spec.datatype.name(),
+            "codes": spec.codes.name(),
+            "model": model,
+        })
     };
     let spaces: BTreeMap<&String, Value> =
         schema.vectors.iter().map(|(name, spec)| (name, space(spec))).collect();
@@ -74,6 +92,7 @@ pub(crate) fn describe_fully(collection: &Collection) -> Value {
         "vectors": spaces,
         "keyword": keyword,
         "fields": fields,
+        "recall": schema.recall.map(shortest),
         "points": status.points,
         "seqno": status.seqno.0,
         "vectors_linked": status.vectors_linked,
@@ -86,6 +105,11 @@ pub(crate) fn describe_fully(collection: &Collection) -> Value {
         "build": status.build.as_ref().map(build),
         "build_failure": status.failure,
     })
+}
+
+/// The number of the fewest digits that is read back as this one.
+fn shortest(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(f64::from(number))
 }
 
 fn segment(segment: &SegmentStatus) -> Value {
@@ -103,7 +127,16 @@ fn build(build: &BuildStatus) -> Value {
 
 /// The vectors as they were given: one space, or several by name. Clients refuse keys that they do not know.
 fn vectors(schema: &Schema) -> Value {
-    let space = |spec: &VectorSpec| json!({"size": spec.dim, "distance": spec.metric.name()});
+    let space = |spec: &VectorSpec| {
+        let mut told = json!({"size": spec.dim, "distance": spec.metric.name()});
+        if spec.datatype != Datatype::default() {
+            told["datatype"] = spec.datatype.name().into();
+        }
+        if let Some(config) = quantization(spec.codes) {
+            told["quantization_config"] = config;
+        }
+        told
+    };
     match schema.vectors.get(DEFAULT_VECTOR) {
         Some(spec) if schema.vectors.len() == 1 => space(spec),
         _ => schema.vectors.iter().map(|(name, spec)| (name.clone(), space(spec))).collect(),
@@ -141,7 +174,32 @@ mod tests {
         assert_eq!(describe_fully(&collection)["fields"], json!({"n": "integer"}));
         collection.optimize(true).expect("a segment");
         let told = describe_fully(&collection);
+        assert_eq!((&told["vectors"][""]["datatype"], &told["recall"]), (&json!("float32"), &json!(null)));
         assert_eq!((&told["segments"][0]["rows"], &told["head_rows"]), (&json!(2), &json!(0)));
         assert_eq!((&told["build"], &told["build_failure"]), (&json!(null), &json!(null)));
+    }
+
+    #[test]
+    fn options_are_told_in_the_words_that_clients_know() {
+        let db = Database::in_memory().expect("a database");
+        let space = |codes| VectorSpec::new(2, Metric::Dot).stored_as(Datatype::Uint8).found_by(codes);
+        let schema = Schema::new().vector(2, Metric::Dot).named_vector("off", space(Codes::Off)).recall(0.9);
+        let mixed = schema.named_vector("bits", space(Codes::Bits1));
+        let mixed = db.create_collection("mixed", mixed).expect("a collection");
+        let told = describe(&mixed).expect("a description");
+        let bits =
+            json!({"size": 2, "distance": "Dot", "datatype": "uint8", "quantization_config": {"binary": {}}});
+        let off = json!({"size": 2, "distance": "Dot", "datatype": "uint8"});
+        let plain = json!({"size": 2, "distance": "Dot"});
+        let vectors = json!({"": plain, "bits": bits, "off": off});
+        assert_eq!(told["config"]["params"]["vectors"], vectors);
+        assert_eq!((told["config"].get("quantization_config"), told.get("recall")), (None, None));
+        let fully = describe_fully(&mixed);
+        assert_eq!((&fully["vectors"]["off"]["codes"], &fully["recall"]), (&json!("off"), &json!(0.9)));
+        let alike = Schema::new().named_vector("", space(Codes::Bits1));
+        let alike = db.create_collection("alike", alike).expect("a collection");
+        let told = describe(&alike).expect("a description");
+        assert_eq!(told["config"]["quantization_config"], json!({"binary": {}}));
+        assert_eq!(told["config"]["params"]["vectors"], bits);
     }
 }

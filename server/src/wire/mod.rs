@@ -14,6 +14,7 @@ pub(crate) mod filter;
 pub(crate) mod id;
 pub(crate) mod plan;
 pub(crate) mod point;
+pub(crate) mod quantization;
 pub(crate) mod query;
 pub(crate) mod select;
 pub(crate) mod shape;

@@ -3,19 +3,24 @@
 //! ```text
 //!  body: JSON text of an object
 //!    name      the collection's name
-//!    vectors   name -> {space, dim, metric, model?}     space: the number in the keys of `vectors`
+//!    vectors   name -> {space, dim, metric, datatype?, codes?, model?}     space: the number in the keys of `vectors`
 //!    keyword   {paths, language} or null
 //!    fields    path -> kind
+//!    recall?   what queries find that ask for nothing else: a number above 0, at most 1
+//!  datatype: float32, float16, uint8; codes: bits8, bits1, off; the first of them where the member is missing
 //!  model: {name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised}
 //! ```
 //!
 //! JSON, because the entry is small, rare, and gains optional members with later versions. A member that this version
-//! does not know is refused: it may change the meaning of the data.
+//! does not know is refused: it may change the meaning of the data. A member with a mark is written only when it says
+//! something, so that older code reads what it understands.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use types::{CollectionId, Error, FieldPath, KeywordField, ModelIdentity, Result, Schema, VectorSpec};
+use types::{
+    Codes, CollectionId, Datatype, Error, FieldPath, KeywordField, ModelIdentity, Result, Schema, VectorSpec,
+};
 
 /// A collection as the catalog knows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +41,11 @@ impl CatalogEntry {
         let spaces = schema.vectors.keys().cloned().zip(0_u16..).collect();
         Self { id, name: name.to_owned(), schema, spaces }
     }
+
+    /// A vector space: its number in keys, and what it holds.
+    pub fn space(&self, name: &str) -> Option<(u16, &VectorSpec)> {
+        Some((*self.spaces.get(name)?, self.schema.vectors.get(name)?))
+    }
 }
 
 /// The body of an entry.
@@ -48,12 +58,21 @@ pub fn encode(entry: &CatalogEntry) -> Vec<u8> {
     });
     let fields: Map<String, Value> =
         entry.schema.fields.iter().map(|(path, kind)| (path.to_string(), kind.name().into())).collect();
-    let tree = json!({"name": entry.name, "vectors": vectors, "keyword": keyword, "fields": fields});
+    let mut tree = json!({"name": entry.name, "vectors": vectors, "keyword": keyword, "fields": fields});
+    if let Some(recall) = entry.schema.recall {
+        tree["recall"] = f64::from(recall).into();
+    }
     tree.to_string().into_bytes()
 }
 
 fn space(entry: &CatalogEntry, name: &str, spec: &VectorSpec) -> Value {
     let mut tree = json!({"space": entry.spaces.get(name), "dim": spec.dim, "metric": spec.metric.name()});
+    if spec.datatype != Datatype::default() {
+        tree["datatype"] = spec.datatype.name().into();
+    }
+    if spec.codes != Codes::default() {
+        tree["codes"] = spec.codes.name().into();
+    }
     if let Some(model) = &spec.model {
         tree["model"] = json!({
             "name": model.name,
@@ -79,16 +98,12 @@ pub fn decode(id: CollectionId, body: &[u8]) -> Result<CatalogEntry> {
 }
 
 fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
-    only(tree, &["name", "vectors", "keyword", "fields"])?;
+    only(tree, &["name", "vectors", "keyword", "fields", "recall"])?;
     let mut entry = CatalogEntry::new(id, text(tree, "name")?, Schema::new());
     for (name, inner) in object(tree, "vectors")? {
-        only(inner, &["space", "dim", "metric", "model"])?;
-        let model = inner.get("model").map(parse_model).transpose()?;
-        let spec = VectorSpec::new(number(inner, "dim")?, text(inner, "metric")?.parse()?);
-        let spec = VectorSpec { model, ..spec };
         let space = u16::try_from(number(inner, "space")?).map_err(|_| missing("space"))?;
         entry.spaces.insert(name.clone(), space);
-        entry.schema.vectors.insert(name.clone(), spec);
+        entry.schema.vectors.insert(name.clone(), parse_space(inner)?);
     }
     if let Some(inner) = tree.get("keyword").filter(|inner| !inner.is_null()) {
         entry.schema.keyword = Some(parse_keyword(inner)?);
@@ -97,7 +112,21 @@ fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
         let kind = kind.as_str().ok_or_else(|| missing("fields"))?.parse()?;
         entry.schema.fields.insert(path.parse()?, kind);
     }
+    let recall = tree.get("recall").map(|recall| recall.as_f64().ok_or_else(|| missing("recall")));
+    entry.schema.recall = recall.transpose()?.map(|recall| recall as f32);
     Ok(entry)
+}
+
+fn parse_space(tree: &Value) -> Result<VectorSpec> {
+    only(tree, &["space", "dim", "metric", "datatype", "codes", "model"])?;
+    let named = |member: &str| tree.get(member).map(|_| text(tree, member)).transpose();
+    let spec = VectorSpec::new(number(tree, "dim")?, text(tree, "metric")?.parse()?);
+    Ok(VectorSpec {
+        datatype: named("datatype")?.map_or(Ok(Datatype::default()), str::parse)?,
+        codes: named("codes")?.map_or(Ok(Codes::default()), str::parse)?,
+        model: tree.get("model").map(parse_model).transpose()?,
+        ..spec
+    })
 }
 
 fn parse_keyword(tree: &Value) -> Result<KeywordField> {
@@ -181,6 +210,25 @@ mod tests {
         let golden = r#"{"name":"notes","vectors":{"":{"space":0,"dim":2,"metric":"Dot"},"text":{"space":1,"dim":3,"metric":"Cosine","model":{"name":"m","revision":"00ff","dim":3,"tokens_max":256,"query_prefix":"q: ","document_prefix":"","is_normalised":true}}},"keyword":{"paths":["a.b"],"language":"english"},"fields":{"n[].k":"integer"}}"#;
         assert_eq!(String::from_utf8(encode(&entry())).expect("text"), golden);
         assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry());
+    }
+
+    #[test]
+    fn what_is_not_the_default_is_written_and_read() {
+        let spec = VectorSpec::new(2, Metric::Dot).stored_as(Datatype::Uint8).found_by(Codes::Bits1);
+        let schema = Schema::new().named_vector("v", spec).recall(0.75);
+        let entry = CatalogEntry::new(CollectionId(1), "c", schema);
+        let golden = r#"{"name":"c","vectors":{"v":{"space":0,"dim":2,"metric":"Dot","datatype":"uint8","codes":"bits1"}},"keyword":null,"fields":{},"recall":0.75}"#;
+        assert_eq!(String::from_utf8(encode(&entry)).expect("text"), golden);
+        assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry);
+        let finer = Schema::new().recall(0.97);
+        let entry = CatalogEntry::new(CollectionId(1), "c", finer);
+        assert_eq!(decode(CollectionId(1), &encode(&entry)).expect("whole"), entry);
+        for (from, to) in
+            [("\"uint8\"", "\"int8\""), ("\"bits1\"", "1"), ("0.75", "\"0.75\""), ("\"codes\"", "\"code\"")]
+        {
+            let error = decode(CollectionId(1), golden.replacen(from, to, 1).as_bytes()).expect_err(to);
+            assert_eq!(error.kind(), types::ErrorKind::Corrupted);
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The crate as a door: a case's JSON becomes values of the crate.
 
 use kithdb::{
-    Collection, Condition, Database, Error, ErrorKind, FieldPath, Filter, Language, MinShould, Params,
-    Payload, PayloadSelect, Point, PointId, Predicate, Query, Range, Request, Result, Scalar, Schema, Select,
-    Value, VectorSelect, VectorSpec,
+    Codes, Collection, Condition, Database, Datatype, Error, ErrorKind, FieldPath, Filter, Language,
+    MinShould, Params, Payload, PayloadSelect, Point, PointId, Predicate, Query, Range, Request, Result,
+    Scalar, Schema, Select, Value, VectorSelect, VectorSpec,
 };
 use serde_json::json;
 
@@ -168,10 +168,9 @@ fn point_of(tree: &Value) -> Result<Point> {
 fn schema_of(tree: &Value) -> Result<Schema> {
     let mut schema = Schema::new();
     for (name, spec) in tree["vectors"].as_object().into_iter().flatten() {
-        let metric = spec["distance"].as_str().ok_or_else(|| bad("distance"))?.parse()?;
-        let dim = number(&spec["size"]).ok_or_else(|| bad("size"))?;
-        schema = schema.named_vector(name, VectorSpec::new(dim, metric));
+        schema = schema.named_vector(name, space_of(spec)?);
     }
+    schema.recall = tree["recall"].as_f64().map(|recall| recall as f32);
     if let Some(keyword) = tree.get("keyword") {
         let language: Language = keyword["language"].as_str().unwrap_or("english").parse()?;
         schema = schema.keyword(paths_of(&keyword["paths"])?, language);
@@ -180,6 +179,14 @@ fn schema_of(tree: &Value) -> Result<Schema> {
         schema = schema.field(path.parse()?, kind.as_str().ok_or_else(|| bad("fields"))?.parse()?);
     }
     Ok(schema)
+}
+
+fn space_of(tree: &Value) -> Result<VectorSpec> {
+    let metric = tree["distance"].as_str().ok_or_else(|| bad("distance"))?.parse()?;
+    let spec = VectorSpec::new(number(&tree["size"]).ok_or_else(|| bad("size"))?, metric);
+    let datatype: Option<Datatype> = tree["datatype"].as_str().map(str::parse).transpose()?;
+    let codes: Option<Codes> = tree["codes"].as_str().map(str::parse).transpose()?;
+    Ok(spec.stored_as(datatype.unwrap_or_default()).found_by(codes.unwrap_or_default()))
 }
 
 fn paths_of(tree: &Value) -> Result<Vec<FieldPath>> {

@@ -128,7 +128,7 @@ fn points_of(points: &Value) -> Vec<Value> {
 }
 
 fn query_of(with: &Value) -> Value {
-    let mut body = Payload::new();
+    let (mut body, mut params) = (Payload::new(), Payload::new());
     for (member, value) in with.as_object().into_iter().flatten() {
         let (member, value) = match member.as_str() {
             "legs" => {
@@ -139,12 +139,17 @@ fn query_of(with: &Value) -> Value {
             "keyword" => ("query", json!({"keyword": value})),
             "rrf" if *value == 2 => ("query", json!({"fusion": "rrf"})),
             "rrf" => ("query", json!({"rrf": {"k": value}})),
-            "exact" => ("params", json!({"exact": value})),
-            "ef" => ("params", json!({"hnsw_ef": value})),
-            "recall" => ("params", json!({"recall": value})),
+            "exact" | "ef" | "recall" => {
+                let member = if member == "ef" { "hnsw_ef" } else { member };
+                params.insert(member.to_owned(), value.clone());
+                continue;
+            }
             other => (other, value.clone()),
         };
         body.insert(member.to_owned(), value);
+    }
+    if !params.is_empty() {
+        body.insert("params".to_owned(), params.into());
     }
     body.into()
 }

@@ -54,8 +54,13 @@ pub(crate) fn point(id: u64, number: u64) -> Point {
     assert!(number < STEPS_MAX, "a step number that a vector cannot hold");
     let (high, low) = (number >> 20, number & 0xF_FFFF);
     let vector = [id, high, low, id * 7 % 13, number % 11].map(|element| element as f32);
+    // Each of these types holds what it is given here.
+    let bytes = [id, number % 256, number >> 8 & 0xFF].map(|element| element as f32);
+    let halves = [id, number % 2048, number >> 11 & 0x7FF].map(|element| element as f32);
     Point::new(id)
         .vector(vector)
+        .named_vector("bytes", bytes)
+        .named_vector("halves", halves)
         .with("text", format!("point {id} {}", mark(id, number)))
         .with("mark", mark(id, number))
         .with("group", id % GROUPS)

@@ -9,7 +9,7 @@ mod plain;
 mod question;
 mod text;
 
-use kithdb::Metric;
+use kithdb::{Codes, Datatype, Metric, VectorSpec};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
@@ -29,9 +29,17 @@ fn config() -> Config {
     }
 }
 
-fn metrics() -> impl Strategy<Value = [Metric; 3]> {
-    let metric = || prop::sample::select(Metric::ALL.to_vec());
-    [metric(), metric(), metric()]
+fn space(dim: usize) -> impl Strategy<Value = VectorSpec> {
+    let choices = (
+        prop::sample::select(Metric::ALL.to_vec()),
+        prop::sample::select(Datatype::ALL.to_vec()),
+        prop::sample::select(Codes::ALL.to_vec()),
+    );
+    choices.prop_map(move |(metric, datatype, codes)| {
+        // Whole numbers have no length of 1.
+        let datatype = if datatype.check(metric).is_ok() { datatype } else { Datatype::Float16 };
+        VectorSpec::new(dim, metric).stored_as(datatype).found_by(codes)
+    })
 }
 
 proptest! {
@@ -39,11 +47,11 @@ proptest! {
 
     #[test]
     fn any_sequence_of_operations_answers_as_a_plain_map(
-        metrics in metrics(),
+        spaces in [space(3), space(2), space(4)],
         seal_rows in prop::sample::select(vec![2_u32, 9, 40, 32_768]),
         actions in prop::collection::vec(draft::action(), 1..ACTIONS_MAX),
     ) {
-        let mut world = World::new(metrics, seal_rows);
+        let mut world = World::new(spaces, seal_rows);
         actions.iter().for_each(|action: &Action| world.act(action));
         world.finish();
     }

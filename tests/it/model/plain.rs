@@ -2,42 +2,58 @@
 
 use std::collections::BTreeMap;
 
-use kithdb::{Filter, Metric, Op, Point, PointId, Schema, Value, VectorSpec};
+use kithdb::{Datatype, Filter, Metric, Op, Point, PointId, Schema, Value, VectorSpec};
 
 use super::draft::{Change, Draft};
 use super::text;
+use crate::options::rounded;
 
 /// One collection as a map.
 #[derive(Clone, Debug)]
 pub(crate) struct Plain {
     pub(crate) name: &'static str,
-    /// Name, dimension and metric of each space; its lane in drafts is its position.
-    pub(crate) spaces: Vec<(&'static str, usize, Metric)>,
+    /// Each space by name; its lane in drafts is its position.
+    pub(crate) spaces: Vec<(&'static str, VectorSpec)>,
+    /// As they are read.
     pub(crate) points: BTreeMap<PointId, Point>,
     /// Whether no point with a text was ever replaced or removed: then statistics are those of the map.
     pub(crate) has_clean_texts: bool,
 }
 
 impl Plain {
-    pub(crate) fn new(name: &'static str, spaces: Vec<(&'static str, usize, Metric)>) -> Self {
+    pub(crate) fn new(name: &'static str, spaces: Vec<(&'static str, VectorSpec)>) -> Self {
         Self { name, spaces, points: BTreeMap::new(), has_clean_texts: true }
     }
 
     pub(crate) fn schema(&self) -> Schema {
         let paths = ["text", "more.words"].map(|path| path.parse().expect("a path"));
         let schema = Schema::new().keyword(paths, kithdb::Language::None);
-        self.spaces.iter().fold(schema, |schema, &(name, dim, metric)| {
-            schema.named_vector(name, VectorSpec::new(dim, metric))
-        })
+        self.spaces.iter().fold(schema, |schema, (name, spec)| schema.named_vector(name, spec.clone()))
     }
 
     /// A draft with vectors for this collection.
     fn point(&self, draft: &Draft) -> Point {
         let mut point = Point::new(draft.id).payload(draft.payload.clone());
-        for ((name, dim, _), lane) in self.spaces.iter().zip(draft.lanes) {
+        for ((name, spec), lane) in self.spaces.iter().zip(draft.lanes) {
             if let Some(lane) = lane {
-                point =
-                    point.named_vector(name, lane[..*dim].iter().map(|e| f32::from(*e)).collect::<Vec<_>>());
+                point = point.named_vector(name, elements(spec, lane));
+            }
+        }
+        point
+    }
+
+    /// The point as it is read: its vectors scaled to length 1 under cosine, and rounded.
+    fn kept(&self, point: &Point) -> Point {
+        let mut point = point.clone();
+        for (name, spec) in &self.spaces {
+            let Some((_, elements)) = point.vectors.iter_mut().find(|(other, _)| other == name) else {
+                continue;
+            };
+            let norm = elements.iter().map(|e| f64::from(*e).powi(2)).sum::<f64>().sqrt();
+            let scale = if spec.metric == Metric::Cosine { norm } else { 1.0 };
+            for element in elements {
+                let scaled = (f64::from(*element) / scale) as f32;
+                *element = if spec.datatype == Datatype::Float16 { rounded(scaled) } else { scaled };
             }
         }
         point
@@ -53,18 +69,17 @@ impl Plain {
         changes.iter().map(op).collect()
     }
 
-    /// The field of the first vector that has no direction under cosine, if there is one: then nothing is applied.
+    /// The field of the first vector that has no direction under cosine, or of the first element that is no value of
+    /// its type, if there is one: then nothing is applied.
     pub(crate) fn fault(&self, ops: &[Op]) -> Option<String> {
         ops.iter().enumerate().find_map(|(position, op)| {
             let Op::Upsert(point) = op else { return None };
-            let is_bad = |&&(name, _, metric): &&(&str, usize, Metric)| {
-                metric == Metric::Cosine
-                    && point.vector_named(name).is_some_and(|elements| elements.iter().all(|e| *e == 0.0))
-            };
             // Vectors are checked in the order of the point.
-            let (name, ..) = self.spaces.iter().find(is_bad)?;
-            let vector = if name.is_empty() { "vector".to_owned() } else { format!("vector.{name}") };
-            Some(format!("points[{position}].{vector}"))
+            self.spaces.iter().find_map(|(name, spec)| {
+                let place = fault_of(spec, point.vector_named(name)?)?;
+                let vector = if name.is_empty() { "vector".to_owned() } else { format!("vector.{name}") };
+                Some(format!("points[{position}].{vector}{place}"))
+            })
         })
     }
 
@@ -72,7 +87,7 @@ impl Plain {
         for op in ops {
             match op {
                 Op::Upsert(point) => {
-                    let before = self.points.insert(point.id, point.clone());
+                    let before = self.points.insert(point.id, self.kept(point));
                     self.note(before);
                 }
                 Op::Delete(ids) => ids.iter().for_each(|id| {
@@ -101,7 +116,7 @@ impl Plain {
 
     /// The score of every point with that vector, best first.
     pub(crate) fn nearest(&self, space: usize, query: &[f32], filter: &Filter) -> Vec<(PointId, f64)> {
-        let (name, _, metric) = self.spaces[space];
+        let (name, VectorSpec { metric, .. }) = self.spaces[space];
         let of = |id: PointId| {
             let elements = self.points[&id].vector_named(name)?;
             Some((id, score(metric, query, elements)))
@@ -124,6 +139,21 @@ impl Plain {
     }
 }
 
+/// The elements that a space takes from a lane: sizes, where they must be whole, but for a few lanes that are refused.
+fn elements(spec: &VectorSpec, lane: [i8; 4]) -> Vec<f32> {
+    let is_whole = spec.datatype == Datatype::Uint8 && lane[..2] != [-2, -2];
+    lane[..spec.dim].iter().map(|e| f32::from(if is_whole { e.abs() } else { *e })).collect()
+}
+
+/// Where in a vector it is refused, if it is.
+fn fault_of(spec: &VectorSpec, elements: &[f32]) -> Option<String> {
+    if spec.metric == Metric::Cosine && elements.iter().all(|e| *e == 0.0) {
+        return Some(String::new());
+    }
+    let negative = elements.iter().position(|e| *e < 0.0).filter(|_| spec.datatype == Datatype::Uint8);
+    negative.map(|position| format!("[{position}]"))
+}
+
 /// The texts of a point, as the schema above names them.
 fn texts(point: &Point) -> Vec<&str> {
     let words = point.payload.get("more").and_then(|more| more.get("words"));
@@ -138,11 +168,12 @@ fn texts(point: &Point) -> Vec<&str> {
     texts
 }
 
+/// Of a stored vector, which under cosine has length 1 up to its rounding.
 fn score(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
     let pairs = || a.iter().zip(b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     match metric {
-        Metric::Cosine => dot(a, b) / (dot(a, a) * dot(b, b)).sqrt(),
+        Metric::Cosine => dot(a, b) / dot(a, a).sqrt(),
         Metric::Dot => dot(a, b),
         Metric::Euclid => pairs().map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt(),
         Metric::Manhattan => pairs().map(|(a, b)| (a - b).abs()).sum(),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use kithdb::{Collection, Filter, Hit, Metric, Params, Point, PointId, Query, Request, Select};
+use kithdb::{Collection, Filter, Hit, Metric, Params, Point, PointId, Query, Request, Select, VectorSpec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -89,19 +89,19 @@ impl By {
             Self::Id => Query::ById,
             Self::Words(text) => Query::Keyword { text: text.clone() },
             Self::Near { space, lane } => {
-                let (using, dim, metric) = plain.spaces[space % plain.spaces.len()];
-                let mut vector: Vec<f32> = lane[..dim].iter().map(|e| f32::from(*e)).collect();
-                if metric == Metric::Cosine && vector.iter().all(|e| *e == 0.0) {
+                let (using, VectorSpec { dim, metric, .. }) = &plain.spaces[space % plain.spaces.len()];
+                let mut vector: Vec<f32> = lane[..*dim].iter().map(|e| f32::from(*e)).collect();
+                if *metric == Metric::Cosine && vector.iter().all(|e| *e == 0.0) {
                     vector[0] = 1.0;
                 }
-                Query::Nearest { vector, using: using.to_owned() }
+                Query::Nearest { vector, using: (*using).to_owned() }
             }
         }
     }
 
     fn metric(&self, plain: &Plain) -> Metric {
         match self {
-            Self::Near { space, .. } => plain.spaces[space % plain.spaces.len()].2,
+            Self::Near { space, .. } => plain.spaces[space % plain.spaces.len()].1.metric,
             Self::Words(_) | Self::Id => Metric::Dot,
         }
     }
