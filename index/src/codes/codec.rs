@@ -72,8 +72,8 @@ pub(crate) struct Layout {
     pub(crate) padded: usize,
     pub(crate) nav_bytes: usize,
     pub(crate) rest_bytes: usize,
-    /// Whether the last 8 bytes of a nav row are its step (of bits: its factor) and its further number: under Euclid the
-    /// squared length of the centred row, under the inner product [`Codec::further`].
+    /// Whether the last 8 bytes of a nav row are its step (of bits: its factor) and its further number: under Euclid
+    /// the squared length of the centred row, under the inner product [`Codec::further`].
     pub(crate) is_free: bool,
 }
 

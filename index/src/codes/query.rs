@@ -2,8 +2,8 @@
 //!
 //! With the element `q` of the rotated query as `scale * i` (i from -127 to 127) and the element `y` of a row as
 //! `step * (c - 128)`, their inner product is `scale * step * (sum(i * c) - 128 * sum(i))`, which is linear in the
-//! sum that a kernel computes. A nibble stands for the middle of its sixteen codes. A sign `s` stands for `factor * s`, of
-//! which a kernel adds up the positive half.
+//! sum that a kernel computes. A nibble stands for the middle of its sixteen codes. A sign `s` stands for `factor * s`,
+//! of which a kernel adds up the positive half.
 //!
 //! Of a whole code the error is that of rounding, of a sign it is what is left of a row across its signs: both are
 //! known beforehand up to a factor of about 1, which decides how many rows get their exact distance.
@@ -31,8 +31,8 @@ pub(crate) struct Prepared {
     scaled: Vec<f32>,
 }
 
-/// The error of rounding to steps of 1 is 12 to the power of -1/2; row and query have about as much of it. What is cut off
-/// beyond the reach of codes comes on top.
+/// The error of rounding to steps of 1 is 12 to the power of -1/2; row and query have about as much of it. What is cut
+/// off beyond the reach of codes comes on top.
 const ROUNDING: f32 = 0.41;
 
 /// The part of a row of normal elements that lies across its signs: the root of 1 - 2/pi.

@@ -1,8 +1,8 @@
 //! The fine tier: the vectors, as they are stored, row after row. In memory, or read from a file row by row.
 //!
-//! A walk by codes needs the vectors of its last few rows only. Read from a file they take half a microsecond each while
-//! the system keeps them in its cache, and are no memory of this process; mapped they would be: the system maps sixteen
-//! pages around each that is touched. A walk over vectors themselves needs them mapped.
+//! A walk by codes needs the vectors of its last few rows only. Read from a file they take 0.6 µs each, at 384
+//! elements and while the system keeps them in its cache, and are no memory of this process; mapped they would be: the
+//! system maps sixteen pages around each that is touched. A walk over vectors themselves needs them mapped.
 //!
 //! Invariant: rows come out as `f32`, exactly as they were written.
 

@@ -143,8 +143,8 @@ const HUBS_MAX: usize = 128;
 /// Builds the graph of vectors in memory, each checked by `types::vector::check`. Nothing if it was cancelled.
 ///
 /// # Panics
-/// When there are more than [`ROWS_MAX`] rows or [`LINKS_MAX`] links, which callers' limits exclude; when vectors are not
-/// in memory.
+/// When there are more than [`ROWS_MAX`] rows or [`LINKS_MAX`] links, which callers' limits exclude; when vectors are
+/// not in memory.
 pub fn build(metric: Metric, vectors: Fine<'_>, options: &Options, progress: &dyn Progress) -> Option<Parts> {
     let rows = vectors.rows();
     assert!(rows < ROWS_MAX && options.degree <= LINKS_MAX, "the graph is too large");

@@ -27,8 +27,8 @@ pub struct Found {
 /// Walks taken in turn by [`Graph::search_many`].
 const TURNS: usize = 4;
 
-/// Estimates mistake some of the order: so many times the hits wanted, and so many more, are estimated anew by whole codes
-/// where there are some, and then get their exact distance if they may be hits.
+/// Estimates mistake some of the order: so many times the hits wanted, and so many more, are estimated anew by whole
+/// codes where there are some, and then get their exact distance if they may be hits.
 const COMPLETED_PER_HIT: usize = 2;
 const COMPLETED_MORE: usize = 20;
 
@@ -162,8 +162,8 @@ impl Graph {
         })
     }
 
-    /// The exact `k` nearest of the candidates of a walk. Of those whose estimates are too far, and the error of estimates
-    /// is known, no vector is read.
+    /// The exact `k` nearest of the candidates of a walk. No vector is read of those whose estimates are too far,
+    /// by what is known of their error.
     fn exact(&self, tiers: &Tiers<'_>, query: &[f32], walk: &mut Walk, k: usize) -> Result<Vec<Near>> {
         let mut best = Best::new(k);
         for &(row, least) in &walk.candidates {

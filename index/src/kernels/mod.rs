@@ -65,8 +65,8 @@ pub trait Kernel: Copy {
         rows.map(|row| self.dot_nibbles(query, row))
     }
 
-    /// The sum of `query[i]` over the bits that are set; bit `i % 8` of byte `i / 8` is that of element `i`. The row has
-    /// a bit for each element of the query, which has a whole number of blocks.
+    /// The sum of `query[i]` over the bits that are set; bit `i % 8` of byte `i / 8` is that of element `i`. The row
+    /// has a bit for each element of the query, which has a whole number of blocks.
     fn dot_bits(self, query: &[i8], row: &[u8]) -> i32;
 
     /// The inner product.
