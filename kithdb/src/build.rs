@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use index::fields::{Kinds, NO_ROW, PartFields, Source};
 use index::graph::{Options, Progress};
-use index::segment::{Block, Draft, SpaceSpec, write};
+use index::segment::{Base, Block, Draft, SpaceSpec, write};
 use index::{Alive, Body, Segment};
 use storage::CatalogEntry;
 use types::{PointId, Result, Slot, Version};
@@ -86,12 +86,12 @@ impl Build {
         }
         files.create()?;
         let path = files.segment(self.number);
-        let mut draft = Rows { build: self };
+        let moves = self.moves();
+        let mut draft = Rows { build: self, moves: &moves };
         if write(&path, &mut draft, &Options::default(), progress)?.is_none() {
             return Ok(None);
         }
         let segment = Arc::new(Segment::open(&path)?);
-        let moves = self.moves();
         let known = self.parts.iter().zip(&moves);
         let known =
             known.map(|(laid, moves)| Source { kinds: &kinds, fields: &laid.fields, moves: Some(moves) });
@@ -158,6 +158,8 @@ impl Build {
 /// The rows of a build, as the writer of segments asks for them.
 struct Rows<'a> {
     build: &'a Build,
+    /// For each part, which row each of its rows becomes.
+    moves: &'a [Vec<u32>],
 }
 
 impl Draft for Rows<'_> {
@@ -194,5 +196,16 @@ impl Draft for Rows<'_> {
             block.push(vector.as_deref());
         }
         Ok(())
+    }
+
+    /// The segment with the most rows that stay, and have the vector.
+    fn base(&self, space: usize) -> Option<Base<'_>> {
+        let name = self.build.entry.schema.vectors.keys().nth(space)?;
+        let segments = self.build.parts.iter().zip(self.moves).filter_map(|(laid, moves)| match &laid.body {
+            Body::Segment(segment) => Some((segment.space(name)?, laid.alive.len(), moves)),
+            Body::Head(_) => None,
+        });
+        let largest = segments.max_by_key(|(space, alive, _)| (*alive).min(space.count() as usize));
+        largest.map(|(space, _, moves)| Base { space, becomes: moves })
     }
 }

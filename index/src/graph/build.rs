@@ -1,6 +1,7 @@
 //! Building the graph of a segment: in batches, on all threads, the same for the same rows, options and seed.
 //!
-//! Rows join in a random order that the seed decides. The rows of one batch search the graph as it was before the
+//! Rows join in a random order that the seed decides, or those that are not linked yet join a graph that is there
+//! ([`Start`]). The rows of one batch search the graph as it was before the
 //! batch, side by side, and choose their links; then the links back are added, each target's by one thread. So no
 //! lock is taken, and nothing depends on the order in which threads run. Batches grow with the graph.
 //!
@@ -15,8 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use types::Metric;
 
 use super::prune::{Near, Pairs, Pruner};
+use super::start::Start;
 use super::walk::{Net, Walk};
-use super::{Codes, Fine, LINK_NONE, Options, Progress, Room};
+use super::{Bits, Codes, Fine, LINK_NONE, Options, Progress, Room, shuffled};
 use crate::codes::{Nav, Nibbles, Reader, Vectors};
 use crate::kernels::{Isa, Kernel, Task, run};
 
@@ -35,13 +37,45 @@ const TURN_ROWS: usize = 16;
 pub(super) struct Builder<'a> {
     codes: &'a Codes,
     vectors: Fine<'a>,
-    options: &'a Options,
-    hubs: &'a [u32],
-    /// In the order in which rows join.
-    order: &'a [u32],
-    isa: Isa,
-    room: usize,
+    pub(super) options: &'a Options,
+    plan: &'a Order,
+    pub(super) isa: Isa,
+    pub(super) room: usize,
     links: Vec<u32>,
+}
+
+/// In which order rows join, and which of them are hubs.
+pub(super) struct Order {
+    /// First those that are linked already, then hubs, then the others; each drawn by the seed.
+    rows: Vec<u32>,
+    /// How many are linked already.
+    known: usize,
+    /// Those that are linked already first, then in the order in which they join.
+    pub(super) hubs: Vec<u32>,
+    known_hubs: usize,
+}
+
+impl Order {
+    pub(super) fn new(rows: u32, hub_count: usize, seed: u64, start: Option<&Start<'_>>) -> Self {
+        let drawn = shuffled(rows, seed);
+        let known = start.map_or_else(|| Bits::new(rows), |start| start.known(rows));
+        let is_known = |row: &u32| known.contains(*row);
+        let (mut hubs, new_hubs): (Vec<u32>, Vec<u32>) =
+            drawn[..hub_count].iter().partition(|row| is_known(row));
+        let known_hubs = hubs.len();
+        hubs.extend(&new_hubs);
+        let (mut rows, others): (Vec<u32>, Vec<u32>) = drawn.iter().partition(|row| is_known(row));
+        let known = rows.len();
+        rows.extend(&new_hubs);
+        rows.extend(others.iter().filter(|row| !new_hubs.contains(row)));
+        Self { rows, known, hubs, known_hubs }
+    }
+
+    /// The hubs among the first `linked` rows.
+    #[inline(always)]
+    fn linked_hubs(&self, linked: usize) -> &[u32] {
+        &self.hubs[..self.hubs.len().min(self.known_hubs + linked.saturating_sub(self.known))]
+    }
 }
 
 /// The links that a row has chosen.
@@ -55,24 +89,29 @@ impl<'a> Builder<'a> {
         codes: &'a Codes,
         vectors: Fine<'a>,
         options: &'a Options,
-        hubs: &'a [u32],
-        order: &'a [u32],
+        plan: &'a Order,
         isa: Isa,
     ) -> Self {
         let room = options.degree + options.degree / SLACK_OF_DEGREE;
-        let links = vec![LINK_NONE; order.len() * room];
-        Self { codes, vectors, options, hubs, order, isa, room, links }
+        let links = vec![LINK_NONE; plan.rows.len() * room];
+        Self { codes, vectors, options, plan, isa, room, links }
     }
 
     /// Links every row; the links of each, `degree` long. Nothing if it was cancelled.
-    pub(super) fn build(mut self, progress: &dyn Progress) -> Option<Vec<u32>> {
-        let mut linked = 1.min(self.order.len());
-        while linked < self.order.len() {
+    pub(super) fn build(mut self, start: Option<&Start<'_>>, progress: &dyn Progress) -> Option<Vec<u32>> {
+        if let Some(start) = start {
+            let mut links = std::mem::take(&mut self.links);
+            start.carry(&self, &mut links);
+            self.links = links;
+        }
+        let rows = self.plan.rows.len();
+        let mut linked = self.plan.known.max(1).min(rows);
+        while linked < rows {
             if progress.is_cancelled() {
                 return None;
             }
-            let batch = (linked / BATCH_OF_LINKED).min(self.order.len() / BATCH_OF_ALL).max(1);
-            let end = self.order.len().min(linked + batch);
+            let batch = (linked / BATCH_OF_LINKED).min(rows / BATCH_OF_ALL).max(1);
+            let end = rows.min(linked + batch);
             let choices = self.choices(linked, end);
             self.link_back(&choices);
             linked = end;
@@ -130,7 +169,7 @@ impl<'a> Builder<'a> {
                     to += 1;
                 }
                 let to = to.max(from);
-                let past = if to < edges.len() { edges[to].0 as usize } else { self.order.len() };
+                let past = if to < edges.len() { edges[to].0 as usize } else { self.plan.rows.len() };
                 let (own, others) = std::mem::take(&mut rest).split_at_mut((past - first) * self.room);
                 let task = LinkBack { builder: self, links: own, first, edges: &edges[from..to] };
                 rest = others;
@@ -148,7 +187,7 @@ impl<'a> Builder<'a> {
 
     /// Prunes every row to its degree.
     fn finish(mut self) -> Vec<u32> {
-        let rows_of_part = self.order.len().div_ceil(self.options.threads.max(1)).max(1);
+        let rows_of_part = self.plan.rows.len().div_ceil(self.options.threads.max(1)).max(1);
         let mut links = std::mem::take(&mut self.links);
         let builder = &self;
         std::thread::scope(|scope| {
@@ -175,10 +214,10 @@ impl<'a> Builder<'a> {
     }
 
     fn net(&self) -> Net<'_> {
-        Net { links: &self.links, degree: self.room, rows: self.order.len() as u32 }
+        Net { links: &self.links, degree: self.room, rows: self.plan.rows.len() as u32 }
     }
 
-    fn pairs(&self) -> Pairs<'a> {
+    pub(super) fn pairs(&self) -> Pairs<'a> {
         Pairs::new(self.codes, self.vectors)
     }
 }
@@ -215,7 +254,7 @@ impl Choose<'_, '_> {
             if from >= self.end {
                 return choices;
             }
-            for row in &builder.order[from..self.end.min(from + TURN_ROWS)] {
+            for row in &builder.plan.rows[from..self.end.min(from + TURN_ROWS)] {
                 self.search(kernel, reader, &mut walk, builder.vectors.held(*row, &mut vector));
                 candidates.clear();
                 let found = walk.beam.rows().filter(|(other, _)| other != row);
@@ -243,9 +282,9 @@ impl Choose<'_, '_> {
         }
         let window = builder.options.window;
         walk.begin(window, window);
-        // The nearest of the hubs that are linked; hubs are the first in order.
-        let mut entry = (f32::INFINITY, builder.order[0]);
-        for hub in &builder.hubs[..builder.hubs.len().min(self.linked)] {
+        // The nearest of the hubs that are linked.
+        let mut entry = (f32::INFINITY, builder.plan.rows[0]);
+        for hub in builder.plan.linked_hubs(self.linked) {
             let estimate = reader.one(kernel, &walk.query, *hub);
             if estimate < entry.0 {
                 entry = (estimate, *hub);
@@ -322,7 +361,7 @@ impl Task for Finish<'_, '_> {
 
 /// The distances of rows from one.
 #[inline(always)]
-fn measure<'l, K: Kernel>(
+pub(super) fn measure<'l, K: Kernel>(
     kernel: K,
     pairs: &mut Pairs<'_>,
     row: u32,
@@ -337,7 +376,7 @@ fn measure<'l, K: Kernel>(
     }
 }
 
-fn write(links: &mut [u32], chosen: &[u32]) {
+pub(super) fn write(links: &mut [u32], chosen: &[u32]) {
     links[..chosen.len()].copy_from_slice(chosen);
     links[chosen.len()..].fill(LINK_NONE);
 }

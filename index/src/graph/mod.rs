@@ -15,6 +15,7 @@ mod fine;
 mod prune;
 mod reach;
 mod search;
+mod start;
 mod visited;
 mod walk;
 
@@ -24,10 +25,11 @@ pub use crate::codes::Nav;
 use crate::codes::{Codec, Tier};
 use crate::kernels::{Isa, Kernel, Task, run};
 pub use bits::Bits;
-use build::Builder;
+use build::{Builder, Order};
 pub use calibration::{Calibration, Choice, Column, Point};
 pub use fine::{Fine, Room, Stored};
 pub use search::{Found, Near};
+pub use start::Start;
 
 /// A link that is not there.
 pub const LINK_NONE: u32 = u32::MAX;
@@ -140,23 +142,29 @@ const ROWS_PER_HUB: usize = 256;
 /// ... but no more than this: they are scanned before each walk.
 const HUBS_MAX: usize = 128;
 
-/// Builds the graph of vectors in memory, each checked by `types::vector::check`. Nothing if it was cancelled.
+/// Builds the graph of vectors in memory, each checked by `types::vector::check`, from nothing or on a graph of some of
+/// them. Nothing if it was cancelled.
 ///
 /// # Panics
 /// When there are more than [`ROWS_MAX`] rows or [`LINKS_MAX`] links, which callers' limits exclude; when vectors are
 /// not in memory.
-pub fn build(metric: Metric, vectors: Fine<'_>, options: &Options, progress: &dyn Progress) -> Option<Parts> {
+pub fn build(
+    metric: Metric,
+    vectors: Fine<'_>,
+    options: &Options,
+    start: Option<&Start<'_>>,
+    progress: &dyn Progress,
+) -> Option<Parts> {
     let rows = vectors.rows();
     assert!(rows < ROWS_MAX && options.degree <= LINKS_MAX, "the graph is too large");
     let isa = Isa::detect();
     // Signs say too little of which rows are near: their graph is that of nibbles.
     let nav = if options.nav == Nav::Bits { Nav::Nibbles } else { options.nav };
     let codes = Codes::of(Codec::learn(metric, vectors, nav, options.seed), vectors, options.threads, isa);
-    let order = shuffled(rows as u32, options.seed);
     let hub_count = (rows / ROWS_PER_HUB).clamp(1.min(rows), HUBS_MAX);
-    let hubs = &order[..hub_count];
-    let mut links = Builder::new(&codes, vectors, options, hubs, &order, isa).build(progress)?;
-    let mut hubs = hubs.to_vec();
+    let order = Order::new(rows as u32, hub_count, options.seed, start);
+    let mut links = Builder::new(&codes, vectors, options, &order, isa).build(start, progress)?;
+    let mut hubs = order.hubs;
     hubs.extend(reach::repair(&mut links, options.degree, rows as u32, &hubs));
     let codes = match options.nav {
         Nav::Bits => {

@@ -55,7 +55,7 @@ pub(super) struct Built {
 impl Built {
     pub(super) fn new(metric: Metric, dim: usize, count: usize, options: &Options) -> Self {
         let rows = clustered(metric, dim, count, 1);
-        let parts = build(metric, Fine::floats(dim, &rows), options, &()).expect("not cancelled");
+        let parts = build(metric, Fine::floats(dim, &rows), options, None, &()).expect("not cancelled");
         let graph = Graph::open(metric, dim, &parts.codec).expect("a codec");
         let built = Self { metric, dim, rows, parts, graph };
         built.graph.check(&built.tiers()).expect("a sound graph");
@@ -123,8 +123,8 @@ fn a_search_finds_what_a_scan_finds() {
 #[test]
 fn rows_of_one_length_need_no_step_of_their_own_under_the_inner_product() {
     let rows = clustered(Metric::Cosine, 128, 2_000, 1);
-    let parts =
-        build(Metric::Dot, Fine::floats(128, &rows), &options(Nav::Nibbles), &()).expect("not cancelled");
+    let parts = build(Metric::Dot, Fine::floats(128, &rows), &options(Nav::Nibbles), None, &())
+        .expect("not cancelled");
     assert_eq!(parts.nav.len(), 2_000 * kernels::BLOCK);
     let free = Built::new(Metric::Dot, 128, 2_000, &options(Nav::Nibbles));
     assert_eq!(free.parts.nav.len(), 2_000 * 2 * kernels::BLOCK);
@@ -163,9 +163,12 @@ fn a_scan_by_codes_is_nearly_exact() {
 fn threads_and_instructions_do_not_change_what_is_built_or_found() {
     let rows = clustered(Metric::Euclid, 40, 2_000, 1);
     let one = Options { threads: 1, ..options(Nav::Nibbles) };
-    let parts = build(Metric::Euclid, Fine::floats(40, &rows), &one, &()).expect("not cancelled");
+    let parts = build(Metric::Euclid, Fine::floats(40, &rows), &one, None, &()).expect("not cancelled");
     let three = Options { threads: 3, ..one };
-    assert_eq!(build(Metric::Euclid, Fine::floats(40, &rows), &three, &()).expect("not cancelled"), parts);
+    assert_eq!(
+        build(Metric::Euclid, Fine::floats(40, &rows), &three, None, &()).expect("not cancelled"),
+        parts
+    );
     let tiers = Tiers {
         nav: &parts.nav,
         rest: &parts.rest,
@@ -189,6 +192,45 @@ fn threads_and_instructions_do_not_change_what_is_built_or_found() {
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
+/// Of 4,000 rows every third goes and 2,000 others come: twice, on the graph of the time before.
+#[test]
+fn a_graph_that_is_built_on_is_as_good_as_a_new_one() {
+    let dim = 48;
+    for (metric, nav) in
+        [(Metric::Cosine, Nav::Nibbles), (Metric::Dot, Nav::Nibbles), (Metric::Manhattan, Nav::Vectors)]
+    {
+        let mut built = Built::new(metric, dim, 4_000, &options(nav));
+        for round in 0..2_u64 {
+            let others = clustered(metric, dim, 2_000, 5 + round);
+            let stays = |row: usize| row % 3 != round as usize;
+            let mut rows = others[..1_000 * dim].to_vec();
+            let mut becomes = Vec::new();
+            for (row, vector) in built.rows.chunks_exact(dim).enumerate() {
+                becomes.push(if stays(row) { (rows.len() / dim) as u32 } else { LINK_NONE });
+                rows.extend_from_slice(if stays(row) { vector } else { &[] });
+            }
+            rows.extend_from_slice(&others[1_000 * dim..]);
+            let start = Start { links: &built.parts.links, degree: 24, becomes };
+            let on = |options: &Options| {
+                let fine = Fine::floats(dim, &rows);
+                build(metric, fine, options, Some(&start), &()).expect("not cancelled")
+            };
+            let parts = on(&options(nav));
+            assert!(parts == on(&Options { threads: 1, ..options(nav) }), "threads do not matter");
+            let graph = Graph::open(metric, dim, &parts.codec).expect("a codec");
+            built = Built { metric, dim, rows, parts, graph };
+            built.graph.check(&built.tiers()).expect("a sound graph");
+        }
+        let new =
+            build(metric, Fine::floats(dim, &built.rows), &options(nav), None, &()).expect("not cancelled");
+        let recall = |built: &Built| built.recall(Shows::All, 24);
+        let old = recall(&built);
+        built.parts = new;
+        let new = recall(&built);
+        assert!(old >= new - 0.01, "{metric}: {old}, built anew {new}");
+    }
+}
+
 #[test]
 fn few_rows_equal_rows_and_none_are_graphs_too() {
     for count in [0, 1, 2, 3, 40] {
@@ -199,8 +241,8 @@ fn few_rows_equal_rows_and_none_are_graphs_too() {
     }
     let row = clustered(Metric::Euclid, 16, 1, 1);
     let rows: Vec<f32> = row.iter().copied().cycle().take(16 * 1_000).collect();
-    let parts =
-        build(Metric::Euclid, Fine::floats(16, &rows), &options(Nav::Nibbles), &()).expect("not cancelled");
+    let parts = build(Metric::Euclid, Fine::floats(16, &rows), &options(Nav::Nibbles), None, &())
+        .expect("not cancelled");
     let graph = Graph::open(Metric::Euclid, 16, &parts.codec).expect("a codec");
     let tiers = Tiers {
         nav: &parts.nav,
@@ -232,7 +274,7 @@ impl Progress for Until {
 fn a_build_reports_and_can_be_stopped() {
     let rows = clustered(Metric::Cosine, 16, 2_000, 1);
     let until = Until(500, AtomicU32::new(0));
-    assert_eq!(build(Metric::Cosine, Fine::floats(16, &rows), &options(Nav::Nibbles), &until), None);
+    assert_eq!(build(Metric::Cosine, Fine::floats(16, &rows), &options(Nav::Nibbles), None, &until), None);
     let reached = until.1.load(Ordering::Relaxed);
     assert!((500..1_000).contains(&reached), "{reached}");
 }

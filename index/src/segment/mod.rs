@@ -23,7 +23,7 @@ use crate::file::{Array, Sections};
 use layout::{ID_BYTES, Kinds, Meta};
 
 pub use space::Space;
-pub use write::{Block, Draft, SpaceSpec, Written, write};
+pub use write::{Base, Block, Draft, SpaceSpec, Written, write};
 
 /// Steps of an interpolated search before it goes on by halves: versions that are dense need one or two.
 const GUESSES_MAX: usize = 3;

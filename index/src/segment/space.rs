@@ -7,7 +7,9 @@ use types::{Metric, Result};
 use super::layout::{Kinds, SpaceMeta};
 use super::present::Present;
 use crate::file::{Advice, Array, SectionReader, Sections};
-use crate::graph::{Calibration, Effort, Fine, Found, Graph, Near, Room, Shows, Stored, Tiers};
+use crate::graph::{
+    Bits, Calibration, Effort, Fine, Found, Graph, LINK_NONE, Near, Room, Shows, Start, Stored, Tiers,
+};
 
 /// A vector space. Rows that lack its vector are possible, and are never found.
 pub struct Space {
@@ -158,6 +160,31 @@ impl Space {
         let mut near = built.graph.scan_codes(&tiers, query, &mut places, k)?;
         self.to_rows(&mut near);
         Ok(near)
+    }
+
+    /// Its graph, for building another on it: `becomes` says for each row which row of the other segment it becomes, or
+    /// `u32::MAX`; `present` which of those have a vector.
+    pub(super) fn start(&self, becomes: &[u32], present: &Bits) -> Start<'_> {
+        // The number of vectors before each 64 rows.
+        let before = present.words().iter().scan(0, |sum, word| {
+            let before = *sum;
+            *sum += word.count_ones();
+            Some(before)
+        });
+        let before: Vec<u32> = before.collect();
+        let place = |row: u32| {
+            let word = present.words().get(row as usize / 64)?;
+            let bit = 1_u64 << (row % 64);
+            (word & bit != 0).then(|| before[row as usize / 64] + (word & (bit - 1)).count_ones())
+        };
+        let row = |own: u32| self.present.as_ref().map_or(Some(own), |present| present.row(own));
+        let becomes = (0..self.meta.count).map(|own| {
+            let new = row(own).and_then(|row| becomes.get(row as usize)).copied();
+            new.filter(|new| *new != LINK_NONE).and_then(place).unwrap_or(LINK_NONE)
+        });
+        let links: &[u32] = self.built.as_ref().map_or(&[], |built| &built.links);
+        let degree = links.len().checked_div(self.meta.count as usize).unwrap_or(0);
+        Start { links, degree, becomes: becomes.collect() }
     }
 
     /// Whether everything agrees that opening has not looked at. O(rows).

@@ -9,9 +9,9 @@ use std::path::Path;
 use types::{Datatype, Error, ErrorKind, Metric, PointId, Result, Version};
 
 use super::layout::{self, Kinds, Meta, SpaceMeta};
-use super::present;
+use super::{Space, present};
 use crate::file::{Array, FileWriter};
-use crate::graph::{self, Calibration, Fine, Graph, Nav, Options, Parts, Progress, Tiers};
+use crate::graph::{self, Bits, Calibration, Fine, Graph, Nav, Options, Parts, Progress, Start, Tiers};
 
 /// Rows whose vectors are asked for at once.
 const BLOCK_ROWS: usize = 1024;
@@ -31,6 +31,20 @@ pub trait Draft {
     /// # Errors
     /// Whatever keeps the segment from being written.
     fn vectors(&mut self, space: usize, versions: &[Version], block: &mut Block) -> Result<()>;
+
+    /// A segment to build the graph of this space on, if there is one of its rows. It must have been verified.
+    fn base(&self, space: usize) -> Option<Base<'_>> {
+        let _ = space;
+        None
+    }
+}
+
+/// A segment whose rows are among those of a draft.
+pub struct Base<'a> {
+    /// The segment's space.
+    pub space: &'a Space,
+    /// For each of its rows, which row of the draft it becomes, ascending; `u32::MAX` for one that goes.
+    pub becomes: &'a [u32],
 }
 
 /// A vector space of a draft.
@@ -99,11 +113,12 @@ pub fn write(
     let mut file = FileWriter::create(path)?;
     let versions = write_rows(&mut file, draft)?;
     let rows = u32::try_from(versions.len()).expect("`write_rows` has counted");
-    let mut spaces = Vec::new();
+    let (mut spaces, mut presents) = (Vec::new(), Vec::new());
     for (number, spec) in specs.iter().enumerate() {
         let source = Source { draft, number, versions: &versions, progress };
         let Some(present) = write_vectors(&mut file, source, spec)? else { return Ok(None) };
         let count = present.iter().map(|word| word.count_ones()).sum();
+        presents.push(Bits::from_words(present.clone()));
         if count > 0 && count < rows {
             write_present(&mut file, &Kinds::of(number), &present)?;
         }
@@ -112,7 +127,8 @@ pub fn write(
     }
     for (number, spec) in specs.iter().enumerate().filter(|(number, _)| spaces[*number].count > 0) {
         let options = Options { nav: spec.nav, ..options.clone() };
-        if !write_graph(&mut file, &Kinds::of(number), spec, &options, progress)? {
+        let start = draft.base(number).map(|base| base.space.start(base.becomes, &presents[number]));
+        if !write_graph(&mut file, &Kinds::of(number), spec, (&options, start), progress)? {
             return Ok(None);
         }
     }
@@ -125,12 +141,13 @@ fn write_graph(
     file: &mut FileWriter,
     kinds: &Kinds,
     spec: &SpaceSpec,
-    options: &Options,
+    (options, start): (&Options, Option<Start<'_>>),
     progress: &dyn Progress,
 ) -> Result<bool> {
     let (bytes, reader) = (file.array::<u8>(kinds.fine)?, file.reader(kinds.fine)?);
     let vectors = Fine::mapped(spec.datatype, spec.dim, &bytes)?;
-    let Some(parts) = graph::build(spec.metric, vectors, options, progress) else { return Ok(false) };
+    let parts = graph::build(spec.metric, vectors, options, start.as_ref(), progress);
+    let Some(parts) = parts else { return Ok(false) };
     let graph = Graph::open(spec.metric, spec.dim, &parts.codec)?;
     let Parts { nav, rest, links, hubs, .. } = &parts;
     let fine = if graph.reads_vectors() {

@@ -70,7 +70,7 @@ fn rows_that_are_all_equal_are_all_found() {
     let row = clustered(Metric::Euclid, 16, 1, 1);
     let rows: Vec<f32> = row.iter().copied().cycle().take(16 * 1_100).collect();
     let options = options(Nav::Nibbles);
-    let parts = build(Metric::Euclid, Fine::floats(16, &rows), &options, &()).expect("not cancelled");
+    let parts = build(Metric::Euclid, Fine::floats(16, &rows), &options, None, &()).expect("not cancelled");
     let graph = Graph::open(Metric::Euclid, 16, &parts.codec).expect("a codec");
     let tiers = Tiers {
         nav: &parts.nav,
