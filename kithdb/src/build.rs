@@ -70,6 +70,7 @@ impl Build {
         &self,
         files: &Files,
         payloads: &Payloads<'_>,
+        threads: usize,
         progress: &dyn Progress,
     ) -> Result<Option<Built>> {
         let kinds = self.entry.schema.fields.clone();
@@ -88,7 +89,8 @@ impl Build {
         let path = files.segment(self.number);
         let moves = self.moves();
         let mut draft = Rows { build: self, moves: &moves };
-        if write(&path, &mut draft, &Options::default(), progress)?.is_none() {
+        let options = Options { threads, ..Options::default() };
+        if write(&path, &mut draft, &options, progress)?.is_none() {
             return Ok(None);
         }
         let segment = Arc::new(Segment::open(&path)?);

@@ -17,6 +17,7 @@ use index::graph::Progress as _;
 use index::{Body, GRAPH_ROWS_MIN};
 use types::{CollectionId, Durability, ErrorKind, Result, Seqno};
 
+use crate::budget;
 use crate::build::{Build, Built};
 use crate::building::{BuildStatus, Watch};
 use crate::derived::Derived;
@@ -34,6 +35,7 @@ const REST: Duration = Duration::from_secs(3);
 
 /// Works until the database closes.
 pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
+    budget::step_back();
     let (mut has_more, mut rests) = (false, Rests::default());
     while !engine.is_closing.load(Ordering::Acquire) {
         let wait = if has_more { Duration::ZERO } else { IDLE };
@@ -41,9 +43,8 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
             return;
         }
         // What was asked for; then what waits in memory, in every collection; then what only makes searches faster.
-        has_more = optimize(engine)
-            || turn(engine, &|derived| tiers::waiting(&sizes(derived)).map(|range| ("seal", range)))
-            || turn(engine, &|derived| tiers::merge(&sizes(derived)).map(|range| ("merge", range)));
+        has_more =
+            optimize(engine) || turn(engine, "seal", &tiers::waiting) || turn(engine, "merge", &tiers::merge);
         has_more = has_more || rests.freeze(engine);
         if !has_more {
             engine.all().iter().for_each(|shared| mend_fields(engine, shared));
@@ -83,21 +84,22 @@ impl Rests {
     }
 }
 
-type Choice = (&'static str, std::ops::Range<usize>);
+/// Which parts of these become one, of at most so many rows.
+type Choose<'a> = &'a dyn Fn(&[Size], usize) -> Option<std::ops::Range<usize>>;
 
 /// One build in each collection that has one to do; whether there was any.
-fn turn(engine: &Engine, choose: &dyn Fn(&Derived) -> Option<Choice>) -> bool {
+fn turn(engine: &Engine, what: &'static str, choose: Choose<'_>) -> bool {
     let mut has_built = false;
     for shared in engine.all() {
         if engine.is_closing.load(Ordering::Acquire) || shared.building.is_failing() {
             continue;
         }
-        has_built |= one(engine, &shared, choose).unwrap_or(false);
+        has_built |= one(engine, &shared, what, choose).unwrap_or(false);
     }
     has_built
 }
 
-/// Answers one request for one segment of everything, if there is one.
+/// Takes a step towards what one request asks for, one segment of everything, if there is a request.
 fn optimize(engine: &Engine) -> bool {
     for shared in engine.all() {
         let Some(request) = shared.building.asked().filter(|_| !shared.building.is_failing()) else {
@@ -107,9 +109,7 @@ fn optimize(engine: &Engine) -> bool {
         derived.freeze();
         shared.publish(&derived);
         drop(derived);
-        let everything =
-            |derived: &Derived| tiers::everything(&sizes(derived)).map(|range| ("optimize", range));
-        if one(engine, &shared, &everything).is_ok() {
+        if matches!(one(engine, &shared, "optimize", &tiers::everything), Ok(false)) {
             shared.building.answer(request);
         }
         return true;
@@ -118,9 +118,11 @@ fn optimize(engine: &Engine) -> bool {
 }
 
 /// One build, if there is one to do; whether there was.
-fn one(engine: &Engine, shared: &Shared, choose: &dyn Fn(&Derived) -> Option<Choice>) -> Result<bool> {
+fn one(engine: &Engine, shared: &Shared, what: &'static str, choose: Choose<'_>) -> Result<bool> {
     let mut derived = shared.derived.lock();
-    let Some((what, range)) = choose(&derived).filter(|_| shared.check_exists().is_ok()) else {
+    let rows_max = engine.segments.rows_max(&derived.entry);
+    let choice = choose(&sizes(&derived), rows_max).filter(|_| shared.check_exists().is_ok());
+    let Some(range) = choice else {
         return Ok(false);
     };
     let build = Build::begin(&mut derived, range);
@@ -147,7 +149,7 @@ fn one(engine: &Engine, shared: &Shared, choose: &dyn Fn(&Derived) -> Option<Cho
 fn make(engine: &Engine, shared: &Shared, build: &Build) -> Result<()> {
     let (files, payloads) = (engine.files(shared.id), payloads(engine, shared));
     let watch = Watch { engine, shared };
-    let built = build.run(&files, &payloads, &watch);
+    let built = build.run(&files, &payloads, engine.segments.threads.max(1), &watch);
     let is_installed = match &built {
         Ok(Some(built)) => publish(engine, shared, build, built),
         Ok(None) => Ok(false),

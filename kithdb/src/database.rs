@@ -14,8 +14,9 @@ use std::time::Instant;
 use storage::Store;
 use types::{Durability, Limits, Op, Result, Schema};
 
+use crate::budget::Segments;
 use crate::collection::{Collection, Receipt};
-use crate::engine::{Engine, Folder, Segments, Shared};
+use crate::engine::{Engine, Folder, Shared};
 use crate::loading::{self, Start};
 use crate::sequencer::Order;
 use crate::workers::Workers;

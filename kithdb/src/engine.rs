@@ -17,6 +17,7 @@ use storage::Store;
 use types::{CollectionId, Durability, Error, Limits, Result, Seqno};
 
 use crate::Options;
+use crate::budget::Segments;
 use crate::building::Building;
 use crate::derived::Derived;
 use crate::files::Files;
@@ -33,28 +34,6 @@ pub(crate) struct Engine {
     pub(crate) room: Room,
     /// By name; the lock is held for a look-up or a change of the map only.
     pub(crate) collections: RwLock<BTreeMap<String, Arc<Shared>>>,
-}
-
-/// How rows become segments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segments {
-    /// Rows of a head; when it has them it becomes a segment. 1 to 16,777,216; other values are taken as the nearest.
-    pub seal_rows: u32,
-    /// Bytes of heads, in one collection, that wait to become segments. When there are more, writers wait.
-    pub waiting_bytes_max: usize,
-}
-
-impl Default for Segments {
-    fn default() -> Self {
-        Self { seal_rows: 32_768, waiting_bytes_max: 1 << 30 }
-    }
-}
-
-impl Segments {
-    /// The rows of a head, within what is possible.
-    pub(crate) fn rows(&self) -> u32 {
-        self.seal_rows.clamp(1, 1 << 24)
-    }
 }
 
 /// Where writers wait for a build to end.

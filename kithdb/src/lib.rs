@@ -27,6 +27,7 @@
 //! Invariant: a view is published only after its commit is acknowledged by storage; so nobody reads what a crash
 //! could take back under `fsync`.
 
+mod budget;
 mod build;
 mod builder;
 mod building;
@@ -46,11 +47,11 @@ mod stage;
 mod tiers;
 mod workers;
 
+pub use budget::Segments;
 pub use building::BuildStatus;
 pub use collection::{Collection, Page, Receipt, SegmentStatus, Status};
 pub use database::{Database, Options, Transaction};
 pub use doctor::{Fault, Health};
-pub use engine::Segments;
 pub use hit::{Hit, PayloadSelect, Select, VectorSelect};
 pub use loading::{Rebuilt, Start};
 pub use query::explain::name as strategy_name;

@@ -163,7 +163,7 @@ fn readers_do_not_wait_for_fsync_or_for_a_field_index() {
 #[test]
 fn sealing_and_merging_change_no_answer() {
     let folder = tempfile::tempdir().expect("a folder");
-    let segments = Segments { seal_rows: 500, waiting_bytes_max: 100_000 };
+    let segments = Segments { seal_rows: 500, waiting_bytes_max: 100_000, ..Segments::default() };
     let options = Options { segments, ..Options::default() };
     let db = Database::open_with(folder.path().join("db"), options).expect("a database");
     let schema = Schema::new()

@@ -44,7 +44,12 @@ impl Kernel for Portable {
     }
 
     #[inline(always)]
-    fn prefetch(self, _bytes: &[u8]) {}
+    fn prefetch(self, bytes: &[u8]) {
+        #[cfg(target_arch = "x86_64")]
+        super::prefetch_lines(bytes);
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = bytes;
+    }
 }
 
 #[inline(always)]
