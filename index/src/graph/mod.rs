@@ -196,7 +196,7 @@ impl Codes {
                 let first = (number * part) as u32;
                 let codec = &codec;
                 scope.spawn(move || {
-                    run(isa, Encode { codec, vectors, first, nav: own_nav, rest: own_rest, squares })
+                    run(isa, Encode { codec, vectors, first, nav: own_nav, rest: own_rest, squares });
                 });
             }
         });
