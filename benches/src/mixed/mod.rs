@@ -1,9 +1,10 @@
 //! Reads while points are upserted and deleted, of the embedded database; and recall after everything was replaced.
 //!
 //! `kithdb-bench mixed --data DIR --rows 100000 --seconds 30` loads, seals, asks alone, then asks and writes at once;
-//! with `--turnover` it replaces every point, deletes half, and prints recall after each step. A run takes the time of
-//! the load and of two or three builds on top of what is asked for, and three times the set in memory.
-//! `benches/compare/mixed.py` puts the same load on other databases.
+//! with `--turnover` it replaces every point, deletes half, and prints recall after each step. The set stays in memory
+//! beside the database, and a run takes the time of the load and of some builds on top of what is asked for.
+//! A head is sealed when it is full: to see seals and merges in a short run, take `--write-share 0.95`, or fewer
+//! `--seal-rows`. `benches/compare/mixed.py` puts the same load on other databases.
 //!
 //! Not for the speed of writes alone: readers and writers keep a share and wait for one another. `engine` has those.
 
