@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Durations of many calls of one kind.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Timings(Vec<Duration>);
 
 impl Timings {

@@ -11,6 +11,7 @@ mod engine;
 mod figures;
 mod golden;
 mod machine;
+mod mixed;
 mod retrieval;
 mod table;
 
@@ -39,6 +40,8 @@ enum Bench {
     /// What `ann` starts for each engine, so that its memory is its own.
     #[command(hide = true)]
     AnnEngine(ann::EngineArguments),
+    /// Reads while points are upserted and deleted, or recall after all were replaced.
+    Mixed(mixed::Arguments),
     /// Agreement of the embedder with reference embeddings; fails when they disagree.
     Golden(golden::Arguments),
 }
@@ -64,6 +67,7 @@ fn run(bench: &Bench) -> Result<(String, bool)> {
         Bench::Retrieval(arguments) => (retrieval::run(arguments)?, true),
         Bench::Ann(arguments) => (ann::run(arguments)?, true),
         Bench::AnnEngine(arguments) => return Ok((ann::run_engine(arguments)?, true)),
+        Bench::Mixed(arguments) => (mixed::run(arguments)?, true),
         Bench::Golden(arguments) => golden::run(arguments)?,
     };
     Ok((format!("{}\n\n{report}", machine::line()), is_passed))

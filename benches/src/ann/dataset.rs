@@ -17,7 +17,7 @@ use super::truth::Exact;
 use crate::clusters::{Clusters, Random};
 
 /// Hits of a query.
-pub(super) const HITS: usize = 10;
+pub(crate) const HITS: usize = 10;
 
 /// Stands for a hit where fewer rows match.
 pub(super) const NONE: u32 = u32::MAX;
@@ -26,7 +26,7 @@ pub(super) const NONE: u32 = u32::MAX;
 const QUERIES_MAX: usize = 1_000;
 
 /// What rows are labelled with where the set has no labels: numbers below this.
-const LABELS: usize = 1_000;
+pub(crate) const LABELS: usize = 1_000;
 
 /// Length of the noise of added rows, as a part of the mean distance between nearest neighbours.
 pub(super) const NOISE: f32 = 0.1;
@@ -36,31 +36,31 @@ const NOISE_SAMPLE: usize = 200;
 
 /// Rows and elements, as `ROWSxDIM`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     rows: usize,
     dim: usize,
 }
 
 /// A set of vectors and queries.
-pub(super) struct Dataset {
-    pub(super) name: String,
-    pub(super) metric: Metric,
-    pub(super) dim: usize,
+pub(crate) struct Dataset {
+    pub(crate) name: String,
+    pub(crate) metric: Metric,
+    pub(crate) dim: usize,
     /// Row after row.
     pub(super) base: Vec<f32>,
-    pub(super) queries: Vec<f32>,
+    pub(crate) queries: Vec<f32>,
     /// [`HITS`] rows a query, nearest first.
     pub(super) truth: Vec<u32>,
-    pub(super) labels: Labels,
+    pub(crate) labels: Labels,
     /// Where the true hits of filters are kept.
     filters: Option<PathBuf>,
 }
 
 /// What filters go by.
 #[derive(Default)]
-pub(super) struct Labels {
+pub(crate) struct Labels {
     /// A number from 0 to 999 a row, evenly, whatever its vector is.
-    pub(super) numbers: Vec<u32>,
+    pub(crate) numbers: Vec<u32>,
     /// The cluster of each row; empty if not known.
     pub(super) clusters: Vec<u32>,
     /// For each query its own cluster, and the one farthest from it.
@@ -69,6 +69,18 @@ pub(super) struct Labels {
 }
 
 impl Dataset {
+    /// The set of a folder, or one of this shape.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; `InvalidArgument` when there is neither.
+    pub(crate) fn of(folder: Option<&Path>, shape: Option<Shape>, threads: usize) -> Result<Self> {
+        match (folder, shape) {
+            (Some(folder), _) => Self::read(folder),
+            (None, Some(shape)) => Ok(Self::synthetic(shape, threads)),
+            (None, None) => Err(Error::invalid("data", "is missing, and so is --synthetic")),
+        }
+    }
+
     /// A set of a folder: `base.fbin`, `query.fbin`, `gt.u32` and `meta.json`; labels where there are some.
     ///
     /// # Errors
@@ -130,24 +142,38 @@ impl Dataset {
     /// # Errors
     /// `InvalidArgument` for a row that noise has made a zero vector.
     pub(super) fn resize(&mut self, rows: usize, threads: usize) -> Result<()> {
+        self.resize_without_truth(rows, threads)?;
+        self.truth = self.exact().nearest(&|_, _| true, threads);
+        Ok(())
+    }
+
+    /// Cuts it, or repeats its rows with noise. Its true hits are those of the rows that it had.
+    ///
+    /// # Errors
+    /// As [`Self::resize`].
+    pub(crate) fn resize_without_truth(&mut self, rows: usize, threads: usize) -> Result<()> {
         let before = self.rows();
         self.filters = None;
         self.base.truncate(rows * self.dim);
         self.labels.resize(before, rows);
         if rows > before {
-            let spread = NOISE * self.neighbour_distance(threads) / (self.dim as f32).sqrt();
+            let spread = self.noise_spread(threads);
             self.base.reserve_exact((rows - before) * self.dim);
             let mut random = Random::new(0x6772_6f77);
             for row in before..rows {
                 let copied = row % before * self.dim;
                 self.base.extend_from_within(copied..copied + self.dim);
                 let added = &mut self.base[row * self.dim..];
-                added.iter_mut().for_each(|element| *element += spread * random.normal());
+                add_noise(added, spread, &mut random);
                 vector::check(added, self.dim, self.metric)?;
             }
         }
-        self.truth = self.exact().nearest(&|_, _| true, threads);
         Ok(())
+    }
+
+    /// The spread of each element of the noise that makes a new row of another.
+    pub(crate) fn noise_spread(&self, threads: usize) -> f32 {
+        NOISE * self.neighbour_distance(threads) / (self.dim as f32).sqrt()
     }
 
     /// The mean distance, by length of the difference, of some rows from their nearest neighbours.
@@ -169,15 +195,15 @@ impl Dataset {
         Exact { metric: self.metric, dim: self.dim, base: &self.base, queries: &self.queries }
     }
 
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.base.len() / self.dim
     }
 
-    pub(super) fn query_count(&self) -> usize {
+    pub(crate) fn query_count(&self) -> usize {
         self.queries.len() / self.dim
     }
 
-    pub(super) fn vector(&self, row: usize) -> &[f32] {
+    pub(crate) fn vector(&self, row: usize) -> &[f32] {
         &self.base[row * self.dim..][..self.dim]
     }
 
@@ -233,6 +259,10 @@ impl FromStr for Shape {
         });
         parsed.ok_or_else(|| "expected rows and elements, as in 100000x384".to_owned())
     }
+}
+
+pub(crate) fn add_noise(elements: &mut [f32], spread: f32, random: &mut Random) {
+    elements.iter_mut().for_each(|element| *element += spread * random.normal());
 }
 
 /// Numbers that rows have by their place alone.

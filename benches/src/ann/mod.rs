@@ -9,7 +9,7 @@
 
 mod arrays;
 mod cores;
-mod dataset;
+pub(crate) mod dataset;
 mod filters;
 mod head;
 mod job;
@@ -138,11 +138,7 @@ fn measure(arguments: &EngineArguments, cores: &Cores) -> Result<Value> {
 impl Arguments {
     /// The set, and what it is.
     fn set(&self) -> Result<(Dataset, String)> {
-        let mut set = match (&self.data, self.synthetic) {
-            (Some(folder), _) => Dataset::read(folder)?,
-            (None, Some(shape)) => Dataset::synthetic(shape, self.threads),
-            (None, None) => return Err(Error::invalid("data", "is missing, and so is --synthetic")),
-        };
+        let mut set = Dataset::of(self.data.as_deref(), self.synthetic, self.threads)?;
         let own_rows = set.rows();
         let rows = self.rows.map_or(own_rows, |rows| rows as usize);
         if rows != own_rows {
