@@ -1,10 +1,13 @@
 //! What making segments may take: rows, memory, cores.
 //!
-//! The thread that makes them, and those it starts, have the lowest priority: while queries and writes want a core, they
-//! get it. A writer that is faster than they are waits in the end for memory, and then they have the cores.
+//! The threads that make them, and those that they start, stand back behind queries and writes: far back those that
+//! merge, a little those that seal, since heads that wait are scanned row by row. A writer that is faster than they are
+//! waits in the end for memory, and then they have the cores.
 
 use storage::CatalogEntry;
 use types::{Codes, VectorSpec};
+
+use crate::building::Role;
 
 /// How rows become segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +19,7 @@ pub struct Segments {
     /// Bytes that a build may take for codes and links, about. Segments that together need more are not merged: a
     /// collection that is larger keeps several. One head is built whatever it needs.
     pub build_bytes_max: usize,
-    /// Threads of a build, at the lowest priority. At least 1.
+    /// Threads of a build. At least 1.
     pub threads: usize,
 }
 
@@ -57,17 +60,18 @@ fn space_bytes(spec: &VectorSpec) -> usize {
     codes + LINKS_BYTES
 }
 
-/// Gives the calling thread, and those that it starts, the lowest priority.
-pub(crate) fn step_back() {
+/// Gives the calling thread, and those that it starts, the priority of a role. Elsewhere than on Linux they keep
+/// theirs.
+pub(crate) fn step_back(role: Role) {
+    // A nice value: 5 has a third of the weight of 0, 19 a seventieth.
+    let niceness = if role == Role::Seal { 5 } else { 19 };
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, LOWEST_PRIORITY) {
+    if let Err(error) = rustix::process::setpriority_process(None, niceness) {
         tracing::debug!(%error, "segments are made at the priority of everything else");
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = niceness;
 }
-
-/// The largest nice value.
-#[cfg(target_os = "linux")]
-const LOWEST_PRIORITY: i32 = 19;
 
 #[cfg(test)]
 mod tests {

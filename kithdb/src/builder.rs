@@ -1,10 +1,13 @@
-//! Makes segments, on a thread of its own: of heads that are full, of segments that are many, small or mostly dead.
+//! Makes segments, on two threads: one of heads that are full, the other of segments that are many, small or mostly
+//! dead. A merge takes long, and the heads that fill while it runs are scanned row by row: so they do not wait for it.
 //!
 //! Invariant: nothing here changes what a query answers, only how fast. A segment counts from the moment in which the
 //! list in storage names it; files that it replaces are removed only when that is durable. Whatever is interrupted is
 //! begun anew at the next start.
 //! Invariant: the list is worked out and written under one lock (`Shared::listing`), so that a later list is never
 //! overwritten by an earlier one; the files it names are there.
+//! Invariant: no part is built from twice at once. Sealing takes heads, merging segments; who was asked for one segment
+//! of everything waits for the seal that is under way, and then nothing is sealed beside it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +22,7 @@ use types::{CollectionId, Durability, ErrorKind, Result, Seqno};
 
 use crate::budget;
 use crate::build::{Build, Built};
-use crate::building::{BuildStatus, Watch};
+use crate::building::{BuildStatus, Role, Watch};
 use crate::derived::Derived;
 use crate::engine::{Engine, Shared};
 use crate::files::{Files, Payloads};
@@ -34,24 +37,33 @@ const IDLE: Duration = Duration::from_millis(250);
 const REST: Duration = Duration::from_secs(3);
 
 /// Works until the database closes.
-pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
-    budget::step_back();
+pub(crate) fn run(engine: &Engine, role: Role, wakes: &Receiver<()>) {
+    budget::step_back(role);
     let (mut has_more, mut rests) = (false, Rests::default());
     while !engine.is_closing.load(Ordering::Acquire) {
         let wait = if has_more { Duration::ZERO } else { IDLE };
         if let Err(RecvTimeoutError::Disconnected) = wakes.recv_timeout(wait) {
             return;
         }
-        // What was asked for; then what waits in memory, in every collection; then what only makes searches faster.
-        has_more =
-            optimize(engine) || turn(engine, "seal", &tiers::waiting) || turn(engine, "merge", &tiers::merge);
-        has_more = has_more || rests.freeze(engine);
-        if !has_more {
-            engine.all().iter().for_each(|shared| mend_fields(engine, shared));
-            has_more = engine.all().iter().any(|shared| examine(engine, shared));
-        }
+        has_more = match role {
+            Role::Seal => turn(engine, role, &tiers::waiting) || rests.freeze(engine),
+            // What was asked for; then what makes searches faster; then what nobody waits for.
+            Role::Merge => optimize(engine) || turn(engine, role, &tiers::merge) || mend(engine),
+        };
     }
 }
+
+/// Looks after what is there: fields that could not be read, segments that nobody has verified; whether there is more.
+fn mend(engine: &Engine) -> bool {
+    engine.all().iter().for_each(|shared| mend_fields(engine, shared));
+    engine.all().iter().any(|shared| examine(engine, shared))
+}
+
+/// What a build of everything is called.
+const OPTIMIZE: &str = "optimize";
+
+/// How long a build of everything waits before it looks again whether a seal has ended.
+const SEAL_WAIT: Duration = Duration::from_millis(10);
 
 /// Between two mebibytes of a segment that is examined.
 const EXAMINE_PAUSE: Duration = Duration::from_millis(10);
@@ -70,7 +82,7 @@ impl Rests {
             if seen.0 != seqno {
                 *seen = (seqno, Instant::now());
             }
-            if seen.1.elapsed() < REST || shared.building.is_failing() {
+            if seen.1.elapsed() < REST || shared.building.is_failing(Role::Seal) {
                 continue;
             }
             let mut derived = shared.derived.lock();
@@ -88,13 +100,14 @@ impl Rests {
 type Choose<'a> = &'a dyn Fn(&[Size], usize) -> Option<std::ops::Range<usize>>;
 
 /// One build in each collection that has one to do; whether there was any.
-fn turn(engine: &Engine, what: &'static str, choose: Choose<'_>) -> bool {
+fn turn(engine: &Engine, role: Role, choose: Choose<'_>) -> bool {
+    let what = if role == Role::Seal { "seal" } else { "merge" };
     let mut has_built = false;
     for shared in engine.all() {
-        if engine.is_closing.load(Ordering::Acquire) || shared.building.is_failing() {
+        if engine.is_closing.load(Ordering::Acquire) || shared.building.is_failing(role) {
             continue;
         }
-        has_built |= one(engine, &shared, what, choose).unwrap_or(false);
+        has_built |= one(engine, &shared, (role, what), choose).unwrap_or(false);
     }
     has_built
 }
@@ -102,14 +115,15 @@ fn turn(engine: &Engine, what: &'static str, choose: Choose<'_>) -> bool {
 /// Takes a step towards what one request asks for, one segment of everything, if there is a request.
 fn optimize(engine: &Engine) -> bool {
     for shared in engine.all() {
-        let Some(request) = shared.building.asked().filter(|_| !shared.building.is_failing()) else {
+        let Some(request) = shared.building.asked().filter(|_| !shared.building.is_failing(Role::Merge))
+        else {
             continue;
         };
         let mut derived = shared.derived.lock();
         derived.freeze();
         shared.publish(&derived);
         drop(derived);
-        if matches!(one(engine, &shared, "optimize", &tiers::everything), Ok(false)) {
+        if matches!(one(engine, &shared, (Role::Merge, OPTIMIZE), &tiers::everything), Ok(false)) {
             shared.building.answer(request);
         }
         return true;
@@ -118,23 +132,32 @@ fn optimize(engine: &Engine) -> bool {
 }
 
 /// One build, if there is one to do; whether there was.
-fn one(engine: &Engine, shared: &Shared, what: &'static str, choose: Choose<'_>) -> Result<bool> {
+fn one(
+    engine: &Engine,
+    shared: &Shared,
+    (role, what): (Role, &'static str),
+    choose: Choose<'_>,
+) -> Result<bool> {
     let mut derived = shared.derived.lock();
+    if role == Role::Seal && shared.building.asked().is_some() {
+        return Ok(false);
+    }
+    if what == OPTIMIZE && shared.building.is_doing(Role::Seal) {
+        drop(derived);
+        std::thread::sleep(SEAL_WAIT);
+        return Ok(true);
+    }
     let rows_max = engine.segments.rows_max(&derived.entry);
     let choice = choose(&sizes(&derived), rows_max).filter(|_| shared.check_exists().is_ok());
     let Some(range) = choice else {
         return Ok(false);
     };
     let build = Build::begin(&mut derived, range);
+    let (rows, vectors) = (build.rows(), build.vectors());
+    shared.building.begin(role, BuildStatus { what, rows, vectors, vectors_built: 0 });
     drop(derived);
-    shared.building.begin(BuildStatus {
-        what,
-        rows: build.rows(),
-        vectors: build.vectors(),
-        vectors_built: 0,
-    });
-    let result = make(engine, shared, &build);
-    shared.building.end(&result);
+    let result = make(engine, shared, role, &build);
+    shared.building.end(role, &result);
     engine.room.notify_all();
     if let Err(error) = &result {
         tracing::warn!(%error, collection = shared.name, what, "a segment could not be built; it is tried again");
@@ -146,9 +169,9 @@ fn one(engine: &Engine, shared: &Shared, what: &'static str, choose: Choose<'_>)
 }
 
 /// Builds and publishes.
-fn make(engine: &Engine, shared: &Shared, build: &Build) -> Result<()> {
+fn make(engine: &Engine, shared: &Shared, role: Role, build: &Build) -> Result<()> {
     let (files, payloads) = (engine.files(shared.id), payloads(engine, shared));
-    let watch = Watch { engine, shared };
+    let watch = Watch { engine, shared, role };
     let built = build.run(&files, &payloads, engine.segments.threads.max(1), &watch);
     let is_installed = match &built {
         Ok(Some(built)) => publish(engine, shared, build, built),
@@ -209,7 +232,7 @@ fn mend_fields(engine: &Engine, shared: &Shared) {
 /// checksums; whether there was one.
 fn examine(engine: &Engine, shared: &Shared) -> bool {
     let Some(segment) = shared.building.unverified() else { return false };
-    let watch = Watch { engine, shared };
+    let watch = Watch { engine, shared, role: Role::Merge };
     let stops = || {
         std::thread::sleep(EXAMINE_PAUSE);
         watch.is_cancelled() || shared.building.asked().is_some()
@@ -254,7 +277,7 @@ pub(crate) fn wait_for_room(engine: &Engine, shared: &Arc<Shared>) {
         let is_free = waiting_bytes <= engine.segments.waiting_bytes_max
             || engine.is_closing.load(Ordering::Acquire)
             || shared.check_exists().is_err()
-            || shared.building.is_failing();
+            || shared.building.is_failing(Role::Seal);
         if is_free {
             return;
         }

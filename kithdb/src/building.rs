@@ -1,4 +1,4 @@
-//! Where the building of a collection's segments stands: told by the builder, asked by everybody else.
+//! Where the building of a collection's segments stands: told by the builders, asked by everybody else.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -30,6 +30,15 @@ pub struct BuildStatus {
     pub vectors_built: u64,
 }
 
+/// Who builds: one thread each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Makes segments of heads that are full.
+    Seal,
+    /// Makes one segment of several.
+    Merge,
+}
+
 /// The state of a collection's builds.
 #[derive(Default)]
 pub(crate) struct Building {
@@ -37,29 +46,47 @@ pub(crate) struct Building {
     changed: Condvar,
     /// Segments of which nobody has read every byte since they were opened.
     unverified: Mutex<Vec<Weak<Segment>>>,
-    /// Vectors of spaces that are done, and of the one that is being built.
-    built: Mutex<(u64, u32)>,
 }
 
 #[derive(Default)]
 struct State {
-    doing: Option<BuildStatus>,
+    seal: Work,
+    merge: Work,
     /// How often it was asked to make one segment of everything, and which request was answered last.
     asked: u64,
     answered: u64,
+}
+
+/// What one role is at.
+#[derive(Default)]
+struct Work {
+    doing: Option<BuildStatus>,
+    /// Vectors of spaces that are done, and of the one that is being built.
+    built: (u64, u32),
     failure: Option<(Error, Instant)>,
 }
 
-impl Building {
-    /// What is being built, if anything is.
-    pub(crate) fn status(&self) -> Option<BuildStatus> {
-        let doing = self.state.lock().doing.clone();
-        doing.map(|status| BuildStatus { vectors_built: self.vectors_built(), ..status })
+impl State {
+    fn work(&mut self, role: Role) -> &mut Work {
+        match role {
+            Role::Seal => &mut self.seal,
+            Role::Merge => &mut self.merge,
+        }
     }
+}
 
-    fn vectors_built(&self) -> u64 {
-        let (done, now) = *self.built.lock();
-        done + u64::from(now)
+impl Work {
+    fn status(&self) -> Option<BuildStatus> {
+        let vectors_built = self.built.0 + u64::from(self.built.1);
+        self.doing.clone().map(|status| BuildStatus { vectors_built, ..status })
+    }
+}
+
+impl Building {
+    /// What is being built, if anything is: of two builds the larger.
+    pub(crate) fn status(&self) -> Option<BuildStatus> {
+        let state = self.state.lock();
+        state.merge.status().or_else(|| state.seal.status())
     }
 
     /// Segments that are to be verified in a quiet moment.
@@ -73,16 +100,18 @@ impl Building {
         std::iter::from_fn(|| unverified.pop()).find_map(|segment| segment.upgrade())
     }
 
-    /// Why the last build failed, if it did.
+    /// Why a last build failed, if one did.
     pub(crate) fn failure(&self) -> Option<String> {
-        self.state.lock().failure.as_ref().map(|(error, _)| error.to_string())
+        let state = self.state.lock();
+        let mut failures = [&state.seal, &state.merge].into_iter().filter_map(|work| work.failure.as_ref());
+        failures.next().map(|(error, _)| error.to_string())
     }
 
     /// Asks for one segment of everything; the number of the request.
     pub(crate) fn ask(&self) -> u64 {
         let mut state = self.state.lock();
         state.asked += 1;
-        state.failure = None;
+        state.merge.failure = None;
         state.asked
     }
 
@@ -100,7 +129,7 @@ impl Building {
         let mut state = self.state.lock();
         while state.answered < request {
             check()?;
-            if let Some((error, _)) = &state.failure {
+            if let Some((error, _)) = &state.merge.failure {
                 return Err(error.duplicate());
             }
             self.changed.wait_for(&mut state, LOOK);
@@ -115,34 +144,43 @@ impl Building {
         self.changed.notify_all();
     }
 
-    pub(crate) fn begin(&self, status: BuildStatus) {
-        *self.built.lock() = (0, 0);
-        self.state.lock().doing = Some(status);
+    pub(crate) fn begin(&self, role: Role, status: BuildStatus) {
+        let mut state = self.state.lock();
+        let work = state.work(role);
+        (work.doing, work.built) = (Some(status), (0, 0));
     }
 
     /// Ends what was begun.
-    pub(crate) fn end(&self, result: &Result<()>) {
+    pub(crate) fn end(&self, role: Role, result: &Result<()>) {
         let mut state = self.state.lock();
-        state.doing = None;
-        state.failure = result.as_ref().err().map(|error| (error.duplicate(), Instant::now()));
+        let work = state.work(role);
+        work.doing = None;
+        work.failure = result.as_ref().err().map(|error| (error.duplicate(), Instant::now()));
         self.changed.notify_all();
     }
 
-    /// Whether the last build failed, and it is too early to try again.
-    pub(crate) fn is_failing(&self) -> bool {
-        self.state.lock().failure.as_ref().is_some_and(|(_, at)| at.elapsed() < RETRY)
+    /// Whether a role is at something.
+    pub(crate) fn is_doing(&self, role: Role) -> bool {
+        self.state.lock().work(role).doing.is_some()
+    }
+
+    /// Whether the last build of a role failed, and it is too early to try again.
+    pub(crate) fn is_failing(&self, role: Role) -> bool {
+        self.state.lock().work(role).failure.as_ref().is_some_and(|(_, at)| at.elapsed() < RETRY)
     }
 }
 
-/// Tells the builder's progress, and whether it should stop.
+/// Tells a builder's progress, and whether it should stop.
 pub(crate) struct Watch<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) shared: &'a Shared,
+    pub(crate) role: Role,
 }
 
 impl Progress for Watch<'_> {
     fn built(&self, rows: u32) {
-        let mut built = self.shared.building.built.lock();
+        let mut state = self.shared.building.state.lock();
+        let built = &mut state.work(self.role).built;
         // It counts up in each space: where it falls back, the next one has begun.
         if rows < built.1 {
             built.0 += u64::from(built.1);

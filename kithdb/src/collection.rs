@@ -249,7 +249,7 @@ impl Collection {
     pub fn optimize(&self, wait: bool) -> Result<()> {
         self.shared.check_exists()?;
         let request = self.shared.building.ask();
-        self.workers.builder.ring();
+        self.workers.merger.ring();
         if wait { self.shared.building.wait(request, || self.shared.check_exists()) } else { Ok(()) }
     }
 

@@ -67,7 +67,7 @@ pub(crate) struct Sequencer {
     pub(crate) seqno: Seqno,
     pub(crate) next_collection: CollectionId,
     pub(crate) wake: maintenance::Wake,
-    pub(crate) builder: maintenance::Wake,
+    pub(crate) sealer: maintenance::Wake,
 }
 
 impl Sequencer {
@@ -89,7 +89,7 @@ impl Sequencer {
                 Order::Flush { reply } => answer(&reply, self.engine.store.flush()),
             }
             self.wake.ring();
-            self.builder.ring();
+            self.sealer.ring();
         }
         if let Err(error) = self.engine.store.flush() {
             tracing::error!(%error, "the last writes could not be made durable at close");

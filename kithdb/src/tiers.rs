@@ -63,8 +63,8 @@ pub(crate) fn merge(parts: &[Size], rows_max: usize) -> Option<Range<usize>> {
     (0..count - 1).min_by_key(pair).filter(|at| pair(at) <= rows_max).map(|at| at..at + 2)
 }
 
-/// The first parts that are not one clean segment already, of those that would make as few segments as may be; never the
-/// head that takes rows.
+/// The first parts that are not one clean segment already, of those that would make as few segments as may be; never
+/// the head that takes rows.
 pub(crate) fn everything(parts: &[Size], rows_max: usize) -> Option<Range<usize>> {
     let closed = &parts[..parts.len().saturating_sub(1)];
     let mut start = 0;

@@ -1,7 +1,7 @@
 //! The threads of an open database, and the way to their queue.
 //!
 //! Invariant: the threads end when the last handle is gone: the queue closes, the sequencer serves what waits and makes
-//! it durable, maintenance ends its turn, the builder leaves what it is at.
+//! it durable, maintenance ends its turn, the builders leave what they are at.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use types::{Durability, Error, ErrorKind, Op, Result, Seqno};
 
 use crate::builder;
+use crate::building::Role;
 use crate::engine::{Engine, Shared};
 use crate::maintenance::{self, Wake};
 use crate::sequencer::{Order, QUEUE_WRITES_MAX, Sequencer};
@@ -20,8 +21,8 @@ use crate::sequencer::{Order, QUEUE_WRITES_MAX, Sequencer};
 pub(crate) struct Workers {
     engine: Arc<Engine>,
     orders: Option<Sender<Order>>,
-    /// Wakes the builder.
-    pub(crate) builder: Wake,
+    /// Wakes who merges.
+    pub(crate) merger: Wake,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -29,23 +30,25 @@ impl Workers {
     pub(crate) fn start(engine: &Arc<Engine>, catalog: &storage::Catalog) -> Result<Self> {
         let (orders, received) = crossbeam_channel::bounded(QUEUE_WRITES_MAX);
         let (wake, wakes) = Wake::new();
-        let (builder, builds) = Wake::new();
+        let (sealer, seals) = Wake::new();
+        let (merger, merges) = Wake::new();
         let sequencer = Sequencer {
             engine: Arc::clone(engine),
             seqno: catalog.seqno,
             next_collection: catalog.next,
             wake,
-            builder: builder.clone(),
+            sealer,
         };
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
-        let (maintained, built) = (Arc::clone(engine), Arc::clone(engine));
+        let (maintained, sealed, merged) = (Arc::clone(engine), Arc::clone(engine), Arc::clone(engine));
         let threads = vec![
             named("kithdb-sequencer").spawn(move || sequencer.run(&received))?,
             named("kithdb-maintenance").spawn(move || maintenance::run(&maintained, &wakes))?,
-            named("kithdb-builder").spawn(move || builder::run(&built, &builds))?,
+            named("kithdb-sealer").spawn(move || builder::run(&sealed, Role::Seal, &seals))?,
+            named("kithdb-merger").spawn(move || builder::run(&merged, Role::Merge, &merges))?,
         ];
         let (engine, orders) = (Arc::clone(engine), Some(orders));
-        Ok(Self { engine, orders, builder, threads: Mutex::new(threads) })
+        Ok(Self { engine, orders, merger, threads: Mutex::new(threads) })
     }
 
     /// Hands a checked write to the sequencer, and waits for its commit.
@@ -77,7 +80,7 @@ impl Workers {
 impl Drop for Workers {
     fn drop(&mut self) {
         self.engine.is_closing.store(true, Ordering::Release);
-        self.builder.ring();
+        self.merger.ring();
         self.orders = None;
         for thread in self.threads.get_mut().drain(..) {
             if thread.join().is_err() {
