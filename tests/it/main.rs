@@ -21,6 +21,7 @@ mod compat;
 mod concurrency;
 mod conformance;
 mod crash;
+mod drift;
 mod folder;
 mod heal;
 mod http;

@@ -71,6 +71,31 @@ impl Beam {
         waiting.iter().find(|entry| **entry & MARK == 0).map(|entry| row(*entry))
     }
 
+    /// The estimate of the row that would be next.
+    #[inline(always)]
+    pub(crate) fn peek_estimate(&self, window: usize) -> Option<f32> {
+        let waiting = self.entries.get(self.cursor..window.min(self.entries.len()))?;
+        waiting.iter().find(|entry| **entry & MARK == 0).map(|entry| estimate(*entry))
+    }
+
+    /// Whether so many rows are nearer than this estimate.
+    #[inline(always)]
+    pub(crate) fn is_beyond(&self, estimate: f32, window: usize) -> bool {
+        let last = window.checked_sub(1).and_then(|last| self.entries.get(last));
+        last.is_some_and(|last| *last < u64::from(ascending(estimate)) << 32)
+    }
+
+    /// Whether there is no room for a further row.
+    #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len() >= self.room
+    }
+
+    /// How many rows it holds at most.
+    pub(crate) fn room(&self) -> usize {
+        self.room
+    }
+
     /// Rows and estimates, nearest first.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (u32, f32)> {
         self.entries.iter().map(|entry| (row(*entry), estimate(*entry)))
@@ -89,6 +114,7 @@ fn ascending(estimate: f32) -> u32 {
     if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
 }
 
+#[inline(always)]
 fn estimate(entry: u64) -> f32 {
     let bits = (entry >> 32) as u32;
     f32::from_bits(if bits >> 31 == 1 { bits & !(1 << 31) } else { !bits })
@@ -120,8 +146,14 @@ mod tests {
             }
             let held: Vec<(f32, u32)> = beam.rows().map(|(row, estimate)| (estimate, row)).collect();
             prop_assert_eq!(&held, &model);
+            for (place, (estimate, _)) in model.iter().enumerate() {
+                prop_assert!(beam.is_beyond(estimate + 0.1, place + 1) && !beam.is_beyond(estimate - 0.1, place + 1));
+                prop_assert!(!beam.is_beyond(9.0, model.len() + 1));
+            }
             let mut expanded = Vec::new();
             while let Some(ahead) = beam.peek(room) {
+                let estimate = beam.peek_estimate(room);
+                prop_assert_eq!(estimate, offers.get(ahead as usize).copied());
                 prop_assert_eq!(beam.next(room), Some(ahead));
                 expanded.push(ahead);
             }

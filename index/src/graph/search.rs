@@ -147,6 +147,8 @@ impl Graph {
         effort: Effort,
         found: &mut Vec<Found>,
     ) -> Result<()> {
+        let first = found.len();
+        let mut given_up = Vec::new();
         WALKS.with_borrow_mut(|walks| {
             let walks = &mut walks[..queries.len()];
             let window = effort.window.max(1);
@@ -155,11 +157,22 @@ impl Graph {
                 if let Shows::Only(bits) = shows {
                     walk.candidates.retain(|(row, _)| bits.contains(*row));
                 }
-                let near = self.exact(tiers, query, walk, k)?;
+                if walk.gave_up {
+                    given_up.push(found.len());
+                }
+                let near = if walk.gave_up { Vec::new() } else { self.exact(tiers, query, walk, k)? };
                 found.push(Found { near, hops: walk.hops, distances: walk.distances });
             }
-            Ok(())
-        })
+            Result::Ok(())
+        })?;
+        if let Shows::Only(bits) = shows {
+            for at in given_up {
+                let mut rows = bits.iter().take_while(|row| (*row as usize) < tiers.fine.rows());
+                found[at].near = self.scan_codes(tiers, queries[at - first], &mut rows, k)?;
+                found[at].distances += bits.len();
+            }
+        }
+        Ok(())
     }
 
     /// The exact `k` nearest of the candidates of a walk. No vector is read of those whose estimates are too far,
@@ -303,6 +316,13 @@ impl Walks<'_, '_> {
     fn walk<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R) {
         let net = self.graph.net(self.tiers);
         let room = self.window.max(self.wanted + COMPLETED_MORE);
+        let through = match self.shows {
+            Shows::Only(shown) if shown.len() >= net.rows / THROUGH_ROWS => Some(shown),
+            _ => None,
+        };
+        if let Some(shown) = through {
+            return self.walk_through(kernel, reader, net, room, shown);
+        }
         let entries = if matches!(self.shows, Shows::All) { ENTRIES } else { ENTRIES_SHOWN };
         for walk in &mut *self.walks {
             walk.begin(room.max(entries), self.window);
@@ -334,6 +354,25 @@ impl Walks<'_, '_> {
 }
 
 impl Walks<'_, '_> {
+    /// Walks over hidden rows too, each of which takes a place beside the shown ones.
+    #[inline(always)]
+    fn walk_through<K: Kernel, R: Reader>(
+        &mut self,
+        kernel: K,
+        reader: R,
+        net: Net<'_>,
+        hits: usize,
+        shown: &super::Bits,
+    ) {
+        let times = net.rows.div_ceil(shown.len().max(1)) as usize;
+        let distances_max = shown.len() / SCANNED_PER_WALKED;
+        for walk in &mut *self.walks {
+            walk.begin(hits * times * ROOM_THROUGH, self.window * times);
+            enter(kernel, reader, (self.graph, self.tiers), walk, net, ENTRIES_SHOWN);
+            walk.gave_up = !walk.run_through(kernel, reader, net, (self.window, hits), shown, distances_max);
+        }
+    }
+
     /// Estimates the best rows of each walk anew.
     #[inline(always)]
     fn complete<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R) {
@@ -383,6 +422,15 @@ fn enter<K: Kernel, R: Reader>(
         walk.enter(*hub, *estimate);
     }
 }
+
+/// Where a filter passes more than one of so many rows, a walk goes over hidden rows; else only through them.
+pub(super) const THROUGH_ROWS: u32 = 4;
+
+/// A walk over hidden rows has room for so many times the rows that it is likely to meet.
+const ROOM_THROUGH: usize = 2;
+
+/// A walk that has estimated one row for so many that are shown has lost to a scan, and gives up.
+const SCANNED_PER_WALKED: u32 = 2;
 
 /// Hubs that a walk begins at.
 const ENTRIES: usize = 2;

@@ -143,6 +143,21 @@ fn a_filter_costs_little_recall_and_shows_nothing_else() {
     }
 }
 
+/// The half of the rows that is farther from the query: a walk meets the others first.
+#[test]
+fn a_filter_that_hides_everything_near_hides_no_hit() {
+    let built = Built::new(Metric::Cosine, 48, 6_000, &options(Nav::Nibbles));
+    for query in clustered(Metric::Cosine, 48, 20, 2).chunks_exact(48) {
+        let all = built.truth(query, Shows::All, 6_000);
+        let far = Bits::of(6_000, all[3_000..].iter().map(|near| near.0));
+        let found = built.graph.search(&built.tiers(), query, Shows::Only(&far), 10, Effort { window: 40 });
+        let (found, truth) = (found.expect("in memory").near, built.truth(query, Shows::Only(&far), 10));
+        // Far rows are nearly equally far: codes may take one for another, but no other.
+        let last = truth[9].1 + 0.005;
+        assert!(found.len() == 10 && found.iter().all(|near| near.1 <= last), "{found:?} {truth:?}");
+    }
+}
+
 #[test]
 fn a_scan_by_codes_is_nearly_exact() {
     for nav in [Nav::Nibbles, Nav::Bits, Nav::Vectors] {

@@ -8,7 +8,7 @@
 //! Cost: the walk waits for memory; a row of 384 nibbles is three cache lines. Several walks taken in turn
 //! ([`Walk::gather`] for all, then [`Walk::score`] for all) hide some of that wait.
 //! Source: best-first search as in HNSW (Malkov, Yashunin 2016) and DiskANN (Subramanya et al. 2019); two hops
-//! through rows that a filter hides as in ACORN (Patel et al. 2024).
+//! through rows that a filter hides as in ACORN (Patel et al. 2024), or over them as in hnswlib.
 
 use super::beam::Beam;
 use super::visited::Visited;
@@ -29,6 +29,8 @@ pub(crate) struct Net<'a> {
 pub(crate) struct Walk {
     pub(crate) query: Prepared,
     pub(crate) beam: Beam,
+    /// Of a walk through hidden rows: the best that are shown.
+    hits: Beam,
     visited: Visited,
     pending: Vec<u32>,
     hidden: Vec<u32>,
@@ -38,6 +40,25 @@ pub(crate) struct Walk {
     pub(crate) vector: Room,
     pub(crate) hops: u32,
     pub(crate) distances: u32,
+    /// Whether it ended because a scan is cheaper.
+    pub(crate) gave_up: bool,
+}
+
+/// Keeps a row of a walk through hidden rows.
+#[inline(always)]
+fn keep<K: Kernel>(
+    kernel: K,
+    net: Net<'_>,
+    (beam, hits): (&mut Beam, &mut Beam),
+    shown: &Bits,
+    (row, estimate): (u32, f32),
+) {
+    if beam.takes(estimate) && beam.offer(estimate, row) {
+        kernel.prefetch(bytemuck::cast_slice(net.links(row)));
+    }
+    if shown.contains(row) {
+        hits.offer(estimate, row);
+    }
 }
 
 impl Net<'_> {
@@ -57,7 +78,7 @@ impl Walk {
         self.pending.clear();
         self.pending.reserve(LINKS_MAX);
         self.hidden.clear();
-        (self.hops, self.distances) = (0, 0);
+        (self.hops, self.distances, self.gave_up) = (0, 0, false);
     }
 
     /// Adds a row to begin with.
@@ -206,6 +227,65 @@ impl Walk {
         while self.gather(kernel, reader, net, window) {
             self.score(kernel, reader, net);
             self.prefetch_next(kernel, net, window);
+        }
+    }
+
+    /// Walks over all rows until what is left is farther than as many shown rows as the window holds, and keeps the best
+    /// `hits` that are shown. For filters that pass much: hops are cheap, and lead where they lead without a filter.
+    /// Whether it came to its end, and not to that of its room or of `distances_max`.
+    #[inline(always)]
+    pub(crate) fn run_through<K: Kernel, R: Reader>(
+        &mut self,
+        kernel: K,
+        reader: R,
+        net: Net<'_>,
+        (window, hits): (usize, usize),
+        shown: &Bits,
+        distances_max: u32,
+    ) -> bool {
+        self.hits.clear(hits);
+        for (row, estimate) in self.beam.rows() {
+            if shown.contains(row) {
+                self.hits.offer(estimate, row);
+            }
+        }
+        let room = self.beam.room();
+        // Where all that there was room for has been met, what there was none for may have been the way.
+        let mut is_ended = false;
+        while self.distances <= distances_max {
+            match self.beam.peek_estimate(room) {
+                Some(estimate) if !self.hits.is_beyond(estimate, window) => {}
+                next => {
+                    is_ended = next.is_some() || !self.beam.is_full();
+                    break;
+                }
+            }
+            self.gather(kernel, reader, net, room);
+            self.score_through(kernel, reader, net, shown);
+            self.prefetch_next(kernel, net, room);
+        }
+        std::mem::swap(&mut self.beam, &mut self.hits);
+        is_ended
+    }
+
+    /// Estimates what was gathered, keeps what may lead on, and the best that are shown.
+    #[inline(always)]
+    fn score_through<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R, net: Net<'_>, shown: &Bits) {
+        self.distances += self.pending.len() as u32;
+        let (fours, rest) = self.pending.as_chunks::<4>();
+        for rows in fours {
+            let estimates = reader.four(kernel, &self.query, *rows);
+            for (row, estimate) in rows.iter().zip(estimates) {
+                if self.hits.takes(estimate) {
+                    keep(kernel, net, (&mut self.beam, &mut self.hits), shown, (*row, estimate));
+                }
+            }
+        }
+        for row in rest {
+            let estimate = reader.one(kernel, &self.query, *row);
+            if self.hits.takes(estimate) {
+                keep(kernel, net, (&mut self.beam, &mut self.hits), shown, (*row, estimate));
+            }
         }
     }
 

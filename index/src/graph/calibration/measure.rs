@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use types::{Metric, Result};
 
+use super::super::search::THROUGH_ROWS;
 use super::super::{Bits, Effort, Fine, Graph, LINK_NONE, Options, Progress, Room, Shows, Tiers, shuffled};
 use super::{Calibration, Column, HITS, Point, SHARES, WINDOWS};
 use crate::kernels;
@@ -47,8 +48,8 @@ const QUERIES_FILTERED: usize = 32;
 const COST_MAX: u64 = 4 << 20;
 const COST_MAX_PER_ROW: u64 = 60;
 
-/// Under a filter a hop looks at the links of hidden neighbours. Of the square of a degree this part is what that
-/// costs in distances: 5 µs and 128 of 45 ns at a degree of 32.
+/// Under a filter that passes little a hop looks at the links of hidden neighbours. Of the square of a degree this part
+/// is what that costs in distances: 5 µs and 128 of 45 ns at a degree of 32.
 const HIDDEN_OF_DEGREE: usize = 8;
 
 /// Distances of a scan, which lie in order, that take as long as one of a walk.
@@ -297,7 +298,8 @@ impl Trial<'_> {
         let elapsed_ns = begun.elapsed().as_nanos() as f32;
         let is_hit = |distance: f32| truth[column.share][column.hits].is_some_and(|last| distance <= last);
         let hits = found.near.iter().filter(|near| is_hit(near.1)).count();
-        let of_hop = if column.share == 0 { 0 } else { self.degree * self.degree / HIDDEN_OF_DEGREE };
+        let is_two_hop = SHARES[column.share] * (THROUGH_ROWS as f32) < 1.0;
+        let of_hop = if is_two_hop { self.degree * self.degree / HIDDEN_OF_DEGREE } else { 0 };
         let cost = u64::from(found.distances) + u64::from(found.hops) * of_hop as u64;
         Ok(Outcome { recall: hits as f64 / k as f64, distances: found.distances, cost, elapsed_ns })
     }
