@@ -26,7 +26,7 @@ pub mod segment;
 
 pub use alive::Alive;
 pub use fields::{Bounds, Fields};
-pub use head::{GRAPH_ROWS_MIN, Head, Near};
+pub use head::{CODED_ROWS_MIN, GRAPH_ROWS_MIN, Head, Near};
 pub use keyword::{KeywordCommit, KeywordIndex, KeywordView, Scored};
 pub use part::{Body, Part, Shown};
 pub use rows::Rows;

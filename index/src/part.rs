@@ -182,16 +182,23 @@ impl Part {
         Ok(found)
     }
 
-    /// The `k` nearest slots that are shown, sorted by (distance, slot): in a segment by the codes of every row, and
-    /// the best of them exactly; in a head exactly.
+    /// The `k` nearest slots that are shown, sorted by (distance, slot): by the codes of every row, and the best of
+    /// them exactly.
     ///
     /// # Errors
     /// As for [`search`](Self::search).
     pub fn scan_codes(&self, space: &str, query: &[f32], shown: Shown<'_>, k: usize) -> Result<Vec<Near>> {
-        let Body::Segment(segment) = &self.body else { return self.scan(space, query, shown, k) };
-        let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
         let mut rows = shown.slots(self.slots()).map(|slot| slot - self.base);
-        Ok(self.placed(space.scan_codes(query, &mut rows, k)?))
+        match &self.body {
+            Body::Head(head) => {
+                let Some(space) = head.space(space) else { return Ok(Vec::new()) };
+                Ok(self.raised(space.scan_codes(query, rows.map(Slot), k)))
+            }
+            Body::Segment(segment) => {
+                let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
+                Ok(self.placed(space.scan_codes(query, &mut rows, k)?))
+            }
+        }
     }
 
     /// The `k` nearest slots that are shown, exactly, sorted by (distance, slot).

@@ -30,6 +30,11 @@ pub fn scan_ns(rows: usize, dim: usize) -> f64 {
     rows as f64 * (SCAN_NS_PER_ROW + SCAN_NS_PER_ELEMENT * dim as f64)
 }
 
+/// Scanning the codes of `rows` rows of a head, a byte for each of `dim` elements.
+pub fn coded_ns(rows: usize, dim: usize) -> f64 {
+    CODES_NS + rows as f64 * (SCAN_NS_PER_ROW + SCAN_NS_PER_ELEMENT / 4.0 * dim as f64)
+}
+
 /// Searching the graph with a beam of `ef`, when a share of 0 to 1 of its rows counts.
 pub fn graph_ns(ef: usize, dim: usize, share: f64) -> f64 {
     let rows = ef as f64 * GRAPH_ROWS_PER_EF / share.max(1e-6);

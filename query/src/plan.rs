@@ -158,14 +158,17 @@ fn choose_all(
 /// A way, its cost, and the recall that is known of it.
 type Way = (Strategy, f64, Option<f32>);
 
-/// The ways through a head. Exact until its graph is begun.
+/// The ways through a head. Exact while few of its rows are shown, and until its graph is begun.
 fn of_head(request: &Request, part: &PartStatistics<'_>, dim: usize, count: usize) -> Vec<Way> {
     let mut ways = vec![(Strategy::Scan, cost::scan_ns(part.shown, dim), Some(1.0))];
+    if part.shown >= index::CODED_ROWS_MIN as usize {
+        ways.push((Strategy::Codes, cost::coded_ns(part.shown, dim), None));
+    }
     if part.linked > 0 {
         let ef = request.params.ef.unwrap_or(cost::EF_DEFAULT).max(count);
         let share = part.shown as f64 / part.linked as f64;
         let unlinked = part.rows.saturating_sub(part.linked);
-        let cost_ns = cost::graph_ns(ef, dim, share) + cost::scan_ns(unlinked, dim);
+        let cost_ns = cost::graph_ns(ef, dim, share) + cost::coded_ns(unlinked, dim);
         ways.push((Strategy::Graph { ef }, cost_ns, None));
     }
     ways
@@ -249,6 +252,8 @@ mod tests {
         let exact = nearest(Params { is_exact: true, ..Params::default() });
         let graph = Strategy::Graph { ef: cost::EF_DEFAULT };
         assert_eq!(strategies(&free, vec![part(1_000, 0, 1_000)]), [Strategy::Scan]);
+        assert_eq!(strategies(&free, vec![part(9_000, 0, 9_000)]), [Strategy::Codes]);
+        assert_eq!(strategies(&exact, vec![part(9_000, 0, 9_000)]), [Strategy::Scan]);
         assert_eq!(strategies(&free, vec![part(200_000, 200_000, 200_000)]), [graph]);
         assert_eq!(strategies(&free, vec![part(200_000, 200_000, 500)]), [Strategy::Scan]);
         assert_eq!(strategies(&exact, vec![part(200_000, 200_000, 200_000)]), [Strategy::Scan]);

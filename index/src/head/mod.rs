@@ -13,7 +13,7 @@ use types::{PointId, Schema, VectorSpec, Version};
 
 use crate::Alive;
 pub use identities::Identities;
-pub use space::{GRAPH_ROWS_MIN, Near, Space, SpaceView};
+pub use space::{CODED_ROWS_MIN, GRAPH_ROWS_MIN, Near, Space, SpaceView};
 
 /// Rows in memory.
 pub struct Head {

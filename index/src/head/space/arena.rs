@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use types::Metric;
 
+use super::coded::Coded;
 use crate::kernels;
 
-/// Bytes of a row beside its elements: the box, the squared length, the flag of the append-only vector.
-const ROW_BYTES: usize = 32;
+/// Bytes of a row beside its elements: two boxes, lengths and steps, the flag of the append-only vector.
+const ROW_BYTES: usize = 64;
 
 pub(super) struct Arena {
     dim: usize,
@@ -19,6 +20,7 @@ pub(super) struct Arena {
 struct Row {
     /// Empty if the point has no such vector.
     elements: Box<[f32]>,
+    coded: Option<Coded>,
     /// The squared length, kept for the inner product only.
     square: f32,
 }
@@ -39,7 +41,8 @@ impl Arena {
             Metric::Dot => -kernels::distance(Metric::Dot, &elements, &elements),
             _ => 0.0,
         };
-        self.rows.push(Row { elements, square });
+        let coded = Coded::new(self.metric, &elements);
+        self.rows.push(Row { elements, coded, square });
         self.count.fetch_add(u32::from(vector.is_some()), Ordering::Release);
     }
 
@@ -55,12 +58,17 @@ impl Arena {
         self.rows.get(row as usize).map(|row| &*row.elements).filter(|elements| !elements.is_empty())
     }
 
+    /// A row's codes, if it has a vector and the metric has codes.
+    pub(super) fn coded(&self, row: u32) -> Option<&Coded> {
+        self.rows.get(row as usize).and_then(|row| row.coded.as_ref())
+    }
+
     /// The squared length of a row's vector. Only under [`Metric::Dot`].
     pub(super) fn square(&self, row: u32) -> f32 {
         self.rows.get(row as usize).map_or(0.0, |row| row.square)
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.len() as usize * ROW_BYTES + self.count() as usize * self.dim * size_of::<f32>()
+        self.len() as usize * ROW_BYTES + self.count() as usize * self.dim * (size_of::<f32>() + 1)
     }
 }

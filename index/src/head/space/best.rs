@@ -20,6 +20,11 @@ impl Best {
         Self { k, heap: BinaryHeap::with_capacity(k.min(ROOM_MAX)) }
     }
 
+    /// How many are kept.
+    pub(super) fn k(&self) -> usize {
+        self.k
+    }
+
     pub(super) fn offer(&mut self, near: Near) {
         let offered = Ranked(near);
         if self.heap.len() < self.k {

@@ -1,7 +1,8 @@
 //! One vector space: the rows themselves, and a navigable graph over them.
 //!
 //! Rows are appended by the writer and are searchable at once: exactly while the space is small
-//! ([`GRAPH_ROWS_MIN`]), later through the graph plus an exact scan of the rows that [`Space::link`] has not reached.
+//! ([`GRAPH_ROWS_MIN`]), later through the graph plus a scan of the rows that [`Space::link`] has not reached: exact
+//! while they are few, by one byte an element and then exact where they are many.
 //! Source of the graph: Malkov, Yashunin 2016 (HNSW), as `hnsw_rs` builds it.
 //!
 //! Invariants:
@@ -10,12 +11,13 @@
 //! - the graph's word is never taken for it: every hit is checked against the view and its distance computed anew;
 //! - readers never wait for the writer, and for [`Space::link`] only as long as one neighbour list is being changed.
 //!
-//! Cost: 4 bytes an element and 32 a row, about 2.4 KiB a linked row. Beyond some 100,000 rows the graph's
+//! Cost: 5 bytes an element and 64 a row, about 2.4 KiB a linked row. Beyond some 100,000 rows the graph's
 //! pointer chasing makes it several times slower than a flat layout would be. Nothing is ever removed: dead rows
 //! go when the head becomes a segment.
 
 mod arena;
 mod best;
+mod coded;
 mod graph;
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use crate::Alive;
 use crate::kernels;
 use arena::Arena;
 use best::Best;
+use coded::Coded;
 use graph::Graph;
 
 /// Below this many rows nothing is linked: an exact scan is faster, and exact.
@@ -41,6 +44,13 @@ const LINK_CHUNK: u32 = 256;
 /// What the graph pays for each row of its beam, in rows scanned: measured 330 at 128 elements, 105 at 384, 56 at
 /// 768 (the graph waits for memory either way, a scan only where rows are long).
 const SCANNED_PER_FETCHED: f64 = 64.0;
+
+/// So many rows are scanned by their codes.
+pub const CODED_ROWS_MIN: u32 = 2048;
+
+/// Codes mistake some of the order: so many times the hits wanted, and so many more, get their exact distance.
+const CODED_PER_HIT: usize = 2;
+const CODED_MORE: usize = 32;
 
 /// One vector space of a head.
 pub struct Space {
@@ -140,9 +150,16 @@ impl Space {
         best.into_sorted()
     }
 
+    /// As [`scan`](Self::scan), but by one byte an element; the best of them exactly.
+    pub fn scan_codes(&self, query: &[f32], slots: impl Iterator<Item = Slot>, k: usize) -> Vec<Near> {
+        let mut best = Best::new(k);
+        self.offer_likely(query, slots, &mut best);
+        best.into_sorted()
+    }
+
     /// About the `k` nearest visible rows, sorted by (distance, slot). `ef` is how many visible rows the graph
-    /// search keeps in sight: larger finds more and costs more. Where a scan is cheaper than such a search, the
-    /// answer is exact. May return fewer than `k` although more are visible, if those near the query are not: then
+    /// search keeps in sight: larger finds more and costs more. Where a scan is cheaper than such a search, it is one.
+    /// May return fewer than `k` although more are visible, if those near the query are not: then
     /// [`scan`](Self::scan).
     pub fn search(&self, query: &[f32], view: SpaceView<'_>, k: usize, ef: usize) -> Vec<Near> {
         // Read before the graph is asked: rows linked meanwhile are found by the scan, and only there.
@@ -150,13 +167,15 @@ impl Space {
         let slots_end = self.len().min(view.slots_end);
         let beam_rows = |graph: &Graph| view.beam_rows(linked, graph.rows(), k, ef);
         let Some((graph, fetch)) = self.graph.get().and_then(|graph| Some((graph, beam_rows(graph)?))) else {
-            return self.scan(query, view.slots(0, slots_end), k);
+            let mut best = Best::new(k);
+            self.offer_nearest(query, view, (0, slots_end), &mut best);
+            return best.into_sorted();
         };
         let mut best = Best::new(k);
         let shows = |row: u32| row < linked && view.shows(Slot(row));
         let beam = graph.search(query, fetch, k, shows);
         self.offer_all(query, beam.rows.iter().map(|&row| Slot(row)), &mut best);
-        self.offer_all(query, view.slots(linked, slots_end), &mut best);
+        self.offer_nearest(query, view, (linked, slots_end), &mut best);
         let mut near = best.into_sorted();
         if let Some(row) = beam.horizon {
             // The beam ended early; what lies behind its last row may not be the nearest of its kind.
@@ -169,6 +188,29 @@ impl Space {
     /// Bytes in memory, approximately.
     pub fn bytes(&self) -> usize {
         self.arena.bytes() + self.graph.get().map_or(0, Graph::bytes)
+    }
+
+    /// Offers the visible slots of a range, or of many those that are likely among the nearest.
+    fn offer_nearest(&self, query: &[f32], view: SpaceView<'_>, (start, end): (u32, u32), best: &mut Best) {
+        let slots = view.slots(start, end);
+        if end.saturating_sub(start) < CODED_ROWS_MIN {
+            self.offer_all(query, slots, best);
+        } else {
+            self.offer_likely(query, slots, best);
+        }
+    }
+
+    /// Offers the slots that are nearest by their codes.
+    fn offer_likely(&self, query: &[f32], slots: impl Iterator<Item = Slot>, best: &mut Best) {
+        let metric = self.arena.metric();
+        let Some(coded) = Coded::new(metric, query) else { return self.offer_all(query, slots, best) };
+        let mut likely = Best::new(best.k().saturating_mul(CODED_PER_HIT).saturating_add(CODED_MORE));
+        for slot in slots {
+            if let Some(row) = self.arena.coded(slot.0) {
+                likely.offer(Near { slot, distance: coded.distance(metric, row) });
+            }
+        }
+        self.offer_all(query, likely.into_sorted().into_iter().map(|near| near.slot), best);
     }
 
     fn offer_all(&self, query: &[f32], slots: impl Iterator<Item = Slot>, best: &mut Best) {

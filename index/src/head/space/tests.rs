@@ -97,6 +97,21 @@ fn the_graph_finds_what_a_scan_finds() {
 }
 
 #[test]
+fn a_scan_by_codes_is_nearly_exact() {
+    for metric in Metric::ALL {
+        let (space, _) = filled(metric, &clustered(metric, 20, ROWS, 1));
+        let (mut missed, mut wanted) = (0, 0);
+        for query in clustered(metric, 20, 100, 2) {
+            let slots = || (0..ROWS).map(Slot);
+            let (truth, found) = (space.scan(&query, slots(), 10), space.scan_codes(&query, slots(), 10));
+            missed += truth.iter().filter(|near| !found.contains(near)).count();
+            wanted += truth.len();
+        }
+        assert!(wanted == 1_000 && missed <= 2, "{metric}: {missed} of {wanted}");
+    }
+}
+
+#[test]
 fn dead_and_unaccepted_rows_are_never_found_and_cost_no_recall() {
     for metric in Metric::ALL {
         let (space, mut alive) = filled(metric, &clustered(metric, 20, ROWS, 1));
