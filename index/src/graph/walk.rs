@@ -231,8 +231,8 @@ impl Walk {
     }
 
     /// Walks over all rows until what is left is farther than as many shown rows as the window holds, and keeps the
-    /// best `hits` that are shown. For filters that pass much: hops are cheap, and lead where they lead without a filter.
-    /// Whether it came to its end, and not to that of its room or of `distances_max`.
+    /// best `hits` that are shown. For filters that pass much: hops are cheap, and lead where they lead without a
+    /// filter. Whether it came to its end, and not to that of its room or of `distances_max`.
     #[inline(always)]
     pub(crate) fn run_through<K: Kernel, R: Reader>(
         &mut self,
