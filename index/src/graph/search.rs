@@ -44,8 +44,8 @@ const EXACT_MORE: usize = 6;
 const EXACT_OF_WINDOW: usize = 8;
 
 /// A row gets it unless its estimate, less so many standard errors, is no nearer than the last hit. Of ten hits on
-/// minilm-384 this reads about 12 vectors instead of 18 and loses one hit in 5,000; on clustered synthetic vectors one in
-/// 430. So many, because rounding is the least part of the error of a row whose elements were cut off.
+/// minilm-384 this reads about 12 vectors instead of 18 and loses one hit in 5,000; on clustered synthetic vectors one
+/// in 430. So many, because rounding is the least part of the error of a row whose elements were cut off.
 const DOUBTS_OF_CODES: f32 = 15.0;
 const DOUBTS_OF_SIGNS: f32 = 2.0;
 
