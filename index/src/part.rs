@@ -219,6 +219,29 @@ impl Part {
         }
     }
 
+    /// Visits the vector of every slot that is shown, in the order of slots.
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub fn each(&self, space: &str, shown: Shown<'_>, visit: &mut dyn FnMut(Slot, &[f32])) -> Result<()> {
+        let mut rows = shown.slots(self.slots()).map(|slot| slot - self.base);
+        match &self.body {
+            Body::Head(head) => {
+                let Some(space) = head.space(space) else { return Ok(()) };
+                for row in rows {
+                    if let Some(vector) = space.row(Slot(row)) {
+                        visit(Slot(self.base + row), vector);
+                    }
+                }
+                Ok(())
+            }
+            Body::Segment(segment) => {
+                let Some(space) = segment.space(space) else { return Ok(()) };
+                space.each(&mut rows, &mut |row, vector| visit(Slot(self.base + row), vector))
+            }
+        }
+    }
+
     fn accept(&self, shown: Shown<'_>) -> Option<RoaringBitmap> {
         shown.accept.map(|accept| bitmap::lowered(accept, self.slots()))
     }

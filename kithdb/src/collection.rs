@@ -11,10 +11,8 @@ use types::{
 use crate::building::BuildStatus;
 use crate::engine::{Engine, Shared};
 use crate::hit::Select;
-use crate::query_builder::QueryBuilder;
 use crate::sequencer::Order;
 use crate::workers::Workers;
-use crate::{Hit, Plan, Request};
 
 /// A handle on a collection. Clones are cheap and share it.
 #[derive(Clone)]
@@ -150,71 +148,6 @@ impl Collection {
         let view = self.shared.view.load_full();
         let slots: Vec<Slot> = view.slots(ids)?.into_iter().flatten().collect();
         select.points(&view, &slots)
-    }
-
-    /// A page of points that match, in the order of their ids, from `from` on.
-    ///
-    /// # Errors
-    /// `InvalidArgument` or `LimitExceeded` naming the field; `NotFound` when the collection was dropped.
-    pub fn scroll(
-        &self,
-        filter: &Filter,
-        from: Option<PointId>,
-        limit: usize,
-        select: &Select,
-    ) -> Result<Page> {
-        self.shared.check_exists()?;
-        filter.check(&self.engine.limits)?;
-        if limit == 0 {
-            return Err(Error::invalid("limit", "is 0; ask for at least 1 point"));
-        }
-        if limit > self.engine.limits.hits_max {
-            return Err(Error::limit("limit", "the limit", limit, self.engine.limits.hits_max));
-        }
-        let view = self.shared.view.load_full();
-        let page = query::scroll(&view, filter, from, limit)?;
-        Ok(Page { points: select.points(&view, &page.slots)?, next: page.next })
-    }
-
-    /// How many points match, exactly.
-    ///
-    /// # Errors
-    /// As for [`Collection::scroll`].
-    pub fn count(&self, filter: &Filter) -> Result<usize> {
-        self.shared.check_exists()?;
-        filter.check(&self.engine.limits)?;
-        query::count(&self.shared.view.load_full(), filter)
-    }
-
-    /// Begins a query.
-    pub fn query(&self) -> QueryBuilder<'_> {
-        QueryBuilder::new(self)
-    }
-
-    /// Answers a request: its best hits, and the plan that found them.
-    ///
-    /// # Errors
-    /// `InvalidArgument` or `LimitExceeded` naming the field; `NotFound` when the collection was dropped.
-    pub fn search(&self, mut request: Request, select: &Select) -> Result<(Vec<Hit>, Plan)> {
-        self.shared.check_exists()?;
-        let view = self.shared.view.load_full();
-        request.check(&view.entry.schema, &self.engine.limits)?;
-        let answer = query::execute(&view, &request)?;
-        let slots: Vec<Slot> = answer.hits.iter().map(|ranked| ranked.slot).collect();
-        let points = select.points(&view, &slots)?;
-        let hit = |(ranked, point): (&query::Ranked, Point)| Hit::new(&view, *ranked, point);
-        Ok((answer.hits.iter().zip(points).map(hit).collect(), answer.plan))
-    }
-
-    /// The plan of a request, without answering it.
-    ///
-    /// # Errors
-    /// As for [`Collection::search`].
-    pub fn explain(&self, mut request: Request) -> Result<Plan> {
-        self.shared.check_exists()?;
-        let view = self.shared.view.load_full();
-        request.check(&view.entry.schema, &self.engine.limits)?;
-        query::explain::explain(&view, &request)
     }
 
     /// Indexes a payload field of the points that exist and of those to come. Writers wait while every payload is

@@ -1,6 +1,6 @@
 //! Hits, and which parts of their points come with them.
 
-use query::{Ranked, View};
+use query::{OrderValue, Ranked, View};
 use types::{FieldPath, Payload, Point, PointId, Result, Slot, Value, Vectors};
 
 /// A point that answers a query.
@@ -12,6 +12,8 @@ pub struct Hit {
     pub score: f32,
     /// The version of the point that was found.
     pub version: u64,
+    /// The value that it was ordered by, if it was.
+    pub order: Option<OrderValue>,
     /// The selected part of its payload.
     pub payload: Payload,
     /// The selected vectors.
@@ -21,7 +23,8 @@ pub struct Hit {
 impl Hit {
     pub(crate) fn new(view: &View, ranked: Ranked, point: Point) -> Self {
         let version = view.rows.version(ranked.slot).map_or(0, |version| version.0);
-        Self { id: point.id, score: ranked.score, version, payload: point.payload, vectors: point.vectors }
+        let Point { id, payload, vectors } = point;
+        Self { id, score: ranked.score, version, order: ranked.order, payload, vectors }
     }
 
     /// A top-level string of the payload.

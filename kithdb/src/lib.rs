@@ -27,6 +27,7 @@
 //! Invariant: a view is published only after its commit is acknowledged by storage; so nobody reads what a crash
 //! could take back under `fsync`.
 
+mod asking;
 mod budget;
 mod build;
 mod builder;
@@ -47,6 +48,7 @@ mod stage;
 mod tiers;
 mod workers;
 
+pub use asking::Group;
 pub use budget::Segments;
 pub use building::BuildStatus;
 pub use collection::{Collection, Page, Receipt, SegmentStatus, Status};
@@ -55,7 +57,11 @@ pub use doctor::{Fault, Health};
 pub use hit::{Hit, PayloadSelect, Select, VectorSelect};
 pub use loading::{Rebuilt, Start};
 pub use query::explain::name as strategy_name;
+pub use query::formula;
 pub use query::plan::Step;
-pub use query::{Params, PartPlan, Plan, Query, RRF_K, Request, Strategy};
+pub use query::{
+    Examples, Grouping, Input, Matrix, MatrixRequest, Order, OrderValue, Pair, Params, PartPlan, Plan, Query,
+    RRF_K, Recommend, Request, Strategy,
+};
 pub use query_builder::QueryBuilder;
 pub use types::*;

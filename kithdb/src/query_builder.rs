@@ -3,7 +3,7 @@
 use types::{Condition, DEFAULT_VECTOR, Filter, Result};
 
 use crate::hit::{PayloadSelect, Select, VectorSelect};
-use crate::{Collection, Hit, Params, Plan, Query, RRF_K, Request};
+use crate::{Collection, Hit, Input, Params, Plan, Query, RRF_K, Request};
 
 /// A query in the making. With a vector and words it is hybrid: both legs, fused by reciprocal rank.
 #[derive(Clone)]
@@ -39,13 +39,13 @@ impl<'a> QueryBuilder<'a> {
 
     /// Ranks by nearness to a vector of the unnamed space.
     #[must_use]
-    pub fn nearest(self, vector: impl Into<Vec<f32>>) -> Self {
+    pub fn nearest(self, vector: impl Into<Input>) -> Self {
         self.nearest_in(DEFAULT_VECTOR, vector)
     }
 
     /// Ranks by nearness to a vector of a named space.
     #[must_use]
-    pub fn nearest_in(mut self, using: &str, vector: impl Into<Vec<f32>>) -> Self {
+    pub fn nearest_in(mut self, using: &str, vector: impl Into<Input>) -> Self {
         self.nearest = Some(Query::Nearest { vector: vector.into(), using: using.to_owned() });
         self
     }

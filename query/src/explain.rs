@@ -18,7 +18,7 @@ use crate::{Request, View, execute};
 ///
 /// # Errors
 /// `Corrupted` or `Io`.
-pub fn explain(view: &View, request: &Request) -> Result<Plan> {
+pub fn explain(view: &View, request: Request) -> Result<Plan> {
     execute::plan_only(view, request)
 }
 
@@ -55,6 +55,16 @@ impl Plan {
             Step::Keyword => format!("keyword by BM25, {count} hits, {matching}"),
             Step::Fuse => format!("fuse by reciprocal rank, {count} hits"),
             Step::ById => format!("points by id, {count} hits, {matching}"),
+            Step::Rate { using, by, rated } => {
+                let cost = milliseconds(self.cost_ns);
+                format!("vector `{using}` by {by}, {rated} rated, {count} hits, {matching}: {cost}")
+            }
+            Step::Diversify => format!("choose different ones by maximal marginal relevance, {count} hits"),
+            Step::Order { path } => {
+                format!("points by `{path}`, read from payloads, {count} hits, {matching}")
+            }
+            Step::Sample => format!("points at random, {count} hits, {matching}"),
+            Step::Formula => format!("compute a formula, {count} hits"),
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn rrf(legs: &[Vec<Ranked>], k: f32) -> Vec<Ranked> {
             *scores.entry(ranked.slot).or_default() += 1.0 / (k + position as f32);
         }
     }
-    let mut fused: Vec<Ranked> = scores.into_iter().map(|(slot, score)| Ranked { slot, score }).collect();
+    let mut fused: Vec<Ranked> = scores.into_iter().map(|(slot, score)| Ranked::new(slot, score)).collect();
     fused.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
     fused
 }
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     fn leg(slots: &[u32]) -> Vec<Ranked> {
-        slots.iter().map(|slot| Ranked { slot: Slot(*slot), score: 0.0 }).collect()
+        slots.iter().map(|slot| Ranked::new(Slot(*slot), 0.0)).collect()
     }
 
     #[test]

@@ -11,15 +11,23 @@
 pub mod cost;
 mod execute;
 pub mod explain;
+mod facets;
+pub mod formula;
 mod fuse;
+mod groups;
+mod kinds;
 mod matching;
+mod matrix;
 pub mod plan;
 mod request;
 mod scroll;
 mod view;
 
 pub use execute::{Answer, Ranked, execute};
+pub use facets::facets;
+pub use groups::{Group, Grouping, groups};
+pub use matrix::{Matrix, MatrixRequest, matrix};
 pub use plan::{PartPlan, Plan, Strategy};
-pub use request::{Params, Query, RRF_K, Request};
+pub use request::{Examples, Input, Order, OrderValue, Pair, Params, Query, RRF_K, Recommend, Request};
 pub use scroll::{Page, count, scroll};
 pub use view::View;

@@ -4,8 +4,10 @@
 //! that of the naive plan: exactly for exact strategies, up to the graph's recall for the graph.
 
 use index::graph::Calibration;
+use types::FieldPath;
 
 use crate::cost;
+use crate::kinds::rate::Rating;
 use crate::{Query, Request};
 
 /// What the planner knows of a view and of the filters of a request.
@@ -74,6 +76,26 @@ pub enum Step {
     Fuse,
     /// Orders by id.
     ById,
+    /// Rates every vector that may be a hit by examples.
+    Rate {
+        /// The vector space.
+        using: String,
+        /// By what.
+        by: &'static str,
+        /// Vectors that are rated, at most.
+        rated: usize,
+    },
+    /// Chooses different ones of what the leg found.
+    Diversify,
+    /// Orders by the values of a field, which are read from payloads.
+    Order {
+        /// The field.
+        path: FieldPath,
+    },
+    /// Chooses at random.
+    Sample,
+    /// Computes a formula for what the legs found.
+    Formula,
 }
 
 /// How the nearest rows of one part are found.
@@ -123,6 +145,13 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
         Query::ById => (Step::ById, 0.0),
         Query::Keyword { .. } => (Step::Keyword, 0.0),
         Query::Rrf { .. } => (Step::Fuse, 0.0),
+        Query::Diverse { .. } => (Step::Diversify, 0.0),
+        Query::Order(order) => (Step::Order { path: order.path.clone() }, 0.0),
+        Query::Sample { .. } => (Step::Sample, 0.0),
+        Query::Formula(_) => (Step::Formula, 0.0),
+        Query::Recommend { using, .. } | Query::Discover { using, .. } | Query::Context { using, .. } => {
+            rate(&request.query, using, statistics, candidates)
+        }
         Query::Nearest { using, .. } => {
             let parts = choose_all(request, statistics.space.as_ref(), count, candidates);
             let cost_ns = parts.iter().map(|part| part.cost_ns).sum();
@@ -130,6 +159,18 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
         }
     };
     Plan { step, count, matching: statistics.matching, cost_ns, legs }
+}
+
+/// Every vector that may be a hit is compared with every example.
+fn rate(query: &Query, using: &str, statistics: &Statistics<'_>, candidates: Option<usize>) -> (Step, f64) {
+    let rating = Rating::of(query);
+    let (by, examples) = rating.map_or(("mean of examples", 1), |rating| (rating.name(), rating.examples()));
+    let space = statistics.space.as_ref();
+    let shown = |part: &PartStatistics<'_>| part.shown.min(part.rows);
+    let rated = space.map_or(0, |space| space.parts.iter().map(shown).sum());
+    let rated = candidates.map_or(rated, |candidates: usize| candidates.min(rated));
+    let cost_ns = cost::scan_ns(rated, space.map_or(0, |space| space.dim)) * examples as f64;
+    (Step::Rate { using: using.to_owned(), by, rated }, cost_ns)
 }
 
 fn choose_all(
@@ -224,7 +265,7 @@ mod tests {
     use crate::Params;
 
     fn nearest(params: Params) -> Request {
-        let query = Query::Nearest { vector: vec![0.0; 384], using: String::new() };
+        let query = Query::Nearest { vector: vec![0.0; 384].into(), using: String::new() };
         Request { query, limit: 10, params, ..Request::default() }
     }
 

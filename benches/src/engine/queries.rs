@@ -132,7 +132,7 @@ impl Kind {
                 Some(names.join(", "))
             }
             Step::Keyword => Some("BM25".to_owned()),
-            Step::Fuse | Step::ById => None,
+            _ => None,
         });
         Ok(ways.collect::<Vec<_>>().join(" + "))
     }

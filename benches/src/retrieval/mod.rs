@@ -178,7 +178,7 @@ fn request(method: Method, text: &str, vector: Option<&[f32]>) -> Request {
     let words = || leg(Query::Keyword { text: text.to_owned() });
     let nearest = || {
         let vector = vector.unwrap_or_default().to_vec();
-        leg(Query::Nearest { vector, using: DEFAULT_VECTOR.to_owned() })
+        leg(Query::Nearest { vector: vector.into(), using: DEFAULT_VECTOR.to_owned() })
     };
     match method {
         Method::Keyword => words(),

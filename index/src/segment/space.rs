@@ -162,6 +162,24 @@ impl Space {
         Ok(near)
     }
 
+    /// Visits the vectors of the given rows, ascending, with their rows. Rows without a vector are passed over.
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub fn each(
+        &self,
+        rows: &mut dyn Iterator<Item = u32>,
+        visit: &mut dyn FnMut(u32, &[f32]),
+    ) -> Result<()> {
+        let mut places = rows.filter_map(|row| self.place(row));
+        let row = |place: u32| self.present.as_ref().map_or(Some(place), |present| present.row(place));
+        self.fine.tier(&self.meta)?.each(&mut places, &mut Room::default(), &mut |place, vector| {
+            if let Some(row) = row(place) {
+                visit(row, vector);
+            }
+        })
+    }
+
     /// Its graph, for building another on it: `becomes` says for each row which row of the other segment it becomes, or
     /// `u32::MAX`; `present` which of those have a vector.
     pub(super) fn start(&self, becomes: &[u32], present: &Bits) -> Start<'_> {

@@ -70,6 +70,14 @@ fn point_routes() -> Router<State> {
         .route("/collections/{collection}/points/count", post(route(Computes, points::count)))
         .route("/collections/{collection}/points/query", post(route(Computes, points::query)))
         .route("/collections/{collection}/points/query/batch", post(route(Computes, points::query_batch)))
+        .route("/collections/{collection}/points/query/groups", post(route(Computes, points::query_groups)))
+        .route("/collections/{collection}/facet", post(route(Computes, points::facet)))
+        .route(&matrix("pairs"), post(route(Computes, points::matrix_pairs)))
+        .route(&matrix("offsets"), post(route(Computes, points::matrix_offsets)))
+}
+
+fn matrix(form: &str) -> String {
+    format!("/collections/{{collection}}/points/search/matrix/{form}")
 }
 
 /// Counts the request, and says which version answered it.

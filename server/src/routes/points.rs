@@ -3,6 +3,9 @@
 use kithdb::{Result, Select};
 
 use super::Call;
+use crate::wire::facet::{Facet, FacetHits};
+use crate::wire::groups::{Groups, QueryGroups};
+use crate::wire::matrix::{MatrixBody, MatrixOffsets, MatrixPairs};
 use crate::wire::point::{self, Count, Counted, Delete, Record, Retrieve, Scroll, Scrolled, Updated, Upsert};
 use crate::wire::query::{QueryBatch, QueryBody};
 use crate::wire::translate::{Found, Translator};
@@ -41,16 +44,39 @@ pub(super) fn count(call: &Call) -> Result<Counted> {
 
 pub(super) fn query(call: &Call) -> Result<Found> {
     let collection = call.collection()?;
-    let translator = Translator { collection: &collection, embedder: call.state.embedder.as_ref() };
+    let translator =
+        Translator { db: &call.state.db, collection: &collection, embedder: call.state.embedder.as_ref() };
     call.parse::<QueryBody>()?.run(&translator)
 }
 
 pub(super) fn query_batch(call: &Call) -> Result<Vec<Found>> {
     let collection = call.collection()?;
-    let translator = Translator { collection: &collection, embedder: call.state.embedder.as_ref() };
+    let translator =
+        Translator { db: &call.state.db, collection: &collection, embedder: call.state.embedder.as_ref() };
     let searches = call.parse::<QueryBatch>()?.searches.into_iter().enumerate();
     let ask = |(position, search): (usize, QueryBody)| {
         search.run(&translator).map_err(|error| error.within(&format!("searches[{position}]")))
     };
     searches.map(ask).collect()
+}
+
+pub(super) fn query_groups(call: &Call) -> Result<Groups> {
+    let collection = call.collection()?;
+    let embedder = call.state.embedder.as_ref();
+    call.parse::<QueryGroups>()?.run(&Translator { db: &call.state.db, collection: &collection, embedder })
+}
+
+pub(super) fn facet(call: &Call) -> Result<FacetHits> {
+    let collection = call.collection()?;
+    call.parse::<Facet>()?.run(&collection)
+}
+
+pub(super) fn matrix_pairs(call: &Call) -> Result<MatrixPairs> {
+    let collection = call.collection()?;
+    call.parse::<MatrixBody>()?.run(&collection).map(MatrixPairs::from)
+}
+
+pub(super) fn matrix_offsets(call: &Call) -> Result<MatrixOffsets> {
+    let collection = call.collection()?;
+    call.parse::<MatrixBody>()?.run(&collection).map(MatrixOffsets::from)
 }

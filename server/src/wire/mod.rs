@@ -10,8 +10,11 @@
 
 pub(crate) mod collection;
 pub(crate) mod describe;
+pub(crate) mod facet;
 pub(crate) mod filter;
+pub(crate) mod groups;
 pub(crate) mod id;
+pub(crate) mod matrix;
 pub(crate) mod plan;
 pub(crate) mod point;
 pub(crate) mod quantization;
@@ -118,13 +121,13 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_refused_by_name() {
         let cases = [
-            (r#"{"query": {"recommend": {"positive": [1]}}}"#, "query.recommend", "`nearest`"),
+            (r#"{"query": {"feedback": {"positive": [1]}}}"#, "query.feedback", "`nearest`"),
             (r#"{"query": {"fusion": "dbsf"}}"#, "query.fusion", "`rrf`"),
             (r#"{"query": [[1, 2]]}"#, "query[0]", "number"),
             (
-                r#"{"prefetch": {"prefetch": [{"lookup_from": {"collection": "x"}}]}}"#,
-                "prefetch.prefetch[0].lookup_from",
-                "supported",
+                r#"{"prefetch": {"prefetch": [{"lookup_from": {"space": "x"}}]}}"#,
+                "prefetch.prefetch[0].lookup_from.space",
+                "`collection`",
             ),
             (
                 r#"{"filter": {"must": [{"key": "a", "match": {"text": "x"}}]}}"#,

@@ -75,6 +75,11 @@ impl Node {
             Step::Keyword => ("keyword", None, None),
             Step::Fuse => ("fuse", None, None),
             Step::ById => ("by_id", None, None),
+            Step::Rate { using, .. } => ("rate", Some(using.clone()), None),
+            Step::Diversify => ("diversify", None, None),
+            Step::Order { .. } => ("order", None, None),
+            Step::Sample => ("sample", None, None),
+            Step::Formula => ("formula", None, None),
         };
         let (at_least, at_most) = plan.matching;
         Self {

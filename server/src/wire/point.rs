@@ -1,13 +1,15 @@
 //! Points in and out: upsert, retrieve, delete, scroll, count.
 
 use kithdb::{
-    Collection, Error, Hit, Op, Page, Payload, PayloadSelect, Point, PointId, Receipt, Result, Select,
+    Collection, Error, Hit, Op, OrderValue, Page, Payload, PayloadSelect, Point, PointId, Receipt, Result,
+    Select,
 };
-use kithdb::{VectorSelect, Vectors};
+use kithdb::{Query, Request, VectorSelect, Vectors};
 use serde::{Deserialize, Serialize};
 
 use super::filter::FilterIn;
 use super::id::Id;
+use super::query::OrderIn;
 use super::select::{WithPayload, WithVector};
 use super::shape::{Ignored, Refused};
 use super::vector::{Columns, Dense, VectorsIn, VectorsOut};
@@ -71,7 +73,7 @@ pub(crate) struct Delete {
 /// `POST points/scroll`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "accepted and passed over, or refused while it was read")]
+#[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct Scroll {
     offset: Option<Id>,
     limit: Option<usize>,
@@ -79,7 +81,7 @@ pub(crate) struct Scroll {
     with_payload: Option<WithPayload>,
     #[serde(alias = "with_vectors")]
     with_vector: Option<WithVector>,
-    order_by: Option<Refused>,
+    order_by: Option<OrderIn>,
     shard_key: Ignored,
 }
 
@@ -98,6 +100,8 @@ pub(crate) struct Count {
 pub(crate) struct Record {
     id: Id,
     #[serde(skip_serializing_if = "Option::is_none")]
+    order_value: Option<OrderOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Payload>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vector: Option<VectorsOut>,
@@ -109,6 +113,8 @@ pub(crate) struct ScoredPoint {
     id: Id,
     version: u64,
     score: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_value: Option<OrderOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Payload>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -225,6 +231,19 @@ impl Scroll {
         let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::All)?;
         let filter = super::filter::or_everything(self.filter)?;
         let (from, limit) = (self.offset.map(|Id(id)| id), self.limit.unwrap_or(SCROLL_LIMIT));
+        if let Some(order) = self.order_by {
+            if from.is_some() {
+                return Err(Error::invalid(
+                    "offset",
+                    "goes by id; with `order_by` give `start_from` instead",
+                ));
+            }
+            let query = Query::Order(order.into_order("order_by")?);
+            let (hits, _) =
+                collection.search(Request { query, filter, limit, ..Request::default() }, &select)?;
+            let points = hits.into_iter().map(|hit| Record::ordered(hit, &select)).collect();
+            return Ok(Scrolled { points, next_page_offset: None });
+        }
         let Page { points, next } = collection.scroll(&filter, from, limit, &select)?;
         let points = points.into_iter().map(|point| Record::new(point, &select)).collect();
         Ok(Scrolled { points, next_page_offset: next.map(Id) })
@@ -243,7 +262,30 @@ impl Record {
     /// A point, of which `select` was read.
     pub(crate) fn new(point: Point, select: &Select) -> Self {
         let (payload, vector) = parts(point.payload, point.vectors, select);
-        Self { id: Id(point.id), payload, vector }
+        Self { id: Id(point.id), order_value: None, payload, vector }
+    }
+
+    /// A hit of an order by a field.
+    fn ordered(hit: Hit, select: &Select) -> Self {
+        let (payload, vector) = parts(hit.payload, hit.vectors, select);
+        Self { id: Id(hit.id), order_value: hit.order.map(OrderOut::from), payload, vector }
+    }
+}
+
+/// A value that points were ordered by.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum OrderOut {
+    Integer(i64),
+    Float(f64),
+}
+
+impl From<OrderValue> for OrderOut {
+    fn from(value: OrderValue) -> Self {
+        match value {
+            OrderValue::Integer(number) => Self::Integer(number),
+            OrderValue::Float(number) => Self::Float(number),
+        }
     }
 }
 
@@ -251,7 +293,8 @@ impl ScoredPoint {
     /// A hit, of which `select` was read.
     pub(crate) fn new(hit: Hit, select: &Select) -> Self {
         let (payload, vector) = parts(hit.payload, hit.vectors, select);
-        Self { id: Id(hit.id), version: hit.version, score: hit.score, payload, vector }
+        let order_value = hit.order.map(OrderOut::from);
+        Self { id: Id(hit.id), version: hit.version, score: hit.score, order_value, payload, vector }
     }
 }
 

@@ -1,12 +1,12 @@
 //! From a query in a body to the engine's request, and its answer back.
 //!
-//! Two things need more than translation: the id of a point as a query stands for its stored vector (and the point
-//! itself is no hit), and a text stands for its embedding (where the vectors were made by the server's own model).
+//! Two things need more than translation: a text stands for its embedding (where the vectors were made by the server's
+//! own model), and the id of a point may stand for a vector of another collection.
 //! As in Qdrant, the filter of a level counts for the legs below it too.
 
 use kithdb::{
-    Collection, Condition, DEFAULT_VECTOR, Error, ErrorKind, Filter, Hit, Params, PayloadSelect, Plan,
-    PointId, Query, Request, Result, Select, VectorSelect,
+    Collection, Condition, DEFAULT_VECTOR, Database, Error, ErrorKind, Examples, Filter, Hit, Input, Order,
+    OrderValue, Pair, Params, PayloadSelect, Plan, PointId, Query, Request, Result, Select, VectorSelect,
 };
 use rag::Embedder;
 use serde::Serialize;
@@ -14,7 +14,9 @@ use serde::Serialize;
 use super::filter::FilterIn;
 use super::plan::PlanOut;
 use super::point::ScoredPoint;
-use super::query::{ParamsIn, Prefetch, QueryBody, QueryIn, VectorInput};
+use super::query::{
+    LookupFrom, OrderIn, PairIn, ParamsIn, Prefetch, QueryBody, QueryIn, VectorInput, expression,
+};
 use super::shape::OneOrMany;
 
 /// The hits of a query, and the plan if it was asked for.
@@ -27,6 +29,7 @@ pub(crate) struct Found {
 
 /// What queries are translated with.
 pub(crate) struct Translator<'a> {
+    pub(crate) db: &'a Database,
     pub(crate) collection: &'a Collection,
     pub(crate) embedder: Option<&'a Embedder>,
 }
@@ -41,7 +44,17 @@ struct Level {
     score_threshold: Option<f32>,
     limit: Option<usize>,
     offset: Option<usize>,
+    lookup_from: Option<LookupFrom>,
 }
+
+/// Where the vectors that a level asks with come from.
+struct Source<'a> {
+    using: &'a str,
+    lookup: Option<&'a LookupFrom>,
+}
+
+/// What Qdrant chooses where a request does not.
+const DIVERSITY: f32 = 0.5;
 
 /// Hits of a level unless it says otherwise.
 const LIMIT: usize = 10;
@@ -52,12 +65,23 @@ impl QueryBody {
     /// # Errors
     /// `InvalidArgument` naming the field; `NotFound` for a query by the id of a point that does not exist.
     pub(crate) fn run(self, translator: &Translator<'_>) -> Result<Found> {
-        let Self { prefetch, query, using, filter, params, score_threshold, limit, offset, .. } = self;
-        let level = Level { prefetch, query, using, filter, params, score_threshold, limit, offset };
-        let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::None)?;
-        let request = translator.request(level, &Filter::default())?;
+        let is_explained = self.explain == Some(true);
+        let (request, select) = self.into_request(translator)?;
         let (hits, plan) = translator.collection.search(request, &select)?;
-        Ok(Found::new(hits, &plan, &select, self.explain == Some(true)))
+        Ok(Found::new(hits, &plan, &select, is_explained))
+    }
+
+    /// The request of the engine, and what comes with its hits.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    pub(super) fn into_request(self, translator: &Translator<'_>) -> Result<(Request, Select)> {
+        let Self { prefetch, query, using, filter, params, score_threshold, limit, offset, .. } = self;
+        let lookup_from = self.lookup_from;
+        let level =
+            Level { prefetch, query, using, filter, params, score_threshold, limit, offset, lookup_from };
+        let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::None)?;
+        Ok((translator.request(level, &Filter::default())?, select))
     }
 }
 
@@ -71,7 +95,8 @@ impl Found {
 impl Translator<'_> {
     /// `above` is the filter of the levels above, which counts here too.
     fn request(&self, level: Level, above: &Filter) -> Result<Request> {
-        let Level { prefetch, query, using, filter, params, score_threshold, limit, offset } = level;
+        let Level { prefetch, query, using, filter, params, score_threshold, limit, offset, lookup_from } =
+            level;
         let filter = joined(super::filter::or_everything(filter)?, above);
         let legs = self.legs(prefetch, &filter)?;
         if query.is_none() && !legs.is_empty() {
@@ -80,10 +105,9 @@ impl Translator<'_> {
             return Err(Error::invalid("query", message));
         }
         let using = using.unwrap_or_else(|| DEFAULT_VECTOR.to_owned());
-        let (query, itself) = self.query(query, &using)?;
+        let query = self.query(query, &Source { using: &using, lookup: lookup_from.as_ref() })?;
         // The legs have filtered already.
-        let mut filter = if legs.is_empty() { filter } else { Filter::default() };
-        filter.must_not.extend(itself.map(|id| Condition::HasId(vec![id])));
+        let filter = if legs.is_empty() { filter } else { Filter::default() };
         let params = params.unwrap_or_default();
         Ok(Request {
             prefetch: legs,
@@ -103,9 +127,19 @@ impl Translator<'_> {
     fn legs(&self, prefetch: Option<OneOrMany<Prefetch>>, filter: &Filter) -> Result<Vec<Request>> {
         let Some(prefetch) = prefetch else { return Ok(Vec::new()) };
         let leg = |(place, leg): (String, Prefetch)| {
-            let Prefetch { prefetch, query, using, filter: own, params, score_threshold, limit, .. } = leg;
-            let level =
-                Level { prefetch, query, using, filter: own, params, score_threshold, limit, offset: None };
+            let Prefetch { prefetch, query, using, filter: own, params, score_threshold, limit, lookup_from } =
+                leg;
+            let level = Level {
+                prefetch,
+                query,
+                using,
+                filter: own,
+                params,
+                score_threshold,
+                limit,
+                offset: None,
+                lookup_from,
+            };
             self.request(level, filter).map_err(|error| match error.kind() {
                 ErrorKind::NotFound => error,
                 _ => error.within(&place),
@@ -114,36 +148,84 @@ impl Translator<'_> {
         prefetch.places("prefetch").map(leg).collect()
     }
 
-    /// The query, and the point that it stands for if it was given by id.
-    fn query(&self, query: Option<QueryIn>, using: &str) -> Result<(Query, Option<PointId>)> {
-        let nearest = |vector| Query::Nearest { vector, using: using.to_owned() };
+    fn query(&self, query: Option<QueryIn>, source: &Source<'_>) -> Result<Query> {
+        let using = || source.using.to_owned();
+        let input = |given, place: &str| self.input(given, source, place);
+        let inputs = |given: Option<Vec<VectorInput>>, place: &str| -> Result<Vec<Input>> {
+            let given = given.unwrap_or_default().into_iter().enumerate();
+            given.map(|(at, one)| input(one, &format!("query.recommend.{place}[{at}]"))).collect()
+        };
         Ok(match query {
-            None => (Query::ById, None),
-            Some(QueryIn::Keyword(text)) => (Query::Keyword { text }, None),
-            Some(QueryIn::Rrf(k)) => (Query::Rrf { k }, None),
-            Some(QueryIn::Nearest(VectorInput::Dense(vector), _)) => (nearest(vector), None),
-            Some(QueryIn::Nearest(VectorInput::Id(id), field)) => {
-                (nearest(self.stored(id, using, field)?), Some(id))
+            None => Query::ById,
+            Some(QueryIn::Nearest(given, place)) => {
+                Query::Nearest { vector: input(given, place)?, using: using() }
             }
-            Some(QueryIn::Nearest(VectorInput::Text(text), _)) => (nearest(self.embed(&text, using)?), None),
+            Some(QueryIn::Diverse(given, mmr)) => Query::Diverse {
+                vector: input(given, "query.nearest")?,
+                using: using(),
+                diversity: mmr.diversity.unwrap_or(DIVERSITY),
+                candidates: mmr.candidates_limit,
+            },
+            Some(QueryIn::Recommend(given)) => {
+                let strategy = given.strategy();
+                let positive = inputs(given.positive, "positive")?;
+                let examples = Examples { positive, negative: inputs(given.negative, "negative")? };
+                Query::Recommend { examples, strategy, using: using() }
+            }
+            Some(QueryIn::Discover(target, context)) => Query::Discover {
+                target: input(target, "query.discover.target")?,
+                context: self.pairs(context, source, "query.discover.context")?,
+                using: using(),
+            },
+            Some(QueryIn::Context(pairs)) => {
+                Query::Context { pairs: self.pairs(pairs, source, "query.context")?, using: using() }
+            }
+            Some(QueryIn::Keyword(text)) => Query::Keyword { text },
+            Some(QueryIn::Rrf(k)) => Query::Rrf { k },
+            Some(QueryIn::Order(order)) => Query::Order(order.into_order("query.order_by")?),
+            Some(QueryIn::Sample(seed)) => Query::Sample { seed },
+            Some(QueryIn::Formula(formula, defaults)) => Query::Formula(expression(formula, defaults)?),
         })
     }
 
-    fn stored(&self, id: PointId, using: &str, field: &str) -> Result<Vec<f32>> {
-        self.collection.schema().space(using)?;
-        let vectors = VectorSelect::Named(vec![using.to_owned()]);
+    fn pairs(&self, pairs: OneOrMany<PairIn>, source: &Source<'_>, field: &str) -> Result<Vec<Pair>> {
+        let pair = |(place, pair): (String, PairIn)| {
+            let positive = self.input(pair.positive, source, &format!("{place}.positive"))?;
+            Ok(Pair { positive, negative: self.input(pair.negative, source, &format!("{place}.negative"))? })
+        };
+        pairs.places(field).map(pair).collect()
+    }
+
+    fn input(&self, given: VectorInput, source: &Source<'_>, place: &str) -> Result<Input> {
+        match (given, source.lookup) {
+            (VectorInput::Dense(vector), _) => Ok(Input::Vector(vector)),
+            (VectorInput::Text(text), _) => {
+                self.embed(&text, source.using, &format!("{place}.text")).map(Input::Vector)
+            }
+            (VectorInput::Id(id), None) => Ok(Input::Point(id)),
+            (VectorInput::Id(id), Some(lookup)) => {
+                self.looked_up(id, lookup, source.using, place).map(Input::Vector)
+            }
+        }
+    }
+
+    /// The vector of a point of another collection, or of another space.
+    fn looked_up(&self, id: PointId, lookup: &LookupFrom, using: &str, place: &str) -> Result<Vec<f32>> {
+        let collection = self.db.collection(&lookup.collection)?;
+        let space = lookup.vector.as_deref().unwrap_or(using);
+        collection.schema().space(space).map_err(|error| error.with_field("lookup_from.vector"))?;
+        let vectors = VectorSelect::Named(vec![space.to_owned()]);
         let select = Select { payload: PayloadSelect::None, vectors };
-        let point = self.collection.get(&[id], &select)?.pop().ok_or_else(|| {
+        let point = collection.get(&[id], &select)?.pop().ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("Not found: No point with id {id} found"))
-                .with_field(field)
+                .with_field(place)
         })?;
         point.vectors.into_iter().next().map(|(_, elements)| elements).ok_or_else(|| {
-            Error::invalid(field, format!("point {id} has no vector `{using}` that could be searched with"))
+            Error::invalid(place, format!("point {id} has no vector `{space}` that could be searched with"))
         })
     }
 
-    fn embed(&self, text: &str, using: &str) -> Result<Vec<f32>> {
-        let field = "query.nearest.text";
+    fn embed(&self, text: &str, using: &str, field: &str) -> Result<Vec<f32>> {
         let schema = self.collection.schema();
         let spec = schema.space(using)?;
         let embedder = self.embedder.ok_or_else(|| {
@@ -162,6 +244,21 @@ impl Translator<'_> {
     }
 }
 
+impl OrderIn {
+    /// The engine's order.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the field.
+    pub(super) fn into_order(self, field: &str) -> Result<Order> {
+        let path = self.key.parse().map_err(|error: Error| error.with_field(format!("{field}.key")))?;
+        let from = self.start_from.map(|from| {
+            let wrong = || Error::invalid(format!("{field}.start_from"), "must be a number or a date");
+            OrderValue::of(&from).ok_or_else(wrong)
+        });
+        Ok(Order { path, is_descending: self.is_descending, from: from.transpose()? })
+    }
+}
+
 /// Both filters at once.
 fn joined(own: Filter, above: &Filter) -> Filter {
     match (own.is_empty(), above.is_empty()) {
@@ -173,12 +270,12 @@ fn joined(own: Filter, above: &Filter) -> Filter {
 
 #[cfg(test)]
 mod tests {
-    use kithdb::{Database, Language, Metric, Point, Schema};
+    use kithdb::{Language, Metric, Point, Schema};
     use serde_json::{Value, json};
 
     use super::*;
 
-    fn collection() -> Collection {
+    fn database() -> Database {
         let db = Database::in_memory().expect("a database");
         let keyword = ["text".parse().expect("a path")];
         let schema = Schema::new().vector(2, Metric::Cosine).keyword(keyword, Language::English);
@@ -187,13 +284,14 @@ mod tests {
         let bare = Point::new(9).with("text", "no vector");
         let points = vec![point(1, [1.0, 0.0], "red"), point(2, [0.9, 0.1], "green"), bare];
         collection.upsert(points).expect("written");
-        collection
+        db
     }
 
     fn ask(body: &Value) -> Result<Value> {
-        let collection = collection();
+        let db = database();
+        let collection = db.collection("c").expect("it is there");
         let body: QueryBody = super::super::parse(body.to_string().as_bytes())?;
-        let found = body.run(&Translator { collection: &collection, embedder: None })?;
+        let found = body.run(&Translator { db: &db, collection: &collection, embedder: None })?;
         Ok(serde_json::to_value(found).expect("JSON"))
     }
 
@@ -250,7 +348,7 @@ mod tests {
             (json!({"query": [0.0, 0.0]}), "query"),
             (json!({"query": [1.0, 0.0], "using": "other"}), "using"),
             (json!({"query": 77}), "query"),
-            (json!({"query": {"nearest": 9}}), "query.nearest"),
+            (json!({"query": {"nearest": 9}}), "query"),
             (json!({"query": {"nearest": {"text": "red"}}}), "query.nearest.text"),
             (json!({"prefetch": [{"query": [1.0, 0.0]}]}), "query"),
             (json!({"prefetch": {"query": [1.0]}, "query": {"fusion": "rrf"}}), "prefetch[0].query"),

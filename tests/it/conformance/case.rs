@@ -27,6 +27,8 @@ pub(super) enum Step {
     Scroll(Value),
     Count(Value),
     Query(Value),
+    Facet(Value),
+    Groups(Value),
 }
 
 /// What came of a call.
@@ -36,6 +38,8 @@ pub(super) enum Outcome {
     Count(u64),
     /// Points, hits or a page: `{id, score?, payload, vectors}` each.
     Points(Vec<Value>, Option<Value>),
+    /// Values of a facet with their counts, or groups with the ids of their hits: a list each.
+    Rows(Vec<Value>),
 }
 
 /// What failed, as a caller would branch on it.
@@ -97,6 +101,8 @@ impl Step {
             "scroll" => Self::Scroll(with.clone()),
             "count" => Self::Count(with.clone()),
             "query" => Self::Query(with.clone()),
+            "facet" => Self::Facet(with.clone()),
+            "groups" => Self::Groups(with.clone()),
             _ => return None,
         })
     }
@@ -124,6 +130,7 @@ fn found(member: &str, outcome: &Result<Outcome, Refusal>) -> Option<Value> {
         ("error", Err(refusal)) => Some(refusal.kind.into()),
         ("field", Err(refusal)) => Some(refusal.field.clone().into()),
         ("count", Ok(Outcome::Count(count))) => Some((*count).into()),
+        ("rows", Ok(Outcome::Rows(rows))) => Some(rows.clone().into()),
         ("ids", Ok(Outcome::Points(points, _))) => Some(column(points, "id").into()),
         ("set", Ok(Outcome::Points(points, _))) => {
             let mut ids = column(points, "id");

@@ -1,9 +1,9 @@
 //! The crate as a door: a case's JSON becomes values of the crate.
 
 use kithdb::{
-    Codes, Collection, Condition, Database, Datatype, Error, ErrorKind, FieldPath, Filter, Language,
-    MinShould, Params, Payload, PayloadSelect, Point, PointId, Predicate, Query, Range, Request, Result,
-    Scalar, Schema, Select, Value, VectorSelect, VectorSpec,
+    Codes, Collection, Condition, Database, Datatype, Error, ErrorKind, FieldPath, Filter, Grouping,
+    Language, MinShould, Params, Payload, PayloadSelect, Point, PointId, Predicate, Query, Range, Request,
+    Result, Scalar, Schema, Select, Value, VectorSelect, VectorSpec,
 };
 use serde_json::json;
 
@@ -52,6 +52,8 @@ impl EmbeddedDoor {
             Step::Scroll(with) => self.scroll(with),
             Step::Count(filter) => Ok(Outcome::Count(self.collection().count(&filter_of(filter)?)? as u64)),
             Step::Query(with) => self.query(with),
+            Step::Facet(with) => self.facet(with),
+            Step::Groups(with) => self.groups(with),
         }
     }
 
@@ -73,6 +75,37 @@ impl EmbeddedDoor {
             tree
         };
         Ok(Outcome::Points(hits.into_iter().map(hit).collect(), None))
+    }
+
+    fn facet(&self, with: &Value) -> Result<Outcome> {
+        let path = with["key"].as_str().unwrap_or_default();
+        let path: FieldPath = path.parse().map_err(|error: Error| error.with_field("key"))?;
+        let limit = number(&with["limit"]).unwrap_or(10);
+        let facets = self.collection().facets(&path, &filter_of(&with["filter"])?, limit)?;
+        let row = |(value, count): (Scalar, usize)| json!([tree_of_scalar(&value), count]);
+        Ok(Outcome::Rows(facets.into_iter().map(row).collect()))
+    }
+
+    fn groups(&self, with: &Value) -> Result<Outcome> {
+        let grouping = Grouping {
+            path: with["group_by"].as_str().unwrap_or_default().parse()?,
+            groups: number(&with["limit"]).unwrap_or(10),
+            size: number(&with["group_size"]).unwrap_or(3),
+        };
+        let groups = self.collection().groups(request_of(with)?, &grouping, &Select::none())?;
+        let row = |group: kithdb::Group| {
+            let ids = group.hits.iter().map(|hit| tree_of_id(&hit.id));
+            std::iter::once(tree_of_scalar(&group.value)).chain(ids).collect()
+        };
+        Ok(Outcome::Rows(groups.into_iter().map(row).collect()))
+    }
+}
+
+fn tree_of_scalar(value: &Scalar) -> Value {
+    match value {
+        Scalar::Str(text) => text.as_str().into(),
+        Scalar::Int(number) => (*number).into(),
+        Scalar::Bool(flag) => (*flag).into(),
     }
 }
 
@@ -119,12 +152,12 @@ fn list<'a>(tree: &'a Value, field: &str) -> Result<&'a Vec<Value>> {
     tree.as_array().ok_or_else(|| bad(field))
 }
 
-fn elements_of(tree: &Value) -> Result<Vec<f32>> {
+pub(super) fn elements_of(tree: &Value) -> Result<Vec<f32>> {
     let elements = list(tree, "vector")?;
     elements.iter().map(|element| element.as_f64().map(|e| e as f32).ok_or_else(|| bad("vector"))).collect()
 }
 
-fn id_of(tree: &Value) -> Result<PointId> {
+pub(super) fn id_of(tree: &Value) -> Result<PointId> {
     match tree {
         Value::Number(number) => number.as_u64().map(PointId::Num).ok_or_else(|| bad("id")),
         Value::String(text) => text.parse(),
@@ -217,10 +250,11 @@ fn select_of(with: &Value, is_payload_default: bool) -> Result<Select> {
 fn request_of(with: &Value) -> Result<Request> {
     let legs = with["legs"].as_array().into_iter().flatten();
     let using = with["using"].as_str().unwrap_or_default().to_owned();
-    let query = match (&with["nearest"], &with["keyword"], &with["rrf"]) {
-        (Value::Array(_), ..) => Query::Nearest { vector: elements_of(&with["nearest"])?, using },
-        (_, Value::String(text), _) => Query::Keyword { text: text.clone() },
-        (.., Value::Number(k)) => Query::Rrf { k: k.as_f64().unwrap_or_default() as f32 },
+    let query = match (&with["nearest"], &with["keyword"], &with["rrf"], &with["query"]) {
+        (Value::Array(_), ..) => Query::Nearest { vector: elements_of(&with["nearest"])?.into(), using },
+        (_, Value::String(text), ..) => Query::Keyword { text: text.clone() },
+        (_, _, Value::Number(k), _) => Query::Rrf { k: k.as_f64().unwrap_or_default() as f32 },
+        (.., kind @ Value::Object(_)) => super::kinds::query_of(kind, using)?,
         _ => Query::ById,
     };
     Ok(Request {
@@ -238,7 +272,7 @@ fn request_of(with: &Value) -> Result<Request> {
     })
 }
 
-fn filter_of(tree: &Value) -> Result<Filter> {
+pub(super) fn filter_of(tree: &Value) -> Result<Filter> {
     let clause = |name: &str| match &tree[name] {
         Value::Null => Ok(Vec::new()),
         Value::Array(items) => items.iter().map(condition_of).collect(),

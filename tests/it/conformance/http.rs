@@ -82,6 +82,19 @@ impl Door for HttpDoor {
                 let found = read("/points/query", &query_of(with))?;
                 Ok(Outcome::Points(points_of(&found["points"]), None))
             }
+            Step::Facet(with) => {
+                let found = read("/facet", with)?;
+                let row = |hit: &Value| json!([hit["value"], hit["count"]]);
+                Ok(Outcome::Rows(found["hits"].as_array().expect("hits").iter().map(row).collect()))
+            }
+            Step::Groups(with) => {
+                let found = read("/points/query/groups", &query_of(with))?;
+                let row = |group: &Value| {
+                    let ids = group["hits"].as_array().expect("hits").iter().map(|hit| hit["id"].clone());
+                    std::iter::once(group["id"].clone()).chain(ids).collect()
+                };
+                Ok(Outcome::Rows(found["groups"].as_array().expect("groups").iter().map(row).collect()))
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 mod case;
 mod embedded;
 mod http;
+mod kinds;
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use kithdb::{Collection, Filter, Hit, Metric, Params, Point, PointId, Query, Request, Select, VectorSpec};
+use kithdb::{
+    Collection, Filter, Hit, Input, Metric, Params, Point, PointId, Query, Request, Select, VectorSpec,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -94,7 +96,7 @@ impl By {
                 if *metric == Metric::Cosine && vector.iter().all(|e| *e == 0.0) {
                     vector[0] = 1.0;
                 }
-                Query::Nearest { vector, using: (*using).to_owned() }
+                Query::Nearest { vector: vector.into(), using: (*using).to_owned() }
             }
         }
     }
@@ -114,7 +116,7 @@ impl By {
     /// Every point that answers, with its score, best first.
     fn expected(&self, plain: &Plain, filter: &Filter) -> Vec<(PointId, f64)> {
         match (self, self.query(plain)) {
-            (Self::Near { space, .. }, Query::Nearest { vector, .. }) => {
+            (Self::Near { space, .. }, Query::Nearest { vector: Input::Vector(vector), .. }) => {
                 plain.nearest(space % plain.spaces.len(), &vector, filter)
             }
             (Self::Words(text), _) => {
@@ -122,7 +124,7 @@ impl By {
                 scored.sort_by(|a, b| b.1.total_cmp(&a.1));
                 scored
             }
-            _ => plain.matching(filter).into_iter().map(|id| (id, 0.0)).collect(),
+            _ => plain.matching(filter).into_iter().map(|id| (id, 1.0)).collect(),
         }
     }
 

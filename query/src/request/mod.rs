@@ -1,12 +1,16 @@
 //! What is asked, in the engine's own nouns. The doors translate their dialects into this.
 
-use types::{Error, Filter, Limits, Result, Schema, VectorSpec};
+mod query;
+mod resolve;
+
+use types::{Error, Filter, Limits, Result, Schema};
+
+pub use query::{Examples, Input, Order, OrderValue, Pair, Query, Recommend};
 
 /// One question to one collection; a tree, since its candidates may come from other questions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
-    /// The legs. Empty: all points are candidates. Otherwise only what the legs return is, and [`Query::Rrf`] fuses
-    /// them.
+    /// The legs. Empty: all points are candidates. Otherwise only what the legs return is.
     pub prefetch: Vec<Request>,
     /// How candidates are ranked.
     pub query: Query,
@@ -20,31 +24,6 @@ pub struct Request {
     pub score_threshold: Option<f32>,
     /// How hard to search.
     pub params: Params,
-}
-
-/// How candidates are ranked.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Query {
-    /// By id. All scores are 0.
-    #[default]
-    ById,
-    /// By nearness to a vector.
-    Nearest {
-        /// The elements.
-        vector: Vec<f32>,
-        /// The vector space.
-        using: String,
-    },
-    /// By BM25 of the words of a text.
-    Keyword {
-        /// Any text; it has no syntax.
-        text: String,
-    },
-    /// By reciprocal rank over the legs: the sum of 1 / (k + position), positions from 0.
-    Rrf {
-        /// Damps the first positions.
-        k: f32,
-    },
 }
 
 /// How hard to search.
@@ -114,37 +93,62 @@ impl Request {
     }
 
     fn check_query(&mut self, schema: &Schema, limits: &Limits) -> Result<()> {
-        match &mut self.query {
-            Query::ById => Ok(()),
-            Query::Nearest { vector, using } => {
-                let VectorSpec { dim, metric, .. } = schema.space(using)?;
-                types::vector::check(vector, *dim, *metric).map_err(|error| error.within("query"))
-            }
-            Query::Keyword { .. } if schema.keyword.is_none() => {
-                let message = "the collection has no keyword index; create it with one, such as {\"paths\": [\"text\"]}";
-                Err(Error::invalid("query.keyword", message))
-            }
-            Query::Keyword { text } => {
-                let chars = text.chars().count();
-                if chars > limits.query_chars_max {
-                    return Err(Error::limit(
-                        "query.keyword",
-                        "the number of characters",
-                        chars,
-                        limits.query_chars_max,
-                    ));
+        if let Some(using) = self.query.space() {
+            let spec = schema.space(using)?.clone();
+            for (place, input) in self.query.inputs() {
+                if let Input::Vector(elements) = input {
+                    types::vector::check(elements, spec.dim, spec.metric)
+                        .map_err(|error| error.within(&place))?;
                 }
-                Ok(())
             }
+        }
+        let refuse = |field: &str, message: &str| Err(Error::invalid(field, message));
+        match &self.query {
+            Query::Keyword { text } => check_keyword(text, schema, limits),
             Query::Rrf { k } if !(k.is_finite() && *k > 0.0) => {
-                Err(Error::invalid("query.rrf.k", "must be a finite number above 0"))
+                refuse("query.rrf.k", "must be a finite number above 0")
             }
             Query::Rrf { .. } if self.prefetch.is_empty() => {
-                Err(Error::invalid("prefetch", "is empty; a fusion needs at least one leg"))
+                refuse("prefetch", "is empty; a fusion needs at least one leg")
             }
-            Query::Rrf { .. } => Ok(()),
+            Query::Formula(_) if self.prefetch.is_empty() => {
+                refuse("prefetch", "is empty; a formula needs at least one leg whose scores it takes")
+            }
+            Query::Formula(formula) => formula.check(limits),
+            Query::Diverse { diversity, .. } if !(0.0..=1.0).contains(diversity) => {
+                refuse("query.mmr.diversity", "must be between 0 and 1")
+            }
+            Query::Diverse { candidates: Some(candidates), .. } if *candidates > limits.hits_max => {
+                let field = "query.mmr.candidates_limit";
+                Err(Error::limit(field, "the number of candidates", *candidates, limits.hits_max))
+            }
+            Query::Recommend { examples, strategy, .. } => match strategy {
+                Recommend::AverageVector if examples.positive.is_empty() => refuse(
+                    "query.recommend.positive",
+                    "is empty; the mean needs one. Strategies best_score and sum_scores do with negative ones",
+                ),
+                _ if examples.positive.is_empty() && examples.negative.is_empty() => {
+                    refuse("query.recommend", "has no example; give positive or negative ones")
+                }
+                _ => Ok(()),
+            },
+            _ => Ok(()),
         }
     }
+}
+
+fn check_keyword(text: &str, schema: &Schema, limits: &Limits) -> Result<()> {
+    const FIELD: &str = "query.keyword";
+    if schema.keyword.is_none() {
+        let message =
+            "the collection has no keyword index; create it with one, such as {\"paths\": [\"text\"]}";
+        return Err(Error::invalid(FIELD, message));
+    }
+    let chars = text.chars().count();
+    if chars > limits.query_chars_max {
+        return Err(Error::limit(FIELD, "the number of characters", chars, limits.query_chars_max));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -156,7 +160,7 @@ mod tests {
     fn a_level_that_asks_for_no_effort_takes_the_recall_of_the_collection() {
         let schema = Schema::new().vector(1, Metric::Dot).recall(0.8);
         let ask = |params| {
-            let query = Query::Nearest { vector: vec![1.0], using: String::new() };
+            let query = Query::Nearest { vector: [1.0].into(), using: String::new() };
             Request { query, params, limit: 1, ..Request::default() }
         };
         let own = Params { recall: Some(0.5), ..Params::default() };
@@ -178,7 +182,7 @@ mod tests {
     fn what_cannot_be_answered_is_refused_by_name() {
         let schema = Schema::new().vector(2, Metric::Cosine);
         let nearest =
-            |vector: &[f32], using: &str| Query::Nearest { vector: vector.to_vec(), using: using.into() };
+            |vector: &[f32], using: &str| Query::Nearest { vector: vector.into(), using: using.into() };
         let ask = |query| Request { query, limit: 1, ..Request::default() };
         let with = |params| Request { params, ..ask(Query::ById) };
         let leg = Request { prefetch: vec![ask(nearest(&[0.0, 0.0], ""))], ..ask(Query::Rrf { k: 2.0 }) };

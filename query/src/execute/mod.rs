@@ -3,14 +3,18 @@
 //! Invariant: approximate search may miss, never lie. Every hit is alive in the view, passed the filter, and has its
 //! exact score; and where the graph of a part comes back with fewer rows than are wanted, a scan of it answers instead.
 
-use index::{Near, Shown};
+mod kinds;
+mod vectors;
+
+use index::Shown;
 use roaring::RoaringBitmap;
 use types::{Error, Metric, Result, Slot};
 
+use crate::View;
 use crate::fuse;
 use crate::matching::Matching;
-use crate::plan::{PartPlan, PartStatistics, Plan, SpaceStatistics, Statistics, Step, Strategy, plan};
-use crate::{Query, Request, View};
+use crate::plan::{PartStatistics, Plan, SpaceStatistics, Statistics, plan};
+use crate::request::{OrderValue, Query, Request};
 
 /// A slot and its score, as users see scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,6 +23,15 @@ pub struct Ranked {
     pub slot: Slot,
     /// The score.
     pub score: f32,
+    /// The value that it was ordered by, if it was.
+    pub order: Option<OrderValue>,
+}
+
+impl Ranked {
+    /// A slot and its score.
+    pub fn new(slot: Slot, score: f32) -> Self {
+        Self { slot, score, order: None }
+    }
 }
 
 /// What a request found, and the plan that found it.
@@ -33,10 +46,12 @@ pub struct Answer {
 /// Plans and answers a request, which must have passed [`Request::check`].
 ///
 /// # Errors
-/// `Corrupted` or `Io` when payloads or vectors cannot be read.
-pub fn execute(view: &View, request: &Request) -> Result<Answer> {
-    let level = Level::prepare(view, request)?;
-    let plan = plan(request, &level.statistics());
+/// `NotFound` and `InvalidArgument` for points that are asked with and formulas; `Corrupted` or `Io` when payloads or
+/// vectors cannot be read.
+pub fn execute(view: &View, request: Request) -> Result<Answer> {
+    let request = request.resolved(view)?;
+    let level = Level::prepare(view, &request)?;
+    let plan = plan(&request, &level.statistics());
     let mut hits = level.run(&plan)?;
     hits.drain(..request.offset.min(hits.len()));
     Ok(Answer { hits, plan })
@@ -46,8 +61,9 @@ pub fn execute(view: &View, request: &Request) -> Result<Answer> {
 ///
 /// # Errors
 /// `Corrupted` or `Io`.
-pub(crate) fn plan_only(view: &View, request: &Request) -> Result<Plan> {
-    Ok(plan(request, &Level::prepare(view, request)?.statistics()))
+pub(crate) fn plan_only(view: &View, request: Request) -> Result<Plan> {
+    let request = request.resolved(view)?;
+    Ok(plan(&request, &Level::prepare(view, &request)?.statistics()))
 }
 
 /// One level of a request, its filter looked up.
@@ -65,10 +81,7 @@ impl<'a> Level<'a> {
     }
 
     fn statistics(&self) -> Statistics<'a> {
-        let space = match &self.request.query {
-            Query::Nearest { using, vector } => self.space(using, vector.len()),
-            _ => None,
-        };
+        let space = self.request.query.space().and_then(|using| self.space(using));
         Statistics {
             points: self.view.points(),
             space,
@@ -77,8 +90,8 @@ impl<'a> Level<'a> {
         }
     }
 
-    fn space(&self, using: &str, dim: usize) -> Option<SpaceStatistics<'a>> {
-        self.view.entry.schema.vectors.get(using)?;
+    fn space(&self, using: &str) -> Option<SpaceStatistics<'a>> {
+        let dim = self.view.entry.schema.vectors.get(using)?.dim;
         let shown = Shown { alive: &self.view.alive, accept: self.matching.accept() };
         let part = |part: &'a index::Part| PartStatistics {
             rows: part.body.vectors(using) as usize,
@@ -96,11 +109,21 @@ impl<'a> Level<'a> {
         let legs = legs?;
         let candidates: Option<RoaringBitmap> =
             (!legs.is_empty()).then(|| legs.iter().flatten().map(|ranked| ranked.slot.0).collect());
+        let candidates = candidates.as_ref();
         match &self.request.query {
-            Query::Nearest { vector, using } => self.nearest(plan, vector, using, candidates.as_ref()),
-            Query::Keyword { text } => self.keyword(plan, text, candidates.as_ref()),
+            Query::Nearest { vector, using } => self.nearest(plan, vector.elements(), using, candidates),
+            Query::Diverse { vector, using, diversity, .. } => {
+                self.diverse(plan, vector.elements(), using, *diversity, legs)
+            }
+            Query::Recommend { using, .. } | Query::Discover { using, .. } | Query::Context { using, .. } => {
+                self.rated(plan, using, candidates)
+            }
+            Query::Keyword { text } => self.keyword(plan, text, candidates),
             Query::Rrf { k } => self.fuse(plan, &legs, *k),
-            Query::ById => self.by_id(plan, candidates.as_ref()),
+            Query::ById => self.by_id(plan, candidates),
+            Query::Order(order) => self.ordered(plan, order, candidates),
+            Query::Sample { seed } => self.sampled(plan, *seed, candidates),
+            Query::Formula(formula) => self.computed(plan, formula, &legs),
         }
     }
 
@@ -110,26 +133,6 @@ impl<'a> Level<'a> {
         Ok(hits)
     }
 
-    fn nearest(
-        &self,
-        plan: &Plan,
-        vector: &[f32],
-        using: &str,
-        candidates: Option<&RoaringBitmap>,
-    ) -> Result<Vec<Ranked>> {
-        let Step::Vector { parts, .. } = &plan.step else {
-            return Err(Error::new(types::ErrorKind::Internal, "a vector query has a plan of another kind"));
-        };
-        let metric = self.view.entry.schema.space(using)?.metric;
-        let accept = self.accept(candidates);
-        let rank = |near: Near| Ranked { slot: near.slot, score: metric.score(near.distance) };
-        let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
-            let found = find(self.view, using, vector, parts, accept, count)?;
-            Ok(found.into_iter().map(rank).collect())
-        })?;
-        Ok(self.above_threshold(hits, metric))
-    }
-
     fn keyword(&self, plan: &Plan, text: &str, candidates: Option<&RoaringBitmap>) -> Result<Vec<Ranked>> {
         let Some(keyword) = &self.view.keyword else {
             return Err(Error::invalid("query.keyword", "the collection has no keyword index"));
@@ -137,7 +140,7 @@ impl<'a> Level<'a> {
         let accept = self.accept(candidates);
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
             let found = keyword.search(text, &self.view.rows, &self.view.alive, accept, count)?;
-            Ok(found.into_iter().map(|scored| Ranked { slot: scored.slot, score: scored.score }).collect())
+            Ok(found.into_iter().map(|scored| Ranked::new(scored.slot, scored.score)).collect())
         })?;
         Ok(self.above_threshold(hits, Metric::Dot))
     }
@@ -149,15 +152,6 @@ impl<'a> Level<'a> {
         }
         let hits = self.matching.first(fused, |ranked| ranked.slot, plan.count)?;
         Ok(self.above_threshold(hits, Metric::Dot))
-    }
-
-    fn by_id(&self, plan: &Plan, candidates: Option<&RoaringBitmap>) -> Result<Vec<Ranked>> {
-        let accept = self.accept(candidates);
-        let slots = accept.as_ref().unwrap_or_else(|| self.view.universe());
-        let mut slots: Vec<Slot> = slots.iter().map(Slot).collect();
-        slots.sort_unstable_by_key(|slot| self.view.id(*slot));
-        let slots = self.matching.first(slots, |slot| *slot, plan.count)?;
-        Ok(slots.into_iter().map(|slot| Ranked { slot, score: 0.0 }).collect())
     }
 
     fn accept(&self, candidates: Option<&RoaringBitmap>) -> Option<RoaringBitmap> {
@@ -194,26 +188,4 @@ impl<'a> Level<'a> {
         }
         hits
     }
-}
-
-/// The nearest of all parts: each is asked, and the answers are merged.
-fn find(
-    view: &View,
-    using: &str,
-    query: &[f32],
-    plans: &[PartPlan],
-    accept: Option<&RoaringBitmap>,
-    count: usize,
-) -> Result<Vec<Near>> {
-    let shown = Shown { alive: &view.alive, accept };
-    let ask = |(part, plan): (&index::Part, &PartPlan)| match plan.strategy {
-        Strategy::Graph { ef } => part.search(using, query, shown, count, ef.max(count)),
-        Strategy::Codes => part.scan_codes(using, query, shown, count),
-        Strategy::Scan => part.scan(using, query, shown, count),
-    };
-    let found: Result<Vec<Vec<Near>>> = view.rows.parts().iter().zip(plans).map(ask).collect();
-    let mut found = found?.concat();
-    found.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.slot.cmp(&b.slot)));
-    found.truncate(count);
-    Ok(found)
 }

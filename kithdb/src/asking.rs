@@ -1,0 +1,126 @@
+//! Asking a collection: searches, groups, facets, pages, counts. Each reads one view.
+
+use query::{Grouping, Matrix, MatrixRequest, Ranked, View};
+use types::{Error, FieldPath, Filter, PointId, Result, Scalar, Slot};
+
+use crate::hit::Select;
+use crate::query_builder::QueryBuilder;
+use crate::{Collection, Hit, Page, Plan, Request};
+
+/// Hits that share a value of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// The value.
+    pub value: Scalar,
+    /// Best first.
+    pub hits: Vec<Hit>,
+}
+
+impl Collection {
+    /// A page of points that match, in the order of their ids, from `from` on.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `LimitExceeded` naming the field; `NotFound` when the collection was dropped.
+    pub fn scroll(
+        &self,
+        filter: &Filter,
+        from: Option<PointId>,
+        limit: usize,
+        select: &Select,
+    ) -> Result<Page> {
+        self.shared.check_exists()?;
+        filter.check(&self.engine.limits)?;
+        if limit == 0 {
+            return Err(Error::invalid("limit", "is 0; ask for at least 1 point"));
+        }
+        if limit > self.engine.limits.hits_max {
+            return Err(Error::limit("limit", "the limit", limit, self.engine.limits.hits_max));
+        }
+        let view = self.shared.view.load_full();
+        let page = query::scroll(&view, filter, from, limit)?;
+        Ok(Page { points: select.points(&view, &page.slots)?, next: page.next })
+    }
+
+    /// How many points match, exactly.
+    ///
+    /// # Errors
+    /// As for [`Collection::scroll`].
+    pub fn count(&self, filter: &Filter) -> Result<usize> {
+        self.shared.check_exists()?;
+        filter.check(&self.engine.limits)?;
+        query::count(&self.shared.view.load_full(), filter)
+    }
+
+    /// Begins a query.
+    pub fn query(&self) -> QueryBuilder<'_> {
+        QueryBuilder::new(self)
+    }
+
+    /// Answers a request: its best hits, and the plan that found them.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `LimitExceeded` naming the field; `NotFound` when the collection was dropped.
+    pub fn search(&self, mut request: Request, select: &Select) -> Result<(Vec<Hit>, Plan)> {
+        self.shared.check_exists()?;
+        let view = self.shared.view.load_full();
+        request.check(&view.entry.schema, &self.engine.limits)?;
+        let answer = query::execute(&view, request)?;
+        Ok((hits(&view, &answer.hits, select)?, answer.plan))
+    }
+
+    /// The plan of a request, without answering it.
+    ///
+    /// # Errors
+    /// As for [`Collection::search`].
+    pub fn explain(&self, mut request: Request) -> Result<Plan> {
+        self.shared.check_exists()?;
+        let view = self.shared.view.load_full();
+        request.check(&view.entry.schema, &self.engine.limits)?;
+        query::explain::explain(&view, request)
+    }
+
+    /// The best groups of hits by the values of a field, each with its best hits. The request's own limit does not
+    /// count.
+    ///
+    /// # Errors
+    /// As for [`Collection::search`].
+    pub fn groups(&self, request: Request, grouping: &Grouping, select: &Select) -> Result<Vec<Group>> {
+        self.shared.check_exists()?;
+        grouping.check(&self.engine.limits)?;
+        let view = self.shared.view.load_full();
+        let mut request = Request { limit: 1, ..request };
+        request.check(&view.entry.schema, &self.engine.limits)?;
+        let group =
+            |group: query::Group| Ok(Group { value: group.value, hits: hits(&view, &group.hits, select)? });
+        query::groups(&view, &request, grouping)?.into_iter().map(group).collect()
+    }
+
+    /// The `limit` values of a field that most of the points that match hold, and how many do.
+    ///
+    /// # Errors
+    /// As for [`Collection::scroll`].
+    pub fn facets(&self, path: &FieldPath, filter: &Filter, limit: usize) -> Result<Vec<(Scalar, usize)>> {
+        self.shared.check_exists()?;
+        filter.check(&self.engine.limits)?;
+        if limit == 0 {
+            return Err(Error::invalid("limit", "is 0; ask for at least 1 value"));
+        }
+        query::facets(&self.shared.view.load_full(), filter, path, limit)
+    }
+
+    /// Points chosen at random, each with its nearest among them.
+    ///
+    /// # Errors
+    /// As for [`Collection::search`].
+    pub fn matrix(&self, request: &MatrixRequest) -> Result<Matrix> {
+        self.shared.check_exists()?;
+        request.check(&self.engine.limits)?;
+        query::matrix(&self.shared.view.load_full(), request)
+    }
+}
+
+fn hits(view: &View, ranked: &[Ranked], select: &Select) -> Result<Vec<Hit>> {
+    let slots: Vec<Slot> = ranked.iter().map(|ranked| ranked.slot).collect();
+    let points = select.points(view, &slots)?;
+    Ok(ranked.iter().zip(points).map(|(ranked, point)| Hit::new(view, *ranked, point)).collect())
+}

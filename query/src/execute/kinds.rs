@@ -1,0 +1,99 @@
+//! Levels that ask no index: by id, by a field, at random, by a formula.
+
+use std::collections::BTreeMap;
+
+use roaring::RoaringBitmap;
+use types::{Metric, Payload, Result, Slot};
+
+use super::{Level, Ranked};
+use crate::formula::{Formula, Row};
+use crate::kinds::order::Ordered;
+use crate::kinds::sample;
+use crate::plan::Plan;
+use crate::request::Order;
+
+/// Rows whose payloads are read at once.
+const BLOCK_ROWS: usize = 1024;
+
+impl Level<'_> {
+    pub(super) fn by_id(&self, plan: &Plan, candidates: Option<&RoaringBitmap>) -> Result<Vec<Ranked>> {
+        let mut slots = self.acceptable(candidates);
+        slots.sort_unstable_by_key(|slot| self.view.id(*slot));
+        self.even(slots, plan.count)
+    }
+
+    pub(super) fn sampled(
+        &self,
+        plan: &Plan,
+        seed: Option<u64>,
+        candidates: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Ranked>> {
+        let slots = self.acceptable(candidates);
+        // All of them in a random order where payloads decide, so that enough are left.
+        let count = if self.matching.is_exact() { plan.count } else { slots.len() };
+        self.even(sample::shuffled(slots.into_iter(), seed, count), plan.count)
+    }
+
+    pub(super) fn ordered(
+        &self,
+        plan: &Plan,
+        order: &Order,
+        candidates: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Ranked>> {
+        let mut ordered = Ordered::new(order);
+        for block in self.acceptable(candidates).chunks(BLOCK_ROWS) {
+            let block = self.matching.first(block.to_vec(), |slot| *slot, block.len())?;
+            for (slot, payload) in block.iter().zip(self.view.payloads(&block)?) {
+                ordered.add(self.view.id(*slot), *slot, &payload);
+            }
+        }
+        Ok(ordered.into_ranked(plan.count))
+    }
+
+    /// What the legs found, by a formula.
+    pub(super) fn computed(
+        &self,
+        plan: &Plan,
+        formula: &Formula,
+        legs: &[Vec<Ranked>],
+    ) -> Result<Vec<Ranked>> {
+        let mut scores: BTreeMap<Slot, Vec<Option<f32>>> = BTreeMap::new();
+        for (position, leg) in legs.iter().enumerate() {
+            for ranked in leg {
+                let of = scores.entry(ranked.slot).or_insert_with(|| vec![None; legs.len()]);
+                of[position] = of[position].or(Some(ranked.score));
+            }
+        }
+        if let Some(accept) = self.matching.accept() {
+            scores.retain(|slot, _| accept.contains(slot.0));
+        }
+        let slots = self.matching.first(scores.keys().copied().collect(), |slot| *slot, scores.len())?;
+        let mut hits = Vec::with_capacity(slots.len());
+        for block in slots.chunks(BLOCK_ROWS) {
+            let payloads = match formula.expression.reads_payload() {
+                true => self.view.payloads(block)?,
+                false => vec![Payload::new(); block.len()],
+            };
+            for (slot, payload) in block.iter().zip(&payloads) {
+                let scores = scores.get(slot).map_or(&[][..], Vec::as_slice);
+                let score = formula.score(&Row { id: self.view.id(*slot), payload, scores })?;
+                hits.push(Ranked::new(*slot, score));
+            }
+        }
+        hits.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
+        hits.truncate(plan.count);
+        Ok(self.above_threshold(hits, Metric::Dot))
+    }
+
+    /// The slots that may be hits.
+    fn acceptable(&self, candidates: Option<&RoaringBitmap>) -> Vec<Slot> {
+        let accept = self.accept(candidates);
+        accept.as_ref().unwrap_or_else(|| self.view.universe()).iter().map(Slot).collect()
+    }
+
+    /// The first that match, all of the same score.
+    fn even(&self, slots: Vec<Slot>, count: usize) -> Result<Vec<Ranked>> {
+        let slots = self.matching.first(slots, |slot| *slot, count)?;
+        Ok(slots.into_iter().map(|slot| Ranked::new(slot, 1.0)).collect())
+    }
+}

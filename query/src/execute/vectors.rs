@@ -1,0 +1,116 @@
+//! Levels that ask a vector space: nearness, diversity, ratings.
+
+use index::{Near, Shown};
+use roaring::RoaringBitmap;
+use types::{Error, ErrorKind, Metric, Result, Slot};
+
+use super::{Level, Ranked};
+use crate::View;
+use crate::kinds::diverse;
+use crate::kinds::rate::Rating;
+use crate::plan::{PartPlan, Plan, Step, Strategy};
+
+impl Level<'_> {
+    pub(super) fn nearest(
+        &self,
+        plan: &Plan,
+        vector: &[f32],
+        using: &str,
+        candidates: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Ranked>> {
+        let Step::Vector { parts, .. } = &plan.step else {
+            return Err(Error::new(ErrorKind::Internal, "a vector query has a plan of another kind"));
+        };
+        let metric = self.view.entry.schema.space(using)?.metric;
+        let accept = self.accept(candidates);
+        let rank = |near: Near| Ranked::new(near.slot, metric.score(near.distance));
+        let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
+            let found = find(self.view, using, vector, parts, accept, count)?;
+            Ok(found.into_iter().map(rank).collect())
+        })?;
+        Ok(self.above_threshold(hits, metric))
+    }
+
+    /// Of the hits of its leg, those that differ from each other.
+    pub(super) fn diverse(
+        &self,
+        plan: &Plan,
+        vector: &[f32],
+        using: &str,
+        diversity: f32,
+        legs: Vec<Vec<Ranked>>,
+    ) -> Result<Vec<Ranked>> {
+        let metric = self.view.entry.schema.space(using)?.metric;
+        let mut candidates = Vec::new();
+        for ranked in legs.into_iter().flatten() {
+            if let Some(elements) = self.view.rows.vector(ranked.slot, using)? {
+                candidates.push((ranked, elements));
+            }
+        }
+        Ok(diverse::choose(metric, vector, &candidates, diversity, plan.count))
+    }
+
+    /// The best by examples: every vector that may be a hit is rated.
+    pub(super) fn rated(
+        &self,
+        plan: &Plan,
+        using: &str,
+        candidates: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Ranked>> {
+        let rating = Rating::of(&self.request.query).ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "a query by examples was not looked up before it was run")
+        })?;
+        let metric = self.view.entry.schema.space(using)?.metric;
+        let accept = self.accept(candidates);
+        let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
+            rate(self.view, using, &rating, metric, accept, count)
+        })?;
+        Ok(self.above_threshold(hits, Metric::Dot))
+    }
+}
+
+fn rate(
+    view: &View,
+    using: &str,
+    rating: &Rating<'_>,
+    metric: Metric,
+    accept: Option<&RoaringBitmap>,
+    count: usize,
+) -> Result<Vec<Ranked>> {
+    let shown = Shown { alive: &view.alive, accept };
+    let mut rated = Vec::new();
+    for part in view.rows.parts() {
+        part.each(using, shown, &mut |slot: Slot, vector: &[f32]| {
+            rated.push(Ranked::new(slot, rating.rate(metric, vector)));
+        })?;
+    }
+    let order = |a: &Ranked, b: &Ranked| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot));
+    if count < rated.len() {
+        rated.select_nth_unstable_by(count, order);
+        rated.truncate(count);
+    }
+    rated.sort_unstable_by(order);
+    Ok(rated)
+}
+
+/// The nearest of all parts: each is asked, and the answers are merged.
+fn find(
+    view: &View,
+    using: &str,
+    query: &[f32],
+    plans: &[PartPlan],
+    accept: Option<&RoaringBitmap>,
+    count: usize,
+) -> Result<Vec<Near>> {
+    let shown = Shown { alive: &view.alive, accept };
+    let ask = |(part, plan): (&index::Part, &PartPlan)| match plan.strategy {
+        Strategy::Graph { ef } => part.search(using, query, shown, count, ef.max(count)),
+        Strategy::Codes => part.scan_codes(using, query, shown, count),
+        Strategy::Scan => part.scan(using, query, shown, count),
+    };
+    let found: Result<Vec<Vec<Near>>> = view.rows.parts().iter().zip(plans).map(ask).collect();
+    let mut found = found?.concat();
+    found.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.slot.cmp(&b.slot)));
+    found.truncate(count);
+    Ok(found)
+}

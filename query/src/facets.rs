@@ -1,0 +1,36 @@
+//! Facets: how many of the points that match hold each value of a field.
+//!
+//! A point counts once for each different value that it holds: strings, integers, booleans. Every count is exact.
+//! Cost: the payload of every point that matches is read.
+
+use std::collections::HashMap;
+
+use types::{FieldPath, Filter, Result, Scalar, Slot};
+
+use crate::View;
+use crate::groups::scalars;
+use crate::matching::Matching;
+
+/// Rows whose payloads are read at once.
+const BLOCK_ROWS: usize = 1024;
+
+/// The `limit` values that most points hold, and how many do; of equal counts the smaller value first.
+///
+/// # Errors
+/// `Corrupted` or `Io`.
+pub fn facets(view: &View, filter: &Filter, path: &FieldPath, limit: usize) -> Result<Vec<(Scalar, usize)>> {
+    let matching: Vec<Slot> = Matching::new(view, filter)?.all()?.iter().map(Slot).collect();
+    let mut counts: HashMap<Scalar, usize> = HashMap::new();
+    for block in matching.chunks(BLOCK_ROWS) {
+        for payload in view.payloads(block)? {
+            let mut values = scalars(path, &payload);
+            values.sort_unstable();
+            values.dedup();
+            values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
+        }
+    }
+    let mut counts: Vec<(Scalar, usize)> = counts.into_iter().collect();
+    counts.sort_unstable_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
+    counts.truncate(limit);
+    Ok(counts)
+}

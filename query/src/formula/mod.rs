@@ -1,0 +1,186 @@
+//! Formulas: scores computed from the scores of legs and from payloads. Words and meaning are Qdrant's.
+//!
+//! ```text
+//! score + 0.5 * (lang = 'en') + decay of the distance to Berlin
+//! ```
+//!
+//! Invariant: a score that comes out is finite; a formula that has none for some point is an error that names the
+//! point, never a hit in a wrong place.
+
+mod evaluate;
+
+use std::collections::BTreeMap;
+
+use types::{Condition, Error, FieldPath, Limits, Result, Value};
+
+pub(crate) use evaluate::Row;
+
+/// A formula, and the values of what a point lacks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Formula {
+    /// What is computed.
+    pub expression: Expression,
+    /// The score of a leg, by its position, for points that it did not find; 0 where it is absent.
+    pub scores: BTreeMap<usize, f64>,
+    /// The value of a field for points that lack it; where it is absent, such points are an error.
+    pub fields: BTreeMap<FieldPath, Value>,
+}
+
+/// One part of a formula.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expression {
+    /// A number.
+    Constant(f64),
+    /// The score that a leg gave, by its position.
+    Score(usize),
+    /// A number of the payload.
+    Field(FieldPath),
+    /// 1 where a condition holds, else 0.
+    Condition(Box<Condition>),
+    /// The sum; 0 of nothing.
+    Sum(Vec<Expression>),
+    /// The product; 1 of nothing.
+    Mult(Vec<Expression>),
+    /// The greatest.
+    Max(Vec<Expression>),
+    /// The least.
+    Min(Vec<Expression>),
+    /// One number of another.
+    Unary(Unary, Box<Expression>),
+    /// A quotient.
+    Div {
+        /// What is divided.
+        left: Box<Expression>,
+        /// By what.
+        right: Box<Expression>,
+        /// The result when that is 0.
+        by_zero: Option<f64>,
+    },
+    /// A power.
+    Pow {
+        /// What is raised.
+        base: Box<Expression>,
+        /// How high.
+        exponent: Box<Expression>,
+    },
+    /// A number between 0 and 1 that falls with the distance from a target.
+    Decay(Box<Decay>),
+}
+
+/// One number of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unary {
+    /// The negated number.
+    Neg,
+    /// Its absolute value.
+    Abs,
+    /// Its square root.
+    Sqrt,
+    /// e to it.
+    Exp,
+    /// Its natural logarithm.
+    Ln,
+    /// Its decimal logarithm.
+    Log10,
+    /// Its inverse hyperbolic cosine.
+    Acosh,
+}
+
+/// A decay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decay {
+    /// Its shape.
+    pub kind: DecayKind,
+    /// What decays.
+    pub x: Expression,
+    /// Where it is 1; 0 if absent.
+    pub target: Option<Expression>,
+    /// What it is at `scale` from the target; 0.5 if absent.
+    pub midpoint: Option<f64>,
+    /// Where it is `midpoint`; 1 if absent.
+    pub scale: Option<f64>,
+}
+
+/// The shape of a decay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecayKind {
+    /// A straight line, down to 0.
+    Linear,
+    /// A bell.
+    Gauss,
+    /// An exponential.
+    Exponential,
+}
+
+/// Nesting of formulas, so that no request can exhaust the stack.
+const DEPTH_MAX: usize = 64;
+
+impl Formula {
+    /// A formula in which nothing is lacking.
+    pub fn new(expression: Expression) -> Self {
+        Self { expression, scores: BTreeMap::new(), fields: BTreeMap::new() }
+    }
+
+    /// Checks its depth, its constants and its conditions.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `LimitExceeded` naming `query.formula`.
+    pub(crate) fn check(&self, limits: &Limits) -> Result<()> {
+        let numbers = self.scores.values().copied();
+        if !numbers.chain(self.fields.values().filter_map(Value::as_f64)).all(f64::is_finite) {
+            return Err(Error::invalid("query.defaults", "must be finite numbers"));
+        }
+        self.expression.check(limits, 1)
+    }
+}
+
+impl Expression {
+    fn check(&self, limits: &Limits, depth: usize) -> Result<()> {
+        const FIELD: &str = "query.formula";
+        if depth > DEPTH_MAX {
+            return Err(Error::limit(FIELD, "the formula's depth", depth, DEPTH_MAX));
+        }
+        let refuse = |what: &str| Err(Error::invalid(FIELD, what));
+        match self {
+            Self::Constant(number) if !number.is_finite() => refuse("has a constant that is not finite")?,
+            Self::Div { by_zero: Some(number), .. } if !number.is_finite() => {
+                refuse("has a by_zero_default that is not finite")?;
+            }
+            Self::Max(of) | Self::Min(of) if of.is_empty() => refuse("has a max or min of nothing")?,
+            Self::Condition(condition) => {
+                let filter = types::Filter::must((**condition).clone());
+                filter.check(limits).map_err(|error| error.with_field(FIELD))?;
+            }
+            Self::Decay(decay) => {
+                if decay.midpoint.is_some_and(|midpoint| !(midpoint > 0.0 && midpoint < 1.0)) {
+                    refuse("has a decay whose midpoint is not between 0 and 1")?;
+                }
+                if decay.scale.is_some_and(|scale| !(scale > 0.0 && scale.is_finite())) {
+                    refuse("has a decay whose scale is not above 0")?;
+                }
+            }
+            _ => {}
+        }
+        self.parts().into_iter().try_for_each(|part| part.check(limits, depth + 1))
+    }
+
+    /// The parts that it is made of.
+    fn parts(&self) -> Vec<&Self> {
+        match self {
+            Self::Constant(_) | Self::Score(_) | Self::Field(_) | Self::Condition(_) => Vec::new(),
+            Self::Sum(of) | Self::Mult(of) | Self::Max(of) | Self::Min(of) => of.iter().collect(),
+            Self::Unary(_, of) => vec![of],
+            Self::Div { left, right, .. } => vec![left, right],
+            Self::Pow { base, exponent } => vec![base, exponent],
+            Self::Decay(decay) => std::iter::once(&decay.x).chain(&decay.target).collect(),
+        }
+    }
+
+    /// Whether it reads payloads.
+    pub(crate) fn reads_payload(&self) -> bool {
+        match self {
+            Self::Field(_) | Self::Condition(_) => true,
+            other => other.parts().into_iter().any(Self::reads_payload),
+        }
+    }
+}

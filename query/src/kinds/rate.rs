@@ -1,0 +1,155 @@
+//! Rating a vector by several others: recommending by examples, discovering, context.
+//!
+//! Similarities are larger for what is nearer (request/query.rs). `squash` maps them into (0, 1), keeping their order.
+//! Cost: one distance for each example. Source of the formulas: Qdrant's documentation of these kinds; their values
+//! are pinned by its engine's own answers (tests below).
+
+use index::kernels;
+use types::Metric;
+
+use crate::request::{Input, Pair, Query, Recommend};
+
+/// What vectors are rated by.
+pub(crate) enum Rating<'a> {
+    Best { positive: Vec<&'a [f32]>, negative: Vec<&'a [f32]> },
+    Sum { positive: Vec<&'a [f32]>, negative: Vec<&'a [f32]> },
+    Discover { target: &'a [f32], pairs: Vec<(&'a [f32], &'a [f32])> },
+    Context { pairs: Vec<(&'a [f32], &'a [f32])> },
+}
+
+impl<'a> Rating<'a> {
+    /// The rating that a query asks for, if it asks for one.
+    pub(crate) fn of(query: &'a Query) -> Option<Self> {
+        match query {
+            Query::Recommend { examples, strategy, .. } => {
+                let (positive, negative) = (all(&examples.positive), all(&examples.negative));
+                match strategy {
+                    Recommend::BestScore => Some(Self::Best { positive, negative }),
+                    Recommend::SumScores => Some(Self::Sum { positive, negative }),
+                    Recommend::AverageVector => None,
+                }
+            }
+            Query::Discover { target, context, .. } => {
+                Some(Self::Discover { target: target.elements(), pairs: both(context) })
+            }
+            Query::Context { pairs, .. } => Some(Self::Context { pairs: both(pairs) }),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Best { .. } => "best score of examples",
+            Self::Sum { .. } => "sum of scores of examples",
+            Self::Discover { .. } => "discovery",
+            Self::Context { .. } => "context",
+        }
+    }
+
+    /// Vectors that each rated one is compared with.
+    pub(crate) fn examples(&self) -> usize {
+        match self {
+            Self::Best { positive, negative } | Self::Sum { positive, negative } => {
+                positive.len() + negative.len()
+            }
+            Self::Discover { pairs, .. } => 1 + 2 * pairs.len(),
+            Self::Context { pairs } => 2 * pairs.len(),
+        }
+    }
+
+    /// The score of a vector; larger is better.
+    pub(crate) fn rate(&self, metric: Metric, vector: &[f32]) -> f32 {
+        let near = |example: &[f32]| similarity(metric, example, vector);
+        let best = |examples: &[&[f32]]| {
+            examples.iter().map(|example| near(example)).fold(f32::NEG_INFINITY, f32::max)
+        };
+        let sum = |examples: &[&[f32]]| examples.iter().map(|example| near(example)).sum::<f32>();
+        match self {
+            Self::Best { positive, negative } => {
+                let (positive, negative) = (best(positive), best(negative));
+                if positive > negative { squash(positive) } else { -squash(negative) }
+            }
+            Self::Sum { positive, negative } => sum(positive) - sum(negative),
+            Self::Discover { target, pairs } => {
+                let won = |(positive, negative): &(&[f32], &[f32])| match near(positive) - near(negative) {
+                    difference if difference > 0.0 => 1.0,
+                    difference if difference < 0.0 => -1.0,
+                    _ => 0.0,
+                };
+                pairs.iter().map(won).sum::<f32>() + squash(near(target))
+            }
+            Self::Context { pairs } => {
+                let loss = |(positive, negative): &(&[f32], &[f32])| {
+                    let lost = (near(positive) - near(negative) - f32::EPSILON).min(0.0);
+                    lost / (1.0 + lost.abs())
+                };
+                pairs.iter().map(loss).sum()
+            }
+        }
+    }
+}
+
+/// How alike two vectors are: larger for nearer ones.
+pub(crate) fn similarity(metric: Metric, a: &[f32], b: &[f32]) -> f32 {
+    let distance = kernels::distance(metric, a, b);
+    if metric == Metric::Cosine { 1.0 - distance } else { -distance }
+}
+
+/// Into (0, 1), keeping the order.
+fn squash(similarity: f32) -> f32 {
+    0.5 * (similarity / (1.0 + similarity.abs()) + 1.0)
+}
+
+fn all(inputs: &[Input]) -> Vec<&[f32]> {
+    inputs.iter().map(Input::elements).collect()
+}
+
+fn both(pairs: &[Pair]) -> Vec<(&[f32], &[f32])> {
+    pairs.iter().map(|pair| (pair.positive.elements(), pair.negative.elements())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Examples;
+
+    const POINTS: [[f32; 2]; 5] = [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0], [-1.0, 0.5], [0.5, -0.5]];
+
+    fn query(kind: &str) -> Query {
+        let input = |vector: [f32; 2]| Input::from(vector);
+        let using = String::new();
+        let pair = Pair { positive: input([1.0, 0.1]), negative: input([0.0, 1.0]) };
+        let positive = vec![input([1.0, 0.2]), input([0.1, 1.0])];
+        let examples = Examples { positive, negative: vec![input([-1.0, 0.4])] };
+        match kind {
+            "best" => Query::Recommend { examples, strategy: Recommend::BestScore, using },
+            "sum" => Query::Recommend { examples, strategy: Recommend::SumScores, using },
+            "discover" => Query::Discover { target: input([1.0, 0.3]), context: vec![pair], using },
+            _ => Query::Context { pairs: vec![pair], using },
+        }
+    }
+
+    /// As Qdrant's engine answers (qdrant-edge 0.9.0).
+    #[test]
+    fn ratings_are_those_of_the_dialect() {
+        let cases: [(&str, Metric, [f32; 5]); 8] = [
+            ("best", Metric::Dot, [0.75, 0.731_183, 0.75, -0.772_727, 0.642_857]),
+            ("best", Metric::Euclid, [0.480_769, 0.387_597, 0.495_05, -0.495_05, 0.287_356]),
+            ("best", Metric::Manhattan, [0.416_667, 0.294_118, 0.454_545, -0.454_545, 0.227_273]),
+            ("sum", Metric::Dot, [2.1, 1.9, 0.8, -1.7, 0.65]),
+            ("sum", Metric::Euclid, [2.31, 1.91, -0.29, -5.54, -0.09]),
+            ("discover", Metric::Dot, [1.75, -0.271_739, -0.384_615, -0.729_73, 1.629_63]),
+            ("discover", Metric::Euclid, [1.458_716, -0.645_39, -0.799_197, -0.900_794, 1.264_55]),
+            ("context", Metric::Dot, [0.0, -0.107_143, -0.473_684, -0.591_837, 0.0]),
+        ];
+        for (kind, metric, expected) in cases {
+            let query = query(kind);
+            let rating = Rating::of(&query).expect("a rating");
+            for (point, expected) in POINTS.iter().zip(expected) {
+                let score = rating.rate(metric, point);
+                assert!((score - expected).abs() < 1e-5, "{kind} {metric} {point:?}: {score} {expected}");
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! How candidates are ranked: every kind of question.
+//!
+//! The words and the scores are Qdrant's. *Similarity* below is what is larger for what is nearer: the score under
+//! cosine and dot product, the negated squared distance under Euclid, the negated distance under Manhattan.
+
+use types::{FieldPath, PointId};
+
+use crate::formula::Formula;
+
+/// How candidates are ranked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Query {
+    /// By id. All scores are 1.
+    #[default]
+    ById,
+    /// By nearness to a vector.
+    Nearest {
+        /// The vector.
+        vector: Input,
+        /// The vector space.
+        using: String,
+    },
+    /// By nearness to a vector, but different from each other: maximal marginal relevance (Carbonell and Goldstein
+    /// 1998). Scores are those of nearness.
+    Diverse {
+        /// The vector.
+        vector: Input,
+        /// The vector space.
+        using: String,
+        /// From 0, nearness alone, to 1, difference alone.
+        diversity: f32,
+        /// How many of the nearest are looked at; as many as hits are wanted where it is absent.
+        candidates: Option<usize>,
+    },
+    /// By likeness to examples, and unlikeness to others.
+    Recommend {
+        /// The examples.
+        examples: Examples,
+        /// What is made of them.
+        strategy: Recommend,
+        /// The vector space.
+        using: String,
+    },
+    /// By nearness to a target, among what lies on the right side of pairs: the pairs won less the pairs lost, and a
+    /// fraction for the nearness.
+    Discover {
+        /// The vector to be near to.
+        target: Input,
+        /// The pairs.
+        context: Vec<Pair>,
+        /// The vector space.
+        using: String,
+    },
+    /// By how far on the wrong side of pairs; 0 for what is on the right side of all.
+    Context {
+        /// The pairs.
+        pairs: Vec<Pair>,
+        /// The vector space.
+        using: String,
+    },
+    /// By BM25 of the words of a text.
+    Keyword {
+        /// Any text; it has no syntax.
+        text: String,
+    },
+    /// By reciprocal rank over the legs: the sum of 1 / (k + position), positions from 0.
+    Rrf {
+        /// Damps the first positions.
+        k: f32,
+    },
+    /// By the values of a field, numbers and times; a point with several comes once for each. All scores are 1.
+    Order(Order),
+    /// At random. All scores are 1.
+    Sample {
+        /// Equal seeds choose alike; a different choice each time where it is absent.
+        seed: Option<u64>,
+    },
+    /// By a formula over the scores of the legs and the payload.
+    Formula(Formula),
+}
+
+/// A vector that is asked with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The vector itself.
+    Vector(Vec<f32>),
+    /// The stored vector of a point, which is then no hit.
+    Point(PointId),
+}
+
+/// Points or vectors that are examples, good ones and bad ones.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Examples {
+    /// Hits are to be like these.
+    pub positive: Vec<Input>,
+    /// And not like these.
+    pub negative: Vec<Input>,
+}
+
+/// What is made of examples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recommend {
+    /// Nearness to the mean of the positive ones, moved away from the mean of the negative ones.
+    #[default]
+    AverageVector,
+    /// The greatest similarity to a positive one, unless that to a negative one is greater, which then counts against.
+    BestScore,
+    /// The similarities to the positive ones less those to the negative ones.
+    SumScores,
+}
+
+/// Two examples: hits are to be nearer to the first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pair {
+    /// The nearer one.
+    pub positive: Input,
+    /// The farther one.
+    pub negative: Input,
+}
+
+/// An order by a field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// The field.
+    pub path: FieldPath,
+    /// Whether large values come first.
+    pub is_descending: bool,
+    /// The value at which to begin.
+    pub from: Option<OrderValue>,
+}
+
+/// A value that points are ordered by. Integers and floats compare as numbers do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OrderValue {
+    /// An integer, or microseconds since 1970.
+    Integer(i64),
+    /// A float.
+    Float(f64),
+}
+
+impl OrderValue {
+    /// The order of numbers; exact between integers.
+    pub fn compare(self, other: Self) -> std::cmp::Ordering {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => a.cmp(&b),
+            (a, b) => a.as_f64().total_cmp(&b.as_f64()),
+        }
+    }
+
+    fn as_f64(self) -> f64 {
+        match self {
+            Self::Integer(number) => number as f64,
+            Self::Float(number) => number,
+        }
+    }
+}
+
+impl Query {
+    /// The vector space that it asks, if it asks one.
+    pub fn space(&self) -> Option<&str> {
+        match self {
+            Self::Nearest { using, .. }
+            | Self::Diverse { using, .. }
+            | Self::Recommend { using, .. }
+            | Self::Discover { using, .. }
+            | Self::Context { using, .. } => Some(using),
+            _ => None,
+        }
+    }
+
+    /// Every vector that it asks with, and where it stands.
+    pub(crate) fn inputs(&mut self) -> Vec<(String, &mut Input)> {
+        match self {
+            Self::Nearest { vector, .. } => vec![("query".to_owned(), vector)],
+            Self::Diverse { vector, .. } => vec![("query.nearest".to_owned(), vector)],
+            Self::Recommend { examples, .. } => {
+                let positive = numbered(&mut examples.positive, "query.recommend.positive");
+                positive.chain(numbered(&mut examples.negative, "query.recommend.negative")).collect()
+            }
+            Self::Discover { target, context, .. } => {
+                let target = std::iter::once(("query.discover.target".to_owned(), target));
+                target.chain(paired(context, "query.discover.context")).collect()
+            }
+            Self::Context { pairs, .. } => paired(pairs, "query.context").collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn numbered<'a>(
+    inputs: &'a mut [Input],
+    place: &'static str,
+) -> impl Iterator<Item = (String, &'a mut Input)> {
+    inputs.iter_mut().enumerate().map(move |(at, input)| (format!("{place}[{at}]"), input))
+}
+
+fn paired<'a>(pairs: &'a mut [Pair], place: &'static str) -> impl Iterator<Item = (String, &'a mut Input)> {
+    pairs.iter_mut().enumerate().flat_map(move |(at, Pair { positive, negative })| {
+        [(format!("{place}[{at}].positive"), positive), (format!("{place}[{at}].negative"), negative)]
+    })
+}
+
+impl Input {
+    /// The elements; none of a point that was not looked up yet.
+    pub(crate) fn elements(&self) -> &[f32] {
+        match self {
+            Self::Vector(elements) => elements,
+            Self::Point(_) => &[],
+        }
+    }
+}
+
+impl<E: Into<Vec<f32>>> From<E> for Input {
+    fn from(elements: E) -> Self {
+        Self::Vector(elements.into())
+    }
+}

@@ -1,0 +1,112 @@
+//! From a request as it was asked to one that can be planned: the stored vectors of points stand in their place, and
+//! what is made of other kinds is.
+//!
+//! - A point that is asked with is no hit of its level.
+//! - Recommending by the mean is nearness to `2 * mean(positive) - mean(negative)`.
+//! - Diversity is a level of its own over a leg of nearness, so it is planned as one.
+//!
+//! Invariant: what comes out asks with vectors only.
+
+use types::{Condition, Error, ErrorKind, Filter, PointId, Result, Slot, VectorSpec};
+
+use super::{Examples, Input, Query, Recommend, Request};
+use crate::View;
+
+impl Request {
+    /// The request with everything looked up in a view.
+    ///
+    /// # Errors
+    /// `NotFound` for a point that does not exist, `InvalidArgument` for one without the vector, naming the field;
+    /// `Corrupted` or `Io`.
+    pub(crate) fn resolved(mut self, view: &View) -> Result<Self> {
+        for (position, leg) in self.prefetch.iter_mut().enumerate() {
+            let place = format!("prefetch[{position}]");
+            *leg = std::mem::take(leg).resolved(view).map_err(|error| match error.kind() {
+                ErrorKind::InvalidArgument => error.within(&place),
+                _ => error,
+            })?;
+        }
+        let asked = self.look_up(view)?;
+        if !asked.is_empty() {
+            self.filter.must_not.push(Condition::HasId(asked));
+        }
+        match std::mem::take(&mut self.query) {
+            Query::Recommend { examples, strategy: Recommend::AverageVector, using } => {
+                let spec = view.entry.schema.space(&using)?;
+                self.query = Query::Nearest { vector: mean(&examples, spec)?, using };
+                Ok(self)
+            }
+            query @ Query::Diverse { .. } => Ok(self.diversified(query)),
+            query => Ok(Self { query, ..self }),
+        }
+    }
+
+    /// Puts the stored vectors of points in their place; returns the points.
+    fn look_up(&mut self, view: &View) -> Result<Vec<PointId>> {
+        let Some(using) = self.query.space().map(str::to_owned) else { return Ok(Vec::new()) };
+        let mut asked = Vec::new();
+        for (place, input) in self.query.inputs() {
+            if let Input::Point(id) = *input {
+                *input = Input::Vector(stored(view, id, &using, &place)?);
+                asked.push(id);
+            }
+        }
+        Ok(asked)
+    }
+
+    /// A level that chooses different ones, over a leg that finds near ones.
+    fn diversified(self, query: Query) -> Self {
+        let Query::Diverse { vector, using, candidates, .. } = &query else { return Self { query, ..self } };
+        let wanted = self.limit.saturating_add(self.offset);
+        let leg = Self {
+            prefetch: self.prefetch,
+            query: Query::Nearest { vector: vector.clone(), using: using.clone() },
+            filter: self.filter,
+            limit: candidates.unwrap_or(wanted).max(1),
+            offset: 0,
+            score_threshold: self.score_threshold,
+            params: self.params,
+        };
+        let Self { limit, offset, params, .. } = self;
+        Self {
+            prefetch: vec![leg],
+            query,
+            filter: Filter::default(),
+            limit,
+            offset,
+            score_threshold: None,
+            params,
+        }
+    }
+}
+
+fn stored(view: &View, id: PointId, using: &str, place: &str) -> Result<Vec<f32>> {
+    let slot: Option<Slot> = view.slots(&[id])?.pop().flatten();
+    let slot = slot.ok_or_else(|| {
+        let message = format!("Not found: No point with id {id} found");
+        Error::new(ErrorKind::NotFound, message).with_field(place)
+    })?;
+    view.rows.vector(slot, using)?.ok_or_else(|| {
+        Error::invalid(place, format!("point {id} has no vector `{using}` that could be searched with"))
+    })
+}
+
+/// The vector that is like the positive examples and unlike the negative ones.
+fn mean(examples: &Examples, spec: &VectorSpec) -> Result<Input> {
+    let average = |inputs: &[Input]| {
+        let mut sum = vec![0.0_f32; spec.dim];
+        for input in inputs {
+            sum.iter_mut().zip(input.elements()).for_each(|(sum, element)| *sum += element);
+        }
+        sum.iter_mut().for_each(|sum| *sum /= inputs.len() as f32);
+        sum
+    };
+    let mut vector = average(&examples.positive);
+    if !examples.negative.is_empty() {
+        let away = average(&examples.negative);
+        vector.iter_mut().zip(away).for_each(|(element, away)| *element += *element - away);
+    }
+    types::vector::check(&mut vector, spec.dim, spec.metric)
+        .map_err(|error| Error::invalid("query.recommend", format!("its mean {}", error.message())))?;
+    Ok(Input::Vector(vector))
+}

@@ -1,0 +1,67 @@
+//! `POST facet`: values of a field and how many points hold them.
+
+use kithdb::{Collection, Error, FieldPath, Result, Scalar};
+use serde::{Deserialize, Serialize};
+
+use super::filter::FilterIn;
+use super::shape::Ignored;
+
+/// The body. Every count is exact.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "accepted and passed over")]
+pub(crate) struct Facet {
+    key: String,
+    limit: Option<usize>,
+    filter: Option<FilterIn>,
+    exact: Option<bool>,
+    shard_key: Ignored,
+}
+
+/// The values that most points hold.
+#[derive(Debug, Serialize)]
+pub(crate) struct FacetHits {
+    hits: Vec<FacetHit>,
+}
+
+#[derive(Debug, Serialize)]
+struct FacetHit {
+    value: ScalarOut,
+    count: usize,
+}
+
+/// A value of a field.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum ScalarOut {
+    Str(String),
+    Int(i64),
+    Bool(bool),
+}
+
+impl From<Scalar> for ScalarOut {
+    fn from(value: Scalar) -> Self {
+        match value {
+            Scalar::Str(text) => Self::Str(text),
+            Scalar::Int(number) => Self::Int(number),
+            Scalar::Bool(flag) => Self::Bool(flag),
+        }
+    }
+}
+
+/// Values unless the request says otherwise.
+const LIMIT: usize = 10;
+
+impl Facet {
+    /// Counts.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the field.
+    pub(crate) fn run(self, collection: &Collection) -> Result<FacetHits> {
+        let path: FieldPath = self.key.parse().map_err(|error: Error| error.with_field("key"))?;
+        let filter = super::filter::or_everything(self.filter)?;
+        let facets = collection.facets(&path, &filter, self.limit.unwrap_or(LIMIT))?;
+        let hit = |(value, count): (Scalar, usize)| FacetHit { value: value.into(), count };
+        Ok(FacetHits { hits: facets.into_iter().map(hit).collect() })
+    }
+}

@@ -1,0 +1,211 @@
+//! Formulas on the wire: a number, a variable, a condition, or an object with the one name of an operation.
+
+use std::collections::BTreeMap;
+
+use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
+use kithdb::{Condition, Error, Result, Value};
+use serde::Deserialize;
+
+use crate::wire::filter::FilterIn;
+use crate::wire::parse_part;
+
+const FIELD: &str = "query.formula";
+
+/// A formula and its defaults.
+///
+/// # Errors
+/// `InvalidArgument` naming the place.
+pub(crate) fn expression(formula: Value, defaults: BTreeMap<String, Value>) -> Result<Formula> {
+    let mut made = Formula::new(part(formula, FIELD)?);
+    for (name, value) in defaults {
+        let field = format!("query.defaults.{name}");
+        match variable(&name, &field)? {
+            Expression::Score(leg) => {
+                let number = value.as_f64();
+                made.scores.insert(leg, number.ok_or_else(|| Error::invalid(field, "must be a number"))?);
+            }
+            Expression::Field(path) => drop(made.fields.insert(path, value)),
+            _ => {}
+        }
+    }
+    Ok(made)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DivIn {
+    left: Value,
+    right: Value,
+    by_zero_default: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PowIn {
+    base: Value,
+    exponent: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecayIn {
+    x: Value,
+    target: Option<Value>,
+    scale: Option<f64>,
+    midpoint: Option<f64>,
+}
+
+fn part(value: Value, field: &str) -> Result<Expression> {
+    match value {
+        Value::Number(number) => number
+            .as_f64()
+            .map(Expression::Constant)
+            .ok_or_else(|| Error::invalid(field, "is a number out of range")),
+        Value::String(name) => variable(&name, field),
+        Value::Object(object) => {
+            let mut entries = object.clone().into_iter();
+            match (entries.next(), entries.next()) {
+                (Some((name, inner)), None) => match operation(&name, inner, &format!("{field}.{name}"))? {
+                    Some(expression) => Ok(expression),
+                    None => condition(&Value::Object(object), field),
+                },
+                _ => condition(&Value::Object(object), field),
+            }
+        }
+        _ => {
+            Err(Error::invalid(field, "is no expression: a number, a variable, an operation or a condition"))
+        }
+    }
+}
+
+/// The operation of a name; nothing where the name is none.
+fn operation(name: &str, inner: Value, field: &str) -> Result<Option<Expression>> {
+    let one = |inner: Value| part(inner, field).map(Box::new);
+    let unary = |unary: Unary, inner: Value| Ok(Some(Expression::Unary(unary, one(inner)?)));
+    match name {
+        "sum" => Ok(Some(Expression::Sum(list(inner, field)?))),
+        "mult" => Ok(Some(Expression::Mult(list(inner, field)?))),
+        "max" => Ok(Some(Expression::Max(list(inner, field)?))),
+        "min" => Ok(Some(Expression::Min(list(inner, field)?))),
+        "neg" => unary(Unary::Neg, inner),
+        "abs" => unary(Unary::Abs, inner),
+        "sqrt" => unary(Unary::Sqrt, inner),
+        "exp" => unary(Unary::Exp, inner),
+        "ln" => unary(Unary::Ln, inner),
+        "log10" => unary(Unary::Log10, inner),
+        "acosh" => unary(Unary::Acosh, inner),
+        "div" => {
+            let DivIn { left, right, by_zero_default: by_zero } = parse_part(inner, field)?;
+            let (left, right) =
+                (part(left, &format!("{field}.left"))?, part(right, &format!("{field}.right"))?);
+            Ok(Some(Expression::Div { left: Box::new(left), right: Box::new(right), by_zero }))
+        }
+        "pow" => {
+            let PowIn { base, exponent } = parse_part(inner, field)?;
+            let base = Box::new(part(base, &format!("{field}.base"))?);
+            let exponent = Box::new(part(exponent, &format!("{field}.exponent"))?);
+            Ok(Some(Expression::Pow { base, exponent }))
+        }
+        "lin_decay" => decay(DecayKind::Linear, inner, field),
+        "gauss_decay" => decay(DecayKind::Gauss, inner, field),
+        "exp_decay" => decay(DecayKind::Exponential, inner, field),
+        _ => Ok(None),
+    }
+}
+
+fn decay(kind: DecayKind, inner: Value, field: &str) -> Result<Option<Expression>> {
+    let DecayIn { x, target, scale, midpoint } = parse_part(inner, field)?;
+    let x = part(x, &format!("{field}.x"))?;
+    let target = target.map(|target| part(target, &format!("{field}.target"))).transpose()?;
+    Ok(Some(Expression::Decay(Box::new(Decay { kind, x, target, midpoint, scale }))))
+}
+
+fn list(inner: Value, field: &str) -> Result<Vec<Expression>> {
+    let parts: Vec<Value> = parse_part(inner, field)?;
+    parts.into_iter().enumerate().map(|(at, inner)| part(inner, &format!("{field}[{at}]"))).collect()
+}
+
+/// `$score`, `$score[i]`, or the path of a field.
+fn variable(name: &str, field: &str) -> Result<Expression> {
+    let Some(rest) = name.strip_prefix("$score") else {
+        let path = name.parse().map_err(|error: Error| error.with_field(field))?;
+        return Ok(Expression::Field(path));
+    };
+    let leg = match rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        _ if rest.is_empty() => Some(0),
+        Some(leg) => leg.parse().ok(),
+        None => None,
+    };
+    let wrong = || Error::invalid(field, format!("`{name}` is no variable; `$score` or `$score[0]` is"));
+    leg.map(Expression::Score).ok_or_else(wrong)
+}
+
+fn condition(object: &Value, field: &str) -> Result<Expression> {
+    let filter: FilterIn = parse_part(serde_json::json!({ "must": object }), field)?;
+    let mut filter = filter.into_filter().map_err(|error| error.within(field))?;
+    let condition = filter.must.pop();
+    Ok(Expression::Condition(Box::new(condition.unwrap_or_else(|| Condition::Filter(Box::default())))))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(formula: Value) -> Result<Expression> {
+        expression(formula, BTreeMap::new()).map(|formula| formula.expression)
+    }
+
+    #[test]
+    fn every_operation_is_understood() {
+        let score = || Expression::Score(0);
+        let field = |path: &str| Expression::Field(path.parse().expect("a path"));
+        let condition = Condition::equals("a", 1).expect("a path");
+        let cases = [
+            (json!(2), Expression::Constant(2.0)),
+            (json!("$score"), score()),
+            (json!("$score[3]"), Expression::Score(3)),
+            (json!("a.b[]"), field("a.b[]")),
+            (json!({"sum": [1.5, "$score"]}), Expression::Sum(vec![Expression::Constant(1.5), score()])),
+            (json!({"neg": "$score"}), Expression::Unary(Unary::Neg, Box::new(score()))),
+            (
+                json!({"div": {"left": "$score", "right": "a", "by_zero_default": 0.5}}),
+                Expression::Div { left: Box::new(score()), right: Box::new(field("a")), by_zero: Some(0.5) },
+            ),
+            (
+                json!({"exp_decay": {"x": "a", "scale": 5}}),
+                Expression::Decay(Box::new(Decay {
+                    kind: DecayKind::Exponential,
+                    x: field("a"),
+                    target: None,
+                    midpoint: None,
+                    scale: Some(5.0),
+                })),
+            ),
+            (json!({"key": "a", "match": {"value": 1}}), Expression::Condition(Box::new(condition))),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(parse(json.clone()).expect("a formula"), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_names_its_place() {
+        let cases = [
+            (json!([]), "query.formula"),
+            (json!({"sum": [1, null]}), "query.formula.sum[1]"),
+            (json!({"sum": 1}), "query.formula.sum"),
+            (json!({"div": {"left": 1}}), "query.formula.div"),
+            (json!({"pow": {"base": 1, "exponent": {"key": "a"}}}), "query.formula.pow.exponent.must.key"),
+            (json!("$score[x]"), "query.formula"),
+            (json!("$scores"), "query.formula"),
+        ];
+        for (json, field) in cases {
+            assert_eq!(parse(json.clone()).expect_err("none").field(), Some(field), "{json}");
+        }
+        let defaults = [("$score".to_owned(), json!("x"))].into();
+        let error = expression(json!(1), defaults).expect_err("no number");
+        assert_eq!(error.field(), Some("query.defaults.$score"));
+    }
+}

@@ -1,0 +1,238 @@
+//! How candidates are ranked: the kinds of query, each by the name of its one field.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use kithdb::{Recommend, Value};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use super::input::{InputVisitor, VectorInput};
+use crate::wire::id::Id;
+use crate::wire::shape::OneOrMany;
+
+/// How candidates are ranked.
+#[derive(Debug)]
+pub(crate) enum QueryIn {
+    /// A vector, or something that stands for one, and where it stands in the query.
+    Nearest(VectorInput, &'static str),
+    Diverse(VectorInput, MmrIn),
+    Recommend(RecommendIn),
+    Discover(VectorInput, OneOrMany<PairIn>),
+    Context(OneOrMany<PairIn>),
+    Keyword(String),
+    Rrf(f32),
+    Order(OrderIn),
+    Sample(Option<u64>),
+    Formula(Value, BTreeMap<String, Value>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MmrIn {
+    pub(in crate::wire) diversity: Option<f32>,
+    pub(in crate::wire) candidates_limit: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecommendIn {
+    pub(in crate::wire) positive: Option<Vec<VectorInput>>,
+    pub(in crate::wire) negative: Option<Vec<VectorInput>>,
+    strategy: Option<StrategyIn>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StrategyIn {
+    AverageVector,
+    BestScore,
+    SumScores,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PairIn {
+    pub(in crate::wire) positive: VectorInput,
+    pub(in crate::wire) negative: VectorInput,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiscoverIn {
+    target: VectorInput,
+    context: Option<OneOrMany<PairIn>>,
+}
+
+/// An order: the field alone, or with its direction and a beginning.
+#[derive(Debug)]
+pub(crate) struct OrderIn {
+    pub(in crate::wire) key: String,
+    pub(in crate::wire) is_descending: bool,
+    pub(in crate::wire) start_from: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrderObject {
+    key: String,
+    direction: Option<DirectionIn>,
+    start_from: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DirectionIn {
+    Asc,
+    Desc,
+}
+
+/// Qdrant's constant of reciprocal rank fusion.
+const RRF_K: f32 = 2.0;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueryObject {
+    nearest: Option<VectorInput>,
+    mmr: Option<MmrIn>,
+    recommend: Option<RecommendIn>,
+    discover: Option<DiscoverIn>,
+    context: Option<OneOrMany<PairIn>>,
+    keyword: Option<String>,
+    fusion: Option<FusionIn>,
+    rrf: Option<RrfIn>,
+    order_by: Option<OrderIn>,
+    sample: Option<SampleIn>,
+    /// Ours: equal seeds sample alike.
+    seed: Option<u64>,
+    formula: Option<Value>,
+    defaults: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FusionIn {
+    Rrf,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SampleIn {
+    Random,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RrfIn {
+    k: Option<f32>,
+}
+
+impl RecommendIn {
+    pub(in crate::wire) fn strategy(&self) -> Recommend {
+        match self.strategy {
+            None | Some(StrategyIn::AverageVector) => Recommend::AverageVector,
+            Some(StrategyIn::BestScore) => Recommend::BestScore,
+            Some(StrategyIn::SumScores) => Recommend::SumScores,
+        }
+    }
+}
+
+impl QueryObject {
+    /// The kinds that it names.
+    fn kinds(self) -> Result<Vec<QueryIn>, &'static str> {
+        let mut kinds = Vec::new();
+        match (self.nearest, self.mmr) {
+            (Some(input), None) => kinds.push(QueryIn::Nearest(input, "query.nearest")),
+            (Some(input), Some(mmr)) => kinds.push(QueryIn::Diverse(input, mmr)),
+            (None, Some(_)) => return Err("`mmr` stands beside `nearest`"),
+            (None, None) => {}
+        }
+        kinds.extend(self.recommend.map(QueryIn::Recommend));
+        let none = || OneOrMany { items: Vec::new(), is_list: true };
+        let discover =
+            |discover: DiscoverIn| QueryIn::Discover(discover.target, discover.context.unwrap_or_else(none));
+        kinds.extend(self.discover.map(discover));
+        kinds.extend(self.context.map(QueryIn::Context));
+        kinds.extend(self.keyword.map(QueryIn::Keyword));
+        kinds.extend(self.fusion.map(|FusionIn::Rrf| QueryIn::Rrf(RRF_K)));
+        kinds.extend(self.rrf.map(|rrf| QueryIn::Rrf(rrf.k.unwrap_or(RRF_K))));
+        kinds.extend(self.order_by.map(QueryIn::Order));
+        match (self.sample, self.seed) {
+            (Some(SampleIn::Random), seed) => kinds.push(QueryIn::Sample(seed)),
+            (None, Some(_)) => return Err("`seed` stands beside `sample`"),
+            (None, None) => {}
+        }
+        match (self.formula, self.defaults) {
+            (Some(formula), defaults) => kinds.push(QueryIn::Formula(formula, defaults.unwrap_or_default())),
+            (None, Some(_)) => return Err("`defaults` stands beside `formula`"),
+            (None, None) => {}
+        }
+        Ok(kinds)
+    }
+}
+
+impl<'de> Deserialize<'de> for QueryIn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(QueryVisitor)
+    }
+}
+
+struct QueryVisitor;
+
+const KINDS: &str = "nearest, recommend, discover, context, order_by, sample, fusion, rrf, formula, keyword";
+
+impl<'de> Visitor<'de> for QueryVisitor {
+    type Value = QueryIn;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a vector, the ID of a point, or an object with one of {KINDS}")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<QueryIn, A::Error> {
+        InputVisitor.visit_seq(seq).map(|input| QueryIn::Nearest(input, "query"))
+    }
+
+    fn visit_u64<E>(self, num: u64) -> Result<QueryIn, E> {
+        Ok(QueryIn::Nearest(VectorInput::Id(num.into()), "query"))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<QueryIn, E> {
+        Id::of_text(text).map(|Id(id)| QueryIn::Nearest(VectorInput::Id(id), "query"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<QueryIn, A::Error> {
+        let object = QueryObject::deserialize(MapAccessDeserializer::new(map))?;
+        let mut kinds = object.kinds().map_err(A::Error::custom)?;
+        match (kinds.pop(), kinds.len()) {
+            (Some(kind), 0) => Ok(kind),
+            _ => Err(A::Error::custom(format!("give one of {KINDS}"))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OrderIn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OrderVisitor)
+    }
+}
+
+struct OrderVisitor;
+
+impl<'de> Visitor<'de> for OrderVisitor {
+    type Value = OrderIn;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field, or an object with `key`, `direction`, `start_from`")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<OrderIn, E> {
+        Ok(OrderIn { key: key.to_owned(), is_descending: false, start_from: None })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OrderIn, A::Error> {
+        let OrderObject { key, direction, start_from } =
+            OrderObject::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(OrderIn { key, is_descending: matches!(direction, Some(DirectionIn::Desc)), start_from })
+    }
+}

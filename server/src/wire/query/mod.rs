@@ -1,0 +1,80 @@
+//! The shapes of `POST points/query`. What they mean is in [`translate`](super::translate).
+
+mod formula;
+mod input;
+mod kind;
+
+use serde::Deserialize;
+
+use super::filter::FilterIn;
+use super::select::{WithPayload, WithVector};
+use super::shape::{Ignored, OneOrMany};
+pub(super) use formula::expression;
+pub(super) use input::VectorInput;
+pub(super) use kind::{OrderIn, PairIn, QueryIn};
+
+/// A query in a body.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "accepted and passed over")]
+pub(crate) struct QueryBody {
+    pub(super) prefetch: Option<OneOrMany<Prefetch>>,
+    pub(super) query: Option<QueryIn>,
+    pub(super) using: Option<String>,
+    pub(super) filter: Option<FilterIn>,
+    pub(super) params: Option<ParamsIn>,
+    pub(super) score_threshold: Option<f32>,
+    pub(super) limit: Option<usize>,
+    pub(super) offset: Option<usize>,
+    pub(super) with_payload: Option<WithPayload>,
+    #[serde(alias = "with_vectors")]
+    pub(super) with_vector: Option<WithVector>,
+    pub(super) lookup_from: Option<LookupFrom>,
+    pub(super) shard_key: Ignored,
+    /// Ours: the plan comes with the points.
+    pub(super) explain: Option<bool>,
+}
+
+/// Several queries in a body.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QueryBatch {
+    pub(crate) searches: Vec<QueryBody>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Prefetch {
+    pub(super) prefetch: Option<OneOrMany<Prefetch>>,
+    pub(super) query: Option<QueryIn>,
+    pub(super) using: Option<String>,
+    pub(super) filter: Option<FilterIn>,
+    pub(super) params: Option<ParamsIn>,
+    pub(super) score_threshold: Option<f32>,
+    pub(super) limit: Option<usize>,
+    pub(super) lookup_from: Option<LookupFrom>,
+}
+
+/// Where the vectors of points are that are asked with: in another collection, or another space.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LookupFrom {
+    pub(super) collection: String,
+    pub(super) vector: Option<String>,
+    #[serde(rename = "shard_key")]
+    _shard_key: Ignored,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "accepted and passed over: they speed other engines up")]
+pub(super) struct ParamsIn {
+    pub(super) hnsw_ef: Option<usize>,
+    pub(super) exact: Option<bool>,
+    /// Ours: the share of the true hits to find.
+    pub(super) recall: Option<f32>,
+    quantization: Ignored,
+    indexed_only: Ignored,
+    acorn: Ignored,
+    idf: Ignored,
+}

@@ -1,0 +1,116 @@
+//! Kinds of query in the form they have in HTTP, for the embedded door.
+
+use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
+use kithdb::{Examples, Input, Order, OrderValue, Pair, PointId, Query, Recommend, Result, Value};
+
+use super::embedded::{elements_of, filter_of, id_of};
+
+/// The query of an object with one name.
+pub(super) fn query_of(with: &Value, using: String) -> Result<Query> {
+    if let Value::Object(_) = &with["mmr"] {
+        let diversity = with["mmr"]["diversity"].as_f64().unwrap_or(0.5) as f32;
+        let candidates = with["mmr"]["candidates_limit"].as_u64().map(|limit| limit as usize);
+        return Ok(Query::Diverse { vector: input(&with["nearest"])?, using, diversity, candidates });
+    }
+    let (name, inner) = with.as_object().and_then(|object| object.iter().next()).expect("a kind of query");
+    Ok(match name.as_str() {
+        "nearest" => Query::Nearest { vector: input(inner)?, using },
+        "recommend" => {
+            let examples =
+                Examples { positive: inputs(&inner["positive"])?, negative: inputs(&inner["negative"])? };
+            let strategy = match inner["strategy"].as_str() {
+                Some("best_score") => Recommend::BestScore,
+                Some("sum_scores") => Recommend::SumScores,
+                _ => Recommend::AverageVector,
+            };
+            Query::Recommend { examples, strategy, using }
+        }
+        "discover" => {
+            Query::Discover { target: input(&inner["target"])?, context: pairs(&inner["context"])?, using }
+        }
+        "context" => Query::Context { pairs: pairs(inner)?, using },
+        "order_by" => Query::Order(Order {
+            path: inner["key"].as_str().unwrap_or_default().parse()?,
+            is_descending: inner["direction"] == "desc",
+            from: OrderValue::of(&inner["start_from"]),
+        }),
+        "sample" => Query::Sample { seed: None },
+        "formula" => {
+            let mut formula = Formula::new(expression(inner)?);
+            for (name, value) in with["defaults"].as_object().into_iter().flatten() {
+                match variable(name)? {
+                    Expression::Score(leg) => drop(formula.scores.insert(leg, value.as_f64().unwrap_or(0.0))),
+                    Expression::Field(path) => drop(formula.fields.insert(path, value.clone())),
+                    other => panic!("no variable: {other:?}"),
+                }
+            }
+            Query::Formula(formula)
+        }
+        other => panic!("no kind of query: {other}"),
+    })
+}
+
+fn input(with: &Value) -> Result<Input> {
+    match with {
+        Value::Array(_) => Ok(Input::Vector(elements_of(with)?)),
+        other => id_of(other).map(|id: PointId| Input::Point(id)),
+    }
+}
+
+fn inputs(with: &Value) -> Result<Vec<Input>> {
+    with.as_array().into_iter().flatten().map(input).collect()
+}
+
+fn pairs(with: &Value) -> Result<Vec<Pair>> {
+    let pair =
+        |with: &Value| Ok(Pair { positive: input(&with["positive"])?, negative: input(&with["negative"])? });
+    match with {
+        Value::Array(pairs) => pairs.iter().map(pair).collect(),
+        Value::Null => Ok(Vec::new()),
+        one => Ok(vec![pair(one)?]),
+    }
+}
+
+fn expression(with: &Value) -> Result<Expression> {
+    let list = |with: &Value| -> Result<Vec<Expression>> {
+        with.as_array().into_iter().flatten().map(expression).collect()
+    };
+    let boxed = |with: &Value| expression(with).map(Box::new);
+    let object = match with {
+        Value::Number(number) => return Ok(Expression::Constant(number.as_f64().unwrap_or(f64::NAN))),
+        Value::String(name) => return variable(name),
+        Value::Object(object) => object,
+        other => panic!("no expression: {other}"),
+    };
+    let (name, inner) = object.iter().next().expect("an operation");
+    Ok(match name.as_str() {
+        "sum" => Expression::Sum(list(inner)?),
+        "mult" => Expression::Mult(list(inner)?),
+        "neg" => Expression::Unary(Unary::Neg, boxed(inner)?),
+        "sqrt" => Expression::Unary(Unary::Sqrt, boxed(inner)?),
+        "div" => Expression::Div {
+            left: boxed(&inner["left"])?,
+            right: boxed(&inner["right"])?,
+            by_zero: inner["by_zero_default"].as_f64(),
+        },
+        "gauss_decay" => Expression::Decay(Box::new(Decay {
+            kind: DecayKind::Gauss,
+            x: expression(&inner["x"])?,
+            target: if inner["target"].is_null() { None } else { Some(expression(&inner["target"])?) },
+            midpoint: inner["midpoint"].as_f64(),
+            scale: inner["scale"].as_f64(),
+        })),
+        _ => {
+            let filter = filter_of(&serde_json::json!({ "must": [with] }))?;
+            Expression::Condition(Box::new(filter.must.into_iter().next().expect("a condition")))
+        }
+    })
+}
+
+fn variable(name: &str) -> Result<Expression> {
+    match name {
+        "$score" => Ok(Expression::Score(0)),
+        "$score[1]" => Ok(Expression::Score(1)),
+        path => Ok(Expression::Field(path.parse()?)),
+    }
+}
