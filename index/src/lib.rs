@@ -16,6 +16,7 @@ mod bitmap;
 mod codes;
 pub mod fields;
 pub mod file;
+mod gauge;
 pub mod graph;
 pub mod head;
 pub mod kernels;
@@ -26,6 +27,7 @@ pub mod segment;
 
 pub use alive::Alive;
 pub use fields::{Bounds, Fields};
+pub use gauge::{Gauge, Work};
 pub use head::{CODED_ROWS_MIN, GRAPH_ROWS_MIN, Head, Near};
 pub use keyword::{KeywordCommit, KeywordIndex, KeywordView, Scored};
 pub use part::{Body, Part, Shown};

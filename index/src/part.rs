@@ -11,6 +11,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 use types::{PointId, Result, Slot, Version};
 
+use crate::gauge::Gauge;
 use crate::graph::{Bits, Calibration, Effort, Shows};
 use crate::head::{Near, SpaceView};
 use crate::segment::Space;
@@ -156,6 +157,7 @@ impl Part {
         shown: Shown<'_>,
         k: usize,
         ef: usize,
+        gauge: &Gauge<'_>,
     ) -> Result<Vec<Near>> {
         let wanted = shown.count(self.slots()).min(k);
         if wanted == 0 {
@@ -166,18 +168,21 @@ impl Part {
                 let Some(space) = head.space(space) else { return Ok(Vec::new()) };
                 let (alive, accept) = (shown.alive.part(self.slots()), self.accept(shown));
                 let view = SpaceView { alive: &alive, accept: accept.as_ref(), slots_end: head.rows() };
+                let rows = space.count() - space.linked().min(space.count());
+                gauge.walked(0, rows);
                 self.raised(space.search(query, view, k, ef))
             }
             Body::Segment(segment) => {
                 let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
                 let bits = shown.bits(self.slots(), segment.rows());
                 let shows = bits.as_ref().map_or(Shows::All, Shows::Only);
-                let near = space.search(query, shows, k, Effort { window: ef })?.near;
-                self.placed(near)
+                let found = space.search(query, shows, k, Effort { window: ef })?;
+                gauge.walked(found.hops, found.distances);
+                self.placed(found.near)
             }
         };
         if found.len() < wanted.min(self.body.vectors(space) as usize) {
-            return self.scan_codes(space, query, shown, k);
+            return self.scan_codes(space, query, shown, k, gauge);
         }
         Ok(found)
     }
@@ -187,8 +192,15 @@ impl Part {
     ///
     /// # Errors
     /// As for [`search`](Self::search).
-    pub fn scan_codes(&self, space: &str, query: &[f32], shown: Shown<'_>, k: usize) -> Result<Vec<Near>> {
-        let mut rows = shown.slots(self.slots()).map(|slot| slot - self.base);
+    pub fn scan_codes(
+        &self,
+        space: &str,
+        query: &[f32],
+        shown: Shown<'_>,
+        k: usize,
+        gauge: &Gauge<'_>,
+    ) -> Result<Vec<Near>> {
+        let mut rows = self.rows(shown, gauge);
         match &self.body {
             Body::Head(head) => {
                 let Some(space) = head.space(space) else { return Ok(Vec::new()) };
@@ -205,8 +217,15 @@ impl Part {
     ///
     /// # Errors
     /// As for [`search`](Self::search).
-    pub fn scan(&self, space: &str, query: &[f32], shown: Shown<'_>, k: usize) -> Result<Vec<Near>> {
-        let mut rows = shown.slots(self.slots()).map(|slot| slot - self.base);
+    pub fn scan(
+        &self,
+        space: &str,
+        query: &[f32],
+        shown: Shown<'_>,
+        k: usize,
+        gauge: &Gauge<'_>,
+    ) -> Result<Vec<Near>> {
+        let mut rows = self.rows(shown, gauge);
         match &self.body {
             Body::Head(head) => {
                 let Some(space) = head.space(space) else { return Ok(Vec::new()) };
@@ -223,8 +242,14 @@ impl Part {
     ///
     /// # Errors
     /// As for [`search`](Self::search).
-    pub fn each(&self, space: &str, shown: Shown<'_>, visit: &mut dyn FnMut(Slot, &[f32])) -> Result<()> {
-        let mut rows = shown.slots(self.slots()).map(|slot| slot - self.base);
+    pub fn each(
+        &self,
+        space: &str,
+        shown: Shown<'_>,
+        gauge: &Gauge<'_>,
+        visit: &mut dyn FnMut(Slot, &[f32]),
+    ) -> Result<()> {
+        let mut rows = self.rows(shown, gauge);
         match &self.body {
             Body::Head(head) => {
                 let Some(space) = head.space(space) else { return Ok(()) };
@@ -240,6 +265,12 @@ impl Part {
                 space.each(&mut rows, &mut |row, vector| visit(Slot(self.base + row), vector))
             }
         }
+    }
+
+    /// The rows that are shown, one after the other.
+    fn rows<'r>(&self, shown: Shown<'r>, gauge: &'r Gauge<'_>) -> Box<dyn Iterator<Item = u32> + 'r> {
+        let (base, count) = (self.base, shown.count(self.slots()));
+        gauge.through(shown.slots(self.slots()).map(move |slot| slot - base), count)
     }
 
     fn accept(&self, shown: Shown<'_>) -> Option<RoaringBitmap> {

@@ -1,6 +1,6 @@
 //! Asking a collection: searches, groups, facets, pages, counts. Each reads one view.
 
-use query::{Grouping, Matrix, MatrixRequest, Ranked, View};
+use query::{Actual, Grouping, Matrix, MatrixRequest, Ranked, Terms, View, WhyNot};
 use types::{Error, FieldPath, Filter, PointId, Result, Scalar, Slot};
 
 use crate::hit::Select;
@@ -14,6 +14,19 @@ pub struct Group {
     pub value: Scalar,
     /// Best first.
     pub hits: Vec<Hit>,
+}
+
+/// What a request found on its terms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// How it was planned.
+    pub plan: Plan,
+    /// What was done, if it was asked for.
+    pub actual: Option<Actual>,
+    /// Where the deadline passed before: the share of the rows to be looked at that was.
+    pub partial: Option<f32>,
 }
 
 impl Collection {
@@ -64,8 +77,32 @@ impl Collection {
         self.shared.check_exists()?;
         let view = self.shared.view.load_full();
         request.check(&view.entry.schema, &self.engine.limits)?;
-        let answer = query::execute(&view, request)?;
+        let answer = query::execute(&view, request, Terms::default())?;
         Ok((hits(&view, &answer.hits, select)?, answer.plan))
+    }
+
+    /// Answers a request on terms: with a deadline, or with what was done.
+    ///
+    /// # Errors
+    /// As for [`Collection::search`]; `DeadlineExceeded`.
+    pub fn search_on(&self, mut request: Request, select: &Select, terms: Terms) -> Result<Found> {
+        self.shared.check_exists()?;
+        let view = self.shared.view.load_full();
+        request.check(&view.entry.schema, &self.engine.limits)?;
+        let answer = query::execute(&view, request, terms)?;
+        let query::Answer { plan, actual, partial, .. } = answer;
+        Ok(Found { hits: hits(&view, &answer.hits, select)?, plan, actual, partial })
+    }
+
+    /// Why a point is not in the answer to a request, at each of its levels.
+    ///
+    /// # Errors
+    /// As for [`Collection::search`].
+    pub fn why_not(&self, mut request: Request, id: PointId) -> Result<WhyNot> {
+        self.shared.check_exists()?;
+        let view = self.shared.view.load_full();
+        request.check(&view.entry.schema, &self.engine.limits)?;
+        query::why_not(&view, request, id)
     }
 
     /// The plan of a request, without answering it.

@@ -48,7 +48,7 @@ mod stage;
 mod tiers;
 mod workers;
 
-pub use asking::Group;
+pub use asking::{Found, Group};
 pub use budget::Segments;
 pub use building::BuildStatus;
 pub use collection::{Collection, Page, Receipt, SegmentStatus, Status};
@@ -60,8 +60,8 @@ pub use query::explain::name as strategy_name;
 pub use query::formula;
 pub use query::plan::Step;
 pub use query::{
-    Examples, Grouping, Input, Matrix, MatrixRequest, Order, OrderValue, Pair, Params, PartPlan, Plan, Query,
-    RRF_K, Recommend, Request, Strategy,
+    Actual, Examples, Failed, Grouping, Input, Matrix, MatrixRequest, Order, OrderValue, Pair, Params,
+    PartActual, PartPlan, Plan, Query, RRF_K, Rank, Recommend, Request, Strategy, Terms, Why, WhyNot,
 };
 pub use query_builder::QueryBuilder;
 pub use types::*;

@@ -8,11 +8,13 @@
 //! ```
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use index::Work;
 use types::Result;
 
 use crate::plan::{PartPlan, Plan, Step, Strategy};
-use crate::{Request, View, execute};
+use crate::{Actual, PartActual, Request, View, execute};
 
 /// The plan of a request, which must have passed [`Request::check`], without answering it.
 ///
@@ -26,16 +28,28 @@ impl Plan {
     /// The plan as an indented tree.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
-        self.draw(&mut text, "", "");
+        self.draw(None, &mut text, "", "");
         text
     }
 
-    fn draw(&self, text: &mut String, first: &str, rest: &str) {
+    /// The plan as an indented tree, each level with what it really did.
+    pub fn to_text_with(&self, actual: &Actual) -> String {
+        let mut text = String::new();
+        self.draw(Some(actual), &mut text, "", "");
+        text
+    }
+
+    fn draw(&self, actual: Option<&Actual>, text: &mut String, first: &str, rest: &str) {
         let _ = writeln!(text, "{first}{}", self.line());
+        let trunk = if self.legs.is_empty() { "   " } else { "│  " };
+        for line in actual.iter().flat_map(|actual| done(actual)) {
+            let _ = writeln!(text, "{rest}{trunk}{line}");
+        }
         for (position, leg) in self.legs.iter().enumerate() {
             let is_last = position + 1 == self.legs.len();
             let (branch, trunk) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-            leg.draw(text, &format!("{rest}{branch}"), &format!("{rest}{trunk}"));
+            let actual = actual.and_then(|actual| actual.legs.get(position));
+            leg.draw(actual, text, &format!("{rest}{branch}"), &format!("{rest}{trunk}"));
         }
     }
 
@@ -67,6 +81,21 @@ impl Plan {
             Step::Formula => format!("compute a formula, {count} hits"),
         }
     }
+}
+
+/// What a level did: itself, then each part.
+fn done(actual: &Actual) -> Vec<String> {
+    let ms = |elapsed: Duration| format!("{:.3} ms", elapsed.as_secs_f64() * 1e3);
+    let payloads = match actual.payloads {
+        0 => String::new(),
+        read => format!(", {read} payloads read to decide what matches"),
+    };
+    let level = format!("took {}, {} hits{payloads}", ms(actual.elapsed), actual.found);
+    let part = |(at, part): (usize, &PartActual)| {
+        let Work { hops, distances, .. } = part.work;
+        format!("part {at}: {}, {hops} hops, {distances} distances, {} rows", ms(part.elapsed), part.found)
+    };
+    std::iter::once(level).chain(actual.parts.iter().enumerate().map(part)).collect()
 }
 
 /// What is done in each part; parts that are done alike are told together.

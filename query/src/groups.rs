@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use types::{Error, FieldPath, Limits, Payload, Result, Scalar, Slot, Value};
 
-use crate::{Ranked, Request, View, execute};
+use crate::{Ranked, Request, Terms, View, execute};
 
 /// How hits are grouped.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +59,7 @@ impl Grouping {
 pub fn groups(view: &View, request: &Request, grouping: &Grouping) -> Result<Vec<Group>> {
     let mut limit = grouping.groups.saturating_mul(grouping.size);
     loop {
-        let answer = execute(view, Request { limit, ..request.clone() })?;
+        let answer = execute(view, Request { limit, ..request.clone() }, Terms::default())?;
         let slots: Vec<Slot> = answer.hits.iter().map(|hit| hit.slot).collect();
         let payloads = view.payloads(&slots)?;
         let groups = group(&answer.hits, &payloads, grouping);

@@ -23,7 +23,7 @@ mod request;
 mod scroll;
 mod view;
 
-pub use execute::{Answer, Ranked, execute};
+pub use execute::{Actual, Answer, Failed, PartActual, Rank, Ranked, Terms, Why, WhyNot, execute, why_not};
 pub use facets::facets;
 pub use groups::{Group, Grouping, groups};
 pub use matrix::{Matrix, MatrixRequest, matrix};

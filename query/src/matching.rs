@@ -3,11 +3,14 @@
 //! Rows between the bounds are decided by their payload, and only as many as needed: ranked candidates are verified in
 //! rank order, so an unindexed filter that most points pass costs little.
 
+use std::cell::Cell;
+
 use index::Bounds;
 use roaring::RoaringBitmap;
 use types::{Filter, PointId, Result, Slot};
 
 use crate::View;
+use crate::execute::watch::Watch;
 
 /// Rows whose payloads are read at once.
 const VERIFY_ROWS: usize = 1024;
@@ -18,12 +21,14 @@ pub(crate) struct Matching<'a> {
     filter: &'a Filter,
     /// `None`: everything matches.
     bounds: Option<Bounds>,
+    watch: Option<&'a Watch>,
+    payloads_read: Cell<usize>,
 }
 
 impl<'a> Matching<'a> {
     pub(crate) fn new(view: &'a View, filter: &'a Filter) -> Result<Self> {
         if filter.is_empty() {
-            return Ok(Self { view, filter, bounds: None });
+            return Ok(Self::over(view, filter, None));
         }
         let failure = std::cell::RefCell::new(None);
         let ids = |ids: &[PointId]| match view.slots(ids) {
@@ -36,8 +41,22 @@ impl<'a> Matching<'a> {
         let bounds = view.fields.bounds(filter, view.universe(), &ids);
         match failure.into_inner() {
             Some(error) => Err(error),
-            None => Ok(Self { view, filter, bounds: Some(bounds) }),
+            None => Ok(Self::over(view, filter, Some(bounds))),
         }
+    }
+
+    fn over(view: &'a View, filter: &'a Filter, bounds: Option<Bounds>) -> Self {
+        Self { view, filter, bounds, watch: None, payloads_read: Cell::new(0) }
+    }
+
+    /// No more payloads are read once its time has passed.
+    pub(crate) fn watched(self, watch: &'a Watch) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    /// Payloads that were read to decide what matches.
+    pub(crate) fn payloads_read(&self) -> usize {
+        self.payloads_read.get()
     }
 
     /// How many rows match at least, and at most.
@@ -72,11 +91,13 @@ impl<'a> Matching<'a> {
         };
         let mut kept = Vec::new();
         let mut rest = candidates.into_iter().peekable();
-        while kept.len() < count && rest.peek().is_some() {
+        let has_time = || self.watch.is_none_or(Watch::has_time);
+        while kept.len() < count && rest.peek().is_some() && has_time() {
             let block: Vec<T> =
                 rest.by_ref().take(VERIFY_ROWS.min((count - kept.len()).saturating_mul(2))).collect();
             let unsure: Vec<Slot> =
                 block.iter().map(&slot).filter(|slot| !bounds.lower.contains(slot.0)).collect();
+            self.payloads_read.set(self.payloads_read.get() + unsure.len());
             let holds: RoaringBitmap = unsure
                 .iter()
                 .zip(self.view.verify(self.filter, &unsure)?)

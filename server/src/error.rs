@@ -24,6 +24,7 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::AlreadyExists => StatusCode::CONFLICT,
         ErrorKind::Busy | ErrorKind::Poisoned => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::DeadlineExceeded => StatusCode::REQUEST_TIMEOUT,
         // Io, Corrupted, UnsupportedFormat, Internal, and whatever is added without a line here.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -71,6 +72,7 @@ fn text(error: &Error) -> String {
             field.map_or_else(|| format!("{start}{rest}"), |field| format!("{start}{field}: {rest}"))
         }
         (ErrorKind::Busy | ErrorKind::Poisoned, _) => format!("Service unavailable: {error}"),
+        (ErrorKind::DeadlineExceeded, _) => format!("Timeout error: {message}"),
         _ => format!("Service internal error: {error}"),
     }
 }
@@ -88,6 +90,7 @@ mod tests {
             (ErrorKind::AlreadyExists, 409),
             (ErrorKind::Busy, 503),
             (ErrorKind::Poisoned, 503),
+            (ErrorKind::DeadlineExceeded, 408),
             (ErrorKind::Io, 500),
             (ErrorKind::Corrupted, 500),
             (ErrorKind::UnsupportedFormat, 500),

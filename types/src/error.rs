@@ -20,6 +20,8 @@ pub enum ErrorKind {
     LimitExceeded,
     /// Another process holds the database, or a queue is full. Trying again later can succeed.
     Busy,
+    /// The deadline of the request passed before it was answered.
+    DeadlineExceeded,
     /// The operating system refused a read or write.
     Io,
     /// Stored bytes do not match their checksum or format.

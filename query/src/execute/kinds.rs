@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use index::Work;
 use roaring::RoaringBitmap;
 use types::{Metric, Payload, Result, Slot};
 
@@ -41,12 +42,19 @@ impl Level<'_> {
         candidates: Option<&RoaringBitmap>,
     ) -> Result<Vec<Ranked>> {
         let mut ordered = Ordered::new(order);
-        for block in self.acceptable(candidates).chunks(BLOCK_ROWS) {
+        let slots = self.acceptable(candidates);
+        let mut work = Work { wanted: slots.len() as u64, ..Work::default() };
+        for block in slots.chunks(BLOCK_ROWS) {
+            if !self.watch.has_time() {
+                break;
+            }
+            work.distances += block.len() as u64;
             let block = self.matching.first(block.to_vec(), |slot| *slot, block.len())?;
             for (slot, payload) in block.iter().zip(self.view.payloads(&block)?) {
                 ordered.add(self.view.id(*slot), *slot, &payload);
             }
         }
+        self.watch.count(work);
         Ok(ordered.into_ranked(plan.count))
     }
 

@@ -5,6 +5,10 @@
 
 mod kinds;
 mod vectors;
+pub(crate) mod watch;
+mod why;
+
+use std::cell::RefCell;
 
 use index::Shown;
 use roaring::RoaringBitmap;
@@ -15,6 +19,9 @@ use crate::fuse;
 use crate::matching::Matching;
 use crate::plan::{PartStatistics, Plan, SpaceStatistics, Statistics, plan};
 use crate::request::{OrderValue, Query, Request};
+use watch::Watch;
+pub use watch::{Actual, PartActual, Terms};
+pub use why::{Failed, Rank, Why, WhyNot, why_not};
 
 /// A slot and its score, as users see scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,20 +48,26 @@ pub struct Answer {
     pub hits: Vec<Ranked>,
     /// How.
     pub plan: Plan,
+    /// What was done, if it was asked for.
+    pub actual: Option<Actual>,
+    /// The share of the rows to be looked at that was, where the deadline passed before.
+    pub partial: Option<f32>,
 }
 
 /// Plans and answers a request, which must have passed [`Request::check`].
 ///
 /// # Errors
-/// `NotFound` and `InvalidArgument` for points that are asked with and formulas; `Corrupted` or `Io` when payloads or
-/// vectors cannot be read.
-pub fn execute(view: &View, request: Request) -> Result<Answer> {
+/// `NotFound` and `InvalidArgument` for points that are asked with and formulas; `DeadlineExceeded`; `Corrupted` or
+/// `Io` when payloads or vectors cannot be read.
+pub fn execute(view: &View, request: Request, terms: Terms) -> Result<Answer> {
     let request = request.resolved(view)?;
-    let level = Level::prepare(view, &request)?;
+    let watch = Watch::new(terms);
+    let level = Level::prepare(view, &request, &watch)?;
     let plan = plan(&request, &level.statistics());
-    let mut hits = level.run(&plan)?;
-    hits.drain(..request.offset.min(hits.len()));
-    Ok(Answer { hits, plan })
+    let hits = level.run(&plan)?;
+    let partial = watch.verdict()?;
+    let actual = terms.is_analyzed.then(|| level.actual.into_inner());
+    Ok(Answer { hits, plan, actual, partial })
 }
 
 /// Plans a request without answering it.
@@ -63,7 +76,8 @@ pub fn execute(view: &View, request: Request) -> Result<Answer> {
 /// `Corrupted` or `Io`.
 pub(crate) fn plan_only(view: &View, request: Request) -> Result<Plan> {
     let request = request.resolved(view)?;
-    Ok(plan(&request, &Level::prepare(view, &request)?.statistics()))
+    let watch = Watch::new(Terms::default());
+    Ok(plan(&request, &Level::prepare(view, &request, &watch)?.statistics()))
 }
 
 /// One level of a request, its filter looked up.
@@ -72,12 +86,16 @@ struct Level<'a> {
     request: &'a Request,
     matching: Matching<'a>,
     legs: Vec<Level<'a>>,
+    watch: &'a Watch,
+    actual: RefCell<Actual>,
 }
 
 impl<'a> Level<'a> {
-    fn prepare(view: &'a View, request: &'a Request) -> Result<Self> {
-        let legs: Result<Vec<Self>> = request.prefetch.iter().map(|leg| Self::prepare(view, leg)).collect();
-        Ok(Self { view, request, matching: Matching::new(view, &request.filter)?, legs: legs? })
+    fn prepare(view: &'a View, request: &'a Request, watch: &'a Watch) -> Result<Self> {
+        let legs: Result<Vec<Self>> =
+            request.prefetch.iter().map(|leg| Self::prepare(view, leg, watch)).collect();
+        let matching = Matching::new(view, &request.filter)?.watched(watch);
+        Ok(Self { view, request, matching, legs: legs?, watch, actual: RefCell::default() })
     }
 
     fn statistics(&self) -> Statistics<'a> {
@@ -102,10 +120,25 @@ impl<'a> Level<'a> {
         Some(SpaceStatistics { dim, parts: self.view.rows.parts().iter().map(part).collect() })
     }
 
-    /// The best `plan.count` hits of this level.
+    /// The hits of this level behind its offset.
     fn run(&self, plan: &Plan) -> Result<Vec<Ranked>> {
+        let began = self.watch.now();
+        let mut hits = self.best_of(plan)?;
+        hits.drain(..self.request.offset.min(hits.len()));
+        if let Some(began) = began {
+            let mut actual = self.actual.borrow_mut();
+            actual.found = hits.len();
+            actual.elapsed = began.elapsed();
+            actual.payloads = self.matching.payloads_read();
+            actual.legs = self.legs.iter().map(|leg| leg.actual.take()).collect();
+        }
+        Ok(hits)
+    }
+
+    /// The best `plan.count` hits of this level.
+    fn best_of(&self, plan: &Plan) -> Result<Vec<Ranked>> {
         let legs: Result<Vec<Vec<Ranked>>> =
-            self.legs.iter().zip(&plan.legs).map(|(leg, plan)| leg.run_leg(plan)).collect();
+            self.legs.iter().zip(&plan.legs).map(|(leg, plan)| leg.run(plan)).collect();
         let legs = legs?;
         let candidates: Option<RoaringBitmap> =
             (!legs.is_empty()).then(|| legs.iter().flatten().map(|ranked| ranked.slot.0).collect());
@@ -125,12 +158,6 @@ impl<'a> Level<'a> {
             Query::Sample { seed } => self.sampled(plan, *seed, candidates),
             Query::Formula(formula) => self.computed(plan, formula, &legs),
         }
-    }
-
-    fn run_leg(&self, plan: &Plan) -> Result<Vec<Ranked>> {
-        let mut hits = self.run(plan)?;
-        hits.drain(..self.request.offset.min(hits.len()));
-        Ok(hits)
     }
 
     fn keyword(&self, plan: &Plan, text: &str, candidates: Option<&RoaringBitmap>) -> Result<Vec<Ranked>> {
@@ -175,7 +202,7 @@ impl<'a> Level<'a> {
             let ranked = search(accept, wanted)?;
             let is_exhausted = ranked.len() < wanted;
             let hits = self.matching.first(ranked, |ranked| ranked.slot, count)?;
-            if hits.len() == count || is_exhausted {
+            if hits.len() == count || is_exhausted || !self.watch.has_time() {
                 return Ok(hits);
             }
             wanted = wanted.saturating_mul(4);

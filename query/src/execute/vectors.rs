@@ -1,11 +1,10 @@
 //! Levels that ask a vector space: nearness, diversity, ratings.
 
-use index::{Near, Shown};
+use index::{Gauge, Near, Shown};
 use roaring::RoaringBitmap;
 use types::{Error, ErrorKind, Metric, Result, Slot};
 
-use super::{Level, Ranked};
-use crate::View;
+use super::{Level, PartActual, Ranked};
 use crate::kinds::diverse;
 use crate::kinds::rate::Rating;
 use crate::plan::{PartPlan, Plan, Step, Strategy};
@@ -25,7 +24,7 @@ impl Level<'_> {
         let accept = self.accept(candidates);
         let rank = |near: Near| Ranked::new(near.slot, metric.score(near.distance));
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
-            let found = find(self.view, using, vector, parts, accept, count)?;
+            let found = self.find(using, vector, parts, accept, count)?;
             Ok(found.into_iter().map(rank).collect())
         })?;
         Ok(self.above_threshold(hits, metric))
@@ -63,54 +62,78 @@ impl Level<'_> {
         let metric = self.view.entry.schema.space(using)?.metric;
         let accept = self.accept(candidates);
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
-            rate(self.view, using, &rating, metric, accept, count)
+            self.rate(using, &rating, metric, accept, count)
         })?;
         Ok(self.above_threshold(hits, Metric::Dot))
     }
-}
 
-fn rate(
-    view: &View,
-    using: &str,
-    rating: &Rating<'_>,
-    metric: Metric,
-    accept: Option<&RoaringBitmap>,
-    count: usize,
-) -> Result<Vec<Ranked>> {
-    let shown = Shown { alive: &view.alive, accept };
-    let mut rated = Vec::new();
-    for part in view.rows.parts() {
-        part.each(using, shown, &mut |slot: Slot, vector: &[f32]| {
-            rated.push(Ranked::new(slot, rating.rate(metric, vector)));
-        })?;
+    fn rate(
+        &self,
+        using: &str,
+        rating: &Rating<'_>,
+        metric: Metric,
+        accept: Option<&RoaringBitmap>,
+        count: usize,
+    ) -> Result<Vec<Ranked>> {
+        let shown = Shown { alive: &self.view.alive, accept };
+        let mut rated = Vec::new();
+        for part in self.view.rows.parts() {
+            self.measured(|gauge| {
+                let before = rated.len();
+                part.each(using, shown, gauge, &mut |slot: Slot, vector: &[f32]| {
+                    rated.push(Ranked::new(slot, rating.rate(metric, vector)));
+                })?;
+                Ok(rated.len() - before)
+            })?;
+        }
+        let order = |a: &Ranked, b: &Ranked| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot));
+        if count < rated.len() {
+            rated.select_nth_unstable_by(count, order);
+            rated.truncate(count);
+        }
+        rated.sort_unstable_by(order);
+        Ok(rated)
     }
-    let order = |a: &Ranked, b: &Ranked| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot));
-    if count < rated.len() {
-        rated.select_nth_unstable_by(count, order);
-        rated.truncate(count);
-    }
-    rated.sort_unstable_by(order);
-    Ok(rated)
-}
 
-/// The nearest of all parts: each is asked, and the answers are merged.
-fn find(
-    view: &View,
-    using: &str,
-    query: &[f32],
-    plans: &[PartPlan],
-    accept: Option<&RoaringBitmap>,
-    count: usize,
-) -> Result<Vec<Near>> {
-    let shown = Shown { alive: &view.alive, accept };
-    let ask = |(part, plan): (&index::Part, &PartPlan)| match plan.strategy {
-        Strategy::Graph { ef } => part.search(using, query, shown, count, ef.max(count)),
-        Strategy::Codes => part.scan_codes(using, query, shown, count),
-        Strategy::Scan => part.scan(using, query, shown, count),
-    };
-    let found: Result<Vec<Vec<Near>>> = view.rows.parts().iter().zip(plans).map(ask).collect();
-    let mut found = found?.concat();
-    found.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.slot.cmp(&b.slot)));
-    found.truncate(count);
-    Ok(found)
+    /// The nearest of all parts: each is asked, and the answers are merged.
+    fn find(
+        &self,
+        using: &str,
+        query: &[f32],
+        plans: &[PartPlan],
+        accept: Option<&RoaringBitmap>,
+        count: usize,
+    ) -> Result<Vec<Near>> {
+        let shown = Shown { alive: &self.view.alive, accept };
+        let mut found = Vec::new();
+        for (part, plan) in self.view.rows.parts().iter().zip(plans) {
+            self.measured(|gauge| {
+                let near = match plan.strategy {
+                    Strategy::Graph { ef } => part.search(using, query, shown, count, ef.max(count), gauge),
+                    Strategy::Codes => part.scan_codes(using, query, shown, count, gauge),
+                    Strategy::Scan => part.scan(using, query, shown, count, gauge),
+                }?;
+                let rows = near.len();
+                found.extend(near);
+                Ok(rows)
+            })?;
+        }
+        found.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.slot.cmp(&b.slot)));
+        found.truncate(count);
+        Ok(found)
+    }
+
+    /// Asks one part, and counts what that took.
+    fn measured(&self, ask: impl FnOnce(&Gauge<'_>) -> Result<usize>) -> Result<()> {
+        let goes_on = || self.watch.has_time();
+        let gauge = Gauge::new(if self.watch.is_bound() { Some(&goes_on) } else { None });
+        let began = self.watch.now();
+        let found = ask(&gauge)?;
+        self.watch.count(gauge.work());
+        if let Some(began) = began {
+            let part = PartActual { found, work: gauge.work(), elapsed: began.elapsed() };
+            self.actual.borrow_mut().parts.push(part);
+        }
+        Ok(())
+    }
 }

@@ -1,6 +1,6 @@
 //! A plan as it goes out: a tree for programs, a text for people.
 
-use kithdb::{PartPlan, Plan, Step, Strategy};
+use kithdb::{Actual, PartActual, PartPlan, Plan, Step, Strategy};
 use serde::Serialize;
 
 /// A plan in an answer.
@@ -21,8 +21,28 @@ struct Node {
     count: usize,
     matching: Matching,
     cost_ns: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actual: Option<ActualOut>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     legs: Vec<Node>,
+}
+
+/// What a level really did, its legs included in its time.
+#[derive(Debug, Serialize)]
+struct ActualOut {
+    elapsed_ns: u64,
+    found: usize,
+    payloads_read: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<PartActualOut>,
+}
+
+#[derive(Debug, Serialize)]
+struct PartActualOut {
+    elapsed_ns: u64,
+    found: usize,
+    hops: u64,
+    distances: u64,
 }
 
 /// What is done in one part of the collection.
@@ -61,13 +81,14 @@ struct Matching {
 
 impl PlanOut {
     /// The plan for the wire.
-    pub(crate) fn new(plan: &Plan) -> Self {
-        Self { tree: Node::new(plan), text: plan.to_text() }
+    pub(crate) fn new(plan: &Plan, actual: Option<&Actual>) -> Self {
+        let text = actual.map_or_else(|| plan.to_text(), |actual| plan.to_text_with(actual));
+        Self { tree: Node::new(plan, actual), text }
     }
 }
 
 impl Node {
-    fn new(plan: &Plan) -> Self {
+    fn new(plan: &Plan, actual: Option<&Actual>) -> Self {
         let (step, using, parts) = match &plan.step {
             Step::Vector { using, parts } => {
                 ("vector", Some(using.clone()), Some(parts.iter().map(Part::new).collect()))
@@ -82,6 +103,9 @@ impl Node {
             Step::Formula => ("formula", None, None),
         };
         let (at_least, at_most) = plan.matching;
+        let leg = |(position, leg): (usize, &Plan)| {
+            Self::new(leg, actual.and_then(|actual| actual.legs.get(position)))
+        };
         Self {
             step,
             using,
@@ -89,7 +113,25 @@ impl Node {
             count: plan.count,
             matching: Matching { at_least, at_most },
             cost_ns: plan.cost_ns,
-            legs: plan.legs.iter().map(Self::new).collect(),
+            actual: actual.map(ActualOut::new),
+            legs: plan.legs.iter().enumerate().map(leg).collect(),
+        }
+    }
+}
+
+impl ActualOut {
+    fn new(actual: &Actual) -> Self {
+        let part = |part: &PartActual| PartActualOut {
+            elapsed_ns: part.elapsed.as_nanos() as u64,
+            found: part.found,
+            hops: part.work.hops,
+            distances: part.work.distances,
+        };
+        Self {
+            elapsed_ns: actual.elapsed.as_nanos() as u64,
+            found: actual.found,
+            payloads_read: actual.payloads,
+            parts: actual.parts.iter().map(part).collect(),
         }
     }
 }
@@ -151,6 +193,6 @@ mod tests {
                 "count": 9, "matching": {"at_least": 2, "at_most": 5}, "cost_ns": 4.0,
             }],
         });
-        assert_eq!(serde_json::to_value(Node::new(&plan)).expect("JSON"), expected);
+        assert_eq!(serde_json::to_value(Node::new(&plan, None)).expect("JSON"), expected);
     }
 }

@@ -4,9 +4,11 @@
 //! own model), and the id of a point may stand for a vector of another collection.
 //! As in Qdrant, the filter of a level counts for the legs below it too.
 
+use std::time::{Duration, Instant};
+
 use kithdb::{
-    Collection, Condition, DEFAULT_VECTOR, Database, Error, ErrorKind, Examples, Filter, Hit, Input, Order,
-    OrderValue, Pair, Params, PayloadSelect, Plan, PointId, Query, Request, Result, Select, VectorSelect,
+    Collection, Condition, DEFAULT_VECTOR, Database, Error, ErrorKind, Examples, Filter, Input, Order,
+    OrderValue, Pair, Params, PayloadSelect, PointId, Query, Request, Result, Select, Terms, VectorSelect,
 };
 use rag::Embedder;
 use serde::Serialize;
@@ -15,7 +17,8 @@ use super::filter::FilterIn;
 use super::plan::PlanOut;
 use super::point::ScoredPoint;
 use super::query::{
-    LookupFrom, OrderIn, PairIn, ParamsIn, Prefetch, QueryBody, QueryIn, VectorInput, expression,
+    ExplainIn, ExplainWord, LookupFrom, OrderIn, PairIn, ParamsIn, Prefetch, QueryBody, QueryIn, VectorInput,
+    expression,
 };
 use super::shape::OneOrMany;
 
@@ -25,6 +28,15 @@ pub(crate) struct Found {
     points: Vec<ScoredPoint>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<Partial>,
+}
+
+/// Why an answer that was welcome in part is one.
+#[derive(Debug, Serialize)]
+struct Partial {
+    /// Of the rows to be looked at one after the other, the share that was. As much of the true hits is to be expected.
+    seen_share: f32,
 }
 
 /// What queries are translated with.
@@ -53,6 +65,9 @@ struct Source<'a> {
     lookup: Option<&'a LookupFrom>,
 }
 
+/// A deadline further away is none.
+const DEADLINE_MS_MAX: u64 = 24 * 3600 * 1000;
+
 /// What Qdrant chooses where a request does not.
 const DIVERSITY: f32 = 0.5;
 
@@ -65,10 +80,14 @@ impl QueryBody {
     /// # Errors
     /// `InvalidArgument` naming the field; `NotFound` for a query by the id of a point that does not exist.
     pub(crate) fn run(self, translator: &Translator<'_>) -> Result<Found> {
-        let is_explained = self.explain == Some(true);
+        let is_analyzed = self.explain == Some(ExplainIn::Word(ExplainWord::Analyze));
+        let is_explained = is_analyzed || self.explain == Some(ExplainIn::Flag(true));
+        let deadline =
+            self.deadline_ms.map(|ms| Instant::now() + Duration::from_millis(ms.min(DEADLINE_MS_MAX)));
+        let terms = Terms { deadline, is_partial_welcome: self.partial == Some(true), is_analyzed };
         let (request, select) = self.into_request(translator)?;
-        let (hits, plan) = translator.collection.search(request, &select)?;
-        Ok(Found::new(hits, &plan, &select, is_explained))
+        let found = translator.collection.search_on(request, &select, terms)?;
+        Ok(Found::new(found, &select, is_explained))
     }
 
     /// The request of the engine, and what comes with its hits.
@@ -86,9 +105,13 @@ impl QueryBody {
 }
 
 impl Found {
-    fn new(hits: Vec<Hit>, plan: &Plan, select: &Select, is_explained: bool) -> Self {
-        let points = hits.into_iter().map(|hit| ScoredPoint::new(hit, select)).collect();
-        Self { points, plan: is_explained.then(|| PlanOut::new(plan)) }
+    fn new(found: kithdb::Found, select: &Select, is_explained: bool) -> Self {
+        let kithdb::Found { hits, plan, actual, partial } = found;
+        Self {
+            points: hits.into_iter().map(|hit| ScoredPoint::new(hit, select)).collect(),
+            plan: is_explained.then(|| PlanOut::new(&plan, actual.as_ref())),
+            partial: partial.map(|seen_share| Partial { seen_share }),
+        }
     }
 }
 

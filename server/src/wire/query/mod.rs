@@ -31,8 +31,26 @@ pub(crate) struct QueryBody {
     pub(super) with_vector: Option<WithVector>,
     pub(super) lookup_from: Option<LookupFrom>,
     pub(super) shard_key: Ignored,
-    /// Ours: the plan comes with the points.
-    pub(super) explain: Option<bool>,
+    /// Ours: the plan comes with the points, `"analyze"` with what was really done.
+    pub(super) explain: Option<ExplainIn>,
+    /// Ours: milliseconds until the answer must be there.
+    pub(super) deadline_ms: Option<u64>,
+    /// Ours: what was found until then is welcome.
+    pub(super) partial: Option<bool>,
+}
+
+/// What comes with the points.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(untagged)]
+pub(super) enum ExplainIn {
+    Flag(bool),
+    Word(ExplainWord),
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ExplainWord {
+    Analyze,
 }
 
 /// Several queries in a body.

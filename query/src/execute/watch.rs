@@ -1,0 +1,104 @@
+//! What is watched while a request runs: the time, and, if asked, what was done.
+//!
+//! Cost where nothing was asked: a comparison for every few thousand rows.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use index::Work;
+use types::{Error, ErrorKind, Result};
+
+/// Terms of a request beside what it asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Until when it must be answered.
+    pub deadline: Option<Instant>,
+    /// Whether what was found until then is welcome; otherwise a late answer is an error.
+    pub is_partial_welcome: bool,
+    /// Whether the answer says what was done.
+    pub is_analyzed: bool,
+}
+
+/// What one level did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Actual {
+    /// Hits of this level.
+    pub found: usize,
+    /// What its legs took, and itself.
+    pub elapsed: Duration,
+    /// What was done in each part of the collection, in the order of the plan's.
+    pub parts: Vec<PartActual>,
+    /// Payloads that were read to decide what matches.
+    pub payloads: usize,
+    /// The legs.
+    pub legs: Vec<Actual>,
+}
+
+/// What was done in one part.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PartActual {
+    /// Rows that came out.
+    pub found: usize,
+    /// What it took.
+    pub work: Work,
+    /// How long.
+    pub elapsed: Duration,
+}
+
+/// The watch of one request.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    terms: Terms,
+    is_cut: Cell<bool>,
+    /// Rows that were to be looked at one after the other, and those that were.
+    wanted: Cell<u64>,
+    seen: Cell<u64>,
+}
+
+impl Watch {
+    pub(crate) fn new(terms: Terms) -> Self {
+        Self { terms, is_cut: Cell::new(false), wanted: Cell::new(0), seen: Cell::new(0) }
+    }
+
+    /// The time, if anybody wants to know.
+    pub(crate) fn now(&self) -> Option<Instant> {
+        self.terms.is_analyzed.then(Instant::now)
+    }
+
+    /// Whether there is time left. Once there is none, there is none for anything.
+    pub(crate) fn has_time(&self) -> bool {
+        let is_late = || self.terms.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if !self.is_cut.get() && is_late() {
+            self.is_cut.set(true);
+        }
+        !self.is_cut.get()
+    }
+
+    /// Counts what was done in a part.
+    pub(crate) fn count(&self, work: Work) {
+        self.wanted.set(self.wanted.get() + work.wanted);
+        self.seen.set(self.seen.get() + work.distances.min(work.wanted));
+    }
+
+    /// Whether there is an end of time.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.terms.deadline.is_some()
+    }
+
+    /// The share of the rows to be looked at that was; nothing where the request was answered in time.
+    ///
+    /// # Errors
+    /// `DeadlineExceeded` where a partial answer is not welcome.
+    pub(crate) fn verdict(&self) -> Result<Option<f32>> {
+        if !self.is_cut.get() {
+            return Ok(None);
+        }
+        if !self.terms.is_partial_welcome {
+            let message = "the deadline passed before the answer was complete; give it more time, narrow the \
+                           filter, or welcome a partial answer";
+            return Err(Error::new(ErrorKind::DeadlineExceeded, message).with_field("timeout"));
+        }
+        let (seen, wanted) = (self.seen.get() as f32, self.wanted.get().max(1) as f32);
+        Ok(Some((seen / wanted).min(1.0)))
+    }
+}

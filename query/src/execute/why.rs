@@ -1,0 +1,201 @@
+//! Why a point is not in an answer: the level, and the reason there.
+//!
+//! Cost: that of the request, and of an exact ranking of everything at the levels that did not find the point.
+
+use index::{Gauge, Shown};
+use roaring::RoaringBitmap;
+use types::{Condition, Filter, Metric, Payload, PointId, Result, Slot};
+
+use super::watch::Watch;
+use super::{Level, Ranked, Terms};
+use crate::View;
+use crate::plan::{Plan, plan};
+use crate::request::{Query, Request};
+
+/// What became of a point at one level of a request, and at its legs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WhyNot {
+    /// What became of it.
+    pub why: Why,
+    /// The same for each leg.
+    pub legs: Vec<WhyNot>,
+}
+
+/// What became of a point at one level.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Why {
+    /// It is a hit.
+    Hit(Rank),
+    /// It is among the best, but they are passed over.
+    Offset(Rank),
+    /// It is not there, or not yet.
+    NoPoint,
+    /// The filter shuts it out: these of its conditions, each negated if it stands under `must_not`.
+    Filtered(Vec<Failed>),
+    /// It has no vector in this space.
+    NoVector,
+    /// No leg found it.
+    NoCandidate,
+    /// The query gives it no score: it has none of the words, or no value to be ordered by, or was not drawn.
+    NoScore,
+    /// Its score does not pass the threshold.
+    Threshold(f32),
+    /// It should be a hit, and the walk through the graph did not come by it.
+    NotReached(Rank),
+    /// It should be a hit, and the codes that estimate distances mistook it.
+    Mistaken(Rank),
+    /// Others are better.
+    Outranked(Rank),
+}
+
+/// Where a point stands, from 1, and with which score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rank {
+    /// Its rank among all that match.
+    pub rank: usize,
+    /// Its score.
+    pub score: f32,
+}
+
+/// A condition that shuts a point out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Failed {
+    /// It must hold, and does not.
+    Must(Condition),
+    /// It must not hold, and does.
+    MustNot(Condition),
+    /// None of these holds.
+    Should(Vec<Condition>),
+    /// Fewer than so many of these hold.
+    MinShould(usize, Vec<Condition>),
+}
+
+/// Says why a point is not in the answer to a request, which must have passed [`Request::check`].
+///
+/// # Errors
+/// As for [`execute()`](super::execute()).
+pub fn why_not(view: &View, request: Request, id: PointId) -> Result<WhyNot> {
+    let request = request.resolved(view)?;
+    let watch = Watch::new(Terms::default());
+    let level = Level::prepare(view, &request, &watch)?;
+    let plan = plan(&request, &level.statistics());
+    match view.slots(&[id])?.pop().flatten() {
+        Some(slot) => level.why(&plan, id, slot),
+        None => Ok(WhyNot { why: Why::NoPoint, legs: Vec::new() }),
+    }
+}
+
+impl Level<'_> {
+    fn why(&self, plan: &Plan, id: PointId, slot: Slot) -> Result<WhyNot> {
+        let legs: Result<Vec<WhyNot>> =
+            self.legs.iter().zip(&plan.legs).map(|(leg, plan)| leg.why(plan, id, slot)).collect();
+        Ok(WhyNot { why: self.why_here(plan, id, slot)?, legs: legs? })
+    }
+
+    fn why_here(&self, plan: &Plan, id: PointId, slot: Slot) -> Result<Why> {
+        let place = |hits: &[Ranked]| {
+            let at = hits.iter().position(|hit| hit.slot == slot)?;
+            Some(Rank { rank: at + 1, score: hits[at].score })
+        };
+        if let Some(rank) = place(&self.best_of(plan)?) {
+            return Ok(if rank.rank > self.request.offset { Why::Hit(rank) } else { Why::Offset(rank) });
+        }
+        let payload = self.view.payloads(&[slot])?.pop().unwrap_or_default();
+        if !self.request.filter.matches(id, &payload) {
+            return Ok(Why::Filtered(failed(&self.request.filter, id, &payload)));
+        }
+        let candidates = self.candidates(plan)?;
+        if candidates.as_ref().is_some_and(|candidates| !candidates.contains(slot.0)) {
+            return Ok(Why::NoCandidate);
+        }
+        if let Some(using) = self.request.query.space()
+            && self.view.rows.vector(slot, using)?.is_none()
+        {
+            return Ok(Why::NoVector);
+        }
+        if let Query::Nearest { vector, using } = &self.request.query {
+            return self.why_far(plan, slot, vector.elements(), using, candidates.as_ref());
+        }
+        let free = Request { score_threshold: None, ..self.request.clone() };
+        let all = Plan { count: self.view.points().max(plan.count), ..plan.clone() };
+        let unbound = Level::prepare(self.view, &free, self.watch)?;
+        Ok(match place(&unbound.best_of(&all)?) {
+            None => Why::NoScore,
+            Some(rank) if !self.passes(Metric::Dot, rank.score) => Why::Threshold(rank.score),
+            Some(rank) => Why::Outranked(rank),
+        })
+    }
+
+    /// What the legs found.
+    fn candidates(&self, plan: &Plan) -> Result<Option<RoaringBitmap>> {
+        if self.legs.is_empty() {
+            return Ok(None);
+        }
+        let mut found = RoaringBitmap::new();
+        for (leg, plan) in self.legs.iter().zip(&plan.legs) {
+            found.extend(leg.run(plan)?.iter().map(|ranked| ranked.slot.0));
+        }
+        Ok(Some(found))
+    }
+
+    /// Of a vector that is not among the nearest that were found.
+    fn why_far(
+        &self,
+        plan: &Plan,
+        slot: Slot,
+        vector: &[f32],
+        using: &str,
+        candidates: Option<&RoaringBitmap>,
+    ) -> Result<Why> {
+        let metric = self.view.entry.schema.space(using)?.metric;
+        let accept = self.accept(candidates);
+        let shown = Shown { alive: &self.view.alive, accept: accept.as_ref() };
+        let mut distances = Vec::new();
+        for part in self.view.rows.parts() {
+            part.each(using, shown, &Gauge::default(), &mut |slot, other| {
+                distances.push((slot, index::kernels::distance(metric, vector, other)));
+            })?;
+        }
+        let own = distances.iter().find(|(other, _)| *other == slot).map_or(f32::INFINITY, |near| near.1);
+        let nearer = |(other, distance): &(Slot, f32)| (*distance, *other) < (own, slot);
+        let mut before: Vec<Slot> = distances.into_iter().filter(nearer).map(|(slot, _)| slot).collect();
+        before.sort_unstable();
+        let before = self.matching.first(before, |slot| *slot, usize::MAX)?.len();
+        let rank = Rank { rank: before + 1, score: metric.score(own) };
+        if !self.passes(metric, rank.score) {
+            return Ok(Why::Threshold(rank.score));
+        }
+        if rank.rank > plan.count {
+            return Ok(Why::Outranked(rank));
+        }
+        for part in self.view.rows.parts() {
+            let near = part.scan_codes(using, vector, shown, plan.count, &Gauge::default())?;
+            if near.iter().any(|near| near.slot == slot) {
+                return Ok(Why::NotReached(rank));
+            }
+        }
+        Ok(Why::Mistaken(rank))
+    }
+
+    fn passes(&self, metric: Metric, score: f32) -> bool {
+        self.request.score_threshold.is_none_or(|threshold| metric.passes(score, threshold))
+    }
+}
+
+/// The conditions of a filter that shut a point out.
+fn failed(filter: &Filter, id: PointId, payload: &Payload) -> Vec<Failed> {
+    let holds = |condition: &Condition| Filter::must(condition.clone()).matches(id, payload);
+    let mut failed: Vec<Failed> =
+        filter.must.iter().filter(|condition| !holds(condition)).cloned().map(Failed::Must).collect();
+    let held = filter.must_not.iter().filter(|condition| holds(condition));
+    failed.extend(held.cloned().map(Failed::MustNot));
+    if !filter.should.is_empty() && !filter.should.iter().any(holds) {
+        failed.push(Failed::Should(filter.should.clone()));
+    }
+    if let Some(least) = &filter.min_should
+        && least.conditions.iter().filter(|condition| holds(condition)).count() < least.count
+    {
+        failed.push(Failed::MinShould(least.count, least.conditions.clone()));
+    }
+    failed
+}

@@ -1,0 +1,132 @@
+//! What an answer says of itself: why a point is not in it, what was done for it, that it is partial.
+
+use std::time::{Duration, Instant};
+
+use kithdb::{
+    Collection, Condition, Database, ErrorKind, Failed, Filter, Language, Metric, Params, Point, PointId,
+    Query, Request, Schema, Select, Terms, Why,
+};
+
+const POINTS: u64 = 3000;
+const DIM: usize = 8;
+
+/// Numbers that look random and are always the same.
+fn vector(id: u64) -> Vec<f32> {
+    let number = |element: u64| {
+        let mixed = (id * 8 + element + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 40) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..DIM as u64).map(number).collect()
+}
+
+fn collection(db: &Database) -> Collection {
+    let schema =
+        Schema::new().vector(DIM, Metric::Euclid).keyword(["text".parse().expect("a path")], Language::None);
+    let collection = db.create_collection("c", schema).expect("a collection");
+    let point = |id: u64| {
+        let word = if id % 1000 == 7 { "rare" } else { "common" };
+        let point = Point::new(id).with("third", id % 3).with("text", word);
+        if id == 0 { point } else { point.vector(vector(id)) }
+    };
+    collection.upsert((0..POINTS).map(point).collect()).expect("written");
+    collection.optimize(true).expect("one segment");
+    collection
+}
+
+fn nearest(limit: usize) -> Request {
+    let query = Query::Nearest { vector: vector(POINTS).into(), using: String::new() };
+    Request { query, limit, ..Request::default() }
+}
+
+fn exact(limit: usize) -> Request {
+    Request { params: Params { is_exact: true, ..Params::default() }, ..nearest(limit) }
+}
+
+fn ids(collection: &Collection, request: Request) -> Vec<PointId> {
+    let (hits, _) = collection.search(request, &Select::none()).expect("hits");
+    hits.iter().map(|hit| hit.id).collect()
+}
+
+#[test]
+fn a_point_is_told_why_it_is_no_hit() {
+    let db = Database::in_memory().expect("a database");
+    let collection = collection(&db);
+    let why = |request: Request, id: PointId| collection.why_not(request, id).expect("a reason").why;
+    let order = ids(&collection, exact(POINTS as usize));
+    assert_eq!(order.len(), POINTS as usize - 1);
+
+    assert!(matches!(why(exact(5), order[2]), Why::Hit(rank) if rank.rank == 3));
+    assert!(matches!(why(exact(5), order[40]), Why::Outranked(rank) if rank.rank == 41));
+    let second = Request { offset: 2, ..exact(5) };
+    assert!(matches!(why(second.clone(), order[0]), Why::Offset(rank) if rank.rank == 1));
+    assert!(matches!(why(second, order[6]), Why::Hit(rank) if rank.rank == 7));
+    assert_eq!(why(exact(5), PointId::Num(POINTS)), Why::NoPoint);
+    assert_eq!(why(exact(5), PointId::Num(0)), Why::NoVector);
+    let strict = Request { score_threshold: Some(0.0), ..exact(5) };
+    assert!(matches!(why(strict, order[0]), Why::Threshold(score) if score > 0.0));
+
+    let third = Condition::equals("third", 1).expect("a path");
+    let filtered = Request { filter: Filter::must(third.clone()), ..exact(5) };
+    assert_eq!(why(filtered, PointId::Num(3)), Why::Filtered(vec![Failed::Must(third.clone())]));
+    let without = Filter { must_not: vec![third.clone()], ..Filter::default() };
+    let filtered = Request { filter: without, ..exact(5) };
+    assert_eq!(why(filtered, PointId::Num(4)), Why::Filtered(vec![Failed::MustNot(third)]));
+
+    let words = Request { query: Query::Keyword { text: "rare".into() }, limit: 1, ..Request::default() };
+    assert_eq!(why(words.clone(), PointId::Num(8)), Why::NoScore);
+    assert!(matches!(why(words.clone(), PointId::Num(1007)), Why::Outranked(rank) if rank.rank == 2));
+
+    let fused =
+        Request { prefetch: vec![exact(5), words], query: Query::Rrf { k: 2.0 }, limit: 9, ..exact(9) };
+    let told = collection.why_not(fused, order[40]).expect("a reason");
+    assert_eq!(told.why, Why::NoCandidate);
+    assert!(matches!(told.legs[0].why, Why::Outranked(_)) && told.legs[1].why == Why::NoScore);
+}
+
+#[test]
+fn a_walk_that_misses_a_hit_says_so() {
+    let db = Database::in_memory().expect("a database");
+    let collection = collection(&db);
+    let truth = ids(&collection, exact(100));
+    let short = Request { params: Params { ef: Some(1), ..Params::default() }, ..nearest(100) };
+    let found = ids(&collection, short.clone());
+    let missed: Vec<PointId> = truth.into_iter().filter(|id| !found.contains(id)).collect();
+    for id in missed {
+        let why = collection.why_not(short.clone(), id).expect("a reason").why;
+        assert!(matches!(why, Why::NotReached(_) | Why::Mistaken(_)), "{why:?}");
+    }
+}
+
+#[test]
+fn an_analysis_counts_what_was_done() {
+    let db = Database::in_memory().expect("a database");
+    let collection = collection(&db);
+    let terms = Terms { is_analyzed: true, ..Terms::default() };
+    let found = collection.search_on(exact(5), &Select::none(), terms).expect("hits");
+    let actual = found.actual.expect("it was asked for");
+    assert_eq!((actual.found, actual.parts[0].work.distances), (5, POINTS));
+    let third = Filter::must(Condition::equals("third", 1).expect("a path"));
+    let filtered = Request { filter: third, ..nearest(5) };
+    let actual = collection.search_on(filtered, &Select::none(), terms).expect("hits").actual.expect("asked");
+    assert!(actual.payloads >= 5 && actual.parts[0].work.distances > 0, "{actual:?}");
+    let text = found.plan.to_text_with(&actual);
+    assert!(text.contains("distances") && text.contains("payloads read"), "{text}");
+    let plain = collection.search_on(exact(5), &Select::none(), Terms::default()).expect("hits");
+    assert_eq!((plain.actual, plain.partial), (None, None));
+}
+
+#[test]
+fn a_deadline_cuts_the_answer_or_fails_it() {
+    let db = Database::in_memory().expect("a database");
+    let collection = collection(&db);
+    let ask = |until: Duration, is_partial_welcome: bool| {
+        let terms = Terms { deadline: Some(Instant::now() + until), is_partial_welcome, is_analyzed: false };
+        collection.search_on(exact(5), &Select::none(), terms)
+    };
+    let error = ask(Duration::ZERO, false).expect_err("too late");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::DeadlineExceeded, Some("timeout")));
+    let partial = ask(Duration::ZERO, true).expect("what was found").partial;
+    assert!(partial.is_some_and(|share| share < 0.5), "{partial:?}");
+    let whole = ask(Duration::from_secs(600), false).expect("in time");
+    assert_eq!((whole.hits.len(), whole.partial), (5, None));
+}
