@@ -26,7 +26,7 @@ pub mod rows;
 pub mod segment;
 
 pub use alive::Alive;
-pub use fields::{Bounds, Fields};
+pub use fields::{Bounds, Fields, Lookups};
 pub use gauge::{Gauge, Work};
 pub use head::{CODED_ROWS_MIN, GRAPH_ROWS_MIN, Head, Near};
 pub use keyword::{KeywordCommit, KeywordIndex, KeywordView, Scored};

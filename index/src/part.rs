@@ -114,6 +114,14 @@ impl Body {
         }
     }
 
+    /// Whether a row has a vector of this name.
+    pub fn has_vector(&self, row: u32, space: &str) -> bool {
+        match self {
+            Self::Segment(segment) => segment.space(space).is_some_and(|space| space.has(row)),
+            Self::Head(head) => head.space(space).is_some_and(|space| space.row(Slot(row)).is_some()),
+        }
+    }
+
     /// How many rows have a vector of this name.
     pub fn vectors(&self, space: &str) -> u32 {
         match self {

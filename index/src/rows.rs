@@ -68,6 +68,11 @@ impl Rows {
         self.part(slot).map_or(Ok(None), |part| part.body.vector(slot.0 - part.base, space))
     }
 
+    /// Whether the point in a slot has a vector of this name.
+    pub fn has_vector(&self, slot: Slot, space: &str) -> bool {
+        self.part(slot).is_some_and(|part| part.body.has_vector(slot.0 - part.base, space))
+    }
+
     /// The part in whose range a slot lies.
     pub fn part(&self, slot: Slot) -> Option<&Part> {
         self.parts[..self.parts.partition_point(|part| part.base <= slot.0)].last()

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use index::Body;
 use index::fields::PartFields;
+use index::{Body, Lookups};
 use query::View;
 use types::{Condition, Filter, Predicate, Result, Scalar, Slot, Version};
 
@@ -163,7 +163,8 @@ impl Examination<'_> {
             for scalar in scalars {
                 let condition = Condition::Field(path.clone(), Predicate::Any(vec![scalar]));
                 let one = std::iter::once(slot.0).collect();
-                let bounds = view.fields.bounds(&Filter::must(condition), &one, &|_| Default::default());
+                let lookups = Lookups { ids: &|_| Default::default(), vectors: &|_| Default::default() };
+                let bounds = view.fields.bounds(&Filter::must(condition), &one, &lookups);
                 if bounds.upper.is_empty() {
                     self.fault("fields", format!("field `{path}` of point {id} is not found by its value"));
                 }

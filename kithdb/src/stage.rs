@@ -158,7 +158,7 @@ impl<'a> Stage<'a> {
             .effects
             .iter()
             .filter_map(|effect| effect.new.as_ref())
-            .map(|(_, point)| (point.id, filter.matches(point.id, &point.payload)))
+            .map(|(_, point)| (point.id, filter.matches_point(point)))
             .collect();
         let removed = |id: &PointId| self.current.get(id) == Some(&None);
         let stored: Vec<(PointId, Option<Version>)> = page

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use index::Bounds;
+use index::{Bounds, Lookups};
 use roaring::RoaringBitmap;
 use types::{Filter, PointId, Result, Slot};
 
@@ -38,7 +38,12 @@ impl<'a> Matching<'a> {
                 RoaringBitmap::new()
             }
         };
-        let bounds = view.fields.bounds(filter, view.universe(), &ids);
+        let vectors = |name: &str| {
+            let has = |slot: &u32| view.rows.has_vector(Slot(*slot), name);
+            view.universe().iter().filter(has).collect()
+        };
+        let lookups = Lookups { ids: &ids, vectors: &vectors };
+        let bounds = view.fields.bounds(filter, view.universe(), &lookups);
         match failure.into_inner() {
             Some(error) => Err(error),
             None => Ok(Self::over(view, filter, Some(bounds))),

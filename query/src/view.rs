@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use index::{Alive, Fields, KeywordView, Rows};
 use roaring::RoaringBitmap;
 use storage::{CatalogEntry, Store};
-use types::{Filter, Payload, PointId, Result, Seqno, Slot, Version};
+use types::{Filter, Payload, PointId, Result, Seqno, Slot, Subject, Version};
 
 /// One state of a collection.
 pub struct View {
@@ -122,7 +122,10 @@ impl View {
         Ok(slots
             .iter()
             .zip(&payloads)
-            .map(|(slot, payload)| filter.matches(self.id(*slot), payload))
+            .map(|(slot, payload)| {
+                let has_vector = |name: &str| self.rows.has_vector(*slot, name);
+                filter.matches(&Subject { id: self.id(*slot), payload, has_vector: &has_vector })
+            })
             .collect())
     }
 }

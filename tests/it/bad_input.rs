@@ -124,7 +124,7 @@ fn bad_questions_are_refused_by_their_field() {
     site.names(
         "PUT",
         "/collections/notes/index",
-        &json!({"field_name": "n", "field_schema": "geo"}),
+        &json!({"field_name": "n", "field_schema": "place"}),
         "field_schema",
     );
 }

@@ -5,9 +5,11 @@
 //! wire shapes live in `server`, the disk formats in `storage`.
 
 pub mod datatype;
+pub mod datetime;
 pub mod durability;
 pub mod error;
 pub mod filter;
+pub mod geo;
 pub mod id;
 pub mod limits;
 pub mod metric;
@@ -20,7 +22,8 @@ pub mod vector;
 pub use datatype::{Codes, Datatype};
 pub use durability::Durability;
 pub use error::{Error, ErrorKind, Result};
-pub use filter::{Condition, Filter, MinShould, Predicate, Range, Scalar};
+pub use filter::{Condition, CountRange, Filter, MinShould, Predicate, Range, Scalar, Subject, TimeRange};
+pub use geo::{GeoArea, GeoPoint};
 pub use id::{CollectionId, PointId, Seqno, Slot, Version};
 pub use limits::Limits;
 pub use metric::Metric;

@@ -36,6 +36,18 @@ impl FieldPath {
 }
 
 impl FieldPath {
+    /// Every object that stands in an array at the path, or that the path reaches through its own last `[]`.
+    pub fn objects<'a>(&self, payload: &'a Payload) -> Vec<&'a Payload> {
+        let is_element = self.steps.last() == Some(&Step::Each);
+        let values = self.values(payload).into_iter();
+        let objects = values.flat_map(|value| match value {
+            Value::Array(items) if !is_element => items.iter().collect(),
+            Value::Object(_) if is_element => vec![value],
+            _ => Vec::new(),
+        });
+        objects.filter_map(Value::as_object).collect()
+    }
+
     /// Removes every value the path reaches. Elements of arrays are removed only when the path ends in `[]` or `[i]`.
     pub fn remove(&self, payload: &mut Payload) {
         if let Some((Step::Key(first), rest)) = self.steps.split_first() {

@@ -84,6 +84,14 @@ pub enum FieldKind {
     Float,
     /// Booleans, for `match`.
     Bool,
+    /// Times, for ranges of them.
+    Datetime,
+    /// UUIDs, for `match`. As a keyword: they are compared as the strings that they are.
+    Uuid,
+    /// Places, for areas.
+    Geo,
+    /// The words of strings, for `match` of `text`, `text_any` and `phrase`.
+    Text,
 }
 
 /// A natural language for stemming and stop words.
@@ -235,7 +243,16 @@ impl VectorSpec {
 
 impl FieldKind {
     /// All of them, for messages.
-    pub const ALL: [Self; 4] = [Self::Keyword, Self::Integer, Self::Float, Self::Bool];
+    pub const ALL: [Self; 8] = [
+        Self::Keyword,
+        Self::Integer,
+        Self::Float,
+        Self::Bool,
+        Self::Datetime,
+        Self::Uuid,
+        Self::Geo,
+        Self::Text,
+    ];
 
     /// The name on the wire and on disk.
     pub fn name(self) -> &'static str {
@@ -244,6 +261,10 @@ impl FieldKind {
             Self::Integer => "integer",
             Self::Float => "float",
             Self::Bool => "bool",
+            Self::Datetime => "datetime",
+            Self::Uuid => "uuid",
+            Self::Geo => "geo",
+            Self::Text => "text",
         }
     }
 }
@@ -259,7 +280,8 @@ impl FromStr for FieldKind {
 
     fn from_str(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-            Error::invalid("field_schema", format!("`{name}` is none of keyword, integer, float, bool"))
+            let known = Self::ALL.map(Self::name).join(", ");
+            Error::invalid("field_schema", format!("`{name}` is none of {known}"))
         })
     }
 }

@@ -18,6 +18,14 @@ pub struct Bounds {
     pub upper: RoaringBitmap,
 }
 
+/// What is known of points beside their fields.
+pub struct Lookups<'a> {
+    /// The slots of points by id.
+    pub ids: &'a dyn Fn(&[PointId]) -> RoaringBitmap,
+    /// The slots of points with a vector of a name.
+    pub vectors: &'a dyn Fn(&str) -> RoaringBitmap,
+}
+
 impl Bounds {
     /// Whether nothing is left to check.
     pub fn is_exact(&self) -> bool {
@@ -29,15 +37,15 @@ pub(super) fn evaluate(
     fields: &Fields,
     filter: &Filter,
     universe: &RoaringBitmap,
-    ids: &dyn Fn(&[PointId]) -> RoaringBitmap,
+    lookups: &Lookups<'_>,
 ) -> Bounds {
-    Evaluation { fields, universe, ids }.filter(filter).into_bounds()
+    Evaluation { fields, universe, lookups }.filter(filter).into_bounds()
 }
 
 struct Evaluation<'a> {
     fields: &'a Fields,
     universe: &'a RoaringBitmap,
-    ids: &'a dyn Fn(&[PointId]) -> RoaringBitmap,
+    lookups: &'a Lookups<'a>,
 }
 
 impl Evaluation<'_> {
@@ -77,7 +85,12 @@ impl Evaluation<'_> {
             Condition::Field(path, predicate) => self.leaf(path, |column| column.holds(predicate)),
             Condition::IsEmpty(path) => self.leaf(path, |column| Truth::Exact(column.empty().clone())),
             Condition::IsNull(path) => self.leaf(path, |column| Truth::Exact(column.null().clone())),
-            Condition::HasId(ids) => Truth::Exact((self.ids)(ids) & self.universe),
+            Condition::HasId(ids) => Truth::Exact((self.lookups.ids)(ids) & self.universe),
+            Condition::HasVector(name) => Truth::Exact((self.lookups.vectors)(name) & self.universe),
+            // A column says which values there are, not how many, nor which stand together.
+            Condition::Count(..) | Condition::Nested(..) => {
+                Truth::between(RoaringBitmap::new(), self.universe.clone())
+            }
             Condition::Filter(filter) => self.filter(filter),
         }
     }

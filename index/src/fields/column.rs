@@ -7,6 +7,7 @@
 
 use roaring::RoaringBitmap;
 use types::filter::is_empty;
+use types::filter::words::words;
 use types::{FieldKind, Predicate, Range, Scalar, Value};
 
 use super::NO_ROW;
@@ -124,10 +125,46 @@ impl Column {
             Predicate::Any(list) => self.any(list),
             Predicate::Except(list) => self.except(list),
             Predicate::Range(range) => self.range(range),
+            Predicate::Times(range) => self.strings(self.keys.within_times(range), true),
+            Predicate::Prefix(start) => self.strings(self.keys.beginning(start), true),
+            Predicate::Geo(area) => match self.keys.within_area(area) {
+                Some(found) => Truth::Exact(found),
+                None => self.unknown(),
+            },
+            Predicate::TextAny(text) => self.strings(self.keys.with_words(text).map(|(_, any)| any), true),
+            Predicate::Text(text) | Predicate::Phrase(text) => {
+                let is_certain = matches!(predicate, Predicate::Text(_)) || words(text).count() < 2;
+                self.strings(self.keys.with_words(text).map(|(all, _)| all), is_certain)
+            }
         }
     }
 
+    /// Of a predicate on strings: the rows that the keys tell, if they do. Rows with several strings may have their
+    /// words in different ones.
+    fn strings(&self, found: Option<RoaringBitmap>, is_certain: bool) -> Truth {
+        let Some(found) = found else { return self.unknown() };
+        let is_split = self.kind == FieldKind::Text;
+        match (is_certain, is_split) {
+            (true, false) => Truth::Exact(found),
+            (true, true) => Truth::between(&found - &self.several, found),
+            (false, _) => Truth::between(RoaringBitmap::new(), found),
+        }
+    }
+
+    /// What is known of a predicate that the keys say nothing of: it needs some value.
+    fn unknown(&self) -> Truth {
+        Truth::between(RoaringBitmap::new(), &self.keyed | &self.foreign)
+    }
+
+    /// Whether keys are made of strings in a way that the strings cannot be told from.
+    fn is_made_of_strings(&self) -> bool {
+        matches!(self.kind, FieldKind::Datetime | FieldKind::Text)
+    }
+
     fn any(&self, list: &[Scalar]) -> Truth {
+        if self.is_made_of_strings() && list.iter().any(|scalar| matches!(scalar, Scalar::Str(_))) {
+            return self.unknown();
+        }
         let found = self.keys_in(list);
         let mut maybe = RoaringBitmap::new();
         for scalar in list.iter().filter(|scalar| self.may_be_foreign(scalar)) {
@@ -141,6 +178,9 @@ impl Column {
     }
 
     fn except(&self, list: &[Scalar]) -> Truth {
+        if self.is_made_of_strings() && list.iter().any(|scalar| matches!(scalar, Scalar::Str(_))) {
+            return self.unknown();
+        }
         let found = self.keys_in(list);
         let mut certain = &self.keyed - &found;
         let rechecked = &found & &self.several;
@@ -171,7 +211,7 @@ impl Column {
     fn may_be_foreign(&self, scalar: &Scalar) -> bool {
         !matches!(
             (self.kind, scalar),
-            (FieldKind::Keyword, Scalar::Str(_))
+            (FieldKind::Keyword | FieldKind::Uuid, Scalar::Str(_))
                 | (FieldKind::Integer | FieldKind::Float, Scalar::Int(_))
                 | (FieldKind::Bool, Scalar::Bool(_))
         )

@@ -3,24 +3,35 @@
 //! Cost: 16 bytes for each number of each row; for strings and flags a bitmap for each distinct key.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
-use types::{FieldKind, Range, Scalar, Value};
+use types::filter::words::words;
+use types::{FieldKind, GeoArea, GeoPoint, Range, Scalar, TimeRange, Value, datetime};
 
 use super::column::{moved_row, moved_set};
+use super::places::Places;
 
 /// Bytes of a distinct string beside its text and its bitmap: the map's entry, the counts of the `Arc`.
 const WORD_BYTES: usize = 64;
 
 #[derive(Clone)]
 pub(super) enum Keys {
-    Words(BTreeMap<Arc<str>, RoaringBitmap>),
+    Words(Words),
     Integers(Numbers<i64>),
     Floats(Numbers<f64>),
     /// Rows with `false`, rows with `true`.
     Flags([RoaringBitmap; 2]),
+    /// Microseconds.
+    Times(Numbers<i64>),
+    /// Words of strings.
+    Texts(Words),
+    Places(Places),
 }
+
+/// Rows by word.
+type Words = BTreeMap<Arc<str>, RoaringBitmap>;
 
 /// (number, row), sorted.
 #[derive(Clone)]
@@ -34,7 +45,10 @@ pub(super) trait Number: Copy + PartialOrd {
 impl Keys {
     pub(super) fn new(kind: FieldKind) -> Self {
         match kind {
-            FieldKind::Keyword => Self::Words(BTreeMap::new()),
+            FieldKind::Keyword | FieldKind::Uuid => Self::Words(BTreeMap::new()),
+            FieldKind::Text => Self::Texts(BTreeMap::new()),
+            FieldKind::Datetime => Self::Times(Numbers(Vec::new())),
+            FieldKind::Geo => Self::Places(Places::default()),
             FieldKind::Integer => Self::Integers(Numbers(Vec::new())),
             FieldKind::Float => Self::Floats(Numbers(Vec::new())),
             FieldKind::Bool => Self::Flags(Default::default()),
@@ -56,6 +70,19 @@ impl Keys {
             (Self::Flags(flags), Value::Bool(flag)) => {
                 flags[usize::from(*flag)].insert(row);
             }
+            (Self::Times(numbers), Value::String(text)) => match datetime::micros(text) {
+                Some(time) => numbers.0.push((time, row)),
+                None => return false,
+            },
+            (Self::Texts(texts), Value::String(text)) => {
+                for word in words(text) {
+                    texts.entry(word.into()).or_default().insert(row);
+                }
+            }
+            (Self::Places(places), value) => match GeoPoint::of(value) {
+                Some(place) => places.push(place, row),
+                None => return false,
+            },
             _ => return false,
         }
         true
@@ -63,11 +90,12 @@ impl Keys {
 
     pub(super) fn sort(&mut self) {
         match self {
-            Self::Integers(numbers) => numbers.0.sort_unstable(),
+            Self::Integers(numbers) | Self::Times(numbers) => numbers.0.sort_unstable(),
+            Self::Places(places) => places.sort(),
             Self::Floats(numbers) => {
                 numbers.0.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             }
-            Self::Words(_) | Self::Flags(_) => {}
+            Self::Words(_) | Self::Texts(_) | Self::Flags(_) => {}
         }
     }
 
@@ -80,6 +108,9 @@ impl Keys {
             (Self::Flags(flags), Self::Flags(next)) => {
                 Self::Flags([&flags[0] | &next[0], &flags[1] | &next[1]])
             }
+            (Self::Times(times), Self::Times(next)) => Self::Times(times.merge(next)),
+            (Self::Texts(words), Self::Texts(next)) => Self::Texts(merge_words(words, next)),
+            (Self::Places(places), Self::Places(next)) => Self::Places(places.merge(next)),
             _ => unreachable!("a column keeps its kind"),
         }
     }
@@ -87,10 +118,10 @@ impl Keys {
     /// These keys over other rows, as [`Column::moved`](super::column::Column::moved).
     pub(super) fn moved(&self, moves: &[u32]) -> Self {
         match self {
-            Self::Words(words) => {
-                let moved = words.iter().map(|(word, rows)| (Arc::clone(word), moved_set(rows, moves)));
-                Self::Words(moved.filter(|(_, rows)| !rows.is_empty()).collect())
-            }
+            Self::Words(words) => Self::Words(moved_words(words, moves)),
+            Self::Texts(words) => Self::Texts(moved_words(words, moves)),
+            Self::Times(times) => Self::Times(times.moved(moves)),
+            Self::Places(places) => Self::Places(places.moved(moves)),
             Self::Integers(numbers) => Self::Integers(numbers.moved(moves)),
             Self::Floats(numbers) => Self::Floats(numbers.moved(moves)),
             Self::Flags(flags) => Self::Flags(flags.each_ref().map(|rows| moved_set(rows, moves))),
@@ -124,6 +155,8 @@ impl Keys {
             Self::Floats(numbers) => numbers.where_key(|number| {
                 !list.iter().any(|scalar| matches!(scalar, Scalar::Int(int) if *int as f64 == number))
             }),
+            // What they were made of is not kept, so none is known to differ.
+            Self::Times(_) | Self::Texts(_) | Self::Places(_) => RoaringBitmap::new(),
             Self::Flags(flags) => {
                 let others = [false, true].into_iter().filter(|flag| !listed(Scalar::Bool(*flag)));
                 others.fold(RoaringBitmap::new(), |found, flag| found | &flags[usize::from(flag)])
@@ -136,13 +169,51 @@ impl Keys {
         match self {
             Self::Integers(numbers) => numbers.within(range),
             Self::Floats(numbers) => numbers.within(range),
-            Self::Words(_) | Self::Flags(_) => RoaringBitmap::new(),
+            _ => RoaringBitmap::new(),
         }
+    }
+
+    /// Rows with a time within the range; nothing if these are no times.
+    pub(super) fn within_times(&self, range: &TimeRange) -> Option<RoaringBitmap> {
+        let Self::Times(times) = self else { return None };
+        let lower = TimeRange { lt: None, lte: None, ..*range };
+        let start = times.0.partition_point(|(time, _)| !lower.contains(*time));
+        let within = times.0[start..].iter().take_while(|(time, _)| range.contains(*time));
+        Some(within.map(|(_, row)| *row).collect())
+    }
+
+    /// Rows with a place in the area; nothing if these are no places.
+    pub(super) fn within_area(&self, area: &GeoArea) -> Option<RoaringBitmap> {
+        if let Self::Places(places) = self { Some(places.within(area)) } else { None }
+    }
+
+    /// Rows with a string that begins so; nothing if these are no whole strings.
+    pub(super) fn beginning(&self, start: &str) -> Option<RoaringBitmap> {
+        let Self::Words(words) = self else { return None };
+        let from = words
+            .range::<str, _>((Bound::Included(start), Bound::Unbounded))
+            .take_while(|(word, _)| word.starts_with(start));
+        Some(from.fold(RoaringBitmap::new(), |found, (_, rows)| found | rows))
+    }
+
+    /// Rows with all of the words of a text, and with any; nothing if these are no words.
+    pub(super) fn with_words(&self, text: &str) -> Option<(RoaringBitmap, RoaringBitmap)> {
+        let Self::Texts(texts) = self else { return None };
+        let nothing = RoaringBitmap::new();
+        let (mut all, mut any) = (None::<RoaringBitmap>, RoaringBitmap::new());
+        for word in words(text) {
+            let rows = texts.get(word.as_str()).unwrap_or(&nothing);
+            any |= rows;
+            all = Some(all.map_or_else(|| rows.clone(), |all| all & rows));
+        }
+        Some((all.unwrap_or_default(), any))
     }
 
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Words(words) => {
+            Self::Times(times) => times.bytes(),
+            Self::Places(places) => places.bytes(),
+            Self::Words(words) | Self::Texts(words) => {
                 words.iter().map(|(word, rows)| WORD_BYTES + word.len() + rows.serialized_size()).sum()
             }
             Self::Integers(numbers) => numbers.bytes(),
@@ -216,10 +287,12 @@ impl Number for f64 {
     }
 }
 
-fn merge_words(
-    words: &BTreeMap<Arc<str>, RoaringBitmap>,
-    next: &BTreeMap<Arc<str>, RoaringBitmap>,
-) -> BTreeMap<Arc<str>, RoaringBitmap> {
+fn moved_words(words: &Words, moves: &[u32]) -> Words {
+    let moved = words.iter().map(|(word, rows)| (Arc::clone(word), moved_set(rows, moves)));
+    moved.filter(|(_, rows)| !rows.is_empty()).collect()
+}
+
+fn merge_words(words: &Words, next: &Words) -> Words {
     let mut merged = words.clone();
     for (word, rows) in next {
         *merged.entry(Arc::clone(word)).or_default() |= rows;

@@ -15,6 +15,7 @@ mod column;
 mod counter;
 mod growing;
 mod keys;
+mod places;
 mod stored;
 mod truth;
 
@@ -23,9 +24,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
-use types::{FieldKind, FieldPath, Filter, Payload, PointId, Result};
+use types::{FieldKind, FieldPath, Filter, Payload, Result};
 
-pub use bounds::Bounds;
+pub use bounds::{Bounds, Lookups};
 use column::Column;
 pub use growing::Growing;
 pub use stored::{Mark, Stored};
@@ -89,15 +90,9 @@ impl Fields {
         self.parts.iter().map(|(_, part)| part)
     }
 
-    /// What the indexes know about the slots of `universe` that a filter accepts. `ids` finds the slots of points
-    /// by id.
-    pub fn bounds(
-        &self,
-        filter: &Filter,
-        universe: &RoaringBitmap,
-        ids: &dyn Fn(&[PointId]) -> RoaringBitmap,
-    ) -> Bounds {
-        bounds::evaluate(self, filter, universe, ids)
+    /// What the indexes know about the slots of `universe` that a filter accepts.
+    pub fn bounds(&self, filter: &Filter, universe: &RoaringBitmap, lookups: &Lookups<'_>) -> Bounds {
+        bounds::evaluate(self, filter, universe, lookups)
     }
 
     /// Bytes in memory, approximately.

@@ -2,7 +2,11 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use types::{Condition, MinShould, Predicate, Range, Scalar, Value};
+use types::filter::words::words;
+use types::{
+    Condition, CountRange, GeoArea, GeoPoint, MinShould, PointId, Predicate, Range, Scalar, Subject,
+    TimeRange, Value,
+};
 
 use super::*;
 
@@ -13,7 +17,8 @@ fn path(text: &str) -> FieldPath {
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["", "u", "v", "w"]).prop_map(str::to_owned)
+    let texts = vec!["", "u", "v", "w", "u v", "V, u!", "2024-06-01", "2024-06-01T12:00:00Z", "uv"];
+    prop::sample::select(texts).prop_map(str::to_owned)
 }
 
 /// Numbers that are hard to compare: at the edges of both types, and where they meet.
@@ -28,6 +33,27 @@ fn float() -> impl Strategy<Value = f64> {
     prop::sample::select(vec![-1.0, -0.0, 0.0, 0.5, 1.0, 9007199254740992.0, 9.3e18, -1e300])
 }
 
+fn place() -> impl Strategy<Value = GeoPoint> {
+    let degrees = || prop::sample::select(vec![-90.0, -1.0, 0.0, 1.0, 2.5, 90.0]);
+    (degrees(), degrees()).prop_map(|(lon, lat)| GeoPoint { lon, lat })
+}
+
+fn area() -> impl Strategy<Value = GeoArea> {
+    let circle = (place(), prop::sample::select(vec![1.0, 200_000.0, 1e8]))
+        .prop_map(|(center, radius_m)| GeoArea::Circle { center, radius_m });
+    let between =
+        (place(), place()).prop_map(|(top_left, bottom_right)| GeoArea::Box { top_left, bottom_right });
+    let ring = (place(), place(), place())
+        .prop_map(|(a, b, c)| GeoArea::Polygon { exterior: vec![a, b, c, a], interiors: vec![] });
+    prop_oneof![circle, between, ring]
+}
+
+fn times() -> impl Strategy<Value = TimeRange> {
+    let day = types::datetime::micros("2024-06-01").expect("a time");
+    let bound = move || prop::option::weighted(0.3, prop::sample::select(vec![day, day + 1, i64::MAX]));
+    (bound(), bound(), bound(), bound()).prop_map(|(lt, lte, gt, gte)| TimeRange { lt, lte, gt, gte })
+}
+
 /// Any JSON.
 fn value() -> impl Strategy<Value = Value> {
     let scalar = prop_oneof![
@@ -37,6 +63,7 @@ fn value() -> impl Strategy<Value = Value> {
         prop::sample::select(vec![u64::MAX, 1 << 63]).prop_map(Value::from),
         float().prop_map(Value::from),
         text().prop_map(Value::from),
+        place().prop_map(|place| json!({"lon": place.lon, "lat": place.lat})),
     ];
     scalar.prop_recursive(2, 8, 3, |inner| {
         prop_oneof![
@@ -70,6 +97,12 @@ fn predicate() -> impl Strategy<Value = Predicate> {
         list().prop_map(Predicate::Any),
         list().prop_map(Predicate::Except),
         range().prop_map(Predicate::Range),
+        times().prop_map(Predicate::Times),
+        area().prop_map(Predicate::Geo),
+        text().prop_map(Predicate::Text),
+        text().prop_map(Predicate::TextAny),
+        text().prop_map(Predicate::Phrase),
+        text().prop_map(Predicate::Prefix),
     ]
 }
 
@@ -80,9 +113,17 @@ fn filter() -> impl Strategy<Value = Filter> {
         1 => place().prop_map(Condition::IsEmpty),
         1 => place().prop_map(Condition::IsNull),
         1 => prop::collection::vec((0_u64..40).prop_map(PointId::Num), 0..4).prop_map(Condition::HasId),
+        1 => prop::sample::select(vec!["v", "w"]).prop_map(|name| Condition::HasVector(name.into())),
+        1 => (place(), 0_usize..4)
+            .prop_map(|(path, gte)| Condition::Count(path, CountRange { gte: Some(gte), ..CountRange::default() })),
     ];
     let condition = leaf.prop_recursive(3, 16, 4, |inner| {
-        clauses(inner).prop_map(|filter| Condition::Filter(Box::new(filter)))
+        let place = prop::sample::select(PATHS.to_vec()).prop_map(path);
+        prop_oneof![
+            4 => clauses(inner.clone()).prop_map(|filter| Condition::Filter(Box::new(filter))),
+            1 => (place, clauses(inner))
+                .prop_map(|(path, filter)| Condition::Nested(path, Box::new(filter))),
+        ]
     });
     clauses(condition)
 }
@@ -117,13 +158,20 @@ fn ids(list: &[PointId]) -> RoaringBitmap {
     nums.collect()
 }
 
+fn known(fields: &Fields, filter: &Filter, universe: &RoaringBitmap) -> Bounds {
+    let vectors = |name: &str| if name == "v" { universe.clone() } else { RoaringBitmap::new() };
+    fields.bounds(filter, universe, &Lookups { ids: &ids, vectors: &vectors })
+}
+
 fn matching(payloads: &[Payload], filter: &Filter, universe: &RoaringBitmap) -> RoaringBitmap {
     let matches = |slot: &u32| {
-        payloads
-            .get(*slot as usize)
-            .is_some_and(|payload| filter.matches(PointId::Num(u64::from(*slot)), payload))
+        payloads.get(*slot as usize).is_some_and(|payload| filter.matches(&subject(*slot, payload)))
     };
     universe.iter().filter(matches).collect()
+}
+
+fn subject(slot: u32, payload: &Payload) -> Subject<'_> {
+    Subject { id: PointId::Num(u64::from(slot)), payload, has_vector: &|name| name == "v" }
 }
 
 /// Whether every leaf stands on an indexed field.
@@ -132,7 +180,8 @@ fn is_indexed(filter: &Filter, kinds: &BTreeMap<FieldPath, FieldKind>) -> bool {
         Condition::Field(path, _) | Condition::IsEmpty(path) | Condition::IsNull(path) => {
             kinds.contains_key(path)
         }
-        Condition::HasId(_) => true,
+        Condition::HasId(_) | Condition::HasVector(_) => true,
+        Condition::Count(..) | Condition::Nested(..) => false,
         Condition::Filter(filter) => is_indexed(filter, kinds),
     })
 }
@@ -142,10 +191,14 @@ fn is_well_typed(filter: &Filter, kinds: &BTreeMap<FieldPath, FieldKind>) -> boo
     filter.conditions().all(|condition| match condition {
         Condition::Field(path, predicate) => match (kinds.get(path), predicate) {
             (Some(FieldKind::Integer | FieldKind::Float), Predicate::Range(_)) => true,
+            (Some(FieldKind::Datetime), Predicate::Times(_)) => true,
+            (Some(FieldKind::Geo), Predicate::Geo(_)) => true,
+            (Some(FieldKind::Keyword), Predicate::Prefix(_)) => true,
+            (Some(FieldKind::Text), Predicate::TextAny(_)) => false,
             (Some(kind), Predicate::Any(list) | Predicate::Except(list)) => list.iter().all(|scalar| {
                 matches!(
                     (kind, scalar),
-                    (FieldKind::Keyword, Scalar::Str(_))
+                    (FieldKind::Keyword | FieldKind::Uuid, Scalar::Str(_))
                         | (FieldKind::Integer, Scalar::Int(_))
                         | (FieldKind::Bool, Scalar::Bool(_))
                 )
@@ -160,7 +213,10 @@ fn is_well_typed(filter: &Filter, kinds: &BTreeMap<FieldPath, FieldKind>) -> boo
 /// A value of the kind, or none, or several.
 fn value_of(kind: FieldKind) -> BoxedStrategy<Value> {
     let one = match kind {
-        FieldKind::Keyword => text().prop_map(Value::from).boxed(),
+        FieldKind::Keyword | FieldKind::Uuid | FieldKind::Text | FieldKind::Datetime => {
+            text().prop_map(Value::from).boxed()
+        }
+        FieldKind::Geo => place().prop_map(|place| json!({"lon": place.lon, "lat": place.lat})).boxed(),
         FieldKind::Integer => integer().prop_map(Value::from).boxed(),
         FieldKind::Float => float().prop_map(Value::from).boxed(),
         FieldKind::Bool => any::<bool>().prop_map(Value::from).boxed(),
@@ -183,7 +239,7 @@ proptest! {
         let fields = indexed(&kinds, &payloads, &groups);
         let universe: RoaringBitmap = (0..payloads.len() as u32).filter(|slot| !hidden.contains(slot)).collect();
         let truth = matching(&payloads, &filter, &universe);
-        let bounds = fields.bounds(&filter, &universe, &ids);
+        let bounds = known(&fields, &filter, &universe);
         prop_assert!(bounds.lower.is_subset(&truth), "{:?} {:?}", bounds, truth);
         prop_assert!(truth.is_subset(&bounds.upper), "{:?} {:?}", bounds, truth);
         prop_assert!(bounds.upper.is_subset(&universe));
@@ -228,10 +284,43 @@ proptest! {
                 } else {
                     Filter::must(condition)
                 };
-                let bounds = fields.bounds(&filter, &universe, &ids);
+                let bounds = known(&fields, &filter, &universe);
                 prop_assert!(bounds.is_exact(), "{:?}", filter);
                 prop_assert_eq!(bounds.lower, matching(&payloads, &filter, &universe), "{:?}", filter);
             }
+        }
+    }
+
+    #[test]
+    fn single_values_of_text_times_and_places_are_answered_exactly(
+        rows in prop::collection::vec((text(), text(), place()), 1..60),
+        wanted in text(),
+        range in times(),
+        area in area(),
+    ) {
+        use FieldKind::{Datetime, Geo, Keyword, Text};
+        let kinds = [("t", Text), ("d", Datetime), ("g", Geo), ("k", Keyword)];
+        let kinds: BTreeMap<_, _> = kinds.map(|(name, kind)| (path(name), kind)).into();
+        let payloads: Vec<Payload> = rows.into_iter().map(|(t, d, g)| {
+            let row = json!({"t": t, "d": d, "g": {"lon": g.lon, "lat": g.lat}, "k": t});
+            row.as_object().expect("an object").clone()
+        }).collect();
+        let fields = indexed(&kinds, &payloads, &[]);
+        let universe: RoaringBitmap = (0..payloads.len() as u32).collect();
+        let is_phrase = words(&wanted).count() > 1;
+        for (name, predicate, is_exact) in [
+            ("t", Predicate::Text(wanted.clone()), true),
+            ("t", Predicate::TextAny(wanted.clone()), true),
+            ("t", Predicate::Phrase(wanted.clone()), !is_phrase),
+            ("k", Predicate::Prefix(wanted), true),
+            ("d", Predicate::Times(range), true),
+            ("g", Predicate::Geo(area), true),
+        ] {
+            let filter = Filter::must(Condition::Field(path(name), predicate));
+            let bounds = known(&fields, &filter, &universe);
+            let truth = matching(&payloads, &filter, &universe);
+            prop_assert!(bounds.lower.is_subset(&truth) && truth.is_subset(&bounds.upper), "{:?}", filter);
+            prop_assert!(!is_exact || bounds.is_exact(), "{:?}", filter);
         }
     }
 
@@ -246,12 +335,12 @@ proptest! {
         }
         let universe: RoaringBitmap = (0..payloads.len() as u32).collect();
         let filter = Filter::must(Condition::IsEmpty(path("a")));
-        let bounds = earlier.bounds(&filter, &universe, &ids);
+        let bounds = known(&earlier, &filter, &universe);
         let known: RoaringBitmap = (0..split as u32).collect();
         prop_assert_eq!(&bounds.lower, &(matching(&payloads, &filter, &universe) & known));
         prop_assert_eq!(bounds.upper, bounds.lower | (split as u32..payloads.len() as u32).collect::<RoaringBitmap>());
         prop_assert_eq!(earlier.bytes(), bytes);
-        prop_assert!(fields.bounds(&filter, &universe, &ids).is_exact());
+        prop_assert!(self::known(&fields, &filter, &universe).is_exact());
     }
 }
 
@@ -299,13 +388,17 @@ proptest! {
         stored.verify().expect("whole");
         let all = indexed(&kinds, &left, &[]);
         let universe: RoaringBitmap = (0..left.len() as u32).collect();
-        let expected = all.bounds(&filter, &universe, &ids);
+        let expected = known(&all, &filter, &universe);
         // The same at the places of a part, with ids that are slots.
         let base = 3 << 16;
         let file = vec![(base, PartFields::Stored(Arc::new(stored)))];
         let fields = Fields::over(Arc::new(kinds), file);
         let lift = |rows: &RoaringBitmap| rows.iter().map(|row| row + base).collect::<RoaringBitmap>();
-        let found = fields.bounds(&filter, &lift(&universe), &|list| lift(&ids(list)));
+        let found = {
+            let vectors = |name: &str| if name == "v" { lift(&universe) } else { RoaringBitmap::new() };
+            let lookups = Lookups { ids: &|list| lift(&ids(list)), vectors: &vectors };
+            fields.bounds(&filter, &lift(&universe), &lookups)
+        };
         prop_assert_eq!(found.lower, lift(&expected.lower));
         prop_assert_eq!(found.upper, lift(&expected.upper));
     }
@@ -330,7 +423,7 @@ fn a_damaged_column_leaves_its_rows_unknown() {
     assert!(stored.is_sound(), "nothing was asked for");
     let fields = Fields::over(Arc::new(kinds), vec![(0, PartFields::Stored(Arc::new(stored)))]);
     let universe: RoaringBitmap = (0..20).collect();
-    let bounds = fields.bounds(&Filter::must(Condition::equals("a", 3).expect("a path")), &universe, &ids);
+    let bounds = known(&fields, &Filter::must(Condition::equals("a", 3).expect("a path")), &universe);
     assert_eq!((bounds.lower, bounds.upper), (RoaringBitmap::new(), universe));
     assert!(!fields.parts().next().expect("one part").is_sound());
 }
@@ -371,7 +464,7 @@ fn a_range_over_integers_is_unknown_only_where_another_number_stands() {
     let fields = indexed(&kinds, &payloads, &[]);
     let filter =
         Filter::must(Condition::range("n", Range { lt: Some(5.0), ..Range::default() }).expect("a path"));
-    let bounds = fields.bounds(&filter, &(0..5).collect(), &ids);
+    let bounds = known(&fields, &filter, &(0..5).collect());
     assert_eq!((bounds.lower, bounds.upper), ([0].into(), [0, 1, 3].into()));
 }
 
@@ -391,12 +484,12 @@ fn many_single_rows_make_few_blocks() {
     assert!(growing.blocks() <= 13, "{}", growing.blocks());
     let filter = Filter::must(Condition::equals("k", "k3").expect("a path"))
         .and(Condition::range("n", Range { gte: Some(1000.0), ..Range::default() }).expect("a path"));
-    let bounds = fields.bounds(&filter, &(0..6_000).collect(), &ids);
+    let bounds = known(&fields, &filter, &(0..6_000).collect());
     assert_eq!(bounds.lower.len(), 300);
     // What was never appended is unknown.
     assert_eq!(bounds.upper.len(), 1_300);
     assert_eq!(
-        Fields::over(Arc::default(), Vec::new()).bounds(&Filter::default(), &[7].into(), &ids).lower,
+        known(&Fields::over(Arc::default(), Vec::new()), &Filter::default(), &[7].into()).lower,
         [7].into()
     );
 }

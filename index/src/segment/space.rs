@@ -85,6 +85,11 @@ impl Space {
         self.meta.count
     }
 
+    /// Whether a row has a vector.
+    pub fn has(&self, row: u32) -> bool {
+        self.place(row).is_some()
+    }
+
     /// The vector of a row, if it has one.
     ///
     /// # Errors

@@ -84,7 +84,9 @@ impl Level<'_> {
             };
             for (slot, payload) in block.iter().zip(&payloads) {
                 let scores = scores.get(slot).map_or(&[][..], Vec::as_slice);
-                let score = formula.score(&Row { id: self.view.id(*slot), payload, scores })?;
+                let has_vector = |name: &str| self.view.rows.has_vector(*slot, name);
+                let row = Row { id: self.view.id(*slot), payload, has_vector: &has_vector, scores };
+                let score = formula.score(&row)?;
                 hits.push(Ranked::new(*slot, score));
             }
         }

@@ -4,7 +4,7 @@
 
 use index::{Gauge, Shown};
 use roaring::RoaringBitmap;
-use types::{Condition, Filter, Metric, Payload, PointId, Result, Slot};
+use types::{Condition, Filter, Metric, PointId, Result, Slot, Subject};
 
 use super::watch::Watch;
 use super::{Level, Ranked, Terms};
@@ -101,8 +101,10 @@ impl Level<'_> {
             return Ok(if rank.rank > self.request.offset { Why::Hit(rank) } else { Why::Offset(rank) });
         }
         let payload = self.view.payloads(&[slot])?.pop().unwrap_or_default();
-        if !self.request.filter.matches(id, &payload) {
-            return Ok(Why::Filtered(failed(&self.request.filter, id, &payload)));
+        let has_vector = |name: &str| self.view.rows.has_vector(slot, name);
+        let subject = Subject { id, payload: &payload, has_vector: &has_vector };
+        if !self.request.filter.matches(&subject) {
+            return Ok(Why::Filtered(failed(&self.request.filter, &subject)));
         }
         let candidates = self.candidates(plan)?;
         if candidates.as_ref().is_some_and(|candidates| !candidates.contains(slot.0)) {
@@ -183,8 +185,8 @@ impl Level<'_> {
 }
 
 /// The conditions of a filter that shut a point out.
-fn failed(filter: &Filter, id: PointId, payload: &Payload) -> Vec<Failed> {
-    let holds = |condition: &Condition| Filter::must(condition.clone()).matches(id, payload);
+fn failed(filter: &Filter, subject: &Subject<'_>) -> Vec<Failed> {
+    let holds = |condition: &Condition| condition.holds(subject);
     let mut failed: Vec<Failed> =
         filter.must.iter().filter(|condition| !holds(condition)).cloned().map(Failed::Must).collect();
     let held = filter.must_not.iter().filter(|condition| holds(condition));

@@ -1,6 +1,6 @@
 //! Computing a formula for one point.
 
-use types::{Error, FieldPath, Filter, Payload, PointId, Result, Value};
+use types::{Error, FieldPath, GeoPoint, Payload, PointId, Result, Subject, Value, datetime};
 
 use super::{Decay, DecayKind, Expression, Formula, Unary};
 
@@ -8,6 +8,7 @@ use super::{Decay, DecayKind, Expression, Formula, Unary};
 pub(crate) struct Row<'a> {
     pub(crate) id: PointId,
     pub(crate) payload: &'a Payload,
+    pub(crate) has_vector: &'a dyn Fn(&str) -> bool,
     /// What each leg gave it, if it found it.
     pub(crate) scores: &'a [Option<f32>],
 }
@@ -35,8 +36,18 @@ impl Formula {
             }
             Expression::Field(path) => self.number(path, row),
             Expression::Condition(condition) => {
-                let holds = Filter::must((**condition).clone()).matches(row.id, row.payload);
-                Ok(f64::from(u8::from(holds)))
+                let subject = Subject { id: row.id, payload: row.payload, has_vector: row.has_vector };
+                Ok(f64::from(u8::from(condition.holds(&subject))))
+            }
+            Expression::TimeField(path) => {
+                let time = self.single(path, row)?.as_str().and_then(datetime::micros);
+                let seconds = time.map(|micros| micros as f64 / 1e6);
+                seconds.ok_or_else(|| wrong(row, &format!("its field `{path}` is no time")))
+            }
+            Expression::GeoDistance { origin, to } => {
+                let place = GeoPoint::of(self.single(to, row)?);
+                let wrong = || wrong(row, &format!("its field `{to}` is no place"));
+                Ok(origin.distance_m(place.ok_or_else(wrong)?))
             }
             Expression::Sum(of) => fold(of, 0.0, |a, b| a + b),
             Expression::Mult(of) => fold(of, 1.0, |a, b| a * b),
@@ -140,7 +151,7 @@ mod tests {
 
     fn score(formula: &Formula, payload: &Value, scores: &[Option<f32>]) -> Result<f32> {
         let payload = payload.as_object().expect("an object");
-        formula.score(&Row { id: PointId::Num(1), payload, scores })
+        formula.score(&Row { id: PointId::Num(1), payload, has_vector: &|_| false, scores })
     }
 
     /// As Qdrant's engine answers (qdrant-edge 0.9.0).

@@ -11,7 +11,7 @@ mod evaluate;
 
 use std::collections::BTreeMap;
 
-use types::{Condition, Error, FieldPath, Limits, Result, Value};
+use types::{Condition, Error, FieldPath, GeoPoint, Limits, Result, Value};
 
 pub(crate) use evaluate::Row;
 
@@ -35,6 +35,15 @@ pub enum Expression {
     Score(usize),
     /// A number of the payload.
     Field(FieldPath),
+    /// A time of the payload, in seconds since 1970.
+    TimeField(FieldPath),
+    /// Metres from a place to one of the payload.
+    GeoDistance {
+        /// From where.
+        origin: GeoPoint,
+        /// The field with the other place.
+        to: FieldPath,
+    },
     /// 1 where a condition holds, else 0.
     Condition(Box<Condition>),
     /// The sum; 0 of nothing.
@@ -147,6 +156,9 @@ impl Expression {
                 refuse("has a by_zero_default that is not finite")?;
             }
             Self::Max(of) | Self::Min(of) if of.is_empty() => refuse("has a max or min of nothing")?,
+            Self::GeoDistance { origin, .. } => {
+                origin.check().map_err(|error| error.within("query.formula.geo_distance.origin"))?;
+            }
             Self::Condition(condition) => {
                 let filter = types::Filter::must((**condition).clone());
                 filter.check(limits).map_err(|error| error.with_field(FIELD))?;
@@ -167,7 +179,12 @@ impl Expression {
     /// The parts that it is made of.
     fn parts(&self) -> Vec<&Self> {
         match self {
-            Self::Constant(_) | Self::Score(_) | Self::Field(_) | Self::Condition(_) => Vec::new(),
+            Self::Constant(_)
+            | Self::Score(_)
+            | Self::Field(_)
+            | Self::TimeField(_)
+            | Self::GeoDistance { .. }
+            | Self::Condition(_) => Vec::new(),
             Self::Sum(of) | Self::Mult(of) | Self::Max(of) | Self::Min(of) => of.iter().collect(),
             Self::Unary(_, of) => vec![of],
             Self::Div { left, right, .. } => vec![left, right],
@@ -179,7 +196,7 @@ impl Expression {
     /// Whether it reads payloads.
     pub(crate) fn reads_payload(&self) -> bool {
         match self {
-            Self::Field(_) | Self::Condition(_) => true,
+            Self::Field(_) | Self::TimeField(_) | Self::GeoDistance { .. } | Self::Condition(_) => true,
             other => other.parts().into_iter().any(Self::reads_payload),
         }
     }

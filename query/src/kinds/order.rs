@@ -3,7 +3,7 @@
 //! Numbers count, and so do times as microseconds since 1970. A point with several values comes once for each, one
 //! without never. Equal values are ordered by id. Cost: the payload of every point that may match is read.
 
-use types::{FieldPath, Payload, PointId, Slot, Value};
+use types::{FieldPath, Payload, PointId, Slot, Value, datetime};
 
 use crate::Ranked;
 use crate::request::{Order, OrderValue};
@@ -60,6 +60,7 @@ impl OrderValue {
                 let integer = number.as_i64().map(Self::Integer);
                 integer.or_else(|| number.as_f64().map(Self::Float))
             }
+            Value::String(text) => datetime::micros(text).map(Self::Integer),
             _ => None,
         }
     }

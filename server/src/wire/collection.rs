@@ -198,8 +198,8 @@ impl CreateField {
         match name {
             Some(name) => Ok((path, name.parse()?)),
             None => {
-                let message = "names no type; one of keyword, integer, float, bool does";
-                Err(Error::invalid("field_schema", message))
+                let known = FieldKind::ALL.map(FieldKind::name).join(", ");
+                Err(Error::invalid("field_schema", format!("names no type; one of {known} does")))
             }
         }
     }
@@ -259,7 +259,7 @@ mod tests {
             (json!({"sparse_vectors": {"s": {}}}), "sparse_vectors"),
             (json!({"keyword": {"paths": ["a["]}}), "keyword.paths[0]"),
             (json!({"keyword": {"paths": ["a"], "language": "latin"}}), "keyword.language"),
-            (json!({"fields": {"a": "geo"}}), "fields.a"),
+            (json!({"fields": {"a": "words"}}), "fields.a"),
             (json!({"init_from": {"collection": "x"}}), "init_from"),
         ];
         for (body, field) in cases {
@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(field(json!("integer")).expect("a name"), FieldKind::Integer);
         let params = json!({"type": "keyword", "is_tenant": true});
         assert_eq!(field(params).expect("an object"), FieldKind::Keyword);
-        for bad in [json!("text"), json!({"type": "geo"}), json!(null), json!({})] {
+        for bad in [json!("texts"), json!({"type": "place"}), json!(null), json!({})] {
             let error = field(bad).expect_err("refused");
             assert!(error.field() == Some("field_schema") && error.message().contains("keyword"), "{error}");
         }

@@ -12,6 +12,7 @@ pub(crate) mod collection;
 pub(crate) mod describe;
 pub(crate) mod facet;
 pub(crate) mod filter;
+pub(crate) mod geo;
 pub(crate) mod groups;
 pub(crate) mod id;
 pub(crate) mod matrix;
@@ -130,14 +131,9 @@ mod tests {
                 "`collection`",
             ),
             (
-                r#"{"filter": {"must": [{"key": "a", "match": {"text": "x"}}]}}"#,
-                "filter.must[0].match.text",
+                r#"{"filter": {"must": [{"key": "a", "match": {"texts": "x"}}]}}"#,
+                "filter.must[0].match.texts",
                 "`value`",
-            ),
-            (
-                r#"{"filter": {"must": {"key": "a", "range": {"gte": "2024-01-01T00:00:00Z"}}}}"#,
-                "filter.must.range.gte",
-                "date",
             ),
             (
                 r#"{"filter": {"must": [{"key": "a", "match": {"value": 1.5}}]}}"#,
@@ -147,7 +143,7 @@ mod tests {
             (
                 r#"{"filter": {"must": [{"geo_radius": {"radius": 1}}]}}"#,
                 "filter.must[0].geo_radius",
-                "supported",
+                "center",
             ),
         ];
         for (body, expected, says) in cases {

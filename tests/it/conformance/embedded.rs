@@ -1,9 +1,10 @@
 //! The crate as a door: a case's JSON becomes values of the crate.
 
 use kithdb::{
-    Codes, Collection, Condition, Database, Datatype, Error, ErrorKind, FieldPath, Filter, Grouping,
-    Language, MinShould, Params, Payload, PayloadSelect, Point, PointId, Predicate, Query, Range, Request,
-    Result, Scalar, Schema, Select, Value, VectorSelect, VectorSpec,
+    Codes, Collection, Condition, CountRange, Database, Datatype, Error, ErrorKind, FieldPath, Filter,
+    GeoArea, GeoPoint, Grouping, Language, MinShould, Params, Payload, PayloadSelect, Point, PointId,
+    Predicate, Query, Range, Request, Result, Scalar, Schema, Select, TimeRange, Value, VectorSelect,
+    VectorSpec, datetime,
 };
 use serde_json::json;
 
@@ -302,8 +303,19 @@ fn condition_of(tree: &Value) -> Result<Condition> {
     if let Some(ids) = tree.get("has_id") {
         return Ok(Condition::HasId(ids_of(ids)?));
     }
+    if let Some(name) = tree.get("has_vector") {
+        return Ok(Condition::HasVector(name.as_str().unwrap_or_default().to_owned()));
+    }
+    if let Some(nested) = tree.get("nested") {
+        return Ok(Condition::Nested(path(nested)?, Box::new(filter_of(&nested["filter"])?)));
+    }
     if tree.get("key").is_none() {
         return Ok(Condition::Filter(Box::new(filter_of(tree)?)));
+    }
+    if let Some(count) = tree.get("values_count") {
+        let bound = |name: &str| number(&count[name]);
+        let (lt, lte, gt, gte) = (bound("lt"), bound("lte"), bound("gt"), bound("gte"));
+        return Ok(Condition::Count(path(tree)?, CountRange { lt, lte, gt, gte }));
     }
     Ok(Condition::Field(path(tree)?, predicate_of(tree)?))
 }
@@ -312,6 +324,29 @@ fn predicate_of(tree: &Value) -> Result<Predicate> {
     let scalar = |value: &Value| Scalar::of(value).ok_or_else(|| bad("match"));
     let scalars = |tree: &Value| list(tree, "match")?.iter().map(scalar).collect::<Result<Vec<_>>>();
     let found = &tree["match"];
+    for (name, make) in [
+        ("text", Predicate::Text as fn(String) -> Predicate),
+        ("text_any", Predicate::TextAny),
+        ("phrase", Predicate::Phrase),
+        ("prefix", Predicate::Prefix),
+    ] {
+        if let Some(text) = found[name].as_str() {
+            return Ok(make(text.to_owned()));
+        }
+    }
+    if let Some(area) = area_of(tree) {
+        return Ok(Predicate::Geo(area));
+    }
+    if tree["range"].as_object().is_some_and(|range| range.values().any(Value::is_string)) {
+        let bound = |name: &str| {
+            tree["range"][name]
+                .as_str()
+                .map(|text| datetime::parse(text, &format!("range.{name}")))
+                .transpose()
+        };
+        let (lt, lte, gt, gte) = (bound("lt")?, bound("lte")?, bound("gt")?, bound("gte")?);
+        return Ok(Predicate::Times(TimeRange { lt, lte, gt, gte }));
+    }
     Ok(match (found.get("value"), found.get("any"), found.get("except")) {
         (Some(value), ..) => Predicate::Any(vec![scalar(value)?]),
         (_, Some(values), _) => Predicate::Any(scalars(values)?),
@@ -322,4 +357,23 @@ fn predicate_of(tree: &Value) -> Result<Predicate> {
             Predicate::Range(Range { lt, lte, gt, gte })
         }
     })
+}
+
+fn area_of(tree: &Value) -> Option<GeoArea> {
+    let place = |tree: &Value| GeoPoint {
+        lon: tree["lon"].as_f64().unwrap_or(f64::NAN),
+        lat: tree["lat"].as_f64().unwrap_or(f64::NAN),
+    };
+    let ring = |tree: &Value| tree["points"].as_array().into_iter().flatten().map(place).collect();
+    if let Some(corners) = tree.get("geo_bounding_box") {
+        let (top_left, bottom_right) = (place(&corners["top_left"]), place(&corners["bottom_right"]));
+        return Some(GeoArea::Box { top_left, bottom_right });
+    }
+    if let Some(circle) = tree.get("geo_radius") {
+        let radius_m = circle["radius"].as_f64().unwrap_or(f64::NAN);
+        return Some(GeoArea::Circle { center: place(&circle["center"]), radius_m });
+    }
+    let polygon = tree.get("geo_polygon")?;
+    let interiors = polygon["interiors"].as_array().into_iter().flatten().map(ring).collect();
+    Some(GeoArea::Polygon { exterior: ring(&polygon["exterior"]), interiors })
 }

@@ -1,7 +1,9 @@
 //! Kinds of query in the form they have in HTTP, for the embedded door.
 
 use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
-use kithdb::{Examples, Input, Order, OrderValue, Pair, PointId, Query, Recommend, Result, Value};
+use kithdb::{
+    Examples, GeoPoint, Input, Order, OrderValue, Pair, PointId, Query, Recommend, Result, Value, datetime,
+};
 
 use super::embedded::{elements_of, filter_of, id_of};
 
@@ -92,6 +94,15 @@ fn expression(with: &Value) -> Result<Expression> {
             left: boxed(&inner["left"])?,
             right: boxed(&inner["right"])?,
             by_zero: inner["by_zero_default"].as_f64(),
+        },
+        "datetime" => {
+            let micros = datetime::parse(inner.as_str().unwrap_or_default(), "datetime")?;
+            Expression::Constant(micros as f64 / 1e6)
+        }
+        "datetime_key" => Expression::TimeField(inner.as_str().unwrap_or_default().parse()?),
+        "geo_distance" => Expression::GeoDistance {
+            origin: GeoPoint::of(&inner["origin"]).expect("a place"),
+            to: inner["to"].as_str().unwrap_or_default().parse()?,
         },
         "gauss_decay" => Expression::Decay(Box::new(Decay {
             kind: DecayKind::Gauss,

@@ -1,6 +1,8 @@
 //! What the model test may do: random actions over few ids, few words and small whole vectors, so that things meet.
 
-use kithdb::{Condition, FieldKind, Filter, MinShould, Payload, PointId, Predicate, Range, Scalar, Value};
+use kithdb::{
+    Condition, CountRange, FieldKind, Filter, MinShould, Payload, PointId, Predicate, Range, Scalar, Value,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
@@ -154,7 +156,11 @@ pub(crate) fn sentence() -> impl Strategy<Value = String> {
 /// Filters of every kind, up to three levels deep; often the one that matches everything.
 pub(crate) fn filter() -> impl Strategy<Value = Filter> {
     let nested = condition().prop_recursive(2, 8, 3, |inner| {
-        clauses(inner).prop_map(|filter| Condition::Filter(Box::new(filter)))
+        let path = select(PATHS.to_vec()).prop_map(|path| path.parse().expect("a path of this list"));
+        prop_oneof![
+            4 => clauses(inner.clone()).prop_map(|filter| Condition::Filter(Box::new(filter))),
+            1 => (path, clauses(inner)).prop_map(|(path, filter)| Condition::Nested(path, Box::new(filter))),
+        ]
     });
     prop_oneof![1 => Just(Filter::default()), 4 => clauses(nested)]
 }
@@ -177,6 +183,19 @@ fn condition() -> impl Strategy<Value = Condition> + Clone {
         1 => path().prop_map(Condition::IsEmpty),
         1 => path().prop_map(Condition::IsNull),
         1 => ids().prop_map(Condition::HasId),
+        1 => select(vec!["", "e", "f", "gone"]).prop_map(|name| Condition::HasVector(name.to_owned())),
+        1 => (path(), 0..3_usize).prop_map(|(path, least)| {
+            Condition::Count(path, CountRange { gte: Some(least), ..CountRange::default() })
+        }),
+        2 => (path(), select(WORDS.to_vec()), select(WORDS.to_vec()), 0..4).prop_map(|(path, one, two, kind)| {
+            let text = format!("{one} {two}");
+            Condition::Field(path, match kind {
+                0 => Predicate::Text(text),
+                1 => Predicate::TextAny(text),
+                2 => Predicate::Phrase(text),
+                _ => Predicate::Prefix(one.chars().take(1).collect()),
+            })
+        }),
     ]
 }
 

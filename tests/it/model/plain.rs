@@ -110,7 +110,7 @@ impl Plain {
 
     /// The ids that match, ascending.
     pub(crate) fn matching(&self, filter: &Filter) -> Vec<PointId> {
-        let points = self.points.values().filter(|point| filter.matches(point.id, &point.payload));
+        let points = self.points.values().filter(|point| filter.matches_point(point));
         points.map(|point| point.id).collect()
     }
 
@@ -134,7 +134,7 @@ impl Plain {
         let has_text = self.points.values().filter(|point| !texts(point).is_empty());
         let documents = has_text.map(|point| (point.id, words(point))).collect();
         let mut scores = text::bm25(&documents, query);
-        scores.retain(|id, _| filter.matches(*id, &self.points[id].payload));
+        scores.retain(|id, _| filter.matches_point(&self.points[id]));
         scores
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
-use kithdb::{Condition, Error, Result, Value};
+use kithdb::{Condition, Error, Result, Value, datetime};
 use serde::Deserialize;
 
 use crate::wire::filter::FilterIn;
+use crate::wire::geo::PlaceIn;
 use crate::wire::parse_part;
 
 const FIELD: &str = "query.formula";
@@ -44,6 +45,13 @@ struct DivIn {
 struct PowIn {
     base: Value,
     exponent: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GeoDistanceIn {
+    origin: PlaceIn,
+    to: String,
 }
 
 #[derive(Deserialize)]
@@ -105,6 +113,21 @@ fn operation(name: &str, inner: Value, field: &str) -> Result<Option<Expression>
             let base = Box::new(part(base, &format!("{field}.base"))?);
             let exponent = Box::new(part(exponent, &format!("{field}.exponent"))?);
             Ok(Some(Expression::Pow { base, exponent }))
+        }
+        "datetime" => {
+            let text: String = parse_part(inner, field)?;
+            let micros = datetime::parse(&text, field)?;
+            Ok(Some(Expression::Constant(micros as f64 / 1e6)))
+        }
+        "datetime_key" => {
+            let path: String = parse_part(inner, field)?;
+            let path = path.parse().map_err(|error: Error| error.with_field(field))?;
+            Ok(Some(Expression::TimeField(path)))
+        }
+        "geo_distance" => {
+            let GeoDistanceIn { origin, to } = parse_part(inner, field)?;
+            let to = to.parse().map_err(|error: Error| error.with_field(format!("{field}.to")))?;
+            Ok(Some(Expression::GeoDistance { origin: origin.into(), to }))
         }
         "lin_decay" => decay(DecayKind::Linear, inner, field),
         "gauss_decay" => decay(DecayKind::Gauss, inner, field),

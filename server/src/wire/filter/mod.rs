@@ -1,16 +1,21 @@
 //! Filters: `must`, `should`, `must_not`, `min_should` over conditions.
 //!
-//! A condition says what it is by its keys: `key` with one test, `is_empty`, `is_null`, `has_id`, or a filter again.
+//! A condition says what it is by its keys: `key` with one test, `is_empty`, `is_null`, `has_id`, `has_vector`,
+//! `nested`, or a filter again.
 
 use std::fmt;
 
-use kithdb::{Condition, Error, FieldPath, Filter, MinShould, Predicate, Range, Result, Scalar};
+use kithdb::{
+    Condition, CountRange, Error, FieldPath, Filter, MinShould, Predicate, Range, Result, Scalar, TimeRange,
+    datetime,
+};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::id::Id;
-use super::shape::{OneOrMany, Refused};
+use crate::wire::geo::{BoxIn, CircleIn, PolygonIn};
+use crate::wire::id::Id;
+use crate::wire::shape::{OneOrMany, Refused};
 
 /// A filter in a body.
 #[derive(Debug, Default, Deserialize)]
@@ -44,13 +49,29 @@ struct ConditionIn {
     should: Option<OneOrMany<ConditionIn>>,
     must_not: Option<OneOrMany<ConditionIn>>,
     min_should: Option<MinShouldIn>,
-    has_vector: Option<Refused>,
-    nested: Option<Refused>,
+    has_vector: Option<String>,
+    nested: Option<NestedIn>,
     slice: Option<Refused>,
-    geo_bounding_box: Option<Refused>,
-    geo_radius: Option<Refused>,
-    geo_polygon: Option<Refused>,
-    values_count: Option<Refused>,
+    geo_bounding_box: Option<BoxIn>,
+    geo_radius: Option<CircleIn>,
+    geo_polygon: Option<PolygonIn>,
+    values_count: Option<CountIn>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NestedIn {
+    key: String,
+    filter: FilterIn,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CountIn {
+    lt: Option<usize>,
+    lte: Option<usize>,
+    gt: Option<usize>,
+    gte: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,6 +80,10 @@ struct MatchIn {
     value: Option<ScalarIn>,
     any: Option<Vec<ScalarIn>>,
     except: Option<Vec<ScalarIn>>,
+    text: Option<String>,
+    text_any: Option<String>,
+    phrase: Option<String>,
+    prefix: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,7 +106,10 @@ enum Target {
 struct ScalarIn(Scalar);
 
 #[derive(Debug)]
-struct Bound(f64);
+enum Bound {
+    Number(f64),
+    Time(String),
+}
 
 impl FilterIn {
     /// The engine's filter.
@@ -124,44 +152,68 @@ impl MinShouldIn {
 
 impl ConditionIn {
     fn into_condition(self) -> Result<Condition> {
-        let Self { key, r#match, range, is_empty, is_null, has_id, filter, .. } = self;
-        let Self { must, should, must_not, min_should, .. } = self;
-        let has_clauses = must.is_some() || should.is_some() || must_not.is_some() || min_should.is_some();
-        let tests = usize::from(r#match.is_some())
-            + usize::from(range.is_some())
-            + usize::from(is_empty.is_some())
-            + usize::from(is_null.is_some());
-        let kinds = usize::from(has_id.is_some()) + usize::from(filter.is_some()) + usize::from(has_clauses);
-        if tests + kinds > 1 {
-            let message = "is several conditions at once; write them as a list";
-            return Err(Error::new(kithdb::ErrorKind::InvalidArgument, message));
+        let mut kinds: Vec<Condition> = Vec::new();
+        let key = self.key;
+        let field = |predicate: Predicate| path(key.clone()).map(|path| Condition::Field(path, predicate));
+        if let Some(test) = self.r#match {
+            kinds.push(field(test.into_predicate()?)?);
         }
-        if let Some(ids) = has_id {
-            return no_key(key.as_ref()).map(|()| Condition::HasId(Id::unwrap_all(ids)));
+        if let Some(range) = self.range {
+            kinds.push(field(range.into_predicate()?)?);
         }
-        if tests == 0 {
+        let areas = self.geo_bounding_box.map(BoxIn::into_area).into_iter();
+        let areas = areas.chain(self.geo_radius.map(CircleIn::into_area));
+        for area in areas.chain(self.geo_polygon.map(PolygonIn::into_area)) {
+            kinds.push(field(Predicate::Geo(area))?);
+        }
+        if let Some(CountIn { lt, lte, gt, gte }) = self.values_count {
+            kinds.push(Condition::Count(path(key.clone())?, CountRange { lt, lte, gt, gte }));
+        }
+        if let Some(target) = self.is_empty {
+            kinds.push(about(key.clone(), target, "is_empty", Condition::IsEmpty)?);
+        }
+        if let Some(target) = self.is_null {
+            kinds.push(about(key.clone(), target, "is_null", Condition::IsNull)?);
+        }
+        if kinds.is_empty() {
             no_key(key.as_ref())?;
-            let inner = filter.unwrap_or(FilterIn { must, should, must_not, min_should });
-            return inner.into_filter().map(|filter| Condition::Filter(Box::new(filter)));
         }
-        field_condition(key, r#match, range, is_empty, is_null)
+        kinds.extend(self.has_id.map(|ids| Condition::HasId(Id::unwrap_all(ids))));
+        kinds.extend(self.has_vector.map(Condition::HasVector));
+        if let Some(NestedIn { key, filter }) = self.nested {
+            let path = path(Some(key)).map_err(|error| error.within("nested"))?;
+            let filter = filter.into_filter().map_err(|error| error.within("nested.filter"))?;
+            kinds.push(Condition::Nested(path, Box::new(filter)));
+        }
+        let clauses = FilterIn {
+            must: self.must,
+            should: self.should,
+            must_not: self.must_not,
+            min_should: self.min_should,
+        };
+        if self.filter.is_some() || clauses.has_clauses() || kinds.is_empty() {
+            let inner = match self.filter {
+                Some(inner) if !clauses.has_clauses() => inner.into_filter()?,
+                Some(_) => return Err(several()),
+                None => clauses.into_filter()?,
+            };
+            kinds.push(Condition::Filter(Box::new(inner)));
+        }
+        match (kinds.pop(), kinds.len()) {
+            (Some(condition), 0) => Ok(condition),
+            _ => Err(several()),
+        }
     }
 }
 
-fn field_condition(
-    key: Option<String>,
-    r#match: Option<MatchIn>,
-    range: Option<RangeIn>,
-    is_empty: Option<Target>,
-    is_null: Option<Target>,
-) -> Result<Condition> {
-    match (r#match, range, is_empty, is_null) {
-        (Some(test), ..) => Ok(Condition::Field(path(key)?, test.into_predicate()?)),
-        (_, Some(range), ..) => Ok(Condition::Field(path(key)?, Predicate::Range(range.into_range()))),
-        (_, _, Some(target), _) => about(key, target, "is_empty", Condition::IsEmpty),
-        (_, _, _, Some(target)) => about(key, target, "is_null", Condition::IsNull),
-        _ => Err(Error::invalid("key", "has no test beside it; give match, range, is_empty or is_null")),
+impl FilterIn {
+    fn has_clauses(&self) -> bool {
+        self.must.is_some() || self.should.is_some() || self.must_not.is_some() || self.min_should.is_some()
     }
+}
+
+fn several() -> Error {
+    Error::new(kithdb::ErrorKind::InvalidArgument, "is several conditions at once; write them as a list")
 }
 
 /// A condition on a key without a test would silently match everything.
@@ -169,7 +221,9 @@ fn no_key(key: Option<&String>) -> Result<()> {
     match key {
         None => Ok(()),
         Some(_) => {
-            Err(Error::invalid("key", "has no test beside it; give match, range, is_empty or is_null"))
+            let tests =
+                "match, range, geo_bounding_box, geo_radius, geo_polygon, values_count, is_empty or is_null";
+            Err(Error::invalid("key", format!("has no test beside it, or several; give one of {tests}")))
         }
     }
 }
@@ -200,19 +254,50 @@ fn about(
 impl MatchIn {
     fn into_predicate(self) -> Result<Predicate> {
         let scalars = |list: Vec<ScalarIn>| list.into_iter().map(|ScalarIn(scalar)| scalar).collect();
-        match self {
-            Self { value: Some(ScalarIn(value)), any: None, except: None } => Ok(Predicate::Any(vec![value])),
-            Self { value: None, any: Some(list), except: None } => Ok(Predicate::Any(scalars(list))),
-            Self { value: None, any: None, except: Some(list) } => Ok(Predicate::Except(scalars(list))),
-            _ => Err(Error::invalid("match", "give one of `value`, `any`, `except`")),
+        let mut kinds: Vec<Predicate> = Vec::new();
+        kinds.extend(self.value.map(|ScalarIn(value)| Predicate::Any(vec![value])));
+        kinds.extend(self.any.map(|list| Predicate::Any(scalars(list))));
+        kinds.extend(self.except.map(|list| Predicate::Except(scalars(list))));
+        kinds.extend(self.text.map(Predicate::Text));
+        kinds.extend(self.text_any.map(Predicate::TextAny));
+        kinds.extend(self.phrase.map(Predicate::Phrase));
+        kinds.extend(self.prefix.map(Predicate::Prefix));
+        match (kinds.pop(), kinds.len()) {
+            (Some(predicate), 0) => Ok(predicate),
+            _ => {
+                let known = "`value`, `any`, `except`, `text`, `text_any`, `phrase`, `prefix`";
+                Err(Error::invalid("match", format!("give one of {known}")))
+            }
         }
     }
 }
 
 impl RangeIn {
-    fn into_range(self) -> Range {
-        let number = |bound: Option<Bound>| bound.map(|Bound(number)| number);
-        Range { lt: number(self.lt), lte: number(self.lte), gt: number(self.gt), gte: number(self.gte) }
+    /// Of numbers, or of times.
+    fn into_predicate(self) -> Result<Predicate> {
+        let bounds = [("lt", &self.lt), ("lte", &self.lte), ("gt", &self.gt), ("gte", &self.gte)];
+        let is_of_times = bounds.iter().any(|(_, bound)| matches!(bound, Some(Bound::Time(_))));
+        if !is_of_times {
+            let number = |bound: Option<Bound>| match bound {
+                Some(Bound::Number(number)) => Some(number),
+                _ => None,
+            };
+            let [lt, lte, gt, gte] = [self.lt, self.lte, self.gt, self.gte].map(number);
+            return Ok(Predicate::Range(Range { lt, lte, gt, gte }));
+        }
+        let mut times = [None; 4];
+        for (time, (name, bound)) in times.iter_mut().zip(bounds) {
+            let field = format!("range.{name}");
+            *time = match bound {
+                Some(Bound::Time(text)) => Some(datetime::parse(text, &field)?),
+                Some(Bound::Number(_)) => {
+                    return Err(Error::invalid(field, "is a number, and another bound is a time"));
+                }
+                None => None,
+            };
+        }
+        let [lt, lte, gt, gte] = times;
+        Ok(Predicate::Times(TimeRange { lt, lte, gt, gte }))
     }
 }
 
@@ -262,19 +347,23 @@ impl Visitor<'_> for BoundVisitor {
     type Value = Bound;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number (ranges of dates are not supported)")
+        f.write_str("a number, or a time such as \"2024-01-31T12:00:00Z\"")
+    }
+
+    fn visit_str<E>(self, text: &str) -> std::result::Result<Bound, E> {
+        Ok(Bound::Time(text.to_owned()))
     }
 
     fn visit_f64<E>(self, number: f64) -> std::result::Result<Bound, E> {
-        Ok(Bound(number))
+        Ok(Bound::Number(number))
     }
 
     fn visit_i64<E>(self, number: i64) -> std::result::Result<Bound, E> {
-        Ok(Bound(number as f64))
+        Ok(Bound::Number(number as f64))
     }
 
     fn visit_u64<E>(self, number: u64) -> std::result::Result<Bound, E> {
-        Ok(Bound(number as f64))
+        Ok(Bound::Number(number as f64))
     }
 }
 
@@ -309,70 +398,4 @@ impl<'de> Visitor<'de> for TargetVisitor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn filter(json: &str) -> Result<Filter> {
-        serde_json::from_str::<FilterIn>(json).expect(json).into_filter()
-    }
-
-    fn only(json: &str) -> Condition {
-        let filter = filter(&format!(r#"{{"must": [{json}]}}"#)).expect(json);
-        filter.must.into_iter().next().expect("one")
-    }
-
-    #[test]
-    fn every_condition_is_understood() {
-        let path = |text: &str| text.parse::<FieldPath>().expect(text);
-        let field = |predicate| Condition::Field(path("a.b"), predicate);
-        let range = Range { gte: Some(1.0), lt: Some(2.5), ..Range::default() };
-        let nested = Filter { should: vec![Condition::IsNull(path("c"))], ..Filter::default() };
-        let not = Filter { must_not: vec![Condition::IsEmpty(path("a"))], ..Filter::default() };
-        let cases = [
-            (r#"{"key": "a.b", "match": {"value": "x"}}"#, field(Predicate::Any(vec!["x".into()]))),
-            (r#"{"key": "a.b", "match": {"value": true}}"#, field(Predicate::Any(vec![true.into()]))),
-            (
-                r#"{"key": "a.b", "match": {"any": [1, "x"]}}"#,
-                field(Predicate::Any(vec![1.into(), "x".into()])),
-            ),
-            (r#"{"key": "a.b", "match": {"except": [-1]}}"#, field(Predicate::Except(vec![(-1).into()]))),
-            (r#"{"key": "a.b", "range": {"gte": 1, "lt": 2.5, "gt": null}}"#, field(Predicate::Range(range))),
-            (r#"{"is_empty": {"key": "a"}}"#, Condition::IsEmpty(path("a"))),
-            (r#"{"key": "a", "is_empty": true, "match": null}"#, Condition::IsEmpty(path("a"))),
-            (r#"{"key": "a", "is_empty": false}"#, Condition::Filter(Box::new(not))),
-            (r#"{"has_id": [3]}"#, Condition::HasId(vec![3.into()])),
-            (r#"{"should": {"is_null": {"key": "c"}}}"#, Condition::Filter(Box::new(nested.clone()))),
-            (r#"{"filter": {"should": [{"is_null": {"key": "c"}}]}}"#, Condition::Filter(Box::new(nested))),
-        ];
-        for (json, expected) in cases {
-            assert_eq!(only(json), expected, "{json}");
-        }
-    }
-
-    #[test]
-    fn what_means_nothing_names_the_condition() {
-        let cases = [
-            (r#"{"must": [{"key": "a"}]}"#, "must[0].key"),
-            (r#"{"must": [{"match": {"value": 1}}]}"#, "must[0].key"),
-            (r#"{"must": [{"key": "a[", "match": {"value": 1}}]}"#, "must[0].key"),
-            (r#"{"must_not": {"key": "a", "match": {}}}"#, "must_not.match"),
-            (r#"{"should": [{"key": "a", "match": {"value": 1}, "range": {}}]}"#, "should[0]"),
-            (r#"{"must": [{"has_id": [1], "must": []}]}"#, "must[0]"),
-            (r#"{"must": [{"key": "a", "has_id": [1]}]}"#, "must[0].key"),
-            (
-                r#"{"min_should": {"conditions": [{"key": "a"}], "min_count": 1}}"#,
-                "min_should.conditions[0].key",
-            ),
-            (r#"{"must": [{"filter": {"must": [{"key": ""}]}}]}"#, "must[0].must[0].key"),
-        ];
-        for (json, field) in cases {
-            assert_eq!(filter(json).expect_err(json).field(), Some(field), "{json}");
-        }
-    }
-
-    #[test]
-    fn an_empty_filter_matches_everything() {
-        assert!(filter("{}").expect("empty").is_empty());
-        assert!(or_everything(None).expect("absent").is_empty());
-    }
-}
+mod tests;

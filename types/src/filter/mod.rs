@@ -4,8 +4,13 @@
 //! The semantics are Qdrant's: a condition on a field holds if *any* value that its path reaches satisfies it,
 //! and an array at the end of a path counts as its elements.
 
+mod predicate;
+pub mod words;
+
 use crate::payload::{Payload, Value};
-use crate::{Error, FieldPath, Limits, PointId, Result};
+use crate::{Error, FieldPath, Limits, Point, PointId, Result};
+
+pub use predicate::{CountRange, Predicate, Range, Scalar, TimeRange};
 
 /// All of `must`, none of `must_not`, one of `should` (if any), `min_should.count` of its conditions.
 /// The empty filter matches every point.
@@ -39,45 +44,28 @@ pub enum Condition {
     IsEmpty(FieldPath),
     /// The path reaches a null.
     IsNull(FieldPath),
+    /// The path reaches a value with so many elements: those of an array, none of null, else one. Where it reaches
+    /// nothing there are none.
+    Count(FieldPath, CountRange),
     /// The point has one of these ids.
     HasId(Vec<PointId>),
+    /// The point has a vector of this name.
+    HasVector(String),
+    /// One object of an array at the path satisfies the whole filter by itself.
+    Nested(FieldPath, Box<Filter>),
     /// A filter as a condition.
     Filter(Box<Filter>),
 }
 
-/// A test of one payload value.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Predicate {
-    /// Equal to one of these.
-    Any(Vec<Scalar>),
-    /// Present, and equal to none of these.
-    Except(Vec<Scalar>),
-    /// A number within bounds.
-    Range(Range),
-}
-
-/// A value that fields are matched with. Types never mix: `1` matches neither `"1"` nor `1.0` nor `true`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Scalar {
-    /// A string, compared byte by byte.
-    Str(String),
-    /// An integer.
-    Int(i64),
-    /// A boolean.
-    Bool(bool),
-}
-
-/// Bounds on a number; absent bounds do not bind.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Range {
-    /// Less than.
-    pub lt: Option<f64>,
-    /// Less than or equal.
-    pub lte: Option<f64>,
-    /// Greater than.
-    pub gt: Option<f64>,
-    /// Greater than or equal.
-    pub gte: Option<f64>,
+/// What filters are asked of.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// The point's id.
+    pub id: PointId,
+    /// Its payload.
+    pub payload: &'a Payload,
+    /// Whether it has a vector of a name.
+    pub has_vector: &'a dyn Fn(&str) -> bool,
 }
 
 impl Filter {
@@ -102,8 +90,8 @@ impl Filter {
     }
 
     /// The meaning of a filter: whether it holds for the point.
-    pub fn matches(&self, id: PointId, payload: &Payload) -> bool {
-        let holds = |condition: &Condition| condition.matches(id, payload);
+    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+        let holds = |condition: &Condition| condition.holds(subject);
         self.must.iter().all(holds)
             && !self.must_not.iter().any(holds)
             && (self.should.is_empty() || self.should.iter().any(holds))
@@ -113,16 +101,22 @@ impl Filter {
             })
     }
 
+    /// Whether it holds for a whole point.
+    pub fn matches_point(&self, point: &Point) -> bool {
+        let has_vector = |name: &str| point.vectors.iter().any(|(own, _)| own == name);
+        self.matches(&Subject { id: point.id, payload: &point.payload, has_vector: &has_vector })
+    }
+
     /// Every condition of this level.
     pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
         let counted = self.min_should.iter().flat_map(|least| &least.conditions);
         self.must.iter().chain(&self.should).chain(&self.must_not).chain(counted)
     }
 
-    /// Checks depth and size.
+    /// Checks depth, size and areas.
     ///
     /// # Errors
-    /// [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) naming `filter`.
+    /// `LimitExceeded` naming `filter`, `InvalidArgument` naming the part of an area.
     pub fn check(&self, limits: &Limits) -> Result<()> {
         let (depth, count) = self.measure();
         if depth > limits.filter_depth_max {
@@ -132,12 +126,20 @@ impl Filter {
             let what = "the filter's number of conditions";
             return Err(Error::limit("filter", what, count, limits.filter_conditions_max));
         }
-        Ok(())
+        self.check_areas()
+    }
+
+    fn check_areas(&self) -> Result<()> {
+        self.conditions().try_for_each(|condition| match condition {
+            Condition::Field(_, Predicate::Geo(area)) => area.check().map_err(|error| error.within("filter")),
+            Condition::Filter(inner) | Condition::Nested(_, inner) => inner.check_areas(),
+            _ => Ok(()),
+        })
     }
 
     fn measure(&self) -> (usize, usize) {
         self.conditions().fold((1, 0), |(depth, count), condition| match condition {
-            Condition::Filter(inner) => {
+            Condition::Filter(inner) | Condition::Nested(_, inner) => {
                 let (inner_depth, inner_count) = inner.measure();
                 (depth.max(1 + inner_depth), count + 1 + inner_count)
             }
@@ -163,16 +165,40 @@ impl Condition {
         Ok(Self::Field(path.parse()?, Predicate::Range(range)))
     }
 
-    fn matches(&self, id: PointId, payload: &Payload) -> bool {
+    /// Whether it holds for a point.
+    pub fn holds(&self, subject: &Subject<'_>) -> bool {
+        let payload = subject.payload;
         match self {
             Self::Field(path, predicate) => {
                 path.values(payload).into_iter().any(|value| predicate.holds(value))
             }
             Self::IsEmpty(path) => path.values(payload).into_iter().all(is_empty),
             Self::IsNull(path) => path.values(payload).into_iter().any(Value::is_null),
-            Self::HasId(ids) => ids.contains(&id),
-            Self::Filter(filter) => filter.matches(id, payload),
+            Self::Count(path, range) => {
+                let values = path.values(payload);
+                if values.is_empty() {
+                    range.contains(0)
+                } else {
+                    values.into_iter().any(|value| range.contains(count(value)))
+                }
+            }
+            Self::HasId(ids) => ids.contains(&subject.id),
+            Self::HasVector(name) => (subject.has_vector)(name),
+            Self::Nested(path, filter) => {
+                let objects = path.objects(payload);
+                objects.into_iter().any(|payload| filter.matches(&Subject { payload, ..*subject }))
+            }
+            Self::Filter(filter) => filter.matches(subject),
         }
+    }
+}
+
+/// How many values a value is.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Null => 0,
+        Value::Array(items) => items.len(),
+        _ => 1,
     }
 }
 
@@ -185,70 +211,11 @@ pub fn is_empty(value: &Value) -> bool {
     }
 }
 
-impl Predicate {
-    /// Whether the value, or any of its elements if it is an array, satisfies the predicate.
-    pub fn holds(&self, value: &Value) -> bool {
-        match value {
-            Value::Array(items) => items.iter().any(|item| self.holds_for(item)),
-            other => self.holds_for(other),
-        }
-    }
-
-    fn holds_for(&self, value: &Value) -> bool {
-        match self {
-            Self::Any(list) => Scalar::of(value).is_some_and(|scalar| list.contains(&scalar)),
-            Self::Except(list) => match Scalar::of(value) {
-                Some(scalar) => !list.contains(&scalar),
-                None => !value.is_null(),
-            },
-            Self::Range(range) => value.as_f64().is_some_and(|number| range.contains(number)),
-        }
-    }
-}
-
-impl Scalar {
-    /// The scalar that a JSON value is, if it is one: floats, nulls and containers are none.
-    pub fn of(value: &Value) -> Option<Self> {
-        match value {
-            Value::String(text) => Some(Self::Str(text.clone())),
-            Value::Bool(flag) => Some(Self::Bool(*flag)),
-            Value::Number(number) => number.as_i64().map(Self::Int),
-            _ => None,
-        }
-    }
-}
-
-impl From<&str> for Scalar {
-    fn from(text: &str) -> Self {
-        Self::Str(text.to_owned())
-    }
-}
-
-impl From<i64> for Scalar {
-    fn from(number: i64) -> Self {
-        Self::Int(number)
-    }
-}
-
-impl From<bool> for Scalar {
-    fn from(flag: bool) -> Self {
-        Self::Bool(flag)
-    }
-}
-
-impl Range {
-    /// Whether the number lies within all bounds.
-    pub fn contains(&self, number: f64) -> bool {
-        self.lt.is_none_or(|bound| number < bound)
-            && self.lte.is_none_or(|bound| number <= bound)
-            && self.gt.is_none_or(|bound| number > bound)
-            && self.gte.is_none_or(|bound| number >= bound)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datetime;
+    use crate::geo::{GeoArea, GeoPoint};
     use serde_json::json;
 
     fn field(path: &str, predicate: Predicate) -> Condition {
@@ -256,7 +223,12 @@ mod tests {
     }
 
     fn holds(condition: Condition, payload: &Value) -> bool {
-        Filter::must(condition).matches(PointId::Num(1), payload.as_object().expect("an object"))
+        let payload = payload.as_object().expect("an object");
+        Filter::must(condition).matches(&subject(payload))
+    }
+
+    fn subject(payload: &Payload) -> Subject<'_> {
+        Subject { id: PointId::Num(1), payload, has_vector: &|name| name == "v" }
     }
 
     #[test]
@@ -310,12 +282,67 @@ mod tests {
             min_should: Some(MinShould { conditions: vec![is("a", 1), is("b", 2), is("c", 9)], count }),
             ..Filter::default()
         };
-        assert!(Filter::default().matches(PointId::Num(1), object));
-        assert!(least(2).matches(PointId::Num(1), object) && !least(3).matches(PointId::Num(1), object));
+        assert!(Filter::default().matches(&subject(object)));
+        assert!(least(2).matches(&subject(object)) && !least(3).matches(&subject(object)));
         let none = Filter { must_not: vec![is("a", 1)], ..Filter::default() };
         let either = Filter { should: vec![is("a", 9), is("b", 2)], ..Filter::default() };
-        assert!(!none.matches(PointId::Num(1), object) && either.matches(PointId::Num(1), object));
+        assert!(!none.matches(&subject(object)) && either.matches(&subject(object)));
         assert!(holds(Condition::HasId(vec![PointId::Num(1)]), &payload));
+    }
+
+    /// As Qdrant's engine answers without an index (qdrant-edge 0.9.0).
+    #[test]
+    fn conditions_hold_as_in_the_dialect() {
+        let payload = json!({
+            "s": "The quick Brown fox", "two": ["red", "fox jumps"], "d": "2024-06-01", "g": [{"lon": 13.4, "lat": 52.5}],
+            "a": [{"x": 1, "y": 2}, {"x": 3, "y": 4}], "o": {"x": 1, "y": 2}, "l": [1, 2, 3], "e": [], "z": null,
+        });
+        let count = |path: &str, least: usize, most: usize| {
+            let range = CountRange { gte: Some(least), lte: Some(most), ..CountRange::default() };
+            Condition::Count(path.parse().expect("a path"), range)
+        };
+        let noon = datetime::micros("2024-06-01T12:00:00Z").expect("a time");
+        let before = TimeRange { lt: Some(noon), ..TimeRange::default() };
+        let after = TimeRange { gte: Some(noon), ..TimeRange::default() };
+        let circle = |radius_m| GeoArea::Circle { center: GeoPoint { lon: 13.41, lat: 52.51 }, radius_m };
+        let is = |path: &str, value: i64| Condition::equals(path, value).expect("a path");
+        let nested = |path: &str, x, y| {
+            let both = Filter::must(is("x", x)).and(is("y", y));
+            Condition::Nested(path.parse().expect("a path"), Box::new(both))
+        };
+        let cases = [
+            (field("s", Predicate::Text("fox QUICK".into())), true),
+            (field("s", Predicate::Text("brown quic".into())), false),
+            (field("s", Predicate::Text(" ".into())), false),
+            (field("two", Predicate::Text("red fox".into())), false),
+            (field("two", Predicate::TextAny("green fox".into())), true),
+            (field("s", Predicate::Phrase("quick brown".into())), true),
+            (field("s", Predicate::Phrase("fox quick".into())), false),
+            (field("s", Predicate::Prefix("The q".into())), true),
+            (field("s", Predicate::Prefix("the q".into())), false),
+            (field("d", Predicate::Times(before)), true),
+            (field("d", Predicate::Times(after)), false),
+            (field("s", Predicate::Times(before)), false),
+            (field("g", Predicate::Geo(circle(5000.0))), true),
+            (field("g", Predicate::Geo(circle(50.0))), false),
+            (count("l", 3, 3), true),
+            (count("s", 1, 1), true),
+            (count("e", 0, 0), true),
+            (count("z", 0, 0), true),
+            (count("gone", 0, 0), true),
+            (count("a[].x", 2, 2), false),
+            (count("a[].x", 1, 1), true),
+            (nested("a", 1, 2), true),
+            (nested("a[]", 3, 4), true),
+            (nested("a", 1, 4), false),
+            (nested("o", 1, 2), false),
+            (Condition::Nested("l".parse().expect("a path"), Box::default()), false),
+            (Condition::HasVector("v".into()), true),
+            (Condition::HasVector("w".into()), false),
+        ];
+        for (condition, expected) in cases {
+            assert_eq!(holds(condition.clone(), &payload), expected, "{condition:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,168 @@
+//! Tests of one payload value.
+
+use super::words;
+use crate::datetime;
+use crate::geo::{GeoArea, GeoPoint};
+use crate::payload::Value;
+
+/// A test of one payload value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Predicate {
+    /// Equal to one of these.
+    Any(Vec<Scalar>),
+    /// Present, and equal to none of these.
+    Except(Vec<Scalar>),
+    /// A number within bounds.
+    Range(Range),
+    /// A time within bounds (see [`datetime`](crate::datetime)).
+    Times(TimeRange),
+    /// A place within an area.
+    Geo(GeoArea),
+    /// A string with all of the words of this text.
+    Text(String),
+    /// A string with some of the words of this text.
+    TextAny(String),
+    /// A string with the words of this text one after the other.
+    Phrase(String),
+    /// A string that begins so.
+    Prefix(String),
+}
+
+/// Bounds on a time, in microseconds since 1970; absent bounds do not bind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TimeRange {
+    /// Before.
+    pub lt: Option<i64>,
+    /// Not after.
+    pub lte: Option<i64>,
+    /// After.
+    pub gt: Option<i64>,
+    /// Not before.
+    pub gte: Option<i64>,
+}
+
+/// Bounds on a number of values; absent bounds do not bind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CountRange {
+    /// Less than.
+    pub lt: Option<usize>,
+    /// Less than or equal.
+    pub lte: Option<usize>,
+    /// Greater than.
+    pub gt: Option<usize>,
+    /// Greater than or equal.
+    pub gte: Option<usize>,
+}
+
+/// A value that fields are matched with. Types never mix: `1` matches neither `"1"` nor `1.0` nor `true`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scalar {
+    /// A string, compared byte by byte.
+    Str(String),
+    /// An integer.
+    Int(i64),
+    /// A boolean.
+    Bool(bool),
+}
+
+/// Bounds on a number; absent bounds do not bind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Range {
+    /// Less than.
+    pub lt: Option<f64>,
+    /// Less than or equal.
+    pub lte: Option<f64>,
+    /// Greater than.
+    pub gt: Option<f64>,
+    /// Greater than or equal.
+    pub gte: Option<f64>,
+}
+
+impl Predicate {
+    /// Whether the value, or any of its elements if it is an array, satisfies the predicate.
+    pub fn holds(&self, value: &Value) -> bool {
+        match value {
+            Value::Array(items) => items.iter().any(|item| self.holds_for(item)),
+            other => self.holds_for(other),
+        }
+    }
+
+    fn holds_for(&self, value: &Value) -> bool {
+        match self {
+            Self::Any(list) => Scalar::of(value).is_some_and(|scalar| list.contains(&scalar)),
+            Self::Except(list) => match Scalar::of(value) {
+                Some(scalar) => !list.contains(&scalar),
+                None => !value.is_null(),
+            },
+            Self::Range(range) => value.as_f64().is_some_and(|number| range.contains(number)),
+            Self::Times(range) => {
+                value.as_str().and_then(datetime::micros).is_some_and(|time| range.contains(time))
+            }
+            Self::Geo(area) => GeoPoint::of(value).is_some_and(|place| area.contains(place)),
+            Self::Text(wanted) => value.as_str().is_some_and(|text| words::has_all(text, wanted)),
+            Self::TextAny(wanted) => value.as_str().is_some_and(|text| words::has_any(text, wanted)),
+            Self::Phrase(wanted) => value.as_str().is_some_and(|text| words::has_phrase(text, wanted)),
+            Self::Prefix(start) => value.as_str().is_some_and(|text| text.starts_with(start.as_str())),
+        }
+    }
+}
+
+impl Scalar {
+    /// The scalar that a JSON value is, if it is one: floats, nulls and containers are none.
+    pub fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Some(Self::Str(text.clone())),
+            Value::Bool(flag) => Some(Self::Bool(*flag)),
+            Value::Number(number) => number.as_i64().map(Self::Int),
+            _ => None,
+        }
+    }
+}
+
+impl From<&str> for Scalar {
+    fn from(text: &str) -> Self {
+        Self::Str(text.to_owned())
+    }
+}
+
+impl From<i64> for Scalar {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<bool> for Scalar {
+    fn from(flag: bool) -> Self {
+        Self::Bool(flag)
+    }
+}
+
+impl Range {
+    /// Whether the number lies within all bounds.
+    pub fn contains(&self, number: f64) -> bool {
+        self.lt.is_none_or(|bound| number < bound)
+            && self.lte.is_none_or(|bound| number <= bound)
+            && self.gt.is_none_or(|bound| number > bound)
+            && self.gte.is_none_or(|bound| number >= bound)
+    }
+}
+
+impl TimeRange {
+    /// Whether the time lies within all bounds.
+    pub fn contains(&self, micros: i64) -> bool {
+        self.lt.is_none_or(|bound| micros < bound)
+            && self.lte.is_none_or(|bound| micros <= bound)
+            && self.gt.is_none_or(|bound| micros > bound)
+            && self.gte.is_none_or(|bound| micros >= bound)
+    }
+}
+
+impl CountRange {
+    /// Whether the number lies within all bounds.
+    pub fn contains(&self, count: usize) -> bool {
+        self.lt.is_none_or(|bound| count < bound)
+            && self.lte.is_none_or(|bound| count <= bound)
+            && self.gt.is_none_or(|bound| count > bound)
+            && self.gte.is_none_or(|bound| count >= bound)
+    }
+}
