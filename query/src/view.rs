@@ -8,10 +8,10 @@
 use std::cell::LazyCell;
 use std::sync::{Arc, OnceLock};
 
-use index::{Alive, Fields, KeywordView, Rows};
+use index::{Alive, Fields, KeywordView, Rows, Sparse};
 use roaring::RoaringBitmap;
 use storage::{CatalogEntry, Store};
-use types::{Filter, Payload, PointId, Result, Seqno, Slot, Version};
+use types::{Filter, Payload, PointId, Result, Seqno, Slot, Vector, Version};
 
 /// One state of a collection.
 pub struct View {
@@ -27,6 +27,8 @@ pub struct View {
     pub alive: Alive,
     /// The payload indexes.
     pub fields: Fields,
+    /// The sparse vectors.
+    pub sparse: Sparse,
     /// The keyword index, if the schema has one.
     pub keyword: Option<KeywordView>,
     /// `alive` as a bitmap, made when it is first needed.
@@ -105,12 +107,15 @@ impl View {
         slots.iter().zip(rows).map(payload).collect()
     }
 
-    /// The vectors of one space at slots of this view, in their order.
+    /// The vectors of one space at slots of this view, in their order. Sparse ones are read from storage.
     ///
     /// # Errors
     /// `Corrupted` or `Io`.
-    pub fn vectors(&self, name: &str, slots: &[Slot]) -> Result<Vec<Option<Vec<f32>>>> {
-        slots.iter().map(|slot| self.rows.vector(*slot, name)).collect()
+    pub fn vectors(&self, name: &str, slots: &[Slot]) -> Result<Vec<Option<Vector>>> {
+        if self.entry.schema.sparse.contains_key(name) {
+            return self.store.vectors(&self.entry, name, &self.versions(slots));
+        }
+        slots.iter().map(|slot| Ok(self.rows.vector(*slot, name)?.map(Vector::Dense))).collect()
     }
 
     /// Which of the slots a filter holds for, by reading their payloads.

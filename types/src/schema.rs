@@ -13,13 +13,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::vector::DEFAULT_VECTOR;
-use crate::{Codes, Datatype, Error, FieldPath, Limits, Metric, Result};
+use crate::{Codes, Datatype, Error, FieldPath, Limits, Metric, Result, SparseSpec, Vector};
 
 /// What a collection holds and which indexes are kept over it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Schema {
     /// Vector spaces by name; the unnamed one is [`DEFAULT_VECTOR`].
     pub vectors: BTreeMap<String, VectorSpec>,
+    /// Spaces of sparse vectors by name; a name is that of one space only.
+    pub sparse: BTreeMap<String, SparseSpec>,
     /// The keyword index, if there is one.
     pub keyword: Option<KeywordField>,
     /// Indexed payload fields.
@@ -127,6 +129,13 @@ impl Schema {
         self
     }
 
+    /// Adds a named space of sparse vectors.
+    #[must_use]
+    pub fn sparse_vector(mut self, name: &str, spec: SparseSpec) -> Self {
+        self.sparse.insert(name.to_owned(), spec);
+        self
+    }
+
     /// Adds a keyword index over the texts at `paths`.
     #[must_use]
     pub fn keyword(mut self, paths: impl IntoIterator<Item = FieldPath>, language: Language) -> Self {
@@ -152,14 +161,18 @@ impl Schema {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) or `LimitExceeded`, naming the part at fault.
     pub fn check(&self, limits: &Limits) -> Result<()> {
-        if self.vectors.len() > limits.vectors_max {
-            let count = self.vectors.len();
+        let count = self.vectors.len() + self.sparse.len();
+        if count > limits.vectors_max {
             return Err(Error::limit("vectors", "the number of vectors", count, limits.vectors_max));
         }
         for (name, spec) in &self.vectors {
             spec.check(limits).map_err(|error| {
                 error.within(&if name.is_empty() { "vectors".to_owned() } else { format!("vectors.{name}") })
             })?;
+        }
+        if let Some(name) = self.sparse.keys().find(|name| self.vectors.contains_key(*name)) {
+            let message = "is the name of a dense vector too; a name is that of one vector";
+            return Err(Error::invalid(format!("sparse_vectors.{name}"), message));
         }
         if self.recall.is_some_and(|recall| !(recall > 0.0 && recall <= 1.0)) {
             return Err(Error::invalid("recall", "must be above 0 and at most 1"));
@@ -172,18 +185,69 @@ impl Schema {
         }
     }
 
-    /// The vector space of a name.
+    /// The space of dense vectors of a name.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), listing the names that exist.
     pub fn space(&self, name: &str) -> Result<&VectorSpec> {
-        self.vectors.get(name).ok_or_else(|| {
-            let known: Vec<String> = self.vectors.keys().map(|known| format!("`{known}`")).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let message =
-                format!("Wrong input: Not existing vector name error: {name}; this collection has {known}");
-            Error::invalid("using", message)
+        self.vectors.get(name).ok_or_else(|| match self.sparse.contains_key(name) {
+            true => {
+                Error::invalid("using", format!("`{name}` is a sparse vector; a dense one is needed here"))
+            }
+            false => self.unknown(name),
         })
+    }
+
+    /// The space of sparse vectors of a name.
+    ///
+    /// # Errors
+    /// As for [`space`](Self::space).
+    pub fn sparse_space(&self, name: &str) -> Result<&SparseSpec> {
+        self.sparse.get(name).ok_or_else(|| match self.vectors.contains_key(name) {
+            true => {
+                Error::invalid("using", format!("`{name}` is a dense vector; a sparse one is needed here"))
+            }
+            false => self.unknown(name),
+        })
+    }
+
+    /// The names of all vectors: of the dense ones, then of the sparse ones.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.vectors.keys().chain(self.sparse.keys())
+    }
+
+    /// Checks a vector that is to be stored under a name, and makes it what will be read again.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name that does not exist, a vector of another kind, or what [`VectorSpec::admit`] and
+    /// [`SparseVector::check`](crate::SparseVector::check) refuse; only the latter name a place in the vector.
+    pub fn admit(&self, name: &str, vector: &mut Vector, limits: &Limits) -> Result<()> {
+        match vector {
+            Vector::Dense(elements) => {
+                let spec = self.space(name).map_err(|error| Error::new(error.kind(), error.message()))?;
+                spec.admit(elements)
+            }
+            Vector::Sparse(vector) => {
+                self.sparse_space(name).map_err(|error| Error::new(error.kind(), error.message()))?;
+                vector.check(limits)
+            }
+        }
+    }
+
+    /// Whether there is a vector of a name, of any kind.
+    ///
+    /// # Errors
+    /// As for [`space`](Self::space).
+    pub fn check_name(&self, name: &str) -> Result<()> {
+        if self.names().any(|known| known == name) { Ok(()) } else { Err(self.unknown(name)) }
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let known: Vec<String> = self.names().map(|known| format!("`{known}`")).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let message =
+            format!("Wrong input: Not existing vector name error: {name}; this collection has {known}");
+        Error::invalid("using", message)
     }
 }
 

@@ -36,7 +36,7 @@ pub enum Why {
     NoVector,
     /// No leg found it.
     NoCandidate,
-    /// The query gives it no score: it has none of the words, or no value to be ordered by, or was not drawn.
+    /// The query gives it no score: it has none of the words or indices, or no value to be ordered by, or was not drawn.
     NoScore,
     /// Its score does not pass the threshold.
     Threshold(f32),
@@ -109,11 +109,13 @@ impl Level<'_> {
             return Ok(Why::NoCandidate);
         }
         if let Some(using) = self.request.query.space()
-            && self.view.rows.vector(slot, using)?.is_none()
+            && self.view.vectors(using, &[slot])?.iter().all(Option::is_none)
         {
             return Ok(Why::NoVector);
         }
-        if let Query::Nearest { vector, using } = &self.request.query {
+        if let Query::Nearest { vector, using } = &self.request.query
+            && vector.sparse().is_none()
+        {
             return self.why_far(plan, slot, vector.elements(), using, candidates.as_ref());
         }
         let free = Request { score_threshold: None, ..self.request.clone() };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use kithdb::{
     Codes, DEFAULT_VECTOR, Datatype, Error, FieldKind, FieldPath, Metric, ModelIdentity, Result, Schema,
-    Value, VectorSpec,
+    SparseOptions, SparseSpec, Value, VectorSpec,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
@@ -29,7 +29,7 @@ pub(crate) struct Create {
     /// Ours: what queries find that ask for no recall and no beam.
     recall: Option<f32>,
     quantization_config: Option<QuantizationIn>,
-    sparse_vectors: Option<Refused>,
+    sparse_vectors: Option<BTreeMap<String, SparseIn>>,
     metadata: Option<Refused>,
     shard_number: Ignored,
     sharding_method: Ignored,
@@ -61,6 +61,29 @@ struct SpaceIn {
     hnsw_config: Ignored,
     on_disk: Ignored,
     memory: Ignored,
+}
+
+/// A space of sparse vectors, in and out: told as it was set.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SparseIn {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<SparseIndexIn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    modifier: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SparseIndexIn {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_scan_threshold: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_disk: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    datatype: Option<String>,
+    #[serde(rename = "memory", skip_serializing)]
+    _memory: Ignored,
 }
 
 /// The identity of a model, in and out.
@@ -103,6 +126,11 @@ impl Create {
         let codes = self.quantization_config.map(|config| config.codes()).unwrap_or_default();
         if let Some(vectors) = self.vectors {
             schema.vectors.extend(spaces(vectors, codes)?);
+        }
+        for (name, space) in self.sparse_vectors.unwrap_or_default() {
+            let field = format!("sparse_vectors.{name}");
+            let spec = space.into_spec().map_err(|error| error.within(&field))?;
+            schema = schema.sparse_vector(&name, spec);
         }
         if let Some(keyword) = self.keyword {
             let path = |(position, path): (usize, &String)| {
@@ -167,6 +195,30 @@ impl SpaceIn {
             }
             _ => Ok(named.or(described)),
         }
+    }
+}
+
+impl SparseIn {
+    fn into_spec(self) -> Result<SparseSpec> {
+        let modifier = self.modifier.as_deref().map(str::parse).transpose()?;
+        let options = |index: SparseIndexIn| -> Result<SparseOptions> {
+            let SparseIndexIn { full_scan_threshold, on_disk, datatype, .. } = index;
+            let datatype = datatype.as_deref().map(str::parse).transpose();
+            let datatype = datatype.map_err(|error: Error| error.with_field("index.datatype"))?;
+            Ok(SparseOptions { full_scan_threshold, on_disk, datatype })
+        };
+        Ok(SparseSpec { modifier, index: self.index.map(options).transpose()? })
+    }
+
+    /// The space for the wire.
+    pub(super) fn new(spec: &SparseSpec) -> Self {
+        let index = spec.index.map(|options| SparseIndexIn {
+            full_scan_threshold: options.full_scan_threshold,
+            on_disk: options.on_disk,
+            datatype: options.datatype.map(|datatype| datatype.name().to_owned()),
+            _memory: None,
+        });
+        Self { index, modifier: spec.modifier.map(|modifier| modifier.name().to_owned()) }
     }
 }
 
@@ -256,7 +308,12 @@ mod tests {
                 json!({"vectors": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}}),
                 "vectors.multivector_config",
             ),
-            (json!({"sparse_vectors": {"s": {}}}), "sparse_vectors"),
+            (json!({"sparse_vectors": {"s": {"modifier": "tf"}}}), "sparse_vectors.s.modifier"),
+            (
+                json!({"sparse_vectors": {"s": {"index": {"datatype": "int8"}}}}),
+                "sparse_vectors.s.index.datatype",
+            ),
+            (json!({"sparse_vectors": {"s": {"size": 3}}}), "sparse_vectors.s.size"),
             (json!({"keyword": {"paths": ["a["]}}), "keyword.paths[0]"),
             (json!({"keyword": {"paths": ["a"], "language": "latin"}}), "keyword.language"),
             (json!({"fields": {"a": "geo"}}), "fields.a"),

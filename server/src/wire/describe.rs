@@ -11,7 +11,7 @@ use kithdb::{
 };
 use serde_json::{Map, json};
 
-use super::collection::ModelJson;
+use super::collection::{ModelJson, SparseIn};
 use super::quantization::quantization;
 
 /// `GET collections/{name}`, in the dialect's own shape.
@@ -54,6 +54,9 @@ pub(crate) fn describe(collection: &Collection) -> Result<Value> {
         },
         "payload_schema": fields(collection, &schema)?,
     });
+    if !schema.sparse.is_empty() {
+        told["config"]["params"]["sparse_vectors"] = json!(sparse(&schema));
+    }
     if let Some(config) = common_codes(&schema).and_then(quantization) {
         told["config"]["quantization_config"] = config;
     }
@@ -90,6 +93,7 @@ pub(crate) fn describe_fully(collection: &Collection) -> Value {
         schema.fields.iter().map(|(path, kind)| (path.to_string(), kind.name())).collect();
     json!({
         "vectors": spaces,
+        "sparse_vectors": sparse(&schema),
         "keyword": keyword,
         "fields": fields,
         "recall": schema.recall.map(shortest),
@@ -141,6 +145,11 @@ fn vectors(schema: &Schema) -> Value {
         Some(spec) if schema.vectors.len() == 1 => space(spec),
         _ => schema.vectors.iter().map(|(name, spec)| (name.clone(), space(spec))).collect(),
     }
+}
+
+/// The sparse vectors as they were given.
+fn sparse(schema: &Schema) -> BTreeMap<&String, SparseIn> {
+    schema.sparse.iter().map(|(name, spec)| (name, SparseIn::new(spec))).collect()
 }
 
 fn fields(collection: &Collection, schema: &Schema) -> Result<Map<String, Value>> {

@@ -1,15 +1,34 @@
-//! Vectors of points: a list of numbers for the unnamed one, an object of lists for named ones.
+//! Vectors of points: a list of numbers for the unnamed one, an object for named ones. A sparse vector is an object of
+//! `indices` and `values`, and always named.
 
 use std::fmt;
 
-use kithdb::{DEFAULT_VECTOR, Vectors};
-use serde::de::value::SeqAccessDeserializer;
+use kithdb::{DEFAULT_VECTOR, SparseVector, Vector, Vectors};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// One dense vector.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Dense(pub(crate) Vec<f32>);
+
+/// One vector of any kind.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct VectorIn(pub(crate) Vector);
+
+/// One sparse vector.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SparseJson {
+    indices: Vec<u32>,
+    values: Vec<Element>,
+}
+
+#[derive(serde::Serialize)]
+struct SparseOut<'a> {
+    indices: &'a [u32],
+    values: &'a [f32],
+}
 
 /// The vectors of a point, as they come in.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,7 +44,40 @@ pub(crate) enum Columns {
     /// Of the unnamed space, or points with names of their own.
     Rows(Vec<VectorsIn>),
     /// By name.
-    Named(Vec<(String, Vec<Dense>)>),
+    Named(Vec<(String, Vec<VectorIn>)>),
+}
+
+impl SparseJson {
+    /// The vector, which may be none yet: it is checked where it is used.
+    pub(crate) fn into_vector(self) -> SparseVector {
+        let values = self.values.into_iter().map(|Element(value)| value).collect();
+        SparseVector { indices: self.indices, values }
+    }
+}
+
+impl<'de> Deserialize<'de> for VectorIn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyVisitor)
+    }
+}
+
+struct AnyVisitor;
+
+impl<'de> Visitor<'de> for AnyVisitor {
+    type Value = VectorIn;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of numbers, or an object with `indices` and `values`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorIn, A::Error> {
+        dense(seq).map(|Dense(elements)| VectorIn(elements.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VectorIn, A::Error> {
+        let sparse: SparseJson = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(VectorIn(sparse.into_vector().into()))
+    }
 }
 
 impl<'de> Deserialize<'de> for Dense {
@@ -70,7 +122,7 @@ impl Visitor<'_> for ElementVisitor {
     type Value = Element;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number, for dense vectors are what is supported")
+        f.write_str("a number")
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Element, E> {
@@ -106,16 +158,16 @@ impl<'de> Visitor<'de> for VectorsVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorsIn, A::Error> {
-        dense(seq).map(|Dense(elements)| VectorsIn(vec![(DEFAULT_VECTOR.to_owned(), elements)]))
+        dense(seq).map(|Dense(elements)| VectorsIn(vec![(DEFAULT_VECTOR.to_owned(), elements.into())]))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<VectorsIn, A::Error> {
         let mut vectors = Vectors::new();
-        while let Some((name, Dense(elements))) = map.next_entry::<String, Dense>()? {
+        while let Some((name, VectorIn(vector))) = map.next_entry::<String, VectorIn>()? {
             if vectors.iter().any(|(other, _)| *other == name) {
                 return Err(A::Error::custom(format!("vector `{name}` is given twice")));
             }
-            vectors.push((name, elements));
+            vectors.push((name, vector));
         }
         Ok(VectorsIn(vectors))
     }
@@ -124,11 +176,16 @@ impl<'de> Visitor<'de> for VectorsVisitor {
 impl Serialize for VectorsOut {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.as_slice() {
-            [(name, elements)] if name == DEFAULT_VECTOR => elements.serialize(serializer),
+            [(name, Vector::Dense(elements))] if name == DEFAULT_VECTOR => elements.serialize(serializer),
             named => {
                 let mut map = serializer.serialize_map(Some(named.len()))?;
-                for (name, elements) in named {
-                    map.serialize_entry(name, elements)?;
+                for (name, vector) in named {
+                    match vector {
+                        Vector::Dense(elements) => map.serialize_entry(name, elements)?,
+                        Vector::Sparse(SparseVector { indices, values }) => {
+                            map.serialize_entry(name, &SparseOut { indices, values })?;
+                        }
+                    }
                 }
                 map.end()
             }
@@ -157,7 +214,7 @@ impl<'de> Visitor<'de> for ColumnsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Columns, A::Error> {
         let mut columns = Vec::new();
-        while let Some(column) = map.next_entry::<String, Vec<Dense>>()? {
+        while let Some(column) = map.next_entry::<String, Vec<VectorIn>>()? {
             columns.push(column);
         }
         Ok(Columns::Named(columns))
@@ -168,14 +225,17 @@ impl<'de> Visitor<'de> for ColumnsVisitor {
 mod tests {
     use super::*;
 
+    const SPARSE: &str = r#"{"a":{"indices":[7,1],"values":[2.0,-0.5]},"b":{"indices":[],"values":[]}}"#;
+
     #[test]
     fn vectors_go_out_as_they_came_in() {
-        for json in ["[1.0,0.1,-3.5]", r#"{"a":[1.0],"b":[0.5,2.0]}"#, "{}"] {
+        for json in ["[1.0,0.1,-3.5]", r#"{"a":[1.0],"b":[0.5,2.0]}"#, "{}", SPARSE] {
             let VectorsIn(vectors) = serde_json::from_str(json).expect(json);
             assert_eq!(serde_json::to_string(&VectorsOut(vectors)).expect("vectors"), json);
         }
         serde_json::from_str::<VectorsIn>(r#"{"a":[1],"a":[2]}"#).expect_err("twice");
-        serde_json::from_str::<VectorsIn>(r#"{"a":{"indices":[1],"values":[2]}}"#).expect_err("sparse");
+        serde_json::from_str::<VectorsIn>(r#"{"indices":[1],"values":[2]}"#).expect("two dense ones by name");
+        serde_json::from_str::<VectorsIn>(r#"{"a":{"indices":[1]}}"#).expect_err("no values");
     }
 
     #[test]

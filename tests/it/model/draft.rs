@@ -1,5 +1,7 @@
 //! What the model test may do: random actions over few ids, few words and small whole vectors, so that things meet.
 
+use std::collections::BTreeMap;
+
 use kithdb::{Condition, FieldKind, Filter, MinShould, Payload, PointId, Predicate, Range, Scalar, Value};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -38,8 +40,13 @@ pub(crate) enum Change {
 pub(crate) struct Draft {
     pub(crate) id: PointId,
     pub(crate) lanes: [Option<[i8; 4]>; 2],
+    /// What its sparse vector is made of.
+    pub(crate) weights: Option<Weights>,
     pub(crate) payload: Payload,
 }
+
+/// Dimensions and weights.
+pub(crate) type Weights = BTreeMap<u32, i8>;
 
 pub(crate) const PATHS: [&str; 9] =
     ["tag", "n", "ok", "text", "more.a", "more.list[].k", "more.list[0].k", "\"ü.x\"", "nowhere"];
@@ -77,7 +84,13 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 
 fn draft() -> impl Strategy<Value = Draft> {
     let lane = || prop::option::weighted(0.9, prop::array::uniform4(-2..3_i8));
-    (id(), [lane(), lane()], payload()).prop_map(|(id, lanes, payload)| Draft { id, lanes, payload })
+    (id(), [lane(), lane()], prop::option::weighted(0.8, weights()), payload())
+        .prop_map(|(id, lanes, weights, payload)| Draft { id, lanes, weights, payload })
+}
+
+pub(crate) fn weights() -> impl Strategy<Value = Weights> {
+    let dim = prop_oneof![5 => 0..5_u32, 1 => Just(u32::MAX)];
+    prop::collection::btree_map(dim, -2..4_i8, 0..5)
 }
 
 pub(crate) fn id() -> impl Strategy<Value = PointId> {
