@@ -62,7 +62,8 @@ pub use query::formula;
 pub use query::plan::Step;
 pub use query::{
     Actual, Examples, Failed, Grouping, Input, Matrix, MatrixRequest, Order, OrderValue, Pair, Params,
-    PartActual, PartPlan, Plan, Query, RRF_K, Rank, Recommend, Request, SparsePart, SparsePlan, Strategy, Terms, Why, WhyNot,
+    PartActual, PartPlan, Plan, Query, RRF_K, Rank, Recommend, Request, SparsePart, SparsePlan, Strategy,
+    Terms, Why, WhyNot,
 };
 pub use query_builder::QueryBuilder;
 pub use types::*;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use kithdb::{
     Collection, Condition, DEFAULT_VECTOR, Database, Error, ErrorKind, Examples, Filter, Input, Order,
-    OrderValue, Pair, Params, PayloadSelect, PointId, Query, Request, Result, Select, Terms, Vector, VectorSelect,
+    OrderValue, Pair, Params, PayloadSelect, PointId, Query, Request, Result, Select, Terms, Vector,
+    VectorSelect,
 };
 use rag::Embedder;
 use serde::Serialize;
