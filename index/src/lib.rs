@@ -8,8 +8,8 @@
 //! - A collection is a sequence of parts: immutable segments, then heads, of which the last one grows. Rows are
 //!   numbered in their part; a slot is a row behind the base that the part has in one view ([`Rows`]), and means
 //!   nothing in another. One writer appends, any number of readers look on through values that do not change
-//!   ([`Alive`], [`Fields`], [`Sparse`], [`KeywordView`]) or columns that only grow ([`Head`]), of which a view shows what is in
-//!   its [`Alive`].
+//!   ([`Alive`], [`Fields`], [`Sparse`], [`KeywordView`]) or columns that only grow ([`Head`]), of which a view shows
+//!   what is in its [`Alive`].
 
 pub mod alive;
 mod bitmap;

@@ -55,7 +55,8 @@ pub(crate) fn run(engine: &Engine, role: Role, wakes: &Receiver<()>) {
     }
 }
 
-/// Looks after what is there: fields and sparse vectors that could not be read, segments that nobody has verified; whether there is more.
+/// Looks after what is there: fields and sparse vectors that could not be read, segments that nobody has verified;
+/// whether there is more.
 fn mend(engine: &Engine) -> bool {
     engine.all().iter().for_each(|shared| mend_files(engine, shared));
     engine.all().iter().any(|shared| examine(engine, shared))

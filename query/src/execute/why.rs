@@ -36,7 +36,8 @@ pub enum Why {
     NoVector,
     /// No leg found it.
     NoCandidate,
-    /// The query gives it no score: it has none of the words or indices, or no value to be ordered by, or was not drawn.
+    /// The query gives it no score: it has none of the words or indices, or no value to be ordered by, or was not
+    /// drawn.
     NoScore,
     /// Its score does not pass the threshold.
     Threshold(f32),

@@ -67,7 +67,7 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
         2 => (filter(), prop::option::of(id()), 1..6_usize)
             .prop_map(|(filter, from, page)| Question::Scroll { filter, from, page }),
         1 => ids().prop_map(Question::Get),
-        6 => (prop_oneof![3 => near(), 3 => sparse(), 3 => words(), 1 => Just(By::Id)], filter(), limit(), 0..4_usize, threshold)
+        6 => (by(), filter(), limit(), 0..4_usize, threshold)
             .prop_map(|(by, filter, limit, offset, threshold)| {
                 Question::Ranked { by, filter, limit, offset, threshold }
             }),
@@ -80,6 +80,10 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
 
 fn near() -> impl Strategy<Value = By> {
     (0..2_usize, prop::array::uniform4(-2..3_i8)).prop_map(|(space, lane)| By::Near { space, lane })
+}
+
+fn by() -> impl Strategy<Value = By> {
+    prop_oneof![3 => near(), 3 => sparse(), 3 => words(), 1 => Just(By::Id)]
 }
 
 fn sparse() -> impl Strategy<Value = By> {
