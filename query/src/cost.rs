@@ -53,6 +53,11 @@ pub fn lists_ns(postings: usize, rows: usize) -> f64 {
     postings as f64 * POSTING_NS + rows as f64 * WINDOW_ROW_NS
 }
 
+/// Comparing a multivector of `rows` rows with `scanned` others: a read of storage each, and about 64 rows.
+pub fn multi_ns(scanned: usize, rows: usize) -> f64 {
+    scanned as f64 * (10_000.0 + rows as f64 * scan_ns(64, 128))
+}
+
 /// Looking `rows` rows up in each of `lists` lists.
 pub fn look_ups_ns(rows: usize, lists: usize) -> f64 {
     (rows * lists) as f64 * LOOK_UP_NS

@@ -73,6 +73,12 @@ impl Plan {
                     "sparse vector `{using}` of {terms} weights by {ways}, {count} hits, {matching}: {cost}"
                 )
             }
+            Step::MaxSim { using, scanned } => {
+                let cost = milliseconds(self.cost_ns);
+                format!(
+                    "multivector `{using}` by exact scan of {scanned} (no graph covers them), {count} hits, {matching}: {cost}"
+                )
+            }
             Step::Keyword => format!("keyword by BM25, {count} hits, {matching}"),
             Step::Fuse => format!("fuse by reciprocal rank, {count} hits"),
             Step::ById => format!("points by id, {count} hits, {matching}"),

@@ -18,6 +18,7 @@ mod groups;
 mod kinds;
 mod matching;
 mod matrix;
+mod multi;
 pub mod plan;
 mod request;
 mod scroll;

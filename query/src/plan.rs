@@ -82,6 +82,13 @@ pub enum Step {
         /// What is done in each part of the collection, segments first.
         parts: Vec<SparsePlan>,
     },
+    /// Ranks by MaxSim with a multivector, exactly.
+    MaxSim {
+        /// The space.
+        using: String,
+        /// Multivectors that are read, at most.
+        scanned: usize,
+    },
     /// Ranks by BM25, block-max pruned.
     Keyword,
     /// Ranks by reciprocal rank over the legs.
@@ -169,6 +176,11 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
             let parts = sparse::plan(statistics.sparse.as_deref().unwrap_or_default(), terms, candidates);
             let cost_ns = parts.iter().map(|part| part.cost_ns).sum();
             (Step::Sparse { using: using.clone(), terms, parts }, cost_ns)
+        }
+        Query::Nearest { using, vector } if vector.multi().is_some() => {
+            let scanned = statistics.matching.1.min(candidates.unwrap_or(usize::MAX));
+            let cost_ns = cost::multi_ns(scanned, vector.multi().map_or(0, Vec::len));
+            (Step::MaxSim { using: using.clone(), scanned }, cost_ns)
         }
         Query::Nearest { using, .. } => {
             let parts = choose_all(request, statistics.space.as_ref(), count, candidates);

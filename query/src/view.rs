@@ -107,12 +107,14 @@ impl View {
         slots.iter().zip(rows).map(payload).collect()
     }
 
-    /// The vectors of one space at slots of this view, in their order. Sparse ones are read from storage.
+    /// The vectors of one space at slots of this view, in their order. Those that are sparse or have
+    /// several rows are read from storage.
     ///
     /// # Errors
     /// `Corrupted` or `Io`.
     pub fn vectors(&self, name: &str, slots: &[Slot]) -> Result<Vec<Option<Vector>>> {
-        if self.entry.schema.sparse.contains_key(name) {
+        let schema = &self.entry.schema;
+        if schema.sparse.contains_key(name) || schema.multi.contains_key(name) {
             return self.store.vectors(&self.entry, name, &self.versions(slots));
         }
         slots.iter().map(|slot| Ok(self.rows.vector(*slot, name)?.map(Vector::Dense))).collect()

@@ -30,4 +30,4 @@ pub use payload::{Payload, Value};
 pub use point::{Op, Point};
 pub use schema::{FieldKind, KeywordField, Language, ModelIdentity, Schema, VectorSpec};
 pub use sparse::{Modifier, SparseOptions, SparseSpec, SparseVector};
-pub use vector::{DEFAULT_VECTOR, Vector, Vectors};
+pub use vector::{DEFAULT_VECTOR, MultiVector, Vector, Vectors};

@@ -17,14 +17,20 @@ pub enum Vector {
     Dense(Vec<f32>),
     /// Weights of a few dimensions.
     Sparse(SparseVector),
+    /// Several rows, each with an element for every dimension of its space.
+    Multi(MultiVector),
 }
+
+/// A multivector: rows of one dimension, one for each token of a text or patch of an image. Compared by MaxSim: each
+/// row of a query counts as its nearest row does.
+pub type MultiVector = Vec<Vec<f32>>;
 
 impl Vector {
     /// The elements, if it is dense.
     pub fn dense(&self) -> Option<&[f32]> {
         match self {
             Self::Dense(elements) => Some(elements),
-            Self::Sparse(_) => None,
+            Self::Sparse(_) | Self::Multi(_) => None,
         }
     }
 
@@ -32,7 +38,26 @@ impl Vector {
     pub fn sparse(&self) -> Option<&SparseVector> {
         match self {
             Self::Sparse(vector) => Some(vector),
-            Self::Dense(_) => None,
+            Self::Dense(_) | Self::Multi(_) => None,
+        }
+    }
+
+    /// The rows, if it is a multivector.
+    pub fn multi(&self) -> Option<&MultiVector> {
+        match self {
+            Self::Multi(rows) => Some(rows),
+            Self::Dense(_) | Self::Sparse(_) => None,
+        }
+    }
+
+    /// The rows of a multivector; a dense vector becomes one of one row.
+    pub fn as_multi(&mut self) -> Option<&mut MultiVector> {
+        if let Self::Dense(elements) = self {
+            *self = Self::Multi(vec![std::mem::take(elements)]);
+        }
+        match self {
+            Self::Multi(rows) => Some(rows),
+            Self::Dense(_) | Self::Sparse(_) => None,
         }
     }
 }

@@ -154,6 +154,9 @@ impl<'a> Level<'a> {
             Query::Nearest { vector: Input::Vector(Vector::Sparse(vector)), using } => {
                 self.sparse(plan, vector, using, candidates)
             }
+            Query::Nearest { vector: Input::Vector(Vector::Multi(rows)), using } => {
+                self.multi(plan, rows, using, candidates)
+            }
             Query::Nearest { vector, using } => self.nearest(plan, vector.elements(), using, candidates),
             Query::Diverse { vector, using, diversity, .. } => {
                 self.diverse(plan, vector.elements(), using, *diversity, legs)

@@ -7,6 +7,7 @@ use types::{Error, ErrorKind, Metric, Result, Slot, SparseVector};
 use super::{Level, PartActual, Ranked};
 use crate::kinds::diverse;
 use crate::kinds::rate::Rating;
+use crate::multi;
 use crate::plan::{PartPlan, Plan, Step, Strategy};
 use crate::sparse::{self, SparsePlan};
 
@@ -73,6 +74,27 @@ impl Level<'_> {
         found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
         found.truncate(count);
         Ok(found)
+    }
+
+    /// The best by MaxSim with a multivector, exactly.
+    pub(super) fn multi(
+        &self,
+        plan: &Plan,
+        query: &[Vec<f32>],
+        using: &str,
+        candidates: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Ranked>> {
+        let metric = self.view.entry.schema.multi.get(using).map_or(Metric::Dot, |spec| spec.metric);
+        let accept = self.accept(candidates);
+        let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
+            let mut found = Vec::new();
+            self.measured(|gauge| {
+                found = multi::find(self.view, using, query, (accept, count), gauge)?;
+                Ok(found.len())
+            })?;
+            Ok(found)
+        })?;
+        Ok(self.above_threshold(hits, metric))
     }
 
     /// Of the hits of its leg, those that differ from each other.

@@ -116,15 +116,17 @@ impl Level<'_> {
         }
         if let Query::Nearest { vector, using } = &self.request.query
             && vector.sparse().is_none()
+            && vector.multi().is_none()
         {
             return self.why_far(plan, slot, vector.elements(), using, candidates.as_ref());
         }
         let free = Request { score_threshold: None, ..self.request.clone() };
         let all = Plan { count: self.view.points().max(plan.count), ..plan.clone() };
         let unbound = Level::prepare(self.view, &free, self.watch)?;
+        let metric = self.multi_metric();
         Ok(match place(&unbound.best_of(&all)?) {
             None => Why::NoScore,
-            Some(rank) if !self.passes(Metric::Dot, rank.score) => Why::Threshold(rank.score),
+            Some(rank) if !self.passes(metric, rank.score) => Why::Threshold(rank.score),
             Some(rank) => Why::Outranked(rank),
         })
     }
@@ -178,6 +180,13 @@ impl Level<'_> {
             }
         }
         Ok(Why::Mistaken(rank))
+    }
+
+    /// What scores are compared by, where all of them are ranked: those of a multivector may be distances.
+    fn multi_metric(&self) -> Metric {
+        let using = self.request.query.space();
+        let spec = using.and_then(|using| self.view.entry.schema.multi.get(using));
+        spec.map_or(Metric::Dot, |spec| spec.metric)
     }
 
     fn passes(&self, metric: Metric, score: f32) -> bool {

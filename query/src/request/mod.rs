@@ -96,8 +96,9 @@ impl Request {
         if let Some(using) = self.query.space() {
             schema.check_name(using)?;
             let using = using.to_owned();
-            if schema.sparse.contains_key(&using) && !matches!(self.query, Query::Nearest { .. }) {
-                let message = format!("`{using}` is a sparse vector, which is asked by `nearest` alone");
+            if !schema.vectors.contains_key(&using) && !matches!(self.query, Query::Nearest { .. }) {
+                let message =
+                    format!("`{using}` is sparse or a multivector, which is asked by `nearest` alone");
                 return Err(Error::invalid("using", message));
             }
             for (place, input) in self.query.inputs() {
@@ -146,7 +147,14 @@ impl Request {
 
 /// Checks a vector that is asked with, and makes it what is compared.
 fn check_vector(vector: &mut Vector, using: &str, schema: &Schema, limits: &Limits) -> Result<()> {
+    if let Some(spec) = schema.multi.get(using) {
+        return spec.check_rows(vector, limits);
+    }
     match vector {
+        Vector::Multi(_) => {
+            let message = format!("`{using}` is asked with one vector; only multivectors are with several");
+            Err(Error::invalid("using", message))
+        }
         Vector::Dense(elements) => {
             let spec = schema.space(using)?;
             types::vector::check(elements, spec.dim, spec.metric)

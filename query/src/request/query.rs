@@ -3,7 +3,7 @@
 //! The words and the scores are Qdrant's. *Similarity* below is what is larger for what is nearer: the score under
 //! cosine and dot product, the negated squared distance under Euclid, the negated distance under Manhattan.
 
-use types::{FieldPath, PointId, SparseVector, Vector};
+use types::{FieldPath, MultiVector, PointId, SparseVector, Vector};
 
 use crate::formula::Formula;
 
@@ -206,6 +206,14 @@ impl Input {
         match self {
             Self::Vector(vector) => vector.dense().unwrap_or_default(),
             Self::Point(_) => &[],
+        }
+    }
+
+    /// The rows of a multivector.
+    pub(crate) fn multi(&self) -> Option<&MultiVector> {
+        match self {
+            Self::Vector(vector) => vector.multi(),
+            Self::Point(_) => None,
         }
     }
 

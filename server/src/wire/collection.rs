@@ -57,10 +57,24 @@ struct SpaceIn {
     /// Ours: as `quantization_config`, and `off` besides.
     codes: Option<String>,
     quantization_config: Option<QuantizationIn>,
-    multivector_config: Option<Refused>,
+    multivector_config: Option<MultiIn>,
     hnsw_config: Ignored,
     on_disk: Ignored,
     memory: Ignored,
+}
+
+/// How multivectors are compared: there is one way.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MultiIn {
+    #[serde(rename = "comparator")]
+    _comparator: Comparator,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Comparator {
+    MaxSim,
 }
 
 /// A space of sparse vectors, in and out: told as it was set.
@@ -125,7 +139,10 @@ impl Create {
         let mut schema = Schema { recall: self.recall, ..Schema::new() };
         let codes = self.quantization_config.map(|config| config.codes()).unwrap_or_default();
         if let Some(vectors) = self.vectors {
-            schema.vectors.extend(spaces(vectors, codes)?);
+            for (name, spec, is_multi) in spaces(vectors, codes)? {
+                let spaces = if is_multi { &mut schema.multi } else { &mut schema.vectors };
+                spaces.insert(name, spec);
+            }
         }
         for (name, space) in self.sparse_vectors.unwrap_or_default() {
             let field = format!("sparse_vectors.{name}");
@@ -149,9 +166,9 @@ impl Create {
     }
 }
 
-/// One vector space, or several by name. A space has a `size`; a name has an object. `codes` are those of spaces that
+/// One vector space, or several by name, and whether each is of multivectors. A space has a `size`; a name has an object. `codes` are those of spaces that
 /// name none.
-fn spaces(vectors: Value, codes: Codes) -> Result<Vec<(String, VectorSpec)>> {
+fn spaces(vectors: Value, codes: Codes) -> Result<Vec<(String, VectorSpec, bool)>> {
     let is_space = |object: &Map<String, Value>| {
         ["size", "distance"].iter().any(|key| object.get(*key).is_some_and(|value| !value.is_object()))
     };
@@ -161,13 +178,15 @@ fn spaces(vectors: Value, codes: Codes) -> Result<Vec<(String, VectorSpec)>> {
             .map(|(name, value)| {
                 let field = format!("vectors.{name}");
                 let space: SpaceIn = parse_part(value, &field)?;
-                Ok((name, space.into_spec(codes).map_err(|error| error.within(&field))?))
+                let is_multi = space.multivector_config.is_some();
+                Ok((name, space.into_spec(codes).map_err(|error| error.within(&field))?, is_multi))
             })
             .collect(),
         single => {
             let space: SpaceIn = parse_part(single, "vectors")?;
+            let is_multi = space.multivector_config.is_some();
             let spec = space.into_spec(codes).map_err(|error| error.within("vectors"))?;
-            Ok(vec![(DEFAULT_VECTOR.to_owned(), spec)])
+            Ok(vec![(DEFAULT_VECTOR.to_owned(), spec, is_multi)])
         }
     }
 }
@@ -305,8 +324,8 @@ mod tests {
             (json!({"vectors": {"size": 4, "distance": "Dot", "codes": "bits2"}}), "vectors.codes"),
             (json!({"recall": "all"}), "recall"),
             (
-                json!({"vectors": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}}),
-                "vectors.multivector_config",
+                json!({"vectors": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "mean"}}}),
+                "vectors.multivector_config.comparator",
             ),
             (json!({"sparse_vectors": {"s": {"modifier": "tf"}}}), "sparse_vectors.s.modifier"),
             (

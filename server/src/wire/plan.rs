@@ -108,6 +108,7 @@ impl Node {
                 ("vector", Some(using.clone()), Some(parts.iter().map(Part::new).collect()))
             }
             Step::Sparse { using, .. } => ("sparse", Some(using.clone()), None),
+            Step::MaxSim { using, .. } => ("max_sim", Some(using.clone()), None),
             Step::Keyword => ("keyword", None, None),
             Step::Fuse => ("fuse", None, None),
             Step::ById => ("by_id", None, None),

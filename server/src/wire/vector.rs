@@ -1,5 +1,5 @@
 //! Vectors of points: a list of numbers for the unnamed one, an object for named ones. A sparse vector is an object of
-//! `indices` and `values`, and always named.
+//! `indices` and `values`, and always named; a multivector is a list of lists.
 
 use std::fmt;
 
@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for AnyVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorIn, A::Error> {
-        dense(seq).map(|Dense(elements)| VectorIn(elements.into()))
+        list(seq).map(VectorIn)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VectorIn, A::Error> {
@@ -106,6 +106,57 @@ fn dense<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Dense, A::Error> {
         elements.push(element);
     }
     Ok(Dense(elements))
+}
+
+/// Numbers, or lists of numbers; not both.
+pub(super) fn list<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Vector, A::Error> {
+    let (mut elements, mut rows) = (Vec::new(), Vec::new());
+    while let Some(item) = seq.next_element()? {
+        match item {
+            Item::Number(number) if rows.is_empty() => elements.push(number),
+            Item::Row(row) if elements.is_empty() => rows.push(row),
+            Item::Number(_) => return Err(A::Error::custom("a number stands among lists of numbers")),
+            Item::Row(_) => return Err(A::Error::custom("a list stands among numbers")),
+        }
+    }
+    Ok(if rows.is_empty() { Vector::Dense(elements) } else { Vector::Multi(rows) })
+}
+
+enum Item {
+    Number(f32),
+    Row(Vec<f32>),
+}
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ItemVisitor)
+    }
+}
+
+struct ItemVisitor;
+
+impl<'de> Visitor<'de> for ItemVisitor {
+    type Value = Item;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, or a list of numbers")
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Item, E> {
+        Ok(Item::Number(number as f32))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Item, E> {
+        Ok(Item::Number(number as f32))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Item, E> {
+        Ok(Item::Number(number as f32))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Item, A::Error> {
+        dense(seq).map(|Dense(row)| Item::Row(row))
+    }
 }
 
 struct Element(f32);
@@ -158,7 +209,7 @@ impl<'de> Visitor<'de> for VectorsVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorsIn, A::Error> {
-        dense(seq).map(|Dense(elements)| VectorsIn(vec![(DEFAULT_VECTOR.to_owned(), elements.into())]))
+        list(seq).map(|vector| VectorsIn(vec![(DEFAULT_VECTOR.to_owned(), vector)]))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<VectorsIn, A::Error> {
@@ -177,11 +228,13 @@ impl Serialize for VectorsOut {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.as_slice() {
             [(name, Vector::Dense(elements))] if name == DEFAULT_VECTOR => elements.serialize(serializer),
+            [(name, Vector::Multi(rows))] if name == DEFAULT_VECTOR => rows.serialize(serializer),
             named => {
                 let mut map = serializer.serialize_map(Some(named.len()))?;
                 for (name, vector) in named {
                     match vector {
                         Vector::Dense(elements) => map.serialize_entry(name, elements)?,
+                        Vector::Multi(rows) => map.serialize_entry(name, rows)?,
                         Vector::Sparse(SparseVector { indices, values }) => {
                             map.serialize_entry(name, &SparseOut { indices, values })?;
                         }
@@ -225,17 +278,20 @@ impl<'de> Visitor<'de> for ColumnsVisitor {
 mod tests {
     use super::*;
 
+    const MULTI: &str = r#"{"a":[[1.0,2.0],[0.5,-1.0]],"b":[1.0]}"#;
     const SPARSE: &str = r#"{"a":{"indices":[7,1],"values":[2.0,-0.5]},"b":{"indices":[],"values":[]}}"#;
 
     #[test]
     fn vectors_go_out_as_they_came_in() {
-        for json in ["[1.0,0.1,-3.5]", r#"{"a":[1.0],"b":[0.5,2.0]}"#, "{}", SPARSE] {
+        for json in ["[1.0,0.1,-3.5]", r#"{"a":[1.0],"b":[0.5,2.0]}"#, "{}", SPARSE, MULTI] {
             let VectorsIn(vectors) = serde_json::from_str(json).expect(json);
             assert_eq!(serde_json::to_string(&VectorsOut(vectors)).expect("vectors"), json);
         }
         serde_json::from_str::<VectorsIn>(r#"{"a":[1],"a":[2]}"#).expect_err("twice");
         serde_json::from_str::<VectorsIn>(r#"{"indices":[1],"values":[2]}"#).expect("two dense ones by name");
         serde_json::from_str::<VectorsIn>(r#"{"a":{"indices":[1]}}"#).expect_err("no values");
+        serde_json::from_str::<VectorsIn>("[[1.0],2.0]").expect_err("both");
+        serde_json::from_str::<VectorsIn>("[2.0,[1.0]]").expect_err("both");
     }
 
     #[test]

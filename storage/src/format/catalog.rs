@@ -7,6 +7,7 @@
 //!    keyword   {paths, language} or null
 //!    fields    path -> kind
 //!    sparse?   name -> {space, modifier?, index?: {full_scan_threshold?, on_disk?, datatype?}}
+//!    multi?    as `vectors`: the spaces of multivectors
 //!    recall?   what queries find that ask for nothing else: a number above 0, at most 1
 //!  datatype: float32, float16, uint8; codes: bits8, bits1, off; the first of them where the member is missing
 //!  modifier: none, idf; index: what was said of it, to be told again
@@ -52,7 +53,8 @@ impl CatalogEntry {
         let number = *self.spaces.get(name)?;
         match self.schema.vectors.get(name) {
             Some(spec) => Some((number, Space::Dense(spec))),
-            None => self.schema.sparse.contains_key(name).then_some((number, Space::Sparse)),
+            None if self.schema.sparse.contains_key(name) => Some((number, Space::Sparse)),
+            None => self.schema.multi.get(name).map(|spec| (number, Space::Multi(spec))),
         }
     }
 }
@@ -73,6 +75,12 @@ pub fn encode(entry: &CatalogEntry) -> Vec<u8> {
         let sparse: Map<String, Value> =
             sparse.map(|(name, spec)| (name.clone(), sparse_space(entry, name, spec))).collect();
         tree["sparse"] = sparse.into();
+    }
+    if !entry.schema.multi.is_empty() {
+        let multi = entry.schema.multi.iter();
+        let multi: Map<String, Value> =
+            multi.map(|(name, spec)| (name.clone(), space(entry, name, spec))).collect();
+        tree["multi"] = multi.into();
     }
     if let Some(recall) = entry.schema.recall {
         tree["recall"] = f64::from(recall).into();
@@ -130,7 +138,7 @@ pub fn decode(id: CollectionId, body: &[u8]) -> Result<CatalogEntry> {
 }
 
 fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
-    only(tree, &["name", "vectors", "keyword", "fields", "sparse", "recall"])?;
+    only(tree, &["name", "vectors", "keyword", "fields", "sparse", "multi", "recall"])?;
     let mut entry = CatalogEntry::new(id, text(tree, "name")?, Schema::new());
     for (name, inner) in object(tree, "vectors")? {
         let space = u16::try_from(number(inner, "space")?).map_err(|_| missing("space"))?;
@@ -142,6 +150,13 @@ fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
             let space = u16::try_from(number(inner, "space")?).map_err(|_| missing("space"))?;
             entry.spaces.insert(name.clone(), space);
             entry.schema.sparse.insert(name.clone(), parse_sparse(inner)?);
+        }
+    }
+    if tree.get("multi").is_some() {
+        for (name, inner) in object(tree, "multi")? {
+            let space = u16::try_from(number(inner, "space")?).map_err(|_| missing("space"))?;
+            entry.spaces.insert(name.clone(), space);
+            entry.schema.multi.insert(name.clone(), parse_space(inner)?);
         }
     }
     if let Some(inner) = tree.get("keyword").filter(|inner| !inner.is_null()) {
@@ -306,6 +321,15 @@ mod tests {
             let error = decode(CollectionId(1), golden.replacen(from, to, 1).as_bytes()).expect_err(to);
             assert_eq!(error.kind(), types::ErrorKind::Corrupted);
         }
+    }
+
+    #[test]
+    fn multivectors_stand_apart() {
+        let spec = VectorSpec::new(2, Metric::Dot).stored_as(Datatype::Float16);
+        let entry = CatalogEntry::new(CollectionId(1), "c", Schema::new().multi_vector("m", spec));
+        let golden = r#"{"name":"c","vectors":{},"keyword":null,"fields":{},"multi":{"m":{"space":0,"dim":2,"metric":"Dot","datatype":"float16"}}}"#;
+        assert_eq!(String::from_utf8(encode(&entry)).expect("text"), golden);
+        assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //!            float32  4 bytes, little-endian
 //!            float16  2 bytes, little-endian (IEEE 754 binary16)
 //!            uint8    1 byte
+//!            of a space of multivectors: as many rows of elements as it has, one behind the other
 //!            of a sparse space: the dimensions, ascending, each u32 little-endian; then the weight of each, f32
 //!            little-endian
 //! ```
@@ -18,7 +19,7 @@
 //! The payload is JSON because it is the user's, schemaless, and must come back as it was: the order of keys and the
 //! difference between `1` and `1.0` included. LZ4 below takes the repetition out.
 
-use types::{Error, Payload, PointId, Result, SparseVector, Value, Vector, VectorSpec, Version};
+use types::{Error, MultiVector, Payload, PointId, Result, SparseVector, Value, Vector, VectorSpec, Version};
 use uuid::Uuid;
 
 use super::Cursor;
@@ -30,6 +31,8 @@ pub enum Space<'a> {
     Dense(&'a VectorSpec),
     /// Sparse vectors.
     Sparse,
+    /// Multivectors with rows of this space.
+    Multi(&'a VectorSpec),
 }
 
 /// The body of a `points` row.
@@ -112,6 +115,10 @@ pub fn encode_vector(space: Space<'_>, vector: &Vector) -> Vec<u8> {
             body.extend(vector.indices.iter().flat_map(|index| index.to_le_bytes()));
             body.extend(vector.values.iter().flat_map(|value| value.to_le_bytes()));
         }
+        (Space::Multi(spec), Vector::Multi(rows)) => {
+            body.reserve_exact(rows.len() * spec.dim * spec.datatype.bytes());
+            rows.iter().for_each(|row| spec.datatype.encode(row, &mut body));
+        }
         _ => debug_assert!(false, "a vector of another space"),
     }
     body
@@ -125,6 +132,7 @@ pub fn decode_vector(space: Space<'_>, body: &[u8]) -> Result<Vector> {
     match space {
         Space::Dense(spec) => decode_dense(spec, body).map(Vector::Dense),
         Space::Sparse => decode_sparse(body).map(Vector::Sparse),
+        Space::Multi(spec) => decode_rows(spec, body).map(Vector::Multi),
     }
 }
 
@@ -140,6 +148,15 @@ fn decode_dense(spec: &VectorSpec, body: &[u8]) -> Result<Vec<f32>> {
     let mut elements = Vec::with_capacity(spec.dim);
     spec.datatype.decode(body, &mut elements)?;
     Ok(elements)
+}
+
+fn decode_rows(spec: &VectorSpec, body: &[u8]) -> Result<MultiVector> {
+    let bytes = spec.dim * spec.datatype.bytes();
+    if body.is_empty() || !body.len().is_multiple_of(bytes) {
+        let why = format!("it has {} bytes, and a row has {bytes}", body.len());
+        return Err(Error::corrupted("a multivector", why));
+    }
+    body.chunks_exact(bytes).map(|row| decode_dense(spec, row)).collect()
 }
 
 fn decode_sparse(body: &[u8]) -> Result<SparseVector> {
@@ -210,6 +227,18 @@ mod tests {
         for wrong in [&golden[..9], &golden[..12], &twice, &endless] {
             let error = decode_vector(Space::Sparse, wrong).expect_err("no vector");
             assert_eq!(error.kind(), ErrorKind::Corrupted);
+        }
+    }
+
+    #[test]
+    fn multivectors_have_their_golden_bytes() {
+        let spec = pair_of(Datatype::Uint8);
+        let vector = Vector::Multi(vec![vec![1.0, 255.0], vec![0.0, 7.0]]);
+        let golden = [1, 255, 0, 7];
+        assert_eq!(encode_vector(Space::Multi(&spec), &vector), golden);
+        assert_eq!(decode_vector(Space::Multi(&spec), &golden).expect("whole"), vector);
+        for wrong in [&golden[..3], &[]] {
+            assert!(decode_vector(Space::Multi(&spec), wrong).is_err());
         }
     }
 

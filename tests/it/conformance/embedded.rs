@@ -165,9 +165,12 @@ pub(super) fn sparse_of(tree: &Value) -> Result<SparseVector> {
     Ok(SparseVector { indices, values: elements_of(&tree["values"])? })
 }
 
-fn vector_of(tree: &Value) -> Result<Vector> {
+pub(super) fn vector_of(tree: &Value) -> Result<Vector> {
     match tree {
         Value::Object(_) => sparse_of(tree).map(Vector::from),
+        Value::Array(rows) if rows.first().is_some_and(Value::is_array) => {
+            rows.iter().map(elements_of).collect::<Result<_>>().map(Vector::Multi)
+        }
         elements => elements_of(elements).map(Vector::from),
     }
 }
@@ -200,6 +203,7 @@ fn tree_of(point: &Point) -> Value {
 fn tree_of_vector(vector: &Vector) -> Value {
     match vector {
         Vector::Dense(elements) => floats(elements),
+        Vector::Multi(rows) => rows.iter().map(|row| floats(row)).collect(),
         Vector::Sparse(SparseVector { indices, values }) => {
             json!({"indices": indices, "values": floats(values)})
         }
@@ -218,14 +222,17 @@ fn point_of(tree: &Value) -> Result<Point> {
         Value::Object(named) => named
             .iter()
             .try_fold(point, |point, (name, vector)| Ok(point.named_vector(name, vector_of(vector)?))),
-        elements => Ok(point.vector(elements_of(elements)?)),
+        vector => Ok(point.vector(vector_of(vector)?)),
     }
 }
 
 fn schema_of(tree: &Value) -> Result<Schema> {
     let mut schema = Schema::new();
     for (name, spec) in tree["vectors"].as_object().into_iter().flatten() {
-        schema = schema.named_vector(name, space_of(spec)?);
+        schema = match spec.get("multivector_config") {
+            Some(_) => schema.multi_vector(name, space_of(spec)?),
+            None => schema.named_vector(name, space_of(spec)?),
+        };
     }
     for (name, spec) in tree["sparse_vectors"].as_object().into_iter().flatten() {
         let modifier = spec["modifier"].as_str().map(str::parse).transpose()?;
@@ -280,7 +287,7 @@ fn request_of(with: &Value) -> Result<Request> {
     let using = with["using"].as_str().unwrap_or_default().to_owned();
     let query = match (&with["nearest"], &with["keyword"], &with["rrf"], &with["query"]) {
         (Value::Object(_), ..) => Query::Nearest { vector: sparse_of(&with["nearest"])?.into(), using },
-        (Value::Array(_), ..) => Query::Nearest { vector: elements_of(&with["nearest"])?.into(), using },
+        (Value::Array(_), ..) => Query::Nearest { vector: vector_of(&with["nearest"])?.into(), using },
         (_, Value::String(text), ..) => Query::Keyword { text: text.clone() },
         (_, _, Value::Number(k), _) => Query::Rrf { k: k.as_f64().unwrap_or_default() as f32 },
         (.., kind @ Value::Object(_)) => super::kinds::query_of(kind, using)?,

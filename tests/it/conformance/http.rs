@@ -130,7 +130,7 @@ fn schema_of(schema: &Value) -> Value {
 fn points_of(points: &Value) -> Vec<Value> {
     let point = |point: &Value| {
         let vectors = match &point["vector"] {
-            Value::Array(elements) => json!({"": elements}),
+            Value::Array(list) => json!({"": list}),
             Value::Object(named) => Value::Object(named.clone()),
             _ => json!({}),
         };

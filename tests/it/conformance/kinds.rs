@@ -3,7 +3,7 @@
 use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
 use kithdb::{Examples, Input, Order, OrderValue, Pair, PointId, Query, Recommend, Result, Value};
 
-use super::embedded::{elements_of, filter_of, id_of, sparse_of};
+use super::embedded::{filter_of, id_of, vector_of};
 
 /// The query of an object with one name.
 pub(super) fn query_of(with: &Value, using: String) -> Result<Query> {
@@ -52,8 +52,7 @@ pub(super) fn query_of(with: &Value, using: String) -> Result<Query> {
 
 fn input(with: &Value) -> Result<Input> {
     match with {
-        Value::Array(_) => Ok(Input::from(elements_of(with)?)),
-        Value::Object(_) => Ok(Input::from(sparse_of(with)?)),
+        Value::Array(_) | Value::Object(_) => Ok(Input::from(vector_of(with)?)),
         other => id_of(other).map(|id: PointId| Input::Point(id)),
     }
 }

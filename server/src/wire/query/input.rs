@@ -4,11 +4,11 @@ use std::fmt;
 
 use kithdb::{PointId, SparseVector, Vector};
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::wire::id::Id;
-use crate::wire::vector::Dense;
+use crate::wire::vector::{Dense, list};
 
 /// A vector, or what stands for one.
 #[derive(Debug)]
@@ -42,8 +42,7 @@ impl<'de> Visitor<'de> for InputVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorInput, A::Error> {
-        let Dense(elements) = Dense::deserialize(SeqAccessDeserializer::new(seq))?;
-        Ok(VectorInput::Vector(elements.into()))
+        list(seq).map(VectorInput::Vector)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VectorInput, A::Error> {
