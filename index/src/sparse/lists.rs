@@ -143,7 +143,7 @@ impl<'a> ListsRef<'a> {
     }
 
     /// These lists with others behind them, all of whose rows are larger.
-    pub(super) fn merge(&self, other: &ListsRef<'_>) -> Lists {
+    pub(super) fn merge(&self, other: &ListsRef<'a>) -> Lists {
         let end = self.range.1.max(other.range.1);
         let start = if self.range.0 == self.range.1 { other.range.0 } else { self.range.0 };
         let mut merged = Lists::over(start..end, self.present | other.present);
@@ -155,16 +155,17 @@ impl<'a> ListsRef<'a> {
                 (Some(only), None) | (None, Some(only)) => *only,
                 (None, None) => return merged,
             };
-            let take = |lists: &ListsRef<'_>, at: &mut usize| {
-                if lists.dims.get(*at) != Some(&dim) {
-                    return (Vec::new(), Vec::new());
+            let take = |lists: &ListsRef<'a>, at: &mut usize| match lists.dims.get(*at) {
+                Some(own) if *own == dim => {
+                    *at += 1;
+                    lists.nth(*at - 1)
                 }
-                *at += 1;
-                let list = lists.nth(*at - 1);
-                (list.rows.to_vec(), list.weights.to_vec())
+                _ => List::default(),
             };
             let (first, second) = (take(self, &mut own), take(other, &mut others));
-            let postings = first.0.into_iter().zip(first.1).chain(second.0.into_iter().zip(second.1));
+            let postings = [first, second]
+                .into_iter()
+                .flat_map(|list| list.rows.iter().copied().zip(list.weights.iter().copied()));
             merged.push(dim, postings);
         }
     }

@@ -166,8 +166,8 @@ impl Create {
     }
 }
 
-/// One vector space, or several by name, and whether each is of multivectors. A space has a `size`; a name has an object. `codes` are those of spaces that
-/// name none.
+/// One vector space, or several by name, and whether each is of multivectors. A space has a `size`; a name has an
+/// object. `codes` are those of spaces that name none.
 fn spaces(vectors: Value, codes: Codes) -> Result<Vec<(String, VectorSpec, bool)>> {
     let is_space = |object: &Map<String, Value>| {
         ["size", "distance"].iter().any(|key| object.get(*key).is_some_and(|value| !value.is_object()))

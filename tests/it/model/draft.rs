@@ -42,6 +42,8 @@ pub(crate) struct Draft {
     pub(crate) lanes: [Option<[i8; 4]>; 2],
     /// What its sparse vector is made of.
     pub(crate) weights: Option<Weights>,
+    /// The rows of its multivector; none: it has none.
+    pub(crate) rows: Vec<[i8; 2]>,
     pub(crate) payload: Payload,
 }
 
@@ -84,8 +86,12 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 
 fn draft() -> impl Strategy<Value = Draft> {
     let lane = || prop::option::weighted(0.9, prop::array::uniform4(-2..3_i8));
-    (id(), [lane(), lane()], prop::option::weighted(0.8, weights()), payload())
-        .prop_map(|(id, lanes, weights, payload)| Draft { id, lanes, weights, payload })
+    (id(), [lane(), lane()], prop::option::weighted(0.8, weights()), rows(0), payload())
+        .prop_map(|(id, lanes, weights, rows, payload)| Draft { id, lanes, weights, rows, payload })
+}
+
+pub(crate) fn rows(least: usize) -> impl Strategy<Value = Vec<[i8; 2]>> {
+    prop::collection::vec(prop::array::uniform2(-2..3_i8), least..4)
 }
 
 pub(crate) fn weights() -> impl Strategy<Value = Weights> {

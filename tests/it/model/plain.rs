@@ -13,6 +13,9 @@ use crate::options::rounded;
 /// The name of the sparse vectors of both collections.
 pub(crate) const SPARSE: &str = "s";
 
+/// The name of the multivectors of both.
+pub(crate) const MULTI: &str = "m";
+
 /// One collection as a map.
 #[derive(Clone, Debug)]
 pub(crate) struct Plain {
@@ -35,6 +38,7 @@ impl Plain {
         let schema = Schema::new().keyword(paths, kithdb::Language::None);
         let spec = if self.is_idf() { SparseSpec::idf() } else { SparseSpec::default() };
         let schema = schema.sparse_vector(SPARSE, spec);
+        let schema = schema.multi_vector(MULTI, VectorSpec::new(2, self.multi_metric()));
         self.spaces.iter().fold(schema, |schema, (name, spec)| schema.named_vector(name, spec.clone()))
     }
 
@@ -48,6 +52,31 @@ impl Plain {
     pub(crate) fn sparse(&self, weights: &Weights) -> SparseVector {
         let weight = |weight: i8| f32::from(if self.is_idf() { weight.abs() } else { weight });
         SparseVector::of(weights.iter().map(|(dim, of)| (*dim, weight(*of))))
+    }
+
+    /// What multivectors are compared by: another metric in each of the two collections.
+    pub(crate) fn multi_metric(&self) -> Metric {
+        if self.is_idf() { Metric::Euclid } else { Metric::Dot }
+    }
+
+    /// The score of every point with a multivector, best first.
+    pub(crate) fn nearest_multi(&self, query: &[[i8; 2]], filter: &Filter) -> Vec<(PointId, f64)> {
+        let metric = self.multi_metric();
+        let near = |asked: &[f32], row: &[f32]| match metric {
+            Metric::Euclid => -score(metric, asked, row).powi(2),
+            _ => score(metric, asked, row),
+        };
+        let of = |id: PointId| {
+            let rows = self.points[&id].any_named(MULTI)?.multi()?;
+            let best =
+                |asked: &Vec<f32>| rows.iter().map(|row| near(asked, row)).fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = rows_of(query).iter().map(best).sum();
+            Some((id, if metric == Metric::Euclid { (-sum).sqrt() } else { sum }))
+        };
+        let mut scored: Vec<(PointId, f64)> = self.matching(filter).into_iter().filter_map(of).collect();
+        let sign = if metric.larger_is_better() { -1.0 } else { 1.0 };
+        scored.sort_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)));
+        scored
     }
 
     /// The score of every point that a sparse query finds, best first.
@@ -78,9 +107,12 @@ impl Plain {
                 point = point.named_vector(name, elements(spec, lane));
             }
         }
-        match &draft.weights {
-            Some(weights) => point.named_vector(SPARSE, self.sparse(weights)),
-            None => point,
+        if let Some(weights) = &draft.weights {
+            point = point.named_vector(SPARSE, self.sparse(weights));
+        }
+        match draft.rows.is_empty() {
+            false => point.named_vector(MULTI, Vector::Multi(rows_of(&draft.rows))),
+            true => point,
         }
     }
 
@@ -178,6 +210,11 @@ impl Plain {
         scores.retain(|id, _| filter.matches(*id, &self.points[id].payload));
         scores
     }
+}
+
+/// Rows as a multivector has them.
+pub(crate) fn rows_of(rows: &[[i8; 2]]) -> Vec<Vec<f32>> {
+    rows.iter().map(|row| row.map(f32::from).to_vec()).collect()
 }
 
 /// The elements that a space takes from a lane: sizes, where they must be whole, but for a few lanes that are refused.

@@ -12,9 +12,9 @@ use kithdb::{
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::draft::{Weights, filter, id, ids, sentence, weights};
+use super::draft::{Weights, filter, id, ids, rows, sentence, weights};
 use super::drive::assert_same;
-use super::plain::{Plain, SPARSE};
+use super::plain::{MULTI, Plain, SPARSE, rows_of};
 
 /// One question to one collection. `lane` and `space` are taken as far as the collection has them.
 #[derive(Clone, Debug)]
@@ -55,6 +55,7 @@ pub(crate) enum Question {
 pub(crate) enum By {
     Near { space: usize, lane: [i8; 4] },
     Sparse(Weights),
+    Multi(Vec<[i8; 2]>),
     Words(String),
     Id,
 }
@@ -73,7 +74,7 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
             }),
         1 => (near(), prop_oneof![words(), sparse()], filter(), limit(), select(vec![2.0_f32, 60.0]))
             .prop_map(|(near, words, filter, limit, k)| Question::Hybrid { near, words, filter, limit, k }),
-        1 => (prop_oneof![near(), sparse()], words(), 1..8_usize, limit())
+        1 => (prop_oneof![near(), sparse(), multi()], words(), 1..8_usize, limit())
             .prop_map(|(near, words, leg, limit)| Question::Rescore { near, words, leg, limit }),
     ]
 }
@@ -83,7 +84,11 @@ fn near() -> impl Strategy<Value = By> {
 }
 
 fn by() -> impl Strategy<Value = By> {
-    prop_oneof![3 => near(), 3 => sparse(), 3 => words(), 1 => Just(By::Id)]
+    prop_oneof![3 => near(), 3 => sparse(), 2 => multi(), 3 => words(), 1 => Just(By::Id)]
+}
+
+fn multi() -> impl Strategy<Value = By> {
+    rows(1).prop_map(By::Multi)
 }
 
 fn sparse() -> impl Strategy<Value = By> {
@@ -100,6 +105,9 @@ impl By {
         match self {
             Self::Id => Query::ById,
             Self::Words(text) => Query::Keyword { text: text.clone() },
+            Self::Multi(rows) => {
+                Query::Nearest { vector: Vector::Multi(rows_of(rows)).into(), using: MULTI.to_owned() }
+            }
             Self::Sparse(weights) => {
                 Query::Nearest { vector: plain.sparse(weights).into(), using: SPARSE.to_owned() }
             }
@@ -117,6 +125,7 @@ impl By {
     fn metric(&self, plain: &Plain) -> Metric {
         match self {
             Self::Near { space, .. } => plain.spaces[space % plain.spaces.len()].1.metric,
+            Self::Multi(_) => plain.multi_metric(),
             Self::Words(_) | Self::Sparse(_) | Self::Id => Metric::Dot,
         }
     }
@@ -133,6 +142,7 @@ impl By {
                 Self::Near { space, .. },
                 Query::Nearest { vector: Input::Vector(Vector::Dense(vector)), .. },
             ) => plain.nearest(space % plain.spaces.len(), &vector, filter),
+            (Self::Multi(rows), _) => plain.nearest_multi(rows, filter),
             (Self::Sparse(weights), _) => plain.nearest_sparse(&plain.sparse(weights), filter),
             (Self::Words(text), _) => {
                 let mut scored: Vec<_> = plain.keyword(text, filter).into_iter().collect();
