@@ -168,7 +168,7 @@ impl Schema {
     /// Checks the schema itself.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) or `LimitExceeded`, naming the part at fault.
+    /// [`ErrorKind::InvalidArgument`] or `LimitExceeded`, naming the part at fault.
     pub fn check(&self, limits: &Limits) -> Result<()> {
         let count = self.names().count();
         if count > limits.vectors_max {
@@ -202,7 +202,7 @@ impl Schema {
     /// The space of dense vectors of a name.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), listing the names that exist.
+    /// [`ErrorKind::InvalidArgument`], listing the names that exist.
     pub fn space(&self, name: &str) -> Result<&VectorSpec> {
         let other =
             |kind| Error::invalid("using", format!("`{name}` is a {kind}; a dense vector is needed here"));
@@ -435,7 +435,7 @@ impl FromStr for Language {
 /// characters, not `.` or `..`.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) naming `collection_name`.
+/// [`ErrorKind::InvalidArgument`] naming `collection_name`.
 pub fn check_name(name: &str, limits: &Limits) -> Result<()> {
     let refuse = |why: String| Err(Error::invalid("collection_name", why));
     let chars = name.chars().count();

@@ -20,7 +20,7 @@ use types::{Result, Slot, SparseVector, Vectors};
 
 use crate::fields::Mark;
 pub use crate::fields::NO_ROW;
-use crate::{Part, Scored, Shown};
+use crate::{Part, Scored, Shown, bitmap};
 use best::Best;
 pub use growing::Growing;
 use lists::{Lists, ListsRef};
@@ -125,9 +125,13 @@ impl Sparse {
         let is_shown = |row: &u32| shown.as_ref().is_none_or(|shown| shown.contains(*row));
         let mut counts = Counts { vectors: 0, with: vec![0; dims.len()] };
         for lists in lists {
-            counts.vectors += match shown {
+            counts.vectors += match &shown {
                 None => lists.present.len(),
-                Some(_) => lists.present.iter().filter(is_shown).count() as u64,
+                Some(shown) => {
+                    let present = bitmap::words(lists.present, 0, part.body.rows());
+                    let both = present.iter().zip(shown.words()).map(|(present, shown)| present & shown);
+                    both.map(|word| u64::from(word.count_ones())).sum()
+                }
             };
             for (count, dim) in counts.with.iter_mut().zip(dims) {
                 let rows = lists.list(*dim).unwrap_or_default().rows;
