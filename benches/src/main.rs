@@ -13,6 +13,7 @@ mod golden;
 mod machine;
 mod mixed;
 mod retrieval;
+mod sparse;
 mod table;
 
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Bench {
     AnnEngine(ann::EngineArguments),
     /// Reads while points are upserted and deleted, or recall after all were replaced.
     Mixed(mixed::Arguments),
+    /// Queries a second by sparse vectors like those of BM25, beside adding up every row.
+    Sparse(sparse::Arguments),
     /// Agreement of the embedder with reference embeddings; fails when they disagree.
     Golden(golden::Arguments),
 }
@@ -68,6 +71,7 @@ fn run(bench: &Bench) -> Result<(String, bool)> {
         Bench::Ann(arguments) => (ann::run(arguments)?, true),
         Bench::AnnEngine(arguments) => return Ok((ann::run_engine(arguments)?, true)),
         Bench::Mixed(arguments) => (mixed::run(arguments)?, true),
+        Bench::Sparse(arguments) => sparse::run(arguments)?,
         Bench::Golden(arguments) => golden::run(arguments)?,
     };
     Ok((format!("{}\n\n{report}", machine::line()), is_passed))

@@ -46,6 +46,16 @@ impl<'a> Gauge<'a> {
         });
     }
 
+    /// Rows that are looked at without a question in between, `count` of them; whether there is time for them.
+    pub fn at_once(&self, count: usize) -> bool {
+        let Work { hops, distances, wanted } = self.work.get();
+        let may = self.goes_on.is_none_or(|goes_on| goes_on());
+        let count = count as u64;
+        let distances = if may { distances + count } else { distances };
+        self.work.set(Work { hops, distances, wanted: wanted + count });
+        may
+    }
+
     /// Rows that are looked at one after the other, `count` of them, as long as there is time.
     pub(crate) fn through<'r>(
         &'r self,
@@ -73,6 +83,15 @@ impl<'a> Gauge<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_at_once_are_looked_at_all_or_none() {
+        let is_early = Cell::new(true);
+        let goes_on = || is_early.replace(false);
+        let gauge = Gauge::new(Some(&goes_on));
+        assert!(gauge.at_once(10) && !gauge.at_once(5));
+        assert_eq!(gauge.work(), Work { hops: 0, distances: 10, wanted: 15 });
+    }
 
     #[test]
     fn rows_are_counted_and_end_with_the_time() {

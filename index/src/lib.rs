@@ -8,8 +8,8 @@
 //! - A collection is a sequence of parts: immutable segments, then heads, of which the last one grows. Rows are
 //!   numbered in their part; a slot is a row behind the base that the part has in one view ([`Rows`]), and means
 //!   nothing in another. One writer appends, any number of readers look on through values that do not change
-//!   ([`Alive`], [`Fields`], [`KeywordView`]) or columns that only grow ([`Head`]), of which a view shows what is in
-//!   its [`Alive`].
+//!   ([`Alive`], [`Fields`], [`Sparse`], [`KeywordView`]) or columns that only grow ([`Head`]), of which a view shows
+//!   what is in its [`Alive`].
 
 pub mod alive;
 mod bitmap;
@@ -24,6 +24,7 @@ pub mod keyword;
 pub mod part;
 pub mod rows;
 pub mod segment;
+pub mod sparse;
 
 pub use alive::Alive;
 pub use fields::{Bounds, Fields, Lookups};
@@ -33,3 +34,4 @@ pub use keyword::{KeywordCommit, KeywordIndex, KeywordView, Scored};
 pub use part::{Body, Part, Shown};
 pub use rows::Rows;
 pub use segment::Segment;
+pub use sparse::Sparse;

@@ -305,7 +305,7 @@ impl<'a> Shown<'a> {
     }
 
     /// The slots of a part that are shown: those of the filter if there is one, since they may be few.
-    fn slots(&self, slots: Range<u32>) -> Box<dyn Iterator<Item = u32> + 'a> {
+    pub(crate) fn slots(&self, slots: Range<u32>) -> Box<dyn Iterator<Item = u32> + 'a> {
         let alive = self.alive;
         match self.accept {
             Some(accept) => Box::new(accept.range(slots).filter(move |slot| alive.contains(Slot(*slot)))),
@@ -318,7 +318,7 @@ impl<'a> Shown<'a> {
     }
 
     /// The rows of a segment that are shown; nothing if all are.
-    fn bits(&self, slots: Range<u32>, rows: u32) -> Option<Bits> {
+    pub(crate) fn bits(&self, slots: Range<u32>, rows: u32) -> Option<Bits> {
         match self.accept {
             None if self.alive.count_in(slots.clone()) == rows as usize => None,
             None => Some(Bits::from_words(self.alive.words(slots, rows))),

@@ -38,13 +38,18 @@ impl Segments {
 
     /// Rows of a collection that may be built at once.
     pub(crate) fn rows_max(&self, entry: &CatalogEntry) -> usize {
-        let bytes = ROW_BYTES + entry.schema.vectors.values().map(space_bytes).max().unwrap_or(0);
+        let bytes = ROW_BYTES
+            + entry.schema.vectors.values().map(space_bytes).max().unwrap_or(0)
+            + if entry.schema.sparse.is_empty() { 0 } else { SPARSE_BYTES };
         self.build_bytes_max / bytes
     }
 }
 
 /// Of a row that is built, whatever its vectors are: its identity, where it comes from and goes to, fields aside.
 const ROW_BYTES: usize = 64;
+
+/// Of a row's sparse vectors while lists are joined: three copies of about 128 weights.
+const SPARSE_BYTES: usize = 3 * 128 * 8;
 
 /// Links of a row under way, in each of which 4 bytes, and as many again in the copy that calibration works on.
 const LINKS_BYTES: usize = 4 * (48 + 32);

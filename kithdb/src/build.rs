@@ -2,19 +2,21 @@
 //!
 //! Invariant: a segment holds the rows that were alive when its build began, in their order. Rows that die while it is
 //! built are dead in it from its first moment; none can arrive, since its parts take no rows.
-//! Cost: vectors come from the parts, fields from the parts' columns; storage is read only for columns that cannot be.
+//! Cost: vectors come from the parts, fields and sparse vectors from their columns and lists; storage is read only for
+//! those that cannot be.
 
 use std::sync::Arc;
 
 use index::fields::{Kinds, NO_ROW, PartFields, Source};
 use index::graph::{Options, Progress};
 use index::segment::{Base, Block, Draft, SpaceSpec, write};
+use index::sparse::{self, PartSparse};
 use index::{Alive, Body, Segment};
 use storage::CatalogEntry;
 use types::{PointId, Result, Slot, Version};
 
 use crate::derived::{Derived, Laid};
-use crate::files::{Files, Payloads};
+use crate::files::{Files, StoredRows};
 
 /// A segment that is to be made.
 pub(crate) struct Build {
@@ -27,7 +29,7 @@ pub(crate) struct Build {
 /// A segment that has been made, and is not yet a part.
 pub(crate) struct Built {
     /// Nothing if every row was dead.
-    segment: Option<(Arc<Segment>, PartFields)>,
+    segment: Option<(Arc<Segment>, PartFields, PartSparse)>,
     /// The fields that were indexed.
     kinds: Kinds,
 }
@@ -69,7 +71,7 @@ impl Build {
     pub(crate) fn run(
         &self,
         files: &Files,
-        payloads: &Payloads<'_>,
+        stored: &StoredRows<'_>,
         threads: usize,
         progress: &dyn Progress,
     ) -> Result<Option<Built>> {
@@ -97,8 +99,12 @@ impl Build {
         let known = self.parts.iter().zip(&moves);
         let known =
             known.map(|(laid, moves)| Source { kinds: &kinds, fields: &laid.fields, moves: Some(moves) });
-        let fields = files.write_fields((self.number, &segment), &kinds, known.collect(), payloads)?;
-        Ok(Some(Built { segment: Some((segment, fields)), kinds }))
+        let fields = files.write_fields((self.number, &segment), &kinds, known.collect(), stored)?;
+        let known = self.parts.iter().zip(&moves);
+        let known = known.map(|(laid, moves)| sparse::Source { sparse: &laid.sparse, moves: Some(moves) });
+        let known: Vec<sparse::Source<'_>> = known.collect();
+        let sparse = files.write_sparse((self.number, &segment), &known, stored)?;
+        Ok(Some(Built { segment: Some((segment, fields, sparse)), kinds }))
     }
 
     /// For each part, which row each of its rows becomes.
@@ -124,12 +130,12 @@ impl Build {
         built: &Built,
         derived: &mut Derived,
         files: &Files,
-        payloads: &Payloads<'_>,
+        stored: &StoredRows<'_>,
     ) -> Result<bool> {
         let bodies: Vec<&Body> = self.parts.iter().map(|laid| &laid.body).collect();
         let Some(range) = derived.find(&bodies) else { return Ok(false) };
         let mut laid = derived.laid();
-        let Some((segment, fields)) = &built.segment else {
+        let Some((segment, fields, sparse)) = &built.segment else {
             laid.drain(range);
             derived.lay(laid);
             return Ok(true);
@@ -139,7 +145,7 @@ impl Build {
             fields.clone()
         } else {
             let known = vec![Source { kinds: &built.kinds, fields, moves: None }];
-            files.write_fields((self.number, segment), kinds, known, payloads)?
+            files.write_fields((self.number, segment), kinds, known, stored)?
         };
         let mut alive = Alive::full(segment.rows());
         let mut next = 0..;
@@ -150,7 +156,7 @@ impl Build {
                 }
             }
         }
-        let new = crate::files::laid(self.number, Arc::clone(segment), alive, fields);
+        let new = crate::files::laid(self.number, Arc::clone(segment), alive, (fields, sparse.clone()));
         laid.splice(range, [new]);
         derived.lay(laid);
         Ok(true)

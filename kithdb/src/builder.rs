@@ -17,15 +17,17 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use index::fields::PartFields;
 use index::graph::Progress as _;
+use index::sparse::PartSparse;
 use index::{Body, GRAPH_ROWS_MIN};
+use query::View;
 use types::{CollectionId, Durability, ErrorKind, Result, Seqno};
 
 use crate::budget;
 use crate::build::{Build, Built};
 use crate::building::{BuildStatus, Role, Watch};
-use crate::derived::Derived;
+use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
-use crate::files::{Files, Payloads};
+use crate::files::{Files, StoredRows};
 use crate::loading;
 use crate::tiers::{self, Size};
 
@@ -53,9 +55,10 @@ pub(crate) fn run(engine: &Engine, role: Role, wakes: &Receiver<()>) {
     }
 }
 
-/// Looks after what is there: fields that could not be read, segments that nobody has verified; whether there is more.
+/// Looks after what is there: fields and sparse vectors that could not be read, segments that nobody has verified;
+/// whether there is more.
 fn mend(engine: &Engine) -> bool {
-    engine.all().iter().for_each(|shared| mend_fields(engine, shared));
+    engine.all().iter().for_each(|shared| mend_files(engine, shared));
     engine.all().iter().any(|shared| examine(engine, shared))
 }
 
@@ -170,9 +173,9 @@ fn one(
 
 /// Builds and publishes.
 fn make(engine: &Engine, shared: &Shared, role: Role, build: &Build) -> Result<()> {
-    let (files, payloads) = (engine.files(shared.id), payloads(engine, shared));
+    let (files, stored) = (engine.files(shared.id), stored(engine, shared));
     let watch = Watch { engine, shared, role };
-    let built = build.run(&files, &payloads, engine.segments.threads.max(1), &watch);
+    let built = build.run(&files, &stored, engine.segments.threads.max(1), &watch);
     let is_installed = match &built {
         Ok(Some(built)) => publish(engine, shared, build, built),
         Ok(None) => Ok(false),
@@ -192,8 +195,8 @@ fn publish(engine: &Engine, shared: &Shared, build: &Build, built: &Built) -> Re
     let _listing = shared.listing.lock();
     let mut derived = shared.derived.lock();
     let is_gone = shared.check_exists().is_err();
-    let payloads = payloads(engine, shared);
-    if is_gone || !build.install(built, &mut derived, &engine.files(shared.id), &payloads)? {
+    let stored = stored(engine, shared);
+    if is_gone || !build.install(built, &mut derived, &engine.files(shared.id), &stored)? {
         return Ok(false);
     }
     shared.publish(&derived);
@@ -204,28 +207,32 @@ fn publish(engine: &Engine, shared: &Shared, build: &Build, built: &Built) -> Re
     Ok(true)
 }
 
-/// Makes the fields of a segment anew if a column of them could not be read.
-fn mend_fields(engine: &Engine, shared: &Shared) {
+/// Makes the fields or the sparse vectors of a segment anew if some of them could not be read.
+fn mend_files(engine: &Engine, shared: &Shared) {
     let view = shared.view.load_full();
-    if view.fields.parts().all(PartFields::is_sound) {
+    if view.fields.parts().all(PartFields::is_sound) && view.sparse.parts().all(PartSparse::is_sound) {
         return;
     }
-    let files: Files = engine.files(shared.id);
     let mut derived = shared.derived.lock();
     let mut laid = derived.laid();
-    for part in laid.iter_mut().filter(|part| !part.fields.is_sound()) {
-        let (Body::Segment(segment), Some(number)) = (&part.body, part.number) else { continue };
-        let kinds = view.fields.kinds();
-        match files.write_fields((number, segment), kinds, Vec::new(), &payloads(engine, shared)) {
-            Ok(fields) => part.fields = fields,
-            Err(error) => {
-                tracing::warn!(%error, collection = shared.name, "fields could not be made anew");
-                return;
-            }
-        }
+    if let Err(error) = laid.iter_mut().try_for_each(|part| mend_part(engine, shared, &view, part)) {
+        tracing::warn!(%error, collection = shared.name, "fields or sparse vectors could not be made anew");
+        return;
     }
     derived.lay(laid);
     shared.publish(&derived);
+}
+
+fn mend_part(engine: &Engine, shared: &Shared, view: &View, part: &mut Laid) -> Result<()> {
+    let (Body::Segment(segment), Some(number)) = (&part.body, part.number) else { return Ok(()) };
+    let (files, stored): (Files, _) = (engine.files(shared.id), stored(engine, shared));
+    if !part.fields.is_sound() {
+        part.fields = files.write_fields((number, segment), view.fields.kinds(), Vec::new(), &stored)?;
+    }
+    if !part.sparse.is_sound() {
+        part.sparse = files.write_sparse((number, segment), &[], &stored)?;
+    }
+    Ok(())
 }
 
 /// Reads one segment that was mapped at the start, at a pace that leaves the disk to others, and compares its
@@ -254,8 +261,8 @@ fn heal(engine: &Engine, shared: &Shared, cause: &types::Error) {
     }
 }
 
-fn payloads<'a>(engine: &'a Engine, shared: &Shared) -> Payloads<'a> {
-    Payloads { store: &engine.store, collection: shared.id }
+fn stored<'a>(engine: &'a Engine, shared: &Shared) -> StoredRows<'a> {
+    StoredRows { store: &engine.store, entry: Arc::clone(&shared.view.load().entry) }
 }
 
 fn sizes(derived: &Derived) -> Vec<Size> {

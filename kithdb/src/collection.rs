@@ -214,7 +214,9 @@ impl Collection {
             vectors_linked: sum(&|body, space| body.linked(space).min(body.vectors(space))),
             vectors: sum(&|body, space| body.vectors(space)),
             keyword_pending: keyword.map_or(0, |keyword| keyword.pending()),
-            index_bytes: heads.iter().map(|head| head.bytes()).sum::<usize>() + view.fields.bytes(),
+            index_bytes: heads.iter().map(|head| head.bytes()).sum::<usize>()
+                + view.fields.bytes()
+                + view.sparse.bytes(),
             segments,
             head_rows: heads.iter().map(|head| head.rows() as usize).sum(),
             waiting_rows: heads[..waiting].iter().map(|head| head.rows() as usize).sum(),
@@ -244,10 +246,9 @@ impl Collection {
 }
 
 fn check_point(point: &mut Point, schema: &Schema, limits: &Limits) -> Result<()> {
-    for (name, elements) in &mut point.vectors {
+    for (name, vector) in &mut point.vectors {
         let field = if name.is_empty() { "vector".to_owned() } else { format!("vector.{name}") };
-        let spec = schema.space(name).map_err(|error| error.with_field(field.clone()))?;
-        spec.admit(elements).map_err(|error| error.within(&field))?;
+        schema.admit(name, vector, limits).map_err(|error| error.within(&field))?;
     }
     let depth = 1 + point.payload.values().map(payload::depth).max().unwrap_or(0);
     if depth > limits.payload_depth_max {

@@ -9,10 +9,11 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use index::fields::PartFields;
-use index::{Alive, Body, Fields, Head, KeywordIndex, Rows};
+use index::sparse::PartSparse;
+use index::{Alive, Body, Fields, Head, KeywordIndex, Rows, Sparse};
 use query::View;
 use storage::{CatalogEntry, CollectionState, SegmentList, SegmentRecord, Store};
-use types::{KeywordField, Payload, Point, PointId, Slot, Value, Version};
+use types::{KeywordField, Payload, Point, PointId, Slot, Value, Vectors, Version};
 
 /// What one operation of a commit does to derived state.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct Derived {
     pub(crate) rows: Rows,
     pub(crate) alive: Alive,
     pub(crate) fields: Fields,
+    pub(crate) sparse: Sparse,
     pub(crate) keyword: Option<Arc<KeywordIndex>>,
     /// Of the segments, which are the first parts.
     numbers: Vec<u64>,
@@ -49,6 +51,7 @@ pub(crate) struct Laid {
     /// By rows.
     pub(crate) alive: Alive,
     pub(crate) fields: PartFields,
+    pub(crate) sparse: PartSparse,
 }
 
 impl Laid {
@@ -59,6 +62,7 @@ impl Laid {
             number: None,
             alive: Alive::new(),
             fields: PartFields::of_head(),
+            sparse: PartSparse::of_head(),
         }
     }
 }
@@ -75,9 +79,21 @@ impl Derived {
     ) -> Self {
         let next_number = segments.iter().filter_map(|laid| laid.number).max().map_or(0, |number| number + 1);
         let fields = Fields::over(Arc::new(entry.schema.fields.clone()), Vec::new());
+        let sparse = Sparse::over(entry.schema.sparse.keys().cloned().collect(), Vec::new());
         let (rows, alive, numbers) = (Rows::over([]), Alive::new(), Vec::new());
-        let mut derived =
-            Self { store, entry, state, rows, alive, fields, keyword, numbers, next_number, seal_rows };
+        let mut derived = Self {
+            store,
+            entry,
+            state,
+            rows,
+            alive,
+            fields,
+            sparse,
+            keyword,
+            numbers,
+            next_number,
+            seal_rows,
+        };
         derived.lay(segments);
         derived
     }
@@ -85,12 +101,14 @@ impl Derived {
     /// The parts as they are.
     pub(crate) fn laid(&self) -> Vec<Laid> {
         let numbers = self.numbers.iter().copied().map(Some).chain(std::iter::repeat(None));
-        let parts = self.rows.parts().iter().zip(self.fields.parts()).zip(numbers);
-        let laid = parts.map(|((part, fields), number)| Laid {
+        let derived = self.fields.parts().zip(self.sparse.parts());
+        let parts = self.rows.parts().iter().zip(derived).zip(numbers);
+        let laid = parts.map(|((part, (fields, sparse)), number)| Laid {
             body: part.body.clone(),
             number,
             alive: self.alive.part(part.slots()),
             fields: fields.clone(),
+            sparse: sparse.clone(),
         });
         laid.collect()
     }
@@ -111,9 +129,13 @@ impl Derived {
             laid[..self.numbers.len()].iter().all(|laid| laid.number.is_some()),
             "a head before a segment"
         );
-        let bases = self.rows.parts().iter().map(|part| part.base);
-        let parts = bases.zip(laid.into_iter().map(|laid| laid.fields)).collect();
-        self.fields = Fields::over(Arc::new(self.entry.schema.fields.clone()), parts);
+        let (mut fields, mut sparse) = (Vec::new(), Vec::new());
+        for (part, laid) in self.rows.parts().iter().zip(laid) {
+            fields.push((part.base, laid.fields));
+            sparse.push((part.base, laid.sparse));
+        }
+        self.fields = Fields::over(Arc::new(self.entry.schema.fields.clone()), fields);
+        self.sparse = Sparse::over(Arc::clone(self.sparse.names()), sparse);
     }
 
     /// Where these parts are now, one behind the other; nothing if one of them is gone.
@@ -169,27 +191,27 @@ impl Derived {
 
     /// Applies the effects of one commit, in order.
     pub(crate) fn apply(&mut self, effects: &[Effect], state: CollectionState) {
-        let mut payloads: Vec<&Payload> = Vec::new();
+        let mut rows: Vec<(&Payload, &Vectors)> = Vec::new();
         for effect in effects {
             if let Some(old) = effect.old {
                 self.bury(old);
             }
             if let Some((version, point)) = &effect.new {
                 let vector = |name: &str| point.vector_named(name);
-                payloads.push(&point.payload);
+                rows.push((&point.payload, &point.vectors));
                 if self.append(*version, point.id, vector, &point.payload) {
-                    self.index_fields(&payloads);
-                    payloads.clear();
+                    self.index_rows(&rows);
+                    rows.clear();
                     self.freeze();
                 }
             }
         }
-        self.index_fields(&payloads);
+        self.index_rows(&rows);
         self.state = state;
     }
 
-    /// Appends one version to every column but the fields; whether the head is full now: then its fields are to be
-    /// indexed, and it is to be frozen.
+    /// Appends one version to every column but the fields and the sparse vectors; whether the head is full now: then
+    /// these are to be indexed, and it is to be frozen.
     pub(crate) fn append<'a>(
         &mut self,
         version: Version,
@@ -212,10 +234,12 @@ impl Derived {
         }
     }
 
-    /// Indexes the fields of the last rows of the head.
-    pub(crate) fn index_fields(&mut self, payloads: &[&Payload]) {
-        let first = self.head().1.rows() - payloads.len() as u32;
-        self.fields.append(first, payloads);
+    /// Indexes the fields and the sparse vectors of the last rows of the head.
+    pub(crate) fn index_rows(&mut self, rows: &[(&Payload, &Vectors)]) {
+        let first = self.head().1.rows() - rows.len() as u32;
+        let (payloads, vectors): (Vec<&Payload>, Vec<&Vectors>) = rows.iter().copied().unzip();
+        self.fields.append(first, &payloads);
+        self.sparse.append(first, &vectors);
     }
 
     /// Makes a version invisible, wherever it stands.
@@ -254,6 +278,7 @@ impl Derived {
             rows: self.rows.clone(),
             alive: self.alive.clone(),
             fields: self.fields.clone(),
+            sparse: self.sparse.clone(),
             keyword: self.keyword.as_ref().map(|keyword| keyword.publish()),
             universe: OnceLock::new(),
         }

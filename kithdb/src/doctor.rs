@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use index::fields::PartFields;
+use index::sparse::PartSparse;
 use index::{Body, Lookups};
 use query::View;
 use types::{Condition, Filter, Predicate, Result, Scalar, Slot, Version};
@@ -37,7 +38,7 @@ pub struct Health {
 pub struct Fault {
     /// The collection.
     pub collection: String,
-    /// `storage`, `segments`, `vectors`, `fields` or `keyword`.
+    /// `storage`, `segments`, `vectors`, `sparse`, `fields` or `keyword`.
     pub part: &'static str,
     /// What is wrong.
     pub message: String,
@@ -128,6 +129,13 @@ impl Examination<'_> {
     /// Every checksum of every file of a segment.
     fn files(&mut self) {
         let view = Arc::clone(self.view);
+        for sparse in view.sparse.parts() {
+            if let PartSparse::Stored(stored) = sparse
+                && let Err(error) = stored.verify()
+            {
+                self.fault("sparse", error.to_string());
+            }
+        }
         for (part, fields) in view.rows.parts().iter().zip(view.fields.parts()) {
             if let Body::Segment(segment) = &part.body {
                 self.health.segments += 1;
@@ -149,9 +157,10 @@ impl Examination<'_> {
         if view.id(slot) != id {
             self.fault("vectors", format!("point {id} is indexed as {}", view.id(slot)));
         }
+        self.compare_sparse(slot, stored);
         for name in view.entry.schema.vectors.keys() {
-            let kept =
-                stored.vectors.iter().find(|(other, _)| other == name).map(|(_, elements)| &elements[..]);
+            let kept = stored.vectors.iter().find(|(other, _)| other == name);
+            let kept = kept.and_then(|(_, vector)| vector.dense());
             match view.rows.vector(slot, name) {
                 Ok(vector) if vector.as_deref() == kept => {}
                 Ok(_) => self.fault("vectors", format!("vector `{name}` of point {id} differs from storage")),
@@ -168,6 +177,21 @@ impl Examination<'_> {
                 if bounds.upper.is_empty() {
                     self.fault("fields", format!("field `{path}` of point {id} is not found by its value"));
                 }
+            }
+        }
+    }
+
+    fn compare_sparse(&mut self, slot: Slot, stored: &storage::StoredPoint) {
+        let view = Arc::clone(self.view);
+        let parts = view.rows.parts();
+        let Some(number) = parts.iter().rposition(|part| part.base <= slot.0) else { return };
+        for name in view.entry.schema.sparse.keys() {
+            let kept = stored.vectors.iter().find(|(other, _)| other == name);
+            let kept = kept.and_then(|(_, vector)| vector.sparse());
+            // What cannot be read is a fault of its file.
+            if view.sparse.holds(number, name, slot.0 - parts[number].base, kept) == Some(false) {
+                let message = format!("sparse vector `{name}` of point {} differs from storage", stored.id);
+                self.fault("sparse", message);
             }
         }
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! <folder of the collection>/segments/<number>.seg   a segment
 //! <folder of the collection>/segments/<number>.fld   its fields; replaced when other fields are indexed
+//! <folder of the collection>/segments/<number>.spv   its sparse vectors, if the collection has any
 //! ```
 //!
 //! Invariant: the list in storage says which of them count. A file that it does not name is left from a crash, and
@@ -12,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use index::fields::{Growing, Kinds, Mark, PartFields, Source, Stored, store};
+use index::sparse::{self, PartSparse};
 use index::{Alive, Body, Segment};
-use storage::{SegmentRecord, Store};
-use types::{CollectionId, Error, Payload, Result, Version};
+use storage::{CatalogEntry, SegmentRecord, Store};
+use types::{Error, Payload, Result, Vectors, Version};
 
 use crate::derived::Laid;
 
@@ -39,6 +41,10 @@ impl Files {
 
     pub(crate) fn fields(&self, number: u64) -> PathBuf {
         self.folder.join(format!("{number}.fld"))
+    }
+
+    pub(crate) fn sparse(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number}.spv"))
     }
 
     /// Makes the folder, durably.
@@ -93,7 +99,7 @@ impl Files {
         (number, segment): (u64, &Arc<Segment>),
         kinds: &Kinds,
         known: Vec<Source<'_>>,
-        payloads: &Payloads<'_>,
+        stored: &StoredRows<'_>,
     ) -> Result<PartFields> {
         let path = self.fields(number);
         if !store(&path, kinds, mark(segment), std::slice::from_ref(&known))? {
@@ -104,12 +110,12 @@ impl Files {
                 .collect();
             // First only what is new; if a column that should be known is not, everything.
             let is_written = !known.is_empty() && {
-                let read = payloads.fields(&Body::Segment(Arc::clone(segment)), &new)?;
+                let read = stored.fields(&Body::Segment(Arc::clone(segment)), &new)?;
                 let source = Source { kinds: &new, fields: &read, moves: None };
                 store(&path, kinds, mark(segment), &[known, vec![source]])?
             };
             if !is_written {
-                let read = payloads.fields(&Body::Segment(Arc::clone(segment)), kinds)?;
+                let read = stored.fields(&Body::Segment(Arc::clone(segment)), kinds)?;
                 let source = Source { kinds, fields: &read, moves: None };
                 store(&path, kinds, mark(segment), &[vec![source]])?;
             }
@@ -117,9 +123,44 @@ impl Files {
         self.open_fields(number, segment, kinds)
     }
 
+    /// Opens the sparse vectors of a segment.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`: then they are made anew.
+    pub(crate) fn open_sparse(&self, number: u64, segment: &Segment, names: &[String]) -> Result<PartSparse> {
+        if names.is_empty() {
+            return Ok(PartSparse::of_head());
+        }
+        let stored = sparse::Stored::open(&self.sparse(number), names, mark(segment))?;
+        Ok(PartSparse::Stored(Arc::new(stored)))
+    }
+
+    /// Writes the sparse vectors of a segment, from sources if all of them can be read, or else from storage; and opens
+    /// them.
+    ///
+    /// # Errors
+    /// When storage cannot be read or the file not be written.
+    pub(crate) fn write_sparse(
+        &self,
+        (number, segment): (u64, &Arc<Segment>),
+        known: &[sparse::Source<'_>],
+        stored: &StoredRows<'_>,
+    ) -> Result<PartSparse> {
+        let names: Vec<String> = stored.entry.schema.sparse.keys().cloned().collect();
+        if !names.is_empty() {
+            let path = self.sparse(number);
+            if known.is_empty() || !sparse::store(&path, &names, mark(segment), known)? {
+                let read = stored.sparse(&Body::Segment(Arc::clone(segment)), &names)?;
+                let source = sparse::Source { sparse: &read, moves: None };
+                sparse::store(&path, &names, mark(segment), &[source])?;
+            }
+        }
+        self.open_sparse(number, segment, &names)
+    }
+
     /// Removes the files of a segment. What cannot be removed is removed at the next start.
     pub(crate) fn remove(&self, number: u64) {
-        for path in [self.segment(number), self.fields(number)] {
+        for path in [self.segment(number), self.fields(number), self.sparse(number)] {
             if let Err(error) = std::fs::remove_file(&path)
                 && error.kind() != std::io::ErrorKind::NotFound
             {
@@ -136,7 +177,8 @@ impl Files {
         let Ok(found) = std::fs::read_dir(&self.folder) else { return Ok(()) };
         let known: Vec<PathBuf> = known
             .iter()
-            .flat_map(|record| [self.segment(record.number), self.fields(record.number)])
+            .map(|record| record.number)
+            .flat_map(|number| [self.segment(number), self.fields(number), self.sparse(number)])
             .collect();
         for file in found {
             let path = file?.path();
@@ -152,14 +194,35 @@ fn mark(segment: &Segment) -> Mark {
     Mark { rows: segment.rows(), checksum: segment.checksum() }
 }
 
-/// Payloads, read from storage.
-#[derive(Clone, Copy)]
-pub(crate) struct Payloads<'a> {
+/// What is read from storage to make files of.
+#[derive(Clone)]
+pub(crate) struct StoredRows<'a> {
     pub(crate) store: &'a Store,
-    pub(crate) collection: CollectionId,
+    pub(crate) entry: Arc<CatalogEntry>,
 }
 
-impl Payloads<'_> {
+impl StoredRows<'_> {
+    /// The sparse vectors of every row of a part. A version that is purged by now is dead, and has none.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    fn sparse(&self, body: &Body, names: &[String]) -> Result<PartSparse> {
+        let (mut sparse, rows) = (PartSparse::of_head(), body.rows());
+        for first in (0..rows).step_by(BLOCK_ROWS) {
+            let last = rows.min(first + BLOCK_ROWS as u32);
+            let versions: Vec<Version> = (first..last).filter_map(|row| body.version(row)).collect();
+            let mut block = vec![Vectors::new(); versions.len()];
+            for name in names {
+                let read = self.store.vectors(&self.entry, name, &versions)?;
+                for (vectors, vector) in block.iter_mut().zip(read) {
+                    vectors.extend(vector.map(|vector| (name.clone(), vector)));
+                }
+            }
+            sparse.append(names, first, &block.iter().collect::<Vec<_>>());
+        }
+        Ok(sparse)
+    }
+
     /// The fields of every row of a part. A version that is purged by now is dead, and has no fields.
     ///
     /// # Errors
@@ -172,7 +235,7 @@ impl Payloads<'_> {
         for first in (0..rows).step_by(BLOCK_ROWS) {
             let last = rows.min(first + BLOCK_ROWS as u32);
             let versions: Vec<Version> = (first..last).filter_map(|row| body.version(row)).collect();
-            let read = self.store.payloads(self.collection, &versions)?;
+            let read = self.store.payloads(self.entry.id, &versions)?;
             let payloads: Vec<Payload> =
                 read.into_iter().map(|row| row.map_or_else(Payload::new, |(_, payload)| payload)).collect();
             growing.append(kinds, first, &payloads.iter().collect::<Vec<_>>());
@@ -182,6 +245,11 @@ impl Payloads<'_> {
 }
 
 /// A segment as a part.
-pub(crate) fn laid(number: u64, segment: Arc<Segment>, alive: Alive, fields: PartFields) -> Laid {
-    Laid { body: Body::Segment(segment), number: Some(number), alive, fields }
+pub(crate) fn laid(
+    number: u64,
+    segment: Arc<Segment>,
+    alive: Alive,
+    (fields, sparse): (PartFields, PartSparse),
+) -> Laid {
+    Laid { body: Body::Segment(segment), number: Some(number), alive, fields, sparse }
 }

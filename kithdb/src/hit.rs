@@ -91,13 +91,13 @@ impl Select {
         }
         let names: Vec<&String> = match &self.vectors {
             VectorSelect::None => Vec::new(),
-            VectorSelect::All => view.entry.schema.vectors.keys().collect(),
+            VectorSelect::All => view.entry.schema.names().collect(),
             VectorSelect::Named(names) => names.iter().collect(),
         };
         for name in names {
-            view.entry.schema.space(name).map_err(|error| error.with_field("with_vector"))?;
-            for (point, elements) in points.iter_mut().zip(view.vectors(name, slots)?) {
-                point.vectors.extend(elements.map(|elements| (name.clone(), elements)));
+            view.entry.schema.check_name(name).map_err(|error| error.with_field("with_vector"))?;
+            for (point, vector) in points.iter_mut().zip(view.vectors(name, slots)?) {
+                point.vectors.extend(vector.map(|vector| (name.clone(), vector)));
             }
         }
         Ok(points)

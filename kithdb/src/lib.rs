@@ -55,13 +55,15 @@ pub use collection::{Collection, Page, Receipt, SegmentStatus, Status};
 pub use database::{Database, Options, Transaction};
 pub use doctor::{Fault, Health};
 pub use hit::{Hit, PayloadSelect, Select, VectorSelect};
+pub use index::sparse::Way as SparseWay;
 pub use loading::{Rebuilt, Start};
 pub use query::explain::name as strategy_name;
 pub use query::formula;
 pub use query::plan::Step;
 pub use query::{
     Actual, Examples, Failed, Grouping, Input, Matrix, MatrixRequest, Order, OrderValue, Pair, Params,
-    PartActual, PartPlan, Plan, Query, RRF_K, Rank, Recommend, Request, Strategy, Terms, Why, WhyNot,
+    PartActual, PartPlan, Plan, Query, RRF_K, Rank, Recommend, Request, SparsePart, SparsePlan, Strategy,
+    Terms, Why, WhyNot,
 };
 pub use query_builder::QueryBuilder;
 pub use types::*;

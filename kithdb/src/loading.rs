@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use storage::{CatalogEntry, CollectionState, SegmentList, Store, StoredPoint};
-use types::{Durability, Payload, Result, Seqno, Slot, Version};
+use types::{Durability, Payload, Result, Seqno, Slot, Vectors, Version};
 
 use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
-use crate::files::{Files, Payloads, laid};
+use crate::files::{Files, StoredRows, laid};
 use crate::keywords::{self, Keywords, remove_folder};
 
 /// What happened while a database was opened.
@@ -39,7 +39,7 @@ pub struct Start {
 pub struct Rebuilt {
     /// The collection.
     pub collection: String,
-    /// The index: `segments`, `fields` or `keyword`.
+    /// The index: `segments`, `fields`, `sparse` or `keyword`.
     pub index: &'static str,
     /// Why.
     pub reason: String,
@@ -106,7 +106,7 @@ impl Source<'_> {
         let last = segments.last().and_then(|laid| laid.body.version(laid.body.rows().checked_sub(1)?));
         let (store, entry) = (Arc::clone(self.store), Arc::clone(self.entry));
         let derived = Derived::new(store, entry, state, self.seal_rows, segments, keywords.index.take());
-        let mut filling = Filling { derived, payloads: Vec::new(), points_read: 0 };
+        let mut filling = Filling { derived, rows: Vec::new(), points_read: 0 };
         self.replay(&mut filling.derived, seqno, &mut keywords)?;
         let first = last.map_or(Version(0), |last| Version(last.0 + 1));
         if keywords.is_empty() {
@@ -126,7 +126,7 @@ impl Source<'_> {
                 Ok(())
             })?;
         }
-        filling.index_fields();
+        filling.index_rows();
         let Filling { derived, points_read, .. } = filling;
         rebuilt.extend(keywords.rebuilt.take());
         self.report(&derived, &rebuilt, began)?;
@@ -170,17 +170,24 @@ impl Source<'_> {
             return Err(format!("their list is ahead of storage ({} of {})", list.seqno, state.seqno));
         }
         let files = Files::new(self.folder);
+        let sparse: Vec<String> = self.entry.schema.sparse.keys().cloned().collect();
         let mut segments = Vec::with_capacity(list.segments.len());
         for record in &list.segments {
             let (segment, alive) = files.open(record).map_err(told)?;
+            let stored = StoredRows { store: self.store, entry: Arc::clone(self.entry) };
             let opened = files.open_fields(record.number, &segment, &self.entry.schema.fields);
             let fields = opened.or_else(|error| {
                 rebuilt.push(self.rebuilt("fields", error.to_string()));
-                let payloads = Payloads { store: self.store, collection: self.entry.id };
                 let kinds = &self.entry.schema.fields;
-                files.write_fields((record.number, &segment), kinds, Vec::new(), &payloads)
+                files.write_fields((record.number, &segment), kinds, Vec::new(), &stored)
             });
-            segments.push(laid(record.number, segment, alive, fields.map_err(told)?));
+            let opened = files.open_sparse(record.number, &segment, &sparse);
+            let sparse = opened.or_else(|error| {
+                rebuilt.push(self.rebuilt("sparse", error.to_string()));
+                files.write_sparse((record.number, &segment), &[], &stored)
+            });
+            let derived = (fields.map_err(told)?, sparse.map_err(told)?);
+            segments.push(laid(record.number, segment, alive, derived));
         }
         Ok((segments, list))
     }
@@ -227,21 +234,24 @@ impl Source<'_> {
 /// A collection while it is loaded.
 struct Filling {
     derived: Derived,
-    /// Payloads whose fields are not indexed yet: those of the last rows.
-    payloads: Vec<Payload>,
+    /// Of the last rows: what is not indexed yet.
+    rows: Vec<(Payload, Vectors)>,
     points_read: u64,
 }
 
 impl Filling {
     fn append(&mut self, stored: StoredPoint) {
         let StoredPoint { version, id, payload, vectors } = stored;
-        let vector =
-            |name: &str| vectors.iter().find(|(other, _)| other == name).map(|(_, elements)| &elements[..]);
+        let vector = |name: &str| {
+            vectors.iter().find(|(other, _)| other == name).and_then(|(_, vector)| vector.dense())
+        };
         let is_full = self.derived.append(version, id, vector, &payload);
-        self.payloads.push(payload);
+        let mut vectors = vectors;
+        vectors.retain(|(_, vector)| vector.sparse().is_some());
+        self.rows.push((payload, vectors));
         self.points_read += 1;
-        if is_full || self.payloads.len() == FIELD_BLOCK_ROWS {
-            self.index_fields();
+        if is_full || self.rows.len() == FIELD_BLOCK_ROWS {
+            self.index_rows();
         }
         if is_full {
             self.derived.freeze();
@@ -253,9 +263,10 @@ impl Filling {
         self.points_read += 1;
     }
 
-    fn index_fields(&mut self) {
-        self.derived.index_fields(&self.payloads.iter().collect::<Vec<_>>());
-        self.payloads.clear();
+    fn index_rows(&mut self) {
+        let rows: Vec<_> = self.rows.iter().map(|(payload, vectors)| (payload, vectors)).collect();
+        self.derived.index_rows(&rows);
+        self.rows.clear();
     }
 }
 

@@ -21,7 +21,7 @@ use types::{CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op
 use crate::builder;
 use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
-use crate::files::Payloads;
+use crate::files::StoredRows;
 use crate::keywords::remove_folder;
 use crate::loading;
 use crate::maintenance;
@@ -254,15 +254,15 @@ fn join(staged: Vec<Staged>) -> Option<(Commit, Vec<crate::stage::Part>)> {
 /// The parts of a collection with the fields of another entry. Columns that a segment has already are kept.
 fn refield(engine: &Engine, derived: &Derived, entry: &CatalogEntry) -> Result<Vec<Laid>> {
     let (files, kinds) = (engine.files(entry.id), &entry.schema.fields);
-    let payloads = Payloads { store: &engine.store, collection: entry.id };
+    let stored = StoredRows { store: &engine.store, entry: Arc::new(entry.clone()) };
     let mut laid = derived.laid();
     for part in &mut laid {
         part.fields = match (&part.body, part.number) {
             (Body::Segment(segment), Some(number)) => {
                 let known = Source { kinds: derived.fields.kinds(), fields: &part.fields, moves: None };
-                files.write_fields((number, segment), kinds, vec![known], &payloads)?
+                files.write_fields((number, segment), kinds, vec![known], &stored)?
             }
-            _ => payloads.fields(&part.body, kinds)?,
+            _ => stored.fields(&part.body, kinds)?,
         };
     }
     Ok(laid)

@@ -41,6 +41,28 @@ pub fn graph_ns(ef: usize, dim: usize, share: f64) -> f64 {
     rows * (GRAPH_NS_PER_ROW + SCAN_NS_PER_ELEMENT * dim as f64)
 }
 
+/// A weight of a list that is added up, and a row of the windows that are looked through.
+const POSTING_NS: f64 = 1.0;
+const WINDOW_ROW_NS: f64 = 0.4;
+
+/// A row looked up in one list.
+const LOOK_UP_NS: f64 = 20.0;
+
+/// Adding up lists of `postings` weights over `rows` rows.
+pub fn lists_ns(postings: usize, rows: usize) -> f64 {
+    postings as f64 * POSTING_NS + rows as f64 * WINDOW_ROW_NS
+}
+
+/// Comparing a multivector of `rows` rows with `scanned` others: a read of storage each, and about 64 rows.
+pub fn multi_ns(scanned: usize, rows: usize) -> f64 {
+    scanned as f64 * (10_000.0 + rows as f64 * scan_ns(64, 128))
+}
+
+/// Looking `rows` rows up in each of `lists` lists.
+pub fn look_ups_ns(rows: usize, lists: usize) -> f64 {
+    (rows * lists) as f64 * LOOK_UP_NS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,10 +11,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use index::Work;
+use index::sparse::Way;
 use types::Result;
 
 use crate::plan::{PartPlan, Plan, Step, Strategy};
-use crate::{Actual, PartActual, Request, View, execute};
+use crate::{Actual, PartActual, Request, SparsePlan, View, execute};
 
 /// The plan of a request, which must have passed [`Request::check`], without answering it.
 ///
@@ -66,6 +67,18 @@ impl Plan {
                 let (ways, cost) = (ways(parts), milliseconds(self.cost_ns));
                 format!("vector `{using}` by {ways}, {count} hits, {matching}: {cost}{}", instead(parts))
             }
+            Step::Sparse { using, terms, parts } => {
+                let (ways, cost) = (sparse_ways(parts), milliseconds(self.cost_ns));
+                format!(
+                    "sparse vector `{using}` of {terms} weights by {ways}, {count} hits, {matching}: {cost}"
+                )
+            }
+            Step::MaxSim { using, scanned } => {
+                let cost = milliseconds(self.cost_ns);
+                format!(
+                    "multivector `{using}` by exact scan of {scanned} (no graph covers them), {count} hits, {matching}: {cost}"
+                )
+            }
             Step::Keyword => format!("keyword by BM25, {count} hits, {matching}"),
             Step::Fuse => format!("fuse by reciprocal rank, {count} hits"),
             Step::ById => format!("points by id, {count} hits, {matching}"),
@@ -102,6 +115,23 @@ fn done(actual: &Actual) -> Vec<String> {
 fn ways(parts: &[PartPlan]) -> String {
     let told = parts.chunk_by(|a, b| (a.is_segment, a.strategy) == (b.is_segment, b.strategy));
     let told: Vec<String> = told.map(|alike| way(alike, parts.len() > alike.len())).collect();
+    if told.is_empty() { "nothing: no part has rows".to_owned() } else { told.join(" and ") }
+}
+
+/// What is done with a sparse vector in each part; parts that are done alike are told together.
+fn sparse_ways(plans: &[SparsePlan]) -> String {
+    let kind = |plan: &SparsePlan| (plan.part.is_segment, plan.part.is_readable, plan.way);
+    let told = plans.chunk_by(|a, b| kind(a) == kind(b)).map(|alike| {
+        let sum = |of: &dyn Fn(&SparsePlan) -> usize| alike.iter().map(of).sum::<usize>();
+        let (shown, postings) = (sum(&|plan| plan.part.shown), sum(&|plan| plan.part.postings));
+        let place = if alike[0].part.is_segment { "in segments" } else { "in memory" };
+        match (alike[0].part.is_readable, alike[0].way) {
+            (false, _) => format!("reading {shown} vectors from storage, their lists are being made anew"),
+            (true, Way::Lists) => format!("lists of {postings} weights {place}"),
+            (true, Way::Rows) => format!("looking {shown} rows up {place}"),
+        }
+    });
+    let told: Vec<String> = told.collect();
     if told.is_empty() { "nothing: no part has rows".to_owned() } else { told.join(" and ") }
 }
 

@@ -18,9 +18,11 @@ mod groups;
 mod kinds;
 mod matching;
 mod matrix;
+mod multi;
 pub mod plan;
 mod request;
 mod scroll;
+mod sparse;
 mod view;
 
 pub use execute::{Actual, Answer, Failed, PartActual, Rank, Ranked, Terms, Why, WhyNot, execute, why_not};
@@ -30,4 +32,5 @@ pub use matrix::{Matrix, MatrixRequest, matrix};
 pub use plan::{PartPlan, Plan, Strategy};
 pub use request::{Examples, Input, Order, OrderValue, Pair, Params, Query, RRF_K, Recommend, Request};
 pub use scroll::{Page, count, scroll};
+pub use sparse::{SparsePart, SparsePlan};
 pub use view::View;

@@ -39,7 +39,12 @@ impl<'a> Matching<'a> {
             }
         };
         let vectors = |name: &str| {
-            let has = |slot: &u32| view.rows.has_vector(Slot(*slot), name);
+            let has = |slot: &u32| {
+                view.has_vector(Slot(*slot), name).unwrap_or_else(|error| {
+                    failure.replace(Some(error));
+                    false
+                })
+            };
             view.universe().iter().filter(has).collect()
         };
         let lookups = Lookups { ids: &ids, vectors: &vectors };

@@ -4,10 +4,11 @@
 //! that of the naive plan: exactly for exact strategies, up to the graph's recall for the graph.
 
 use index::graph::Calibration;
-use types::FieldPath;
+use types::{FieldPath, SparseVector};
 
 use crate::cost;
 use crate::kinds::rate::Rating;
+use crate::sparse::{self, SparsePart, SparsePlan};
 use crate::{Query, Request};
 
 /// What the planner knows of a view and of the filters of a request.
@@ -17,6 +18,8 @@ pub struct Statistics<'a> {
     pub points: usize,
     /// The vector space of this level's query, if it has one.
     pub space: Option<SpaceStatistics<'a>>,
+    /// What is known of each part, if this level asks with a sparse vector.
+    pub sparse: Option<Vec<SparsePart>>,
     /// Points that the filter lets through, at least and at most.
     pub matching: (usize, usize),
     /// The same for each leg.
@@ -69,6 +72,22 @@ pub enum Step {
         using: String,
         /// What is done in each part of the collection, segments first.
         parts: Vec<PartPlan>,
+    },
+    /// Ranks by the dot product with a sparse vector, exactly.
+    Sparse {
+        /// The space.
+        using: String,
+        /// Dimensions of the query.
+        terms: usize,
+        /// What is done in each part of the collection, segments first.
+        parts: Vec<SparsePlan>,
+    },
+    /// Ranks by MaxSim with a multivector, exactly.
+    MaxSim {
+        /// The space.
+        using: String,
+        /// Multivectors that are read, at most.
+        scanned: usize,
     },
     /// Ranks by BM25, block-max pruned.
     Keyword,
@@ -151,6 +170,17 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
         Query::Formula(_) => (Step::Formula, 0.0),
         Query::Recommend { using, .. } | Query::Discover { using, .. } | Query::Context { using, .. } => {
             rate(&request.query, using, statistics, candidates)
+        }
+        Query::Nearest { using, vector } if statistics.sparse.is_some() => {
+            let terms = vector.sparse().map_or(0, SparseVector::len);
+            let parts = sparse::plan(statistics.sparse.as_deref().unwrap_or_default(), terms, candidates);
+            let cost_ns = parts.iter().map(|part| part.cost_ns).sum();
+            (Step::Sparse { using: using.clone(), terms, parts }, cost_ns)
+        }
+        Query::Nearest { using, vector } if vector.multi().is_some() => {
+            let scanned = statistics.matching.1.min(candidates.unwrap_or(usize::MAX));
+            let cost_ns = cost::multi_ns(scanned, vector.multi().map_or(0, Vec::len));
+            (Step::MaxSim { using: using.clone(), scanned }, cost_ns)
         }
         Query::Nearest { using, .. } => {
             let parts = choose_all(request, statistics.space.as_ref(), count, candidates);
@@ -277,7 +307,7 @@ mod tests {
         let rows = parts.iter().map(|part| part.rows).sum();
         let shown = parts.iter().map(|part| part.shown).sum();
         let space = SpaceStatistics { dim: 384, parts };
-        Statistics { points: rows, space: Some(space), matching: (shown, shown), legs: vec![] }
+        Statistics { points: rows, space: Some(space), matching: (shown, shown), ..Statistics::default() }
     }
 
     fn strategies(request: &Request, parts: Vec<PartStatistics<'_>>) -> Vec<Strategy> {

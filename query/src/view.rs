@@ -5,13 +5,13 @@
 //! every alive version stay while the view lives (the purge waits for it).
 //! Cost: a few reference counts to make; readers take it without a lock.
 
-use std::cell::LazyCell;
+use std::cell::{LazyCell, RefCell};
 use std::sync::{Arc, OnceLock};
 
-use index::{Alive, Fields, KeywordView, Rows};
+use index::{Alive, Fields, KeywordView, Rows, Sparse};
 use roaring::RoaringBitmap;
 use storage::{CatalogEntry, Store};
-use types::{Filter, Payload, PointId, Result, Seqno, Slot, Subject, Version};
+use types::{Filter, Payload, PointId, Result, Seqno, Slot, Subject, Vector, Version};
 
 /// One state of a collection.
 pub struct View {
@@ -27,6 +27,8 @@ pub struct View {
     pub alive: Alive,
     /// The payload indexes.
     pub fields: Fields,
+    /// The sparse vectors.
+    pub sparse: Sparse,
     /// The keyword index, if the schema has one.
     pub keyword: Option<KeywordView>,
     /// `alive` as a bitmap, made when it is first needed.
@@ -105,12 +107,17 @@ impl View {
         slots.iter().zip(rows).map(payload).collect()
     }
 
-    /// The vectors of one space at slots of this view, in their order.
+    /// The vectors of one space at slots of this view, in their order. Those that are sparse or have
+    /// several rows are read from storage.
     ///
     /// # Errors
     /// `Corrupted` or `Io`.
-    pub fn vectors(&self, name: &str, slots: &[Slot]) -> Result<Vec<Option<Vec<f32>>>> {
-        slots.iter().map(|slot| self.rows.vector(*slot, name)).collect()
+    pub fn vectors(&self, name: &str, slots: &[Slot]) -> Result<Vec<Option<Vector>>> {
+        let schema = &self.entry.schema;
+        if schema.sparse.contains_key(name) || schema.multi.contains_key(name) {
+            return self.store.vectors(&self.entry, name, &self.versions(slots));
+        }
+        slots.iter().map(|slot| Ok(self.rows.vector(*slot, name)?.map(Vector::Dense))).collect()
     }
 
     /// Which of the slots a filter holds for, by reading their payloads.
@@ -119,13 +126,39 @@ impl View {
     /// `Corrupted` or `Io`.
     pub(crate) fn verify(&self, filter: &Filter, slots: &[Slot]) -> Result<Vec<bool>> {
         let payloads = self.payloads(slots)?;
-        Ok(slots
-            .iter()
-            .zip(&payloads)
-            .map(|(slot, payload)| {
-                let has_vector = |name: &str| self.rows.has_vector(*slot, name);
-                filter.matches(&Subject { id: self.id(*slot), payload, has_vector: &has_vector })
+        let holds = |(slot, payload): (&Slot, &Payload)| {
+            self.subject(*slot, payload, |subject| Ok(filter.matches(subject)))
+        };
+        slots.iter().zip(&payloads).map(holds).collect()
+    }
+
+    /// Asks something of the point in a slot, whose payload was read.
+    pub(crate) fn subject<T>(
+        &self,
+        slot: Slot,
+        payload: &Payload,
+        ask: impl FnOnce(&Subject<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let failure = RefCell::new(None);
+        let has_vector = |name: &str| {
+            self.has_vector(slot, name).unwrap_or_else(|error| {
+                failure.replace(Some(error));
+                false
             })
-            .collect())
+        };
+        let answer = ask(&Subject { id: self.id(slot), payload, has_vector: &has_vector })?;
+        failure.into_inner().map_or(Ok(answer), Err)
+    }
+
+    /// Whether the point in a slot has a vector of a name.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub(crate) fn has_vector(&self, slot: Slot, name: &str) -> Result<bool> {
+        let schema = &self.entry.schema;
+        if schema.sparse.contains_key(name) || schema.multi.contains_key(name) {
+            return Ok(self.vectors(name, &[slot])?.iter().any(Option::is_some));
+        }
+        Ok(self.rows.has_vector(slot, name))
     }
 }

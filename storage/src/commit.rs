@@ -51,10 +51,10 @@ impl Commit {
         self.put(Table::Points, keys::point(entry.id, point.id), point::encode_version(version));
         let payload = point::encode_payload(point.id, &point.payload);
         self.put(Table::Payloads, keys::payload(entry.id, version), payload);
-        for (name, elements) in &point.vectors {
-            if let Some((space, spec)) = entry.space(name) {
-                let key = keys::vector(entry.id, space, version);
-                self.put(Table::Vectors, key, point::encode_vector(spec, elements));
+        for (name, vector) in &point.vectors {
+            if let Some((number, space)) = entry.space(name) {
+                let key = keys::vector(entry.id, number, version);
+                self.put(Table::Vectors, key, point::encode_vector(space, vector));
             }
         }
     }

@@ -75,15 +75,15 @@ impl Store {
         let (Some(first), Some(last)) = (block.first(), block.last()) else { return Ok(()) };
         let (first, last) = (first.version, last.version);
         let rows: HashMap<Version, usize> = block.iter().map(|stored| stored.version).zip(0..).collect();
-        for (name, spec) in &entry.schema.vectors {
-            let Some((space, _)) = entry.space(name) else { continue };
-            let from = keys::vector(entry.id, space, first);
-            let to = keys::vector(entry.id, space, Version(last.0 + 1));
+        for name in entry.schema.names() {
+            let Some((number, space)) = entry.space(name) else { continue };
+            let from = keys::vector(entry.id, number, first);
+            let to = keys::vector(entry.id, number, Version(last.0 + 1));
             self.rows.scan(Table::Vectors, &from, &to, &mut |key, value| {
                 let version = Version(keys::last_number(Table::Vectors, key)?);
                 if let Some(row) = rows.get(&version) {
-                    let elements = point::decode_vector(spec, format::unseal(Table::Vectors, key, value)?)?;
-                    block[*row].vectors.push((name.clone(), elements));
+                    let vector = point::decode_vector(space, format::unseal(Table::Vectors, key, value)?)?;
+                    block[*row].vectors.push((name.clone(), vector));
                 }
                 Ok(ControlFlow::Continue(()))
             })?;

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use types::{CollectionId, Durability, Error, ErrorKind, Payload, PointId, Result, Seqno, Version};
+use types::{CollectionId, Durability, Error, ErrorKind, Payload, PointId, Result, Seqno, Vector, Version};
 use uuid::Uuid;
 
 use crate::format::manifest::SegmentList;
@@ -200,10 +200,10 @@ impl Store {
         entry: &CatalogEntry,
         name: &str,
         versions: &[Version],
-    ) -> Result<Vec<Option<Vec<f32>>>> {
-        let Some((space, spec)) = entry.space(name) else { return Ok(vec![None; versions.len()]) };
-        let keys: Vec<_> = versions.iter().map(|version| keys::vector(entry.id, space, *version)).collect();
-        self.read_many(Table::Vectors, &keys, |body| point::decode_vector(spec, body))
+    ) -> Result<Vec<Option<Vector>>> {
+        let Some((number, space)) = entry.space(name) else { return Ok(vec![None; versions.len()]) };
+        let keys: Vec<_> = versions.iter().map(|version| keys::vector(entry.id, number, *version)).collect();
+        self.read_many(Table::Vectors, &keys, |body| point::decode_vector(space, body))
     }
 
     /// Bytes on disk and bytes in memory, approximately.
@@ -278,7 +278,7 @@ mod tests {
             let versions =
                 store.versions(CollectionId(1), &[PointId::Num(7), PointId::Num(8)]).expect("reads");
             assert_eq!(versions, [Some(Version(0)), None]);
-            assert_eq!(store.vectors(&entry(), "", &[Version(0)]).expect("reads"), [Some(vec![0.0, 0.0])]);
+            assert_eq!(store.vectors(&entry(), "", &[Version(0)]).expect("reads"), [Some([0.0, 0.0].into())]);
         }
     }
 

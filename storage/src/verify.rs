@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
-use types::{Result, Seqno, VectorSpec, Version};
+use types::{Result, Seqno, Version};
 
+use crate::format::point::Space;
 use crate::format::{self, keys, point};
 use crate::rows::Table;
 use crate::{CatalogEntry, Store};
@@ -124,12 +125,13 @@ impl Walk<'_> {
 
     fn vectors(&mut self) -> Result<()> {
         let entry = self.entry;
-        let specs: HashMap<u16, &VectorSpec> =
+        let spaces: HashMap<u16, Space<'_>> =
             entry.spaces.keys().filter_map(|name| entry.space(name)).collect();
         self.rows(Table::Vectors, |walk, key, body| {
             let space = key.get(4..6).and_then(|space| space.try_into().ok()).map(u16::from_be_bytes);
             let version = keys::last_number(Table::Vectors, key)?;
-            match space.and_then(|space| specs.get(&space)).map(|spec| point::decode_vector(spec, body)) {
+            let space = space.and_then(|number| spaces.get(&number));
+            match space.map(|space| point::decode_vector(*space, body)) {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => walk.fault(format!("version {version}: {error}")),
                 None => walk.fault(format!("a vector of version {version} is of no space")),

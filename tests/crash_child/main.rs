@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use kithdb::{
     Condition, Database, Datatype, Durability, Error, FieldKind, Filter, Language, Metric, Op, Options,
-    PointId, Predicate, Result, Schema, Segments, Transaction, VectorSpec,
+    PointId, Predicate, Result, Schema, Segments, SparseSpec, Transaction, VectorSpec,
 };
 use script::{COLLECTIONS, Step, point, step};
 
@@ -73,6 +73,8 @@ fn schema() -> Schema {
         .vector(5, Metric::Euclid)
         .named_vector("bytes", space(Datatype::Uint8))
         .named_vector("halves", space(Datatype::Float16))
+        .sparse_vector("weights", SparseSpec::default())
+        .multi_vector("rows", VectorSpec::new(2, Metric::Dot))
         .keyword(["text".parse().expect("a path")], Language::None)
         .field("mark".parse().expect("a path"), FieldKind::Keyword)
         .field("group".parse().expect("a path"), FieldKind::Integer)

@@ -74,6 +74,11 @@ fn bad_points_are_refused_by_their_place() {
         (json!({"points": [{"id": 9, "vector": [1.0, "x"]}]}), "points[0].vector[1]"),
         (json!({"points": [{"id": 9, "vector": [1.0, null]}]}), "points[0].vector[1]"),
         (json!({"points": [{"id": 9, "vector": {"nope": [1.0, 1.0]}}]}), "points[0].vector.nope"),
+        (
+            json!({"points": [{"id": 9, "vector": {"s": {"indices": [1.5], "values": [1]}}}]}),
+            "points[0].vector.s.indices[0]",
+        ),
+        (json!({"points": [{"id": 9, "vector": {"s": {"indices": [1]}}}]}), "points[0].vector.s"),
         (json!({"points": [{"id": -1, "vector": [1.0, 1.0]}]}), "points[0].id"),
         (json!({"points": [{"id": 1.5, "vector": [1.0, 1.0]}]}), "points[0].id"),
         (json!({"points": [{"id": "forty-two", "vector": [1.0, 1.0]}]}), "points[0].id"),
@@ -114,6 +119,11 @@ fn bad_questions_are_refused_by_their_field() {
         (nearest(json!({"score_threshold": "high"})), "score_threshold"),
         (json!({"query": {"fusion": "rrf"}}), "prefetch"),
         (json!({"query": {"keyword": 5}}), "query.keyword"),
+        (json!({"query": {"indices": [1], "values": [1.0]}}), "using"),
+        (json!({"query": {"indices": [-1], "values": [1.0]}}), "query.indices[0]"),
+        (json!({"query": {"indices": [1], "values": ["x"]}}), "query.values[0]"),
+        (json!({"query": {"indices": [1]}}), "query"),
+        (nearest(json!({"params": {"idf": {"corpus": {}}}})), "params.idf"),
         (json!({"prefetch": [{"query": [1.0]}], "query": {"fusion": "rrf"}}), "prefetch[0].query"),
     ];
     for (body, field) in cases {

@@ -29,7 +29,8 @@ fn ids(hits: &[Hit]) -> Vec<String> {
 fn points(collection: &Collection) -> Vec<Value> {
     let page = collection.scroll(&Filter::default(), None, 1_000, &Select::all()).expect("a page");
     let vectors = |point: &Point| {
-        point.vectors.iter().map(|(name, elements)| json!([name, elements])).collect::<Vec<Value>>()
+        let dense = point.vectors.iter().filter_map(|(name, vector)| Some((name, vector.dense()?)));
+        dense.map(|(name, elements)| json!([name, elements])).collect::<Vec<Value>>()
     };
     let tree = |point: &Point| json!({"id": point.id.to_string(), "vectors": vectors(point), "payload": point.payload});
     page.points.iter().map(tree).collect()

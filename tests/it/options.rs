@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kithdb::{
     Codes, Collection, Database, Datatype, Filter, Metric, Op, Options, Point, Schema, Segments, Select,
-    Step, Strategy, Transaction, VectorSelect, VectorSpec,
+    Step, Strategy, Transaction, Vector, VectorSelect, VectorSpec,
 };
 
 const POINTS: u64 = 130;
@@ -38,7 +38,8 @@ fn point(id: u64) -> Point {
 /// What is read of a point, made by the words of the specification: scaled, rounded.
 fn stored(id: u64) -> Point {
     let mut point = point(id);
-    for (name, elements) in &mut point.vectors {
+    for (name, vector) in &mut point.vectors {
+        let Vector::Dense(elements) = vector else { continue };
         let norm = elements.iter().map(|element| element * element).sum::<f32>().sqrt();
         if name == "unit" {
             elements.iter_mut().for_each(|element| *element /= norm);

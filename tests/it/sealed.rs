@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kithdb::{
     Collection, Condition, Database, FieldKind, Filter, Language, Metric, Options, Point, Schema, Segments,
-    Select,
+    Select, SparseSpec, SparseVector,
 };
 
 use crate::folder::{copy, files};
@@ -26,6 +26,8 @@ fn notes(db: &Database) -> Collection {
 fn point(id: u64) -> Point {
     let vector: Vec<f32> = (0..24).map(|n| ((id * 31 + n * 7) % 101) as f32).collect();
     let point = Point::new(id).with("text", format!("common only{id}")).with("group", id % 7);
+    let weights = (0..id as u32 % 6).map(|n| (n * 7 + id as u32 % 3, 0.5 + n as f32));
+    let point = point.named_vector("s", SparseVector::of(weights));
     // Some rows lack the vector.
     if id.is_multiple_of(5) { point } else { point.vector(vector) }
 }
@@ -36,6 +38,7 @@ fn sound() -> tempfile::TempDir {
     let db = open(folder.path());
     let schema = Schema::new()
         .vector(24, Metric::Euclid)
+        .sparse_vector("s", SparseSpec::idf())
         .keyword(["text".parse().expect("a path")], Language::None)
         .field("group".parse().expect("a path"), FieldKind::Integer)
         .field("text".parse().expect("a path"), FieldKind::Keyword);
@@ -61,6 +64,10 @@ fn answers(db: &Database) -> Vec<String> {
     let vector = point(77).vector_named("").expect("a vector").to_vec();
     for query in [notes.query().nearest(vector.clone()).exact(), notes.query().nearest(vector)] {
         answers.push(format!("{:?}", query.limit(7).run().expect("hits")));
+    }
+    for pairs in [vec![(0, 1.0)], vec![(1, 1.0), (7, 0.5), (16, 2.0)], vec![(2, -1.0), (9, 1.0)]] {
+        let query = notes.query().nearest_in("s", SparseVector::of(pairs));
+        answers.push(format!("{:?}", query.limit(50).run().expect("hits")));
     }
     for group in 0..7 {
         let is = Filter::must(Condition::equals("group", group).expect("a path"));
@@ -96,7 +103,7 @@ fn an_opening_reads_only_what_no_segment_holds() {
     drop(db);
     let db = open(folder.path());
     assert_eq!((db.start().points_read, notes(&db).status().head_rows), (0, 0));
-    assert_eq!(files(&segments(folder.path())).len(), 2, "files that were replaced are gone");
+    assert_eq!(files(&segments(folder.path())).len(), 3, "files that were replaced are gone");
 }
 
 /// Each bit flipped in turn is too much; one a page finds every section, every gap, and the directory.
@@ -136,7 +143,7 @@ fn healed(folder: &Path, expected: &[String], damage: &str) -> bool {
             false
         }
         rebuilt => {
-            assert!(matches!(rebuilt[0].index, "segments" | "fields"), "{damage}: {rebuilt:?}");
+            assert!(matches!(rebuilt[0].index, "segments" | "fields" | "sparse"), "{damage}: {rebuilt:?}");
             true
         }
     };
@@ -170,16 +177,47 @@ fn files_that_are_cut_or_gone_come_from_storage() {
     assert!(healed(folder.path(), &expected, "all indexes gone"));
 }
 
+/// What is found damaged only when it is asked: storage answers, and the file is made anew in the background.
+#[test]
+fn damaged_sparse_vectors_are_answered_from_storage_and_made_anew() {
+    let folder = sound();
+    let expected = expected(folder.path());
+    let is_sparse = |file: &PathBuf| file.extension().is_some_and(|kind| kind == "spv");
+    let file = files(&segments(folder.path())).into_iter().find(is_sparse).expect("sparse vectors");
+    let mut bytes = std::fs::read(&file).expect("a file");
+    // Past the header's page: the rows of the first space.
+    bytes[2 * 4_096] ^= 1;
+    std::fs::write(&file, &bytes).expect("written");
+    let db = open(folder.path());
+    let faults = db.verify().expect("a walk").faults;
+    assert!(faults.len() == 1 && faults[0].part == "sparse" && faults[0].is_mendable(), "{faults:?}");
+    let collection = notes(&db);
+    let query = collection.query().nearest_in("s", SparseVector::of([(0, 1.0)])).limit(50);
+    let found = format!("{:?}", query.run().expect("hits"));
+    assert!(expected.contains(&found), "{found}");
+    drop(collection);
+    let began = std::time::Instant::now();
+    while !db.verify().expect("a walk").faults.is_empty() {
+        assert!(began.elapsed().as_secs() < 30, "it is not made anew");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(answers(&db), expected);
+    drop(db);
+    let db = open(folder.path());
+    assert_eq!((db.start().rebuilt.as_slice(), answers(&db)), (&[][..], expected));
+    assert_eq!(db.verify().expect("a walk").faults, []);
+}
+
 #[test]
 fn files_that_the_list_does_not_name_are_removed() {
     let folder = sound();
     let expected = expected(folder.path());
     let segments = segments(folder.path());
-    for name in ["77.seg", "77.fld", "78.seg.part"] {
+    for name in ["77.seg", "77.fld", "77.spv", "78.seg.part"] {
         std::fs::write(segments.join(name), b"left from a crash").expect("written");
     }
     let db = open(folder.path());
-    assert_eq!(files(&segments).len(), 2);
+    assert_eq!(files(&segments).len(), 3);
     assert_eq!((db.start().rebuilt.as_slice(), answers(&db)), (&[][..], expected));
     assert!(db.drop_collection("notes").expect("a drop"));
     assert!(!segments.exists(), "files of a dropped collection remain");

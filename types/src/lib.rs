@@ -17,6 +17,7 @@ pub mod path;
 pub mod payload;
 pub mod point;
 pub mod schema;
+pub mod sparse;
 pub mod vector;
 
 pub use datatype::{Codes, Datatype};
@@ -31,4 +32,5 @@ pub use path::FieldPath;
 pub use payload::{Payload, Value};
 pub use point::{Op, Point};
 pub use schema::{FieldKind, KeywordField, Language, ModelIdentity, Schema, VectorSpec};
-pub use vector::{DEFAULT_VECTOR, Vectors};
+pub use sparse::{Modifier, SparseOptions, SparseSpec, SparseVector};
+pub use vector::{DEFAULT_VECTOR, MultiVector, Vector, Vectors};

@@ -7,6 +7,8 @@ pub struct Limits {
     pub dim_max: usize,
     /// Named vectors of a collection.
     pub vectors_max: usize,
+    /// Rows of a multivector.
+    pub multi_rows_max: usize,
     /// Points or ids in one request.
     pub batch_points_max: usize,
     /// Bytes of one point's payload as JSON text.
@@ -34,6 +36,7 @@ impl Default for Limits {
         Self {
             dim_max: 65_536,
             vectors_max: 64,
+            multi_rows_max: 8_192,
             batch_points_max: 100_000,
             payload_bytes_max: 16 << 20,
             payload_depth_max: 64,

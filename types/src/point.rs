@@ -1,7 +1,7 @@
 //! A point, and the operations on points that a commit is made of.
 
 use crate::vector::DEFAULT_VECTOR;
-use crate::{FieldPath, Filter, Payload, PointId, Value, Vectors};
+use crate::{FieldPath, Filter, Payload, PointId, SparseVector, Value, Vector, Vectors};
 
 /// A point: id, vectors, payload. The unit of upsert.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,15 +22,15 @@ impl Point {
 
     /// Sets the unnamed vector.
     #[must_use]
-    pub fn vector(self, elements: impl Into<Vec<f32>>) -> Self {
-        self.named_vector(DEFAULT_VECTOR, elements)
+    pub fn vector(self, vector: impl Into<Vector>) -> Self {
+        self.named_vector(DEFAULT_VECTOR, vector)
     }
 
     /// Sets a named vector.
     #[must_use]
-    pub fn named_vector(mut self, name: &str, elements: impl Into<Vec<f32>>) -> Self {
+    pub fn named_vector(mut self, name: &str, vector: impl Into<Vector>) -> Self {
         self.vectors.retain(|(other, _)| other != name);
-        self.vectors.push((name.to_owned(), elements.into()));
+        self.vectors.push((name.to_owned(), vector.into()));
         self
     }
 
@@ -48,9 +48,19 @@ impl Point {
         self
     }
 
-    /// The elements of a vector, if the point has it.
+    /// The elements of a dense vector, if the point has it.
     pub fn vector_named(&self, name: &str) -> Option<&[f32]> {
-        self.vectors.iter().find(|(other, _)| other == name).map(|(_, elements)| elements.as_slice())
+        self.any_named(name).and_then(Vector::dense)
+    }
+
+    /// The weights of a sparse vector, if the point has it.
+    pub fn sparse_named(&self, name: &str) -> Option<&SparseVector> {
+        self.any_named(name).and_then(Vector::sparse)
+    }
+
+    /// A vector of any kind, if the point has it.
+    pub fn any_named(&self, name: &str) -> Option<&Vector> {
+        self.vectors.iter().find(|(other, _)| other == name).map(|(_, vector)| vector)
     }
 
     /// The first value at a path, for display.

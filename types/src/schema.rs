@@ -13,13 +13,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::vector::DEFAULT_VECTOR;
-use crate::{Codes, Datatype, Error, FieldPath, Limits, Metric, Result};
+use crate::{Codes, Datatype, Error, ErrorKind, FieldPath, Limits, Metric, Result, SparseSpec, Vector};
 
 /// What a collection holds and which indexes are kept over it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Schema {
     /// Vector spaces by name; the unnamed one is [`DEFAULT_VECTOR`].
     pub vectors: BTreeMap<String, VectorSpec>,
+    /// Spaces of sparse vectors by name; a name is that of one space only.
+    pub sparse: BTreeMap<String, SparseSpec>,
+    /// Spaces of multivectors by name, each row of which is a vector of the space. No graph is built over them.
+    pub multi: BTreeMap<String, VectorSpec>,
     /// The keyword index, if there is one.
     pub keyword: Option<KeywordField>,
     /// Indexed payload fields.
@@ -135,6 +139,20 @@ impl Schema {
         self
     }
 
+    /// Adds a named space of sparse vectors.
+    #[must_use]
+    pub fn sparse_vector(mut self, name: &str, spec: SparseSpec) -> Self {
+        self.sparse.insert(name.to_owned(), spec);
+        self
+    }
+
+    /// Adds a named space of multivectors.
+    #[must_use]
+    pub fn multi_vector(mut self, name: &str, spec: VectorSpec) -> Self {
+        self.multi.insert(name.to_owned(), spec);
+        self
+    }
+
     /// Adds a keyword index over the texts at `paths`.
     #[must_use]
     pub fn keyword(mut self, paths: impl IntoIterator<Item = FieldPath>, language: Language) -> Self {
@@ -158,16 +176,25 @@ impl Schema {
     /// Checks the schema itself.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) or `LimitExceeded`, naming the part at fault.
+    /// [`ErrorKind::InvalidArgument`] or `LimitExceeded`, naming the part at fault.
     pub fn check(&self, limits: &Limits) -> Result<()> {
-        if self.vectors.len() > limits.vectors_max {
-            let count = self.vectors.len();
+        let count = self.names().count();
+        if count > limits.vectors_max {
             return Err(Error::limit("vectors", "the number of vectors", count, limits.vectors_max));
         }
-        for (name, spec) in &self.vectors {
+        for (name, spec) in self.vectors.iter().chain(&self.multi) {
             spec.check(limits).map_err(|error| {
                 error.within(&if name.is_empty() { "vectors".to_owned() } else { format!("vectors.{name}") })
             })?;
+        }
+        if let Some(name) = self.multi.keys().find(|name| self.vectors.contains_key(*name)) {
+            let message = "is the name of a vector of one row too; a name is that of one vector";
+            return Err(Error::invalid(format!("vectors.{name}"), message));
+        }
+        let is_dense = |name: &&String| self.vectors.contains_key(*name) || self.multi.contains_key(*name);
+        if let Some(name) = self.sparse.keys().find(is_dense) {
+            let message = "is the name of a dense vector too; a name is that of one vector";
+            return Err(Error::invalid(format!("sparse_vectors.{name}"), message));
         }
         if self.recall.is_some_and(|recall| !(recall > 0.0 && recall <= 1.0)) {
             return Err(Error::invalid("recall", "must be above 0 and at most 1"));
@@ -180,18 +207,83 @@ impl Schema {
         }
     }
 
-    /// The vector space of a name.
+    /// The space of dense vectors of a name.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), listing the names that exist.
+    /// [`ErrorKind::InvalidArgument`], listing the names that exist.
     pub fn space(&self, name: &str) -> Result<&VectorSpec> {
-        self.vectors.get(name).ok_or_else(|| {
-            let known: Vec<String> = self.vectors.keys().map(|known| format!("`{known}`")).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let message =
-                format!("Wrong input: Not existing vector name error: {name}; this collection has {known}");
-            Error::invalid("using", message)
+        let other =
+            |kind| Error::invalid("using", format!("`{name}` is a {kind}; a dense vector is needed here"));
+        self.vectors.get(name).ok_or_else(|| match () {
+            () if self.sparse.contains_key(name) => other("sparse vector"),
+            () if self.multi.contains_key(name) => other("multivector"),
+            () => self.unknown(name),
         })
+    }
+
+    /// The space of sparse vectors of a name.
+    ///
+    /// # Errors
+    /// As for [`space`](Self::space).
+    pub fn sparse_space(&self, name: &str) -> Result<&SparseSpec> {
+        self.sparse.get(name).ok_or_else(|| match self.check_name(name) {
+            Ok(()) => {
+                Error::invalid("using", format!("`{name}` is a dense vector; a sparse one is needed here"))
+            }
+            Err(error) => error,
+        })
+    }
+
+    /// The names of all vectors: of the dense ones, of the sparse ones, of the multivectors.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.vectors.keys().chain(self.sparse.keys()).chain(self.multi.keys())
+    }
+
+    /// Checks a vector that is to be stored under a name, and makes it what will be read again.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name that does not exist, a vector of another kind, or what [`VectorSpec::admit`] and
+    /// [`SparseVector::check`](crate::SparseVector::check) refuse; only the latter name a place in the vector.
+    pub fn admit(&self, name: &str, vector: &mut Vector, limits: &Limits) -> Result<()> {
+        if let Some(spec) = self.multi.get(name) {
+            return spec.admit_rows(vector, limits);
+        }
+        match vector {
+            Vector::Multi(_) if self.vectors.contains_key(name) => {
+                let message = "is a list of vectors, and this vector has one row; see multivector_config";
+                Err(Error::new(ErrorKind::InvalidArgument, message))
+            }
+            Vector::Multi(_) => {
+                let space = self.sparse_space(name).err();
+                let message =
+                    space.map_or("is no sparse vector".to_owned(), |error| error.message().to_owned());
+                Err(Error::new(ErrorKind::InvalidArgument, message))
+            }
+            Vector::Dense(elements) => {
+                let spec = self.space(name).map_err(|error| Error::new(error.kind(), error.message()))?;
+                spec.admit(elements)
+            }
+            Vector::Sparse(vector) => {
+                self.sparse_space(name).map_err(|error| Error::new(error.kind(), error.message()))?;
+                vector.check(limits)
+            }
+        }
+    }
+
+    /// Whether there is a vector of a name, of any kind.
+    ///
+    /// # Errors
+    /// As for [`space`](Self::space).
+    pub fn check_name(&self, name: &str) -> Result<()> {
+        if self.names().any(|known| known == name) { Ok(()) } else { Err(self.unknown(name)) }
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let known: Vec<String> = self.names().map(|known| format!("`{known}`")).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let message =
+            format!("Wrong input: Not existing vector name error: {name}; this collection has {known}");
+        Error::invalid("using", message)
     }
 }
 
@@ -221,6 +313,46 @@ impl VectorSpec {
     pub fn admit(&self, elements: &mut [f32]) -> Result<()> {
         crate::vector::check(elements, self.dim, self.metric)?;
         self.datatype.admit(elements)
+    }
+
+    /// As [`admit`](Self::admit), every row of a multivector.
+    ///
+    /// # Errors
+    /// As for [`admit`](Self::admit), on `[row]`; `LimitExceeded` for too many rows.
+    pub fn admit_rows(&self, vector: &mut Vector, limits: &Limits) -> Result<()> {
+        self.each_row(vector, limits, |row| self.admit(row))
+    }
+
+    /// Checks every row of a multivector that is asked with, and under cosine scales it to length 1.
+    ///
+    /// # Errors
+    /// As for [`admit_rows`](Self::admit_rows).
+    pub fn check_rows(&self, vector: &mut Vector, limits: &Limits) -> Result<()> {
+        self.each_row(vector, limits, |row| crate::vector::check(row, self.dim, self.metric))
+    }
+
+    fn each_row(
+        &self,
+        vector: &mut Vector,
+        limits: &Limits,
+        check: impl Fn(&mut [f32]) -> Result<()>,
+    ) -> Result<()> {
+        let invalid = |message: &str| Err(Error::new(ErrorKind::InvalidArgument, message));
+        let Some(rows) = vector.as_multi() else {
+            return invalid("is a sparse vector; a list of dense ones is needed here");
+        };
+        match rows.len() {
+            0 => return invalid("has no row; a multivector has at least one"),
+            count if count > limits.multi_rows_max => {
+                let message = format!("has {count} rows, the limit is {}", limits.multi_rows_max);
+                return Err(Error::new(ErrorKind::LimitExceeded, message));
+            }
+            _ => {}
+        }
+        for (row, elements) in rows.iter_mut().enumerate() {
+            check(elements).map_err(|error| error.within(&format!("[{row}]")))?;
+        }
+        Ok(())
     }
 
     fn check(&self, limits: &Limits) -> Result<()> {
@@ -325,7 +457,7 @@ impl FromStr for Language {
 /// characters, not `.` or `..`.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) naming `collection_name`.
+/// [`ErrorKind::InvalidArgument`] naming `collection_name`.
 pub fn check_name(name: &str, limits: &Limits) -> Result<()> {
     let refuse = |why: String| Err(Error::invalid("collection_name", why));
     let chars = name.chars().count();

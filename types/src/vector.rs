@@ -2,13 +2,77 @@
 //!
 //! Invariant: a vector that passed [`check`] is finite, has its space's dimension and, under cosine, a norm of 1.
 
-use crate::{Error, Metric, Result};
+use crate::{Error, Metric, Result, SparseVector};
 
 /// The name of the vector of a collection that has only one, unnamed.
 pub const DEFAULT_VECTOR: &str = "";
 
-/// The dense vectors of a point: name and elements. A point may lack some of its collection's vectors.
-pub type Vectors = Vec<(String, Vec<f32>)>;
+/// The vectors of a point by name. A point may lack some of its collection's vectors.
+pub type Vectors = Vec<(String, Vector)>;
+
+/// A vector of any kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Vector {
+    /// An element for every dimension of its space.
+    Dense(Vec<f32>),
+    /// Weights of a few dimensions.
+    Sparse(SparseVector),
+    /// Several rows, each with an element for every dimension of its space.
+    Multi(MultiVector),
+}
+
+/// A multivector: rows of one dimension, one for each token of a text or patch of an image. Compared by MaxSim: each
+/// row of a query counts as its nearest row does.
+pub type MultiVector = Vec<Vec<f32>>;
+
+impl Vector {
+    /// The elements, if it is dense.
+    pub fn dense(&self) -> Option<&[f32]> {
+        match self {
+            Self::Dense(elements) => Some(elements),
+            Self::Sparse(_) | Self::Multi(_) => None,
+        }
+    }
+
+    /// The weights, if it is sparse.
+    pub fn sparse(&self) -> Option<&SparseVector> {
+        match self {
+            Self::Sparse(vector) => Some(vector),
+            Self::Dense(_) | Self::Multi(_) => None,
+        }
+    }
+
+    /// The rows, if it is a multivector.
+    pub fn multi(&self) -> Option<&MultiVector> {
+        match self {
+            Self::Multi(rows) => Some(rows),
+            Self::Dense(_) | Self::Sparse(_) => None,
+        }
+    }
+
+    /// The rows of a multivector; a dense vector becomes one of one row.
+    pub fn as_multi(&mut self) -> Option<&mut MultiVector> {
+        if let Self::Dense(elements) = self {
+            *self = Self::Multi(vec![std::mem::take(elements)]);
+        }
+        match self {
+            Self::Multi(rows) => Some(rows),
+            Self::Dense(_) | Self::Sparse(_) => None,
+        }
+    }
+}
+
+impl<E: Into<Vec<f32>>> From<E> for Vector {
+    fn from(elements: E) -> Self {
+        Self::Dense(elements.into())
+    }
+}
+
+impl From<SparseVector> for Vector {
+    fn from(vector: SparseVector) -> Self {
+        Self::Sparse(vector)
+    }
+}
 
 /// Checks a vector against its space and, for cosine, scales it to length 1.
 ///

@@ -33,12 +33,12 @@ const ROOM_MAX: usize = 1024;
 #[derive(Clone)]
 pub struct KeywordView(pub(super) Arc<Snapshot>);
 
-/// A slot and its BM25 score.
+/// A slot and its score: BM25, or the dot product of sparse vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scored {
     /// Where the document's point stands.
     pub slot: Slot,
-    /// Larger is better, above 0.
+    /// Larger is better, never 0.
     pub score: f32,
 }
 

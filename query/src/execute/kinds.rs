@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 use types::{Metric, Payload, Result, Slot};
 
 use super::{Level, Ranked};
-use crate::formula::{Formula, Row};
+use crate::formula::Formula;
 use crate::kinds::order::Ordered;
 use crate::kinds::sample;
 use crate::plan::Plan;
@@ -84,9 +84,7 @@ impl Level<'_> {
             };
             for (slot, payload) in block.iter().zip(&payloads) {
                 let scores = scores.get(slot).map_or(&[][..], Vec::as_slice);
-                let has_vector = |name: &str| self.view.rows.has_vector(*slot, name);
-                let row = Row { id: self.view.id(*slot), payload, has_vector: &has_vector, scores };
-                let score = formula.score(&row)?;
+                let score = self.view.subject(*slot, payload, |subject| formula.score(subject, scores))?;
                 hits.push(Ranked::new(*slot, score));
             }
         }

@@ -12,13 +12,14 @@ use std::cell::RefCell;
 
 use index::Shown;
 use roaring::RoaringBitmap;
-use types::{Error, Metric, Result, Slot};
+use types::{Error, Metric, Result, Slot, Vector};
 
 use crate::View;
 use crate::fuse;
 use crate::matching::Matching;
 use crate::plan::{PartStatistics, Plan, SpaceStatistics, Statistics, plan};
-use crate::request::{OrderValue, Query, Request};
+use crate::request::{Input, OrderValue, Query, Request};
+use crate::sparse::{self, SparsePart};
 use watch::Watch;
 pub use watch::{Actual, PartActual, Terms};
 pub use why::{Failed, Rank, Why, WhyNot, why_not};
@@ -103,9 +104,15 @@ impl<'a> Level<'a> {
         Statistics {
             points: self.view.points(),
             space,
+            sparse: self.sparse_parts(),
             matching: self.matching.estimate(),
             legs: self.legs.iter().map(Self::statistics).collect(),
         }
+    }
+
+    fn sparse_parts(&self) -> Option<Vec<SparsePart>> {
+        let Query::Nearest { vector, using } = &self.request.query else { return None };
+        Some(sparse::statistics(self.view, using, vector.sparse()?, self.matching.accept()))
     }
 
     fn space(&self, using: &str) -> Option<SpaceStatistics<'a>> {
@@ -144,6 +151,12 @@ impl<'a> Level<'a> {
             (!legs.is_empty()).then(|| legs.iter().flatten().map(|ranked| ranked.slot.0).collect());
         let candidates = candidates.as_ref();
         match &self.request.query {
+            Query::Nearest { vector: Input::Vector(Vector::Sparse(vector)), using } => {
+                self.sparse(plan, vector, using, candidates)
+            }
+            Query::Nearest { vector: Input::Vector(Vector::Multi(rows)), using } => {
+                self.multi(plan, rows, using, candidates)
+            }
             Query::Nearest { vector, using } => self.nearest(plan, vector.elements(), using, candidates),
             Query::Diverse { vector, using, diversity, .. } => {
                 self.diverse(plan, vector.elements(), using, *diversity, legs)

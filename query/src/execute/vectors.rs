@@ -2,12 +2,14 @@
 
 use index::{Gauge, Near, Shown};
 use roaring::RoaringBitmap;
-use types::{Error, ErrorKind, Metric, Result, Slot};
+use types::{Error, ErrorKind, Metric, Result, Slot, SparseVector};
 
 use super::{Level, PartActual, Ranked};
 use crate::kinds::diverse;
 use crate::kinds::rate::Rating;
+use crate::multi;
 use crate::plan::{PartPlan, Plan, Step, Strategy};
+use crate::sparse::{self, SparsePlan};
 
 impl Level<'_> {
     pub(super) fn nearest(
@@ -26,6 +28,71 @@ impl Level<'_> {
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
             let found = self.find(using, vector, parts, accept, count)?;
             Ok(found.into_iter().map(rank).collect())
+        })?;
+        Ok(self.above_threshold(hits, metric))
+    }
+
+    /// The best by dot product with a sparse vector, exactly.
+    pub(super) fn sparse(
+        &self,
+        plan: &Plan,
+        vector: &SparseVector,
+        using: &str,
+        candidates: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Ranked>> {
+        let Step::Sparse { parts, .. } = &plan.step else {
+            return Err(Error::new(ErrorKind::Internal, "a sparse query has a plan of another kind"));
+        };
+        let query = sparse::weighted(self.view, using, vector)?;
+        let accept = self.accept(candidates);
+        let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
+            self.find_sparse((using, &query), parts, accept, count)
+        })?;
+        Ok(self.above_threshold(hits, Metric::Dot))
+    }
+
+    /// The best of all parts: each is asked, and the answers are merged.
+    fn find_sparse(
+        &self,
+        query: (&str, &SparseVector),
+        plans: &[SparsePlan],
+        accept: Option<&RoaringBitmap>,
+        count: usize,
+    ) -> Result<Vec<Ranked>> {
+        let mut found: Vec<Ranked> = Vec::new();
+        for (part, plan) in self.view.rows.parts().iter().enumerate().zip(plans) {
+            self.measured(|gauge| {
+                if !gauge.at_once(plan.part.shown) {
+                    return Ok(0);
+                }
+                let best = sparse::find(self.view, query, part, accept, (count, plan.way))?;
+                let rows = best.len();
+                found.extend(best);
+                Ok(rows)
+            })?;
+        }
+        found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
+        found.truncate(count);
+        Ok(found)
+    }
+
+    /// The best by MaxSim with a multivector, exactly.
+    pub(super) fn multi(
+        &self,
+        plan: &Plan,
+        query: &[Vec<f32>],
+        using: &str,
+        candidates: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Ranked>> {
+        let metric = self.view.entry.schema.multi.get(using).map_or(Metric::Dot, |spec| spec.metric);
+        let accept = self.accept(candidates);
+        let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
+            let mut found = Vec::new();
+            self.measured(|gauge| {
+                found = multi::find(self.view, using, query, (accept, count), gauge)?;
+                Ok(found.len())
+            })?;
+            Ok(found)
         })?;
         Ok(self.above_threshold(hits, metric))
     }

@@ -36,7 +36,8 @@ pub enum Why {
     NoVector,
     /// No leg found it.
     NoCandidate,
-    /// The query gives it no score: it has none of the words, or no value to be ordered by, or was not drawn.
+    /// The query gives it no score: it has none of the words or indices, or no value to be ordered by, or was not
+    /// drawn.
     NoScore,
     /// Its score does not pass the threshold.
     Threshold(f32),
@@ -80,19 +81,19 @@ pub fn why_not(view: &View, request: Request, id: PointId) -> Result<WhyNot> {
     let level = Level::prepare(view, &request, &watch)?;
     let plan = plan(&request, &level.statistics());
     match view.slots(&[id])?.pop().flatten() {
-        Some(slot) => level.why(&plan, id, slot),
+        Some(slot) => level.why(&plan, slot),
         None => Ok(WhyNot { why: Why::NoPoint, legs: Vec::new() }),
     }
 }
 
 impl Level<'_> {
-    fn why(&self, plan: &Plan, id: PointId, slot: Slot) -> Result<WhyNot> {
+    fn why(&self, plan: &Plan, slot: Slot) -> Result<WhyNot> {
         let legs: Result<Vec<WhyNot>> =
-            self.legs.iter().zip(&plan.legs).map(|(leg, plan)| leg.why(plan, id, slot)).collect();
-        Ok(WhyNot { why: self.why_here(plan, id, slot)?, legs: legs? })
+            self.legs.iter().zip(&plan.legs).map(|(leg, plan)| leg.why(plan, slot)).collect();
+        Ok(WhyNot { why: self.why_here(plan, slot)?, legs: legs? })
     }
 
-    fn why_here(&self, plan: &Plan, id: PointId, slot: Slot) -> Result<Why> {
+    fn why_here(&self, plan: &Plan, slot: Slot) -> Result<Why> {
         let place = |hits: &[Ranked]| {
             let at = hits.iter().position(|hit| hit.slot == slot)?;
             Some(Rank { rank: at + 1, score: hits[at].score })
@@ -101,29 +102,33 @@ impl Level<'_> {
             return Ok(if rank.rank > self.request.offset { Why::Hit(rank) } else { Why::Offset(rank) });
         }
         let payload = self.view.payloads(&[slot])?.pop().unwrap_or_default();
-        let has_vector = |name: &str| self.view.rows.has_vector(slot, name);
-        let subject = Subject { id, payload: &payload, has_vector: &has_vector };
-        if !self.request.filter.matches(&subject) {
-            return Ok(Why::Filtered(failed(&self.request.filter, &subject)));
+        let failed = |subject: &Subject<'_>| Ok(failed(&self.request.filter, subject));
+        let failed = self.view.subject(slot, &payload, failed)?;
+        if !failed.is_empty() {
+            return Ok(Why::Filtered(failed));
         }
         let candidates = self.candidates(plan)?;
         if candidates.as_ref().is_some_and(|candidates| !candidates.contains(slot.0)) {
             return Ok(Why::NoCandidate);
         }
         if let Some(using) = self.request.query.space()
-            && self.view.rows.vector(slot, using)?.is_none()
+            && self.view.vectors(using, &[slot])?.iter().all(Option::is_none)
         {
             return Ok(Why::NoVector);
         }
-        if let Query::Nearest { vector, using } = &self.request.query {
+        if let Query::Nearest { vector, using } = &self.request.query
+            && vector.sparse().is_none()
+            && vector.multi().is_none()
+        {
             return self.why_far(plan, slot, vector.elements(), using, candidates.as_ref());
         }
         let free = Request { score_threshold: None, ..self.request.clone() };
         let all = Plan { count: self.view.points().max(plan.count), ..plan.clone() };
         let unbound = Level::prepare(self.view, &free, self.watch)?;
+        let metric = self.multi_metric();
         Ok(match place(&unbound.best_of(&all)?) {
             None => Why::NoScore,
-            Some(rank) if !self.passes(Metric::Dot, rank.score) => Why::Threshold(rank.score),
+            Some(rank) if !self.passes(metric, rank.score) => Why::Threshold(rank.score),
             Some(rank) => Why::Outranked(rank),
         })
     }
@@ -177,6 +182,13 @@ impl Level<'_> {
             }
         }
         Ok(Why::Mistaken(rank))
+    }
+
+    /// What scores are compared by, where all of them are ranked: those of a multivector may be distances.
+    fn multi_metric(&self) -> Metric {
+        let using = self.request.query.space();
+        let spec = using.and_then(|using| self.view.entry.schema.multi.get(using));
+        spec.map_or(Metric::Dot, |spec| spec.metric)
     }
 
     fn passes(&self, metric: Metric, score: f32) -> bool {

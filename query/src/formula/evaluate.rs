@@ -1,16 +1,13 @@
 //! Computing a formula for one point.
 
-use types::{Error, FieldPath, GeoPoint, Payload, PointId, Result, Subject, Value, datetime};
+use types::{Error, FieldPath, GeoPoint, Result, Subject, Value, datetime};
 
 use super::{Decay, DecayKind, Expression, Formula, Unary};
 
-/// A point that a formula is computed for.
-pub(crate) struct Row<'a> {
-    pub(crate) id: PointId,
-    pub(crate) payload: &'a Payload,
-    pub(crate) has_vector: &'a dyn Fn(&str) -> bool,
-    /// What each leg gave it, if it found it.
-    pub(crate) scores: &'a [Option<f32>],
+/// A point that a formula is computed for, and what each leg gave it, if it found it.
+pub(super) struct Row<'a> {
+    subject: &'a Subject<'a>,
+    scores: &'a [Option<f32>],
 }
 
 impl Formula {
@@ -18,9 +15,10 @@ impl Formula {
     ///
     /// # Errors
     /// `InvalidArgument` naming `query.formula` and the point: it lacks a number, or the result is none.
-    pub(crate) fn score(&self, row: &Row<'_>) -> Result<f32> {
-        let score = self.value(&self.expression, row)? as f32;
-        if score.is_finite() { Ok(score) } else { Err(wrong(row, "its score is not finite")) }
+    pub(crate) fn score(&self, subject: &Subject<'_>, scores: &[Option<f32>]) -> Result<f32> {
+        let row = Row { subject, scores };
+        let score = self.value(&self.expression, &row)? as f32;
+        if score.is_finite() { Ok(score) } else { Err(wrong(&row, "its score is not finite")) }
     }
 
     fn value(&self, expression: &Expression, row: &Row<'_>) -> Result<f64> {
@@ -35,10 +33,7 @@ impl Formula {
                 Ok(found.unwrap_or_else(|| self.scores.get(leg).copied().unwrap_or(0.0)))
             }
             Expression::Field(path) => self.number(path, row),
-            Expression::Condition(condition) => {
-                let subject = Subject { id: row.id, payload: row.payload, has_vector: row.has_vector };
-                Ok(f64::from(u8::from(condition.holds(&subject))))
-            }
+            Expression::Condition(condition) => Ok(f64::from(u8::from(condition.holds(row.subject)))),
             Expression::TimeField(path) => {
                 let time = self.single(path, row)?.as_str().and_then(datetime::micros);
                 let seconds = time.map(|micros| micros as f64 / 1e6);
@@ -75,7 +70,7 @@ impl Formula {
 
     /// The one value of a field, or what stands for it where there is none.
     fn single<'a>(&'a self, path: &FieldPath, row: &Row<'a>) -> Result<&'a Value> {
-        let mut values = path.values(row.payload);
+        let mut values = path.values(row.subject.payload);
         if let [Value::Array(items)] = values[..] {
             values = items.iter().collect();
         }
@@ -132,13 +127,14 @@ fn finite(number: f64, row: &Row<'_>, what: &str) -> Result<f64> {
 }
 
 fn wrong(row: &Row<'_>, why: &str) -> Error {
-    Error::invalid("query.formula", format!("has no score for point {}: {why}", row.id))
+    Error::invalid("query.formula", format!("has no score for point {}: {why}", row.subject.id))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+    use types::PointId;
 
     fn field(path: &str) -> Expression {
         Expression::Field(path.parse().expect("a path"))
@@ -151,7 +147,7 @@ mod tests {
 
     fn score(formula: &Formula, payload: &Value, scores: &[Option<f32>]) -> Result<f32> {
         let payload = payload.as_object().expect("an object");
-        formula.score(&Row { id: PointId::Num(1), payload, has_vector: &|_| false, scores })
+        formula.score(&Subject { id: PointId::Num(1), payload, has_vector: &|_| false }, scores)
     }
 
     /// As Qdrant's engine answers (qdrant-edge 0.9.0).

@@ -13,8 +13,6 @@ use std::collections::BTreeMap;
 
 use types::{Condition, Error, FieldPath, GeoPoint, Limits, Result, Value};
 
-pub(crate) use evaluate::Row;
-
 /// A formula, and the values of what a point lacks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Formula {

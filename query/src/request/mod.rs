@@ -3,7 +3,7 @@
 mod query;
 mod resolve;
 
-use types::{Error, Filter, Limits, Result, Schema};
+use types::{Error, Filter, Limits, Result, Schema, Vector};
 
 pub use query::{Examples, Input, Order, OrderValue, Pair, Query, Recommend};
 
@@ -94,11 +94,19 @@ impl Request {
 
     fn check_query(&mut self, schema: &Schema, limits: &Limits) -> Result<()> {
         if let Some(using) = self.query.space() {
-            let spec = schema.space(using)?.clone();
+            schema.check_name(using)?;
+            let using = using.to_owned();
+            if !schema.vectors.contains_key(&using) && !matches!(self.query, Query::Nearest { .. }) {
+                let message =
+                    format!("`{using}` is sparse or a multivector, which is asked by `nearest` alone");
+                return Err(Error::invalid("using", message));
+            }
             for (place, input) in self.query.inputs() {
-                if let Input::Vector(elements) = input {
-                    types::vector::check(elements, spec.dim, spec.metric)
-                        .map_err(|error| error.within(&place))?;
+                if let Input::Vector(vector) = input {
+                    check_vector(vector, &using, schema, limits).map_err(|error| match error.field() {
+                        Some("using") => error,
+                        _ => error.within(&place),
+                    })?;
                 }
             }
         }
@@ -133,6 +141,27 @@ impl Request {
                 _ => Ok(()),
             },
             _ => Ok(()),
+        }
+    }
+}
+
+/// Checks a vector that is asked with, and makes it what is compared.
+fn check_vector(vector: &mut Vector, using: &str, schema: &Schema, limits: &Limits) -> Result<()> {
+    if let Some(spec) = schema.multi.get(using) {
+        return spec.check_rows(vector, limits);
+    }
+    match vector {
+        Vector::Multi(_) => {
+            let message = format!("`{using}` is asked with one vector; only multivectors are with several");
+            Err(Error::invalid("using", message))
+        }
+        Vector::Dense(elements) => {
+            let spec = schema.space(using)?;
+            types::vector::check(elements, spec.dim, spec.metric)
+        }
+        Vector::Sparse(vector) => {
+            schema.sparse_space(using)?;
+            vector.check(limits)
         }
     }
 }

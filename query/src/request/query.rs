@@ -3,7 +3,7 @@
 //! The words and the scores are Qdrant's. *Similarity* below is what is larger for what is nearer: the score under
 //! cosine and dot product, the negated squared distance under Euclid, the negated distance under Manhattan.
 
-use types::{FieldPath, PointId};
+use types::{FieldPath, MultiVector, PointId, SparseVector, Vector};
 
 use crate::formula::Formula;
 
@@ -83,7 +83,7 @@ pub enum Query {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// The vector itself.
-    Vector(Vec<f32>),
+    Vector(Vector),
     /// The stored vector of a point, which is then no hit.
     Point(PointId),
 }
@@ -201,17 +201,33 @@ fn paired<'a>(pairs: &'a mut [Pair], place: &'static str) -> impl Iterator<Item 
 }
 
 impl Input {
-    /// The elements; none of a point that was not looked up yet.
+    /// The elements of a dense vector; none of a point that was not looked up yet.
     pub(crate) fn elements(&self) -> &[f32] {
         match self {
-            Self::Vector(elements) => elements,
+            Self::Vector(vector) => vector.dense().unwrap_or_default(),
             Self::Point(_) => &[],
+        }
+    }
+
+    /// The rows of a multivector.
+    pub(crate) fn multi(&self) -> Option<&MultiVector> {
+        match self {
+            Self::Vector(vector) => vector.multi(),
+            Self::Point(_) => None,
+        }
+    }
+
+    /// The weights of a sparse vector.
+    pub(crate) fn sparse(&self) -> Option<&SparseVector> {
+        match self {
+            Self::Vector(vector) => vector.sparse(),
+            Self::Point(_) => None,
         }
     }
 }
 
-impl<E: Into<Vec<f32>>> From<E> for Input {
-    fn from(elements: E) -> Self {
-        Self::Vector(elements.into())
+impl<V: Into<Vector>> From<V> for Input {
+    fn from(vector: V) -> Self {
+        Self::Vector(vector.into())
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Invariant: what comes out asks with vectors only.
 
-use types::{Condition, Error, ErrorKind, Filter, PointId, Result, Slot, VectorSpec};
+use types::{Condition, Error, ErrorKind, Filter, PointId, Result, Slot, Vector, VectorSpec};
 
 use super::{Examples, Input, Query, Recommend, Request};
 use crate::View;
@@ -80,13 +80,13 @@ impl Request {
     }
 }
 
-fn stored(view: &View, id: PointId, using: &str, place: &str) -> Result<Vec<f32>> {
+fn stored(view: &View, id: PointId, using: &str, place: &str) -> Result<Vector> {
     let slot: Option<Slot> = view.slots(&[id])?.pop().flatten();
     let slot = slot.ok_or_else(|| {
         let message = format!("Not found: No point with id {id} found");
         Error::new(ErrorKind::NotFound, message).with_field(place)
     })?;
-    view.rows.vector(slot, using)?.ok_or_else(|| {
+    view.vectors(using, &[slot])?.pop().flatten().ok_or_else(|| {
         Error::invalid(place, format!("point {id} has no vector `{using}` that could be searched with"))
     })
 }
@@ -108,5 +108,5 @@ fn mean(examples: &Examples, spec: &VectorSpec) -> Result<Input> {
     }
     types::vector::check(&mut vector, spec.dim, spec.metric)
         .map_err(|error| Error::invalid("query.recommend", format!("its mean {}", error.message())))?;
-    Ok(Input::Vector(vector))
+    Ok(vector.into())
 }

@@ -68,14 +68,14 @@ impl Library {
         let filter = Filter::must(Condition::equals("source", source.to_string().as_str())?);
         let payload = PayloadSelect::Only(vec!["heading".parse()?, "text".parse()?]);
         let select = Select { payload, vectors: VectorSelect::All };
-        let chunk = |mut point: Point| {
+        let chunk = |point: Point| {
             let (heading, body) = (text(&point, "heading"), text(&point, "text"));
             let text_to_embed =
                 if heading.is_empty() { body.to_owned() } else { format!("{heading}\n{body}") };
             OldChunk {
                 id: point.id,
                 text_to_embed,
-                vector: point.vectors.pop().map(|(_, elements)| elements),
+                vector: point.vector_named(DEFAULT_VECTOR).map(<[f32]>::to_vec),
             }
         };
         Ok(all(&self.chunks, &filter, &select)?.into_iter().map(chunk).collect())

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use kithdb::{
     Codes, DEFAULT_VECTOR, Datatype, Error, FieldKind, FieldPath, Metric, ModelIdentity, Result, Schema,
-    Value, VectorSpec,
+    SparseOptions, SparseSpec, Value, VectorSpec,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
@@ -29,7 +29,7 @@ pub(crate) struct Create {
     /// Ours: what queries find that ask for no recall and no beam.
     recall: Option<f32>,
     quantization_config: Option<QuantizationIn>,
-    sparse_vectors: Option<Refused>,
+    sparse_vectors: Option<BTreeMap<String, SparseIn>>,
     metadata: Option<Refused>,
     shard_number: Ignored,
     sharding_method: Ignored,
@@ -57,10 +57,47 @@ struct SpaceIn {
     /// Ours: as `quantization_config`, and `off` besides.
     codes: Option<String>,
     quantization_config: Option<QuantizationIn>,
-    multivector_config: Option<Refused>,
+    multivector_config: Option<MultiIn>,
     hnsw_config: Ignored,
     on_disk: Ignored,
     memory: Ignored,
+}
+
+/// How multivectors are compared: there is one way.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MultiIn {
+    #[serde(rename = "comparator")]
+    _comparator: Comparator,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Comparator {
+    MaxSim,
+}
+
+/// A space of sparse vectors, in and out: told as it was set.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SparseIn {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<SparseIndexIn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    modifier: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SparseIndexIn {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_scan_threshold: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_disk: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    datatype: Option<String>,
+    #[serde(rename = "memory", skip_serializing)]
+    _memory: Ignored,
 }
 
 /// The identity of a model, in and out.
@@ -102,7 +139,15 @@ impl Create {
         let mut schema = Schema { recall: self.recall, ..Schema::new() };
         let codes = self.quantization_config.map(|config| config.codes()).unwrap_or_default();
         if let Some(vectors) = self.vectors {
-            schema.vectors.extend(spaces(vectors, codes)?);
+            for (name, spec, is_multi) in spaces(vectors, codes)? {
+                let spaces = if is_multi { &mut schema.multi } else { &mut schema.vectors };
+                spaces.insert(name, spec);
+            }
+        }
+        for (name, space) in self.sparse_vectors.unwrap_or_default() {
+            let field = format!("sparse_vectors.{name}");
+            let spec = space.into_spec().map_err(|error| error.within(&field))?;
+            schema = schema.sparse_vector(&name, spec);
         }
         if let Some(keyword) = self.keyword {
             let path = |(position, path): (usize, &String)| {
@@ -121,9 +166,9 @@ impl Create {
     }
 }
 
-/// One vector space, or several by name. A space has a `size`; a name has an object. `codes` are those of spaces that
-/// name none.
-fn spaces(vectors: Value, codes: Codes) -> Result<Vec<(String, VectorSpec)>> {
+/// One vector space, or several by name, and whether each is of multivectors. A space has a `size`; a name has an
+/// object. `codes` are those of spaces that name none.
+fn spaces(vectors: Value, codes: Codes) -> Result<Vec<(String, VectorSpec, bool)>> {
     let is_space = |object: &Map<String, Value>| {
         ["size", "distance"].iter().any(|key| object.get(*key).is_some_and(|value| !value.is_object()))
     };
@@ -133,13 +178,15 @@ fn spaces(vectors: Value, codes: Codes) -> Result<Vec<(String, VectorSpec)>> {
             .map(|(name, value)| {
                 let field = format!("vectors.{name}");
                 let space: SpaceIn = parse_part(value, &field)?;
-                Ok((name, space.into_spec(codes).map_err(|error| error.within(&field))?))
+                let is_multi = space.multivector_config.is_some();
+                Ok((name, space.into_spec(codes).map_err(|error| error.within(&field))?, is_multi))
             })
             .collect(),
         single => {
             let space: SpaceIn = parse_part(single, "vectors")?;
+            let is_multi = space.multivector_config.is_some();
             let spec = space.into_spec(codes).map_err(|error| error.within("vectors"))?;
-            Ok(vec![(DEFAULT_VECTOR.to_owned(), spec)])
+            Ok(vec![(DEFAULT_VECTOR.to_owned(), spec, is_multi)])
         }
     }
 }
@@ -167,6 +214,30 @@ impl SpaceIn {
             }
             _ => Ok(named.or(described)),
         }
+    }
+}
+
+impl SparseIn {
+    fn into_spec(self) -> Result<SparseSpec> {
+        let modifier = self.modifier.as_deref().map(str::parse).transpose()?;
+        let options = |index: SparseIndexIn| -> Result<SparseOptions> {
+            let SparseIndexIn { full_scan_threshold, on_disk, datatype, .. } = index;
+            let datatype = datatype.as_deref().map(str::parse).transpose();
+            let datatype = datatype.map_err(|error: Error| error.with_field("index.datatype"))?;
+            Ok(SparseOptions { full_scan_threshold, on_disk, datatype })
+        };
+        Ok(SparseSpec { modifier, index: self.index.map(options).transpose()? })
+    }
+
+    /// The space for the wire.
+    pub(super) fn new(spec: &SparseSpec) -> Self {
+        let index = spec.index.map(|options| SparseIndexIn {
+            full_scan_threshold: options.full_scan_threshold,
+            on_disk: options.on_disk,
+            datatype: options.datatype.map(|datatype| datatype.name().to_owned()),
+            _memory: None,
+        });
+        Self { index, modifier: spec.modifier.map(|modifier| modifier.name().to_owned()) }
     }
 }
 
@@ -253,10 +324,15 @@ mod tests {
             (json!({"vectors": {"size": 4, "distance": "Dot", "codes": "bits2"}}), "vectors.codes"),
             (json!({"recall": "all"}), "recall"),
             (
-                json!({"vectors": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}}),
-                "vectors.multivector_config",
+                json!({"vectors": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "mean"}}}),
+                "vectors.multivector_config.comparator",
             ),
-            (json!({"sparse_vectors": {"s": {}}}), "sparse_vectors"),
+            (json!({"sparse_vectors": {"s": {"modifier": "tf"}}}), "sparse_vectors.s.modifier"),
+            (
+                json!({"sparse_vectors": {"s": {"index": {"datatype": "int8"}}}}),
+                "sparse_vectors.s.index.datatype",
+            ),
+            (json!({"sparse_vectors": {"s": {"size": 3}}}), "sparse_vectors.s.size"),
             (json!({"keyword": {"paths": ["a["]}}), "keyword.paths[0]"),
             (json!({"keyword": {"paths": ["a"], "language": "latin"}}), "keyword.language"),
             (json!({"fields": {"a": "words"}}), "fields.a"),

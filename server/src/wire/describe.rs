@@ -11,7 +11,7 @@ use kithdb::{
 };
 use serde_json::{Map, json};
 
-use super::collection::ModelJson;
+use super::collection::{ModelJson, SparseIn};
 use super::quantization::quantization;
 
 /// `GET collections/{name}`, in the dialect's own shape.
@@ -54,6 +54,9 @@ pub(crate) fn describe(collection: &Collection) -> Result<Value> {
         },
         "payload_schema": fields(collection, &schema)?,
     });
+    if !schema.sparse.is_empty() {
+        told["config"]["params"]["sparse_vectors"] = json!(sparse(&schema));
+    }
     if let Some(config) = common_codes(&schema).and_then(quantization) {
         told["config"]["quantization_config"] = config;
     }
@@ -81,7 +84,7 @@ pub(crate) fn describe_fully(collection: &Collection) -> Value {
         })
     };
     let spaces: BTreeMap<&String, Value> =
-        schema.vectors.iter().map(|(name, spec)| (name, space(spec))).collect();
+        schema.vectors.iter().chain(&schema.multi).map(|(name, spec)| (name, space(spec))).collect();
     let keyword = schema.keyword.as_ref().map(|keyword| {
         let paths: Vec<String> = keyword.paths.iter().map(ToString::to_string).collect();
         json!({"paths": paths, "language": keyword.language.name()})
@@ -90,6 +93,8 @@ pub(crate) fn describe_fully(collection: &Collection) -> Value {
         schema.fields.iter().map(|(path, kind)| (path.to_string(), kind.name())).collect();
     json!({
         "vectors": spaces,
+        "sparse_vectors": sparse(&schema),
+        "multivectors": schema.multi.keys().collect::<Vec<_>>(),
         "keyword": keyword,
         "fields": fields,
         "recall": schema.recall.map(shortest),
@@ -137,10 +142,26 @@ fn vectors(schema: &Schema) -> Value {
         }
         told
     };
-    match schema.vectors.get(DEFAULT_VECTOR) {
-        Some(spec) if schema.vectors.len() == 1 => space(spec),
-        _ => schema.vectors.iter().map(|(name, spec)| (name.clone(), space(spec))).collect(),
+    let multi = |spec: &VectorSpec| {
+        let mut told = space(spec);
+        told["multivector_config"] = json!({"comparator": "max_sim"});
+        told
+    };
+    let dense = schema.vectors.iter().map(|(name, spec)| (name.clone(), space(spec)));
+    let mut told: BTreeMap<String, Value> = dense.collect();
+    told.extend(schema.multi.iter().map(|(name, spec)| (name.clone(), multi(spec))));
+    match told.remove(DEFAULT_VECTOR) {
+        Some(single) if told.is_empty() => single,
+        unnamed => {
+            told.extend(unnamed.map(|unnamed| (DEFAULT_VECTOR.to_owned(), unnamed)));
+            json!(told)
+        }
     }
+}
+
+/// The sparse vectors as they were given.
+fn sparse(schema: &Schema) -> BTreeMap<&String, SparseIn> {
+    schema.sparse.iter().map(|(name, spec)| (name, SparseIn::new(spec))).collect()
 }
 
 fn fields(collection: &Collection, schema: &Schema) -> Result<Map<String, Value>> {
@@ -177,6 +198,30 @@ mod tests {
         assert_eq!((&told["vectors"][""]["datatype"], &told["recall"]), (&json!("float32"), &json!(null)));
         assert_eq!((&told["segments"][0]["rows"], &told["head_rows"]), (&json!(2), &json!(0)));
         assert_eq!((&told["build"], &told["build_failure"]), (&json!(null), &json!(null)));
+    }
+
+    #[test]
+    fn sparse_vectors_and_multivectors_are_told_as_they_were_set() {
+        let db = Database::in_memory().expect("a database");
+        let body = json!({
+            "vectors": {"m": {"size": 2, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}},
+            "sparse_vectors": {
+                "plain": {}, "none": {"modifier": "none", "index": {}},
+                "idf": {"modifier": "idf", "index": {"on_disk": false, "full_scan_threshold": 5, "datatype": "uint8"}},
+            },
+        });
+        let create: super::super::collection::Create =
+            super::super::parse(body.to_string().as_bytes()).expect("a body");
+        let schema = create.into_schema().expect("a schema");
+        let collection = db.create_collection("c", schema).expect("a collection");
+        let told = describe(&collection).expect("a description");
+        let params = &told["config"]["params"];
+        assert_eq!(params["sparse_vectors"], body["sparse_vectors"]);
+        assert_eq!(params["vectors"], body["vectors"]);
+        let one = json!({"size": 2, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}});
+        let alone = Schema::new().multi_vector("", VectorSpec::new(2, Metric::Dot));
+        let alone = db.create_collection("alone", alone).expect("a collection");
+        assert_eq!(describe(&alone).expect("a description")["config"]["params"]["vectors"], one);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A plan as it goes out: a tree for programs, a text for people.
 
-use kithdb::{Actual, PartActual, PartPlan, Plan, Step, Strategy};
+use kithdb::{Actual, PartActual, PartPlan, Plan, SparsePlan, SparseWay, Step, Strategy};
 use serde::Serialize;
 
 /// A plan in an answer.
@@ -17,6 +17,8 @@ struct Node {
     using: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parts: Option<Vec<Part>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lists: Option<Vec<Lists>>,
     /// Hits that this level must find.
     count: usize,
     matching: Matching,
@@ -58,6 +60,18 @@ struct Part {
     rejected: Vec<Rejected>,
 }
 
+/// What is done with a sparse vector in one part of the collection.
+#[derive(Debug, Serialize)]
+struct Lists {
+    kind: &'static str,
+    rows: usize,
+    shown: usize,
+    postings: usize,
+    strategy: &'static str,
+    cost_ns: f64,
+    rejected_cost_ns: f64,
+}
+
 #[derive(Debug, Serialize)]
 struct Way {
     name: &'static str,
@@ -93,6 +107,8 @@ impl Node {
             Step::Vector { using, parts } => {
                 ("vector", Some(using.clone()), Some(parts.iter().map(Part::new).collect()))
             }
+            Step::Sparse { using, .. } => ("sparse", Some(using.clone()), None),
+            Step::MaxSim { using, .. } => ("max_sim", Some(using.clone()), None),
             Step::Keyword => ("keyword", None, None),
             Step::Fuse => ("fuse", None, None),
             Step::ById => ("by_id", None, None),
@@ -102,6 +118,10 @@ impl Node {
             Step::Sample => ("sample", None, None),
             Step::Formula => ("formula", None, None),
         };
+        let lists = match &plan.step {
+            Step::Sparse { parts, .. } => Some(parts.iter().map(Lists::new).collect()),
+            _ => None,
+        };
         let (at_least, at_most) = plan.matching;
         let leg = |(position, leg): (usize, &Plan)| {
             Self::new(leg, actual.and_then(|actual| actual.legs.get(position)))
@@ -110,6 +130,7 @@ impl Node {
             step,
             using,
             parts,
+            lists,
             count: plan.count,
             matching: Matching { at_least, at_most },
             cost_ns: plan.cost_ns,
@@ -132,6 +153,24 @@ impl ActualOut {
             found: actual.found,
             payloads_read: actual.payloads,
             parts: actual.parts.iter().map(part).collect(),
+        }
+    }
+}
+
+impl Lists {
+    fn new(plan: &SparsePlan) -> Self {
+        Self {
+            kind: if plan.part.is_segment { "segment" } else { "head" },
+            rows: plan.part.rows,
+            shown: plan.part.shown,
+            postings: plan.part.postings,
+            strategy: match (plan.part.is_readable, plan.way) {
+                (false, _) => "storage",
+                (true, SparseWay::Lists) => "lists",
+                (true, SparseWay::Rows) => "rows",
+            },
+            cost_ns: plan.cost_ns,
+            rejected_cost_ns: plan.rejected_ns,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::id::Id;
 use super::query::OrderIn;
 use super::select::{WithPayload, WithVector};
 use super::shape::{Ignored, Refused};
-use super::vector::{Columns, Dense, VectorsIn, VectorsOut};
+use super::vector::{Columns, VectorIn, VectorsIn, VectorsOut};
 
 /// `PUT points`: a list of points, or a batch of columns.
 #[derive(Debug, Deserialize)]
@@ -178,8 +178,8 @@ impl Batch {
             Columns::Named(columns) => {
                 for (name, column) in columns {
                     check_length(&format!("batch.vectors.{name}"), column.len(), count)?;
-                    for (point, Dense(elements)) in points.iter_mut().zip(column) {
-                        point.vectors.push((name.clone(), elements));
+                    for (point, VectorIn(vector)) in points.iter_mut().zip(column) {
+                        point.vectors.push((name.clone(), vector));
                     }
                 }
             }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use kithdb::{
     Collection, Condition, DEFAULT_VECTOR, Database, Error, ErrorKind, Examples, Filter, Input, Order,
-    OrderValue, Pair, Params, PayloadSelect, PointId, Query, Request, Result, Select, Terms, VectorSelect,
+    OrderValue, Pair, Params, PayloadSelect, PointId, Query, Request, Result, Select, Terms, Vector,
+    VectorSelect,
 };
 use rag::Embedder;
 use serde::Serialize;
@@ -221,9 +222,9 @@ impl Translator<'_> {
 
     fn input(&self, given: VectorInput, source: &Source<'_>, place: &str) -> Result<Input> {
         match (given, source.lookup) {
-            (VectorInput::Dense(vector), _) => Ok(Input::Vector(vector)),
+            (VectorInput::Vector(vector), _) => Ok(Input::Vector(vector)),
             (VectorInput::Text(text), _) => {
-                self.embed(&text, source.using, &format!("{place}.text")).map(Input::Vector)
+                self.embed(&text, source.using, &format!("{place}.text")).map(Input::from)
             }
             (VectorInput::Id(id), None) => Ok(Input::Point(id)),
             (VectorInput::Id(id), Some(lookup)) => {
@@ -233,17 +234,17 @@ impl Translator<'_> {
     }
 
     /// The vector of a point of another collection, or of another space.
-    fn looked_up(&self, id: PointId, lookup: &LookupFrom, using: &str, place: &str) -> Result<Vec<f32>> {
+    fn looked_up(&self, id: PointId, lookup: &LookupFrom, using: &str, place: &str) -> Result<Vector> {
         let collection = self.db.collection(&lookup.collection)?;
         let space = lookup.vector.as_deref().unwrap_or(using);
-        collection.schema().space(space).map_err(|error| error.with_field("lookup_from.vector"))?;
+        collection.schema().check_name(space).map_err(|error| error.with_field("lookup_from.vector"))?;
         let vectors = VectorSelect::Named(vec![space.to_owned()]);
         let select = Select { payload: PayloadSelect::None, vectors };
         let point = collection.get(&[id], &select)?.pop().ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("Not found: No point with id {id} found"))
                 .with_field(place)
         })?;
-        point.vectors.into_iter().next().map(|(_, elements)| elements).ok_or_else(|| {
+        point.vectors.into_iter().next().map(|(_, vector)| vector).ok_or_else(|| {
             Error::invalid(place, format!("point {id} has no vector `{space}` that could be searched with"))
         })
     }

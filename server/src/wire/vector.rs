@@ -1,15 +1,34 @@
-//! Vectors of points: a list of numbers for the unnamed one, an object of lists for named ones.
+//! Vectors of points: a list of numbers for the unnamed one, an object for named ones. A sparse vector is an object of
+//! `indices` and `values`, and always named; a multivector is a list of lists.
 
 use std::fmt;
 
-use kithdb::{DEFAULT_VECTOR, Vectors};
-use serde::de::value::SeqAccessDeserializer;
+use kithdb::{DEFAULT_VECTOR, SparseVector, Vector, Vectors};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// One dense vector.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Dense(pub(crate) Vec<f32>);
+
+/// One vector of any kind.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct VectorIn(pub(crate) Vector);
+
+/// One sparse vector.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SparseJson {
+    indices: Vec<u32>,
+    values: Vec<Element>,
+}
+
+#[derive(serde::Serialize)]
+struct SparseOut<'a> {
+    indices: &'a [u32],
+    values: &'a [f32],
+}
 
 /// The vectors of a point, as they come in.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,7 +44,40 @@ pub(crate) enum Columns {
     /// Of the unnamed space, or points with names of their own.
     Rows(Vec<VectorsIn>),
     /// By name.
-    Named(Vec<(String, Vec<Dense>)>),
+    Named(Vec<(String, Vec<VectorIn>)>),
+}
+
+impl SparseJson {
+    /// The vector, which may be none yet: it is checked where it is used.
+    pub(crate) fn into_vector(self) -> SparseVector {
+        let values = self.values.into_iter().map(|Element(value)| value).collect();
+        SparseVector { indices: self.indices, values }
+    }
+}
+
+impl<'de> Deserialize<'de> for VectorIn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyVisitor)
+    }
+}
+
+struct AnyVisitor;
+
+impl<'de> Visitor<'de> for AnyVisitor {
+    type Value = VectorIn;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of numbers, or an object with `indices` and `values`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorIn, A::Error> {
+        list(seq).map(VectorIn)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VectorIn, A::Error> {
+        let sparse: SparseJson = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(VectorIn(sparse.into_vector().into()))
+    }
 }
 
 impl<'de> Deserialize<'de> for Dense {
@@ -56,6 +108,57 @@ fn dense<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Dense, A::Error> {
     Ok(Dense(elements))
 }
 
+/// Numbers, or lists of numbers; not both.
+pub(super) fn list<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Vector, A::Error> {
+    let (mut elements, mut rows) = (Vec::new(), Vec::new());
+    while let Some(item) = seq.next_element()? {
+        match item {
+            Item::Number(number) if rows.is_empty() => elements.push(number),
+            Item::Row(row) if elements.is_empty() => rows.push(row),
+            Item::Number(_) => return Err(A::Error::custom("a number stands among lists of numbers")),
+            Item::Row(_) => return Err(A::Error::custom("a list stands among numbers")),
+        }
+    }
+    Ok(if rows.is_empty() { Vector::Dense(elements) } else { Vector::Multi(rows) })
+}
+
+enum Item {
+    Number(f32),
+    Row(Vec<f32>),
+}
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ItemVisitor)
+    }
+}
+
+struct ItemVisitor;
+
+impl<'de> Visitor<'de> for ItemVisitor {
+    type Value = Item;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, or a list of numbers")
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Item, E> {
+        Ok(Item::Number(number as f32))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Item, E> {
+        Ok(Item::Number(number as f32))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Item, E> {
+        Ok(Item::Number(number as f32))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Item, A::Error> {
+        dense(seq).map(|Dense(row)| Item::Row(row))
+    }
+}
+
 struct Element(f32);
 
 impl<'de> Deserialize<'de> for Element {
@@ -70,7 +173,7 @@ impl Visitor<'_> for ElementVisitor {
     type Value = Element;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number, for dense vectors are what is supported")
+        f.write_str("a number")
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Element, E> {
@@ -106,16 +209,16 @@ impl<'de> Visitor<'de> for VectorsVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorsIn, A::Error> {
-        dense(seq).map(|Dense(elements)| VectorsIn(vec![(DEFAULT_VECTOR.to_owned(), elements)]))
+        list(seq).map(|vector| VectorsIn(vec![(DEFAULT_VECTOR.to_owned(), vector)]))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<VectorsIn, A::Error> {
         let mut vectors = Vectors::new();
-        while let Some((name, Dense(elements))) = map.next_entry::<String, Dense>()? {
+        while let Some((name, VectorIn(vector))) = map.next_entry::<String, VectorIn>()? {
             if vectors.iter().any(|(other, _)| *other == name) {
                 return Err(A::Error::custom(format!("vector `{name}` is given twice")));
             }
-            vectors.push((name, elements));
+            vectors.push((name, vector));
         }
         Ok(VectorsIn(vectors))
     }
@@ -124,11 +227,18 @@ impl<'de> Visitor<'de> for VectorsVisitor {
 impl Serialize for VectorsOut {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.as_slice() {
-            [(name, elements)] if name == DEFAULT_VECTOR => elements.serialize(serializer),
+            [(name, Vector::Dense(elements))] if name == DEFAULT_VECTOR => elements.serialize(serializer),
+            [(name, Vector::Multi(rows))] if name == DEFAULT_VECTOR => rows.serialize(serializer),
             named => {
                 let mut map = serializer.serialize_map(Some(named.len()))?;
-                for (name, elements) in named {
-                    map.serialize_entry(name, elements)?;
+                for (name, vector) in named {
+                    match vector {
+                        Vector::Dense(elements) => map.serialize_entry(name, elements)?,
+                        Vector::Multi(rows) => map.serialize_entry(name, rows)?,
+                        Vector::Sparse(SparseVector { indices, values }) => {
+                            map.serialize_entry(name, &SparseOut { indices, values })?;
+                        }
+                    }
                 }
                 map.end()
             }
@@ -157,7 +267,7 @@ impl<'de> Visitor<'de> for ColumnsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Columns, A::Error> {
         let mut columns = Vec::new();
-        while let Some(column) = map.next_entry::<String, Vec<Dense>>()? {
+        while let Some(column) = map.next_entry::<String, Vec<VectorIn>>()? {
             columns.push(column);
         }
         Ok(Columns::Named(columns))
@@ -168,14 +278,20 @@ impl<'de> Visitor<'de> for ColumnsVisitor {
 mod tests {
     use super::*;
 
+    const MULTI: &str = r#"{"a":[[1.0,2.0],[0.5,-1.0]],"b":[1.0]}"#;
+    const SPARSE: &str = r#"{"a":{"indices":[7,1],"values":[2.0,-0.5]},"b":{"indices":[],"values":[]}}"#;
+
     #[test]
     fn vectors_go_out_as_they_came_in() {
-        for json in ["[1.0,0.1,-3.5]", r#"{"a":[1.0],"b":[0.5,2.0]}"#, "{}"] {
+        for json in ["[1.0,0.1,-3.5]", r#"{"a":[1.0],"b":[0.5,2.0]}"#, "{}", SPARSE, MULTI] {
             let VectorsIn(vectors) = serde_json::from_str(json).expect(json);
             assert_eq!(serde_json::to_string(&VectorsOut(vectors)).expect("vectors"), json);
         }
         serde_json::from_str::<VectorsIn>(r#"{"a":[1],"a":[2]}"#).expect_err("twice");
-        serde_json::from_str::<VectorsIn>(r#"{"a":{"indices":[1],"values":[2]}}"#).expect_err("sparse");
+        serde_json::from_str::<VectorsIn>(r#"{"indices":[1],"values":[2]}"#).expect("two dense ones by name");
+        serde_json::from_str::<VectorsIn>(r#"{"a":{"indices":[1]}}"#).expect_err("no values");
+        serde_json::from_str::<VectorsIn>("[[1.0],2.0]").expect_err("both");
+        serde_json::from_str::<VectorsIn>("[2.0,[1.0]]").expect_err("both");
     }
 
     #[test]

@@ -6,8 +6,11 @@
 //!    vectors   name -> {space, dim, metric, datatype?, codes?, model?}     space: the number in the keys of `vectors`
 //!    keyword   {paths, language} or null
 //!    fields    path -> kind
+//!    sparse?   name -> {space, modifier?, index?: {full_scan_threshold?, on_disk?, datatype?}}
+//!    multi?    as `vectors`: the spaces of multivectors
 //!    recall?   what queries find that ask for nothing else: a number above 0, at most 1
 //!  datatype: float32, float16, uint8; codes: bits8, bits1, off; the first of them where the member is missing
+//!  modifier: none, idf; index: what was said of it, to be told again
 //!  model: {name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised}
 //! ```
 //!
@@ -19,8 +22,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use types::{
-    Codes, CollectionId, Datatype, Error, FieldPath, KeywordField, ModelIdentity, Result, Schema, VectorSpec,
+    Codes, CollectionId, Datatype, Error, FieldPath, KeywordField, ModelIdentity, Result, Schema,
+    SparseOptions, SparseSpec, VectorSpec,
 };
+
+use super::point::Space;
 
 /// A collection as the catalog knows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,15 +42,20 @@ pub struct CatalogEntry {
 }
 
 impl CatalogEntry {
-    /// A new entry; spaces are numbered in the order of their names.
+    /// A new entry; spaces are numbered in the order of their names, the sparse ones behind the others.
     pub fn new(id: CollectionId, name: &str, schema: Schema) -> Self {
-        let spaces = schema.vectors.keys().cloned().zip(0_u16..).collect();
+        let spaces = schema.names().cloned().zip(0_u16..).collect();
         Self { id, name: name.to_owned(), schema, spaces }
     }
 
     /// A vector space: its number in keys, and what it holds.
-    pub fn space(&self, name: &str) -> Option<(u16, &VectorSpec)> {
-        Some((*self.spaces.get(name)?, self.schema.vectors.get(name)?))
+    pub fn space(&self, name: &str) -> Option<(u16, Space<'_>)> {
+        let number = *self.spaces.get(name)?;
+        match self.schema.vectors.get(name) {
+            Some(spec) => Some((number, Space::Dense(spec))),
+            None if self.schema.sparse.contains_key(name) => Some((number, Space::Sparse)),
+            None => self.schema.multi.get(name).map(|spec| (number, Space::Multi(spec))),
+        }
     }
 }
 
@@ -59,6 +70,18 @@ pub fn encode(entry: &CatalogEntry) -> Vec<u8> {
     let fields: Map<String, Value> =
         entry.schema.fields.iter().map(|(path, kind)| (path.to_string(), kind.name().into())).collect();
     let mut tree = json!({"name": entry.name, "vectors": vectors, "keyword": keyword, "fields": fields});
+    if !entry.schema.sparse.is_empty() {
+        let sparse = entry.schema.sparse.iter();
+        let sparse: Map<String, Value> =
+            sparse.map(|(name, spec)| (name.clone(), sparse_space(entry, name, spec))).collect();
+        tree["sparse"] = sparse.into();
+    }
+    if !entry.schema.multi.is_empty() {
+        let multi = entry.schema.multi.iter();
+        let multi: Map<String, Value> =
+            multi.map(|(name, spec)| (name.clone(), space(entry, name, spec))).collect();
+        tree["multi"] = multi.into();
+    }
     if let Some(recall) = entry.schema.recall {
         tree["recall"] = f64::from(recall).into();
     }
@@ -87,6 +110,23 @@ fn space(entry: &CatalogEntry, name: &str, spec: &VectorSpec) -> Value {
     tree
 }
 
+fn sparse_space(entry: &CatalogEntry, name: &str, spec: &SparseSpec) -> Value {
+    let mut tree = json!({"space": entry.spaces.get(name)});
+    if let Some(modifier) = spec.modifier {
+        tree["modifier"] = modifier.name().into();
+    }
+    if let Some(SparseOptions { full_scan_threshold, on_disk, datatype }) = spec.index {
+        let members = [
+            ("full_scan_threshold", full_scan_threshold.map(Value::from)),
+            ("on_disk", on_disk.map(Value::from)),
+            ("datatype", datatype.map(|datatype| datatype.name().into())),
+        ];
+        let said = members.into_iter().filter_map(|(member, value)| Some((member.to_owned(), value?)));
+        tree["index"] = said.collect::<Map<String, Value>>().into();
+    }
+    tree
+}
+
 /// The entry in a body.
 ///
 /// # Errors
@@ -98,12 +138,26 @@ pub fn decode(id: CollectionId, body: &[u8]) -> Result<CatalogEntry> {
 }
 
 fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
-    only(tree, &["name", "vectors", "keyword", "fields", "recall"])?;
+    only(tree, &["name", "vectors", "keyword", "fields", "sparse", "multi", "recall"])?;
     let mut entry = CatalogEntry::new(id, text(tree, "name")?, Schema::new());
     for (name, inner) in object(tree, "vectors")? {
         let space = u16::try_from(number(inner, "space")?).map_err(|_| missing("space"))?;
         entry.spaces.insert(name.clone(), space);
         entry.schema.vectors.insert(name.clone(), parse_space(inner)?);
+    }
+    if tree.get("sparse").is_some() {
+        for (name, inner) in object(tree, "sparse")? {
+            let space = u16::try_from(number(inner, "space")?).map_err(|_| missing("space"))?;
+            entry.spaces.insert(name.clone(), space);
+            entry.schema.sparse.insert(name.clone(), parse_sparse(inner)?);
+        }
+    }
+    if tree.get("multi").is_some() {
+        for (name, inner) in object(tree, "multi")? {
+            let space = u16::try_from(number(inner, "space")?).map_err(|_| missing("space"))?;
+            entry.spaces.insert(name.clone(), space);
+            entry.schema.multi.insert(name.clone(), parse_space(inner)?);
+        }
     }
     if let Some(inner) = tree.get("keyword").filter(|inner| !inner.is_null()) {
         entry.schema.keyword = Some(parse_keyword(inner)?);
@@ -127,6 +181,24 @@ fn parse_space(tree: &Value) -> Result<VectorSpec> {
         model: tree.get("model").map(parse_model).transpose()?,
         ..spec
     })
+}
+
+fn parse_sparse(tree: &Value) -> Result<SparseSpec> {
+    only(tree, &["space", "modifier", "index"])?;
+    let modifier = tree.get("modifier").map(|_| text(tree, "modifier")).transpose()?;
+    let options = |inner: &Value| -> Result<SparseOptions> {
+        only(inner, &["full_scan_threshold", "on_disk", "datatype"])?;
+        let on_disk = inner.get("on_disk").map(|flag| flag.as_bool().ok_or_else(|| missing("on_disk")));
+        let threshold = inner.get("full_scan_threshold").map(|_| number(inner, "full_scan_threshold"));
+        let datatype = inner.get("datatype").map(|_| text(inner, "datatype")?.parse());
+        Ok(SparseOptions {
+            full_scan_threshold: threshold.transpose()?,
+            on_disk: on_disk.transpose()?,
+            datatype: datatype.transpose()?,
+        })
+    };
+    let index = tree.get("index").map(options);
+    Ok(SparseSpec { modifier: modifier.map(str::parse).transpose()?, index: index.transpose()? })
 }
 
 fn parse_keyword(tree: &Value) -> Result<KeywordField> {
@@ -229,6 +301,35 @@ mod tests {
             let error = decode(CollectionId(1), golden.replacen(from, to, 1).as_bytes()).expect_err(to);
             assert_eq!(error.kind(), types::ErrorKind::Corrupted);
         }
+    }
+
+    #[test]
+    fn sparse_spaces_are_numbered_behind_the_others_and_say_what_was_said() {
+        let options = SparseOptions {
+            full_scan_threshold: Some(9),
+            on_disk: Some(true),
+            datatype: Some(Datatype::Float16),
+        };
+        let spec = SparseSpec { index: Some(options), ..SparseSpec::idf() };
+        let schema = Schema::new().vector(2, Metric::Dot).sparse_vector("s", spec);
+        let schema = schema.sparse_vector("plain", SparseSpec::default());
+        let entry = CatalogEntry::new(CollectionId(1), "c", schema);
+        let golden = r#"{"name":"c","vectors":{"":{"space":0,"dim":2,"metric":"Dot"}},"keyword":null,"fields":{},"sparse":{"plain":{"space":1},"s":{"space":2,"modifier":"idf","index":{"full_scan_threshold":9,"on_disk":true,"datatype":"float16"}}}}"#;
+        assert_eq!(String::from_utf8(encode(&entry)).expect("text"), golden);
+        assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry);
+        for (from, to) in [("\"idf\"", "\"tf\""), ("true", "1"), ("9", "-9"), ("on_disk", "on_disc")] {
+            let error = decode(CollectionId(1), golden.replacen(from, to, 1).as_bytes()).expect_err(to);
+            assert_eq!(error.kind(), types::ErrorKind::Corrupted);
+        }
+    }
+
+    #[test]
+    fn multivectors_stand_apart() {
+        let spec = VectorSpec::new(2, Metric::Dot).stored_as(Datatype::Float16);
+        let entry = CatalogEntry::new(CollectionId(1), "c", Schema::new().multi_vector("m", spec));
+        let golden = r#"{"name":"c","vectors":{},"keyword":null,"fields":{},"multi":{"m":{"space":0,"dim":2,"metric":"Dot","datatype":"float16"}}}"#;
+        assert_eq!(String::from_utf8(encode(&entry)).expect("text"), golden);
+        assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry);
     }
 
     #[test]

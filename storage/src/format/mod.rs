@@ -18,7 +18,8 @@
 //! Version history: 1, the first. The list of segments in `manifest` came later without a new version: code from before
 //! it reads and writes the same database, and what it does not know it passes over. Types of elements other than
 //! `float32`, codes, and the recall of a collection came likewise: a collection without them has the bytes that it had,
-//! and the catalog entry of one with them is refused by code from before.
+//! and the catalog entry of one with them is refused by code from before. So did sparse vectors and
+//! multivectors.
 
 pub mod catalog;
 mod cursor;

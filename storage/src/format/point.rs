@@ -11,15 +11,29 @@
 //!            float32  4 bytes, little-endian
 //!            float16  2 bytes, little-endian (IEEE 754 binary16)
 //!            uint8    1 byte
+//!            of a space of multivectors: as many rows of elements as it has, one behind the other
+//!            of a sparse space: the dimensions, ascending, each u32 little-endian; then the weight of each, f32
+//!            little-endian
 //! ```
 //!
 //! The payload is JSON because it is the user's, schemaless, and must come back as it was: the order of keys and the
 //! difference between `1` and `1.0` included. LZ4 below takes the repetition out.
 
-use types::{Error, Payload, PointId, Result, Value, VectorSpec, Version};
+use types::{Error, MultiVector, Payload, PointId, Result, SparseVector, Value, Vector, VectorSpec, Version};
 use uuid::Uuid;
 
 use super::Cursor;
+
+/// What a vector space holds, as far as its rows go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Space<'a> {
+    /// Dense vectors.
+    Dense(&'a VectorSpec),
+    /// Sparse vectors.
+    Sparse,
+    /// Multivectors with rows of this space.
+    Multi(&'a VectorSpec),
+}
 
 /// The body of a `points` row.
 pub fn encode_version(version: Version) -> Vec<u8> {
@@ -87,19 +101,45 @@ pub fn decode_payload(body: &[u8]) -> Result<(PointId, Payload)> {
     }
 }
 
-/// The body of a `vectors` row, of elements that its space admits.
-pub fn encode_vector(spec: &VectorSpec, elements: &[f32]) -> Vec<u8> {
-    debug_assert_eq!(elements.len(), spec.dim, "a vector of another space");
-    let mut body = Vec::with_capacity(elements.len() * spec.datatype.bytes());
-    spec.datatype.encode(elements, &mut body);
+/// The body of a `vectors` row, of a vector that its space admits.
+pub fn encode_vector(space: Space<'_>, vector: &Vector) -> Vec<u8> {
+    let mut body = Vec::new();
+    match (space, vector) {
+        (Space::Dense(spec), Vector::Dense(elements)) => {
+            debug_assert_eq!(elements.len(), spec.dim, "a vector of another space");
+            body.reserve_exact(elements.len() * spec.datatype.bytes());
+            spec.datatype.encode(elements, &mut body);
+        }
+        (Space::Sparse, Vector::Sparse(vector)) => {
+            body.reserve_exact(vector.len() * SPARSE_BYTES);
+            body.extend(vector.indices.iter().flat_map(|index| index.to_le_bytes()));
+            body.extend(vector.values.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        (Space::Multi(spec), Vector::Multi(rows)) => {
+            body.reserve_exact(rows.len() * spec.dim * spec.datatype.bytes());
+            rows.iter().for_each(|row| spec.datatype.encode(row, &mut body));
+        }
+        _ => debug_assert!(false, "a vector of another space"),
+    }
     body
 }
 
-/// The elements of a `vectors` row.
+/// The vector of a `vectors` row.
 ///
 /// # Errors
-/// `Corrupted` when there are fewer or more of them than the space has dimensions.
-pub fn decode_vector(spec: &VectorSpec, body: &[u8]) -> Result<Vec<f32>> {
+/// `Corrupted` when it is not of this space.
+pub fn decode_vector(space: Space<'_>, body: &[u8]) -> Result<Vector> {
+    match space {
+        Space::Dense(spec) => decode_dense(spec, body).map(Vector::Dense),
+        Space::Sparse => decode_sparse(body).map(Vector::Sparse),
+        Space::Multi(spec) => decode_rows(spec, body).map(Vector::Multi),
+    }
+}
+
+/// Bytes of a dimension and its weight.
+const SPARSE_BYTES: usize = 8;
+
+fn decode_dense(spec: &VectorSpec, body: &[u8]) -> Result<Vec<f32>> {
     let (bytes, due) = (body.len(), spec.dim * spec.datatype.bytes());
     if bytes != due {
         let why = format!("it has {bytes} bytes, and {} elements of {} have {due}", spec.dim, spec.datatype);
@@ -108,6 +148,29 @@ pub fn decode_vector(spec: &VectorSpec, body: &[u8]) -> Result<Vec<f32>> {
     let mut elements = Vec::with_capacity(spec.dim);
     spec.datatype.decode(body, &mut elements)?;
     Ok(elements)
+}
+
+fn decode_rows(spec: &VectorSpec, body: &[u8]) -> Result<MultiVector> {
+    let bytes = spec.dim * spec.datatype.bytes();
+    if body.is_empty() || !body.len().is_multiple_of(bytes) {
+        let why = format!("it has {} bytes, and a row has {bytes}", body.len());
+        return Err(Error::corrupted("a multivector", why));
+    }
+    body.chunks_exact(bytes).map(|row| decode_dense(spec, row)).collect()
+}
+
+fn decode_sparse(body: &[u8]) -> Result<SparseVector> {
+    let wrong = |why: &str| Err(Error::corrupted("a sparse vector", why));
+    if !body.len().is_multiple_of(SPARSE_BYTES) {
+        return wrong("it ends inside of a pair");
+    }
+    let (indices, values) = body.split_at(body.len() / 2);
+    let indices: Vec<u32> = indices.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+    let values: Vec<f32> = values.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    if !indices.is_sorted_by(|a, b| a < b) || !values.iter().all(|value| value.is_finite()) {
+        return wrong("its dimensions do not ascend, or a weight is no number");
+    }
+    Ok(SparseVector { indices, values })
 }
 
 #[cfg(test)]
@@ -138,12 +201,44 @@ mod tests {
         ];
         for (datatype, elements, body) in golden {
             let spec = pair_of(datatype);
-            assert_eq!(encode_vector(&spec, &elements), body, "{datatype}");
-            assert_eq!(decode_vector(&spec, body).expect("whole"), elements, "{datatype}");
+            let space = Space::Dense(&spec);
+            assert_eq!(encode_vector(space, &elements.into()), body, "{datatype}");
+            assert_eq!(decode_vector(space, body).expect("whole"), elements.into(), "{datatype}");
             for wrong in [&body[1..], &[body, body].concat(), &[]] {
-                let error = decode_vector(&spec, wrong).expect_err("another length");
+                let error = decode_vector(space, wrong).expect_err("another length");
                 assert_eq!(error.kind(), ErrorKind::Corrupted, "{datatype}: {error}");
             }
+        }
+    }
+
+    #[test]
+    fn sparse_vectors_have_their_golden_bytes() {
+        let golden = [[2, 0, 0, 0, 1, 1, 0, 0], [0, 0, 128, 63, 0, 0, 32, 192]].concat();
+        let vector = Vector::from(SparseVector::of([(2, 1.0), (257, -2.5)]));
+        assert_eq!(encode_vector(Space::Sparse, &vector), golden);
+        assert_eq!(decode_vector(Space::Sparse, &golden).expect("whole"), vector);
+        let empty = Vector::from(SparseVector::default());
+        assert_eq!(
+            decode_vector(Space::Sparse, &encode_vector(Space::Sparse, &empty)).expect("whole"),
+            empty
+        );
+        let twice = [[2, 0, 0, 0, 2, 0, 0, 0], [0; 8]].concat();
+        let endless = [2, 0, 0, 0, 0, 0, 128, 127];
+        for wrong in [&golden[..9], &golden[..12], &twice, &endless] {
+            let error = decode_vector(Space::Sparse, wrong).expect_err("no vector");
+            assert_eq!(error.kind(), ErrorKind::Corrupted);
+        }
+    }
+
+    #[test]
+    fn multivectors_have_their_golden_bytes() {
+        let spec = pair_of(Datatype::Uint8);
+        let vector = Vector::Multi(vec![vec![1.0, 255.0], vec![0.0, 7.0]]);
+        let golden = [1, 255, 0, 7];
+        assert_eq!(encode_vector(Space::Multi(&spec), &vector), golden);
+        assert_eq!(decode_vector(Space::Multi(&spec), &golden).expect("whole"), vector);
+        for wrong in [&golden[..3], &[]] {
+            assert!(decode_vector(Space::Multi(&spec), wrong).is_err());
         }
     }
 

@@ -3,8 +3,8 @@
 use kithdb::{
     Codes, Collection, Condition, CountRange, Database, Datatype, Error, ErrorKind, FieldPath, Filter,
     GeoArea, GeoPoint, Grouping, Language, MinShould, Params, Payload, PayloadSelect, Point, PointId,
-    Predicate, Query, Range, Request, Result, Scalar, Schema, Select, TimeRange, Value, VectorSelect,
-    VectorSpec, datetime,
+    Predicate, Query, Range, Request, Result, Scalar, Schema, Select, SparseSpec, SparseVector, TimeRange,
+    Value, Vector, VectorSelect, VectorSpec, datetime,
 };
 use serde_json::json;
 
@@ -158,6 +158,24 @@ pub(super) fn elements_of(tree: &Value) -> Result<Vec<f32>> {
     elements.iter().map(|element| element.as_f64().map(|e| e as f32).ok_or_else(|| bad("vector"))).collect()
 }
 
+pub(super) fn sparse_of(tree: &Value) -> Result<SparseVector> {
+    let index = |index: &Value| {
+        index.as_u64().and_then(|index| u32::try_from(index).ok()).ok_or_else(|| bad("indices"))
+    };
+    let indices = list(&tree["indices"], "indices")?.iter().map(index).collect::<Result<_>>()?;
+    Ok(SparseVector { indices, values: elements_of(&tree["values"])? })
+}
+
+pub(super) fn vector_of(tree: &Value) -> Result<Vector> {
+    match tree {
+        Value::Object(_) => sparse_of(tree).map(Vector::from),
+        Value::Array(rows) if rows.first().is_some_and(Value::is_array) => {
+            rows.iter().map(elements_of).collect::<Result<_>>().map(Vector::Multi)
+        }
+        elements => elements_of(elements).map(Vector::from),
+    }
+}
+
 pub(super) fn id_of(tree: &Value) -> Result<PointId> {
     match tree {
         Value::Number(number) => number.as_u64().map(PointId::Num).ok_or_else(|| bad("id")),
@@ -179,8 +197,18 @@ fn tree_of_id(id: &PointId) -> Value {
 
 fn tree_of(point: &Point) -> Value {
     let vectors: Payload =
-        point.vectors.iter().map(|(name, elements)| (name.clone(), floats(elements))).collect();
+        point.vectors.iter().map(|(name, vector)| (name.clone(), tree_of_vector(vector))).collect();
     json!({"id": tree_of_id(&point.id), "payload": point.payload, "vectors": vectors})
+}
+
+fn tree_of_vector(vector: &Vector) -> Value {
+    match vector {
+        Vector::Dense(elements) => floats(elements),
+        Vector::Multi(rows) => rows.iter().map(|row| floats(row)).collect(),
+        Vector::Sparse(SparseVector { indices, values }) => {
+            json!({"indices": indices, "values": floats(values)})
+        }
+    }
 }
 
 fn floats(elements: &[f32]) -> Value {
@@ -194,15 +222,22 @@ fn point_of(tree: &Value) -> Result<Point> {
         Value::Null => Ok(point),
         Value::Object(named) => named
             .iter()
-            .try_fold(point, |point, (name, elements)| Ok(point.named_vector(name, elements_of(elements)?))),
-        elements => Ok(point.vector(elements_of(elements)?)),
+            .try_fold(point, |point, (name, vector)| Ok(point.named_vector(name, vector_of(vector)?))),
+        vector => Ok(point.vector(vector_of(vector)?)),
     }
 }
 
 fn schema_of(tree: &Value) -> Result<Schema> {
     let mut schema = Schema::new();
     for (name, spec) in tree["vectors"].as_object().into_iter().flatten() {
-        schema = schema.named_vector(name, space_of(spec)?);
+        schema = match spec.get("multivector_config") {
+            Some(_) => schema.multi_vector(name, space_of(spec)?),
+            None => schema.named_vector(name, space_of(spec)?),
+        };
+    }
+    for (name, spec) in tree["sparse_vectors"].as_object().into_iter().flatten() {
+        let modifier = spec["modifier"].as_str().map(str::parse).transpose()?;
+        schema = schema.sparse_vector(name, SparseSpec { modifier, index: None });
     }
     schema.recall = tree["recall"].as_f64().map(|recall| recall as f32);
     if let Some(keyword) = tree.get("keyword") {
@@ -252,7 +287,8 @@ fn request_of(with: &Value) -> Result<Request> {
     let legs = with["legs"].as_array().into_iter().flatten();
     let using = with["using"].as_str().unwrap_or_default().to_owned();
     let query = match (&with["nearest"], &with["keyword"], &with["rrf"], &with["query"]) {
-        (Value::Array(_), ..) => Query::Nearest { vector: elements_of(&with["nearest"])?.into(), using },
+        (Value::Object(_), ..) => Query::Nearest { vector: sparse_of(&with["nearest"])?.into(), using },
+        (Value::Array(_), ..) => Query::Nearest { vector: vector_of(&with["nearest"])?.into(), using },
         (_, Value::String(text), ..) => Query::Keyword { text: text.clone() },
         (_, _, Value::Number(k), _) => Query::Rrf { k: k.as_f64().unwrap_or_default() as f32 },
         (.., kind @ Value::Object(_)) => super::kinds::query_of(kind, using)?,

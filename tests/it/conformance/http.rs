@@ -115,10 +115,12 @@ pub(super) fn escaped(part: &str) -> String {
     part.bytes().map(escape).collect()
 }
 
-/// The unnamed vector stands alone, named ones in an object.
+/// The unnamed vector stands alone if it is, named ones in an object.
 fn schema_of(schema: &Value) -> Value {
     let mut body = schema.clone();
-    if let Some(unnamed) = body["vectors"].get("").cloned() {
+    if let Some(unnamed) = body["vectors"].get("").cloned()
+        && body["vectors"].as_object().is_some_and(|named| named.len() == 1)
+    {
         body["vectors"] = unnamed;
     }
     if body["vectors"].is_null() {
@@ -130,7 +132,7 @@ fn schema_of(schema: &Value) -> Value {
 fn points_of(points: &Value) -> Vec<Value> {
     let point = |point: &Value| {
         let vectors = match &point["vector"] {
-            Value::Array(elements) => json!({"": elements}),
+            Value::Array(list) => json!({"": list}),
             Value::Object(named) => Value::Object(named.clone()),
             _ => json!({}),
         };

@@ -5,7 +5,7 @@ use kithdb::{
     Examples, GeoPoint, Input, Order, OrderValue, Pair, PointId, Query, Recommend, Result, Value, datetime,
 };
 
-use super::embedded::{elements_of, filter_of, id_of};
+use super::embedded::{filter_of, id_of, vector_of};
 
 /// The query of an object with one name.
 pub(super) fn query_of(with: &Value, using: String) -> Result<Query> {
@@ -54,7 +54,7 @@ pub(super) fn query_of(with: &Value, using: String) -> Result<Query> {
 
 fn input(with: &Value) -> Result<Input> {
     match with {
-        Value::Array(_) => Ok(Input::Vector(elements_of(with)?)),
+        Value::Array(_) | Value::Object(_) => Ok(Input::from(vector_of(with)?)),
         other => id_of(other).map(|id: PointId| Input::Point(id)),
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kithdb::{Collection, Condition, Database, Durability, Filter, Hit, Point, PointId, Predicate, Select};
+use kithdb::{
+    Collection, Condition, Database, Durability, Filter, Hit, Point, PointId, Predicate, Select, SparseVector,
+};
 
 use super::script::{COLLECTIONS, GROUPS, Step, mark, point, step};
 
@@ -125,6 +127,8 @@ fn find_all(collection: &Collection, points: &BTreeMap<u64, Point>) -> Checked<(
         if near[0].score != 0.0 || near.get(1).is_some_and(|second| second.score == 0.0) {
             return Err(format!("by its vector, {id} is found as {near:?}"));
         }
+        let weights = SparseVector::of([(*id as u32, 1.0)]);
+        only(*id, &collection.query().nearest_in("weights", weights).run().map_err(fault)?, "its index")?;
         only(*id, &collection.query().keyword(&own).run().map_err(fault)?, "its word")?;
         for path in ["mark", "text"] {
             let value = point.payload[path].as_str().unwrap_or_default();

@@ -6,7 +6,7 @@
 //! Every version of a point is marked by its step: in its vector, its text and its payload, so that a mixture of two
 //! versions shows.
 
-use kithdb::Point;
+use kithdb::{Point, SparseVector, Vector};
 
 /// Ids of one thread.
 const IDS: u64 = 40;
@@ -61,11 +61,18 @@ pub(crate) fn point(id: u64, number: u64) -> Point {
         .vector(vector)
         .named_vector("bytes", bytes)
         .named_vector("halves", halves)
+        .named_vector("weights", weights(id, number))
+        .named_vector("rows", Vector::Multi(vec![vec![id as f32, low as f32], vec![high as f32, 1.0]]))
         .with("text", format!("point {id} {}", mark(id, number)))
         .with("mark", mark(id, number))
         .with("group", id % GROUPS)
         .with("thread", id / IDS)
         .with("number", number)
+}
+
+/// Weights of which one is of an index that no other point has.
+fn weights(id: u64, number: u64) -> SparseVector {
+    SparseVector::of([(id as u32, 1.0 + (number % 2048) as f32), (10_000 + (number % 9) as u32, 1.0)])
 }
 
 /// A word that no other version of any point has.

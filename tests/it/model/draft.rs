@@ -1,5 +1,7 @@
 //! What the model test may do: random actions over few ids, few words and small whole vectors, so that things meet.
 
+use std::collections::BTreeMap;
+
 use kithdb::{
     Condition, CountRange, FieldKind, Filter, MinShould, Payload, PointId, Predicate, Range, Scalar, Value,
 };
@@ -40,8 +42,15 @@ pub(crate) enum Change {
 pub(crate) struct Draft {
     pub(crate) id: PointId,
     pub(crate) lanes: [Option<[i8; 4]>; 2],
+    /// What its sparse vector is made of.
+    pub(crate) weights: Option<Weights>,
+    /// The rows of its multivector; none: it has none.
+    pub(crate) rows: Vec<[i8; 2]>,
     pub(crate) payload: Payload,
 }
+
+/// Dimensions and weights.
+pub(crate) type Weights = BTreeMap<u32, i8>;
 
 pub(crate) const PATHS: [&str; 9] =
     ["tag", "n", "ok", "text", "more.a", "more.list[].k", "more.list[0].k", "\"ü.x\"", "nowhere"];
@@ -79,7 +88,17 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 
 fn draft() -> impl Strategy<Value = Draft> {
     let lane = || prop::option::weighted(0.9, prop::array::uniform4(-2..3_i8));
-    (id(), [lane(), lane()], payload()).prop_map(|(id, lanes, payload)| Draft { id, lanes, payload })
+    (id(), [lane(), lane()], prop::option::weighted(0.8, weights()), rows(0), payload())
+        .prop_map(|(id, lanes, weights, rows, payload)| Draft { id, lanes, weights, rows, payload })
+}
+
+pub(crate) fn rows(least: usize) -> impl Strategy<Value = Vec<[i8; 2]>> {
+    prop::collection::vec(prop::array::uniform2(-2..3_i8), least..4)
+}
+
+pub(crate) fn weights() -> impl Strategy<Value = Weights> {
+    let dim = prop_oneof![5 => 0..5_u32, 1 => Just(u32::MAX)];
+    prop::collection::btree_map(dim, -2..4_i8, 0..5)
 }
 
 pub(crate) fn id() -> impl Strategy<Value = PointId> {
@@ -183,7 +202,7 @@ fn condition() -> impl Strategy<Value = Condition> + Clone {
         1 => path().prop_map(Condition::IsEmpty),
         1 => path().prop_map(Condition::IsNull),
         1 => ids().prop_map(Condition::HasId),
-        1 => select(vec!["", "e", "f", "gone"]).prop_map(|name| Condition::HasVector(name.to_owned())),
+        1 => select(vec!["", "s", "m", "gone"]).prop_map(|name| Condition::HasVector(name.to_owned())),
         1 => (path(), 0..3_usize).prop_map(|(path, least)| {
             Condition::Count(path, CountRange { gte: Some(least), ..CountRange::default() })
         }),

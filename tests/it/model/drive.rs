@@ -8,7 +8,7 @@ use kithdb::{
 };
 
 use super::draft::{Action, Change};
-use super::plain::Plain;
+use super::plain::{MULTI, Plain, SPARSE};
 
 /// A database in a folder, and what should be in it.
 pub(crate) struct World {
@@ -158,6 +158,8 @@ pub(crate) fn assert_same(found: &Point, expected: &Point, plain: &Plain) {
     assert_eq!(found.id, expected.id);
     let text = |point: &Point| serde_json::to_string(&point.payload).expect("JSON");
     assert_eq!(text(found), text(expected), "payload of {}", found.id);
+    assert_eq!(found.sparse_named(SPARSE), expected.sparse_named(SPARSE), "sparse vector of {}", found.id);
+    assert_eq!(found.any_named(MULTI), expected.any_named(MULTI), "multivector of {}", found.id);
     for (name, _) in &plain.spaces {
         let (found, expected) = (found.vector_named(name), expected.vector_named(name));
         assert_eq!(found.is_some(), expected.is_some(), "vector `{name}`");

@@ -2,11 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use kithdb::{Datatype, Filter, Metric, Op, Point, PointId, Schema, Value, VectorSpec};
+use kithdb::{
+    Datatype, Filter, Metric, Op, Point, PointId, Schema, SparseSpec, SparseVector, Value, Vector, VectorSpec,
+};
 
-use super::draft::{Change, Draft};
+use super::draft::{Change, Draft, Weights};
 use super::text;
 use crate::options::rounded;
+
+/// The name of the sparse vectors of both collections.
+pub(crate) const SPARSE: &str = "s";
+
+/// The name of the multivectors of both.
+pub(crate) const MULTI: &str = "m";
 
 /// One collection as a map.
 #[derive(Clone, Debug)]
@@ -28,7 +36,67 @@ impl Plain {
     pub(crate) fn schema(&self) -> Schema {
         let paths = ["text", "more.words"].map(|path| path.parse().expect("a path"));
         let schema = Schema::new().keyword(paths, kithdb::Language::None);
+        let spec = if self.is_idf() { SparseSpec::idf() } else { SparseSpec::default() };
+        let schema = schema.sparse_vector(SPARSE, spec);
+        let schema = schema.multi_vector(MULTI, VectorSpec::new(2, self.multi_metric()));
         self.spaces.iter().fold(schema, |schema, (name, spec)| schema.named_vector(name, spec.clone()))
+    }
+
+    /// Whether sparse queries are weighted by rarity: in one of the two collections.
+    fn is_idf(&self) -> bool {
+        self.spaces.len() > 1
+    }
+
+    /// Weights as this collection takes them. Those that are multiplied by a logarithm have one sign, so that no sum
+    /// is nearly 0.
+    pub(crate) fn sparse(&self, weights: &Weights) -> SparseVector {
+        let weight = |weight: i8| f32::from(if self.is_idf() { weight.abs() } else { weight });
+        SparseVector::of(weights.iter().map(|(dim, of)| (*dim, weight(*of))))
+    }
+
+    /// What multivectors are compared by: another metric in each of the two collections.
+    pub(crate) fn multi_metric(&self) -> Metric {
+        if self.is_idf() { Metric::Euclid } else { Metric::Dot }
+    }
+
+    /// The score of every point with a multivector, best first.
+    pub(crate) fn nearest_multi(&self, query: &[[i8; 2]], filter: &Filter) -> Vec<(PointId, f64)> {
+        let metric = self.multi_metric();
+        let near = |asked: &[f32], row: &[f32]| match metric {
+            Metric::Euclid => -score(metric, asked, row).powi(2),
+            _ => score(metric, asked, row),
+        };
+        let of = |id: PointId| {
+            let rows = self.points[&id].any_named(MULTI)?.multi()?;
+            let best =
+                |asked: &Vec<f32>| rows.iter().map(|row| near(asked, row)).fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = rows_of(query).iter().map(best).sum();
+            Some((id, if metric == Metric::Euclid { (-sum).sqrt() } else { sum }))
+        };
+        let mut scored: Vec<(PointId, f64)> = self.matching(filter).into_iter().filter_map(of).collect();
+        let sign = if metric.larger_is_better() { -1.0 } else { 1.0 };
+        scored.sort_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)));
+        scored
+    }
+
+    /// The score of every point that a sparse query finds, best first.
+    pub(crate) fn nearest_sparse(&self, query: &SparseVector, filter: &Filter) -> Vec<(PointId, f64)> {
+        let vectors = || self.points.values().filter_map(|point| point.sparse_named(SPARSE));
+        let weight = |dim: u32, weight: f32| {
+            let n = vectors().count() as f64;
+            let df = vectors().filter(|vector| vector.indices.contains(&dim)).count() as f64;
+            let rarity = if self.is_idf() { (1.0 + (n - df + 0.5) / (df + 0.5)).ln() } else { 1.0 };
+            (dim, f64::from(weight) * rarity)
+        };
+        let query: BTreeMap<u32, f64> = query.iter().map(|(dim, of)| weight(dim, of)).collect();
+        let of = |id: PointId| {
+            let vector = self.points[&id].sparse_named(SPARSE)?;
+            let products = vector.iter().map(|(dim, of)| f64::from(of) * query.get(&dim).unwrap_or(&0.0));
+            Some((id, products.sum::<f64>())).filter(|(_, score)| *score != 0.0)
+        };
+        let mut scored: Vec<(PointId, f64)> = self.matching(filter).into_iter().filter_map(of).collect();
+        scored.sort_by(|a, b| b.1.total_cmp(&a.1));
+        scored
     }
 
     /// A draft with vectors for this collection.
@@ -39,16 +107,21 @@ impl Plain {
                 point = point.named_vector(name, elements(spec, lane));
             }
         }
-        point
+        if let Some(weights) = &draft.weights {
+            point = point.named_vector(SPARSE, self.sparse(weights));
+        }
+        match draft.rows.is_empty() {
+            false => point.named_vector(MULTI, Vector::Multi(rows_of(&draft.rows))),
+            true => point,
+        }
     }
 
     /// The point as it is read: its vectors scaled to length 1 under cosine, and rounded.
     fn kept(&self, point: &Point) -> Point {
         let mut point = point.clone();
         for (name, spec) in &self.spaces {
-            let Some((_, elements)) = point.vectors.iter_mut().find(|(other, _)| other == name) else {
-                continue;
-            };
+            let vector = point.vectors.iter_mut().find(|(other, _)| other == name);
+            let Some((_, Vector::Dense(elements))) = vector else { continue };
             let norm = elements.iter().map(|e| f64::from(*e).powi(2)).sum::<f64>().sqrt();
             let scale = if spec.metric == Metric::Cosine { norm } else { 1.0 };
             for element in elements {
@@ -137,6 +210,11 @@ impl Plain {
         scores.retain(|id, _| filter.matches_point(&self.points[id]));
         scores
     }
+}
+
+/// Rows as a multivector has them.
+pub(crate) fn rows_of(rows: &[[i8; 2]]) -> Vec<Vec<f32>> {
+    rows.iter().map(|row| row.map(f32::from).to_vec()).collect()
 }
 
 /// The elements that a space takes from a lane: sizes, where they must be whole, but for a few lanes that are refused.

@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 
 use kithdb::{
-    Collection, Filter, Hit, Input, Metric, Params, Point, PointId, Query, Request, Select, VectorSpec,
+    Collection, Filter, Hit, Input, Metric, Params, Point, PointId, Query, Request, Select, Vector,
+    VectorSpec,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::draft::{filter, id, ids, sentence};
+use super::draft::{Weights, filter, id, ids, rows, sentence, weights};
 use super::drive::assert_same;
-use super::plain::Plain;
+use super::plain::{MULTI, Plain, SPARSE, rows_of};
 
 /// One question to one collection. `lane` and `space` are taken as far as the collection has them.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub(crate) enum Question {
 #[derive(Clone, Debug)]
 pub(crate) enum By {
     Near { space: usize, lane: [i8; 4] },
+    Sparse(Weights),
+    Multi(Vec<[i8; 2]>),
     Words(String),
     Id,
 }
@@ -65,19 +68,31 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
         2 => (filter(), prop::option::of(id()), 1..6_usize)
             .prop_map(|(filter, from, page)| Question::Scroll { filter, from, page }),
         1 => ids().prop_map(Question::Get),
-        6 => (prop_oneof![3 => near(), 3 => words(), 1 => Just(By::Id)], filter(), limit(), 0..4_usize, threshold)
+        6 => (by(), filter(), limit(), 0..4_usize, threshold)
             .prop_map(|(by, filter, limit, offset, threshold)| {
                 Question::Ranked { by, filter, limit, offset, threshold }
             }),
-        1 => (near(), words(), filter(), limit(), select(vec![2.0_f32, 60.0]))
+        1 => (near(), prop_oneof![words(), sparse()], filter(), limit(), select(vec![2.0_f32, 60.0]))
             .prop_map(|(near, words, filter, limit, k)| Question::Hybrid { near, words, filter, limit, k }),
-        1 => (near(), words(), 1..8_usize, limit())
+        1 => (prop_oneof![near(), sparse(), multi()], words(), 1..8_usize, limit())
             .prop_map(|(near, words, leg, limit)| Question::Rescore { near, words, leg, limit }),
     ]
 }
 
 fn near() -> impl Strategy<Value = By> {
     (0..2_usize, prop::array::uniform4(-2..3_i8)).prop_map(|(space, lane)| By::Near { space, lane })
+}
+
+fn by() -> impl Strategy<Value = By> {
+    prop_oneof![3 => near(), 3 => sparse(), 2 => multi(), 3 => words(), 1 => Just(By::Id)]
+}
+
+fn multi() -> impl Strategy<Value = By> {
+    rows(1).prop_map(By::Multi)
+}
+
+fn sparse() -> impl Strategy<Value = By> {
+    weights().prop_map(By::Sparse)
 }
 
 fn words() -> impl Strategy<Value = By> {
@@ -90,6 +105,12 @@ impl By {
         match self {
             Self::Id => Query::ById,
             Self::Words(text) => Query::Keyword { text: text.clone() },
+            Self::Multi(rows) => {
+                Query::Nearest { vector: Vector::Multi(rows_of(rows)).into(), using: MULTI.to_owned() }
+            }
+            Self::Sparse(weights) => {
+                Query::Nearest { vector: plain.sparse(weights).into(), using: SPARSE.to_owned() }
+            }
             Self::Near { space, lane } => {
                 let (using, VectorSpec { dim, metric, .. }) = &plain.spaces[space % plain.spaces.len()];
                 let mut vector: Vec<f32> = lane[..*dim].iter().map(|e| f32::from(*e)).collect();
@@ -104,7 +125,8 @@ impl By {
     fn metric(&self, plain: &Plain) -> Metric {
         match self {
             Self::Near { space, .. } => plain.spaces[space % plain.spaces.len()].1.metric,
-            Self::Words(_) | Self::Id => Metric::Dot,
+            Self::Multi(_) => plain.multi_metric(),
+            Self::Words(_) | Self::Sparse(_) | Self::Id => Metric::Dot,
         }
     }
 
@@ -116,9 +138,12 @@ impl By {
     /// Every point that answers, with its score, best first.
     fn expected(&self, plain: &Plain, filter: &Filter) -> Vec<(PointId, f64)> {
         match (self, self.query(plain)) {
-            (Self::Near { space, .. }, Query::Nearest { vector: Input::Vector(vector), .. }) => {
-                plain.nearest(space % plain.spaces.len(), &vector, filter)
-            }
+            (
+                Self::Near { space, .. },
+                Query::Nearest { vector: Input::Vector(Vector::Dense(vector)), .. },
+            ) => plain.nearest(space % plain.spaces.len(), &vector, filter),
+            (Self::Multi(rows), _) => plain.nearest_multi(rows, filter),
+            (Self::Sparse(weights), _) => plain.nearest_sparse(&plain.sparse(weights), filter),
             (Self::Words(text), _) => {
                 let mut scored: Vec<_> = plain.keyword(text, filter).into_iter().collect();
                 scored.sort_by(|a, b| b.1.total_cmp(&a.1));

@@ -1,27 +1,29 @@
-//! A vector that is asked with: elements, the id of a point, or a text.
+//! A vector that is asked with: elements, weights of indices, the id of a point, or a text.
 
 use std::fmt;
 
-use kithdb::PointId;
+use kithdb::{PointId, SparseVector, Vector};
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::wire::id::Id;
-use crate::wire::vector::Dense;
+use crate::wire::vector::{Dense, list};
 
 /// A vector, or what stands for one.
 #[derive(Debug)]
 pub(crate) enum VectorInput {
-    Dense(Vec<f32>),
+    Vector(Vector),
     Id(PointId),
     Text(String),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TextIn {
-    text: String,
+struct ObjectIn {
+    text: Option<String>,
+    indices: Option<Vec<u32>>,
+    values: Option<Dense>,
 }
 
 impl<'de> Deserialize<'de> for VectorInput {
@@ -36,16 +38,22 @@ impl<'de> Visitor<'de> for InputVisitor {
     type Value = VectorInput;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a vector, the ID of a point, or an object with `text`")
+        f.write_str("a vector, the ID of a point, or an object with `indices` and `values`, or with `text`")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorInput, A::Error> {
-        Dense::deserialize(SeqAccessDeserializer::new(seq))
-            .map(|Dense(elements)| VectorInput::Dense(elements))
+        list(seq).map(VectorInput::Vector)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VectorInput, A::Error> {
-        TextIn::deserialize(MapAccessDeserializer::new(map)).map(|TextIn { text }| VectorInput::Text(text))
+        let ObjectIn { text, indices, values } = ObjectIn::deserialize(MapAccessDeserializer::new(map))?;
+        match (text, indices, values) {
+            (Some(text), None, None) => Ok(VectorInput::Text(text)),
+            (None, Some(indices), Some(Dense(values))) => {
+                Ok(VectorInput::Vector(SparseVector { indices, values }.into()))
+            }
+            _ => Err(A::Error::custom("give `indices` and `values`, or `text`")),
+        }
     }
 
     fn visit_u64<E>(self, num: u64) -> Result<VectorInput, E> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use kithdb::{Recommend, Value};
+use kithdb::{Recommend, SparseVector, Value};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -11,6 +11,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use super::input::{InputVisitor, VectorInput};
 use crate::wire::id::Id;
 use crate::wire::shape::OneOrMany;
+use crate::wire::vector::Dense;
 
 /// How candidates are ranked.
 #[derive(Debug)]
@@ -94,6 +95,9 @@ const RRF_K: f32 = 2.0;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct QueryObject {
+    /// Of a sparse vector that stands alone.
+    indices: Option<Vec<u32>>,
+    values: Option<Dense>,
     nearest: Option<VectorInput>,
     mmr: Option<MmrIn>,
     recommend: Option<RecommendIn>,
@@ -142,6 +146,14 @@ impl QueryObject {
     /// The kinds that it names.
     fn kinds(self) -> Result<Vec<QueryIn>, &'static str> {
         let mut kinds = Vec::new();
+        match (self.indices, self.values) {
+            (Some(indices), Some(Dense(values))) => {
+                let vector = VectorInput::Vector(SparseVector { indices, values }.into());
+                kinds.push(QueryIn::Nearest(vector, "query"));
+            }
+            (None, None) => {}
+            _ => return Err("`indices` and `values` stand together"),
+        }
         match (self.nearest, self.mmr) {
             (Some(input), None) => kinds.push(QueryIn::Nearest(input, "query.nearest")),
             (Some(input), Some(mmr)) => kinds.push(QueryIn::Diverse(input, mmr)),

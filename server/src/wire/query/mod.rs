@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::filter::FilterIn;
 use super::select::{WithPayload, WithVector};
-use super::shape::{Ignored, OneOrMany};
+use super::shape::{Ignored, OneOrMany, Refused};
 pub(super) use formula::expression;
 pub(super) use input::VectorInput;
 pub(super) use kind::{OrderIn, PairIn, QueryIn};
@@ -85,7 +85,10 @@ pub(super) struct LookupFrom {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "accepted and passed over: they speed other engines up")]
+#[expect(
+    dead_code,
+    reason = "accepted and passed over: they speed other engines up; or refused while it was read"
+)]
 pub(super) struct ParamsIn {
     pub(super) hnsw_ef: Option<usize>,
     pub(super) exact: Option<bool>,
@@ -94,5 +97,5 @@ pub(super) struct ParamsIn {
     quantization: Ignored,
     indexed_only: Ignored,
     acorn: Ignored,
-    idf: Ignored,
+    idf: Option<Refused>,
 }
