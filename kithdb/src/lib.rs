@@ -61,9 +61,9 @@ pub use query::explain::name as strategy_name;
 pub use query::formula;
 pub use query::plan::Step;
 pub use query::{
-    Actual, Examples, Failed, Grouping, Input, Matrix, MatrixRequest, Order, OrderValue, Pair, Params,
-    PartActual, PartPlan, Plan, Query, RRF_K, Rank, Recommend, Request, SparsePart, SparsePlan, Strategy,
-    Terms, Why, WhyNot,
+    Actual, Examples, Failed, Fusion, Grouping, Input, Matrix, MatrixRequest, Order, OrderValue, Pair,
+    Params, PartActual, PartPlan, Plan, Query, RRF_K, Rank, Recommend, Request, SparsePart, SparsePlan,
+    Strategy, Terms, Why, WhyNot,
 };
 pub use query_builder::QueryBuilder;
 pub use types::*;

@@ -3,14 +3,15 @@
 use types::{Condition, DEFAULT_VECTOR, Filter, Result};
 
 use crate::hit::{PayloadSelect, Select, VectorSelect};
-use crate::{Collection, Hit, Input, Params, Plan, Query, RRF_K, Request};
+use crate::{Collection, Fusion, Hit, Input, Params, Plan, Query, Request};
 
-/// A query in the making. With a vector and words it is hybrid: both legs, fused by reciprocal rank.
+/// A query in the making. With a vector and words it is hybrid: both legs, fused.
 #[derive(Clone)]
 pub struct QueryBuilder<'a> {
     collection: &'a Collection,
     nearest: Option<Query>,
     keyword: Option<Query>,
+    fusion: Fusion,
     filter: Filter,
     limit: usize,
     offset: usize,
@@ -28,6 +29,7 @@ impl<'a> QueryBuilder<'a> {
             collection,
             nearest: None,
             keyword: None,
+            fusion: Fusion::Adaptive,
             filter: Filter::default(),
             limit: 10,
             offset: 0,
@@ -54,6 +56,13 @@ impl<'a> QueryBuilder<'a> {
     #[must_use]
     pub fn keyword(mut self, text: &str) -> Self {
         self.keyword = Some(Query::Keyword { text: text.to_owned() });
+        self
+    }
+
+    /// How both legs are fused; by their scores, with weights that follow from the query, if not set.
+    #[must_use]
+    pub fn fuse(mut self, fusion: Fusion) -> Self {
+        self.fusion = fusion;
         self
     }
 
@@ -148,12 +157,12 @@ impl<'a> QueryBuilder<'a> {
 
     /// The request that it stands for.
     pub fn request(self) -> Request {
-        let Self { nearest, keyword, filter, limit, offset, score_threshold, params, .. } = self;
+        let Self { nearest, keyword, fusion, filter, limit, offset, score_threshold, params, .. } = self;
         let leg_hits = limit.saturating_add(offset).saturating_mul(4).max(LEG_HITS_MIN);
         let leg =
             |query| Request { query, filter: filter.clone(), limit: leg_hits, params, ..Request::default() };
         let (prefetch, query) = match (nearest, keyword) {
-            (Some(nearest), Some(keyword)) => (vec![leg(nearest), leg(keyword)], Query::Rrf { k: RRF_K }),
+            (Some(nearest), Some(keyword)) => (vec![leg(nearest), leg(keyword)], Query::Fuse(fusion)),
             (Some(only), None) | (None, Some(only)) => (Vec::new(), only),
             (None, None) => (Vec::new(), Query::ById),
         };

@@ -80,7 +80,7 @@ impl Plan {
                 )
             }
             Step::Keyword => format!("keyword by BM25, {count} hits, {matching}"),
-            Step::Fuse => format!("fuse by reciprocal rank, {count} hits"),
+            Step::Fuse { by } => format!("fuse by {by}, {count} hits"),
             Step::ById => format!("points by id, {count} hits, {matching}"),
             Step::Rate { using, by, rated } => {
                 let cost = milliseconds(self.cost_ns);
@@ -103,7 +103,11 @@ fn done(actual: &Actual) -> Vec<String> {
         0 => String::new(),
         read => format!(", {read} payloads read to decide what matches"),
     };
-    let level = format!("took {}, {} hits{payloads}", ms(actual.elapsed), actual.found);
+    let weights = match &actual.weights[..] {
+        [] => String::new(),
+        weights => format!(", legs weighed {weights:.3?}"),
+    };
+    let level = format!("took {}, {} hits{payloads}{weights}", ms(actual.elapsed), actual.found);
     let part = |(at, part): (usize, &PartActual)| {
         let Work { hops, distances, .. } = part.work;
         format!("part {at}: {}, {hops} hops, {distances} distances, {} rows", ms(part.elapsed), part.found)
@@ -194,7 +198,13 @@ mod tests {
         ];
         let vector = Step::Vector { using: "v".into(), parts };
         let legs = vec![leg(vector, (5, 5)), leg(Step::Keyword, (0, 5))];
-        let plan = Plan { step: Step::Fuse, count: 3, matching: (5, 5), cost_ns: 0.0, legs };
+        let plan = Plan {
+            step: Step::Fuse { by: "reciprocal rank" },
+            count: 3,
+            matching: (5, 5),
+            cost_ns: 0.0,
+            legs,
+        };
         let expected = "fuse by reciprocal rank, 3 hits\n\
             ├─ vector `v` by graph (ef 64) over 2 segments of 1700 rows, expected recall 0.960 and exact scan over 7 \
             rows in memory, 9 hits, of 5 matching: about 1.00 ms; exact scan would take about 2.00 ms\n\

@@ -27,6 +27,7 @@ mod view;
 
 pub use execute::{Actual, Answer, Failed, PartActual, Rank, Ranked, Terms, Why, WhyNot, execute, why_not};
 pub use facets::facets;
+pub use fuse::Fusion;
 pub use groups::{Group, Grouping, groups};
 pub use matrix::{Matrix, MatrixRequest, matrix};
 pub use plan::{PartPlan, Plan, Strategy};

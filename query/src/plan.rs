@@ -91,8 +91,11 @@ pub enum Step {
     },
     /// Ranks by BM25, block-max pruned.
     Keyword,
-    /// Ranks by reciprocal rank over the legs.
-    Fuse,
+    /// Ranks by what the legs found.
+    Fuse {
+        /// How.
+        by: &'static str,
+    },
     /// Orders by id.
     ById,
     /// Rates every vector that may be a hit by examples.
@@ -163,7 +166,7 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
     let (step, cost_ns) = match &request.query {
         Query::ById => (Step::ById, 0.0),
         Query::Keyword { .. } => (Step::Keyword, 0.0),
-        Query::Rrf { .. } => (Step::Fuse, 0.0),
+        Query::Fuse(fusion) => (Step::Fuse { by: fusion.name() }, 0.0),
         Query::Diverse { .. } => (Step::Diversify, 0.0),
         Query::Order(order) => (Step::Order { path: order.path.clone() }, 0.0),
         Query::Sample { .. } => (Step::Sample, 0.0),

@@ -9,7 +9,7 @@ use crate::Embedder;
 /// How a question is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// Keyword and vector, fused by reciprocal rank; keyword alone where there is no model.
+    /// Keyword and vector, fused; keyword alone where there is no model.
     #[default]
     Hybrid,
     /// Nearness of meaning alone.

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use kithdb::{
-    Collection, Condition, Database, ErrorKind, Failed, Filter, Language, Metric, Params, Point, PointId,
-    Query, Request, Schema, Select, Terms, Why,
+    Collection, Condition, Database, ErrorKind, Failed, Filter, Fusion, Language, Metric, Params, Point,
+    PointId, Query, Request, Schema, Select, Terms, Why,
 };
 
 const POINTS: u64 = 3000;
@@ -66,18 +66,26 @@ fn a_point_is_told_why_it_is_no_hit() {
     assert!(matches!(why(strict, order[0]), Why::Threshold(score) if score > 0.0));
 
     let third = Condition::equals("third", 1).expect("a path");
+    let failed = |place: &str, condition: &Condition| Failed {
+        place: place.to_owned(),
+        conditions: vec![condition.clone()],
+    };
     let filtered = Request { filter: Filter::must(third.clone()), ..exact(5) };
-    assert_eq!(why(filtered, PointId::Num(3)), Why::Filtered(vec![Failed::Must(third.clone())]));
+    assert_eq!(why(filtered, PointId::Num(3)), Why::Filtered(vec![failed("must[0]", &third)]));
     let without = Filter { must_not: vec![third.clone()], ..Filter::default() };
     let filtered = Request { filter: without, ..exact(5) };
-    assert_eq!(why(filtered, PointId::Num(4)), Why::Filtered(vec![Failed::MustNot(third)]));
+    assert_eq!(why(filtered, PointId::Num(4)), Why::Filtered(vec![failed("must_not[0]", &third)]));
 
     let words = Request { query: Query::Keyword { text: "rare".into() }, limit: 1, ..Request::default() };
     assert_eq!(why(words.clone(), PointId::Num(8)), Why::NoScore);
     assert!(matches!(why(words.clone(), PointId::Num(1007)), Why::Outranked(rank) if rank.rank == 2));
 
-    let fused =
-        Request { prefetch: vec![exact(5), words], query: Query::Rrf { k: 2.0 }, limit: 9, ..exact(9) };
+    let fused = Request {
+        prefetch: vec![exact(5), words],
+        query: Query::Fuse(Fusion::rrf(2.0)),
+        limit: 9,
+        ..exact(9)
+    };
     let told = collection.why_not(fused, order[40]).expect("a reason");
     assert_eq!(told.why, Why::NoCandidate);
     assert!(matches!(told.legs[0].why, Why::Outranked(_)) && told.legs[1].why == Why::NoScore);

@@ -13,7 +13,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::vector::DEFAULT_VECTOR;
-use crate::{Codes, Datatype, Error, ErrorKind, FieldPath, Limits, Metric, Result, SparseSpec, Vector};
+use crate::{
+    Codes, Datatype, Error, ErrorKind, FieldPath, Language, Limits, Metric, Result, SparseSpec, Vector,
+};
 
 /// What a collection holds and which indexes are kept over it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,28 +98,6 @@ pub enum FieldKind {
     Geo,
     /// The words of strings, for `match` of `text`, `text_any` and `phrase`.
     Text,
-}
-
-/// A natural language for stemming and stop words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names of languages say it")]
-pub enum Language {
-    /// No stemming, no stop words: lower-cased words as they stand.
-    None,
-    Danish,
-    Dutch,
-    #[default]
-    English,
-    Finnish,
-    French,
-    German,
-    Hungarian,
-    Italian,
-    Norwegian,
-    Portuguese,
-    Russian,
-    Spanish,
-    Swedish,
 }
 
 impl Schema {
@@ -418,41 +398,6 @@ impl FromStr for FieldKind {
     }
 }
 
-impl Language {
-    const NAMES: [(Self, &'static str); 14] = [
-        (Self::None, "none"),
-        (Self::Danish, "danish"),
-        (Self::Dutch, "dutch"),
-        (Self::English, "english"),
-        (Self::Finnish, "finnish"),
-        (Self::French, "french"),
-        (Self::German, "german"),
-        (Self::Hungarian, "hungarian"),
-        (Self::Italian, "italian"),
-        (Self::Norwegian, "norwegian"),
-        (Self::Portuguese, "portuguese"),
-        (Self::Russian, "russian"),
-        (Self::Spanish, "spanish"),
-        (Self::Swedish, "swedish"),
-    ];
-
-    /// The name on the wire and on disk.
-    pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(language, _)| *language == self).map_or("none", |(_, name)| name)
-    }
-}
-
-impl FromStr for Language {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(language, _)| *language).ok_or_else(|| {
-            let known: Vec<&str> = Self::NAMES.iter().map(|(_, known)| *known).collect();
-            Error::invalid("language", format!("`{name}` is none of {}", known.join(", ")))
-        })
-    }
-}
-
 /// Checks a collection's name: 1 to `name_chars_max` characters, none of `/ \ : * ? " < > |`, no control
 /// characters, not `.` or `..`.
 ///
@@ -507,9 +452,6 @@ mod tests {
 
     #[test]
     fn every_name_parses_to_itself() {
-        for (language, name) in Language::NAMES {
-            assert_eq!((name.parse::<Language>().expect(name), language.name()), (language, name));
-        }
         for kind in FieldKind::ALL {
             assert_eq!(kind.name().parse::<FieldKind>().expect("its name"), kind);
         }

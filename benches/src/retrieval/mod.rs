@@ -13,8 +13,8 @@ mod reference;
 use std::path::PathBuf;
 
 use kithdb::{
-    Collection, DEFAULT_VECTOR, Database, Durability, Hit, Language, Metric, Op, Params, Point, PointId,
-    Query, Request, Result, Schema, Select,
+    Collection, DEFAULT_VECTOR, Database, Durability, Fusion, Hit, Language, Metric, Op, Params, Point,
+    PointId, Query, Request, Result, Schema, Select,
 };
 use rag::Embedder;
 
@@ -25,6 +25,10 @@ use measure::Quality;
 
 /// Documents that each leg ranks.
 const LEG_HITS: usize = 1_000;
+
+/// Documents of a leg whose scores are fused, as the query builder asks for: how far the last one lies from the first
+/// is part of the outcome.
+const FUSED_HITS: usize = 100;
 
 /// The `k` of reciprocal rank fusion as the reference has it: 60 with ranks from 1, where ours count from 0.
 const RRF_K_FROM_ZERO: f32 = kithdb::RRF_K + 1.0;
@@ -54,12 +58,15 @@ pub(crate) struct Arguments {
     keyword_only: bool,
 }
 
-/// The three ways of searching that are measured.
+/// The ways of searching that are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Method {
     Keyword,
     Vector,
     Hybrid,
+    Dbsf,
+    RelativeScore,
+    Adaptive,
 }
 
 /// Embeddings of documents and queries, in their order.
@@ -120,7 +127,14 @@ fn measure_all(corpus: &Corpus, embeddings: Option<&Embeddings>) -> Result<Vec<(
     let database = Database::in_memory()?;
     let collection = ingest(&database, corpus, embeddings)?;
     let methods: &[Method] = match embeddings {
-        Some(_) => &[Method::Keyword, Method::Vector, Method::Hybrid],
+        Some(_) => &[
+            Method::Keyword,
+            Method::Vector,
+            Method::Hybrid,
+            Method::Dbsf,
+            Method::RelativeScore,
+            Method::Adaptive,
+        ],
         None => &[Method::Keyword],
     };
     methods.iter().map(|method| Ok((*method, quality(&collection, corpus, *method, embeddings)?))).collect()
@@ -180,12 +194,17 @@ fn request(method: Method, text: &str, vector: Option<&[f32]>) -> Request {
         let vector = vector.unwrap_or_default().to_vec();
         leg(Query::Nearest { vector: vector.into(), using: DEFAULT_VECTOR.to_owned() })
     };
+    let fused = |fusion, hits| Request {
+        prefetch: [nearest(), words()].map(|leg| Request { limit: hits, ..leg }).into(),
+        ..leg(Query::Fuse(fusion))
+    };
     match method {
         Method::Keyword => words(),
         Method::Vector => nearest(),
-        Method::Hybrid => {
-            Request { prefetch: vec![nearest(), words()], ..leg(Query::Rrf { k: RRF_K_FROM_ZERO }) }
-        }
+        Method::Hybrid => fused(Fusion::rrf(RRF_K_FROM_ZERO), LEG_HITS),
+        Method::Dbsf => fused(Fusion::Dbsf, FUSED_HITS),
+        Method::RelativeScore => fused(Fusion::RelativeScore { weights: Vec::new() }, FUSED_HITS),
+        Method::Adaptive => fused(Fusion::Adaptive, FUSED_HITS),
     }
 }
 
@@ -227,6 +246,9 @@ impl Method {
             Self::Keyword => "keyword",
             Self::Vector => "vector",
             Self::Hybrid => "hybrid",
+            Self::Dbsf => "hybrid, DBSF",
+            Self::RelativeScore => "hybrid, relative",
+            Self::Adaptive => "hybrid, adaptive",
         }
     }
 }
@@ -249,7 +271,7 @@ mod tests {
         let documents = (0..corpus.documents.len()).map(unit).collect();
         let queries = corpus.queries.iter().map(|_| unit(1)).collect();
         let measured = measure_all(&corpus, Some(&Embeddings { documents, queries })).expect("measures");
-        assert_eq!(measured.len(), 3);
+        assert_eq!(measured.len(), 6);
         for (method, quality) in measured {
             assert_eq!((quality.ndcg, quality.recall), (1.0, 1.0), "{method:?}");
         }

@@ -29,6 +29,9 @@ use crate::{Alive, Rows};
 /// `k` comes from the user; room for more than this is made only when it is needed.
 const ROOM_MAX: usize = 1024;
 
+/// The k1 of tantivy's BM25.
+const BM25_K1: f32 = 1.2;
+
 /// The keyword index as of one publication. Cheap to clone; never changes.
 #[derive(Clone)]
 pub struct KeywordView(pub(super) Arc<Snapshot>);
@@ -73,6 +76,22 @@ impl KeywordView {
         self.0.search_tail(&terms, &find, &mut best)?;
         self.0.search_committed(&terms, &find, &mut best)?;
         Ok(best.into_sorted())
+    }
+
+    /// The BM25 score that no document can exceed: every term as often as can be in a document without length. Terms of
+    /// no document count, as the rarest.
+    ///
+    /// # Errors
+    /// When the index on disk cannot be read.
+    pub fn attainable(&self, query: &str) -> Result<f32> {
+        let snapshot = &*self.0;
+        let documents = snapshot.total_num_docs().map_err(failure)? as f32;
+        let mut sum = 0.0;
+        for term in self.terms(query) {
+            let holding = snapshot.doc_freq(&snapshot.layout.term(&term)).map_err(failure)? as f32;
+            sum += (1.0 + (documents - holding + 0.5) / (holding + 0.5)).ln();
+        }
+        Ok(sum * (1.0 + BM25_K1))
     }
 
     /// The terms that a query is searched by, in the order of their first occurrence.

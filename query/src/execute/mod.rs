@@ -3,6 +3,7 @@
 //! Invariant: approximate search may miss, never lie. Every hit is alive in the view, passed the filter, and has its
 //! exact score; and where the graph of a part comes back with fewer rows than are wanted, a scan of it answers instead.
 
+mod fused;
 mod kinds;
 mod vectors;
 pub(crate) mod watch;
@@ -15,7 +16,6 @@ use roaring::RoaringBitmap;
 use types::{Error, Metric, Result, Slot, Vector};
 
 use crate::View;
-use crate::fuse;
 use crate::matching::Matching;
 use crate::plan::{PartStatistics, Plan, SpaceStatistics, Statistics, plan};
 use crate::request::{Input, OrderValue, Query, Request};
@@ -136,6 +136,8 @@ impl<'a> Level<'a> {
             let mut actual = self.actual.borrow_mut();
             actual.found = hits.len();
             actual.elapsed = began.elapsed();
+            let behind = self.request.offset.min(actual.shares.len());
+            actual.shares.drain(..behind);
             actual.payloads = self.matching.payloads_read();
             actual.legs = self.legs.iter().map(|leg| leg.actual.take()).collect();
         }
@@ -165,7 +167,7 @@ impl<'a> Level<'a> {
                 self.rated(plan, using, candidates)
             }
             Query::Keyword { text } => self.keyword(plan, text, candidates),
-            Query::Rrf { k } => self.fuse(plan, &legs, *k),
+            Query::Fuse(fusion) => self.fuse(plan, &legs, fusion),
             Query::ById => self.by_id(plan, candidates),
             Query::Order(order) => self.ordered(plan, order, candidates),
             Query::Sample { seed } => self.sampled(plan, *seed, candidates),
@@ -182,15 +184,6 @@ impl<'a> Level<'a> {
             let found = keyword.search(text, &self.view.rows, &self.view.alive, accept, count)?;
             Ok(found.into_iter().map(|scored| Ranked::new(scored.slot, scored.score)).collect())
         })?;
-        Ok(self.above_threshold(hits, Metric::Dot))
-    }
-
-    fn fuse(&self, plan: &Plan, legs: &[Vec<Ranked>], k: f32) -> Result<Vec<Ranked>> {
-        let mut fused = fuse::rrf(legs, k);
-        if let Some(accept) = self.matching.accept() {
-            fused.retain(|ranked| accept.contains(ranked.slot.0));
-        }
-        let hits = self.matching.first(fused, |ranked| ranked.slot, plan.count)?;
         Ok(self.above_threshold(hits, Metric::Dot))
     }
 

@@ -30,6 +30,10 @@ pub struct Actual {
     pub parts: Vec<PartActual>,
     /// Payloads that were read to decide what matches.
     pub payloads: usize,
+    /// Of a fusion: what each leg weighed.
+    pub weights: Vec<f32>,
+    /// Of a fusion: for each hit the share of each leg in its score, of those that found it.
+    pub shares: Vec<Vec<Option<f32>>>,
     /// The legs.
     pub legs: Vec<Actual>,
 }

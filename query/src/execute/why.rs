@@ -58,17 +58,13 @@ pub struct Rank {
     pub score: f32,
 }
 
-/// A condition that shuts a point out.
+/// A part of a filter that shuts a point out.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Failed {
-    /// It must hold, and does not.
-    Must(Condition),
-    /// It must not hold, and does.
-    MustNot(Condition),
-    /// None of these holds.
-    Should(Vec<Condition>),
-    /// Fewer than so many of these hold.
-    MinShould(usize, Vec<Condition>),
+pub struct Failed {
+    /// Where it stands: `must[0]`, `must_not[2]`, `should`, `min_should`.
+    pub place: String,
+    /// The condition that must hold and does not, or must not and does; or those of which too few hold.
+    pub conditions: Vec<Condition>,
 }
 
 /// Says why a point is not in the answer to a request, which must have passed [`Request::check`].
@@ -196,20 +192,25 @@ impl Level<'_> {
     }
 }
 
-/// The conditions of a filter that shut a point out.
+/// The parts of a filter that shut a point out.
 fn failed(filter: &Filter, subject: &Subject<'_>) -> Vec<Failed> {
     let holds = |condition: &Condition| condition.holds(subject);
-    let mut failed: Vec<Failed> =
-        filter.must.iter().filter(|condition| !holds(condition)).cloned().map(Failed::Must).collect();
-    let held = filter.must_not.iter().filter(|condition| holds(condition));
-    failed.extend(held.cloned().map(Failed::MustNot));
+    let mut failed = Vec::new();
+    for (clause, conditions, wanted) in [("must", &filter.must, true), ("must_not", &filter.must_not, false)]
+    {
+        let wrong = conditions.iter().enumerate().filter(|(_, condition)| holds(condition) != wanted);
+        failed.extend(wrong.map(|(at, condition)| Failed {
+            place: format!("{clause}[{at}]"),
+            conditions: vec![condition.clone()],
+        }));
+    }
     if !filter.should.is_empty() && !filter.should.iter().any(holds) {
-        failed.push(Failed::Should(filter.should.clone()));
+        failed.push(Failed { place: "should".to_owned(), conditions: filter.should.clone() });
     }
     if let Some(least) = &filter.min_should
         && least.conditions.iter().filter(|condition| holds(condition)).count() < least.count
     {
-        failed.push(Failed::MinShould(least.count, least.conditions.clone()));
+        failed.push(Failed { place: "min_should".to_owned(), conditions: least.conditions.clone() });
     }
     failed
 }

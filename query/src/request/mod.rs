@@ -113,12 +113,10 @@ impl Request {
         let refuse = |field: &str, message: &str| Err(Error::invalid(field, message));
         match &self.query {
             Query::Keyword { text } => check_keyword(text, schema, limits),
-            Query::Rrf { k } if !(k.is_finite() && *k > 0.0) => {
-                refuse("query.rrf.k", "must be a finite number above 0")
-            }
-            Query::Rrf { .. } if self.prefetch.is_empty() => {
+            Query::Fuse(_) if self.prefetch.is_empty() => {
                 refuse("prefetch", "is empty; a fusion needs at least one leg")
             }
+            Query::Fuse(fusion) => fusion.check(self.prefetch.len()),
             Query::Formula(_) if self.prefetch.is_empty() => {
                 refuse("prefetch", "is empty; a formula needs at least one leg whose scores it takes")
             }
@@ -183,6 +181,7 @@ fn check_keyword(text: &str, schema: &Schema, limits: &Limits) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuse::Fusion;
     use types::Metric;
 
     #[test]
@@ -214,13 +213,14 @@ mod tests {
             |vector: &[f32], using: &str| Query::Nearest { vector: vector.into(), using: using.into() };
         let ask = |query| Request { query, limit: 1, ..Request::default() };
         let with = |params| Request { params, ..ask(Query::ById) };
-        let leg = Request { prefetch: vec![ask(nearest(&[0.0, 0.0], ""))], ..ask(Query::Rrf { k: 2.0 }) };
+        let leg =
+            Request { prefetch: vec![ask(nearest(&[0.0, 0.0], ""))], ..ask(Query::Fuse(Fusion::rrf(2.0))) };
         let cases = [
             (ask(nearest(&[1.0], "")), "query"),
             (ask(nearest(&[1.0, f32::NAN], "")), "query[1]"),
             (ask(nearest(&[1.0, 0.0], "nope")), "using"),
             (ask(Query::Keyword { text: "a".into() }), "query.keyword"),
-            (ask(Query::Rrf { k: 2.0 }), "prefetch"),
+            (ask(Query::Fuse(Fusion::rrf(2.0))), "prefetch"),
             (Request { limit: 0, ..ask(Query::ById) }, "limit"),
             (with(Params { recall: Some(1.5), ..Params::default() }), "params.recall"),
             (with(Params { recall: Some(f32::NAN), ..Params::default() }), "params.recall"),

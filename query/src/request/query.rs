@@ -6,6 +6,7 @@
 use types::{FieldPath, MultiVector, PointId, SparseVector, Vector};
 
 use crate::formula::Formula;
+use crate::fuse::Fusion;
 
 /// How candidates are ranked.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,11 +64,8 @@ pub enum Query {
         /// Any text; it has no syntax.
         text: String,
     },
-    /// By reciprocal rank over the legs: the sum of 1 / (k + position), positions from 0.
-    Rrf {
-        /// Damps the first positions.
-        k: f32,
-    },
+    /// By what the legs found.
+    Fuse(Fusion),
     /// By the values of a field, numbers and times; a point with several comes once for each. All scores are 1.
     Order(Order),
     /// At random. All scores are 1.

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use kithdb::{Error, ErrorKind, RRF_K, Result, Scalar, Value};
+use kithdb::{Error, ErrorKind, Result, Scalar, Value};
 use serde_json::{Map, json};
 use ureq::Agent;
 
@@ -112,7 +112,7 @@ fn body(search: &Search, mode: ModeArg) -> Value {
     let mut body = match mode {
         ModeArg::Vector => json!({"query": nearest}),
         ModeArg::Keyword => json!({"query": keyword}),
-        ModeArg::Hybrid => json!({"prefetch": [leg(nearest), leg(keyword)], "query": {"rrf": {"k": RRF_K}}}),
+        ModeArg::Hybrid => json!({"prefetch": [leg(nearest), leg(keyword)], "query": {"fusion": "adaptive"}}),
     };
     body["filter"] = filter;
     body["limit"] = search.limit.into();

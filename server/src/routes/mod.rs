@@ -71,6 +71,7 @@ fn point_routes() -> Router<State> {
         .route("/collections/{collection}/points/query", post(route(Computes, points::query)))
         .route("/collections/{collection}/points/query/batch", post(route(Computes, points::query_batch)))
         .route("/collections/{collection}/points/query/groups", post(route(Computes, points::query_groups)))
+        .route("/api/v1/collections/{collection}/why-not", post(route(Computes, points::why_not)))
         .route("/collections/{collection}/facet", post(route(Computes, points::facet)))
         .route(&matrix("pairs"), post(route(Computes, points::matrix_pairs)))
         .route(&matrix("offsets"), post(route(Computes, points::matrix_offsets)))

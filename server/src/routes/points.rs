@@ -9,6 +9,7 @@ use crate::wire::matrix::{MatrixBody, MatrixOffsets, MatrixPairs};
 use crate::wire::point::{self, Count, Counted, Delete, Record, Retrieve, Scroll, Scrolled, Updated, Upsert};
 use crate::wire::query::{QueryBatch, QueryBody};
 use crate::wire::translate::{Found, Translator};
+use crate::wire::why::{WhyNotBody, WhyNotOut};
 
 pub(super) fn upsert(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
@@ -79,4 +80,10 @@ pub(super) fn matrix_pairs(call: &Call) -> Result<MatrixPairs> {
 pub(super) fn matrix_offsets(call: &Call) -> Result<MatrixOffsets> {
     let collection = call.collection()?;
     call.parse::<MatrixBody>()?.run(&collection).map(MatrixOffsets::from)
+}
+
+pub(super) fn why_not(call: &Call) -> Result<WhyNotOut> {
+    let collection = call.collection()?;
+    let embedder = call.state.embedder.as_ref();
+    call.parse::<WhyNotBody>()?.run(&Translator { db: &call.state.db, collection: &collection, embedder })
 }

@@ -24,6 +24,7 @@ pub(crate) mod select;
 pub(crate) mod shape;
 pub(crate) mod translate;
 pub(crate) mod vector;
+pub(crate) mod why;
 
 use kithdb::{Error, Result, Value};
 use serde::de::DeserializeOwned;
@@ -123,7 +124,7 @@ mod tests {
     fn what_is_not_supported_is_refused_by_name() {
         let cases = [
             (r#"{"query": {"feedback": {"positive": [1]}}}"#, "query.feedback", "`nearest`"),
-            (r#"{"query": {"fusion": "dbsf"}}"#, "query.fusion", "`rrf`"),
+            (r#"{"query": {"fusion": "sum"}}"#, "query.fusion", "`rrf`"),
             (
                 r#"{"prefetch": {"prefetch": [{"lookup_from": {"space": "x"}}]}}"#,
                 "prefetch.prefetch[0].lookup_from.space",

@@ -35,6 +35,12 @@ struct ActualOut {
     elapsed_ns: u64,
     found: usize,
     payloads_read: usize,
+    /// Of a fusion: what each leg weighed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    weights: Vec<f32>,
+    /// Of a fusion: for each hit the shares of the legs in its score; of those that found it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shares: Vec<Vec<Option<f32>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     parts: Vec<PartActualOut>,
 }
@@ -110,7 +116,7 @@ impl Node {
             Step::Sparse { using, .. } => ("sparse", Some(using.clone()), None),
             Step::MaxSim { using, .. } => ("max_sim", Some(using.clone()), None),
             Step::Keyword => ("keyword", None, None),
-            Step::Fuse => ("fuse", None, None),
+            Step::Fuse { .. } => ("fuse", None, None),
             Step::ById => ("by_id", None, None),
             Step::Rate { using, .. } => ("rate", Some(using.clone()), None),
             Step::Diversify => ("diversify", None, None),
@@ -152,6 +158,8 @@ impl ActualOut {
             elapsed_ns: actual.elapsed.as_nanos() as u64,
             found: actual.found,
             payloads_read: actual.payloads,
+            weights: actual.weights.clone(),
+            shares: actual.shares.clone(),
             parts: actual.parts.iter().map(part).collect(),
         }
     }
@@ -220,7 +228,13 @@ mod tests {
         };
         let vector = Step::Vector { using: "v".into(), parts: vec![part] };
         let leg = Plan { step: vector, count: 9, matching: (2, 5), cost_ns: 4.0, legs: vec![] };
-        let plan = Plan { step: Step::Fuse, count: 3, matching: (5, 5), cost_ns: 0.0, legs: vec![leg] };
+        let plan = Plan {
+            step: Step::Fuse { by: "reciprocal rank" },
+            count: 3,
+            matching: (5, 5),
+            cost_ns: 0.0,
+            legs: vec![leg],
+        };
         let expected = json!({
             "step": "fuse", "count": 3, "matching": {"at_least": 5, "at_most": 5}, "cost_ns": 0.0,
             "legs": [{

@@ -205,7 +205,7 @@ impl Translator<'_> {
                 Query::Context { pairs: self.pairs(pairs, source, "query.context")?, using: using() }
             }
             Some(QueryIn::Keyword(text)) => Query::Keyword { text },
-            Some(QueryIn::Rrf(k)) => Query::Rrf { k },
+            Some(QueryIn::Fuse(fusion)) => Query::Fuse(fusion),
             Some(QueryIn::Order(order)) => Query::Order(order.into_order("query.order_by")?),
             Some(QueryIn::Sample(seed)) => Query::Sample { seed },
             Some(QueryIn::Formula(formula, defaults)) => Query::Formula(expression(formula, defaults)?),
@@ -378,7 +378,7 @@ mod tests {
             (json!({"prefetch": {"query": [1.0]}, "query": {"fusion": "rrf"}}), "prefetch[0].query"),
             (json!({"query": {"fusion": "rrf"}}), "prefetch"),
             (json!({"query": {"rrf": {"k": 0}}, "prefetch": {}}), "query.rrf.k"),
-            (json!({"query": {"rrf": {"weights": [1.0]}}, "prefetch": {}}), "query.rrf.weights"),
+            (json!({"query": {"rrf": {"weights": [1.0, 2.0]}}, "prefetch": {}}), "query.rrf.weights"),
             (json!({"query": {}}), "query"),
             (json!({"limit": 0}), "limit"),
             (json!({"limit": -1}), "limit"),

@@ -2,7 +2,7 @@
 
 use kithdb::{
     Codes, Collection, Condition, CountRange, Database, Datatype, Error, ErrorKind, FieldPath, Filter,
-    GeoArea, GeoPoint, Grouping, Language, MinShould, Params, Payload, PayloadSelect, Point, PointId,
+    Fusion, GeoArea, GeoPoint, Grouping, Language, MinShould, Params, Payload, PayloadSelect, Point, PointId,
     Predicate, Query, Range, Request, Result, Scalar, Schema, Select, SparseSpec, SparseVector, TimeRange,
     Value, Vector, VectorSelect, VectorSpec, datetime,
 };
@@ -290,7 +290,7 @@ fn request_of(with: &Value) -> Result<Request> {
         (Value::Object(_), ..) => Query::Nearest { vector: sparse_of(&with["nearest"])?.into(), using },
         (Value::Array(_), ..) => Query::Nearest { vector: vector_of(&with["nearest"])?.into(), using },
         (_, Value::String(text), ..) => Query::Keyword { text: text.clone() },
-        (_, _, Value::Number(k), _) => Query::Rrf { k: k.as_f64().unwrap_or_default() as f32 },
+        (_, _, Value::Number(k), _) => Query::Fuse(Fusion::rrf(k.as_f64().unwrap_or_default() as f32)),
         (.., kind @ Value::Object(_)) => super::kinds::query_of(kind, using)?,
         _ => Query::ById,
     };

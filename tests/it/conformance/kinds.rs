@@ -2,7 +2,8 @@
 
 use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
 use kithdb::{
-    Examples, GeoPoint, Input, Order, OrderValue, Pair, PointId, Query, Recommend, Result, Value, datetime,
+    Examples, Fusion, GeoPoint, Input, Order, OrderValue, Pair, PointId, Query, Recommend, Result, Value,
+    datetime,
 };
 
 use super::embedded::{filter_of, id_of, vector_of};
@@ -36,6 +37,16 @@ pub(super) fn query_of(with: &Value, using: String) -> Result<Query> {
             is_descending: inner["direction"] == "desc",
             from: OrderValue::of(&inner["start_from"]),
         }),
+        "fusion" => Query::Fuse(match inner.as_str() {
+            Some("dbsf") => Fusion::Dbsf,
+            Some("adaptive") => Fusion::Adaptive,
+            _ => Fusion::rrf(2.0),
+        }),
+        "rrf" => {
+            let k = inner["k"].as_f64().unwrap_or(2.0) as f32;
+            Query::Fuse(Fusion::Rrf { k, weights: weights(inner) })
+        }
+        "relative_score" => Query::Fuse(Fusion::RelativeScore { weights: weights(inner) }),
         "sample" => Query::Sample { seed: None },
         "formula" => {
             let mut formula = Formula::new(expression(inner)?);
@@ -71,6 +82,10 @@ fn pairs(with: &Value) -> Result<Vec<Pair>> {
         Value::Null => Ok(Vec::new()),
         one => Ok(vec![pair(one)?]),
     }
+}
+
+fn weights(with: &Value) -> Vec<f32> {
+    with["weights"].as_array().into_iter().flatten().filter_map(Value::as_f64).map(|w| w as f32).collect()
 }
 
 fn expression(with: &Value) -> Result<Expression> {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use kithdb::{
-    Collection, Filter, Hit, Input, Metric, Params, Point, PointId, Query, Request, Select, Vector,
+    Collection, Filter, Fusion, Hit, Input, Metric, Params, Point, PointId, Query, Request, Select, Vector,
     VectorSpec,
 };
 use proptest::prelude::*;
@@ -267,7 +267,8 @@ fn hybrid(collection: &Collection, legs: &[Request], limit: usize, k: f32) {
             *expected.entry(hit.id).or_default() += 1.0 / (f64::from(k) + position as f64);
         }
     }
-    let request = Request { prefetch: legs.to_vec(), query: Query::Rrf { k }, limit, ..Request::default() };
+    let request =
+        Request { prefetch: legs.to_vec(), query: Query::Fuse(Fusion::rrf(k)), limit, ..Request::default() };
     let hits = search(collection, &request);
     let mut sorted: Vec<(PointId, f64)> = expected.iter().map(|(id, score)| (*id, *score)).collect();
     sorted.sort_by(|a, b| b.1.total_cmp(&a.1));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use kithdb::{Recommend, SparseVector, Value};
+use kithdb::{Fusion, Recommend, SparseVector, Value};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -23,7 +23,7 @@ pub(crate) enum QueryIn {
     Discover(VectorInput, OneOrMany<PairIn>),
     Context(OneOrMany<PairIn>),
     Keyword(String),
-    Rrf(f32),
+    Fuse(Fusion),
     Order(OrderIn),
     Sample(Option<u64>),
     Formula(Value, BTreeMap<String, Value>),
@@ -106,6 +106,8 @@ struct QueryObject {
     keyword: Option<String>,
     fusion: Option<FusionIn>,
     rrf: Option<RrfIn>,
+    /// Ours.
+    relative_score: Option<RelativeIn>,
     order_by: Option<OrderIn>,
     sample: Option<SampleIn>,
     /// Ours: equal seeds sample alike.
@@ -118,6 +120,15 @@ struct QueryObject {
 #[serde(rename_all = "lowercase")]
 enum FusionIn {
     Rrf,
+    Dbsf,
+    /// Ours.
+    Adaptive,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RelativeIn {
+    weights: Option<Vec<f32>>,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +141,7 @@ enum SampleIn {
 #[serde(deny_unknown_fields)]
 struct RrfIn {
     k: Option<f32>,
+    weights: Option<Vec<f32>>,
 }
 
 impl RecommendIn {
@@ -167,8 +179,20 @@ impl QueryObject {
         kinds.extend(self.discover.map(discover));
         kinds.extend(self.context.map(QueryIn::Context));
         kinds.extend(self.keyword.map(QueryIn::Keyword));
-        kinds.extend(self.fusion.map(|FusionIn::Rrf| QueryIn::Rrf(RRF_K)));
-        kinds.extend(self.rrf.map(|rrf| QueryIn::Rrf(rrf.k.unwrap_or(RRF_K))));
+        let fusion = |fusion| match fusion {
+            FusionIn::Rrf => Fusion::rrf(RRF_K),
+            FusionIn::Dbsf => Fusion::Dbsf,
+            FusionIn::Adaptive => Fusion::Adaptive,
+        };
+        let rrf = |RrfIn { k, weights }| Fusion::Rrf {
+            k: k.unwrap_or(RRF_K),
+            weights: weights.unwrap_or_default(),
+        };
+        let relative =
+            |relative: RelativeIn| Fusion::RelativeScore { weights: relative.weights.unwrap_or_default() };
+        kinds.extend(self.fusion.map(fusion).map(QueryIn::Fuse));
+        kinds.extend(self.rrf.map(rrf).map(QueryIn::Fuse));
+        kinds.extend(self.relative_score.map(relative).map(QueryIn::Fuse));
         kinds.extend(self.order_by.map(QueryIn::Order));
         match (self.sample, self.seed) {
             (Some(SampleIn::Random), seed) => kinds.push(QueryIn::Sample(seed)),
@@ -192,7 +216,8 @@ impl<'de> Deserialize<'de> for QueryIn {
 
 struct QueryVisitor;
 
-const KINDS: &str = "nearest, recommend, discover, context, order_by, sample, fusion, rrf, formula, keyword";
+const KINDS: &str =
+    "nearest, recommend, discover, context, order_by, sample, fusion, rrf, relative_score, formula, keyword";
 
 impl<'de> Visitor<'de> for QueryVisitor {
     type Value = QueryIn;

@@ -1,0 +1,224 @@
+//! Fusion: one ranking out of several. The score of a point is the sum of its shares of the legs that found it.
+//!
+//! | fusion | share of a point in a leg |
+//! |---|---|
+//! | reciprocal rank (Cormack, Clarke and Buettcher 2009) | 1 / (k + position), positions from 0 |
+//! | distribution-based | where its score lies between the leg's mean less 3 deviations, and plus 3 |
+//! | relative score | where its score lies between the leg's worst and best, times the leg's weight |
+//! | adaptive | as relative score; what a leg of words weighs follows from how well words answer the query |
+//!
+//! The first two are Qdrant's, to the digit. Reciprocal rank looks at ranks only: a leg whose best hit is far ahead
+//! says no more than one where all are even, which ruins queries for identifiers (docs/decisions/0008).
+
+mod shares;
+
+use std::collections::HashMap;
+
+use types::{Error, Result, Slot};
+
+use crate::Ranked;
+
+/// How legs are fused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fusion {
+    /// By reciprocal rank.
+    Rrf {
+        /// Damps the first positions.
+        k: f32,
+        /// What each leg weighs, 1 if there are none. A weight divides the positions.
+        weights: Vec<f32>,
+    },
+    /// By the distributions of the legs' scores.
+    Dbsf,
+    /// By scores between the legs' worst and best.
+    RelativeScore {
+        /// What each leg weighs; all the same if there are none.
+        weights: Vec<f32>,
+    },
+    /// As [`RelativeScore`](Self::RelativeScore), with weights that follow from the query.
+    Adaptive,
+}
+
+/// One leg of a fusion.
+pub(crate) struct Leg<'a> {
+    /// Best first.
+    pub(crate) hits: &'a [Ranked],
+    /// Whether a larger score is the better one.
+    pub(crate) larger_is_better: bool,
+    /// Of a leg of words: the score that no document can exceed.
+    pub(crate) attainable: Option<f32>,
+}
+
+/// What a leg of words weighs at least, and what it gains as its best hit comes near to what is attainable.
+///
+/// Full coverage of a query's rare words is full trust in words, so both make 1. The least was chosen by the mean of
+/// the labelled collections without the one of identifiers.
+const WORDS_LEAST: f32 = 0.3;
+
+impl Fusion {
+    /// By reciprocal rank, all legs alike.
+    pub fn rrf(k: f32) -> Self {
+        Self::Rrf { k, weights: Vec::new() }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Rrf { .. } => "reciprocal rank",
+            Self::Dbsf => "distribution of scores",
+            Self::RelativeScore { .. } => "relative score",
+            Self::Adaptive => "relative score, weights by the query",
+        }
+    }
+
+    /// Checks it for so many legs.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the field.
+    pub(crate) fn check(&self, legs: usize) -> Result<()> {
+        let (name, weights) = match self {
+            Self::Rrf { k, .. } if !(k.is_finite() && *k > 0.0) => {
+                return Err(Error::invalid("query.rrf.k", "must be a finite number above 0"));
+            }
+            Self::Rrf { weights, .. } => ("rrf", weights),
+            Self::RelativeScore { weights } => ("relative_score", weights),
+            Self::Dbsf | Self::Adaptive => return Ok(()),
+        };
+        let field = format!("query.{name}.weights");
+        if !weights.is_empty() && weights.len() != legs {
+            let message = format!("has {} weights for {legs} legs; each leg needs one", weights.len());
+            return Err(Error::invalid(field, message));
+        }
+        if !weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0) {
+            return Err(Error::invalid(field, "must be finite numbers that are not negative"));
+        }
+        Ok(())
+    }
+
+    /// What each leg weighs.
+    pub(crate) fn weights(&self, legs: &[Leg<'_>]) -> Vec<f32> {
+        match self {
+            Self::Rrf { weights, .. } | Self::RelativeScore { weights } if !weights.is_empty() => {
+                weights.clone()
+            }
+            Self::Rrf { .. } | Self::Dbsf => vec![1.0; legs.len()],
+            Self::RelativeScore { .. } => vec![1.0 / legs.len().max(1) as f32; legs.len()],
+            Self::Adaptive => adapted(legs),
+        }
+    }
+
+    /// The shares of a leg's hits, in their order.
+    pub(crate) fn shares(&self, leg: &Leg<'_>, weight: f32) -> Vec<f32> {
+        match self {
+            Self::Rrf { k, .. } => shares::reciprocal(leg.hits.len(), *k, weight),
+            Self::Dbsf => shares::distribution(&oriented(leg)),
+            Self::RelativeScore { .. } | Self::Adaptive => {
+                shares::relative(&oriented(leg)).into_iter().map(|share| share * weight).collect()
+            }
+        }
+    }
+}
+
+/// Fuses legs, best first; ties go to the older slot.
+pub(crate) fn fuse(legs: &[Leg<'_>], fusion: &Fusion) -> Vec<Ranked> {
+    let weights = fusion.weights(legs);
+    let mut scores: HashMap<Slot, f32> = HashMap::new();
+    for (leg, weight) in legs.iter().zip(weights) {
+        for (ranked, share) in leg.hits.iter().zip(fusion.shares(leg, weight)) {
+            *scores.entry(ranked.slot).or_default() += share;
+        }
+    }
+    let mut fused: Vec<Ranked> = scores.into_iter().map(|(slot, score)| Ranked::new(slot, score)).collect();
+    fused.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
+    fused
+}
+
+/// What legs weigh by the query: legs of words by how much of what is attainable their best hit attains, the others
+/// the rest, all together 1.
+fn adapted(legs: &[Leg<'_>]) -> Vec<f32> {
+    let coverage = |leg: &Leg<'_>| {
+        let best = leg.hits.first().map_or(0.0, |best| best.score);
+        let attainable = leg.attainable?;
+        Some(if attainable > 0.0 { (best / attainable).clamp(0.0, 1.0) } else { 0.0 })
+    };
+    let coverages: Vec<Option<f32>> = legs.iter().map(coverage).collect();
+    let words = coverages.iter().flatten().count();
+    let others = legs.len() - words;
+    if words == 0 || others == 0 {
+        return vec![1.0 / legs.len().max(1) as f32; legs.len()];
+    }
+    let trust = |coverage: f32| (WORDS_LEAST + (1.0 - WORDS_LEAST) * coverage) / words as f32;
+    let trusted: f32 = coverages.iter().flatten().map(|coverage| trust(*coverage)).sum();
+    coverages.into_iter().map(|coverage| coverage.map_or((1.0 - trusted) / others as f32, trust)).collect()
+}
+
+/// The scores of a leg, larger for better hits.
+fn oriented(leg: &Leg<'_>) -> Vec<f32> {
+    let sign = if leg.larger_is_better { 1.0 } else { -1.0 };
+    leg.hits.iter().map(|hit| sign * hit.score).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranked(hits: &[(u32, f32)]) -> Vec<Ranked> {
+        hits.iter().map(|(slot, score)| Ranked::new(Slot(*slot), *score)).collect()
+    }
+
+    fn leg(hits: &[Ranked]) -> Leg<'_> {
+        Leg { hits, larger_is_better: true, attainable: None }
+    }
+
+    fn slots(fused: &[Ranked]) -> Vec<u32> {
+        fused.iter().map(|ranked| ranked.slot.0).collect()
+    }
+
+    #[test]
+    fn a_point_in_both_legs_beats_the_winner_of_one() {
+        let (a, b) = (ranked(&[(1, 0.0), (2, 0.0)]), ranked(&[(3, 0.0), (2, 0.0)]));
+        let fused = fuse(&[leg(&a), leg(&b)], &Fusion::rrf(2.0));
+        assert_eq!(slots(&fused), [2, 1, 3]);
+        assert_eq!((fused[0].score, fused[1].score), (2.0 / 3.0, 0.5));
+    }
+
+    #[test]
+    fn no_leg_gives_no_hit() {
+        for fusion in [Fusion::rrf(2.0), Fusion::Dbsf, Fusion::Adaptive] {
+            assert!(fuse(&[], &fusion).is_empty() && fuse(&[leg(&[]), leg(&[])], &fusion).is_empty());
+        }
+    }
+
+    #[test]
+    fn words_that_cover_the_query_decide_and_words_that_do_not_give_way() {
+        let near = ranked(&[(1, 0.9), (2, 0.5), (3, 0.1)]);
+        let words = ranked(&[(3, 8.0), (2, 4.0), (1, 1.0)]);
+        let fused = |attainable: f32| {
+            let words = Leg { attainable: Some(attainable), ..leg(&words) };
+            slots(&fuse(&[leg(&near), words], &Fusion::Adaptive))
+        };
+        assert_eq!(fused(8.0)[0], 3, "all that is attainable");
+        assert_eq!(fused(80.0)[0], 1, "a tenth of it");
+        let weights = |legs: &[Leg<'_>]| Fusion::Adaptive.weights(legs);
+        assert_eq!(weights(&[leg(&near), leg(&near)]), [0.5, 0.5]);
+        let words = || Leg { attainable: Some(16.0), ..leg(&words) };
+        assert_eq!(weights(&[leg(&near), words()]), [0.35, 0.65]);
+        assert_eq!(weights(&[words(), leg(&near), words()]), [0.325, 0.35, 0.325]);
+    }
+
+    #[test]
+    fn distances_count_the_other_way_round() {
+        let near = ranked(&[(1, 0.5), (2, 3.0)]);
+        let near = Leg { larger_is_better: false, ..leg(&near) };
+        assert_eq!(slots(&fuse(&[near], &Fusion::RelativeScore { weights: vec![] })), [1, 2]);
+    }
+
+    #[test]
+    fn weights_must_fit_the_legs() {
+        let weights = |weights: &[f32]| Fusion::Rrf { k: 2.0, weights: weights.to_vec() }.check(2);
+        weights(&[1.0, 0.5]).expect("two");
+        for bad in [&[1.0][..], &[1.0, f32::NAN], &[1.0, -1.0]] {
+            assert_eq!(weights(bad).expect_err("bad").field(), Some("query.rrf.weights"));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `POST /api/v1/collections/{c}/why-not`: why a point is not in the answer to a query.
+
+use kithdb::{Failed, Rank, Result, Why, WhyNot};
+use serde::{Deserialize, Serialize};
+
+use super::id::Id;
+use super::query::QueryBody;
+use super::translate::Translator;
+
+/// The body: a query, and the point.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WhyNotBody {
+    query: QueryBody,
+    id: Id,
+}
+
+/// What became of the point at one level, and at its legs.
+#[derive(Debug, Serialize)]
+pub(crate) struct WhyNotOut {
+    why: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rank: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f32>,
+    /// Where in the filter the conditions stand that shut it out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    filter: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    legs: Vec<WhyNotOut>,
+}
+
+impl WhyNotBody {
+    /// Says why.
+    ///
+    /// # Errors
+    /// As for a query.
+    pub(crate) fn run(self, translator: &Translator<'_>) -> Result<WhyNotOut> {
+        let (request, _) = self.query.into_request(translator).map_err(|error| error.within("query"))?;
+        translator.collection.why_not(request, self.id.0).map(WhyNotOut::from)
+    }
+}
+
+impl From<WhyNot> for WhyNotOut {
+    fn from(told: WhyNot) -> Self {
+        let ranked = |why, rank: Rank| (why, Some(rank.rank), Some(rank.score), Vec::new());
+        let bare = |why| (why, None, None, Vec::new());
+        let (why, rank, score, filter) = match told.why {
+            Why::Hit(rank) => ranked("hit", rank),
+            Why::Offset(rank) => ranked("passed_over_by_offset", rank),
+            Why::NoPoint => bare("no_such_point"),
+            Why::Filtered(failed) => {
+                let places = failed.into_iter().map(|Failed { place, .. }| place).collect();
+                ("filtered_out", None, None, places)
+            }
+            Why::NoVector => bare("no_vector"),
+            Why::NoCandidate => bare("found_by_no_leg"),
+            Why::NoScore => bare("no_score"),
+            Why::Threshold(score) => ("below_threshold", None, Some(score), Vec::new()),
+            Why::NotReached(rank) => ranked("not_reached_by_the_graph", rank),
+            Why::Mistaken(rank) => ranked("mistaken_by_codes", rank),
+            Why::Outranked(rank) => ranked("outranked", rank),
+        };
+        Self { why, rank, score, filter, legs: told.legs.into_iter().map(Self::from).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kithdb::{Database, Metric, Point, Schema};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn the_reason_comes_with_its_figures() {
+        let db = Database::in_memory().expect("a database");
+        let collection =
+            db.create_collection("c", Schema::new().vector(1, Metric::Dot)).expect("a collection");
+        let points = (1..4_u64).map(|id| Point::new(id).vector([id as f32]).with("n", id));
+        collection.upsert(points.collect()).expect("written");
+        let translator = Translator { db: &db, collection: &collection, embedder: None };
+        let ask = |query: Value, id: u64| {
+            let body = json!({"query": query, "id": id}).to_string();
+            let body: WhyNotBody = super::super::parse(body.as_bytes()).expect("a body");
+            serde_json::to_value(body.run(&translator).expect("a reason")).expect("JSON")
+        };
+        let nearest = json!({"query": [1.0], "limit": 1});
+        assert_eq!(ask(nearest.clone(), 3), json!({"why": "hit", "rank": 1, "score": 3.0}));
+        assert_eq!(ask(nearest.clone(), 2), json!({"why": "outranked", "rank": 2, "score": 2.0}));
+        assert_eq!(ask(nearest, 9), json!({"why": "no_such_point"}));
+        let few = json!({"query": [1.0], "filter": {"must": {"key": "n", "match": {"value": 1}}}});
+        assert_eq!(ask(few, 2), json!({"why": "filtered_out", "filter": ["must[0]"]}));
+    }
+}

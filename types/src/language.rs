@@ -1,0 +1,74 @@
+//! Natural languages of texts: what stems and stop words are those of.
+
+use std::str::FromStr;
+
+use crate::{Error, Result};
+
+/// A natural language for stemming and stop words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names of languages say it")]
+pub enum Language {
+    /// No stemming, no stop words: lower-cased words as they stand.
+    None,
+    Danish,
+    Dutch,
+    #[default]
+    English,
+    Finnish,
+    French,
+    German,
+    Hungarian,
+    Italian,
+    Norwegian,
+    Portuguese,
+    Russian,
+    Spanish,
+    Swedish,
+}
+
+impl Language {
+    const NAMES: [(Self, &'static str); 14] = [
+        (Self::None, "none"),
+        (Self::Danish, "danish"),
+        (Self::Dutch, "dutch"),
+        (Self::English, "english"),
+        (Self::Finnish, "finnish"),
+        (Self::French, "french"),
+        (Self::German, "german"),
+        (Self::Hungarian, "hungarian"),
+        (Self::Italian, "italian"),
+        (Self::Norwegian, "norwegian"),
+        (Self::Portuguese, "portuguese"),
+        (Self::Russian, "russian"),
+        (Self::Spanish, "spanish"),
+        (Self::Swedish, "swedish"),
+    ];
+
+    /// The name on the wire and on disk.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(language, _)| *language == self).map_or("none", |(_, name)| name)
+    }
+}
+
+impl FromStr for Language {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(language, _)| *language).ok_or_else(|| {
+            let known: Vec<&str> = Self::NAMES.iter().map(|(_, known)| *known).collect();
+            Error::invalid("language", format!("`{name}` is none of {}", known.join(", ")))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_parses_to_itself() {
+        for (language, name) in Language::NAMES {
+            assert_eq!((name.parse::<Language>().expect(name), language.name()), (language, name));
+        }
+    }
+}
