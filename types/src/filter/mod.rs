@@ -3,8 +3,15 @@
 //! [`Filter::matches`] *is* the meaning: indexes may answer faster, never differently (property-tested against it).
 //! The semantics are Qdrant's: a condition on a field holds if *any* value that its path reaches satisfies it,
 //! and an array at the end of a path counts as its elements.
+//!
+//! People write filters as text: `lang = 'en' AND NOT (year < 2020)`. `Filter` parses from it and prints as it; the
+//! grammar stands in docs/filters.md.
 
+#[cfg(test)]
+mod drafts;
+mod normal;
 mod predicate;
+mod text;
 pub mod words;
 
 use crate::payload::{Payload, Value};
@@ -14,7 +21,7 @@ pub use predicate::{CountRange, Predicate, Range, Scalar, TimeRange};
 
 /// All of `must`, none of `must_not`, one of `should` (if any), `min_should.count` of its conditions.
 /// The empty filter matches every point.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, PartialOrd)]
 pub struct Filter {
     /// Every one of these holds.
     pub must: Vec<Condition>,
@@ -27,7 +34,7 @@ pub struct Filter {
 }
 
 /// At least `count` of `conditions` hold.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub struct MinShould {
     /// The conditions that are counted.
     pub conditions: Vec<Condition>,
@@ -36,7 +43,7 @@ pub struct MinShould {
 }
 
 /// One leaf, or a nested filter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub enum Condition {
     /// Some value at the path satisfies the predicate.
     Field(FieldPath, Predicate),
