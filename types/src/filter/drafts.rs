@@ -11,7 +11,8 @@ use crate::payload::{Payload, Value};
 use crate::{FieldPath, PointId};
 
 fn path() -> impl Strategy<Value = FieldPath> + Clone {
-    let paths = vec!["a", "b", "a.x", "b[]", "c[0].x", "\"d.e\".f", "not", "count", "two words", "it's`", "ärger-1"];
+    let paths =
+        vec!["a", "b", "a.x", "b[]", "c[0].x", "\"d.e\".f", "not", "count", "two words", "it's`", "ärger-1"];
     prop_oneof![4 => select(vec!["a", "b"]), 1 => select(paths)]
         .prop_map(|path| path.parse().expect("paths of this list parse"))
 }
@@ -40,7 +41,8 @@ fn place() -> impl Strategy<Value = GeoPoint> + Clone {
 fn area() -> impl Strategy<Value = GeoArea> + Clone {
     let ring = || (place(), place(), place()).prop_map(|(a, b, c)| vec![a, b, c, a]);
     prop_oneof![
-        (place(), select(vec![0.0, 1.5, 2e5])).prop_map(|(center, radius_m)| GeoArea::Circle { center, radius_m }),
+        (place(), select(vec![0.0, 1.5, 2e5]))
+            .prop_map(|(center, radius_m)| GeoArea::Circle { center, radius_m }),
         (place(), place()).prop_map(|(top_left, bottom_right)| GeoArea::Box { top_left, bottom_right }),
         (ring(), prop::collection::vec(ring(), 0..3))
             .prop_map(|(exterior, interiors)| GeoArea::Polygon { exterior, interiors }),
@@ -106,7 +108,9 @@ pub(super) fn filter() -> impl Strategy<Value = Filter> + Clone {
     clauses(condition())
 }
 
-fn clauses(condition: impl Strategy<Value = Condition> + Clone + 'static) -> impl Strategy<Value = Filter> + Clone {
+fn clauses(
+    condition: impl Strategy<Value = Condition> + Clone + 'static,
+) -> impl Strategy<Value = Filter> + Clone {
     let list = move || prop::collection::vec(condition.clone(), 0..3);
     let least = (list(), 0_usize..4).prop_map(|(conditions, count)| MinShould { conditions, count });
     (list(), list(), list(), prop::option::weighted(0.3, least))
@@ -125,7 +129,8 @@ fn value() -> impl Strategy<Value = Value> + Clone {
     scalar.prop_recursive(2, 6, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-            prop::collection::btree_map(select(vec!["a", "b", "x"]), inner, 0..3).prop_map(|fields| json!(fields)),
+            prop::collection::btree_map(select(vec!["a", "b", "x"]), inner, 0..3)
+                .prop_map(|fields| json!(fields)),
         ]
     })
 }

@@ -176,7 +176,7 @@ impl Logic {
             }
         }
         let flat = merged(flat, zero);
-        if flat.iter().any(|part| *part == Self::Always(zero)) || has_contradiction(&flat) {
+        if flat.contains(&Self::Always(zero)) || has_contradiction(&flat) {
             return Self::Always(zero);
         }
         let flat: Vec<Self> = flat.into_iter().filter(|part| *part != Self::Always(!zero)).collect();
@@ -190,8 +190,7 @@ impl Logic {
 
     fn at_least(count: usize, parts: Vec<Self>) -> Self {
         let certain = parts.iter().filter(|part| **part == Self::Always(true)).count();
-        let mut open: Vec<Self> =
-            parts.into_iter().filter(|part| !matches!(part, Self::Always(_))).collect();
+        let mut open: Vec<Self> = parts.into_iter().filter(|part| !matches!(part, Self::Always(_))).collect();
         match count.saturating_sub(certain) {
             0 => Self::Always(true),
             1 => Self::any(open),
@@ -208,7 +207,8 @@ impl Logic {
         let mut filter = Filter::default();
         match self {
             Self::All(parts) => {
-                let is_alone = |is_kind: fn(&Self) -> bool| parts.iter().filter(|part| is_kind(part)).count() == 1;
+                let is_alone =
+                    |is_kind: fn(&Self) -> bool| parts.iter().filter(|part| is_kind(part)).count() == 1;
                 let one_any = is_alone(|part| matches!(part, Self::Any(_)));
                 let one_count = is_alone(|part| matches!(part, Self::AtLeast(..)));
                 for part in parts {

@@ -45,14 +45,16 @@ fn split(condition: Condition) -> Condition {
         other => return other,
     };
     let never = Condition::HasId(Vec::new());
-    if should == [] { never } else { boxed(Filter { should, ..Filter::default() }) }
+    if should.is_empty() { never } else { boxed(Filter { should, ..Filter::default() }) }
 }
 
 fn respell(filter: Filter, dice: &mut impl Iterator<Item = u8>) -> Filter {
     let mut all = |conditions: Vec<Condition>| -> Vec<Condition> {
         let inner = |condition, dice: &mut dyn Iterator<Item = u8>| match condition {
             Condition::Filter(inner) => boxed(respell(*inner, &mut &mut *dice)),
-            Condition::Nested(path, inner) => Condition::Nested(path, Box::new(respell(*inner, &mut &mut *dice))),
+            Condition::Nested(path, inner) => {
+                Condition::Nested(path, Box::new(respell(*inner, &mut &mut *dice)))
+            }
             other => other,
         };
         let mut list: Vec<Condition> = Vec::new();
@@ -66,12 +68,11 @@ fn respell(filter: Filter, dice: &mut impl Iterator<Item = u8>) -> Filter {
     let must_not = all(filter.must_not);
     let must = all(filter.must);
     let should = all(filter.should);
-    let min_should = filter
-        .min_should
-        .map(|least| MinShould { conditions: all(least.conditions), count: least.count });
+    let min_should =
+        filter.min_should.map(|least| MinShould { conditions: all(least.conditions), count: least.count });
     // None of them is not either of them.
     let mut told = Filter { must, should, must_not: Vec::new(), min_should };
-    if dice.next().unwrap_or(0) % 2 == 0 {
+    if dice.next().unwrap_or(0).is_multiple_of(2) {
         told.must_not = must_not;
     } else if !must_not.is_empty() {
         told.must_not = vec![boxed(Filter { should: must_not, ..Filter::default() })];

@@ -139,7 +139,9 @@ fn counted(path: &FieldPath, range: &CountRange) -> String {
 fn place_of(area: &GeoArea) -> String {
     let place = |place: &GeoPoint| format!("({}, {})", number(place.lon), number(place.lat));
     match area {
-        GeoArea::Box { top_left, bottom_right } => format!("BOX ({}, {})", place(top_left), place(bottom_right)),
+        GeoArea::Box { top_left, bottom_right } => {
+            format!("BOX ({}, {})", place(top_left), place(bottom_right))
+        }
         GeoArea::Circle { center, radius_m } => format!("{} m OF {}", number(*radius_m), place(center)),
         GeoArea::Polygon { exterior, interiors } => {
             let ring = |ring: &Vec<GeoPoint>| format!("({})", joined(ring, place));

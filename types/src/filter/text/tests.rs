@@ -123,7 +123,7 @@ fn what_is_no_filter_is_refused_at_its_place() {
         ("ID = 'x'", 6, "expected an id"),
         ("a[ = 1", 1, "no field path"),
         ("a = 1 ; b", 7, "begins nothing"),
-        ("NESTED parts (count = 4)", 21, "expected `(`"),
+        ("NESTED parts (count = 4)", 15, "in backticks"),
         ("tags IN (99999999999999999999)", 10, "expected a value"),
         (deep.as_str(), 66, "levels deep"),
     ];

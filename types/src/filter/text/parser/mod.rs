@@ -2,7 +2,7 @@
 
 use super::is_reserved;
 use super::lexer::{Kind, Token, refuse, tokens};
-use crate::filter::{Condition, CountRange, Filter, MinShould};
+use crate::filter::{Condition, Filter, MinShould};
 use crate::{FieldPath, PointId, Result};
 
 mod test;
@@ -169,11 +169,8 @@ impl Parser {
 
     /// What stands behind `NOT`.
     fn negated(&mut self) -> Result<Condition> {
-        let (condition, is_negated) = if self.takes("NOT") {
-            (self.deeper(Self::negated)?, true)
-        } else {
-            self.one()?
-        };
+        let (condition, is_negated) =
+            if self.takes("NOT") { (self.deeper(Self::negated)?, true) } else { self.one()? };
         if !is_negated {
             return Ok(condition);
         }
@@ -225,8 +222,7 @@ impl Parser {
     fn at_least(&mut self) -> Result<Condition> {
         let count = self.whole("how many conditions")?;
         self.need("OF")?;
-        let conditions =
-            self.deeper(|parser| parser.list(|parser| parser.either().map(into_condition)))?;
+        let conditions = self.deeper(|parser| parser.list(|parser| parser.either().map(into_condition)))?;
         let min_should = Some(MinShould { conditions, count });
         Ok(Condition::Filter(Box::new(Filter { min_should, ..Filter::default() })))
     }
@@ -278,6 +274,10 @@ impl Parser {
         let text = match self.peek() {
             Kind::Path(text) => text.clone(),
             Kind::Word(text) if !is_reserved(text) => text.clone(),
+            Kind::Word(word) => {
+                let what = format!("a condition (a field named {word} is written `{word}`, in backticks)");
+                return Err(self.expected(&what));
+            }
             _ => return Err(self.expected("a field")),
         };
         let at = self.token().at;

@@ -245,7 +245,12 @@ impl Parser {
     fn pattern(&mut self) -> Result<String> {
         let at = self.token().at;
         let pattern = self.string("a prefix such as 'abc%'")?;
-        let only = || refuse(at, "a pattern is a prefix and one % at its end, such as 'abc%'; \\% and \\_ stand for themselves");
+        let only = || {
+            refuse(
+                at,
+                "a pattern is a prefix and one % at its end, such as 'abc%'; \\% and \\_ stand for themselves",
+            )
+        };
         let mut prefix = String::new();
         let mut chars = pattern.chars().peekable();
         while let Some(c) = chars.next() {
@@ -283,7 +288,11 @@ impl Parser {
         }
         if self.takes("POLYGON") {
             let exterior = self.list(Self::place)?;
-            let interiors = if self.takes("WITHOUT") { self.list(|parser| parser.list(Self::place))? } else { Vec::new() };
+            let interiors = if self.takes("WITHOUT") {
+                self.list(|parser| parser.list(Self::place))?
+            } else {
+                Vec::new()
+            };
             return Ok(GeoArea::Polygon { exterior, interiors });
         }
         if !matches!(self.peek(), Kind::Number(_)) {
