@@ -49,7 +49,7 @@ pub enum Condition {
     Field(FieldPath, Predicate),
     /// The path reaches nothing but nulls and empty arrays.
     IsEmpty(FieldPath),
-    /// The path reaches a null.
+    /// The path reaches a null, or an array with a null among its elements.
     IsNull(FieldPath),
     /// The path reaches a value with so many elements: those of an array, none of null, else one. Where it reaches
     /// nothing there are none.
@@ -180,7 +180,7 @@ impl Condition {
                 path.values(payload).into_iter().any(|value| predicate.holds(value))
             }
             Self::IsEmpty(path) => path.values(payload).into_iter().all(is_empty),
-            Self::IsNull(path) => path.values(payload).into_iter().any(Value::is_null),
+            Self::IsNull(path) => path.values(payload).into_iter().any(is_null),
             Self::Count(path, range) => {
                 let values = path.values(payload);
                 if values.is_empty() {
@@ -214,6 +214,15 @@ pub fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether a value counts as null for [`Condition::IsNull`].
+pub fn is_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(Value::is_null),
         _ => false,
     }
 }
@@ -271,7 +280,8 @@ mod tests {
             (json!({}), true, false),
             (json!({"x": null}), true, true),
             (json!({"x": []}), true, false),
-            (json!({"x": [null]}), false, false),
+            (json!({"x": [1, null]}), false, true),
+            (json!({"x": [[null]]}), false, false),
             (json!({"x": 0}), false, false),
         ] {
             let path: FieldPath = "x".parse().expect("a path");

@@ -36,7 +36,7 @@ fn respelled(condition: Condition, dice: u8) -> Condition {
 
 /// A list of values as alternatives of one value, or the condition as it is.
 fn split(condition: Condition) -> Condition {
-    let should = match condition {
+    let should: Vec<Condition> = match condition {
         Condition::Field(path, Predicate::Any(list)) => {
             let one = |value| Condition::Field(path.clone(), Predicate::Any(vec![value]));
             list.into_iter().rev().map(one).collect()
