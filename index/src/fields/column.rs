@@ -6,8 +6,8 @@
 //! [`FieldPath`]: types::FieldPath
 
 use roaring::RoaringBitmap;
-use types::filter::{is_empty, is_null};
 use types::filter::words::words;
+use types::filter::{is_empty, is_null};
 use types::{FieldKind, Predicate, Range, Scalar, Value};
 
 use super::NO_ROW;

@@ -1,8 +1,8 @@
 //! The normal form of filters: what means the same by the laws of logic is written in one way.
 //!
-//! Negations go down to single conditions, alternatives and conjunctions are flattened, sorted and freed of repetitions,
-//! lists of values that belong together are joined, and what is always or never true is dropped. Bounds of ranges are
-//! written in one way too. The normal form of a normal form is itself.
+//! Negations go down to single conditions, alternatives and conjunctions are flattened, sorted and freed of
+//! repetitions, lists of values that belong together are joined, and what is always or never true is dropped. Bounds of
+//! ranges are written in one way too. The normal form of a normal form is itself.
 //!
 //! Not done: laws that would make a filter larger (distribution), and implications between different conditions.
 //! Cost: O(n log n) in the conditions and listed values. A list of ids that is sorted already is only looked through.
