@@ -80,6 +80,15 @@ impl<'a> QueryBuilder<'a> {
         self
     }
 
+    /// Adds a filter written as text, such as `lang = 'en' AND year >= 2020`, that must hold.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming `filter` and the character at fault.
+    pub fn filter_text(mut self, text: &str) -> Result<Self> {
+        self.filter.must.push(Condition::Filter(Box::new(text.parse()?)));
+        Ok(self)
+    }
+
     /// Hits wanted; 10 if not set.
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {

@@ -3,6 +3,7 @@
 //! Rows between the bounds are decided by their payload, and only as many as needed: ranked candidates are verified in
 //! rank order, so an unindexed filter that most points pass costs little.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use index::{Bounds, Lookups};
@@ -18,7 +19,8 @@ const VERIFY_ROWS: usize = 1024;
 /// The rows that may match a filter in one view.
 pub(crate) struct Matching<'a> {
     view: &'a View,
-    filter: &'a Filter,
+    /// In normal form: two spellings of a filter have the same bounds, and so the same plan.
+    filter: Cow<'a, Filter>,
     /// `None`: everything matches.
     bounds: Option<Bounds>,
     watch: Option<&'a Watch>,
@@ -28,7 +30,11 @@ pub(crate) struct Matching<'a> {
 impl<'a> Matching<'a> {
     pub(crate) fn new(view: &'a View, filter: &'a Filter) -> Result<Self> {
         if filter.is_empty() {
-            return Ok(Self::over(view, filter, None));
+            return Ok(Self::over(view, Cow::Borrowed(filter), None));
+        }
+        let filter = filter.normalised();
+        if filter.is_empty() {
+            return Ok(Self::over(view, Cow::Owned(filter), None));
         }
         let failure = std::cell::RefCell::new(None);
         let ids = |ids: &[PointId]| match view.slots(ids) {
@@ -48,14 +54,14 @@ impl<'a> Matching<'a> {
             view.universe().iter().filter(has).collect()
         };
         let lookups = Lookups { ids: &ids, vectors: &vectors };
-        let bounds = view.fields.bounds(filter, view.universe(), &lookups);
+        let bounds = view.fields.bounds(&filter, view.universe(), &lookups);
         match failure.into_inner() {
             Some(error) => Err(error),
-            None => Ok(Self::over(view, filter, Some(bounds))),
+            None => Ok(Self::over(view, Cow::Owned(filter), Some(bounds))),
         }
     }
 
-    fn over(view: &'a View, filter: &'a Filter, bounds: Option<Bounds>) -> Self {
+    fn over(view: &'a View, filter: Cow<'a, Filter>, bounds: Option<Bounds>) -> Self {
         Self { view, filter, bounds, watch: None, payloads_read: Cell::new(0) }
     }
 
@@ -110,7 +116,7 @@ impl<'a> Matching<'a> {
             self.payloads_read.set(self.payloads_read.get() + unsure.len());
             let holds: RoaringBitmap = unsure
                 .iter()
-                .zip(self.view.verify(self.filter, &unsure)?)
+                .zip(self.view.verify(&self.filter, &unsure)?)
                 .filter_map(|(slot, holds)| holds.then_some(slot.0))
                 .collect();
             let is_match = |slot: Slot| bounds.lower.contains(slot.0) || holds.contains(slot.0);
@@ -126,7 +132,7 @@ impl<'a> Matching<'a> {
         let unsure: Vec<Slot> = (&bounds.upper - &bounds.lower).iter().map(Slot).collect();
         let mut all = bounds.lower.clone();
         for block in unsure.chunks(VERIFY_ROWS) {
-            let holds = self.view.verify(self.filter, block)?;
+            let holds = self.view.verify(&self.filter, block)?;
             all.extend(block.iter().zip(holds).filter_map(|(slot, holds)| holds.then_some(slot.0)));
         }
         Ok(all)

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use kithdb::{
-    Collection, Condition, Database, ErrorKind, Failed, Filter, Fusion, Language, Metric, Params, Point,
-    PointId, Query, Request, Schema, Select, Terms, Why,
+    Collection, Condition, Database, ErrorKind, Failed, FieldKind, Filter, Fusion, Language, Metric, Params,
+    Point, PointId, Query, Request, Schema, Select, Terms, Why,
 };
 
 const POINTS: u64 = 3000;
@@ -137,4 +137,42 @@ fn a_deadline_cuts_the_answer_or_fails_it() {
     assert!(partial.is_some_and(|share| share < 0.5), "{partial:?}");
     let whole = ask(Duration::from_secs(600), false).expect("in time");
     assert_eq!((whole.hits.len(), whole.partial), (5, None));
+}
+
+#[test]
+fn two_spellings_of_a_filter_have_one_plan() {
+    let db = Database::in_memory().expect("a database");
+    let collection = collection(&db);
+    collection.create_field("third".parse().expect("a path"), FieldKind::Integer).expect("a field");
+    let spellings = [
+        // One field has an index, the other one has none: bounds that are not exact must agree too.
+        ["third IN (0, 1)", "third = 1 OR third = 0", "NOT (NOT (third = 1) AND third != 0)"],
+        [
+            "third = 1 AND text = 'rare'",
+            "text = 'rare' AND (third = 1 OR ID IN ())",
+            "NOT (third != 1 OR text != 'rare')",
+        ],
+        [
+            "third = 1 OR text = 'rare'",
+            "AT LEAST 1 OF (text = 'rare', third = 1)",
+            "NOT (third != 1 AND text != 'rare')",
+        ],
+        [
+            "NOT AT LEAST 2 OF (third = 1, text = 'rare', ID = 7)",
+            "AT LEAST 2 OF (ID != 7, third != 1, text != 'rare')",
+            "TRUE AND NOT (AT LEAST 2 OF (text = 'rare', ID IN (7), third = 1))",
+        ],
+    ];
+    for texts in spellings {
+        let answers = texts.map(|text| {
+            let request = Request { filter: text.parse().expect(text), ..nearest(9) };
+            let (hits, plan) = collection.search(request, &Select::none()).expect("hits");
+            (hits, plan)
+        });
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{texts:?}");
+    }
+    let found = collection.query().nearest(vector(POINTS)).filter_text("third = 1").expect("a filter").run();
+    assert_eq!(found.expect("hits").len(), 10);
+    let error = collection.query().filter_text("third =").err().expect("no value");
+    assert_eq!(error.field(), Some("filter"));
 }

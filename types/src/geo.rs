@@ -7,7 +7,7 @@ use crate::payload::Value;
 use crate::{Error, Result};
 
 /// A place.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct GeoPoint {
     /// Degrees east, -180 to 180.
     pub lon: f64,
@@ -16,7 +16,7 @@ pub struct GeoPoint {
 }
 
 /// A part of the earth.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub enum GeoArea {
     /// Between two corners. Where the left one lies east of the right one, it crosses the date line.
     Box {

@@ -6,8 +6,8 @@
 //! [`FieldPath`]: types::FieldPath
 
 use roaring::RoaringBitmap;
-use types::filter::is_empty;
 use types::filter::words::words;
+use types::filter::{is_empty, is_null};
 use types::{FieldKind, Predicate, Range, Scalar, Value};
 
 use super::NO_ROW;
@@ -78,7 +78,7 @@ impl Column {
         if values.iter().all(|value| is_empty(value)) {
             self.empty.insert(row);
         }
-        if values.iter().any(|value| value.is_null()) {
+        if values.iter().any(|value| is_null(value)) {
             self.null.insert(row);
         }
         let mut first = None;

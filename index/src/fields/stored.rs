@@ -24,7 +24,7 @@ use super::column::Column;
 use crate::file::{FileWriter, Kind, Sections};
 
 /// Raised when columns come to be written in another way.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 const HEADER: Kind = Kind(*b"fields  ");
 

@@ -106,7 +106,8 @@ impl Remote {
 fn body(search: &Search, mode: ModeArg) -> Value {
     let question = &search.question;
     let (nearest, keyword) = (json!({"nearest": {"text": question}}), json!({"keyword": question}));
-    let filter = json!({"must": search.filter.iter().map(condition).collect::<Vec<_>>()});
+    let written = search.condition.iter().map(|text| json!({"filter": text}));
+    let filter = json!({"must": search.filter.iter().map(condition).chain(written).collect::<Vec<_>>()});
     let leg_hits = search.limit.saturating_mul(4).max(LEG_HITS_MIN);
     let leg = |query: Value| json!({"query": query, "limit": leg_hits});
     let mut body = match mode {

@@ -36,6 +36,9 @@ pub(super) struct Search {
     /// Only where a payload field has this value; may be said several times
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) filter: Vec<Equals>,
+    /// Only where a filter holds, such as "year >= 2020 AND tags IN ('a', 'b')" (docs/filters.md)
+    #[arg(long = "where", value_name = "FILTER")]
+    pub(super) condition: Option<String>,
     /// Show the plan
     #[arg(long)]
     pub(super) explain: bool,
@@ -122,7 +125,7 @@ impl Search {
             embedder.as_ref(),
             &self.question,
             self.mode.into(),
-            self.conditions(),
+            self.conditions()?,
             self.limit,
         )?;
         let elapsed_ms = began.elapsed().as_secs_f64() * 1e3;
@@ -136,10 +139,14 @@ impl Search {
         })
     }
 
-    fn conditions(&self) -> Filter {
+    fn conditions(&self) -> Result<Filter> {
         let equals =
             |equals: &Equals| Condition::Field(equals.path.clone(), Predicate::Any(equals.values.clone()));
-        Filter { must: self.filter.iter().map(equals).collect(), ..Filter::default() }
+        let mut must: Vec<Condition> = self.filter.iter().map(equals).collect();
+        if let Some(text) = &self.condition {
+            must.push(Condition::Filter(Box::new(text.parse()?)));
+        }
+        Ok(Filter { must, ..Filter::default() })
     }
 
     fn to_json(&self, answer: &Answer) -> Value {

@@ -310,6 +310,9 @@ fn request_of(with: &Value) -> Result<Request> {
 }
 
 pub(super) fn filter_of(tree: &Value) -> Result<Filter> {
+    if let Some(text) = tree.as_str() {
+        return text.parse();
+    }
     let clause = |name: &str| match &tree[name] {
         Value::Null => Ok(Vec::new()),
         Value::Array(items) => items.iter().map(condition_of).collect(),

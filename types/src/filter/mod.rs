@@ -3,8 +3,15 @@
 //! [`Filter::matches`] *is* the meaning: indexes may answer faster, never differently (property-tested against it).
 //! The semantics are Qdrant's: a condition on a field holds if *any* value that its path reaches satisfies it,
 //! and an array at the end of a path counts as its elements.
+//!
+//! People write filters as text: `lang = 'en' AND NOT (year < 2020)`. `Filter` parses from it and prints as it; the
+//! grammar stands in docs/filters.md.
 
+#[cfg(test)]
+mod drafts;
+mod normal;
 mod predicate;
+mod text;
 pub mod words;
 
 use crate::payload::{Payload, Value};
@@ -14,7 +21,7 @@ pub use predicate::{CountRange, Predicate, Range, Scalar, TimeRange};
 
 /// All of `must`, none of `must_not`, one of `should` (if any), `min_should.count` of its conditions.
 /// The empty filter matches every point.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, PartialOrd)]
 pub struct Filter {
     /// Every one of these holds.
     pub must: Vec<Condition>,
@@ -27,7 +34,7 @@ pub struct Filter {
 }
 
 /// At least `count` of `conditions` hold.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub struct MinShould {
     /// The conditions that are counted.
     pub conditions: Vec<Condition>,
@@ -36,13 +43,13 @@ pub struct MinShould {
 }
 
 /// One leaf, or a nested filter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub enum Condition {
     /// Some value at the path satisfies the predicate.
     Field(FieldPath, Predicate),
     /// The path reaches nothing but nulls and empty arrays.
     IsEmpty(FieldPath),
-    /// The path reaches a null.
+    /// The path reaches a null, or an array with a null among its elements.
     IsNull(FieldPath),
     /// The path reaches a value with so many elements: those of an array, none of null, else one. Where it reaches
     /// nothing there are none.
@@ -173,7 +180,7 @@ impl Condition {
                 path.values(payload).into_iter().any(|value| predicate.holds(value))
             }
             Self::IsEmpty(path) => path.values(payload).into_iter().all(is_empty),
-            Self::IsNull(path) => path.values(payload).into_iter().any(Value::is_null),
+            Self::IsNull(path) => path.values(payload).into_iter().any(is_null),
             Self::Count(path, range) => {
                 let values = path.values(payload);
                 if values.is_empty() {
@@ -207,6 +214,15 @@ pub fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether a value counts as null for [`Condition::IsNull`].
+pub fn is_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(Value::is_null),
         _ => false,
     }
 }
@@ -264,7 +280,8 @@ mod tests {
             (json!({}), true, false),
             (json!({"x": null}), true, true),
             (json!({"x": []}), true, false),
-            (json!({"x": [null]}), false, false),
+            (json!({"x": [1, null]}), false, true),
+            (json!({"x": [[null]]}), false, false),
             (json!({"x": 0}), false, false),
         ] {
             let path: FieldPath = "x".parse().expect("a path");

@@ -6,7 +6,7 @@ use crate::geo::{GeoArea, GeoPoint};
 use crate::payload::Value;
 
 /// A test of one payload value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub enum Predicate {
     /// Equal to one of these.
     Any(Vec<Scalar>),
@@ -29,7 +29,7 @@ pub enum Predicate {
 }
 
 /// Bounds on a time, in microseconds since 1970; absent bounds do not bind.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeRange {
     /// Before.
     pub lt: Option<i64>,
@@ -42,7 +42,7 @@ pub struct TimeRange {
 }
 
 /// Bounds on a number of values; absent bounds do not bind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CountRange {
     /// Less than.
     pub lt: Option<usize>,
@@ -66,7 +66,7 @@ pub enum Scalar {
 }
 
 /// Bounds on a number; absent bounds do not bind.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Range {
     /// Less than.
     pub lt: Option<f64>,

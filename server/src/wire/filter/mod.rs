@@ -1,7 +1,7 @@
 //! Filters: `must`, `should`, `must_not`, `min_should` over conditions.
 //!
 //! A condition says what it is by its keys: `key` with one test, `is_empty`, `is_null`, `has_id`, `has_vector`,
-//! `nested`, or a filter again.
+//! `nested`, or a filter again. A filter may also be a string: the form that people write.
 
 use std::fmt;
 
@@ -18,9 +18,17 @@ use crate::wire::id::Id;
 use crate::wire::shape::{OneOrMany, Refused};
 
 /// A filter in a body.
+#[derive(Debug)]
+pub(crate) enum FilterIn {
+    /// Ours: as people write it.
+    Text(String),
+    /// As in the dialect.
+    Clauses(Clauses),
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct FilterIn {
+pub(crate) struct Clauses {
     must: Option<OneOrMany<ConditionIn>>,
     should: Option<OneOrMany<ConditionIn>>,
     must_not: Option<OneOrMany<ConditionIn>>,
@@ -117,6 +125,18 @@ impl FilterIn {
     /// # Errors
     /// `InvalidArgument` naming the condition at fault.
     pub(crate) fn into_filter(self) -> Result<Filter> {
+        match self {
+            // The place is that of the string.
+            Self::Text(text) => {
+                text.parse().map_err(|error: Error| Error::new(error.kind(), error.message()))
+            }
+            Self::Clauses(clauses) => clauses.into_filter(),
+        }
+    }
+}
+
+impl Clauses {
+    fn into_filter(self) -> Result<Filter> {
         let Self { must, should, must_not, min_should } = self;
         Ok(Filter {
             must: conditions(must, "must")?,
@@ -132,7 +152,10 @@ impl FilterIn {
 /// # Errors
 /// `InvalidArgument` naming `filter` and the condition at fault.
 pub(crate) fn or_everything(filter: Option<FilterIn>) -> Result<Filter> {
-    filter.unwrap_or_default().into_filter().map_err(|error| error.within("filter"))
+    filter.map_or_else(
+        || Ok(Filter::default()),
+        |filter| filter.into_filter().map_err(|error| error.within("filter")),
+    )
 }
 
 fn conditions(given: Option<OneOrMany<ConditionIn>>, field: &str) -> Result<Vec<Condition>> {
@@ -185,7 +208,7 @@ impl ConditionIn {
             let filter = filter.into_filter().map_err(|error| error.within("nested.filter"))?;
             kinds.push(Condition::Nested(path, Box::new(filter)));
         }
-        let clauses = FilterIn {
+        let clauses = Clauses {
             must: self.must,
             should: self.should,
             must_not: self.must_not,
@@ -206,7 +229,7 @@ impl ConditionIn {
     }
 }
 
-impl FilterIn {
+impl Clauses {
     fn has_clauses(&self) -> bool {
         self.must.is_some() || self.should.is_some() || self.must_not.is_some() || self.min_should.is_some()
     }
@@ -298,6 +321,30 @@ impl RangeIn {
         }
         let [lt, lte, gt, gte] = times;
         Ok(Predicate::Times(TimeRange { lt, lte, gt, gte }))
+    }
+}
+
+impl<'de> Deserialize<'de> for FilterIn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(FilterVisitor)
+    }
+}
+
+struct FilterVisitor;
+
+impl<'de> Visitor<'de> for FilterVisitor {
+    type Value = FilterIn;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a filter: an object with must, should, must_not or min_should, or a text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> std::result::Result<FilterIn, E> {
+        Ok(FilterIn::Text(text.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<FilterIn, A::Error> {
+        Clauses::deserialize(MapAccessDeserializer::new(map)).map(FilterIn::Clauses)
     }
 }
 

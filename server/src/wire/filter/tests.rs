@@ -59,3 +59,16 @@ fn an_empty_filter_matches_everything() {
     assert!(filter("{}").expect("empty").is_empty());
     assert!(or_everything(None).expect("absent").is_empty());
 }
+
+#[test]
+fn a_filter_may_be_a_text() {
+    let told = filter(r#""a.b = 'x' AND NOT c IS NULL""#).expect("a filter");
+    let is = Condition::equals("a.b", "x").expect("a path");
+    let null = Condition::IsNull("c".parse().expect("a path"));
+    assert_eq!(told, Filter { must: vec![is], must_not: vec![null], ..Filter::default() });
+    let inner = filter(r#"{"must": [{"filter": "a ="}]}"#).expect_err("unfinished");
+    assert_eq!(inner.field(), Some("must[0]"));
+    assert!(inner.message().starts_with("at character 4: "), "{inner}");
+    let bare = or_everything(Some(FilterIn::Text("a".into()))).expect_err("no test");
+    assert_eq!(bare.field(), Some("filter"));
+}
