@@ -199,7 +199,6 @@ mod tests {
         };
         assert_eq!(fused(8.0)[0], 3, "all that is attainable");
         assert_eq!(fused(80.0)[0], 1, "a tenth of it");
-        let weights = |legs: &[Leg<'_>]| Fusion::Adaptive.weights(legs);
         let assert_weights = |legs: &[Leg<'_>], expected: &[f32]| {
             let found = Fusion::Adaptive.weights(legs);
             let is_close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
