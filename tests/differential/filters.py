@@ -202,9 +202,9 @@ def reason(tree, kinds):
             return "words of several strings, phrases"
         if kind == "integer" and any(name in match for name in ("value", "any")):
             return "1.0 as an integer"
-        if kind in ("integer", "datetime") and "range" in leaf:
+        if kind in ("integer", "float", "datetime") and "range" in leaf:
             is_of_times = any(isinstance(bound, str) for bound in leaf["range"].values())
-            if kind == "integer" or not is_of_times:
+            if kind == "integer" or is_of_times != (kind == "datetime"):
                 return "ranges over another type"
         if kind and "except" in match:
             return "except over other types"
