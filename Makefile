@@ -4,13 +4,14 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO := source scripts/env.sh && cargo
 
-.PHONY: help demo test check bench setup
+.PHONY: help demo test check bench differential setup
 
 help:
 	@echo 'make demo            build, ingest documents, serve, ask   (DIR=/a/folder for your own)'
 	@echo 'make test            every test'
 	@echo 'make check           format, lints, licences, documentation'
 	@echo 'make bench           the figures of benches/RESULTS.md'
+	@echo 'make differential    random filters beside the engine of Qdrant   (FILTERS=2000)'
 
 setup:
 	@scripts/setup.sh build
@@ -29,6 +30,10 @@ check: setup
 	@$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	@$(CARGO) deny --log-level error check bans licenses sources
 	@source scripts/env.sh && RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --release --locked --workspace --no-deps
+
+differential: setup
+	@$(CARGO) build --release --locked --workspace
+	@scripts/differential.sh $(FILTERS)
 
 bench: setup
 	@scripts/setup.sh model
