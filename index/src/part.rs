@@ -216,7 +216,7 @@ impl Part {
             }
             Body::Segment(segment) => {
                 let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
-                Ok(self.placed(space.scan_codes(query, &mut rows, k)?))
+                Ok(self.placed(space.scan_codes(query, &mut *rows, k)?))
             }
         }
     }
@@ -241,7 +241,7 @@ impl Part {
             }
             Body::Segment(segment) => {
                 let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
-                Ok(self.placed(space.scan(query, &mut rows, k)?))
+                Ok(self.placed(space.scan(query, &mut *rows, k)?))
             }
         }
     }
@@ -270,7 +270,7 @@ impl Part {
             }
             Body::Segment(segment) => {
                 let Some(space) = segment.space(space) else { return Ok(()) };
-                space.each(&mut rows, &mut |row, vector| visit(Slot(self.base + row), vector))
+                space.each(&mut *rows, &mut |row, vector| visit(Slot(self.base + row), vector))
             }
         }
     }

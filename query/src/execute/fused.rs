@@ -9,13 +9,13 @@ use crate::request::Query;
 
 impl Level<'_> {
     pub(super) fn fuse(&self, plan: &Plan, legs: &[Vec<Ranked>], fusion: &Fusion) -> Result<Vec<Ranked>> {
-        let leg = |(level, hits): (&Self, &Vec<Ranked>)| {
-            let (larger_is_better, attainable) = (level.larger_is_better(), level.attainable()?);
-            Ok(LegParts { larger_is_better, attainable, hits: hits.clone() })
+        let leg = |level: &Self| {
+            let attainable = if *fusion == Fusion::Adaptive { level.attainable()? } else { None };
+            Ok((level.larger_is_better(), attainable))
         };
-        let parts: Result<Vec<LegParts>> = self.legs.iter().zip(legs).map(leg).collect();
-        let parts = parts?;
-        let legs: Vec<Leg<'_>> = parts.iter().map(LegParts::as_leg).collect();
+        let parts: Result<Vec<(bool, Option<f32>)>> = self.legs.iter().map(leg).collect();
+        let leg = |((larger_is_better, attainable), hits)| Leg { hits, larger_is_better, attainable };
+        let legs: Vec<Leg<'_>> = parts?.into_iter().zip(legs.iter().map(Vec::as_slice)).map(leg).collect();
         let mut fused = fuse(&legs, fusion);
         if let Some(accept) = self.matching.accept() {
             fused.retain(|ranked| accept.contains(ranked.slot.0));
@@ -61,18 +61,5 @@ impl Level<'_> {
             (Query::Keyword { text }, Some(keyword)) => keyword.attainable(text).map(Some),
             _ => Ok(None),
         }
-    }
-}
-
-struct LegParts {
-    hits: Vec<Ranked>,
-    larger_is_better: bool,
-    attainable: Option<f32>,
-}
-
-impl LegParts {
-    fn as_leg(&self) -> Leg<'_> {
-        let Self { hits, larger_is_better, attainable } = self;
-        Leg { hits, larger_is_better: *larger_is_better, attainable: *attainable }
     }
 }
