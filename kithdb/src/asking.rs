@@ -1,35 +1,51 @@
-//! Asking a collection: searches, groups, facets, pages, counts. Each reads one view.
+//! Asking a collection: each question is answered from the state at the moment in which it is asked, or at a commit.
 
-use query::{Actual, Grouping, Matrix, MatrixRequest, Ranked, Terms, View, WhyNot};
-use types::{Error, FieldPath, Filter, PointId, Result, Scalar, Slot};
+use query::{Grouping, Matrix, MatrixRequest, Terms, WhyNot};
+use types::{FieldPath, Filter, PointId, Result, Scalar, Seqno};
 
 use crate::hit::Select;
 use crate::query_builder::QueryBuilder;
-use crate::{Collection, Hit, Page, Plan, Request};
-
-/// Hits that share a value of a field.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Group {
-    /// The value.
-    pub value: Scalar,
-    /// Best first.
-    pub hits: Vec<Hit>,
-}
-
-/// What a request found on its terms.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Found {
-    /// Best first.
-    pub hits: Vec<Hit>,
-    /// How it was planned.
-    pub plan: Plan,
-    /// What was done, if it was asked for.
-    pub actual: Option<Actual>,
-    /// Where the deadline passed before: the share of the rows to be looked at that was.
-    pub partial: Option<f32>,
-}
+use crate::reading::{Found, Group, Reading};
+use crate::{Collection, Error, Hit, Page, Plan, Point, Request};
 
 impl Collection {
+    /// The present state, to ask it more than once.
+    ///
+    /// # Errors
+    /// `NotFound` when the collection was dropped.
+    pub fn reading(&self) -> Result<Reading> {
+        self.shared.check_exists()?;
+        Ok(Reading::new(&self.engine, &self.shared, self.shared.view.load_full()))
+    }
+
+    /// The state at a commit: with everything up to it, and nothing after. A collection keeps past states for
+    /// `history_s` of its schema.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming `as_of` when there is no such commit yet, or its state is not kept; `NotFound` when
+    /// the collection was dropped.
+    pub fn as_of(&self, seqno: Seqno) -> Result<Reading> {
+        self.shared.check_exists()?;
+        let last = self.engine.all().iter().map(|shared| shared.view.load().seqno).max().unwrap_or_default();
+        if seqno > last {
+            return Err(Error::invalid("as_of", format!("is {seqno}, and the last commit is {last}")));
+        }
+        Ok(Reading::new(&self.engine, &self.shared, self.shared.view_at(seqno)?))
+    }
+
+    /// Begins a query.
+    pub fn query(&self) -> QueryBuilder<'_> {
+        QueryBuilder::new(self)
+    }
+
+    /// The points of these ids that exist, in the order of the ids.
+    ///
+    /// # Errors
+    /// `NotFound` when the collection was dropped, `LimitExceeded`, `Io`, `Corrupted`.
+    pub fn get(&self, ids: &[PointId], select: &Select) -> Result<Vec<Point>> {
+        self.reading()?.get(ids, select)
+    }
+
     /// A page of points that match, in the order of their ids, from `from` on.
     ///
     /// # Errors
@@ -41,17 +57,7 @@ impl Collection {
         limit: usize,
         select: &Select,
     ) -> Result<Page> {
-        self.shared.check_exists()?;
-        filter.check(&self.engine.limits)?;
-        if limit == 0 {
-            return Err(Error::invalid("limit", "is 0; ask for at least 1 point"));
-        }
-        if limit > self.engine.limits.hits_max {
-            return Err(Error::limit("limit", "the limit", limit, self.engine.limits.hits_max));
-        }
-        let view = self.shared.view.load_full();
-        let page = query::scroll(&view, filter, from, limit)?;
-        Ok(Page { points: select.points(&view, &page.slots)?, next: page.next })
+        self.reading()?.scroll(filter, from, limit, select)
     }
 
     /// How many points match, exactly.
@@ -59,61 +65,39 @@ impl Collection {
     /// # Errors
     /// As for [`Collection::scroll`].
     pub fn count(&self, filter: &Filter) -> Result<usize> {
-        self.shared.check_exists()?;
-        filter.check(&self.engine.limits)?;
-        query::count(&self.shared.view.load_full(), filter)
-    }
-
-    /// Begins a query.
-    pub fn query(&self) -> QueryBuilder<'_> {
-        QueryBuilder::new(self)
+        self.reading()?.count(filter)
     }
 
     /// Answers a request: its best hits, and the plan that found them.
     ///
     /// # Errors
     /// `InvalidArgument` or `LimitExceeded` naming the field; `NotFound` when the collection was dropped.
-    pub fn search(&self, mut request: Request, select: &Select) -> Result<(Vec<Hit>, Plan)> {
-        self.shared.check_exists()?;
-        let view = self.shared.view.load_full();
-        request.check(&view.entry.schema, &self.engine.limits)?;
-        let answer = query::execute(&view, request, Terms::default())?;
-        Ok((hits(&view, &answer.hits, select)?, answer.plan))
+    pub fn search(&self, request: Request, select: &Select) -> Result<(Vec<Hit>, Plan)> {
+        self.reading()?.search(request, select)
     }
 
     /// Answers a request on terms: with a deadline, or with what was done.
     ///
     /// # Errors
     /// As for [`Collection::search`]; `DeadlineExceeded`.
-    pub fn search_on(&self, mut request: Request, select: &Select, terms: Terms) -> Result<Found> {
-        self.shared.check_exists()?;
-        let view = self.shared.view.load_full();
-        request.check(&view.entry.schema, &self.engine.limits)?;
-        let answer = query::execute(&view, request, terms)?;
-        let query::Answer { plan, actual, partial, .. } = answer;
-        Ok(Found { hits: hits(&view, &answer.hits, select)?, plan, actual, partial })
+    pub fn search_on(&self, request: Request, select: &Select, terms: Terms) -> Result<Found> {
+        self.reading()?.search_on(request, select, terms)
     }
 
     /// Why a point is not in the answer to a request, at each of its levels.
     ///
     /// # Errors
     /// As for [`Collection::search`].
-    pub fn why_not(&self, mut request: Request, id: PointId) -> Result<WhyNot> {
-        self.shared.check_exists()?;
-        let view = self.shared.view.load_full();
-        request.check(&view.entry.schema, &self.engine.limits)?;
-        query::why_not(&view, request, id)
+    pub fn why_not(&self, request: Request, id: PointId) -> Result<WhyNot> {
+        self.reading()?.why_not(request, id)
     }
 
     /// The plan of a request, without answering it.
     ///
     /// # Errors
     /// As for [`Collection::search`].
-    pub fn explain(&self, mut request: Request) -> Result<Plan> {
-        self.shared.check_exists()?;
-        let view = self.shared.view.load_full();
-        request.check(&view.entry.schema, &self.engine.limits)?;
-        query::explain::explain(&view, request)
+    pub fn explain(&self, request: Request) -> Result<Plan> {
+        self.reading()?.explain(request)
     }
 
     /// The best groups of hits by the values of a field, each with its best hits. The request's own limit does not
@@ -122,14 +106,7 @@ impl Collection {
     /// # Errors
     /// As for [`Collection::search`].
     pub fn groups(&self, request: Request, grouping: &Grouping, select: &Select) -> Result<Vec<Group>> {
-        self.shared.check_exists()?;
-        grouping.check(&self.engine.limits)?;
-        let view = self.shared.view.load_full();
-        let mut request = Request { limit: 1, ..request };
-        request.check(&view.entry.schema, &self.engine.limits)?;
-        let group =
-            |group: query::Group| Ok(Group { value: group.value, hits: hits(&view, &group.hits, select)? });
-        query::groups(&view, &request, grouping)?.into_iter().map(group).collect()
+        self.reading()?.groups(request, grouping, select)
     }
 
     /// The `limit` values of a field that most of the points that match hold, and how many do.
@@ -137,12 +114,7 @@ impl Collection {
     /// # Errors
     /// As for [`Collection::scroll`].
     pub fn facets(&self, path: &FieldPath, filter: &Filter, limit: usize) -> Result<Vec<(Scalar, usize)>> {
-        self.shared.check_exists()?;
-        filter.check(&self.engine.limits)?;
-        if limit == 0 {
-            return Err(Error::invalid("limit", "is 0; ask for at least 1 value"));
-        }
-        query::facets(&self.shared.view.load_full(), filter, path, limit)
+        self.reading()?.facets(path, filter, limit)
     }
 
     /// Points chosen at random, each with its nearest among them.
@@ -150,14 +122,6 @@ impl Collection {
     /// # Errors
     /// As for [`Collection::search`].
     pub fn matrix(&self, request: &MatrixRequest) -> Result<Matrix> {
-        self.shared.check_exists()?;
-        request.check(&self.engine.limits)?;
-        query::matrix(&self.shared.view.load_full(), request)
+        self.reading()?.matrix(request)
     }
-}
-
-fn hits(view: &View, ranked: &[Ranked], select: &Select) -> Result<Vec<Hit>> {
-    let slots: Vec<Slot> = ranked.iter().map(|ranked| ranked.slot).collect();
-    let points = select.points(view, &slots)?;
-    Ok(ranked.iter().zip(points).map(|(ranked, point)| Hit::new(view, *ranked, point)).collect())
 }

@@ -1,7 +1,8 @@
 //! Making one segment of some parts that lie side by side: a head that is full, or segments that are merged.
 //!
-//! Invariant: a segment holds the rows that were alive when its build began, in their order. Rows that die while it is
-//! built are dead in it from its first moment; none can arrive, since its parts take no rows.
+//! Invariant: a segment holds the rows that were alive when its build began, and those that past states show, in their
+//! order. Rows that die while it is built are dead in it from its first moment; none can arrive, since its parts take
+//! no rows.
 //! Cost: vectors come from the parts, fields and sparse vectors from their columns and lists; storage is read only for
 //! those that cannot be.
 
@@ -23,6 +24,8 @@ pub(crate) struct Build {
     entry: Arc<CatalogEntry>,
     /// Its parts, as they were when it began.
     parts: Vec<Laid>,
+    /// For each part, the rows that it gives.
+    rows: Vec<Alive>,
     number: u64,
 }
 
@@ -35,16 +38,23 @@ pub(crate) struct Built {
 }
 
 impl Build {
-    /// Of these parts.
-    pub(crate) fn begin(derived: &mut Derived, range: std::ops::Range<usize>) -> Self {
+    /// Of these parts; versions that have gone and are to be kept keep their rows.
+    pub(crate) fn begin(derived: &mut Derived, range: std::ops::Range<usize>, kept: &[Version]) -> Self {
         let number = derived.give_number();
-        let parts = derived.laid().drain(range).collect();
-        Self { entry: Arc::clone(&derived.entry), parts, number }
+        let parts: Vec<Laid> = derived.laid().drain(range).collect();
+        let rows = |laid: &Laid| {
+            let mut rows = laid.alive.clone();
+            let kept = kept.iter().filter_map(|version| laid.body.row_of(*version));
+            kept.for_each(|row| rows.insert(Slot(row)));
+            rows
+        };
+        let rows = parts.iter().map(rows).collect();
+        Self { entry: Arc::clone(&derived.entry), parts, rows, number }
     }
 
     /// How many rows it will have.
     pub(crate) fn rows(&self) -> usize {
-        self.parts.iter().map(|laid| laid.alive.len()).sum()
+        self.rows.iter().map(Alive::len).sum()
     }
 
     /// How many vectors there are in all its spaces: the measure of how long it takes.
@@ -110,9 +120,9 @@ impl Build {
     /// For each part, which row each of its rows becomes.
     fn moves(&self) -> Vec<Vec<u32>> {
         let mut next = 0_u32;
-        let moves = self.parts.iter().map(|laid| {
+        let moves = self.parts.iter().zip(&self.rows).map(|(laid, rows)| {
             let mut moves = vec![NO_ROW; laid.body.rows() as usize];
-            for row in laid.alive.iter() {
+            for row in rows.iter() {
                 moves[row.index()] = next;
                 next += 1;
             }
@@ -149,8 +159,8 @@ impl Build {
         };
         let mut alive = Alive::full(segment.rows());
         let mut next = 0..;
-        for (before, now) in self.parts.iter().zip(&laid[range.clone()]) {
-            for (row, new) in before.alive.iter().zip(next.by_ref()) {
+        for (rows, now) in self.rows.iter().zip(&laid[range.clone()]) {
+            for (row, new) in rows.iter().zip(next.by_ref()) {
                 if !now.alive.contains(row) {
                     alive.remove(Slot(new));
                 }
@@ -187,10 +197,10 @@ impl Draft for Rows<'_> {
     fn rows(&mut self) -> Box<dyn Iterator<Item = Result<(Version, PointId)>> + '_> {
         let identity = |laid: &Laid, row: Slot| laid.body.version(row.0).zip(laid.body.id(row.0));
         let damaged = || types::Error::corrupted("a row that is to be sealed", "it has no identity");
-        let rows =
-            self.build.parts.iter().flat_map(move |laid| {
-                laid.alive.iter().map(move |row| identity(laid, row).ok_or_else(damaged))
-            });
+        let parts = self.build.parts.iter().zip(&self.build.rows);
+        let rows = parts.flat_map(move |(laid, rows)| {
+            rows.iter().map(move |row| identity(laid, row).ok_or_else(damaged))
+        });
         Box::new(rows)
     }
 
@@ -209,11 +219,12 @@ impl Draft for Rows<'_> {
     /// The segment with the most rows that stay, and have the vector.
     fn base(&self, space: usize) -> Option<Base<'_>> {
         let name = self.build.entry.schema.vectors.keys().nth(space)?;
-        let segments = self.build.parts.iter().zip(self.moves).filter_map(|(laid, moves)| match &laid.body {
-            Body::Segment(segment) => Some((segment.space(name)?, laid.alive.len(), moves)),
+        let parts = self.build.parts.iter().zip(&self.build.rows).zip(self.moves);
+        let segments = parts.filter_map(|((laid, rows), moves)| match &laid.body {
+            Body::Segment(segment) => Some((segment.space(name)?, rows.len(), moves)),
             Body::Head(_) => None,
         });
-        let largest = segments.max_by_key(|(space, alive, _)| (*alive).min(space.count() as usize));
+        let largest = segments.max_by_key(|(space, rows, _)| (*rows).min(space.count() as usize));
         largest.map(|(space, _, moves)| Base { space, becomes: moves })
     }
 }

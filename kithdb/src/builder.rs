@@ -20,7 +20,7 @@ use index::graph::Progress as _;
 use index::sparse::PartSparse;
 use index::{Body, GRAPH_ROWS_MIN};
 use query::View;
-use types::{CollectionId, Durability, ErrorKind, Result, Seqno};
+use types::{CollectionId, Durability, ErrorKind, Result, Seqno, Version};
 
 use crate::budget;
 use crate::build::{Build, Built};
@@ -151,11 +151,12 @@ fn one(
         return Ok(true);
     }
     let rows_max = engine.segments.rows_max(&derived.entry);
-    let choice = choose(&sizes(&derived), rows_max).filter(|_| shared.check_exists().is_ok());
+    let kept = shared.history.lock().kept();
+    let choice = choose(&sizes(&derived, &kept), rows_max).filter(|_| shared.check_exists().is_ok());
     let Some(range) = choice else {
         return Ok(false);
     };
-    let build = Build::begin(&mut derived, range);
+    let build = Build::begin(&mut derived, range, &kept);
     let (rows, vectors) = (build.rows(), build.vectors());
     shared.building.begin(role, BuildStatus { what, rows, vectors, vectors_built: 0 });
     drop(derived);
@@ -265,14 +266,20 @@ fn stored<'a>(engine: &'a Engine, shared: &Shared) -> StoredRows<'a> {
     StoredRows { store: &engine.store, entry: Arc::clone(&shared.view.load().entry) }
 }
 
-fn sizes(derived: &Derived) -> Vec<Size> {
-    let parts = derived.rows.parts().iter();
+/// The sizes of the parts. Versions that are kept count as alive: a build would not leave them out.
+fn sizes(derived: &Derived, kept: &[Version]) -> Vec<Size> {
+    let parts = derived.rows.parts();
     let size = |part: &index::Part| Size {
         is_segment: matches!(part.body, Body::Segment(_)),
         rows: part.body.rows() as usize,
         alive: derived.alive.count_in(part.slots()),
     };
-    parts.map(size).collect()
+    let mut sizes: Vec<Size> = parts.iter().map(size).collect();
+    for slot in kept.iter().filter_map(|version| derived.rows.slot_of(*version)) {
+        let part = parts.partition_point(|part| part.base <= slot.0) - 1;
+        sizes[part].alive += usize::from(!derived.alive.contains(slot));
+    }
+    sizes
 }
 
 /// Waits until there is room in memory for further rows of a collection: the one limit that building sets to writing.

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use index::Body;
 use types::{
-    Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Point, PointId, Result, Schema, Seqno, Slot,
+    Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Point, PointId, Result, Schema, Seqno,
     payload,
 };
 
 use crate::building::BuildStatus;
 use crate::engine::{Engine, Shared};
-use crate::hit::Select;
 use crate::sequencer::Order;
 use crate::workers::Workers;
 
@@ -133,21 +132,6 @@ impl Collection {
         self.shared.check_exists()?;
         let ops = self.checked(ops)?;
         self.workers.write(vec![(Arc::clone(&self.shared), ops)], durability).map(|seqno| Receipt { seqno })
-    }
-
-    /// The points of these ids that exist, in the order of the ids.
-    ///
-    /// # Errors
-    /// `NotFound` when the collection was dropped, `LimitExceeded`, `Io`, `Corrupted`.
-    pub fn get(&self, ids: &[PointId], select: &Select) -> Result<Vec<Point>> {
-        self.shared.check_exists()?;
-        let limit = self.engine.limits.batch_points_max;
-        if ids.len() > limit {
-            return Err(Error::limit("ids", "the number of ids", ids.len(), limit));
-        }
-        let view = self.shared.view.load_full();
-        let slots: Vec<Slot> = view.slots(ids)?.into_iter().flatten().collect();
-        select.points(&view, &slots)
     }
 
     /// Indexes a payload field of the points that exist and of those to come. Writers wait while every payload is

@@ -3,10 +3,10 @@
 //! Invariant: a collection's [`Derived`] state is touched only under its lock, which the sequencer holds from the
 //! staging of a commit to the publication of its view, and maintenance for moments. Readers never take it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -21,6 +21,7 @@ use crate::budget::Segments;
 use crate::building::Building;
 use crate::derived::Derived;
 use crate::files::Files;
+use crate::history::History;
 
 /// An open database.
 pub(crate) struct Engine {
@@ -89,14 +90,14 @@ pub(crate) struct Shared {
     pub(crate) building: Building,
     /// Held from when the list of segments is worked out until it is written. Taken before `derived`.
     pub(crate) listing: Mutex<()>,
-    /// Views that may still be read, oldest first.
-    published: Mutex<VecDeque<(Seqno, Weak<View>)>>,
+    /// The last lock that is taken.
+    pub(crate) history: Mutex<History>,
 }
 
 impl Shared {
     pub(crate) fn new(derived: Derived) -> Arc<Self> {
         let view = Arc::new(derived.view());
-        let published = Mutex::new(VecDeque::from([(view.seqno, Arc::downgrade(&view))]));
+        let history = Mutex::new(History::new(&view, derived.state.next_version));
         let building = Building::default();
         building.verify_later(view.rows.parts().iter().filter_map(|part| match &part.body {
             Body::Segment(segment) => Some(Arc::clone(segment)),
@@ -110,22 +111,27 @@ impl Shared {
             is_dropped: AtomicBool::new(false),
             building,
             listing: Mutex::new(()),
-            published,
+            history,
         })
     }
 
     /// Publishes the state that the caller holds the lock of.
     pub(crate) fn publish(&self, derived: &Derived) {
         let view = Arc::new(derived.view());
-        self.published.lock().push_back((view.seqno, Arc::downgrade(&view)));
+        self.history.lock().publish(&self.view.load(), &view);
         self.view.store(view);
     }
 
-    /// The seqno of the oldest view that somebody may still read.
-    pub(crate) fn oldest_view(&self) -> Seqno {
-        let mut published = self.published.lock();
-        published.retain(|(_, view)| view.strong_count() > 0);
-        published.front().map_or(Seqno(0), |(seqno, _)| *seqno)
+    /// The state at a commit.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming `as_of` when that is not retained.
+    pub(crate) fn view_at(&self, seqno: Seqno) -> Result<Arc<View>> {
+        let view = self.view.load_full();
+        if seqno >= view.seqno {
+            return Ok(view);
+        }
+        self.history.lock().view(seqno, &view)
     }
 
     /// # Errors

@@ -33,25 +33,28 @@ mod build;
 mod builder;
 mod building;
 mod collection;
+mod cursor;
 mod database;
 mod derived;
 mod doctor;
 mod engine;
 mod files;
+mod history;
 mod hit;
 mod keywords;
 mod loading;
 mod maintenance;
 mod query_builder;
+mod reading;
 mod sequencer;
 mod stage;
 mod tiers;
 mod workers;
 
-pub use asking::{Found, Group};
 pub use budget::Segments;
 pub use building::BuildStatus;
 pub use collection::{Collection, Page, Receipt, SegmentStatus, Status};
+pub use cursor::Cursor;
 pub use database::{Database, Options, Transaction};
 pub use doctor::{Fault, Health};
 pub use hit::{Hit, PayloadSelect, Select, VectorSelect};
@@ -66,4 +69,5 @@ pub use query::{
     Strategy, Terms, Why, WhyNot,
 };
 pub use query_builder::QueryBuilder;
+pub use reading::{Found, Group, Reading};
 pub use types::*;

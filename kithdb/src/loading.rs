@@ -289,6 +289,7 @@ pub(crate) fn reload(engine: &Engine, shared: &Shared) -> Result<()> {
     loaded.continue_numbers(&derived);
     let files = engine.files(shared.id);
     let before = std::mem::replace(&mut *derived, loaded);
+    shared.history.lock().forget(derived.state.seqno, derived.state.next_version);
     shared.publish(&derived);
     engine.store.set_segments(shared.id, &derived.list(), Durability::Fsync)?;
     before.list().segments.iter().for_each(|record| files.remove(record.number));

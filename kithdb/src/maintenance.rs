@@ -109,7 +109,7 @@ fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
 /// it cannot be replayed from a journal that is gone.
 fn purge(engine: &Engine, shared: &Shared) -> Result<()> {
     let view = shared.view.load_full();
-    let mut upto = shared.oldest_view().min(view.seqno);
+    let mut upto = shared.history.lock().oldest().min(view.seqno);
     if view.entry.schema.keyword.is_some() {
         upto = upto.min(engine.store.watermark(shared.id, KEYWORD)?);
     }

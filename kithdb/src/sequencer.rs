@@ -116,6 +116,8 @@ impl Sequencer {
         for part in parts {
             if let Some(derived) = locks.get_mut(&part.shared.id) {
                 derived.apply(&part.effects, part.state);
+                let CollectionState { seqno, next_version, .. } = part.state;
+                part.shared.history.lock().commit(seqno, next_version, &part.effects);
             }
         }
         for (id, derived) in &locks {

@@ -23,6 +23,9 @@ pub struct Page {
 /// Below this share of matching points a page is sorted out of the matches instead of walked.
 const WALK_SHARE_MIN: f64 = 0.02;
 
+/// So many matches are sorted at least.
+const BLOCK_MIN: usize = 1024;
+
 /// The page of at most `limit` points that match, from id `from` on.
 ///
 /// # Errors
@@ -56,8 +59,21 @@ fn sorted(view: &View, matching: &Matching<'_>, from: Option<PointId>, count: us
         .map(|slot| (view.id(Slot(slot)), Slot(slot)))
         .filter(|(id, _)| from.is_none_or(|from| *id >= from))
         .collect();
-    found.sort_unstable();
-    matching.first(found.into_iter().map(|(_, slot)| slot).collect(), |slot| *slot, count)
+    // Only as much is sorted as the page needs, and more where payloads refuse some.
+    let (mut page, mut block) = (Vec::new(), count.max(BLOCK_MIN));
+    while page.len() < count && !found.is_empty() {
+        let rest = if block < found.len() {
+            found.select_nth_unstable(block);
+            found.split_off(block)
+        } else {
+            Vec::new()
+        };
+        found.sort_unstable();
+        let slots = found.into_iter().map(|(_, slot)| slot).collect();
+        page.extend(matching.first(slots, |slot| *slot, count - page.len())?);
+        (found, block) = (rest, block.saturating_mul(4));
+    }
+    Ok(page)
 }
 
 /// Nothing if storage is ahead of the view.

@@ -5,7 +5,8 @@
 //! every alive version stay while the view lives (the purge waits for it).
 //! Cost: a few reference counts to make; readers take it without a lock.
 
-use std::cell::{LazyCell, RefCell};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use index::{Alive, Fields, KeywordView, Rows, Sparse};
@@ -52,14 +53,12 @@ impl View {
     /// `Corrupted` or `Io`.
     pub fn slots(&self, ids: &[PointId]) -> Result<Vec<Option<Slot>>> {
         let versions = self.store.versions(self.entry.id, ids)?;
-        let is_current = LazyCell::new(|| self.is_current());
-        let slot = |(id, version): (&PointId, Option<Version>)| match version
-            .and_then(|version| self.visible(version))
-        {
-            None if !*is_current => self.slot_by_pass(*id),
-            slot => slot,
-        };
-        Ok(ids.iter().zip(versions).map(slot).collect())
+        let visible = |version: Option<Version>| version.and_then(|version| self.visible(version));
+        let mut slots: Vec<Option<Slot>> = versions.into_iter().map(visible).collect();
+        if slots.contains(&None) && !self.is_current() {
+            self.pass(ids, &mut slots);
+        }
+        Ok(slots)
     }
 
     /// The slot of a version, if the view shows it.
@@ -67,9 +66,19 @@ impl View {
         self.rows.slot_of(version).filter(|slot| self.alive.contains(*slot))
     }
 
-    /// A slot by its id where storage is newer than the view: a pass over all ids, which is rare.
-    fn slot_by_pass(&self, id: PointId) -> Option<Slot> {
-        self.alive.iter().find(|slot| self.rows.id(*slot) == Some(id))
+    /// Looks for those that are missing where storage is newer than the view: one pass over all ids, which is rare.
+    fn pass(&self, ids: &[PointId], slots: &mut [Option<Slot>]) {
+        let missing = ids.iter().enumerate().filter(|(at, _)| slots[*at].is_none());
+        let missing: HashSet<PointId> = missing.map(|(_, id)| *id).collect();
+        let found: HashMap<PointId, Slot> = self
+            .alive
+            .iter()
+            .filter_map(|slot| self.rows.id(slot).filter(|id| missing.contains(id)).map(|id| (id, slot)))
+            .take(missing.len())
+            .collect();
+        for (slot, id) in slots.iter_mut().zip(ids) {
+            *slot = slot.or_else(|| found.get(id).copied());
+        }
     }
 
     /// Whether storage holds no later commit to this collection.

@@ -9,6 +9,7 @@
 //! When not to use: inside the process that asks; the embedded database has no port to guard and no JSON to parse.
 
 mod body;
+mod cursors;
 mod error;
 mod lanes;
 mod metrics;

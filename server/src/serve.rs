@@ -66,6 +66,9 @@ pub struct Server {
     stop_time_max: Duration,
 }
 
+/// Between two looks for cursors that nobody asks.
+const SWEEP: Duration = Duration::from_secs(10);
+
 impl Server {
     /// Starts to serve a database, on threads of its own.
     ///
@@ -85,7 +88,9 @@ impl Server {
             let _ = stream.set_nodelay(true);
         });
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = axum::serve(listener, router(State::new(db.clone(), embedder)));
+        let state = State::new(db.clone(), embedder);
+        runtime.spawn(sweep(state.clone()));
+        let served = axum::serve(listener, router(state));
         let served = served.with_graceful_shutdown(async {
             // Stops as well when the sender is gone.
             let _ = stopped.await;
@@ -129,6 +134,15 @@ impl Server {
         }
         runtime.shutdown_timeout(stop_time_max);
         db.flush()
+    }
+}
+
+/// Closes what nobody asks for any more, now and then; ends with the runtime.
+async fn sweep(state: State) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        state.inner.cursors.sweep();
     }
 }
 

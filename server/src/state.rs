@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kithdb::Database;
 use rag::Embedder;
 
+use crate::cursors::Cursors;
 use crate::lanes::Lanes;
 use crate::metrics::Metrics;
 
@@ -18,13 +19,15 @@ pub(crate) struct Inner {
     pub(crate) db: Database,
     pub(crate) embedder: Option<Embedder>,
     pub(crate) lanes: Lanes,
+    pub(crate) cursors: Cursors,
     pub(crate) metrics: Metrics,
 }
 
 impl State {
     /// The state of a server over a database. With an embedder, queries may be given as text.
     pub fn new(db: Database, embedder: Option<Embedder>) -> Self {
-        let inner = Inner { db, embedder, lanes: Lanes::new(), metrics: Metrics::new() };
+        let inner =
+            Inner { db, embedder, lanes: Lanes::new(), cursors: Cursors::default(), metrics: Metrics::new() };
         Self { inner: Arc::new(inner) }
     }
 }

@@ -7,6 +7,7 @@
 //! | `conformance` | the same case gives the same answer through the crate and through HTTP      |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
+//! | `past`        | a past state is read as it was, and a cursor reads one state                |
 //! | `explain`     | an answer says why, what it took, and that it is partial                    |
 //! | `heal`        | a damaged index is healed and says so; damaged storage never answers wrongly|
 //! | `sealed`      | segments are opened without reading rows; damage in them is found and healed|
@@ -29,6 +30,7 @@ mod heal;
 mod http;
 mod model;
 mod options;
+mod past;
 mod pause;
 mod sealed;
 mod tidy;

@@ -33,6 +33,8 @@ pub struct Schema {
     /// The part of the true hits that a query should find which asks for no other, above 0 and at most 1; nothing
     /// leaves it to the engine.
     pub recall: Option<f32>,
+    /// Seconds for which past states can be read; 0 keeps none.
+    pub history_s: u32,
 }
 
 /// One vector space.
@@ -144,6 +146,12 @@ impl Schema {
     #[must_use]
     pub fn recall(self, recall: f32) -> Self {
         Self { recall: Some(recall), ..self }
+    }
+
+    /// Past states can be read for so many seconds.
+    #[must_use]
+    pub fn history(self, history_s: u32) -> Self {
+        Self { history_s, ..self }
     }
 
     /// Indexes a payload field.

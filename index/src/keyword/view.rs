@@ -94,6 +94,11 @@ impl KeywordView {
         Ok(sum * (1.0 + BM25_K1))
     }
 
+    /// Whether both show the same commit of the index, and differ at most in what came after it.
+    pub fn is_of_same_commit(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0.committed, &other.0.committed)
+    }
+
     /// The terms that a query is searched by, in the order of their first occurrence.
     pub fn terms(&self, query: &str) -> Vec<String> {
         let (mut terms, mut seen) = (Vec::new(), HashSet::new());

@@ -50,6 +50,11 @@ impl Call {
         found.ok_or_else(|| Error::new(ErrorKind::Internal, format!("the route has no part `{name}`")))
     }
 
+    /// Whether there is no body.
+    pub(super) fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
     /// The body.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod call;
 mod collections;
+mod cursors;
 mod points;
 mod service;
 
@@ -73,6 +74,11 @@ fn point_routes() -> Router<State> {
         .route("/collections/{collection}/points/query/groups", post(route(Computes, points::query_groups)))
         .route("/api/v1/collections/{collection}/why-not", post(route(Computes, points::why_not)))
         .route("/collections/{collection}/facet", post(route(Computes, points::facet)))
+        .route("/api/v1/collections/{collection}/cursors", post(route(Computes, cursors::begin)))
+        .route(
+            "/api/v1/cursors/{cursor}",
+            post(route(Computes, cursors::next)).delete(route(Waits, cursors::close)),
+        )
         .route(&matrix("pairs"), post(route(Computes, points::matrix_pairs)))
         .route(&matrix("offsets"), post(route(Computes, points::matrix_offsets)))
 }

@@ -28,6 +28,8 @@ pub(crate) struct Create {
     fields: Option<BTreeMap<String, String>>,
     /// Ours: what queries find that ask for no recall and no beam.
     recall: Option<f32>,
+    /// Ours: seconds for which past states can be read.
+    history_s: Option<u32>,
     quantization_config: Option<QuantizationIn>,
     sparse_vectors: Option<BTreeMap<String, SparseIn>>,
     metadata: Option<Refused>,
@@ -136,7 +138,8 @@ impl Create {
     /// # Errors
     /// `InvalidArgument` naming the part at fault.
     pub(crate) fn into_schema(self) -> Result<Schema> {
-        let mut schema = Schema { recall: self.recall, ..Schema::new() };
+        let mut schema =
+            Schema { recall: self.recall, history_s: self.history_s.unwrap_or(0), ..Schema::new() };
         let codes = self.quantization_config.map(|config| config.codes()).unwrap_or_default();
         if let Some(vectors) = self.vectors {
             for (name, spec, is_multi) in spaces(vectors, codes)? {

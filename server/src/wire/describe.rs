@@ -98,6 +98,7 @@ pub(crate) fn describe_fully(collection: &Collection) -> Value {
         "keyword": keyword,
         "fields": fields,
         "recall": schema.recall.map(shortest),
+        "history_s": schema.history_s,
         "points": status.points,
         "seqno": status.seqno.0,
         "vectors_linked": status.vectors_linked,

@@ -16,6 +16,8 @@ pub(crate) struct Facet {
     filter: Option<FilterIn>,
     exact: Option<bool>,
     shard_key: Ignored,
+    /// Ours: the commit whose state is counted.
+    as_of: Option<u64>,
 }
 
 /// The values that most points hold.
@@ -60,7 +62,8 @@ impl Facet {
     pub(crate) fn run(self, collection: &Collection) -> Result<FacetHits> {
         let path: FieldPath = self.key.parse().map_err(|error: Error| error.with_field("key"))?;
         let filter = super::filter::or_everything(self.filter)?;
-        let facets = collection.facets(&path, &filter, self.limit.unwrap_or(LIMIT))?;
+        let facets =
+            super::reading(collection, self.as_of)?.facets(&path, &filter, self.limit.unwrap_or(LIMIT))?;
         let hit = |(value, count): (Scalar, usize)| FacetHit { value: value.into(), count };
         Ok(FacetHits { hits: facets.into_iter().map(hit).collect() })
     }

@@ -9,6 +9,7 @@
 //! Cost: one pass over the body. Only a body that failed is read again, with its place tracked.
 
 pub(crate) mod collection;
+pub(crate) mod cursor;
 pub(crate) mod describe;
 pub(crate) mod facet;
 pub(crate) mod filter;
@@ -26,9 +27,17 @@ pub(crate) mod translate;
 pub(crate) mod vector;
 pub(crate) mod why;
 
-use kithdb::{Error, Result, Value};
+use kithdb::{Collection, Error, Reading, Result, Seqno, Value};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Path;
+
+/// What a request reads: the present state of a collection, or that at a commit.
+///
+/// # Errors
+/// `InvalidArgument` naming `as_of`; `NotFound`.
+fn reading(collection: &Collection, as_of: Option<u64>) -> Result<Reading> {
+    as_of.map_or_else(|| collection.reading(), |seqno| collection.as_of(Seqno(seqno)))
+}
 
 /// Reads a body.
 ///

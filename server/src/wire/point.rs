@@ -58,6 +58,8 @@ pub(crate) struct Retrieve {
     #[serde(alias = "with_vectors")]
     with_vector: Option<WithVector>,
     shard_key: Ignored,
+    /// Ours: the commit whose state is read.
+    as_of: Option<u64>,
 }
 
 /// `POST points/delete`: by id or by filter.
@@ -83,6 +85,8 @@ pub(crate) struct Scroll {
     with_vector: Option<WithVector>,
     order_by: Option<OrderIn>,
     shard_key: Ignored,
+    /// Ours: the commit whose state is read.
+    as_of: Option<u64>,
 }
 
 /// `POST points/count`. Every count is exact.
@@ -93,6 +97,8 @@ pub(crate) struct Count {
     filter: Option<FilterIn>,
     exact: Option<bool>,
     shard_key: Ignored,
+    /// Ours: the commit whose state is counted.
+    as_of: Option<u64>,
 }
 
 /// A point that was read.
@@ -205,7 +211,7 @@ impl Retrieve {
     /// Reads the points that exist.
     pub(crate) fn run(self, collection: &Collection) -> Result<Vec<Record>> {
         let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::All)?;
-        let points = collection.get(&Id::unwrap_all(self.ids), &select)?;
+        let points = super::reading(collection, self.as_of)?.get(&Id::unwrap_all(self.ids), &select)?;
         Ok(points.into_iter().map(|point| Record::new(point, &select)).collect())
     }
 }
@@ -231,6 +237,7 @@ impl Scroll {
         let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::All)?;
         let filter = super::filter::or_everything(self.filter)?;
         let (from, limit) = (self.offset.map(|Id(id)| id), self.limit.unwrap_or(SCROLL_LIMIT));
+        let reading = super::reading(collection, self.as_of)?;
         if let Some(order) = self.order_by {
             if from.is_some() {
                 return Err(Error::invalid(
@@ -240,11 +247,11 @@ impl Scroll {
             }
             let query = Query::Order(order.into_order("order_by")?);
             let (hits, _) =
-                collection.search(Request { query, filter, limit, ..Request::default() }, &select)?;
+                reading.search(Request { query, filter, limit, ..Request::default() }, &select)?;
             let points = hits.into_iter().map(|hit| Record::ordered(hit, &select)).collect();
             return Ok(Scrolled { points, next_page_offset: None });
         }
-        let Page { points, next } = collection.scroll(&filter, from, limit, &select)?;
+        let Page { points, next } = reading.scroll(&filter, from, limit, &select)?;
         let points = points.into_iter().map(|point| Record::new(point, &select)).collect();
         Ok(Scrolled { points, next_page_offset: next.map(Id) })
     }
@@ -253,7 +260,8 @@ impl Scroll {
 impl Count {
     /// Counts.
     pub(crate) fn run(self, collection: &Collection) -> Result<Counted> {
-        let count = collection.count(&super::filter::or_everything(self.filter)?)?;
+        let filter = super::filter::or_everything(self.filter)?;
+        let count = super::reading(collection, self.as_of)?.count(&filter)?;
         Ok(Counted { count })
     }
 }

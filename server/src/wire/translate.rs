@@ -86,8 +86,9 @@ impl QueryBody {
         let deadline =
             self.deadline_ms.map(|ms| Instant::now() + Duration::from_millis(ms.min(DEADLINE_MS_MAX)));
         let terms = Terms { deadline, is_partial_welcome: self.partial == Some(true), is_analyzed };
+        let reading = super::reading(translator.collection, self.as_of)?;
         let (request, select) = self.into_request(translator)?;
-        let found = translator.collection.search_on(request, &select, terms)?;
+        let found = reading.search_on(request, &select, terms)?;
         Ok(Found::new(found, &select, is_explained))
     }
 

@@ -36,8 +36,9 @@ impl WhyNotBody {
     /// # Errors
     /// As for a query.
     pub(crate) fn run(self, translator: &Translator<'_>) -> Result<WhyNotOut> {
+        let reading = super::reading(translator.collection, self.query.as_of)?;
         let (request, _) = self.query.into_request(translator).map_err(|error| error.within("query"))?;
-        translator.collection.why_not(request, self.id.0).map(WhyNotOut::from)
+        reading.why_not(request, self.id.0).map(WhyNotOut::from)
     }
 }
 

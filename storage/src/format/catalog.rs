@@ -8,6 +8,7 @@
 //!    fields    path -> kind
 //!    sparse?   name -> {space, modifier?, index?: {full_scan_threshold?, on_disk?, datatype?}}
 //!    multi?    as `vectors`: the spaces of multivectors
+//!    history_s? seconds for which past states can be read: an integer above 0
 //!    recall?   what queries find that ask for nothing else: a number above 0, at most 1
 //!  datatype: float32, float16, uint8; codes: bits8, bits1, off; the first of them where the member is missing
 //!  modifier: none, idf; index: what was said of it, to be told again
@@ -85,6 +86,9 @@ pub fn encode(entry: &CatalogEntry) -> Vec<u8> {
     if let Some(recall) = entry.schema.recall {
         tree["recall"] = f64::from(recall).into();
     }
+    if entry.schema.history_s > 0 {
+        tree["history_s"] = entry.schema.history_s.into();
+    }
     tree.to_string().into_bytes()
 }
 
@@ -138,7 +142,7 @@ pub fn decode(id: CollectionId, body: &[u8]) -> Result<CatalogEntry> {
 }
 
 fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
-    only(tree, &["name", "vectors", "keyword", "fields", "sparse", "multi", "recall"])?;
+    only(tree, &["name", "vectors", "keyword", "fields", "sparse", "multi", "recall", "history_s"])?;
     let mut entry = CatalogEntry::new(id, text(tree, "name")?, Schema::new());
     for (name, inner) in object(tree, "vectors")? {
         let space = u16::try_from(number(inner, "space")?).map_err(|_| missing("space"))?;
@@ -168,6 +172,10 @@ fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
     }
     let recall = tree.get("recall").map(|recall| recall.as_f64().ok_or_else(|| missing("recall")));
     entry.schema.recall = recall.transpose()?.map(|recall| recall as f32);
+    if tree.get("history_s").is_some() {
+        let seconds = u32::try_from(number(tree, "history_s")?).map_err(|_| missing("history_s"))?;
+        entry.schema.history_s = seconds;
+    }
     Ok(entry)
 }
 
@@ -292,7 +300,7 @@ mod tests {
         let golden = r#"{"name":"c","vectors":{"v":{"space":0,"dim":2,"metric":"Dot","datatype":"uint8","codes":"bits1"}},"keyword":null,"fields":{},"recall":0.75}"#;
         assert_eq!(String::from_utf8(encode(&entry)).expect("text"), golden);
         assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry);
-        let finer = Schema::new().recall(0.97);
+        let finer = Schema::new().recall(0.97).history(60);
         let entry = CatalogEntry::new(CollectionId(1), "c", finer);
         assert_eq!(decode(CollectionId(1), &encode(&entry)).expect("whole"), entry);
         for (from, to) in

@@ -37,6 +37,8 @@ pub(crate) struct QueryBody {
     pub(super) deadline_ms: Option<u64>,
     /// Ours: what was found until then is welcome.
     pub(super) partial: Option<bool>,
+    /// Ours: the commit whose state is asked.
+    pub(super) as_of: Option<u64>,
 }
 
 /// What comes with the points.

@@ -1,0 +1,94 @@
+//! Answering a request page by page.
+//!
+//! Invariant: all pages together are one list of hits of one state, each once, none passed over. The list grows as it
+//! is asked for: what a longer answer adds comes behind what was given before, also where an approximate search finds
+//! late what should have come early.
+//! Cost: the first page that goes beyond what was found asks again for four times as many; 16 bytes for each hit found
+//! so far; the state is held.
+
+use std::collections::HashSet;
+
+use query::{OrderValue, Ranked, Terms};
+use types::{Error, Result};
+
+use crate::Request;
+use crate::hit::{Hit, Select};
+use crate::reading::{Reading, hits};
+
+/// Hits that the first page asks for, at least: a next page is likely.
+const FOUND_MIN: usize = 128;
+
+/// A request that is answered page by page.
+pub struct Cursor {
+    reading: Reading,
+    request: Request,
+    /// What was found so far, in the order in which it is given.
+    found: Vec<Ranked>,
+    seen: HashSet<(u32, Option<[u8; 9]>)>,
+    given: usize,
+    /// Nothing is to be found beyond.
+    is_whole: bool,
+}
+
+impl Cursor {
+    pub(crate) fn new(reading: Reading, request: Request) -> Self {
+        let (found, seen) = (Vec::new(), HashSet::new());
+        Self { reading, request, found, seen, given: 0, is_whole: false }
+    }
+
+    /// The state that it reads.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// The next hits, `limit` of them if there are as many; none at the end.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `LimitExceeded` naming `limit`; `Io`, `Corrupted`.
+    pub fn next(&mut self, limit: usize, select: &Select) -> Result<Vec<Hit>> {
+        let most = self.reading.limits().hits_max;
+        if limit == 0 {
+            return Err(Error::invalid("limit", "is 0; ask for at least 1 hit"));
+        }
+        let wanted = self.given.saturating_add(limit);
+        if wanted > most {
+            return Err(Error::limit("limit", "the number of hits of all pages", wanted, most));
+        }
+        while self.found.len() < wanted && !self.is_whole {
+            let count = wanted.max(self.found.len().saturating_mul(4)).max(FOUND_MIN).min(most);
+            self.find(count)?;
+        }
+        let page = &self.found[self.given..wanted.min(self.found.len())];
+        let page = hits(self.reading.view()?, page, select)?;
+        self.given += page.len();
+        Ok(page)
+    }
+
+    /// Whether the last page was given.
+    pub fn is_at_end(&self) -> bool {
+        self.is_whole && self.given == self.found.len()
+    }
+
+    fn find(&mut self, count: usize) -> Result<()> {
+        let request = Request { limit: count, ..self.request.clone() };
+        let answer = query::execute(self.reading.view()?, request, Terms::default())?;
+        self.is_whole = answer.hits.len() < count || count == self.reading.limits().hits_max;
+        for ranked in answer.hits {
+            if self.seen.insert((ranked.slot.0, ranked.order.map(bits))) {
+                self.found.push(ranked);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A point that is ordered by several values is a hit for each.
+fn bits(value: OrderValue) -> [u8; 9] {
+    let (kind, bits) = match value {
+        OrderValue::Integer(number) => (0, number.to_le_bytes()),
+        OrderValue::Float(number) => (1, number.to_le_bytes()),
+    };
+    let mut key = [kind; 9];
+    key[1..].copy_from_slice(&bits);
+    key
+}

@@ -1,0 +1,207 @@
+//! One state of a collection, and everything that it can be asked: searches, groups, facets, pages, counts.
+//!
+//! Invariant: whatever is asked of a reading, and however often, is answered from the same state. While it is held,
+//! nothing that it shows is purged: hold it for as long as it is needed, and no longer.
+//! Cost: to take one of the present state, a few reference counts; of a past state, see `history`.
+
+use std::sync::Arc;
+
+use query::{Actual, Grouping, Matrix, MatrixRequest, Ranked, Terms, View, WhyNot};
+use types::{Error, FieldPath, Filter, Limits, PointId, Result, Scalar, Seqno, Slot};
+
+use crate::cursor::Cursor;
+use crate::engine::{Engine, Shared};
+use crate::hit::Select;
+use crate::{Hit, Page, Plan, Point, Request};
+
+/// One state of a collection. Clones are cheap and share it.
+#[derive(Clone)]
+pub struct Reading {
+    engine: Arc<Engine>,
+    shared: Arc<Shared>,
+    view: Arc<View>,
+}
+
+/// Hits that share a value of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// The value.
+    pub value: Scalar,
+    /// Best first.
+    pub hits: Vec<Hit>,
+}
+
+/// What a request found on its terms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// How it was planned.
+    pub plan: Plan,
+    /// What was done, if it was asked for.
+    pub actual: Option<Actual>,
+    /// Where the deadline passed before: the share of the rows to be looked at that was.
+    pub partial: Option<f32>,
+}
+
+impl Reading {
+    pub(crate) fn new(engine: &Arc<Engine>, shared: &Arc<Shared>, view: Arc<View>) -> Self {
+        Self { engine: Arc::clone(engine), shared: Arc::clone(shared), view }
+    }
+
+    /// # Errors
+    /// `NotFound` when the collection was dropped: then nothing of it can be read.
+    pub(crate) fn view(&self) -> Result<&View> {
+        self.shared.check_exists()?;
+        Ok(&self.view)
+    }
+
+    /// The commit that it shows, and everything before it.
+    pub fn seqno(&self) -> Seqno {
+        self.view.seqno
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.engine.limits
+    }
+
+    /// The points of these ids that exist, in the order of the ids.
+    ///
+    /// # Errors
+    /// `NotFound` when the collection was dropped, `LimitExceeded`, `Io`, `Corrupted`.
+    pub fn get(&self, ids: &[PointId], select: &Select) -> Result<Vec<Point>> {
+        let limit = self.limits().batch_points_max;
+        if ids.len() > limit {
+            return Err(Error::limit("ids", "the number of ids", ids.len(), limit));
+        }
+        let view = self.view()?;
+        let slots: Vec<Slot> = view.slots(ids)?.into_iter().flatten().collect();
+        select.points(view, &slots)
+    }
+
+    /// Begins to answer a request page by page.
+    ///
+    /// # Errors
+    /// As for [`Reading::search`].
+    pub fn cursor(&self, mut request: Request) -> Result<Cursor> {
+        request.check(&self.view()?.entry.schema, self.limits())?;
+        Ok(Cursor::new(self.clone(), request))
+    }
+
+    /// A page of points that match, in the order of their ids, from `from` on.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `LimitExceeded` naming the field; `NotFound` when the collection was dropped.
+    pub fn scroll(
+        &self,
+        filter: &Filter,
+        from: Option<PointId>,
+        limit: usize,
+        select: &Select,
+    ) -> Result<Page> {
+        filter.check(self.limits())?;
+        if limit == 0 {
+            return Err(Error::invalid("limit", "is 0; ask for at least 1 point"));
+        }
+        if limit > self.limits().hits_max {
+            return Err(Error::limit("limit", "the limit", limit, self.limits().hits_max));
+        }
+        let view = self.view()?;
+        let page = query::scroll(view, filter, from, limit)?;
+        Ok(Page { points: select.points(view, &page.slots)?, next: page.next })
+    }
+
+    /// How many points match, exactly.
+    ///
+    /// # Errors
+    /// As for [`Reading::scroll`].
+    pub fn count(&self, filter: &Filter) -> Result<usize> {
+        filter.check(self.limits())?;
+        query::count(self.view()?, filter)
+    }
+
+    /// Answers a request: its best hits, and the plan that found them.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `LimitExceeded` naming the field; `NotFound` when the collection was dropped.
+    pub fn search(&self, mut request: Request, select: &Select) -> Result<(Vec<Hit>, Plan)> {
+        let view = self.view()?;
+        request.check(&view.entry.schema, self.limits())?;
+        let answer = query::execute(view, request, Terms::default())?;
+        Ok((hits(view, &answer.hits, select)?, answer.plan))
+    }
+
+    /// Answers a request on terms: with a deadline, or with what was done.
+    ///
+    /// # Errors
+    /// As for [`Reading::search`]; `DeadlineExceeded`.
+    pub fn search_on(&self, mut request: Request, select: &Select, terms: Terms) -> Result<Found> {
+        let view = self.view()?;
+        request.check(&view.entry.schema, self.limits())?;
+        let answer = query::execute(view, request, terms)?;
+        let query::Answer { plan, actual, partial, .. } = answer;
+        Ok(Found { hits: hits(view, &answer.hits, select)?, plan, actual, partial })
+    }
+
+    /// Why a point is not in the answer to a request, at each of its levels.
+    ///
+    /// # Errors
+    /// As for [`Reading::search`].
+    pub fn why_not(&self, mut request: Request, id: PointId) -> Result<WhyNot> {
+        let view = self.view()?;
+        request.check(&view.entry.schema, self.limits())?;
+        query::why_not(view, request, id)
+    }
+
+    /// The plan of a request, without answering it.
+    ///
+    /// # Errors
+    /// As for [`Reading::search`].
+    pub fn explain(&self, mut request: Request) -> Result<Plan> {
+        let view = self.view()?;
+        request.check(&view.entry.schema, self.limits())?;
+        query::explain::explain(view, request)
+    }
+
+    /// The best groups of hits by the values of a field, each with its best hits. The request's own limit does not
+    /// count.
+    ///
+    /// # Errors
+    /// As for [`Reading::search`].
+    pub fn groups(&self, request: Request, grouping: &Grouping, select: &Select) -> Result<Vec<Group>> {
+        grouping.check(self.limits())?;
+        let view = self.view()?;
+        let mut request = Request { limit: 1, ..request };
+        request.check(&view.entry.schema, self.limits())?;
+        let group =
+            |group: query::Group| Ok(Group { value: group.value, hits: hits(view, &group.hits, select)? });
+        query::groups(view, &request, grouping)?.into_iter().map(group).collect()
+    }
+
+    /// The `limit` values of a field that most of the points that match hold, and how many do.
+    ///
+    /// # Errors
+    /// As for [`Reading::scroll`].
+    pub fn facets(&self, path: &FieldPath, filter: &Filter, limit: usize) -> Result<Vec<(Scalar, usize)>> {
+        filter.check(self.limits())?;
+        if limit == 0 {
+            return Err(Error::invalid("limit", "is 0; ask for at least 1 value"));
+        }
+        query::facets(self.view()?, filter, path, limit)
+    }
+
+    /// Points chosen at random, each with its nearest among them.
+    ///
+    /// # Errors
+    /// As for [`Reading::search`].
+    pub fn matrix(&self, request: &MatrixRequest) -> Result<Matrix> {
+        request.check(self.limits())?;
+        query::matrix(self.view()?, request)
+    }
+}
+
+pub(crate) fn hits(view: &View, ranked: &[Ranked], select: &Select) -> Result<Vec<Hit>> {
+    let slots: Vec<Slot> = ranked.iter().map(|ranked| ranked.slot).collect();
+    let points = select.points(view, &slots)?;
+    Ok(ranked.iter().zip(points).map(|(ranked, point)| Hit::new(view, *ranked, point)).collect())
+}
