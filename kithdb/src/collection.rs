@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use index::Body;
+use query::MeasuredRecall;
 use types::{
     Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Point, PointId, Result, Schema, Seqno,
     payload,
@@ -38,7 +39,7 @@ pub struct Page {
 }
 
 /// Where a collection stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Status {
     /// Points that exist.
     pub points: usize,
@@ -62,6 +63,8 @@ pub struct Status {
     pub build: Option<BuildStatus>,
     /// Why the last build failed, if it did; it is tried again.
     pub failure: Option<String>,
+    /// What live queries have found of the true hits, by vector space and by what their filters let through.
+    pub recall: Vec<MeasuredRecall>,
 }
 
 /// A segment of a collection.
@@ -206,6 +209,7 @@ impl Collection {
             waiting_rows: heads[..waiting].iter().map(|head| head.rows() as usize).sum(),
             build: self.shared.building.status(),
             failure: self.shared.building.failure(),
+            recall: view.observed.measured(),
         }
     }
 

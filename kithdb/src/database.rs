@@ -18,6 +18,7 @@ use crate::budget::Segments;
 use crate::collection::{Collection, Receipt};
 use crate::engine::{Engine, Folder, Shared};
 use crate::loading::{self, Start};
+use crate::monitor::Monitor;
 use crate::sequencer::Order;
 use crate::workers::Workers;
 
@@ -30,7 +31,7 @@ pub struct Database {
 }
 
 /// How to open a database.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// What an acknowledgement promises, unless a write says otherwise.
     pub durability: Durability,
@@ -38,6 +39,16 @@ pub struct Options {
     pub limits: Limits,
     /// How rows become segments.
     pub segments: Segments,
+    /// The share of queries whose approximate searches are compared with exact ones, in the background and as far as
+    /// 2 % of one core go: what [`Status::recall`](crate::Status::recall) is measured by.
+    pub sampled: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let (durability, limits, segments) = <(Durability, Limits, Segments)>::default();
+        Self { durability, limits, segments, sampled: 0.001 }
+    }
 }
 
 /// Writes to several collections that commit together or not at all.
@@ -117,8 +128,9 @@ impl Database {
             collections.insert(entry.name.clone(), Shared::new(loaded.derived));
         }
         start.collections = collections.len();
-        let engine = Arc::new(Engine::new(store, folder, options, collections));
-        let workers = Arc::new(Workers::start(&engine, &catalog)?);
+        let (monitor, jobs) = Monitor::new(options.sampled);
+        let engine = Arc::new(Engine::new(store, folder, options, monitor, collections));
+        let workers = Arc::new(Workers::start(&engine, &catalog, jobs)?);
         start.elapsed_ms = began.elapsed().as_millis() as u64;
         Ok(Self { engine, workers, start: Arc::new(start) })
     }

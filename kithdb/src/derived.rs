@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use index::fields::PartFields;
 use index::sparse::PartSparse;
 use index::{Alive, Body, Fields, Head, KeywordIndex, Rows, Sparse};
-use query::View;
+use query::{Observed, View};
 use storage::{CatalogEntry, CollectionState, SegmentList, SegmentRecord, Store};
 use types::{KeywordField, Payload, Point, PointId, Slot, Value, Vectors, Version};
 
@@ -34,6 +34,8 @@ pub(crate) struct Derived {
     pub(crate) fields: Fields,
     pub(crate) sparse: Sparse,
     pub(crate) keyword: Option<Arc<KeywordIndex>>,
+    /// What its queries have found.
+    pub(crate) observed: Arc<Observed>,
     /// Of the segments, which are the first parts.
     numbers: Vec<u64>,
     /// Larger than that of every segment that was ever begun.
@@ -90,6 +92,7 @@ impl Derived {
             fields,
             sparse,
             keyword,
+            observed: Arc::default(),
             numbers,
             next_number,
             seal_rows,
@@ -280,6 +283,7 @@ impl Derived {
             fields: self.fields.clone(),
             sparse: self.sparse.clone(),
             keyword: self.keyword.as_ref().map(|keyword| keyword.publish()),
+            observed: Arc::clone(&self.observed),
             universe: OnceLock::new(),
         }
     }

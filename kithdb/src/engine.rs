@@ -22,6 +22,7 @@ use crate::building::Building;
 use crate::derived::Derived;
 use crate::files::Files;
 use crate::history::History;
+use crate::monitor::Monitor;
 
 /// An open database.
 pub(crate) struct Engine {
@@ -33,6 +34,7 @@ pub(crate) struct Engine {
     /// The last handle is gone: what is being built is not needed.
     pub(crate) is_closing: AtomicBool,
     pub(crate) room: Room,
+    pub(crate) monitor: Monitor,
     /// By name; the lock is held for a look-up or a change of the map only.
     pub(crate) collections: RwLock<BTreeMap<String, Arc<Shared>>>,
 }
@@ -146,12 +148,13 @@ impl Engine {
         store: Arc<Store>,
         folder: Folder,
         options: Options,
+        monitor: Monitor,
         collections: BTreeMap<String, Arc<Shared>>,
     ) -> Self {
-        let Options { durability, limits, segments } = options;
+        let Options { durability, limits, segments, .. } = options;
         let (is_closing, room) = (AtomicBool::new(false), Room::default());
         let collections = RwLock::new(collections);
-        Self { store, folder, limits, durability, segments, is_closing, room, collections }
+        Self { store, folder, limits, durability, segments, is_closing, room, monitor, collections }
     }
 
     /// The files of a collection's segments.

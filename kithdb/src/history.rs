@@ -176,6 +176,7 @@ impl History {
             fields: later.fields.clone(),
             sparse: later.sparse.clone(),
             keyword: keyword.or(later.keyword.as_ref()).cloned(),
+            observed: Arc::clone(&later.observed),
             universe: OnceLock::new(),
         })
     }

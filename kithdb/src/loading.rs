@@ -287,6 +287,7 @@ pub(crate) fn reload(engine: &Engine, shared: &Shared) -> Result<()> {
         Source { store: &engine.store, entry: &entry, folder: &folder, seal_rows: engine.segments.rows() };
     let mut loaded = source.load_anew()?.derived;
     loaded.continue_numbers(&derived);
+    loaded.observed = Arc::clone(&derived.observed);
     let files = engine.files(shared.id);
     let before = std::mem::replace(&mut *derived, loaded);
     shared.history.lock().forget(derived.state.seqno, derived.state.next_version);

@@ -127,7 +127,7 @@ impl Reading {
     pub fn search(&self, mut request: Request, select: &Select) -> Result<(Vec<Hit>, Plan)> {
         let view = self.view()?;
         request.check(&view.entry.schema, self.limits())?;
-        let answer = query::execute(view, request, Terms::default())?;
+        let answer = self.ask(view, request, Terms::default())?;
         Ok((hits(view, &answer.hits, select)?, answer.plan))
     }
 
@@ -138,9 +138,19 @@ impl Reading {
     pub fn search_on(&self, mut request: Request, select: &Select, terms: Terms) -> Result<Found> {
         let view = self.view()?;
         request.check(&view.entry.schema, self.limits())?;
-        let answer = query::execute(view, request, terms)?;
+        let answer = self.ask(view, request, terms)?;
         let query::Answer { plan, actual, partial, .. } = answer;
         Ok(Found { hits: hits(view, &answer.hits, select)?, plan, actual, partial })
+    }
+
+    /// Answers a request, which may be one of those by which recall is measured.
+    fn ask(&self, view: &View, request: Request, terms: Terms) -> Result<query::Answer> {
+        if !self.engine.monitor.chooses() {
+            return query::execute(view, request, terms);
+        }
+        let mut answer = query::execute_sampled(view, request, terms)?;
+        self.engine.monitor.take(&self.view, std::mem::take(&mut answer.sampled));
+        Ok(answer)
     }
 
     /// Why a point is not in the answer to a request, at each of its levels.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 use types::{Durability, Error, ErrorKind, Op, Result, Seqno};
 
@@ -15,6 +15,7 @@ use crate::builder;
 use crate::building::Role;
 use crate::engine::{Engine, Shared};
 use crate::maintenance::{self, Wake};
+use crate::monitor::{self, Job};
 use crate::sequencer::{Order, QUEUE_WRITES_MAX, Sequencer};
 
 /// The threads of a database. Dropped with the last handle: they end, and the log is flushed.
@@ -27,7 +28,11 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    pub(crate) fn start(engine: &Arc<Engine>, catalog: &storage::Catalog) -> Result<Self> {
+    pub(crate) fn start(
+        engine: &Arc<Engine>,
+        catalog: &storage::Catalog,
+        jobs: Receiver<Job>,
+    ) -> Result<Self> {
         let (orders, received) = crossbeam_channel::bounded(QUEUE_WRITES_MAX);
         let (wake, wakes) = Wake::new();
         let (sealer, seals) = Wake::new();
@@ -40,12 +45,14 @@ impl Workers {
             sealer,
         };
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
-        let (maintained, sealed, merged) = (Arc::clone(engine), Arc::clone(engine), Arc::clone(engine));
+        let engines = || Arc::clone(engine);
+        let (maintained, sealed, merged, monitored) = (engines(), engines(), engines(), engines());
         let threads = vec![
             named("kithdb-sequencer").spawn(move || sequencer.run(&received))?,
             named("kithdb-maintenance").spawn(move || maintenance::run(&maintained, &wakes))?,
             named("kithdb-sealer").spawn(move || builder::run(&sealed, Role::Seal, &seals))?,
             named("kithdb-merger").spawn(move || builder::run(&merged, Role::Merge, &merges))?,
+            named("kithdb-monitor").spawn(move || monitor::run(&monitored, &jobs))?,
         ];
         let (engine, orders) = (Arc::clone(engine), Some(orders));
         Ok(Self { engine, orders, merger, threads: Mutex::new(threads) })

@@ -19,17 +19,21 @@ mod kinds;
 mod matching;
 mod matrix;
 mod multi;
+mod observed;
 pub mod plan;
 mod request;
 mod scroll;
 mod sparse;
 mod view;
 
-pub use execute::{Actual, Answer, Failed, PartActual, Rank, Ranked, Terms, Why, WhyNot, execute, why_not};
+pub use execute::{
+    Actual, Answer, Failed, PartActual, Rank, Ranked, Terms, Why, WhyNot, execute, execute_sampled, why_not,
+};
 pub use facets::facets;
 pub use fuse::Fusion;
 pub use groups::{Group, Grouping, groups};
 pub use matrix::{Matrix, MatrixRequest, matrix};
+pub use observed::{MeasuredRecall, Observed, Sampled, Share};
 pub use plan::{PartPlan, Plan, Strategy};
 pub use request::{Examples, Input, Order, OrderValue, Pair, Params, Query, RRF_K, Recommend, Request};
 pub use scroll::{Page, count, scroll};

@@ -27,10 +27,12 @@ pub struct Statistics<'a> {
 }
 
 /// What the planner knows of a vector space.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SpaceStatistics<'a> {
     /// Elements of a vector.
     pub dim: usize,
+    /// So many times more is missed by live queries than the calibrations say.
+    pub misses: f32,
     /// In the order of the view's parts.
     pub parts: Vec<PartStatistics<'a>>,
 }
@@ -218,7 +220,7 @@ fn choose_all(
         let shown = part.shown.min(part.rows).min(candidates.unwrap_or(usize::MAX));
         let part = PartStatistics { shown, ..*part };
         let mut ways = match part.calibration {
-            Some(calibration) => of_segment(request, &part, calibration, count),
+            Some(calibration) => of_segment(request, &part, calibration, (count, space.misses)),
             None => of_head(request, &part, space.dim, count),
         };
         if must_scan {
@@ -253,7 +255,7 @@ fn of_segment(
     request: &Request,
     part: &PartStatistics<'_>,
     calibration: &Calibration,
-    count: usize,
+    (count, misses): (usize, f32),
 ) -> Vec<Way> {
     let (shown, wanted) = (part.shown as f64, count.min(part.shown));
     let share = (shown / part.rows.max(1) as f64) as f32;
@@ -265,17 +267,23 @@ fn of_segment(
         // What the caller names is done, unless few rows are shown.
         let window = ef.max(wanted);
         let times = window as f64 / share.max(1e-6) as f64;
-        let recall = calibration.expected(wanted, share, window);
+        let recall = corrected(calibration.expected(wanted, share, window), misses);
         ways.push((Strategy::Graph { ef: window }, times * cost::WINDOW_NS, Some(recall)));
     } else {
         let recall = request.params.recall.unwrap_or(cost::RECALL_DEFAULT);
-        let choice = calibration.effort(wanted, share, recall);
+        let choice = calibration.effort(wanted, share, 1.0 - (1.0 - recall) / misses);
         if choice.reaches {
             let way = Strategy::Graph { ef: choice.window.max(wanted) };
-            ways.push((way, f64::from(choice.expected_ns), Some(choice.expected_recall)));
+            let expected = corrected(choice.expected_recall, misses);
+            ways.push((way, f64::from(choice.expected_ns), Some(expected)));
         }
     }
     ways
+}
+
+/// What is to be expected where live queries miss so many times more than was measured at building.
+fn corrected(recall: f32, misses: f32) -> f32 {
+    (1.0 - (1.0 - recall) * misses).max(0.0)
 }
 
 fn cheapest(part: &PartStatistics<'_>, mut ways: Vec<Way>) -> PartPlan {
@@ -309,7 +317,7 @@ mod tests {
     fn statistics(parts: Vec<PartStatistics<'_>>) -> Statistics<'_> {
         let rows = parts.iter().map(|part| part.rows).sum();
         let shown = parts.iter().map(|part| part.shown).sum();
-        let space = SpaceStatistics { dim: 384, parts };
+        let space = SpaceStatistics { dim: 384, parts, misses: 1.0 };
         Statistics { points: rows, space: Some(space), matching: (shown, shown), ..Statistics::default() }
     }
 

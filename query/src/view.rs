@@ -14,6 +14,8 @@ use roaring::RoaringBitmap;
 use storage::{CatalogEntry, Store};
 use types::{Filter, Payload, PointId, Result, Seqno, Slot, Subject, Vector, Version};
 
+use crate::Observed;
+
 /// One state of a collection.
 pub struct View {
     /// The last commit it shows.
@@ -32,6 +34,8 @@ pub struct View {
     pub sparse: Sparse,
     /// The keyword index, if the schema has one.
     pub keyword: Option<KeywordView>,
+    /// What live queries have found: of the collection, and of all its views.
+    pub observed: Arc<Observed>,
     /// `alive` as a bitmap, made when it is first needed.
     pub universe: OnceLock<RoaringBitmap>,
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use kithdb::{Database, Status};
+use kithdb::{Database, MeasuredRecall, Status};
 use parking_lot::Mutex;
 
 use crate::VERSION;
@@ -137,6 +137,35 @@ fn collections(text: &mut Exposition, db: &Database) {
         text.family(name, "gauge", help);
         for (collection, status) in &all {
             text.sample(name, &[("collection", collection)], value(status));
+        }
+    }
+    recalls(text, &all);
+}
+
+/// What live queries have found of the true hits, by vector and by what their filters let through.
+fn recalls(text: &mut Exposition, all: &[(String, Status)]) {
+    type Gauge = (&'static str, &'static str, fn(&MeasuredRecall) -> f64);
+    let gauges: [Gauge; 4] = [
+        ("kithdb_recall", "Mean recall of the last live queries that were compared.", |measured| {
+            measured.recall.into()
+        }),
+        ("kithdb_recall_low", "Lower end of its 95 % interval.", |measured| measured.interval.0.into()),
+        ("kithdb_recall_high", "Upper end of its 95 % interval.", |measured| measured.interval.1.into()),
+        ("kithdb_recall_queries", "Queries that were compared, the last 1,024 at most.", |measured| {
+            measured.queries as f64
+        }),
+    ];
+    for (name, help, value) in gauges {
+        text.family(name, "gauge", help);
+        for (collection, status) in all {
+            for measured in &status.recall {
+                let labels = [
+                    ("collection", collection.as_str()),
+                    ("vector", measured.space.as_str()),
+                    ("share", measured.share.name()),
+                ];
+                text.sample(name, &labels, value(measured));
+            }
         }
     }
 }

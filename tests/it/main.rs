@@ -6,6 +6,7 @@
 //! | `crash`       | what was acknowledged survives SIGKILL, what was not is whole or absent     |
 //! | `conformance` | the same case gives the same answer through the crate and through HTTP      |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
+//! | `observed`    | the recall of live queries is measured, and told with its interval          |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
 //! | `past`        | a past state is read as it was, and a cursor reads one state                |
 //! | `explain`     | an answer says why, what it took, and that it is partial                    |
@@ -29,6 +30,7 @@ mod folder;
 mod heal;
 mod http;
 mod model;
+mod observed;
 mod options;
 mod past;
 mod pause;

@@ -17,6 +17,7 @@ use types::{Error, Metric, Result, Slot, Vector};
 
 use crate::View;
 use crate::matching::Matching;
+use crate::observed::{Sampled, Share};
 use crate::plan::{PartStatistics, Plan, SpaceStatistics, Statistics, plan};
 use crate::request::{Input, OrderValue, Query, Request};
 use crate::sparse::{self, SparsePart};
@@ -43,7 +44,7 @@ impl Ranked {
 }
 
 /// What a request found, and the plan that found it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     /// Best first.
     pub hits: Vec<Ranked>,
@@ -53,6 +54,8 @@ pub struct Answer {
     pub actual: Option<Actual>,
     /// The share of the rows to be looked at that was, where the deadline passed before.
     pub partial: Option<f32>,
+    /// Its approximate searches, if they were to be kept for a comparison.
+    pub sampled: Vec<Sampled>,
 }
 
 /// Plans and answers a request, which must have passed [`Request::check`].
@@ -61,14 +64,27 @@ pub struct Answer {
 /// `NotFound` and `InvalidArgument` for points that are asked with and formulas; `DeadlineExceeded`; `Corrupted` or
 /// `Io` when payloads or vectors cannot be read.
 pub fn execute(view: &View, request: Request, terms: Terms) -> Result<Answer> {
+    answer(view, request, &Watch::new(terms))
+}
+
+/// As [`execute`], and keeps its approximate searches for a comparison.
+///
+/// # Errors
+/// As for [`execute`].
+pub fn execute_sampled(view: &View, request: Request, terms: Terms) -> Result<Answer> {
+    answer(view, request, &Watch::new(terms).sampling())
+}
+
+fn answer(view: &View, request: Request, watch: &Watch) -> Result<Answer> {
     let request = request.resolved(view)?;
-    let watch = Watch::new(terms);
-    let level = Level::prepare(view, &request, &watch)?;
+    let level = Level::prepare(view, &request, watch)?;
     let plan = plan(&request, &level.statistics());
     let hits = level.run(&plan)?;
     let partial = watch.verdict()?;
-    let actual = terms.is_analyzed.then(|| level.actual.into_inner());
-    Ok(Answer { hits, plan, actual, partial })
+    let actual = watch.is_analyzed().then(|| level.actual.into_inner());
+    // What was cut off says nothing of what a search finds.
+    let sampled = if partial.is_none() { watch.sampled() } else { Vec::new() };
+    Ok(Answer { hits, plan, actual, partial, sampled })
 }
 
 /// Plans a request without answering it.
@@ -124,7 +140,13 @@ impl<'a> Level<'a> {
             linked: part.body.linked(using) as usize,
             calibration: part.body.calibration(using),
         };
-        Some(SpaceStatistics { dim, parts: self.view.rows.parts().iter().map(part).collect() })
+        let misses = self.view.observed.misses(using, self.share());
+        Some(SpaceStatistics { dim, misses, parts: self.view.rows.parts().iter().map(part).collect() })
+    }
+
+    /// How much of the collection the filter lets through.
+    fn share(&self) -> Share {
+        Share::of(self.matching.estimate().1, self.view.points())
     }
 
     /// The hits of this level behind its offset.

@@ -8,6 +8,7 @@ use super::{Level, PartActual, Ranked};
 use crate::kinds::diverse;
 use crate::kinds::rate::Rating;
 use crate::multi;
+use crate::observed::Sampled;
 use crate::plan::{PartPlan, Plan, Step, Strategy};
 use crate::sparse::{self, SparsePlan};
 
@@ -29,7 +30,19 @@ impl Level<'_> {
             let found = self.find(using, vector, parts, accept, count)?;
             Ok(found.into_iter().map(rank).collect())
         })?;
+        if self.watch.samples() && parts.iter().any(|part| part.strategy != Strategy::Scan) {
+            let sampled = Sampled::new(self.request, plan.count, &hits, self.share());
+            self.watch.sample(Sampled { expected: self.promised(parts, using), ..sampled });
+        }
         Ok(self.above_threshold(hits, metric))
+    }
+
+    /// The recall that the calibrations promised of all parts, where each could.
+    fn promised(&self, parts: &[PartPlan], using: &str) -> Option<f32> {
+        let rows: usize = parts.iter().map(|part| part.shown).sum();
+        let found: Option<f32> = parts.iter().map(|part| Some(part.recall? * part.shown as f32)).sum();
+        let misses = self.view.observed.misses(using, self.share());
+        found.map(|found| 1.0 - (1.0 - found / rows.max(1) as f32) / misses)
     }
 
     /// The best by dot product with a sparse vector, exactly.

@@ -2,9 +2,10 @@
 //!
 //! Cost where nothing was asked: a comparison for every few thousand rows.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
+use crate::observed::Sampled;
 use index::Work;
 use types::{Error, ErrorKind, Result};
 
@@ -57,11 +58,23 @@ pub(crate) struct Watch {
     /// Rows that were to be looked at one after the other, and those that were.
     wanted: Cell<u64>,
     seen: Cell<u64>,
+    /// What approximate searches found, if it is to be kept.
+    sampled: Option<RefCell<Vec<Sampled>>>,
 }
 
 impl Watch {
     pub(crate) fn new(terms: Terms) -> Self {
-        Self { terms, is_cut: Cell::new(false), wanted: Cell::new(0), seen: Cell::new(0) }
+        Self { terms, is_cut: Cell::new(false), wanted: Cell::new(0), seen: Cell::new(0), sampled: None }
+    }
+
+    /// Keeps what approximate searches find, to be compared with exact ones.
+    pub(crate) fn sampling(self) -> Self {
+        Self { sampled: Some(RefCell::default()), ..self }
+    }
+
+    /// Whether the answer says what was done.
+    pub(crate) fn is_analyzed(&self) -> bool {
+        self.terms.is_analyzed
     }
 
     /// The time, if anybody wants to know.
@@ -82,6 +95,23 @@ impl Watch {
     pub(crate) fn count(&self, work: Work) {
         self.wanted.set(self.wanted.get() + work.wanted);
         self.seen.set(self.seen.get() + work.distances.min(work.wanted));
+    }
+
+    /// Whether searches are kept for a comparison.
+    pub(crate) fn samples(&self) -> bool {
+        self.sampled.is_some()
+    }
+
+    /// Keeps one.
+    pub(crate) fn sample(&self, sampled: Sampled) {
+        if let Some(all) = &self.sampled {
+            all.borrow_mut().push(sampled);
+        }
+    }
+
+    /// Those that were kept.
+    pub(crate) fn sampled(&self) -> Vec<Sampled> {
+        self.sampled.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
     /// Whether there is an end of time.

@@ -25,8 +25,16 @@ pub(super) struct Serve {
     /// What an acknowledged write has survived: fsync (loss of power), wal (a crash of the process), none
     #[arg(long, value_name = "LEVEL", default_value = "fsync")]
     durability: Durability,
+    /// The share of queries that are searched again, exactly, in the background: what recall is measured by
+    #[arg(long, value_name = "SHARE", env = "KITHDB_SAMPLED", default_value_t = 0.001, value_parser = share)]
+    sampled: f64,
     #[command(flatten)]
     model: ModelArgs,
+}
+
+fn share(text: &str) -> std::result::Result<f64, String> {
+    let share = text.parse().map_err(|_| "must be a number from 0 to 1".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("must be from 0 to 1".to_owned()) }
 }
 
 impl Serve {
@@ -38,7 +46,11 @@ impl Serve {
         };
         options.check()?;
         let embedder = self.model.open()?;
-        let db = self.data.open(Options { durability: self.durability, ..Options::default() })?;
+        let db = self.data.open(Options {
+            durability: self.durability,
+            sampled: self.sampled,
+            ..Options::default()
+        })?;
         let mut told = self.told(&db, embedder.as_ref());
         let server = Server::start(db, embedder, &options)?;
         let url = format!("http://{}", server.address());

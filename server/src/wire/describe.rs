@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use kithdb::{
     BuildStatus, Codes, Collection, Condition, DEFAULT_VECTOR, Datatype, FieldKind, FieldPath, Filter,
-    Result, Schema, SegmentStatus, Value, VectorSpec,
+    MeasuredRecall, Result, Schema, SegmentStatus, Value, VectorSpec,
 };
 use serde_json::{Map, json};
 
@@ -110,12 +110,25 @@ pub(crate) fn describe_fully(collection: &Collection) -> Value {
         "waiting_rows": status.waiting_rows,
         "build": status.build.as_ref().map(build),
         "build_failure": status.failure,
+        "measured_recall": status.recall.iter().map(measured).collect::<Vec<_>>(),
     })
 }
 
 /// The number of the fewest digits that is read back as this one.
 fn shortest(number: f32) -> f64 {
     number.to_string().parse().unwrap_or(f64::from(number))
+}
+
+fn measured(measured: &MeasuredRecall) -> Value {
+    json!({
+        "vector": measured.space,
+        "share": measured.share.name(),
+        "queries": measured.queries,
+        "recall": measured.recall,
+        "interval": [measured.interval.0, measured.interval.1],
+        "expected": measured.expected,
+        "misses": measured.misses,
+    })
 }
 
 fn segment(segment: &SegmentStatus) -> Value {
