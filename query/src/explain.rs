@@ -54,12 +54,23 @@ impl Plan {
         }
     }
 
+    /// Which indexes would spare reading payloads.
+    fn advice(&self) -> String {
+        let indexes = self.unindexed.iter().map(|(path, kind)| format!("of `{path}` as {kind}"));
+        let indexes: Vec<String> = indexes.collect();
+        if indexes.is_empty() {
+            String::new()
+        } else {
+            format!(" (an index {} would know)", indexes.join(" and "))
+        }
+    }
+
     fn line(&self) -> String {
         let count = self.count;
         let matching = match self.matching {
             (lower, upper) if lower == upper => format!("of {upper} matching"),
             (lower, upper) => {
-                format!("of {lower} to {upper} matching, payloads decide (a field index would know)")
+                format!("of {lower} to {upper} matching, payloads decide{}", self.advice())
             }
         };
         match &self.step {
@@ -82,13 +93,22 @@ impl Plan {
             Step::Keyword => format!("keyword by BM25, {count} hits, {matching}"),
             Step::Fuse { by } => format!("fuse by {by}, {count} hits"),
             Step::ById => format!("points by id, {count} hits, {matching}"),
-            Step::Rate { using, by, rated } => {
+            Step::Rate { using, by, rated, probes } => {
                 let cost = milliseconds(self.cost_ns);
-                format!("vector `{using}` by {by}, {rated} rated, {count} hits, {matching}: {cost}")
+                let rated = match probes {
+                    0 => format!("{rated} rated"),
+                    1 => "those nearest to one vector rated until no other can be better".to_owned(),
+                    _ => format!("those nearest to {probes} vectors rated until no other can be better"),
+                };
+                format!("vector `{using}` by {by}, {rated}, {count} hits, {matching}: {cost}")
             }
             Step::Diversify => format!("choose different ones by maximal marginal relevance, {count} hits"),
-            Step::Order { path } => {
-                format!("points by `{path}`, read from payloads, {count} hits, {matching}")
+            Step::Order { path, is_indexed: true } => {
+                format!("points by `{path}`, first by its index, {count} hits, {matching}")
+            }
+            Step::Order { path, .. } => {
+                let why = "read from all payloads (an index of numbers or times would know)";
+                format!("points by `{path}`, {why}, {count} hits, {matching}")
             }
             Step::Sample => format!("points at random, {count} hits, {matching}"),
             Step::Formula => format!("compute a formula, {count} hits"),
@@ -177,11 +197,23 @@ fn milliseconds(ns: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use types::FieldKind;
+
     use super::*;
 
     #[test]
     fn a_plan_reads_as_a_tree() {
-        let leg = |step, matching| Plan { step, count: 9, matching, cost_ns: 1e6, legs: vec![] };
+        let fields = || BTreeMap::from([("a.b".parse().expect("a path"), FieldKind::Float)]);
+        let leg = |step, matching| Plan {
+            step,
+            count: 9,
+            matching,
+            unindexed: fields(),
+            cost_ns: 1e6,
+            legs: vec![],
+        };
         let part = |rows, is_segment, strategy, recall| PartPlan {
             is_segment,
             rows,
@@ -202,13 +234,15 @@ mod tests {
             step: Step::Fuse { by: "reciprocal rank" },
             count: 3,
             matching: (5, 5),
+            unindexed: BTreeMap::new(),
             cost_ns: 0.0,
             legs,
         };
         let expected = "fuse by reciprocal rank, 3 hits\n\
             ├─ vector `v` by graph (ef 64) over 2 segments of 1700 rows, expected recall 0.960 and exact scan over 7 \
             rows in memory, 9 hits, of 5 matching: about 1.00 ms; exact scan would take about 2.00 ms\n\
-            └─ keyword by BM25, 9 hits, of 0 to 5 matching, payloads decide (a field index would know)\n";
+            └─ keyword by BM25, 9 hits, of 0 to 5 matching, payloads decide (an index of `a.b` as \
+            float would know)\n";
         assert_eq!(plan.to_text(), expected);
     }
 }

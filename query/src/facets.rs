@@ -1,9 +1,10 @@
 //! Facets: how many of the points that match hold each value of a field.
 //!
 //! A point counts once for each different value that it holds: strings, integers, booleans. Every count is exact.
-//! Cost: the payload of every point that matches is read.
+//! Cost: where the field has an index, a look at each of its values; else, and for points that hold values that the
+//! index does not know, their payloads are read.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use types::{FieldPath, Filter, Result, Scalar, Slot};
 
@@ -19,9 +20,11 @@ const BLOCK_ROWS: usize = 1024;
 /// # Errors
 /// `Corrupted` or `Io`.
 pub fn facets(view: &View, filter: &Filter, path: &FieldPath, limit: usize) -> Result<Vec<(Scalar, usize)>> {
-    let matching: Vec<Slot> = Matching::new(view, filter)?.all()?.iter().map(Slot).collect();
-    let mut counts: HashMap<Scalar, usize> = HashMap::new();
-    for block in matching.chunks(BLOCK_ROWS) {
+    let matching = Matching::new(view, filter)?.all()?;
+    let known = view.fields.counts(path, &matching);
+    let (mut counts, rest) = known.map_or((BTreeMap::new(), matching), |known| (known.counts, known.rest));
+    let rest: Vec<Slot> = rest.iter().map(Slot).collect();
+    for block in rest.chunks(BLOCK_ROWS) {
         for payload in view.payloads(block)? {
             let mut values = scalars(path, &payload);
             values.sort_unstable();

@@ -5,10 +5,12 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
+use index::fields::Kinds;
 use index::{Bounds, Lookups};
 use roaring::RoaringBitmap;
-use types::{Filter, PointId, Result, Slot};
+use types::{Condition, FieldKind, FieldPath, Filter, PointId, Result, Slot};
 
 use crate::View;
 use crate::execute::watch::Watch;
@@ -83,6 +85,15 @@ impl<'a> Matching<'a> {
         }
     }
 
+    /// The fields without an index whose payloads decide, and what kind of index would know.
+    pub(crate) fn unindexed(&self) -> BTreeMap<FieldPath, FieldKind> {
+        let mut found = BTreeMap::new();
+        if !self.is_exact() {
+            add_unindexed(&self.filter, self.view.fields.kinds(), &mut found);
+        }
+        found
+    }
+
     /// The rows worth ranking; `None` is all of them.
     pub(crate) fn accept(&self) -> Option<&RoaringBitmap> {
         self.bounds.as_ref().map(|bounds| &bounds.upper)
@@ -136,5 +147,25 @@ impl<'a> Matching<'a> {
             all.extend(block.iter().zip(holds).filter_map(|(slot, holds)| holds.then_some(slot.0)));
         }
         Ok(all)
+    }
+}
+
+/// What stands on several values of a point together, no index knows.
+fn add_unindexed(filter: &Filter, kinds: &Kinds, found: &mut BTreeMap<FieldPath, FieldKind>) {
+    for condition in filter.conditions() {
+        let (path, kind) = match condition {
+            Condition::Field(path, predicate) => (path, predicate.index_kind()),
+            Condition::IsEmpty(path) | Condition::IsNull(path) => (path, FieldKind::Keyword),
+            Condition::Filter(inner) => {
+                add_unindexed(inner, kinds, found);
+                continue;
+            }
+            Condition::Count(..) | Condition::HasId(_) | Condition::HasVector(_) | Condition::Nested(..) => {
+                continue;
+            }
+        };
+        if !kinds.contains_key(path) {
+            found.entry(path.clone()).or_insert(kind);
+        }
     }
 }

@@ -3,8 +3,10 @@
 //! Equal inputs give equal plans; nothing is looked at that is not in [`Statistics`]. Whatever the plan, the answer is
 //! that of the naive plan: exactly for exact strategies, up to the graph's recall for the graph.
 
+use std::collections::BTreeMap;
+
 use index::graph::Calibration;
-use types::{FieldPath, SparseVector};
+use types::{FieldKind, FieldPath, Metric, SparseVector};
 
 use crate::cost;
 use crate::kinds::rate::Rating;
@@ -22,6 +24,10 @@ pub struct Statistics<'a> {
     pub sparse: Option<Vec<SparsePart>>,
     /// Points that the filter lets through, at least and at most.
     pub matching: (usize, usize),
+    /// Fields of the filter without an index, and the kind that would know; nothing where no payload decides.
+    pub unindexed: BTreeMap<FieldPath, FieldKind>,
+    /// Whether an index knows the order that is asked for.
+    pub is_order_indexed: bool,
     /// The same for each leg.
     pub legs: Vec<Statistics<'a>>,
 }
@@ -31,6 +37,8 @@ pub struct Statistics<'a> {
 pub struct SpaceStatistics<'a> {
     /// Elements of a vector.
     pub dim: usize,
+    /// The measure of nearness.
+    pub metric: Metric,
     /// So many times more is missed by live queries than the calibrations say.
     pub misses: f32,
     /// In the order of the view's parts.
@@ -59,6 +67,8 @@ pub struct Plan {
     pub count: usize,
     /// Points that the filter lets through, at least and at most.
     pub matching: (usize, usize),
+    /// Fields of the filter that payloads are read for, and the kind of index that would spare it.
+    pub unindexed: BTreeMap<FieldPath, FieldKind>,
     /// Estimated cost of this level without its legs.
     pub cost_ns: f64,
     /// The legs.
@@ -108,13 +118,17 @@ pub enum Step {
         by: &'static str,
         /// Vectors that are rated, at most.
         rated: usize,
+        /// So many vectors are asked for their nearest, until no other can be rated better; 0: all are rated.
+        probes: usize,
     },
     /// Chooses different ones of what the leg found.
     Diversify,
-    /// Orders by the values of a field, which are read from payloads.
+    /// Orders by the values of a field.
     Order {
         /// The field.
         path: FieldPath,
+        /// Whether an index says which come first; otherwise the payload of every point that may match is read.
+        is_indexed: bool,
     },
     /// Chooses at random.
     Sample,
@@ -170,11 +184,13 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
         Query::Keyword { .. } => (Step::Keyword, 0.0),
         Query::Fuse(fusion) => (Step::Fuse { by: fusion.name() }, 0.0),
         Query::Diverse { .. } => (Step::Diversify, 0.0),
-        Query::Order(order) => (Step::Order { path: order.path.clone() }, 0.0),
+        Query::Order(order) => {
+            (Step::Order { path: order.path.clone(), is_indexed: statistics.is_order_indexed }, 0.0)
+        }
         Query::Sample { .. } => (Step::Sample, 0.0),
         Query::Formula(_) => (Step::Formula, 0.0),
         Query::Recommend { using, .. } | Query::Discover { using, .. } | Query::Context { using, .. } => {
-            rate(&request.query, using, statistics, candidates)
+            rate(request, using, statistics, (count, candidates))
         }
         Query::Nearest { using, vector } if statistics.sparse.is_some() => {
             let terms = vector.sparse().map_or(0, SparseVector::len);
@@ -193,19 +209,48 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
             (Step::Vector { using: using.clone(), parts }, cost_ns)
         }
     };
-    Plan { step, count, matching: statistics.matching, cost_ns, legs }
+    let (matching, unindexed) = (statistics.matching, statistics.unindexed.clone());
+    Plan { step, count, matching, unindexed, cost_ns, legs }
 }
 
-/// Every vector that may be a hit is compared with every example.
-fn rate(query: &Query, using: &str, statistics: &Statistics<'_>, candidates: Option<usize>) -> (Step, f64) {
-    let rating = Rating::of(query);
-    let (by, examples) = rating.map_or(("mean of examples", 1), |rating| (rating.name(), rating.examples()));
+/// Every vector that may be a hit is compared with every example, or those near to some of them.
+fn rate(
+    request: &Request,
+    using: &str,
+    statistics: &Statistics<'_>,
+    (count, candidates): (usize, Option<usize>),
+) -> (Step, f64) {
+    let rating = Rating::of(&request.query);
+    let by = rating.as_ref().map_or("mean of examples", Rating::name);
+    let examples = rating.as_ref().map_or(1, Rating::examples);
     let space = statistics.space.as_ref();
     let shown = |part: &PartStatistics<'_>| part.shown.min(part.rows);
     let rated = space.map_or(0, |space| space.parts.iter().map(shown).sum());
     let rated = candidates.map_or(rated, |candidates: usize| candidates.min(rated));
-    let cost_ns = cost::scan_ns(rated, space.map_or(0, |space| space.dim)) * examples as f64;
-    (Step::Rate { using: using.to_owned(), by, rated }, cost_ns)
+    let dim = space.map_or(0, |space| space.dim);
+    let all_ns = cost::scan_ns(rated, dim) * examples as f64;
+    let step = |probes| Step::Rate { using: using.to_owned(), by, rated, probes };
+    let is_exact = request.params.is_exact || request.params.recall == Some(1.0);
+    let space = space.filter(|_| !is_exact);
+    let probes = space.and_then(|space| rating?.probes(space.metric)).map(|probes| probes.vectors.len());
+    let (Some(probes), Some(space), None) = (probes, space, candidates) else { return (step(0), all_ns) };
+    let near = near_count(count);
+    let parts = choose_all(request, Some(space), near, None);
+    let near_ns =
+        parts.iter().map(|part| part.cost_ns).sum::<f64>() + cost::scan_ns(near, dim) * examples as f64;
+    let probes_ns = near_ns * probes as f64;
+    // It may have to ask for more, and then for all.
+    if probes_ns * 4.0 < all_ns { (step(probes), probes_ns) } else { (step(0), all_ns) }
+}
+
+/// The nearest of each probe that are rated first, for so many hits.
+pub(crate) fn near_count(hits: usize) -> usize {
+    hits.saturating_mul(2).max(64)
+}
+
+/// How so many nearest are found in each part of a space.
+pub(crate) fn nearest_parts(request: &Request, space: &SpaceStatistics<'_>, count: usize) -> Vec<PartPlan> {
+    choose_all(request, Some(space), count, None)
 }
 
 fn choose_all(
@@ -317,7 +362,7 @@ mod tests {
     fn statistics(parts: Vec<PartStatistics<'_>>) -> Statistics<'_> {
         let rows = parts.iter().map(|part| part.rows).sum();
         let shown = parts.iter().map(|part| part.shown).sum();
-        let space = SpaceStatistics { dim: 384, parts, misses: 1.0 };
+        let space = SpaceStatistics { dim: 384, metric: Metric::Dot, parts, misses: 1.0 };
         Statistics { points: rows, space: Some(space), matching: (shown, shown), ..Statistics::default() }
     }
 

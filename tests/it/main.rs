@@ -10,6 +10,8 @@
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
 //! | `past`        | a past state is read as it was, and a cursor reads one state                |
 //! | `explain`     | an answer says why, what it took, and that it is partial                    |
+//! | `indexed`     | an index of a field changes no answer                                       |
+//! | `rated`       | ratings by examples that look at few vectors find what all would give       |
 //! | `heal`        | a damaged index is healed and says so; damaged storage never answers wrongly|
 //! | `sealed`      | segments are opened without reading rows; damage in them is found and healed|
 //! | `compat`      | a directory of every released format opens                                  |
@@ -29,10 +31,12 @@ mod explain;
 mod folder;
 mod heal;
 mod http;
+mod indexed;
 mod model;
 mod observed;
 mod options;
 mod past;
 mod pause;
+mod rated;
 mod sealed;
 mod tidy;

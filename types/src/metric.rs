@@ -36,6 +36,11 @@ impl Metric {
         }
     }
 
+    /// How alike two vectors at a distance are: larger for nearer ones, and no root is taken.
+    pub fn similarity(self, distance: f32) -> f32 {
+        if self == Self::Cosine { 1.0 - distance } else { -distance }
+    }
+
     /// Whether a larger score is the better one.
     pub fn larger_is_better(self) -> bool {
         matches!(self, Self::Cosine | Self::Dot)

@@ -16,6 +16,7 @@ mod counter;
 mod growing;
 mod keys;
 mod places;
+mod ranks;
 mod stored;
 mod truth;
 
@@ -29,6 +30,7 @@ use types::{FieldKind, FieldPath, Filter, Payload, Result};
 pub use bounds::{Bounds, Lookups};
 use column::Column;
 pub use growing::Growing;
+pub use ranks::{Counts, Sequence};
 pub use stored::{Mark, Stored};
 use truth::Truth;
 

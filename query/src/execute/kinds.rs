@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use index::Work;
+use index::fields::Sequence;
 use roaring::RoaringBitmap;
 use types::{Metric, Payload, Result, Slot};
 
@@ -11,7 +12,7 @@ use crate::formula::Formula;
 use crate::kinds::order::Ordered;
 use crate::kinds::sample;
 use crate::plan::Plan;
-use crate::request::Order;
+use crate::request::{Order, OrderValue};
 
 /// Rows whose payloads are read at once.
 const BLOCK_ROWS: usize = 1024;
@@ -41,8 +42,28 @@ impl Level<'_> {
         order: &Order,
         candidates: Option<&RoaringBitmap>,
     ) -> Result<Vec<Ranked>> {
+        let accept = self.accept(candidates);
+        let accept = accept.as_ref().unwrap_or_else(|| self.view.universe());
+        let mut wanted = if self.matching.is_exact() { plan.count } else { plan.count.saturating_mul(4) };
+        loop {
+            let from = order.from.map(OrderValue::as_f64);
+            let sequence = Sequence { is_descending: order.is_descending, from, count: wanted };
+            let first = self.view.fields.first(&order.path, accept, sequence);
+            let slots = first.as_ref().unwrap_or(accept);
+            let is_all = first.is_none() || slots.len() == accept.len();
+            let ranked = self.ordered_of(plan, order, slots)?;
+            // Where payloads decide what matches, some of the first may not.
+            if ranked.len() == plan.count || is_all || self.matching.is_exact() || !self.watch.has_time() {
+                return Ok(ranked);
+            }
+            wanted = wanted.saturating_mul(4);
+        }
+    }
+
+    /// The first of these slots, by the values in their payloads.
+    fn ordered_of(&self, plan: &Plan, order: &Order, slots: &RoaringBitmap) -> Result<Vec<Ranked>> {
         let mut ordered = Ordered::new(order);
-        let slots = self.acceptable(candidates);
+        let slots: Vec<Slot> = slots.iter().map(Slot).collect();
         let mut work = Work { wanted: slots.len() as u64, ..Work::default() };
         for block in slots.chunks(BLOCK_ROWS) {
             if !self.watch.has_time() {

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 
 use index::Shown;
 use roaring::RoaringBitmap;
-use types::{Error, Metric, Result, Slot, Vector};
+use types::{Error, FieldKind, Metric, Result, Slot, Vector};
 
 use crate::View;
 use crate::matching::Matching;
@@ -122,6 +122,8 @@ impl<'a> Level<'a> {
             space,
             sparse: self.sparse_parts(),
             matching: self.matching.estimate(),
+            unindexed: self.matching.unindexed(),
+            is_order_indexed: self.is_order_indexed(),
             legs: self.legs.iter().map(Self::statistics).collect(),
         }
     }
@@ -132,7 +134,7 @@ impl<'a> Level<'a> {
     }
 
     fn space(&self, using: &str) -> Option<SpaceStatistics<'a>> {
-        let dim = self.view.entry.schema.vectors.get(using)?.dim;
+        let spec = self.view.entry.schema.vectors.get(using)?;
         let shown = Shown { alive: &self.view.alive, accept: self.matching.accept() };
         let part = |part: &'a index::Part| PartStatistics {
             rows: part.body.vectors(using) as usize,
@@ -141,7 +143,14 @@ impl<'a> Level<'a> {
             calibration: part.body.calibration(using),
         };
         let misses = self.view.observed.misses(using, self.share());
-        Some(SpaceStatistics { dim, misses, parts: self.view.rows.parts().iter().map(part).collect() })
+        let parts = self.view.rows.parts().iter().map(part).collect();
+        Some(SpaceStatistics { dim: spec.dim, metric: spec.metric, misses, parts })
+    }
+
+    fn is_order_indexed(&self) -> bool {
+        let Query::Order(order) = &self.request.query else { return false };
+        let kind = self.view.fields.kinds().get(&order.path);
+        matches!(kind, Some(FieldKind::Integer | FieldKind::Float | FieldKind::Datetime))
     }
 
     /// How much of the collection the filter lets through.

@@ -1,5 +1,9 @@
 //! Levels that ask a vector space: nearness, diversity, ratings.
 
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use index::{Gauge, Near, Shown};
 use roaring::RoaringBitmap;
 use types::{Error, ErrorKind, Metric, Result, Slot, SparseVector};
@@ -9,8 +13,15 @@ use crate::kinds::diverse;
 use crate::kinds::rate::Rating;
 use crate::multi;
 use crate::observed::Sampled;
-use crate::plan::{PartPlan, Plan, Step, Strategy};
+use crate::plan::{PartPlan, Plan, Step, Strategy, near_count, nearest_parts};
 use crate::sparse::{self, SparsePlan};
+
+/// Where more than one of so many vectors would have to be asked for, all are rated.
+const NEAR_SHARE: usize = 8;
+
+fn by_score(a: &Ranked, b: &Ranked) -> Ordering {
+    b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot))
+}
 
 impl Level<'_> {
     pub(super) fn nearest(
@@ -129,7 +140,7 @@ impl Level<'_> {
         Ok(diverse::choose(metric, vector, &candidates, diversity, plan.count))
     }
 
-    /// The best by examples: every vector that may be a hit is rated.
+    /// The best by examples: those near to them are rated, or every vector that may be a hit.
     pub(super) fn rated(
         &self,
         plan: &Plan,
@@ -142,9 +153,54 @@ impl Level<'_> {
         let metric = self.view.entry.schema.space(using)?.metric;
         let accept = self.accept(candidates);
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
-            self.rate(using, &rating, metric, accept, count)
+            let near = match plan.step {
+                Step::Rate { probes: 1.., .. } => self.rate_near(using, &rating, metric, accept, count)?,
+                _ => None,
+            };
+            near.map_or_else(|| self.rate(using, &rating, metric, accept, count), Ok)
         })?;
         Ok(self.above_threshold(hits, Metric::Dot))
+    }
+
+    /// The best of what lies near to the probes, once nothing else can be better; nothing if too many would have to be
+    /// asked for.
+    fn rate_near(
+        &self,
+        using: &str,
+        rating: &Rating<'_>,
+        metric: Metric,
+        accept: Option<&RoaringBitmap>,
+        count: usize,
+    ) -> Result<Option<Vec<Ranked>>> {
+        let (Some(probes), Some(space)) = (rating.probes(metric), self.space(using)) else { return Ok(None) };
+        let shown: usize = space.parts.iter().map(|part| part.shown.min(part.rows)).sum();
+        let (mut rated, mut near) = (BTreeMap::new(), near_count(count));
+        while near.saturating_mul(probes.vectors.len() * NEAR_SHARE) < shown && self.watch.has_time() {
+            let parts = nearest_parts(self.request, &space, near);
+            let mut last = Vec::with_capacity(probes.vectors.len());
+            for probe in &probes.vectors {
+                let found = self.find(using, probe, &parts, accept, near)?;
+                // A list that ends early has them all.
+                let end = found.last().filter(|_| found.len() == near);
+                last.push(end.map_or(f32::NEG_INFINITY, |near| metric.similarity(near.distance)));
+                for near in found {
+                    if let Entry::Vacant(entry) = rated.entry(near.slot)
+                        && let Some(vector) = self.view.rows.vector(near.slot, using)?
+                    {
+                        entry.insert(rating.rate(metric, &vector));
+                    }
+                }
+            }
+            let mut best: Vec<Ranked> =
+                rated.iter().map(|(slot, score)| Ranked::new(*slot, *score)).collect();
+            best.sort_unstable_by(by_score);
+            if best.get(count.saturating_sub(1)).is_some_and(|worst| worst.score >= probes.bound(&last)) {
+                best.truncate(count);
+                return Ok(Some(best));
+            }
+            near = near.saturating_mul(4);
+        }
+        Ok(None)
     }
 
     fn rate(
@@ -166,12 +222,11 @@ impl Level<'_> {
                 Ok(rated.len() - before)
             })?;
         }
-        let order = |a: &Ranked, b: &Ranked| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot));
         if count < rated.len() {
-            rated.select_nth_unstable_by(count, order);
+            rated.select_nth_unstable_by(count, by_score);
             rated.truncate(count);
         }
-        rated.sort_unstable_by(order);
+        rated.sort_unstable_by(by_score);
         Ok(rated)
     }
 

@@ -1,7 +1,9 @@
 //! Ordering by the values of a field.
 //!
 //! Numbers count, and so do times as microseconds since 1970. A point with several values comes once for each, one
-//! without never. Equal values are ordered by id. Cost: the payload of every point that may match is read.
+//! without never. Equal values are ordered by id.
+//! Cost: the payloads of the points that may come first are read; where the field has no index of numbers or times, of
+//! every point that may match.
 
 use types::{FieldPath, Payload, PointId, Slot, Value, datetime};
 

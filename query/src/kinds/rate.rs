@@ -1,8 +1,16 @@
 //! Rating a vector by several others: recommending by examples, discovering, context.
 //!
 //! Similarities are larger for what is nearer (request/query.rs). `squash` maps them into (0, 1), keeping their order.
-//! Cost: one distance for each example. Source of the formulas: Qdrant's documentation of these kinds; their values
-//! are pinned by its engine's own answers (tests below).
+//! Cost: one distance for each example.
+//!
+//! Where the best lie near a few vectors ([`Probes`]), not all have to be rated: what is not among the nearest of
+//! these is rated no better than a bound, and the search ends when enough are. This is the threshold algorithm of
+//! Fagin, Lotem and Naor (2003). As exact as the nearest are.
+//!
+//! Source of the formulas: Qdrant's documentation of these kinds; their values are pinned by its engine's own answers
+//! (tests below).
+
+use std::borrow::Cow;
 
 use index::kernels;
 use types::Metric;
@@ -90,10 +98,74 @@ impl<'a> Rating<'a> {
     }
 }
 
+/// Vectors near which the best are rated highest.
+pub(crate) struct Probes<'a> {
+    pub(crate) vectors: Vec<Cow<'a, [f32]>>,
+    bound: Bound,
+}
+
+/// What a vector is rated at most that is no nearer to each probe than so.
+enum Bound {
+    /// The best similarity counts.
+    Best,
+    /// All similarities are added, each so many times.
+    Sum(f32),
+    /// All of so many pairs are won.
+    Won(f32),
+}
+
+impl Probes<'_> {
+    /// The best rating of what is no more alike to each probe than this.
+    pub(crate) fn bound(&self, similarities: &[f32]) -> f32 {
+        let best = similarities.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        match self.bound {
+            Bound::Best => squash(best),
+            Bound::Sum(times) => similarities.iter().sum::<f32>() * times,
+            Bound::Won(pairs) => pairs + squash(best),
+        }
+    }
+}
+
+impl<'a> Rating<'a> {
+    /// The probes of a rating, if it has any.
+    pub(crate) fn probes(&self, metric: Metric) -> Option<Probes<'a>> {
+        let borrowed = |vectors: &[&'a [f32]]| vectors.iter().map(|vector| Cow::Borrowed(*vector)).collect();
+        let (vectors, bound): (Vec<Cow<'a, [f32]>>, Bound) = match self {
+            Self::Best { positive, .. } => (borrowed(positive), Bound::Best),
+            Self::Sum { positive, negative } if metric.larger_is_better() => {
+                let (vector, length) = total(metric, positive, negative)?;
+                (vec![Cow::Owned(vector)], Bound::Sum(length))
+            }
+            Self::Sum { positive, negative } if negative.is_empty() => (borrowed(positive), Bound::Sum(1.0)),
+            Self::Sum { .. } | Self::Context { .. } => return None,
+            Self::Discover { target, pairs } => {
+                (vec![Cow::Borrowed(*target)], Bound::Won(pairs.len() as f32))
+            }
+        };
+        (!vectors.is_empty()).then_some(Probes { vectors, bound })
+    }
+}
+
+/// The vector whose product with another is the sum of the similarities, and by how much it was divided to be one of
+/// the space.
+fn total(metric: Metric, positive: &[&[f32]], negative: &[&[f32]]) -> Option<(Vec<f32>, f32)> {
+    let mut sum = vec![0.0_f32; positive.iter().chain(negative).map(|vector| vector.len()).next()?];
+    let signed =
+        positive.iter().map(|vector| (vector, 1.0)).chain(negative.iter().map(|vector| (vector, -1.0)));
+    for (vector, sign) in signed {
+        sum.iter_mut().zip(*vector).for_each(|(sum, element)| *sum += sign * element);
+    }
+    if metric == Metric::Dot {
+        return Some((sum, 1.0));
+    }
+    let length = sum.iter().map(|element| element * element).sum::<f32>().sqrt();
+    sum.iter_mut().for_each(|element| *element /= length);
+    (length > f32::EPSILON).then_some((sum, length))
+}
+
 /// How alike two vectors are: larger for nearer ones.
 pub(crate) fn similarity(metric: Metric, a: &[f32], b: &[f32]) -> f32 {
-    let distance = kernels::distance(metric, a, b);
-    if metric == Metric::Cosine { 1.0 - distance } else { -distance }
+    metric.similarity(kernels::distance(metric, a, b))
 }
 
 /// Into (0, 1), keeping the order.

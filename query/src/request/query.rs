@@ -145,7 +145,8 @@ impl OrderValue {
         }
     }
 
-    fn as_f64(self) -> f64 {
+    /// The nearest number of the type.
+    pub(crate) fn as_f64(self) -> f64 {
         match self {
             Self::Integer(number) => number as f64,
             Self::Float(number) => number,

@@ -1,5 +1,7 @@
 //! A plan as it goes out: a tree for programs, a text for people.
 
+use std::collections::BTreeMap;
+
 use kithdb::{Actual, PartActual, PartPlan, Plan, SparsePlan, SparseWay, Step, Strategy};
 use serde::Serialize;
 
@@ -22,6 +24,9 @@ struct Node {
     /// Hits that this level must find.
     count: usize,
     matching: Matching,
+    /// Fields whose payloads decide, and the kind of index that would know.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unindexed: BTreeMap<String, &'static str>,
     cost_ns: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     actual: Option<ActualOut>,
@@ -139,6 +144,7 @@ impl Node {
             lists,
             count: plan.count,
             matching: Matching { at_least, at_most },
+            unindexed: plan.unindexed.iter().map(|(path, kind)| (path.to_string(), kind.name())).collect(),
             cost_ns: plan.cost_ns,
             actual: actual.map(ActualOut::new),
             legs: plan.legs.iter().enumerate().map(leg).collect(),
@@ -227,11 +233,13 @@ mod tests {
             rejected: vec![(Strategy::Scan, 9.0)],
         };
         let vector = Step::Vector { using: "v".into(), parts: vec![part] };
-        let leg = Plan { step: vector, count: 9, matching: (2, 5), cost_ns: 4.0, legs: vec![] };
+        let unindexed = BTreeMap::from([("n".parse().expect("a path"), kithdb::FieldKind::Integer)]);
+        let leg = Plan { step: vector, count: 9, matching: (2, 5), unindexed, cost_ns: 4.0, legs: vec![] };
         let plan = Plan {
             step: Step::Fuse { by: "reciprocal rank" },
             count: 3,
             matching: (5, 5),
+            unindexed: BTreeMap::new(),
             cost_ns: 0.0,
             legs: vec![leg],
         };
@@ -243,7 +251,7 @@ mod tests {
                     "kind": "segment", "rows": 7, "shown": 5, "strategy": {"name": "graph", "ef": 64}, "cost_ns": 4.0,
                     "expected_recall": 0.5, "rejected": [{"name": "scan", "cost_ns": 9.0}],
                 }],
-                "count": 9, "matching": {"at_least": 2, "at_most": 5}, "cost_ns": 4.0,
+                "count": 9, "matching": {"at_least": 2, "at_most": 5}, "unindexed": {"n": "integer"}, "cost_ns": 4.0,
             }],
         });
         assert_eq!(serde_json::to_value(Node::new(&plan, None)).expect("JSON"), expected);

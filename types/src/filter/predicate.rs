@@ -1,6 +1,7 @@
 //! Tests of one payload value.
 
 use super::words;
+use crate::FieldKind;
 use crate::datetime;
 use crate::geo::{GeoArea, GeoPoint};
 use crate::payload::Value;
@@ -79,6 +80,22 @@ pub struct Range {
 }
 
 impl Predicate {
+    /// The kind of index that knows what satisfies it.
+    pub fn index_kind(&self) -> FieldKind {
+        match self {
+            Self::Any(list) | Self::Except(list) => match list.first() {
+                Some(Scalar::Int(_)) => FieldKind::Integer,
+                Some(Scalar::Bool(_)) => FieldKind::Bool,
+                Some(Scalar::Str(_)) | None => FieldKind::Keyword,
+            },
+            Self::Range(_) => FieldKind::Float,
+            Self::Times(_) => FieldKind::Datetime,
+            Self::Geo(_) => FieldKind::Geo,
+            Self::Text(_) | Self::TextAny(_) | Self::Phrase(_) => FieldKind::Text,
+            Self::Prefix(_) => FieldKind::Keyword,
+        }
+    }
+
     /// Whether the value, or any of its elements if it is an array, satisfies the predicate.
     pub fn holds(&self, value: &Value) -> bool {
         match value {

@@ -1,0 +1,287 @@
+//! What columns know beyond filters: how many rows hold each key, and which rows come first by their numbers.
+//!
+//! Invariant: nothing is claimed of rows that a column does not know whole: those with a foreign element, and those
+//! that no column covers, are handed back for their payloads to be read.
+//! Cost: counting takes a look at every key; the first rows take as many looks as rows are passed over.
+
+use std::collections::BTreeMap;
+
+use roaring::RoaringBitmap;
+use types::{FieldPath, Scalar};
+
+use super::Fields;
+use super::column::Column;
+use super::keys::{Keys, Number, Numbers};
+
+/// So many keys are counted in the time in which the payload of one row is read.
+const KEYS_PER_PAYLOAD: u64 = 16;
+
+/// How many rows hold each key.
+#[derive(Debug, Default, PartialEq)]
+pub struct Counts {
+    /// By key; a row counts once for each.
+    pub counts: BTreeMap<Scalar, usize>,
+    /// Slots that were not counted: their payloads know.
+    pub rest: RoaringBitmap,
+}
+
+/// Which rows come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sequence {
+    /// Whether large numbers come first.
+    pub is_descending: bool,
+    /// The number at which to begin. Compared in `f64`, so it lets through what is hardly before it.
+    pub from: Option<f64>,
+    /// Numbers wanted.
+    pub count: usize,
+}
+
+impl Fields {
+    /// How many of these slots hold each key of a field of strings, integers or flags; nothing where reading their
+    /// payloads is no slower.
+    pub fn counts(&self, path: &FieldPath, slots: &RoaringBitmap) -> Option<Counts> {
+        let mut keys = 0;
+        let mut is_countable = true;
+        self.visit(path, &mut |_, _, column| match column.keys() {
+            Keys::Words(words) => keys += words.len() as u64,
+            Keys::Integers(numbers) => keys += numbers.entries().len() as u64 / KEYS_PER_PAYLOAD,
+            Keys::Flags(_) => {}
+            Keys::Floats(_) | Keys::Times(_) | Keys::Texts(_) | Keys::Places(_) => is_countable = false,
+        })?;
+        if !is_countable || keys > slots.len() * KEYS_PER_PAYLOAD {
+            return None;
+        }
+        let mut found = Counts { rest: slots.clone(), ..Counts::default() };
+        self.visit(path, &mut |base, rows, column| {
+            let range = base + rows.start..base + rows.end;
+            let asked: RoaringBitmap = slots.range(range.clone()).map(|slot| slot - base).collect();
+            let [_, _, foreign, ..] = column.sets();
+            found.rest.remove_range(range);
+            found.rest.extend((&asked & foreign).iter().map(|row| row + base));
+            count(column.keys(), &(asked - foreign), &mut found.counts);
+        })?;
+        Some(found)
+    }
+
+    /// The slots that hold the first numbers of a field of numbers or times, and those of which that is not known.
+    pub fn first(
+        &self,
+        path: &FieldPath,
+        slots: &RoaringBitmap,
+        sequence: Sequence,
+    ) -> Option<RoaringBitmap> {
+        let (mut found, mut is_numeric) = (Vec::new(), true);
+        let mut rest = slots.clone();
+        self.visit(path, &mut |base, rows, column| {
+            let [_, _, foreign, ..] = column.sets();
+            rest.remove_range(base + rows.start..base + rows.end);
+            rest.extend(foreign.iter().map(|row| row + base).filter(|slot| slots.contains(*slot)));
+            let mut add = |number: f64, row: u32| {
+                let is_asked = slots.contains(row + base);
+                if is_asked {
+                    found.push((number, row + base));
+                }
+                is_asked
+            };
+            match column.keys() {
+                Keys::Integers(numbers) | Keys::Times(numbers) => numbers.first(sequence, &mut add),
+                Keys::Floats(numbers) => numbers.first(sequence, &mut add),
+                Keys::Words(_) | Keys::Flags(_) | Keys::Texts(_) | Keys::Places(_) => is_numeric = false,
+            }
+        })?;
+        if !is_numeric {
+            return None;
+        }
+        let order = |a: &(f64, u32), b: &(f64, u32)| {
+            let order = a.0.total_cmp(&b.0);
+            if sequence.is_descending { order.reverse() } else { order }
+        };
+        found.sort_unstable_by(order);
+        let last = found.get(sequence.count.saturating_sub(1)).map(|(number, _)| *number);
+        let is_within =
+            |(number, _): &(f64, u32)| last.is_none_or(|last| order(&(*number, 0), &(last, 0)).is_le());
+        rest.extend(found.into_iter().take_while(is_within).map(|(_, slot)| slot));
+        Some(rest)
+    }
+
+    /// Every column of a field, with the base of its part; nothing if the field is not indexed.
+    fn visit(
+        &self,
+        path: &FieldPath,
+        each: &mut dyn FnMut(u32, std::ops::Range<u32>, &Column),
+    ) -> Option<()> {
+        let position = self.kinds.keys().position(|indexed| indexed == path)?;
+        for (base, part) in &self.parts {
+            part.for_each_column(position, &mut |rows, column| each(*base, rows, column));
+        }
+        Some(())
+    }
+}
+
+fn count(keys: &Keys, asked: &RoaringBitmap, counts: &mut BTreeMap<Scalar, usize>) {
+    let mut add = |key: Scalar, rows: usize| {
+        if rows > 0 {
+            *counts.entry(key).or_default() += rows;
+        }
+    };
+    match keys {
+        Keys::Words(words) => {
+            for (word, rows) in words {
+                let rows = rows.intersection_len(asked) as usize;
+                if rows > 0 {
+                    add(Scalar::Str(word.to_string()), rows);
+                }
+            }
+        }
+        Keys::Integers(numbers) => {
+            for alike in numbers.entries().chunk_by(|a, b| a.0 == b.0) {
+                // Rows ascend: one that holds a number twice has its entries side by side.
+                let rows = alike.chunk_by(|a, b| a.1 == b.1).filter(|row| asked.contains(row[0].1)).count();
+                add(Scalar::Int(alike[0].0), rows);
+            }
+        }
+        Keys::Flags(flags) => {
+            for (flag, rows) in [false, true].into_iter().zip(flags) {
+                add(Scalar::Bool(flag), rows.intersection_len(asked) as usize);
+            }
+        }
+        Keys::Floats(_) | Keys::Times(_) | Keys::Texts(_) | Keys::Places(_) => {}
+    }
+}
+
+impl<N: Number> Numbers<N> {
+    /// Visits numbers and rows in order until so many were taken, and all that equal the last of them.
+    fn first(&self, sequence: Sequence, take: &mut dyn FnMut(f64, u32) -> bool) {
+        let entries = self.entries();
+        let (mut taken, mut last) = (0, None);
+        let mut visit = |(number, row): &(N, u32)| {
+            let number = number.float();
+            if taken >= sequence.count && last != Some(number) {
+                return false;
+            }
+            if take(number, *row) {
+                taken += 1;
+                last = Some(number);
+            }
+            true
+        };
+        match (sequence.is_descending, sequence.from) {
+            (false, from) => {
+                let start = from.map_or(0, |from| entries.partition_point(|entry| entry.0.float() < from));
+                entries[start..].iter().all(&mut visit);
+            }
+            (true, from) => {
+                let all = || entries.len();
+                let end =
+                    from.map_or_else(all, |from| entries.partition_point(|entry| entry.0.float() <= from));
+                entries[..end].iter().rev().all(&mut visit);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+    use types::{FieldKind, Payload, Value, datetime};
+
+    use super::*;
+    use crate::fields::PartFields;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let one = prop_oneof![
+            4 => (-2_i64..3).prop_map(Value::from),
+            2 => prop::sample::select(vec![-1.5, 0.0, 0.5, 2.0]).prop_map(Value::from),
+            2 => prop::sample::select(vec!["a", "b", "2024-06-01", "2024-06-02"]).prop_map(Value::from),
+            1 => any::<bool>().prop_map(Value::from),
+            1 => Just(json!({"x": 1})),
+            1 => Just(Value::Null),
+        ];
+        prop_oneof![3 => one.clone(), 1 => prop::collection::vec(one, 0..3).prop_map(Value::from)]
+    }
+
+    fn elements(payload: &Payload) -> Vec<&Value> {
+        match payload.get("f") {
+            Some(Value::Array(items)) => items.iter().collect(),
+            other => other.into_iter().collect(),
+        }
+    }
+
+    fn number(value: &Value) -> Option<f64> {
+        let time = || datetime::micros(value.as_str()?).map(|micros| micros as f64);
+        value.as_f64().or_else(time)
+    }
+
+    fn indexed(kind: FieldKind, payloads: &[Payload], group: usize) -> Fields {
+        let kinds = BTreeMap::from([("f".parse().expect("a path"), kind)]);
+        let mut fields = Fields::over(Arc::new(kinds), vec![(0, PartFields::of_head())]);
+        for (first, group) in (0..).step_by(group).zip(payloads.chunks(group)) {
+            fields.append(first, &group.iter().collect::<Vec<_>>());
+        }
+        fields
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(600))]
+        #[test]
+        fn what_is_claimed_is_so_and_the_rest_is_handed_back(
+            values in prop::collection::vec(prop::option::of(value()), 1..60),
+            group in 1_usize..20,
+            hidden in prop::collection::btree_set(0_u32..60, 0..20),
+            is_descending in any::<bool>(),
+            from in prop::option::of(-2.0_f64..3.0),
+            count in 1_usize..12,
+        ) {
+            let payload = |value: Option<Value>| value.map(|value| ("f".to_owned(), value)).into_iter().collect();
+            let payloads: Vec<Payload> = values.into_iter().map(payload).collect();
+            let slots: RoaringBitmap = (0..payloads.len() as u32).filter(|slot| !hidden.contains(slot)).collect();
+            let path: FieldPath = "f".parse().expect("a path");
+            for kind in FieldKind::ALL {
+                let fields = indexed(kind, &payloads, group);
+                if let Some(found) = fields.counts(&path, &slots) {
+                    let mut expected = BTreeMap::<Scalar, usize>::new();
+                    for row in (&slots - &found.rest).iter() {
+                        let mut held: Vec<Scalar> =
+                            elements(&payloads[row as usize]).into_iter().filter_map(Scalar::of).collect();
+                        held.sort_unstable();
+                        held.dedup();
+                        held.into_iter().for_each(|scalar| *expected.entry(scalar).or_default() += 1);
+                    }
+                    prop_assert_eq!(&found.counts, &expected, "{}", kind);
+                    prop_assert!(found.rest.is_subset(&slots));
+                }
+                let sequence = Sequence { is_descending, from, count };
+                let Some(found) = fields.first(&path, &slots, sequence) else { continue };
+                prop_assert!(found.is_subset(&slots));
+                let mut all: Vec<(f64, u32)> = slots.iter().flat_map(|slot| {
+                    elements(&payloads[slot as usize]).into_iter().filter_map(number).map(move |number| (number, slot))
+                }).filter(|(number, _)| {
+                    from.is_none_or(|from| if is_descending { *number <= from } else { *number >= from })
+                }).collect();
+                all.sort_unstable_by(|a, b| {
+                    let order = a.0.total_cmp(&b.0);
+                    if is_descending { order.reverse() } else { order }
+                });
+                let last = all.get(count - 1).map(|(number, _)| *number);
+                for (number, slot) in all {
+                    let beyond = last.is_some_and(|last| number != last && (number < last) == is_descending);
+                    prop_assert!(beyond || found.contains(slot), "{} {} of {:?}", kind, slot, found);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn few_rows_are_not_worth_a_look_at_many_keys() {
+        let payload = |id: u32| json!({"f": format!("word {id}")}).as_object().expect("an object").clone();
+        let payloads: Vec<Payload> = (0..1000).map(payload).collect();
+        let fields = indexed(FieldKind::Keyword, &payloads, 1000);
+        let path = "f".parse().expect("a path");
+        let count = |slots: u32| fields.counts(&path, &(0..slots).collect()).map(|found| found.counts.len());
+        assert_eq!((count(10), count(100)), (None, Some(100)));
+        assert_eq!(fields.counts(&"g".parse().expect("a path"), &(0..100).collect()), None);
+    }
+}
