@@ -82,7 +82,8 @@ class Draft:
             return {"nearest": self.input(using)}
         if kind == "mmr":
             # Under Manhattan a half makes many equal: all that lie behind what was chosen.
-            mmr = {"diversity": self.one([0.0, 0.2, 0.4 if using == "man" else 0.5, 1.0]), "candidates_limit": self.dice.randint(1, 30)}
+            diversity = self.one([0.0, 0.2, 0.4 if using == "man" else 0.5, 1.0])
+            mmr = {"diversity": diversity, "candidates_limit": self.dice.randint(1, 30)}
             return {"nearest": self.input(using), "mmr": mmr}
         if kind in ("best_score", "sum_scores"):
             positive = examples(0)
