@@ -122,8 +122,8 @@ def main():
                     if not is_ambiguous(pair, body, draft.stored):
                         compare(tally, pair, body, draft.stored)
                         asked += 1
-                except queries.Missing as missing:
-                    tally.compare(body, pair.query_here(body), harness.Refused(missing))
+                except queries.Refusal as refusal:
+                    tally.compare(body, pair.query_here(body), harness.Refused(refusal))
                     asked += 1
             pair.close()
     tally.finish()

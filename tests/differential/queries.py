@@ -6,12 +6,12 @@ point has, and the point is no hit of that level and those below it.
 
 import qdrant_edge as edge
 
-from filters import there as filter_there
+from filters import condition_there, there as filter_there
 from harness import vector_there
 
 
-class Missing(Exception):
-    """A point that is asked with does not exist, or lacks the vector."""
+class Refusal(Exception):
+    """What cannot be asked: the engine's classes refuse it, or a point that is asked with lacks the vector."""
 
 
 def there(body, stored):
@@ -42,7 +42,7 @@ def level_there(body, stored):
             return vector_there(given)
         asked.append(given)
         if using not in stored.get(given, {}):
-            raise Missing(f"{given} {using}")
+            raise Refusal(f"{given} {using}")
         return vector_there(stored[given][using])
 
     query = query_there(body["query"], using, vector) if "query" in body else None
@@ -77,9 +77,43 @@ def query_there(query, using, vector):
         return edge.Fusion.Rrf(given.get("k", 2), given.get("weights"))
     if kind == "order_by":
         return order_there(given)
+    if kind == "formula":
+        try:
+            return edge.Formula(expression_there(given), query.get("defaults"))
+        except ValueError as error:
+            raise Refusal(str(error)) from error
     raise ValueError(kind)
 
 
 def order_there(order):
     ways = {"asc": edge.Direction.Asc, "desc": edge.Direction.Desc, None: None}
     return edge.OrderBy(order["key"], ways[order.get("direction")], order.get("start_from"))
+
+
+def expression_there(tree):
+    parts = lambda trees: [expression_there(one) for one in trees]
+    if isinstance(tree, (int, float)):
+        return edge.Expression.Constant(float(tree))
+    if isinstance(tree, str):
+        return edge.Expression.Variable(tree)
+    kind, given = next(iter(tree.items()))
+    if kind in ("sum", "mult", "max", "min"):
+        return getattr(edge.Expression, kind.capitalize())(parts(given))
+    if kind in ("neg", "abs", "sqrt", "exp", "ln", "log10", "acosh"):
+        return getattr(edge.Expression, kind.capitalize())(expression_there(given))
+    if kind == "div":
+        return edge.Expression.Div(*parts([given["left"], given["right"]]), given.get("by_zero_default"))
+    if kind == "pow":
+        return edge.Expression.Pow(*parts([given["base"], given["exponent"]]))
+    if kind == "datetime":
+        return edge.Expression.Datetime(given)
+    if kind == "datetime_key":
+        return edge.Expression.DatetimeKey(given)
+    if kind == "geo_distance":
+        origin = edge.GeoPoint(given["origin"]["lon"], given["origin"]["lat"])
+        return edge.Expression.GeoDistance(origin, given["to"])
+    if kind.endswith("_decay"):
+        target = expression_there(given["target"]) if "target" in given else None
+        way = getattr(edge.DecayKind, kind.removesuffix("_decay").capitalize())
+        return edge.Expression.Decay(way, expression_there(given["x"]), target, given.get("midpoint"), given.get("scale"))
+    return edge.Expression.Condition(condition_there(tree))

@@ -178,8 +178,8 @@ def ask_there(pair, local, kind, body, stored):
         return local.query(body)
     try:
         return pair.query_there(queries.there(body, stored))
-    except queries.Missing as missing:
-        return harness.Refused(missing)
+    except queries.Refusal as refusal:
+        return harness.Refused(refusal)
 
 
 def compare(tally, pair, local, kind, body, stored):
