@@ -15,10 +15,6 @@ POINTS = 40
 NUMBERS = ["n", "f", "l", "m", "o.x", "l[0]", "a[0].x", "a[].x", "gone"]
 SCORES = ["$score", "$score[0]", "$score[1]"]
 INDEXES = [("n", "integer"), ("f", "float"), ("d", "datetime"), ("g", "geo"), ("l", "integer"), ("m", "float")]
-FITS = {
-    "integer": lambda value: type(value) is int, "float": lambda value: type(value) in (int, float),
-    "datetime": lambda value: str(value).startswith("202"), "geo": lambda value: isinstance(value, dict),
-}
 
 
 class Draft(filters.Draft):
@@ -117,14 +113,12 @@ def reason(body, points, kinds):
     """Why docs/differences.md expects another answer, if it may."""
     (ids,) = [condition["has_id"] for condition in body["filter"]["must"]]
     for path in paths(body["query"]["formula"]):
-        field = path.split("[")[0].split(".")[0]
         for number in ids:
-            value = points[number - 1][2].get(field)
-            values = value if isinstance(value, list) else [value]
-            fits = FITS.get(kinds.get(path), lambda _: True)
+            values = harness.values(points[number - 1][2], path)
+            fits = lambda value: path not in kinds or harness.fits(value, kinds[path])
             if path in kinds and len(values) != len(set(map(str, values))):
                 return "a formula over a value that a point has twice, in an index"
-            if field in points[number - 1][2] and any(one is None or not fits(one) for one in values):
+            if any(one is None or not fits(one) for one in values):
                 return "a formula over null, or over another type than the index's"
     conditions = [part for part in parts(body["query"]["formula"]) if isinstance(part, dict) and is_condition(part)]
     found = [filters.reason({"must": [one]}, kinds) for one in conditions]

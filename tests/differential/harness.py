@@ -198,6 +198,26 @@ def vector_there(vector):
     return {name: vector_there(one) for name, one in vector.items()}
 
 
+def values(payload, path):
+    """What a path leads to; of a list at its end, what is in the list."""
+    found = [payload]
+    for step in path.split("."):
+        name, *marks = step.split("[")
+        found = [one[name] for one in found if isinstance(one, dict) and name in one]
+        for mark in marks:
+            lists = [one for one in found if isinstance(one, list)]
+            found = [item for one in lists for item in (one if mark == "]" else one[int(mark[:-1]):][:1])]
+    return [item for one in found for item in (one if isinstance(one, list) else [one])]
+
+
+def fits(value, kind):
+    """Whether an index of a kind holds a value as it is."""
+    if kind == "datetime":
+        return str(value).startswith("202")
+    types = {"keyword": [str], "integer": [int], "float": [int, float], "bool": [bool], "geo": [dict]}
+    return type(value) in types[kind]
+
+
 def is_close(one, other):
     return abs(one - other) <= TOLERANCE * max(1.0, abs(one), abs(other))
 
