@@ -85,7 +85,7 @@ def main():
     given = harness.arguments(__doc__.split("\n")[0], 2000)
     tally, kinds = harness.Tally(), dict(INDEXES)
     with harness.Server(given.url, given.binary) as server:
-        rounds = max(1, given.count // 250)
+        rounds = max(2, given.count // 250)
         for turn in range(rounds):
             draft = Draft(given.seed * 1000 + turn, turn % 2 == 0)
             points = [(number, [1.0, 0.0], draft.payload()) for number in range(1, 61)]

@@ -137,7 +137,7 @@ def main():
     given = harness.arguments(__doc__.split("\n")[0], 2000)
     tally, refused = harness.Tally(), 0
     with harness.Server(given.url, given.binary) as server:
-        rounds = max(1, given.count // 500)
+        rounds = max(2, given.count // 500)
         for turn in range(rounds):
             draft = Draft(given.seed * 1000 + turn)
             fields = INDEXES if turn % 2 else []

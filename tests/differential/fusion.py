@@ -109,7 +109,7 @@ def main():
     given = harness.arguments(__doc__.split("\n")[0], 2000)
     tally = harness.Tally()
     with harness.Server(given.url, given.binary) as server:
-        rounds = max(1, given.count // 250)
+        rounds = max(2, given.count // 250)
         for turn in range(rounds):
             draft = Draft(given.seed * 1000 + turn)
             spaces = {**scores.SPACES, **scores.MULTI}

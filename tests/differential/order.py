@@ -12,7 +12,9 @@ import harness
 import queries
 import qdrant_edge as edge
 
-INDEXES = [("n", "integer"), ("f", "float"), ("d", "datetime"), ("l", "integer"), ("o.x", "integer"), ("a[].x", "float")]
+INDEXES = [
+    ("n", "integer"), ("f", "float"), ("d", "datetime"), ("l", "integer"), ("o.x", "integer"), ("a[].x", "float"),
+]
 POINTS = 50
 
 
@@ -60,7 +62,8 @@ class Draft(filters.Draft):
             body["offset"] = self.dice.randint(0, 10)
         body["query"] = {"order_by": self.order()}
         if door == "legs":
-            leg = lambda: {"query": [self.dice.random(), -1.0], "limit": self.one([1, 5, 20]), "params": {"exact": True}}
+            near = lambda: {"query": [self.dice.random(), -1.0], "params": {"exact": True}}
+            leg = lambda: {**near(), "limit": self.one([1, 5, 20])}
             body["prefetch"] = self.some(leg, 2, 1)
         return door, body
 
@@ -115,7 +118,7 @@ def main():
     given = harness.arguments(__doc__.split("\n")[0], 2000)
     tally, kinds = harness.Tally(), dict(INDEXES)
     with harness.Server(given.url, given.binary) as server:
-        rounds = max(1, given.count // 250)
+        rounds = max(2, given.count // 250)
         for turn in range(rounds):
             draft = Draft(given.seed * 1000 + turn, turn % 2 == 0)
             pair = harness.Pair(server, "differential_order", 2, draft.points, INDEXES)

@@ -115,5 +115,6 @@ def expression_there(tree):
     if kind.endswith("_decay"):
         target = expression_there(given["target"]) if "target" in given else None
         way = getattr(edge.DecayKind, kind.removesuffix("_decay").capitalize())
-        return edge.Expression.Decay(way, expression_there(given["x"]), target, given.get("midpoint"), given.get("scale"))
+        x, bend = expression_there(given["x"]), (given.get("midpoint"), given.get("scale"))
+        return edge.Expression.Decay(way, x, target, *bend)
     return edge.Expression.Condition(condition_there(tree))
