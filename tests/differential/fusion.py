@@ -2,8 +2,9 @@
 """Random queries of several levels: does KithDB fuse and rescore legs as Qdrant's engine does?
 
 Legs are nearness under every metric, dense, sparse and by rows, diversity, examples, an order and ids; levels above
-fuse them, or rank them by a vector. Levels have filters, limits and thresholds of their own. A leg with two equal
-scores can be ordered, and cut, in either way: such questions are not asked.
+fuse them, or rank them by a vector, a formula, a field. Levels have filters, limits and thresholds of their own. A leg
+with two equal scores can be ordered, and cut, in either way, and where all lie close together the deviation is one of
+last bits: such questions are not asked.
 
     python tests/differential/fusion.py --count 2000
 """
@@ -40,7 +41,12 @@ class Draft(scores.Draft):
         return body
 
     def merge(self, legs):
-        kind = self.one(["rrf", "rrf", "dbsf", "dbsf", "plain", "vector", "mmr"])
+        kind = self.one(["rrf", "rrf", "dbsf", "dbsf", "plain", "vector", "formula", "mmr", "order"])
+        if kind == "order":
+            return {"query": {"order_by": {"key": "u", "direction": self.one(["asc", "desc"])}}}
+        if kind == "formula":
+            parts = [{"mult": [self.dice.random() - 0.3, f"$score[{leg}]"]} for leg in range(legs)]
+            return {"query": {"formula": {"sum": parts}, "defaults": {"$score[0]": self.dice.gauss(0, 1)}}}
         if kind == "mmr":
             using = self.one([*scores.SPACES])
             return {"query": self.query(kind, using), "using": using}
@@ -74,7 +80,7 @@ class Draft(scores.Draft):
 
 
 def is_ambiguous(pair, body, stored, above=()):
-    """Whether a leg has scores that are equal, at any level."""
+    """Whether a leg has scores that are equal, or all close together, at any level."""
     filters = [*above, body["filter"]] if "filter" in body else above
     for leg in body.get("prefetch", []):
         if is_ambiguous(pair, leg, stored, filters):
@@ -88,6 +94,9 @@ def is_ambiguous(pair, body, stored, above=()):
         if not isinstance(hits, harness.Refused):
             found = [score for _, score in hits]
             if any(harness.is_close(one, other) for one, other in zip(found, found[1:])):
+                return True
+            taken = found[:leg.get("limit", 10)]
+            if len(taken) > 1 and abs(taken[0] - taken[-1]) < 0.02 * max(1.0, abs(taken[0])):
                 return True
     return False
 
