@@ -120,7 +120,7 @@ class Pair:
             there[name] = edge.EdgeVectorParams(size, metric, multivector_config=max_sim if multi else None)
         modifier = lambda idf: edge.Modifier.Idf if idf else None
         weights = {name: edge.EdgeSparseVectorParams(modifier=modifier(idf)) for name, idf in sparse.items()}
-        self.shard = edge.EdgeShard.create(f"{self.folder.name}/shard", edge.EdgeConfig(there, weights))
+        self.shard = edge.EdgeShard.create(f"{self.folder.name}/shard", edge.EdgeConfig(there, weights, wal_enabled=False))
         self.server.call("DELETE", f"/collections/{self.name}")
         modifiers = {name: {"modifier": "idf"} if idf else {} for name, idf in sparse.items()}
         body = {"vectors": here.get("", here)}

@@ -9,7 +9,6 @@ are equal. The mean of examples is asked of `qdrant-client` in local mode: the e
 
 import harness
 import queries
-from qdrant_client import QdrantClient, models
 
 METRICS = {"dot": "Dot", "cos": "Cosine", "euc": "Euclid", "man": "Manhattan"}
 SIZE = 4
@@ -155,7 +154,10 @@ class Local:
     """The same points in the local mode of the client."""
 
     def __init__(self, points):
-        self.client = QdrantClient(":memory:")
+        # Here, since it takes a second, and only this script asks it.
+        from qdrant_client import QdrantClient, models
+
+        self.models, self.client = models, QdrantClient(":memory:")
         params = {name: models.VectorParams(size=size, distance=metric) for name, (size, metric) in SPACES.items()}
         self.client.create_collection("c", params)
         only = lambda vectors: {name: vector for name, vector in vectors.items() if name in SPACES}
@@ -163,8 +165,8 @@ class Local:
         self.client.upsert("c", [make(*point) for point in points])
 
     def query(self, body):
-        query = models.RecommendQuery.model_validate({"recommend": body["query"]["recommend"]})
-        filters = models.Filter.model_validate(body["filter"]) if "filter" in body else None
+        query = self.models.RecommendQuery.model_validate({"recommend": body["query"]["recommend"]})
+        filters = self.models.Filter.model_validate(body["filter"]) if "filter" in body else None
         try:
             hits = self.client.query_points(
                 "c", query=query, using=body["using"], query_filter=filters, limit=body["limit"],
