@@ -11,7 +11,7 @@ help:
 	@echo 'make test            every test'
 	@echo 'make check           format, lints, licences, documentation'
 	@echo 'make bench           the figures of benches/RESULTS.md'
-	@echo 'make differential    random filters beside the engine of Qdrant   (FILTERS=2000)'
+	@echo 'make differential    random questions beside the engine of Qdrant   (COUNT=2000 of each kind)'
 
 setup:
 	@scripts/setup.sh build
@@ -33,7 +33,7 @@ check: setup
 
 differential: setup
 	@$(CARGO) build --release --locked --workspace
-	@scripts/differential.sh $(FILTERS)
+	@scripts/differential.sh $(COUNT)
 
 bench: setup
 	@scripts/setup.sh model

@@ -215,7 +215,7 @@ def main():
     given = harness.arguments(__doc__.split("\n")[0], 2000)
     tally = harness.Tally()
     with harness.Server(given.url, given.binary) as server:
-        rounds = max(1, given.count // 500)
+        rounds = max(2, given.count // 500)
         for turn in range(rounds):
             draft = Draft(given.seed * 1000 + turn)
             points = [(number, [1.0, 0.0], draft.payload()) for number in range(1, 61)]

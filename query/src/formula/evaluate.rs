@@ -45,14 +45,17 @@ impl Formula {
                 Ok(origin.distance_m(place.ok_or_else(wrong)?))
             }
             Expression::Sum(of) => fold(of, 0.0, |a, b| a + b),
-            Expression::Mult(of) => fold(of, 1.0, |a, b| a * b),
+            Expression::Mult(of) => self.product(of, row),
             Expression::Max(of) => fold(of, f64::NEG_INFINITY, f64::max),
             Expression::Min(of) => fold(of, f64::INFINITY, f64::min),
             Expression::Unary(unary, of) => finite(unary.of(value(of)?), row, unary.name()),
-            Expression::Div { left, right, by_zero } => match (value(left)?, value(right)?, by_zero) {
-                (_, 0.0, Some(by_zero)) => Ok(*by_zero),
-                (_, 0.0, None) => Err(wrong(row, "it divides by 0; give by_zero_default")),
-                (left, right, _) => Ok(left / right),
+            Expression::Div { left, right, by_zero } => match value(left)? {
+                0.0 => Ok(0.0),
+                left => match (value(right)?, by_zero) {
+                    (0.0, Some(by_zero)) => Ok(*by_zero),
+                    (0.0, None) => Err(wrong(row, "it divides by 0; give by_zero_default")),
+                    (right, _) => finite(left / right, row, "div"),
+                },
             },
             Expression::Pow { base, exponent } => finite(value(base)?.powf(value(exponent)?), row, "pow"),
             Expression::Decay(decay) => {
@@ -60,6 +63,19 @@ impl Formula {
                 Ok(decay.at(value(&decay.x)? - target))
             }
         }
+    }
+
+    /// A factor of 0 decides: those behind it are not computed, so that a condition can stand before what only some
+    /// points have. So it is with the left side of a quotient.
+    fn product(&self, of: &[Expression], row: &Row<'_>) -> Result<f64> {
+        let mut product = 1.0;
+        for part in of {
+            match self.value(part, row)? {
+                0.0 => return Ok(0.0),
+                factor => product *= factor,
+            }
+        }
+        Ok(product)
     }
 
     /// The one number that a field holds.
@@ -163,6 +179,9 @@ mod tests {
             (by(Some(5.0)), 0.0, 5.0),
             (Expression::Sum(vec![]), 0.0, 0.0),
             (Expression::Mult(vec![]), 0.0, 1.0),
+            (Expression::Div { left: zero(), right: Box::new(field("gone")), by_zero: Some(5.0) }, 0.0, 0.0),
+            (Expression::Mult(vec![*zero(), field("gone")]), 0.0, 0.0),
+            (decay(Linear, None, Some(0.0), None), 0.35, 0.65),
             (Expression::Pow { base: constant(2.0), exponent: constant(3.0) }, 0.0, 8.0),
             (Expression::Unary(Unary::Acosh, constant(2.0)), 0.0, 1.316_958),
             (Expression::Max(vec![Expression::Score(0), *constant(0.5)]), 0.35, 0.5),
@@ -212,6 +231,7 @@ mod tests {
             Expression::Unary(Unary::Sqrt, constant(-1.0)),
             Expression::Unary(Unary::Ln, constant(0.0)),
             Expression::Mult(vec![*constant(1e300), *constant(1e300)]),
+            Expression::Mult(vec![field("gone"), *constant(0.0)]),
         ];
         for expression in cases {
             let found = score(&Formula::new(expression.clone()), &json!({}), &[]);

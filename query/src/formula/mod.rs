@@ -46,7 +46,7 @@ pub enum Expression {
     Condition(Box<Condition>),
     /// The sum; 0 of nothing.
     Sum(Vec<Expression>),
-    /// The product; 1 of nothing.
+    /// The product; 1 of nothing. Behind a factor of 0 nothing is computed.
     Mult(Vec<Expression>),
     /// The greatest.
     Max(Vec<Expression>),
@@ -54,7 +54,7 @@ pub enum Expression {
     Min(Vec<Expression>),
     /// One number of another.
     Unary(Unary, Box<Expression>),
-    /// A quotient.
+    /// A quotient. If what is divided is 0, it is 0, and the other side is not computed.
     Div {
         /// What is divided.
         left: Box<Expression>,
@@ -162,8 +162,14 @@ impl Expression {
                 filter.check(limits).map_err(|error| error.with_field(FIELD))?;
             }
             Self::Decay(decay) => {
-                if decay.midpoint.is_some_and(|midpoint| !(midpoint > 0.0 && midpoint < 1.0)) {
-                    refuse("has a decay whose midpoint is not between 0 and 1")?;
+                let is_apt = |midpoint: f64| match decay.kind {
+                    DecayKind::Linear => (0.0..=1.0).contains(&midpoint),
+                    DecayKind::Gauss | DecayKind::Exponential => midpoint > 0.0 && midpoint < 1.0,
+                };
+                if !decay.midpoint.is_none_or(is_apt) {
+                    refuse(
+                        "has a decay whose midpoint is not between 0 and 1, which lin_decay alone may reach",
+                    )?;
                 }
                 if decay.scale.is_some_and(|scale| !(scale > 0.0 && scale.is_finite())) {
                     refuse("has a decay whose scale is not above 0")?;

@@ -51,7 +51,10 @@ fn values(path: &FieldPath, payload: &Payload) -> Vec<OrderValue> {
         Value::Array(items) => items.iter().collect(),
         other => vec![other],
     });
-    flat.filter_map(OrderValue::of).collect()
+    let mut found: Vec<OrderValue> = flat.filter_map(OrderValue::of).collect();
+    found.sort_unstable_by(|a, b| a.compare(*b));
+    found.dedup_by(|a, b| a.compare(*b).is_eq());
+    found
 }
 
 impl OrderValue {
@@ -77,7 +80,7 @@ mod tests {
     fn values_are_ordered_and_points_come_once_for_each() {
         let payloads = [
             (1, json!({"n": 5})),
-            (2, json!({"n": [3, 9]})),
+            (2, json!({"n": [3, 9, 3.0]})),
             (3, json!({"n": null})),
             (4, json!({"n": 7.5})),
             (5, json!({"n": "7"})),

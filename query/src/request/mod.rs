@@ -3,7 +3,7 @@
 mod query;
 mod resolve;
 
-use types::{Error, Filter, Limits, Result, Schema, Vector};
+use types::{Error, Filter, Limits, Metric, Result, Schema, Vector};
 
 pub use query::{Examples, Input, Order, OrderValue, Pair, Query, Recommend};
 
@@ -101,9 +101,13 @@ impl Request {
                     format!("`{using}` is sparse or a multivector, which is asked by `nearest` alone");
                 return Err(Error::invalid("using", message));
             }
+            let is_averaged =
+                matches!(self.query, Query::Recommend { strategy: Recommend::AverageVector, .. });
             for (place, input) in self.query.inputs() {
                 if let Input::Vector(vector) = input {
-                    check_vector(vector, &using, schema, limits).map_err(|error| match error.field() {
+                    check_vector(vector, &using, schema, limits, is_averaged).map_err(|error| match error
+                        .field()
+                    {
                         Some("using") => error,
                         _ => error.within(&place),
                     })?;
@@ -143,8 +147,15 @@ impl Request {
     }
 }
 
-/// Checks a vector that is asked with, and makes it what is compared.
-fn check_vector(vector: &mut Vector, using: &str, schema: &Schema, limits: &Limits) -> Result<()> {
+/// Checks a vector that is asked with, and makes it what is compared. One of which a mean is made stays as it is: its
+/// length is its weight, as in Qdrant.
+fn check_vector(
+    vector: &mut Vector,
+    using: &str,
+    schema: &Schema,
+    limits: &Limits,
+    is_averaged: bool,
+) -> Result<()> {
     if let Some(spec) = schema.multi.get(using) {
         return spec.check_rows(vector, limits);
     }
@@ -155,7 +166,8 @@ fn check_vector(vector: &mut Vector, using: &str, schema: &Schema, limits: &Limi
         }
         Vector::Dense(elements) => {
             let spec = schema.space(using)?;
-            types::vector::check(elements, spec.dim, spec.metric)
+            let metric = if is_averaged { Metric::Dot } else { spec.metric };
+            types::vector::check(elements, spec.dim, metric)
         }
         Vector::Sparse(vector) => {
             schema.sparse_space(using)?;
@@ -182,7 +194,6 @@ fn check_keyword(text: &str, schema: &Schema, limits: &Limits) -> Result<()> {
 mod tests {
     use super::*;
     use crate::fuse::Fusion;
-    use types::Metric;
 
     #[test]
     fn a_level_that_asks_for_no_effort_takes_the_recall_of_the_collection() {

@@ -1,7 +1,7 @@
 //! From a request as it was asked to one that can be planned: the stored vectors of points stand in their place, and
 //! what is made of other kinds is.
 //!
-//! - A point that is asked with is no hit of its level.
+//! - A point that is asked with is no hit of its level, nor of those below it.
 //! - Recommending by the mean is nearness to `2 * mean(positive) - mean(negative)`.
 //! - Diversity is a level of its own over a leg of nearness, so it is planned as one.
 //!
@@ -19,16 +19,16 @@ impl Request {
     /// `NotFound` for a point that does not exist, `InvalidArgument` for one without the vector, naming the field;
     /// `Corrupted` or `Io`.
     pub(crate) fn resolved(mut self, view: &View) -> Result<Self> {
+        let asked = self.look_up(view)?;
+        if !asked.is_empty() {
+            self.leave_out(&asked);
+        }
         for (position, leg) in self.prefetch.iter_mut().enumerate() {
             let place = format!("prefetch[{position}]");
             *leg = std::mem::take(leg).resolved(view).map_err(|error| match error.kind() {
                 ErrorKind::InvalidArgument => error.within(&place),
                 _ => error,
             })?;
-        }
-        let asked = self.look_up(view)?;
-        if !asked.is_empty() {
-            self.filter.must_not.push(Condition::HasId(asked));
         }
         match std::mem::take(&mut self.query) {
             Query::Recommend { examples, strategy: Recommend::AverageVector, using } => {
@@ -52,6 +52,12 @@ impl Request {
             }
         }
         Ok(asked)
+    }
+
+    /// Of this level and those below it, so that their limits are of points that can be hits.
+    fn leave_out(&mut self, asked: &[PointId]) {
+        self.filter.must_not.push(Condition::HasId(asked.to_vec()));
+        self.prefetch.iter_mut().for_each(|leg| leg.leave_out(asked));
     }
 
     /// A level that chooses different ones, over a leg that finds near ones.
