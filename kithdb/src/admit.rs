@@ -15,7 +15,12 @@ impl Collection {
     /// `InvalidArgument`, `LimitExceeded`, naming the operation.
     pub(crate) fn checked(&self, mut ops: Vec<Op>) -> Result<Vec<Op>> {
         let limits = &self.engine.limits;
-        let points: usize = ops.iter().map(Op::size).sum();
+        // A version that is required belongs to an operation that follows, so they are counted apart.
+        let count = |is_required: bool| -> usize {
+            let ops = ops.iter().filter(|op| matches!(op, Op::Require { .. }) == is_required);
+            ops.map(Op::size).sum()
+        };
+        let points = count(false).max(count(true));
         if points > limits.batch_points_max {
             return Err(Error::limit("points", "the number of points", points, limits.batch_points_max));
         }

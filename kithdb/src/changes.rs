@@ -73,9 +73,9 @@ impl Stage<'_> {
     /// What matches is held in memory until it is written, so there is a limit.
     fn matching_few(&mut self, filter: &Filter) -> Result<Vec<PointId>> {
         let (ids, limit) = (self.matching(filter)?, self.limits.batch_points_max);
-        if ids.len() > limit {
-            let what = "the number of points to change in one commit";
-            return Err(Error::limit("filter", what, ids.len(), limit));
+        let count = self.written() + ids.len();
+        if count > limit {
+            return Err(Error::limit("filter", "the number of points to write in one commit", count, limit));
         }
         Ok(ids)
     }

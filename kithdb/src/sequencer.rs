@@ -3,8 +3,8 @@
 //! Invariant: seqnos are given in the order of commits, and views are published in that order. A caller hears of its
 //! write only after the commit point and after the view that shows it was published.
 //! Cost: while one commit waits for the disk, the writes that arrive queue up and share the next one: n callers pay one
-//! fsync. A group ends at [`GROUP_POINTS_MAX`] points, or before a write that changes what a filter matches (it must see
-//! the published state).
+//! fsync. A group ends at [`GROUP_POINTS_MAX`] points, or before a write to what a filter matches (it must see the
+//! published state).
 //! Source: group commit as in DeWitt et al. 1984; RocksDB's own only helps callers that write concurrently.
 
 use std::collections::BTreeMap;
@@ -52,8 +52,9 @@ struct Write {
 }
 
 impl Write {
+    /// The points that it names; never 0, so that every group has an end.
     fn size(&self) -> usize {
-        self.targets.iter().flat_map(|(_, ops)| ops).map(Op::size).sum()
+        self.targets.iter().flat_map(|(_, ops)| ops).map(Op::size).sum::<usize>().max(1)
     }
 
     fn is_by_filter(&self) -> bool {

@@ -165,6 +165,11 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// Versions written and removed so far.
+    pub(crate) fn written(&self) -> usize {
+        self.ops.len()
+    }
+
     pub(crate) fn put(&mut self, point: Point, commit: &mut Commit) {
         let version = self.state.next_version;
         self.state.next_version = Version(version.0 + 1);

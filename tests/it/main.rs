@@ -7,6 +7,7 @@
 //! | `conformance` | the same case gives the same answer through the crate and through HTTP      |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
+//! | `writes`      | writes that read first lose nothing of each other, and stop at their limits |
 //! | `explain`     | an answer says why, what it took, and that it is partial                    |
 //! | `heal`        | a damaged index is healed and says so; damaged storage never answers wrongly|
 //! | `sealed`      | segments are opened without reading rows; damage in them is found and healed|
@@ -32,3 +33,4 @@ mod options;
 mod pause;
 mod sealed;
 mod tidy;
+mod writes;
