@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Random filters, asked of a server of this build and of Qdrant's own engine; fails where they differ.
-#   scripts/differential.sh [filters]
+# Random filters and writes, given to a server of this build and to Qdrant's own engine; fails where they differ.
+#   scripts/differential.sh [filters and writes]
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 venv="$kithdb_cache/differential"
@@ -11,4 +11,6 @@ if ! "$venv/bin/python" -c 'import qdrant_edge' 2>/dev/null; then
         exit 0
     fi
 fi
-"$venv/bin/python" "$kithdb_root/tests/differential/filters.py" --binary "$KITHDB_TARGET/release/kithdb" --count "${1:-2000}"
+for asked in filters writes; do
+    "$venv/bin/python" "$kithdb_root/tests/differential/$asked.py" --binary "$KITHDB_TARGET/release/kithdb" --count "${1:-2000}"
+done

@@ -190,3 +190,49 @@ impl Stage<'_> {
         Ok(points)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use types::{Op, Payload, Schema};
+
+    use super::*;
+    use crate::{Database, Select};
+
+    /// While one commit waits, the next writes form a group: what each leaves is known only from what it has staged.
+    #[test]
+    fn writes_of_one_group_see_each_other() {
+        const WRITERS: u64 = 8;
+        let db = Database::in_memory().expect("a database");
+        let notes = db.create_collection("notes", Schema::new()).expect("a collection");
+        notes.upsert(vec![Point::new(1).with("text", "kept")]).expect("a point");
+        let held = notes.shared.derived.lock();
+        std::thread::scope(|scope| {
+            for writer in 0..WRITERS {
+                let notes = &notes;
+                scope.spawn(move || {
+                    let payload = Payload::from_iter([(writer.to_string(), writer.into())]);
+                    let change = Change::SetPayload { payload, path: None };
+                    let insert = Op::UpsertWhere {
+                        points: vec![Point::new(2)],
+                        mode: UpsertMode::InsertOnly,
+                        update_filter: Filter::default(),
+                    };
+                    let points = Selection::Ids(vec![1.into(), 2.into()]);
+                    notes.apply(vec![insert, Op::Change(points, change)]).expect("a change");
+                });
+            }
+            // Long enough that they wait behind the first of them, which waits for the lock.
+            std::thread::sleep(Duration::from_millis(200));
+            drop(held);
+        });
+        let points = notes.get(&[1.into(), 2.into()], &Select::all()).expect("both");
+        assert_eq!(points[0].payload.len() as u64, WRITERS + 1);
+        assert_eq!(points[1].payload.len() as u64, WRITERS);
+        let versions: Vec<u64> = notes.query().run().expect("both").iter().map(|hit| hit.version).collect();
+        // The points were put once each, then changed by every writer in turn.
+        assert_eq!(versions, [2 * WRITERS + 1, 2 * WRITERS + 2]);
+        assert_eq!(db.verify().expect("a walk").faults, []);
+    }
+}

@@ -80,6 +80,20 @@ pub(crate) struct DeleteVectors {
     shard_key: Ignored,
 }
 
+/// Ours, in batches and transactions: versions that points must have; whatever follows is done only then.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Require {
+    points: Vec<Required>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Required {
+    id: Id,
+    if_version: u64,
+}
+
 /// `POST points/batch`: operations in order.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,6 +120,7 @@ struct Operation {
     clear_payload: Option<Delete>,
     update_vectors: Option<UpdateVectors>,
     delete_vectors: Option<DeleteVectors>,
+    require: Option<Require>,
 }
 
 /// What became of a transaction.
@@ -228,6 +243,16 @@ impl DeleteVectors {
     }
 }
 
+impl Require {
+    fn into_writes(self) -> Writes {
+        let mut writes = Writes::default();
+        for (position, Required { id: Id(id), if_version }) in self.points.into_iter().enumerate() {
+            writes.push(Op::Require { id, if_version }, Some(position));
+        }
+        writes
+    }
+}
+
 impl Operation {
     /// Its name and what it does.
     fn into_writes(self) -> Result<(&'static str, Writes)> {
@@ -240,6 +265,7 @@ impl Operation {
             ("clear_payload", self.clear_payload.map(clear_payload)),
             ("update_vectors", self.update_vectors.map(UpdateVectors::into_writes)),
             ("delete_vectors", self.delete_vectors.map(DeleteVectors::into_writes)),
+            ("require", self.require.map(|required| Ok(required.into_writes()))),
         ];
         let names = all.each_ref().map(|(name, _)| *name).join("`, `");
         let mut given = all.into_iter().filter_map(|(name, writes)| Some((name, writes?)));

@@ -61,6 +61,13 @@ fn add(place: &str, verb: &str, body: &Value, ops: &mut Vec<Op>, places: &mut Ve
         });
     };
     let within = |error: Error| if place.is_empty() { error } else { error.within(place) };
+    if verb == "require" {
+        for (position, tree) in list(&body["points"], "points")?.iter().enumerate() {
+            let if_version = tree["if_version"].as_u64().ok_or_else(|| bad("if_version"))?;
+            push(Op::Require { id: id_of(&tree["id"])?, if_version }, format!("points[{position}]"));
+        }
+        return Ok(());
+    }
     if verb != "upsert" {
         push(op_of(verb, body).map_err(within)?, String::new());
         return Ok(());
