@@ -11,7 +11,7 @@ help:
 	@echo 'make test            every test'
 	@echo 'make check           format, lints, licences, documentation'
 	@echo 'make bench           the figures of benches/RESULTS.md'
-	@echo 'make differential    random filters beside the engine of Qdrant   (FILTERS=2000)'
+	@echo 'make differential    random filters and writes beside the engine of Qdrant   (FILTERS=2000)'
 
 setup:
 	@scripts/setup.sh build

@@ -12,7 +12,9 @@ import qdrant_edge as edge
 from filters import there
 
 IDS = range(1, 9)
-PATHS = ["a", "b", "b.c", "b.l[]", "b.l[].x", "b.l[0]", "b.l[1].x", "l[]", "l[0]", "l[][]", "c.d.e", '"o.o"', '"o.o".p']
+PATHS = [
+    "a", "b", "b.c", "b.l[]", "b.l[].x", "b.l[0]", "b.l[1].x", "l[]", "l[0]", "l[][]", "c.d.e", '"o.o"', '"o.o".p',
+]
 MODES = {"upsert": edge.UpdateMode.Upsert, "insert_only": edge.UpdateMode.InsertOnly,
          "update_only": edge.UpdateMode.UpdateOnly}
 
