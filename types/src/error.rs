@@ -174,11 +174,11 @@ mod tests {
     #[test]
     fn says_where_an_element_stands_for_the_caller() {
         let moved = |field: &str, place: &str| {
-            let error = Error::invalid(field, "bad").relocated("ops", |n| place.replace('n', &n.to_string()));
+            let error = Error::invalid(field, "bad").relocated("ops", |n| place.replace('#', &n.to_string()));
             error.field().map(str::to_owned).unwrap_or_default()
         };
-        assert_eq!(moved("ops[12].vector[2]", "points[n]"), "points[12].vector[2]");
-        assert_eq!(moved("ops[1]", "all[n].x"), "all[1].x");
+        assert_eq!(moved("ops[12].vector[2]", "points[#]"), "points[12].vector[2]");
+        assert_eq!(moved("ops[1]", "all[#].x"), "all[1].x");
         assert_eq!(moved("ops[0].filter", ""), "filter");
         assert_eq!(moved("points[1].ops[2]", "x"), "points[1].ops[2]");
     }
