@@ -15,7 +15,7 @@ if ! "$venv/bin/python" -c 'import qdrant_client, qdrant_edge' 2>/dev/null; then
 fi
 
 differ=()
-for kind in filters scores fusion formula facets order; do
+for kind in filters scores fusion formula facets order writes; do
     echo "$kind:"
     "$venv/bin/python" "$kithdb_root/tests/differential/$kind.py" \
         --binary "$KITHDB_TARGET/release/kithdb" --count "$count" || differ+=("$kind")

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use index::Body;
 use query::MeasuredRecall;
 use types::{
-    Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Point, PointId, Result, Schema, Seqno,
-    payload,
+    Change, Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Point, PointId, Result, Schema,
+    Selection, Seqno, Vectors,
 };
 
 use crate::building::BuildStatus;
@@ -100,7 +100,8 @@ impl Collection {
     /// `InvalidArgument` or `LimitExceeded` naming the field (`points[3].vector[2]`); then nothing was written.
     /// `NotFound` when the collection was dropped. `Io`, `Poisoned`.
     pub fn upsert(&self, points: Vec<Point>) -> Result<Receipt> {
-        self.apply(points.into_iter().map(Op::Upsert).collect())
+        let receipt = self.apply(points.into_iter().map(Op::Upsert).collect());
+        receipt.map_err(|error| error.relocated("ops", |position| format!("points[{position}]")))
     }
 
     /// Deletes points; ids that do not exist are passed over.
@@ -119,10 +120,27 @@ impl Collection {
         self.apply(vec![Op::DeleteWhere(filter)])
     }
 
+    /// Changes a part of points: their payload, or which vectors they have.
+    ///
+    /// # Errors
+    /// As for [`Collection::apply`], naming the part at fault (`points[2]`, `payload`, `filter`).
+    pub fn change(&self, points: Selection, change: Change) -> Result<Receipt> {
+        self.apply(vec![Op::Change(points, change)]).map_err(only_op)
+    }
+
+    /// Gives points that exist these vectors; their other vectors stay.
+    ///
+    /// # Errors
+    /// As for [`Collection::change`].
+    pub fn update_vectors(&self, points: Vec<(PointId, Vectors)>) -> Result<Receipt> {
+        self.apply(vec![Op::UpdateVectors { points, update_filter: Filter::default() }]).map_err(only_op)
+    }
+
     /// Applies operations in order, in one commit, all or none.
     ///
     /// # Errors
-    /// As for [`Collection::upsert`].
+    /// As for [`Collection::upsert`], naming the operation (`ops[3].vector[2]`). `NotFound` for a point that is to be
+    /// changed and does not exist, `Conflict` when a version is not the one required; then nothing was written.
     pub fn apply(&self, ops: Vec<Op>) -> Result<Receipt> {
         self.apply_with(ops, self.engine.durability)
     }
@@ -134,7 +152,9 @@ impl Collection {
     pub fn apply_with(&self, ops: Vec<Op>, durability: Durability) -> Result<Receipt> {
         self.shared.check_exists()?;
         let ops = self.checked(ops)?;
-        self.workers.write(vec![(Arc::clone(&self.shared), ops)], durability).map(|seqno| Receipt { seqno })
+        let written = self.workers.write(vec![(Arc::clone(&self.shared), ops)], durability);
+        let seqno = written.map_err(|error| error.relocated("targets", |_| String::new()))?;
+        Ok(Receipt { seqno })
     }
 
     /// Indexes a payload field of the points that exist and of those to come. Writers wait while every payload is
@@ -212,39 +232,9 @@ impl Collection {
             recall: view.observed.measured(),
         }
     }
-
-    /// Checks operations against schema and limits, and makes vectors what will be read again.
-    pub(crate) fn checked(&self, mut ops: Vec<Op>) -> Result<Vec<Op>> {
-        let limits = &self.engine.limits;
-        let touched: usize = ops.iter().map(|op| if let Op::Delete(ids) = op { ids.len() } else { 1 }).sum();
-        if touched > limits.batch_points_max {
-            return Err(Error::limit("points", "the number of points", touched, limits.batch_points_max));
-        }
-        let entry = Arc::clone(&self.shared.view.load().entry);
-        for (position, op) in ops.iter_mut().enumerate() {
-            match op {
-                Op::Upsert(point) => check_point(point, &entry.schema, limits)
-                    .map_err(|error| error.within(&format!("points[{position}]")))?,
-                Op::DeleteWhere(filter) => filter.check(limits)?,
-                Op::Delete(_) => {}
-            }
-        }
-        Ok(ops)
-    }
 }
 
-fn check_point(point: &mut Point, schema: &Schema, limits: &Limits) -> Result<()> {
-    for (name, vector) in &mut point.vectors {
-        let field = if name.is_empty() { "vector".to_owned() } else { format!("vector.{name}") };
-        schema.admit(name, vector, limits).map_err(|error| error.within(&field))?;
-    }
-    let depth = 1 + point.payload.values().map(payload::depth).max().unwrap_or(0);
-    if depth > limits.payload_depth_max {
-        return Err(Error::limit("payload", "the payload's depth", depth, limits.payload_depth_max));
-    }
-    let bytes = payload::bytes(&point.payload);
-    if bytes > limits.payload_bytes_max {
-        return Err(Error::limit("payload", "the payload's size in bytes", bytes, limits.payload_bytes_max));
-    }
-    Ok(())
+/// The error of the only operation of a write.
+fn only_op(error: Error) -> Error {
+    error.relocated("ops", |_| String::new())
 }

@@ -177,18 +177,33 @@ impl Database {
         self.workers.order(|reply| Order::Drop { name, reply })
     }
 
-    /// Commits writes to several collections in one batch.
+    /// Commits writes to several collections in one batch: after a crash all of them are there or none. Operations on
+    /// the same collection apply in their order. Every view of a collection shows all of a commit to it or nothing; the
+    /// collections of a commit are published one after the other, so until the call returns a reader may find it in
+    /// one and not yet in another.
     ///
     /// # Errors
-    /// As for [`Collection::apply`]; then nothing of the transaction was applied.
+    /// As for [`Collection::apply`], behind the name of the collection (`notes.ops[3].vector`); then nothing of the
+    /// transaction was applied.
     pub fn commit(&self, transaction: Transaction) -> Result<Receipt> {
-        let mut targets = Vec::with_capacity(transaction.targets.len());
+        let mut merged: Vec<(String, Vec<Op>)> = Vec::with_capacity(transaction.targets.len());
         for (name, ops) in transaction.targets {
+            match merged.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, before)) => before.extend(ops),
+                None => merged.push((name, ops)),
+            }
+        }
+        let (mut targets, mut names) = (Vec::with_capacity(merged.len()), Vec::with_capacity(merged.len()));
+        for (name, ops) in merged {
             let collection = self.collection(&name)?;
             let ops = collection.checked(ops).map_err(|error| error.within(&name))?;
             targets.push((collection.shared, ops));
+            names.push(name);
         }
-        self.workers.write(targets, self.engine.durability).map(|seqno| Receipt { seqno })
+        let written = self.workers.write(targets, self.engine.durability);
+        let seqno =
+            written.map_err(|error| error.relocated("targets", |position| names[position].clone()))?;
+        Ok(Receipt { seqno })
     }
 
     /// Makes every acknowledged write durable, whatever durability it was written with.

@@ -19,7 +19,7 @@ use types::{KeywordField, Payload, Point, PointId, Slot, Value, Vectors, Version
 #[derive(Debug)]
 pub(crate) struct Effect {
     /// The new version, if the point was put.
-    pub(crate) new: Option<(Version, Point)>,
+    pub(crate) new: Option<(Version, Arc<Point>)>,
     /// The version that is no longer current.
     pub(crate) old: Option<Version>,
 }

@@ -3,6 +3,8 @@
 use query::{OrderValue, Ranked, View};
 use types::{FieldPath, Payload, Point, PointId, Result, Slot, Value, Vectors};
 
+use crate::changes::shown;
+
 /// A point that answers a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
@@ -10,7 +12,7 @@ pub struct Hit {
     pub id: PointId,
     /// How well it answers, as the metric or the fusion scores it.
     pub score: f32,
-    /// The version of the point that was found.
+    /// The version of the point that was found, from 1 on: what [`Op::Require`](types::Op::Require) takes.
     pub version: u64,
     /// The value that it was ordered by, if it was.
     pub order: Option<OrderValue>,
@@ -22,7 +24,7 @@ pub struct Hit {
 
 impl Hit {
     pub(crate) fn new(view: &View, ranked: Ranked, point: Point) -> Self {
-        let version = view.rows.version(ranked.slot).map_or(0, |version| version.0);
+        let version = shown(view.rows.version(ranked.slot));
         let Point { id, payload, vectors } = point;
         Self { id, score: ranked.score, version, order: ranked.order, payload, vectors }
     }

@@ -27,11 +27,13 @@
 //! Invariant: a view is published only after its commit is acknowledged by storage; so nobody reads what a crash
 //! could take back under `fsync`.
 
+mod admit;
 mod asking;
 mod budget;
 mod build;
 mod builder;
 mod building;
+mod changes;
 mod collection;
 mod cursor;
 mod database;

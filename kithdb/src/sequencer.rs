@@ -3,7 +3,7 @@
 //! Invariant: seqnos are given in the order of commits, and views are published in that order. A caller hears of its
 //! write only after the commit point and after the view that shows it was published.
 //! Cost: while one commit waits for the disk, the writes that arrive queue up and share the next one: n callers pay one
-//! fsync. A group ends at [`GROUP_OPS_MAX`] operations, or before a write that deletes by filter (it must see the
+//! fsync. A group ends at [`GROUP_POINTS_MAX`] points, or before a write to what a filter matches (it must see the
 //! published state).
 //! Source: group commit as in DeWitt et al. 1984; RocksDB's own only helps callers that write concurrently.
 
@@ -27,8 +27,8 @@ use crate::loading;
 use crate::maintenance;
 use crate::stage::{Overlay, Staged, Target, stage};
 
-/// Operations in one group; bounds the memory of a commit and the wait of its first write.
-const GROUP_OPS_MAX: usize = 8_192;
+/// Points that the writes of one group name; bounds the memory of a commit and the wait of its first write.
+const GROUP_POINTS_MAX: usize = 8_192;
 
 /// Writes that may wait. Further callers wait for a place: back-pressure.
 pub(crate) const QUEUE_WRITES_MAX: usize = 1_024;
@@ -52,12 +52,13 @@ struct Write {
 }
 
 impl Write {
-    fn ops(&self) -> usize {
-        self.targets.iter().map(|(_, ops)| ops.len()).sum()
+    /// The points that it names; never 0, so that every group has an end.
+    fn size(&self) -> usize {
+        self.targets.iter().flat_map(|(_, ops)| ops).map(Op::size).sum::<usize>().max(1)
     }
 
-    fn deletes_by_filter(&self) -> bool {
-        self.targets.iter().flat_map(|(_, ops)| ops).any(|op| matches!(op, Op::DeleteWhere(_)))
+    fn is_by_filter(&self) -> bool {
+        self.targets.iter().flat_map(|(_, ops)| ops).any(Op::is_by_filter)
     }
 }
 
@@ -132,10 +133,10 @@ impl Sequencer {
         let (mut all, mut replies) = (Vec::new(), Vec::new());
         for write in group {
             let derived = |id| locks.get(&id).map(|derived| &**derived);
-            match stage(write.targets, seqno.next(), &overlay, derived) {
-                Ok(staged) => {
+            match stage(write.targets, seqno.next(), &overlay, &self.engine.limits, derived) {
+                Ok(mut staged) => {
                     seqno = seqno.next();
-                    overlay.admit(&staged);
+                    overlay.admit(&mut staged);
                     all.push(staged);
                     replies.push((write.reply, seqno));
                 }
@@ -218,18 +219,18 @@ type Locks<'a> = BTreeMap<CollectionId, MutexGuard<'a, Derived>>;
 
 /// Takes what waits behind the first write, until the group is full or something else comes.
 fn gather(first: Write, orders: &Receiver<Order>, held: &mut Option<Order>) -> Vec<Write> {
-    let mut ops = first.ops();
+    let mut size = first.size();
     let mut group = vec![first];
-    while ops < GROUP_OPS_MAX {
+    while size < GROUP_POINTS_MAX {
         match orders.try_recv() {
             Ok(Order::Write { targets, durability, reply }) => {
                 let write = Write { targets, durability, reply };
-                if write.deletes_by_filter() {
+                if write.is_by_filter() {
                     let Write { targets, durability, reply } = write;
                     *held = Some(Order::Write { targets, durability, reply });
                     break;
                 }
-                ops += write.ops();
+                size += write.size();
                 group.push(write);
             }
             Ok(other) => {

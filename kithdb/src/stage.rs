@@ -1,16 +1,27 @@
 //! Staging: what a write does, worked out against the current versions, before anything is changed.
 //!
-//! Cost: one batched look-up of the ids of a write. A write that fails here leaves no trace: its part of the overlay
-//! is dropped with it.
+//! Cost: one batched look-up of the ids of a write; what an operation must know of the points themselves is read on
+//! the way (`changes`). A write that fails here leaves no trace: its part of the overlay is dropped with it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use storage::{CollectionState, Commit, JournalOp};
-use types::{CollectionId, Error, ErrorKind, Filter, Op, Point, PointId, Result, Seqno, Version};
+use types::{CollectionId, Error, ErrorKind, Filter, Limits, Op, Point, PointId, Result, Seqno, Version};
 
 use crate::derived::{Derived, Effect};
 use crate::engine::Shared;
+
+/// A point as it is at some step of staging.
+#[derive(Clone)]
+pub(crate) struct Current {
+    pub(crate) version: Version,
+    /// The point, if a write of this group put it: storage does not have it yet.
+    pub(crate) staged: Option<Arc<Point>>,
+}
+
+/// Points by id; those that do not exist are `None`.
+type Points = HashMap<PointId, Option<Current>>;
 
 /// What earlier writes of the same group have staged and the published state does not show yet.
 #[derive(Default)]
@@ -18,10 +29,9 @@ pub(crate) struct Overlay {
     collections: HashMap<CollectionId, Pending>,
 }
 
-#[derive(Clone)]
 struct Pending {
     state: CollectionState,
-    current: HashMap<PointId, Option<Version>>,
+    current: Points,
 }
 
 /// One write, staged: its rows, and what it will do to derived state.
@@ -35,7 +45,7 @@ pub(crate) struct Part {
     pub(crate) shared: Arc<Shared>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) state: CollectionState,
-    current: HashMap<PointId, Option<Version>>,
+    current: Points,
 }
 
 /// The operations of one write on one collection.
@@ -48,46 +58,56 @@ impl Overlay {
     }
 
     /// Takes a staged write in: later ones see it.
-    pub(crate) fn admit(&mut self, staged: &Staged) {
-        for part in &staged.parts {
+    pub(crate) fn admit(&mut self, staged: &mut Staged) {
+        for part in &mut staged.parts {
             let pending = self
                 .collections
                 .entry(part.shared.id)
                 .or_insert_with(|| Pending { state: part.state, current: HashMap::new() });
             pending.state = part.state;
-            pending.current.extend(&part.current);
+            pending.current.extend(std::mem::take(&mut part.current));
         }
     }
 }
 
-/// Stages a write. `derived` gives the locked state of each collection it names.
+/// Stages a write. `derived` gives the locked state of each collection it names, which is one target only.
 ///
 /// # Errors
-/// `NotFound` for a dropped collection; `Io` or `Corrupted` from look-ups.
+/// `NotFound` for a dropped collection; what an operation cannot do, naming it (`targets[1].ops[3]`); `Io` or
+/// `Corrupted` from look-ups.
 pub(crate) fn stage<'a>(
     targets: Vec<Target>,
     seqno: Seqno,
     overlay: &Overlay,
+    limits: &Limits,
     derived: impl Fn(CollectionId) -> Option<&'a Derived>,
 ) -> Result<Staged> {
     let mut commit = Commit::new(seqno);
     let mut parts: Vec<Part> = Vec::with_capacity(targets.len());
-    for (shared, ops) in targets {
+    for (position, (shared, ops)) in targets.into_iter().enumerate() {
+        debug_assert!(parts.iter().all(|part| part.shared.id != shared.id), "one target a collection");
         let derived = derived(shared.id).ok_or_else(|| {
             Error::new(ErrorKind::Internal, "a write was staged without its collection's lock")
         })?;
-        parts.push(Stage::begin(&shared, seqno, overlay, derived, &ops)?.run(ops, &mut commit)?);
+        let stage = Stage::begin(&shared, seqno, overlay, limits, derived, &ops)?;
+        parts.push(stage.run(ops, &mut commit).map_err(|error| placed(error, "targets", position))?);
     }
     Ok(Staged { commit, parts })
 }
 
+/// The error of an element of a list, if it is about what the caller gave.
+fn placed(error: Error, list: &str, position: usize) -> Error {
+    if error.field().is_some() { error.within(&format!("{list}[{position}]")) } else { error }
+}
+
 /// The work on one collection of one write.
-struct Stage<'a> {
-    shared: &'a Arc<Shared>,
-    derived: &'a Derived,
+pub(crate) struct Stage<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) derived: &'a Derived,
+    pub(crate) limits: &'a Limits,
     state: CollectionState,
-    /// Current versions of every id that the write names, or that an earlier operation of it changed.
-    current: HashMap<PointId, Option<Version>>,
+    /// Every id that the write names, or that an operation found.
+    pub(crate) current: Points,
     ops: Vec<JournalOp>,
     effects: Vec<Effect>,
 }
@@ -97,6 +117,7 @@ impl<'a> Stage<'a> {
         shared: &'a Arc<Shared>,
         seqno: Seqno,
         overlay: &Overlay,
+        limits: &'a Limits,
         derived: &'a Derived,
         ops: &[Op],
     ) -> Result<Self> {
@@ -105,79 +126,91 @@ impl<'a> Stage<'a> {
         let pending = overlay.collections.get(&shared.id);
         let mut current = HashMap::new();
         let mut unknown = Vec::new();
-        for id in ops.iter().flat_map(named_ids) {
+        for id in ops.iter().flat_map(Op::ids) {
             match pending.and_then(|pending| pending.current.get(&id)) {
-                Some(version) => drop(current.insert(id, *version)),
+                Some(known) => drop(current.insert(id, known.clone())),
                 None => unknown.push(id),
             }
         }
         let versions = derived.store.versions(shared.id, &unknown)?;
-        current.extend(unknown.into_iter().zip(versions));
-        Ok(Self { shared, derived, state, current, ops: Vec::new(), effects: Vec::new() })
+        current.extend(unknown.into_iter().zip(versions.into_iter().map(stored)));
+        Ok(Self { shared, derived, limits, state, current, ops: Vec::new(), effects: Vec::new() })
     }
 
     fn run(mut self, ops: Vec<Op>, commit: &mut Commit) -> Result<Part> {
-        for op in ops {
-            match op {
-                Op::Upsert(point) => self.put(point, commit),
-                Op::Delete(ids) => ids.into_iter().for_each(|id| self.remove(id, commit)),
-                Op::DeleteWhere(filter) => {
-                    self.matching(&filter)?.into_iter().for_each(|id| self.remove(id, commit));
-                }
-            }
+        for (position, op) in ops.into_iter().enumerate() {
+            self.perform(op, commit).map_err(|error| placed(error, "ops", position))?;
         }
         commit.close_collection(self.shared.id, &self.ops, &self.state);
         let Self { shared, state, current, effects, .. } = self;
         Ok(Part { shared: Arc::clone(shared), effects, state, current })
     }
 
-    fn put(&mut self, point: Point, commit: &mut Commit) {
+    fn perform(&mut self, op: Op, commit: &mut Commit) -> Result<()> {
+        match op {
+            Op::Upsert(point) => self.put(point, commit),
+            Op::UpsertWhere { points, mode, update_filter } => {
+                self.upsert_where(points, mode, &update_filter, commit)?;
+            }
+            Op::UpdateVectors { points, update_filter } => {
+                self.update_vectors(points, &update_filter, commit)?;
+            }
+            Op::Change(selection, change) => self.change(selection, &change, commit)?,
+            Op::Delete(ids) => ids.into_iter().for_each(|id| self.remove(id, commit)),
+            Op::DeleteWhere(filter) => {
+                self.matching(&filter)?.into_iter().for_each(|id| self.remove(id, commit));
+            }
+            Op::Require { id, if_version } => self.require(id, if_version)?,
+        }
+        Ok(())
+    }
+
+    /// Versions written and removed so far.
+    pub(crate) fn written(&self) -> usize {
+        self.ops.len()
+    }
+
+    pub(crate) fn put(&mut self, point: Point, commit: &mut Commit) {
         let version = self.state.next_version;
         self.state.next_version = Version(version.0 + 1);
-        let old = self.current.insert(point.id, Some(version)).flatten();
+        let (id, point) = (point.id, Arc::new(point));
+        let current = Current { version, staged: Some(Arc::clone(&point)) };
+        let old = self.current.insert(id, Some(current)).flatten().map(|old| old.version);
         self.state.points += u64::from(old.is_none());
         commit.put_point(&self.derived.entry, version, &point);
-        self.ops.push(JournalOp::Put { id: point.id, new: version, old });
+        self.ops.push(JournalOp::Put { id, new: version, old });
         self.effects.push(Effect { new: Some((version, point)), old });
     }
 
     fn remove(&mut self, id: PointId, commit: &mut Commit) {
-        let Some(old) = self.current.insert(id, None).flatten() else { return };
+        let Some(Current { version: old, .. }) = self.current.insert(id, None).flatten() else { return };
         self.state.points -= 1;
         commit.remove_point(self.shared.id, id);
         self.ops.push(JournalOp::Remove { id, old });
         self.effects.push(Effect { new: None, old: Some(old) });
     }
 
-    /// The points that match now: of the published state, as far as this write has not touched them, and of what this
-    /// write has put. (A write with a filter is the first of its group, so the published state is the current one.)
-    fn matching(&mut self, filter: &Filter) -> Result<Vec<PointId>> {
+    /// The points that match now, ascending: of the published state, as far as this write has not touched them, and of
+    /// what this write has put. (A write by filter is the first of its group, so the published state is the current
+    /// one.)
+    pub(crate) fn matching(&mut self, filter: &Filter) -> Result<Vec<PointId>> {
         let view = self.derived.view();
         let page = query::scroll(&view, filter, None, usize::MAX - 1)?;
-        let touched: HashMap<PointId, bool> = self
-            .effects
-            .iter()
-            .filter_map(|effect| effect.new.as_ref())
-            .map(|(_, point)| (point.id, filter.matches_point(point)))
-            .collect();
-        let removed = |id: &PointId| self.current.get(id) == Some(&None);
-        let stored: Vec<(PointId, Option<Version>)> = page
-            .slots
-            .iter()
-            .map(|slot| (view.id(*slot), view.rows.version(*slot)))
-            .filter(|(id, _)| !touched.contains_key(id) && !removed(id))
-            .collect();
-        let mut ids: Vec<PointId> = stored.iter().map(|(id, _)| *id).collect();
-        self.current.extend(stored);
-        ids.extend(touched.into_iter().filter_map(|(id, matches)| matches.then_some(id)));
+        let put =
+            self.current.iter().filter_map(|(id, current)| Some((id, current.as_ref()?.staged.as_ref()?)));
+        let mut ids: Vec<PointId> =
+            put.filter(|(_, point)| filter.matches_point(point)).map(|(id, _)| *id).collect();
+        for (id, slot) in page.slots.iter().map(|slot| (view.id(*slot), *slot)) {
+            let current = self.current.entry(id).or_insert_with(|| stored(view.rows.version(slot)));
+            if current.as_ref().is_some_and(|current| current.staged.is_none()) {
+                ids.push(id);
+            }
+        }
+        ids.sort_unstable();
         Ok(ids)
     }
 }
 
-fn named_ids(op: &Op) -> Vec<PointId> {
-    match op {
-        Op::Upsert(point) => vec![point.id],
-        Op::Delete(ids) => ids.clone(),
-        Op::DeleteWhere(_) => Vec::new(),
-    }
+fn stored(version: Option<Version>) -> Option<Current> {
+    version.map(|version| Current { version, staged: None })
 }

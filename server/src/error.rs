@@ -23,6 +23,7 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::InvalidArgument | ErrorKind::LimitExceeded => StatusCode::BAD_REQUEST,
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::AlreadyExists => StatusCode::CONFLICT,
+        ErrorKind::Conflict => StatusCode::PRECONDITION_FAILED,
         ErrorKind::Busy | ErrorKind::Poisoned => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::DeadlineExceeded => StatusCode::REQUEST_TIMEOUT,
         // Io, Corrupted, UnsupportedFormat, Internal, and whatever is added without a line here.
@@ -72,6 +73,7 @@ fn text(error: &Error) -> String {
             field.map_or_else(|| format!("{start}{rest}"), |field| format!("{start}{field}: {rest}"))
         }
         (ErrorKind::Busy | ErrorKind::Poisoned, _) => format!("Service unavailable: {error}"),
+        (ErrorKind::Conflict, _) => format!("Version conflict: {error}"),
         (ErrorKind::DeadlineExceeded, _) => format!("Timeout error: {message}"),
         _ => format!("Service internal error: {error}"),
     }
@@ -88,6 +90,7 @@ mod tests {
             (ErrorKind::LimitExceeded, 400),
             (ErrorKind::NotFound, 404),
             (ErrorKind::AlreadyExists, 409),
+            (ErrorKind::Conflict, 412),
             (ErrorKind::Busy, 503),
             (ErrorKind::Poisoned, 503),
             (ErrorKind::DeadlineExceeded, 408),

@@ -10,8 +10,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use kithdb::{
-    Condition, Database, Datatype, Durability, Error, FieldKind, Filter, Language, Metric, Op, Options,
-    PointId, Predicate, Result, Schema, Segments, SparseSpec, Transaction, VectorSpec,
+    Change, Condition, Database, Datatype, Durability, Error, FieldKind, Filter, Language, Metric, Op,
+    Options, Point, PointId, Predicate, Result, Schema, Segments, Selection, SparseSpec, Transaction,
+    UpsertMode, VectorSpec,
 };
 use script::{COLLECTIONS, Step, point, step};
 
@@ -86,6 +87,7 @@ fn transaction(step: &Step, thread: u64, number: u64) -> Transaction {
     let delete = |ids: &[u64]| Op::Delete(ids.iter().map(|id| PointId::Num(*id)).collect());
     match step {
         Step::Put(side, ids) => Transaction::new().on(COLLECTIONS[*side], puts(ids)),
+        Step::Patch(side, ids) => Transaction::new().on(COLLECTIONS[*side], patch(ids, number)),
         Step::Delete(side, ids) => Transaction::new().on(COLLECTIONS[*side], vec![delete(ids)]),
         Step::DeleteGroup(side, group) => {
             let ops = vec![Op::DeleteWhere(group_of(thread, *group))];
@@ -97,6 +99,25 @@ fn transaction(step: &Step, thread: u64, number: u64) -> Transaction {
             all.on(name, ops)
         }),
     }
+}
+
+/// Makes points what a put of the step would make them, in parts.
+fn patch(ids: &[u64], number: u64) -> Vec<Op> {
+    let points: Vec<Point> = ids.iter().map(|id| point(*id, number)).collect();
+    let bare = points.iter().map(|point| Point::new(point.id)).collect();
+    let everything = Filter::default();
+    let mut ops = vec![Op::UpsertWhere {
+        points: bare,
+        mode: UpsertMode::InsertOnly,
+        update_filter: everything.clone(),
+    }];
+    for Point { id, payload, .. } in &points {
+        let change = Change::SetPayload { payload: payload.clone(), path: None };
+        ops.push(Op::Change(Selection::Ids(vec![*id]), change));
+    }
+    let vectors = points.into_iter().map(|point| (point.id, point.vectors)).collect();
+    ops.push(Op::UpdateVectors { points: vectors, update_filter: everything });
+    ops
 }
 
 /// The points of a group that belong to a thread; `thread` is not indexed.

@@ -140,6 +140,97 @@ fn bad_questions_are_refused_by_their_field() {
 }
 
 #[test]
+fn bad_changes_are_refused_by_their_place() {
+    let site = Site::new();
+    let deep = vec!["a"; 100_000].join(".");
+    let cases = [
+        ("POST", "payload", json!({"points": [1]}), "body"),
+        ("POST", "payload", json!({"payload": {}}), "points"),
+        ("POST", "payload", json!({"payload": {}, "points": [1], "filter": {}}), "filter"),
+        ("POST", "payload", json!({"payload": [], "points": [1]}), "payload"),
+        ("POST", "payload", json!({"payload": {}, "points": [1, -1]}), "points[1]"),
+        ("POST", "payload", json!({"payload": {}, "points": [1], "keys": "a"}), "keys"),
+        ("POST", "payload", json!({"payload": {}, "points": [1], "key": ""}), "key"),
+        ("POST", "payload", json!({"payload": {"x": 1}, "points": [1], "key": deep}), "key"),
+        ("POST", "payload", json!({"payload": {}, "filter": {"nust": []}}), "filter.nust"),
+        ("PUT", "payload", json!({"payload": {}, "points": [1], "key": "a"}), "key"),
+        ("POST", "payload/delete", json!({"points": [1]}), "body"),
+        ("POST", "payload/delete", json!({"keys": ["a", "b["], "points": [1]}), "keys[1]"),
+        ("POST", "payload/clear", json!({}), "points"),
+        ("POST", "payload/clear", json!({"points": [1], "all": true}), "all"),
+        ("PUT", "vectors", json!({"points": [{"id": 1}]}), "points[0]"),
+        ("PUT", "vectors", json!({"points": [{"id": 1, "vector": [1.0]}]}), "points[0].vector"),
+        ("PUT", "vectors", json!({"points": [{"id": 1, "vector": [0, 0]}]}), "points[0].vector"),
+        (
+            "PUT",
+            "vectors",
+            json!({"points": [{"id": 1, "vector": [1, 1], "payload": {}}]}),
+            "points[0].payload",
+        ),
+        ("PUT", "vectors", json!({"points": [], "update_filter": {"nust": []}}), "update_filter.nust"),
+        ("POST", "vectors/delete", json!({"points": [1], "vector": ["nope"]}), "vector[0]"),
+    ];
+    for (method, path, body, field) in cases {
+        site.names(method, &format!("{POINTS}/{path}"), &body, field);
+    }
+    let filter = json!({"must": [{"key": "a"}]});
+    site.names("PUT", POINTS, &json!({"points": [], "update_filter": filter}), "update_filter.must[0].key");
+    site.names("PUT", POINTS, &json!({"points": [{"id": 1, "if_version": "x"}]}), "points[0].if_version");
+}
+
+#[test]
+fn bad_operations_are_refused_by_their_place() {
+    let site = Site::new();
+    let cases = [
+        (json!({"operations": [{}]}), "operations[0]"),
+        (json!({"operations": [{"upset": {}}]}), "operations[0].upset"),
+        (
+            json!({"operations": [{"clear_payload": {"points": [1]}, "delete": {"points": [1]}}]}),
+            "operations[0]",
+        ),
+        (
+            json!({"operations": [{"clear_payload": {"points": [1]}}, {"set_payload": {"points": [1]}}]}),
+            "operations[1].set_payload",
+        ),
+        (
+            json!({"operations": [{"collection": "notes", "delete": {"points": [1]}}]}),
+            "operations[0].collection",
+        ),
+        (
+            json!({"operations": [{"delete": {"points": [1]}}, {"upsert": {"points": [{"id": 7, "vector": [1]}]}}]}),
+            "operations[1].upsert.points[0].vector",
+        ),
+    ];
+    for (body, field) in cases {
+        site.names("POST", &format!("{POINTS}/batch"), &body, field);
+    }
+    let transaction = |operations: Value| json!({ "operations": operations });
+    let delete = json!({"points": [1]});
+    let cases = [
+        (transaction(json!([])), "operations"),
+        (transaction(json!([{"delete": delete}])), "operations[0].collection"),
+        (transaction(json!([{"collection": "notes"}])), "operations[0]"),
+        (transaction(json!([{"collection": "notes", "query": {}}])), "operations[0].query"),
+        (json!({"operations": [], "collection": "notes"}), "collection"),
+    ];
+    for (body, field) in cases {
+        site.names("POST", "/api/v1/transaction", &body, field);
+    }
+}
+
+#[test]
+fn a_version_that_is_not_there_is_a_precondition_that_failed() {
+    let site = Site::new();
+    let body = json!({"points": [{"id": 9, "vector": [1, 1]}, {"id": 1, "vector": [1, 1], "if_version": 7}]});
+    let answer = site.refused("PUT", POINTS, body.to_string().as_bytes());
+    assert_eq!((answer.status, answer.field.as_deref()), (412, Some("points[1].if_version")), "{answer:?}");
+    let found = site.server.ask("POST", QUERY, Some(&json!({"filter": {"must": [{"has_id": [1]}]}})));
+    let version = &found.body["result"]["points"][0]["version"];
+    let body = json!({"points": [{"id": 1, "vector": [1, 1], "if_version": version}]});
+    assert_eq!(site.server.ask("PUT", POINTS, Some(&body)).status, 200, "{version}");
+}
+
+#[test]
 fn what_is_not_there_is_not_found() {
     let site = Site::new();
     let body = json!({"points": [{"id": 1, "vector": [1.0, 1.0]}]}).to_string();

@@ -9,6 +9,7 @@
 //! | `observed`    | the recall of live queries is measured, and told with its interval          |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
 //! | `past`        | a past state is read as it was, and a cursor reads one state                |
+//! | `writes`      | writes that read first lose nothing of each other, and stop at their limits |
 //! | `explain`     | an answer says why, what it took, and that it is partial                    |
 //! | `indexed`     | an index of a field changes no answer                                       |
 //! | `rated`       | ratings by examples that look at few vectors find what all would give       |
@@ -40,3 +41,4 @@ mod pause;
 mod rated;
 mod sealed;
 mod tidy;
+mod writes;

@@ -125,11 +125,11 @@ fn a_transaction_with_an_element_that_is_none_of_its_type_changes_nothing() {
     let transaction =
         Transaction::new().on("left", ops(vec![good.clone()])).on("right", ops(vec![good, bad.clone()]));
     let error = db.commit(transaction).expect_err("above 65504");
-    assert_eq!(error.field(), Some("right.points[1].vector.half[1]"), "{error}");
+    assert_eq!(error.field(), Some("right.ops[1].vector.half[1]"), "{error}");
     let collection = db.collection("left").expect("a collection");
     let seqno = collection.status().seqno;
     let error = collection.apply(ops(vec![point(2), bad])).expect_err("above 65504");
-    assert_eq!(error.field(), Some("points[1].vector.half[1]"), "{error}");
+    assert_eq!(error.field(), Some("ops[1].vector.half[1]"), "{error}");
     assert_eq!(collection.status().seqno, seqno);
     assert_eq!((all(&db, "left"), all(&db, "right")), (vec![stored(1)], vec![stored(1)]));
 }

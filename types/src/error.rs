@@ -16,6 +16,8 @@ pub enum ErrorKind {
     NotFound,
     /// A collection of that name exists already.
     AlreadyExists,
+    /// A point is not of the version that the write was made for. Nothing was changed; read it and decide anew.
+    Conflict,
     /// A documented limit was exceeded; the message names it.
     LimitExceeded,
     /// Another process holds the database, or a queue is full. Trying again later can succeed.
@@ -92,6 +94,24 @@ impl Error {
         self
     }
 
+    /// Says where an element of a list stands for the caller, if the field begins with one: `list[2].rest` becomes
+    /// `place(2).rest`; an empty place is left out.
+    #[must_use]
+    pub fn relocated(mut self, list: &str, place: impl FnOnce(usize) -> String) -> Self {
+        let field = self.field.as_deref().and_then(|field| field.strip_prefix(list)?.strip_prefix('['));
+        let element = field.and_then(|field| field.split_once(']'));
+        if let Some((Ok(position), rest)) = element.map(|(position, rest)| (position.parse(), rest)) {
+            let place = format!("{}{rest}", place(position));
+            self.field = Some(place.strip_prefix('.').map(str::to_owned).unwrap_or(place));
+        }
+        self
+    }
+
+    /// The point that does not exist.
+    pub fn no_point(id: crate::PointId) -> Self {
+        Self::new(ErrorKind::NotFound, format!("Not found: No point with id {id} found"))
+    }
+
     /// Attaches the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -150,6 +170,18 @@ impl From<std::io::Error> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn says_where_an_element_stands_for_the_caller() {
+        let moved = |field: &str, place: &str| {
+            let error = Error::invalid(field, "bad").relocated("ops", |n| place.replace('#', &n.to_string()));
+            error.field().map(str::to_owned).unwrap_or_default()
+        };
+        assert_eq!(moved("ops[12].vector[2]", "points[#]"), "points[12].vector[2]");
+        assert_eq!(moved("ops[1]", "all[#].x"), "all[1].x");
+        assert_eq!(moved("ops[0].filter", ""), "filter");
+        assert_eq!(moved("points[1].ops[2]", "x"), "points[1].ops[2]");
+    }
 
     #[test]
     fn names_the_whole_path_of_a_nested_field() {

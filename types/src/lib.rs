@@ -4,6 +4,7 @@
 //! when two sibling rooms need it in their public interface. Nothing here is serialised by derive: the
 //! wire shapes live in `server`, the disk formats in `storage`.
 
+pub mod change;
 pub mod datatype;
 pub mod datetime;
 pub mod durability;
@@ -21,6 +22,7 @@ pub mod schema;
 pub mod sparse;
 pub mod vector;
 
+pub use change::{Change, Selection, UpsertMode};
 pub use datatype::{Codes, Datatype};
 pub use durability::Durability;
 pub use error::{Error, ErrorKind, Result};

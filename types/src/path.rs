@@ -48,6 +48,19 @@ impl FieldPath {
         objects.filter_map(Value::as_object).collect()
     }
 
+    /// How deep what it reaches lies: 1 for a member of the payload.
+    pub fn depth(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Hands every object at the path to `change`. What the path needs and does not find is made, in place of a value
+    /// of another kind too: objects for keys, arrays for `[]` and `[i]`, but no elements of arrays.
+    pub fn make_objects(&self, payload: &mut Payload, change: &mut dyn FnMut(&mut Payload)) {
+        if let Some((Step::Key(first), rest)) = self.steps.split_first() {
+            build(payload.entry(first.as_str()).or_insert(Value::Null), rest, change);
+        }
+    }
+
     /// Removes every value the path reaches. Elements of arrays are removed only when the path ends in `[]` or `[i]`.
     pub fn remove(&self, payload: &mut Payload) {
         if let Some((Step::Key(first), rest)) = self.steps.split_first() {
@@ -107,6 +120,35 @@ fn keep(value: &Value, paths: &[&[Step]]) -> Option<Value> {
         }
         _ => None,
     }
+}
+
+fn build(value: &mut Value, steps: &[Step], change: &mut dyn FnMut(&mut Payload)) {
+    match steps.split_first() {
+        None => change(as_object(value)),
+        Some((Step::Key(key), rest)) => {
+            build(as_object(value).entry(key.as_str()).or_insert(Value::Null), rest, change);
+        }
+        Some((Step::Each, rest)) => as_array(value).iter_mut().for_each(|item| build(item, rest, change)),
+        Some((Step::Nth(index), rest)) => {
+            if let Some(item) = as_array(value).get_mut(*index) {
+                build(item, rest, change);
+            }
+        }
+    }
+}
+
+fn as_object(value: &mut Value) -> &mut Payload {
+    if !value.is_object() {
+        *value = Value::Object(Payload::new());
+    }
+    value.as_object_mut().expect("it was made one above")
+}
+
+fn as_array(value: &mut Value) -> &mut Vec<Value> {
+    if !value.is_array() {
+        *value = Value::Array(Vec::new());
+    }
+    value.as_array_mut().expect("it was made one above")
 }
 
 fn prune(value: &mut Value, steps: &[Step]) {

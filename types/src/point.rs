@@ -1,7 +1,9 @@
 //! A point, and the operations on points that a commit is made of.
 
 use crate::vector::DEFAULT_VECTOR;
-use crate::{FieldPath, Filter, Payload, PointId, SparseVector, Value, Vector, Vectors};
+use crate::{
+    Change, FieldPath, Filter, Payload, PointId, Selection, SparseVector, UpsertMode, Value, Vector, Vectors,
+};
 
 /// A point: id, vectors, payload. The unit of upsert.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +50,12 @@ impl Point {
         self
     }
 
+    /// Sets some vectors of the point; the others stay.
+    pub fn set_vectors(&mut self, vectors: Vectors) {
+        self.vectors.retain(|(other, _)| vectors.iter().all(|(name, _)| name != other));
+        self.vectors.extend(vectors);
+    }
+
     /// The elements of a dense vector, if the point has it.
     pub fn vector_named(&self, name: &str) -> Option<&[f32]> {
         self.any_named(name).and_then(Vector::dense)
@@ -74,8 +82,64 @@ impl Point {
 pub enum Op {
     /// Inserts the point, or replaces it whole: vectors, payload and keywords together.
     Upsert(Point),
+    /// As [`Op::Upsert`] for each point that the mode and the filter let through; others are passed over. Both look at
+    /// what was there before the operation, and of several points with one id the last counts.
+    UpsertWhere {
+        /// The points.
+        points: Vec<Point>,
+        /// Whether points are inserted, replaced, or both.
+        mode: UpsertMode,
+        /// What a point that exists must match to be replaced.
+        update_filter: Filter,
+    },
+    /// Gives points that exist these vectors; their other vectors stay. The filter looks at what was there before the
+    /// operation.
+    UpdateVectors {
+        /// The vectors of each point; an id may come several times.
+        points: Vec<(PointId, Vectors)>,
+        /// What a point must match to be changed.
+        update_filter: Filter,
+    },
+    /// Changes a part of points that exist.
+    Change(Selection, Change),
     /// Deletes points by id; ids that do not exist are passed over.
     Delete(Vec<PointId>),
     /// Deletes every point that the filter matches when the operation is applied.
     DeleteWhere(Filter),
+    /// Changes nothing: unless the point has this version when the operation is reached, the whole commit fails.
+    Require {
+        /// The point.
+        id: PointId,
+        /// Its version as hits show it; 0: there is no such point.
+        if_version: u64,
+    },
+}
+
+impl Op {
+    /// The points that the operation names.
+    pub fn ids(&self) -> Vec<PointId> {
+        match self {
+            Self::Upsert(point) => vec![point.id],
+            Self::UpsertWhere { points, .. } => points.iter().map(|point| point.id).collect(),
+            Self::UpdateVectors { points, .. } => points.iter().map(|(id, _)| *id).collect(),
+            Self::Change(Selection::Ids(ids), _) | Self::Delete(ids) => ids.clone(),
+            Self::Require { id, .. } => vec![*id],
+            Self::Change(Selection::Where(_), _) | Self::DeleteWhere(_) => Vec::new(),
+        }
+    }
+
+    /// How many points it names; an operation on what matches counts as one.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::UpsertWhere { points, .. } => points.len(),
+            Self::UpdateVectors { points, .. } => points.len(),
+            Self::Change(Selection::Ids(ids), _) | Self::Delete(ids) => ids.len(),
+            _ => 1,
+        }
+    }
+
+    /// Whether the points that it concerns are known only from what is stored.
+    pub fn is_by_filter(&self) -> bool {
+        matches!(self, Self::Change(Selection::Where(_), _) | Self::DeleteWhere(_))
+    }
 }

@@ -32,6 +32,7 @@ pub fn router(state: State) -> Router {
         .merge(service_routes())
         .merge(collection_routes())
         .merge(point_routes())
+        .merge(update_routes())
         .fallback(service::no_route)
         .method_not_allowed_fallback(service::no_method)
         .layer(CatchPanicLayer::custom(service::panicked))
@@ -81,6 +82,19 @@ fn point_routes() -> Router<State> {
         )
         .route(&matrix("pairs"), post(route(Computes, points::matrix_pairs)))
         .route(&matrix("offsets"), post(route(Computes, points::matrix_offsets)))
+}
+
+/// Writes beyond upserts and deletions.
+fn update_routes() -> Router<State> {
+    let payload = post(route(Waits, points::set_payload)).put(route(Waits, points::overwrite_payload));
+    Router::new()
+        .route("/collections/{collection}/points/payload", payload)
+        .route("/collections/{collection}/points/payload/delete", post(route(Waits, points::delete_payload)))
+        .route("/collections/{collection}/points/payload/clear", post(route(Waits, points::clear_payload)))
+        .route("/collections/{collection}/points/vectors", put(route(Waits, points::update_vectors)))
+        .route("/collections/{collection}/points/vectors/delete", post(route(Waits, points::delete_vectors)))
+        .route("/collections/{collection}/points/batch", post(route(Waits, points::update_batch)))
+        .route("/api/v1/transaction", post(route(Waits, points::transaction)))
 }
 
 fn matrix(form: &str) -> String {

@@ -9,16 +9,58 @@ use crate::wire::matrix::{MatrixBody, MatrixOffsets, MatrixPairs};
 use crate::wire::point::{self, Count, Counted, Delete, Record, Retrieve, Scroll, Scrolled, Updated, Upsert};
 use crate::wire::query::{QueryBatch, QueryBody};
 use crate::wire::translate::{Found, Translator};
+use crate::wire::update::{
+    self, Committed, DeletePayload, DeleteVectors, SetPayload, TransactionIn, UpdateBatch, UpdateVectors,
+};
 use crate::wire::why::{WhyNotBody, WhyNotOut};
 
 pub(super) fn upsert(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    collection.upsert(call.parse::<Upsert>()?.into_points()?).map(Updated::from)
+    call.parse::<Upsert>()?.into_writes()?.run(&collection).map(Updated::from)
 }
 
 pub(super) fn delete(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
     collection.apply(vec![call.parse::<Delete>()?.into_op()?]).map(Updated::from)
+}
+
+pub(super) fn set_payload(call: &Call) -> Result<Updated> {
+    let collection = call.collection()?;
+    call.parse::<SetPayload>()?.into_set()?.run(&collection).map(Updated::from)
+}
+
+pub(super) fn overwrite_payload(call: &Call) -> Result<Updated> {
+    let collection = call.collection()?;
+    call.parse::<SetPayload>()?.into_overwrite()?.run(&collection).map(Updated::from)
+}
+
+pub(super) fn delete_payload(call: &Call) -> Result<Updated> {
+    let collection = call.collection()?;
+    call.parse::<DeletePayload>()?.into_writes()?.run(&collection).map(Updated::from)
+}
+
+pub(super) fn clear_payload(call: &Call) -> Result<Updated> {
+    let collection = call.collection()?;
+    update::clear_payload(call.parse()?)?.run(&collection).map(Updated::from)
+}
+
+pub(super) fn update_vectors(call: &Call) -> Result<Updated> {
+    let collection = call.collection()?;
+    call.parse::<UpdateVectors>()?.into_writes()?.run(&collection).map(Updated::from)
+}
+
+pub(super) fn delete_vectors(call: &Call) -> Result<Updated> {
+    let collection = call.collection()?;
+    call.parse::<DeleteVectors>()?.into_writes()?.run(&collection).map(Updated::from)
+}
+
+pub(super) fn update_batch(call: &Call) -> Result<Vec<Updated>> {
+    let receipts = call.parse::<UpdateBatch>()?.run(&call.collection()?)?;
+    Ok(receipts.into_iter().map(Updated::from).collect())
+}
+
+pub(super) fn transaction(call: &Call) -> Result<Committed> {
+    call.parse::<TransactionIn>()?.run(&call.state.db)
 }
 
 pub(super) fn retrieve(call: &Call) -> Result<Vec<Record>> {

@@ -24,6 +24,7 @@ pub(crate) mod query;
 pub(crate) mod select;
 pub(crate) mod shape;
 pub(crate) mod translate;
+pub(crate) mod update;
 pub(crate) mod vector;
 pub(crate) mod why;
 
@@ -117,7 +118,8 @@ mod tests {
             (r#"{"points": [{"id": 1, "vector": [NaN]}]}"#, "points[0].vector[0]"),
             (r#"{"points": [{"id": 1, "vector": [1], "payload": 3}]}"#, "points[0].payload"),
             (r#"{"points": [{"id": 1, "vector": [1], "colour": 3}]}"#, "points[0].colour"),
-            (r#"{"points": [], "update_filter": {"must": []}}"#, "update_filter"),
+            (r#"{"points": [], "update_filter": {"nust": []}}"#, "update_filter.nust"),
+            (r#"{"points": [{"id": 1, "if_version": -1}]}"#, "points[0].if_version"),
             ("", "body"),
             ("[]", "body"),
             (r#"{"points": []} trailing"#, "body"),

@@ -4,14 +4,15 @@ use kithdb::{
     Collection, Error, Hit, Op, OrderValue, Page, Payload, PayloadSelect, Point, PointId, Receipt, Result,
     Select,
 };
-use kithdb::{Query, Request, VectorSelect, Vectors};
+use kithdb::{Query, Request, Selection, UpsertMode, VectorSelect, Vectors};
 use serde::{Deserialize, Serialize};
 
 use super::filter::FilterIn;
 use super::id::Id;
 use super::query::OrderIn;
 use super::select::{WithPayload, WithVector};
-use super::shape::{Ignored, Refused};
+use super::shape::Ignored;
+use super::update::Writes;
 use super::vector::{Columns, VectorIn, VectorsIn, VectorsOut};
 
 /// `PUT points`: a list of points, or a batch of columns.
@@ -22,7 +23,7 @@ pub(crate) struct Upsert {
     points: Option<Vec<PointIn>>,
     batch: Option<Batch>,
     shard_key: Ignored,
-    update_filter: Option<Refused>,
+    update_filter: Option<FilterIn>,
     update_mode: Option<UpdateMode>,
 }
 
@@ -32,6 +33,8 @@ struct PointIn {
     id: Id,
     vector: Option<VectorsIn>,
     payload: Option<Payload>,
+    /// Ours: the write is refused unless the point has this version.
+    if_version: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,6 +49,8 @@ struct Batch {
 #[serde(rename_all = "snake_case")]
 enum UpdateMode {
     Upsert,
+    InsertOnly,
+    UpdateOnly,
 }
 
 /// `POST points`: points by id.
@@ -151,24 +156,50 @@ pub(crate) struct Counted {
 const SCROLL_LIMIT: usize = 10;
 
 impl Upsert {
-    /// The points to write.
+    /// The operations that write the points: each by itself, or all in one under a condition. The versions that are
+    /// asked for stand before that.
     ///
     /// # Errors
     /// `InvalidArgument` when there is neither a list nor a batch, or the columns of a batch differ in length.
-    pub(crate) fn into_points(self) -> Result<Vec<Point>> {
-        match (self.points, self.batch) {
-            (Some(points), None) => Ok(points.into_iter().map(PointIn::into_point).collect()),
-            (None, Some(batch)) => batch.into_points(),
-            (None, None) => Err(Error::invalid("points", "is missing; give `points` or `batch`")),
-            (Some(_), Some(_)) => Err(Error::invalid("batch", "give either `points` or `batch`")),
+    pub(crate) fn into_writes(self) -> Result<Writes> {
+        let update_filter = self.update_filter.map(FilterIn::into_filter).transpose();
+        let update_filter = update_filter.map_err(|error| error.within("update_filter"))?;
+        let points: Vec<(Point, Option<u64>)> = match (self.points, self.batch) {
+            (Some(points), None) => points.into_iter().map(PointIn::into_point).collect(),
+            (None, Some(batch)) => batch.into_points()?.into_iter().map(|point| (point, None)).collect(),
+            (None, None) => return Err(Error::invalid("points", "is missing; give `points` or `batch`")),
+            (Some(_), Some(_)) => return Err(Error::invalid("batch", "give either `points` or `batch`")),
+        };
+        let mode = match self.update_mode {
+            None | Some(UpdateMode::Upsert) => UpsertMode::Upsert,
+            Some(UpdateMode::InsertOnly) => UpsertMode::InsertOnly,
+            Some(UpdateMode::UpdateOnly) => UpsertMode::UpdateOnly,
+        };
+        let is_plain = update_filter.is_none() && mode == UpsertMode::Upsert;
+        let (mut writes, mut conditional) = (Writes::default(), Vec::new());
+        for (position, (point, if_version)) in points.into_iter().enumerate() {
+            if let Some(if_version) = if_version {
+                writes.push(Op::Require { id: point.id, if_version }, Some(position));
+            }
+            if is_plain {
+                writes.push(Op::Upsert(point), Some(position));
+            } else {
+                conditional.push(point);
+            }
         }
+        if !is_plain {
+            let update_filter = update_filter.unwrap_or_default();
+            writes.push(Op::UpsertWhere { points: conditional, mode, update_filter }, None);
+        }
+        Ok(writes)
     }
 }
 
 impl PointIn {
-    fn into_point(self) -> Point {
+    fn into_point(self) -> (Point, Option<u64>) {
         let VectorsIn(vectors) = self.vector.unwrap_or_default();
-        Point { id: self.id.0, vectors, payload: self.payload.unwrap_or_default() }
+        let point = Point { id: self.id.0, vectors, payload: self.payload.unwrap_or_default() };
+        (point, self.if_version)
     }
 }
 
@@ -222,12 +253,31 @@ impl Delete {
     /// # Errors
     /// `InvalidArgument` when it says neither or both of `points` and `filter`.
     pub(crate) fn into_op(self) -> Result<Op> {
-        match (self.points, self.filter) {
-            (Some(ids), None) => Ok(Op::Delete(Id::unwrap_all(ids))),
-            (None, Some(filter)) => super::filter::or_everything(Some(filter)).map(Op::DeleteWhere),
-            (None, None) => Err(Error::invalid("points", "is missing; give `points` or `filter`")),
-            (Some(_), Some(_)) => Err(Error::invalid("filter", "give either `points` or `filter`")),
-        }
+        Ok(match self.into_selection()? {
+            Selection::Ids(ids) => Op::Delete(ids),
+            Selection::Where(filter) => Op::DeleteWhere(filter),
+        })
+    }
+
+    /// The points that it names.
+    ///
+    /// # Errors
+    /// As for [`into_op`](Self::into_op).
+    pub(crate) fn into_selection(self) -> Result<Selection> {
+        selection(self.points, self.filter)
+    }
+}
+
+/// Points by id or by filter.
+///
+/// # Errors
+/// `InvalidArgument` when neither or both are given.
+pub(crate) fn selection(points: Option<Vec<Id>>, filter: Option<FilterIn>) -> Result<Selection> {
+    match (points, filter) {
+        (Some(ids), None) => Ok(Selection::Ids(Id::unwrap_all(ids))),
+        (None, Some(filter)) => super::filter::or_everything(Some(filter)).map(Selection::Where),
+        (None, None) => Err(Error::invalid("points", "is missing; give `points` or `filter`")),
+        (Some(_), Some(_)) => Err(Error::invalid("filter", "give either `points` or `filter`")),
     }
 }
 
@@ -330,7 +380,12 @@ mod tests {
     use serde_json::json;
 
     fn points(body: &serde_json::Value) -> Result<Vec<Point>> {
-        super::super::parse::<Upsert>(body.to_string().as_bytes())?.into_points()
+        let writes = super::super::parse::<Upsert>(body.to_string().as_bytes())?.into_writes()?;
+        let point = |op| match op {
+            Op::Upsert(point) => point,
+            other => panic!("{other:?}"),
+        };
+        Ok(writes.into_ops().into_iter().map(point).collect())
     }
 
     #[test]
@@ -358,7 +413,7 @@ mod tests {
             (json!({"batch": {"ids": [1], "vectors": [[1.0]], "payloads": []}}), "batch.payloads"),
             (json!({}), "points"),
             (json!({"points": [], "batch": {"ids": [], "vectors": []}}), "batch"),
-            (json!({"points": [], "update_mode": "insert_only"}), "update_mode"),
+            (json!({"points": [], "update_mode": "sometimes"}), "update_mode"),
         ];
         for (body, field) in cases {
             assert_eq!(points(&body).expect_err("refused").field(), Some(field), "{body}");

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use kithdb::Value;
+use serde_json::json;
 
 /// One case.
 #[derive(Debug)]
@@ -19,6 +20,12 @@ pub(super) enum Step {
     /// Another collection, of this name and schema.
     Create(String, Value),
     Upsert(Vec<Value>),
+    /// Any other write by its name, with the body that it has in HTTP.
+    Write(String, Value),
+    /// Several of these in one commit, each an object of its name and body.
+    Batch(Value),
+    /// The same, each with its `collection` beside it.
+    Transaction(Value),
     DeleteIds(Value),
     DeleteWhere(Value),
     CreateField(String, String),
@@ -45,7 +52,7 @@ pub(super) enum Outcome {
 /// What failed, as a caller would branch on it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Refusal {
-    /// `invalid`, `limit`, `not_found` or `exists`.
+    /// `invalid`, `not_found`, `exists` or `conflict`.
     pub(super) kind: &'static str,
     pub(super) field: Option<String>,
 }
@@ -92,7 +99,17 @@ impl Step {
         let text = |member: &str| with[member].as_str().map(str::to_owned);
         Some(match verb.as_str() {
             "create" => Self::Create(text("name")?, with["schema"].clone()),
-            "upsert" => Self::Upsert(with.as_array()?.clone()),
+            "upsert" => match with.as_array() {
+                Some(points) if points.iter().all(|point| point.get("if_version").is_none()) => {
+                    Self::Upsert(points.clone())
+                }
+                Some(points) => Self::Write(verb.clone(), json!({"points": points})),
+                None => Self::Write(verb.clone(), with.clone()),
+            },
+            "set_payload" | "overwrite_payload" | "delete_payload" | "clear_payload" | "update_vectors"
+            | "delete_vectors" => Self::Write(verb.clone(), with.clone()),
+            "batch" => Self::Batch(with.clone()),
+            "transaction" => Self::Transaction(with.clone()),
             "delete" => Self::DeleteIds(with.clone()),
             "delete_where" => Self::DeleteWhere(with.clone()),
             "create_field" => Self::CreateField(text("path")?, text("kind")?),

@@ -9,6 +9,7 @@ use kithdb::{
 use serde_json::json;
 
 use super::case::{Door, Outcome, Refusal, Step};
+use super::writes;
 
 const NAME: &str = "case";
 
@@ -40,6 +41,11 @@ impl EmbeddedDoor {
             Step::Upsert(points) => {
                 self.collection().upsert(points.iter().map(point_of).collect::<Result<_>>()?).map(done)
             }
+            Step::Write(verb, body) => {
+                writes::apply(&self.collection(), vec![(String::new(), verb, body)]).map(done)
+            }
+            Step::Batch(operations) => writes::batch(&self.collection(), operations).map(done),
+            Step::Transaction(operations) => writes::transact(&self.db, operations).map(done),
             Step::DeleteIds(ids) => self.collection().delete(ids_of(ids)?).map(done),
             Step::DeleteWhere(filter) => self.collection().delete_where(filter_of(filter)?).map(done),
             Step::CreateField(path, kind) => {
@@ -136,12 +142,13 @@ fn refusal(error: &Error) -> Refusal {
         ErrorKind::InvalidArgument | ErrorKind::LimitExceeded => "invalid",
         ErrorKind::NotFound => "not_found",
         ErrorKind::AlreadyExists => "exists",
+        ErrorKind::Conflict => "conflict",
         other => panic!("{other:?}: {error}"),
     };
     Refusal { kind, field: error.field().map(str::to_owned) }
 }
 
-fn bad(field: &str) -> Error {
+pub(super) fn bad(field: &str) -> Error {
     Error::invalid(field, "is not written as cases are")
 }
 
@@ -149,7 +156,7 @@ fn number(tree: &Value) -> Option<usize> {
     tree.as_u64().and_then(|number| usize::try_from(number).ok())
 }
 
-fn list<'a>(tree: &'a Value, field: &str) -> Result<&'a Vec<Value>> {
+pub(super) fn list<'a>(tree: &'a Value, field: &str) -> Result<&'a Vec<Value>> {
     tree.as_array().ok_or_else(|| bad(field))
 }
 
@@ -184,7 +191,7 @@ pub(super) fn id_of(tree: &Value) -> Result<PointId> {
     }
 }
 
-fn ids_of(tree: &Value) -> Result<Vec<PointId>> {
+pub(super) fn ids_of(tree: &Value) -> Result<Vec<PointId>> {
     list(tree, "ids")?.iter().map(id_of).collect()
 }
 
@@ -215,7 +222,7 @@ fn floats(elements: &[f32]) -> Value {
     elements.iter().map(|element| f64::from(*element)).collect::<Vec<f64>>().into()
 }
 
-fn point_of(tree: &Value) -> Result<Point> {
+pub(super) fn point_of(tree: &Value) -> Result<Point> {
     let point =
         Point::new(id_of(&tree["id"])?).payload(tree["payload"].as_object().cloned().unwrap_or_default());
     match &tree["vector"] {

@@ -28,6 +28,7 @@ impl HttpDoor {
             400 | 413 | 422 => "invalid",
             404 => "not_found",
             409 => "exists",
+            412 => "conflict",
             _ => panic!("{method} {path}: {status} {body}"),
         };
         let text = body["status"]["error"].as_str().unwrap_or_else(|| panic!("no envelope: {body}"));
@@ -35,6 +36,29 @@ impl HttpDoor {
             assert!(text.contains(field.as_str()), "`{text}` does not name {field}");
         }
         Err(Refusal { kind, field })
+    }
+
+    fn write(&self, verb: &str, body: &Value) -> Result<Outcome, Refusal> {
+        let (method, path) = match verb {
+            "upsert" => ("PUT", "/points?wait=true&ordering=strong&timeout=10"),
+            "set_payload" => ("POST", "/points/payload?wait=true"),
+            "overwrite_payload" => ("PUT", "/points/payload"),
+            "delete_payload" => ("POST", "/points/payload/delete?wait=true&ordering=weak"),
+            "clear_payload" => ("POST", "/points/payload/clear?wait=false"),
+            "update_vectors" => ("PUT", "/points/vectors?wait=true"),
+            "delete_vectors" => ("POST", "/points/vectors/delete?timeout=10"),
+            other => panic!("no write: {other}"),
+        };
+        self.change(method, path, body)
+    }
+
+    fn batch(&self, operations: &Value) -> Result<Outcome, Refusal> {
+        let path = format!("{PATH}/points/batch?wait=true");
+        let result = self.ask("POST", &path, &json!({"operations": operations}))?;
+        let (result, operations) = (result.as_array(), operations.as_array());
+        assert_eq!(result.map(Vec::len), operations.map(Vec::len));
+        assert!(result.into_iter().flatten().all(|one| one["status"] == "completed"), "{result:?}");
+        Ok(Outcome::Done)
     }
 
     fn change(&self, method: &str, path: &str, body: &Value) -> Result<Outcome, Refusal> {
@@ -58,6 +82,13 @@ impl Door for HttpDoor {
                 self.ask("PUT", &path, &schema_of(schema)).map(|_| Outcome::Done)
             }
             Step::Upsert(points) => self.change("PUT", "/points?wait=true", &json!({"points": points})),
+            Step::Write(verb, body) => self.write(verb, body),
+            Step::Batch(operations) => self.batch(operations),
+            Step::Transaction(operations) => {
+                let result = self.ask("POST", "/api/v1/transaction", &json!({"operations": operations}))?;
+                assert!(result["seqno"].is_u64(), "{result}");
+                Ok(Outcome::Done)
+            }
             Step::DeleteIds(ids) => self.change("POST", "/points/delete?wait=true", &json!({"points": ids})),
             Step::DeleteWhere(filter) => self.change("POST", "/points/delete", &json!({"filter": filter})),
             Step::CreateField(path, kind) => {

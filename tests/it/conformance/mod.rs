@@ -8,6 +8,7 @@ mod case;
 mod embedded;
 mod http;
 mod kinds;
+mod writes;
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;

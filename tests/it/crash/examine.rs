@@ -156,7 +156,9 @@ fn only(id: u64, hits: &[Hit], way: &str) -> Checked<()> {
 /// What the step makes of what is there.
 fn apply(step: &Step, number: u64, expected: &mut Expected) {
     match step {
-        Step::Put(side, ids) => expected[*side].extend(ids.iter().map(|id| (*id, number))),
+        Step::Put(side, ids) | Step::Patch(side, ids) => {
+            expected[*side].extend(ids.iter().map(|id| (*id, number)));
+        }
         Step::Delete(side, ids) => expected[*side].retain(|id, _| !ids.contains(id)),
         Step::DeleteGroup(side, group) => expected[*side].retain(|id, _| id % GROUPS != *group),
         Step::Both(puts, deletes) => {

@@ -22,6 +22,9 @@ const STEPS_MAX: u64 = 1 << 40;
 pub(crate) enum Step {
     /// Puts these ids into one collection.
     Put(usize, Vec<u64>),
+    /// Makes these ids in one collection what a put would, in parts: what is not there is inserted bare, then each gets
+    /// its payload and its vectors.
+    Patch(usize, Vec<u64>),
     /// Deletes these ids of one collection.
     Delete(usize, Vec<u64>),
     /// Deletes the thread's points of one group in one collection.
@@ -39,7 +42,8 @@ pub(crate) fn step(seed: u64, thread: u64, number: u64) -> Step {
     };
     let side = random.below(2) as usize;
     match random.below(20) {
-        0..10 => Step::Put(side, ids(12, &mut random)),
+        0..7 => Step::Put(side, ids(12, &mut random)),
+        7..10 => Step::Patch(side, ids(6, &mut random)),
         10..13 => Step::Delete(side, ids(4, &mut random)),
         13 => Step::DeleteGroup(side, random.below(GROUPS)),
         _ => Step::Both(ids(5, &mut random), ids(2, &mut random)),

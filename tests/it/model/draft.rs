@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use kithdb::{
-    Condition, CountRange, FieldKind, Filter, MinShould, Payload, PointId, Predicate, Range, Scalar, Value,
+    Condition, CountRange, FieldKind, Filter, MinShould, Payload, PointId, Predicate, Range, Scalar,
+    Selection, UpsertMode, Value,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -33,8 +34,31 @@ pub(crate) enum Action {
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     Upsert(Draft),
+    UpsertWhere(Vec<Draft>, UpsertMode, Filter),
+    UpdateVectors(Vec<Draft>, Filter),
+    Part(Selection, PartDraft),
     Delete(Vec<PointId>),
     DeleteWhere(Filter),
+    Require(PointId, Guess),
+}
+
+/// A change of a part of points.
+#[derive(Clone, Debug)]
+pub(crate) enum PartDraft {
+    Set(Payload, Option<&'static str>),
+    Overwrite(Payload),
+    Delete(Vec<&'static str>),
+    Clear,
+    /// By their places among the names of the collection.
+    DeleteVectors(Vec<usize>),
+}
+
+/// A version that is required.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Guess {
+    Right,
+    Absent,
+    Stale,
 }
 
 /// A point in the making: each space of a collection takes the first elements of one lane.
@@ -81,9 +105,46 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
             12 => draft().prop_map(Change::Upsert),
             2 => ids().prop_map(Change::Delete),
             1 => filter().prop_map(Change::DeleteWhere),
+            2 => (drafts(), select(MODES.to_vec()), filter())
+                .prop_map(|(drafts, mode, filter)| Change::UpsertWhere(drafts, mode, filter)),
+            2 => (few(draft()), filter()).prop_map(|(drafts, filter)| Change::UpdateVectors(drafts, filter)),
+            4 => (selection(), part()).prop_map(|(selection, part)| Change::Part(selection, part)),
+            2 => (id(), guess()).prop_map(|(id, guess)| Change::Require(id, guess)),
         ],
         1..12,
     )
+}
+
+const MODES: [UpsertMode; 3] = [UpsertMode::Upsert, UpsertMode::InsertOnly, UpsertMode::UpdateOnly];
+
+fn drafts() -> impl Strategy<Value = Vec<Draft>> {
+    prop::collection::vec(draft(), 0..5)
+}
+
+/// One or two: each that names a point that is not there makes the whole write fail.
+fn few<T: std::fmt::Debug>(item: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<T>> {
+    prop::collection::vec(item, 1..3)
+}
+
+fn selection() -> impl Strategy<Value = Selection> {
+    prop_oneof![1 => few(id()).prop_map(Selection::Ids), 2 => filter().prop_map(Selection::Where)]
+}
+
+fn part() -> impl Strategy<Value = PartDraft> {
+    let below = || prop::option::weighted(0.4, select(PATHS.to_vec()));
+    let gone =
+        prop_oneof![4 => select(PATHS.to_vec()), 1 => select(vec!["tag[]", "more.list[0]", "more.list"])];
+    prop_oneof![
+        4 => (payload(), below()).prop_map(|(payload, below)| PartDraft::Set(payload, below)),
+        1 => payload().prop_map(PartDraft::Overwrite),
+        3 => prop::collection::vec(gone, 0..3).prop_map(PartDraft::Delete),
+        1 => Just(PartDraft::Clear),
+        2 => few(0..4_usize).prop_map(PartDraft::DeleteVectors),
+    ]
+}
+
+fn guess() -> impl Strategy<Value = Guess> {
+    prop_oneof![6 => Just(Guess::Right), 1 => Just(Guess::Absent), 1 => Just(Guess::Stale)]
 }
 
 fn draft() -> impl Strategy<Value = Draft> {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use kithdb::{
-    Collection, Database, ErrorKind, Op, Options, Point, Result, Segments, Select, Seqno, Transaction,
-    VectorSpec,
+    Collection, Database, ErrorKind, Options, Point, Result, Segments, Select, Seqno, Transaction, VectorSpec,
 };
 
 use super::draft::{Action, Change};
 use super::plain::{MULTI, Plain, SPARSE};
+use super::writes::Fault;
 
 /// A database in a folder, and what should be in it.
 pub(crate) struct World {
@@ -68,40 +68,48 @@ impl World {
 
     fn apply(&mut self, which: usize, changes: &[Change]) {
         let ops = self.plains[which].ops(changes);
-        let fault = self.plains[which].fault(&ops);
-        let receipt = self.collection(which).apply(ops.clone());
+        let mut after = self.plains[which].clone();
+        let fault = after.bad_vector(&ops).or_else(|| after.apply(&ops));
+        let receipt = self.collection(which).apply(ops);
         if self.accepted(receipt, fault) {
-            self.plains[which].apply(&ops);
+            self.plains[which] = after;
         }
     }
 
     fn transact(&mut self, changes: &[Vec<Change>; 2]) {
-        let ops: Vec<Vec<Op>> =
-            self.plains.iter().zip(changes).map(|(plain, changes)| plain.ops(changes)).collect();
-        let faults = self.plains.iter().zip(&ops);
-        let fault =
-            faults.filter_map(|(plain, ops)| Some(format!("{}.{}", plain.name, plain.fault(ops)?))).next();
-        let named = self.plains.iter().zip(&ops);
-        let transaction = named.fold(Transaction::new(), |all, (plain, ops)| all.on(plain.name, ops.clone()));
+        let ops = [0, 1].map(|which| self.plains[which].ops(&changes[which]));
+        let mut after = self.plains.clone();
+        let named =
+            |name: &str, fault: Option<Fault>| fault.map(|(kind, field)| (kind, format!("{name}.{field}")));
+        let bad = after.iter().zip(&ops).find_map(|(plain, ops)| named(plain.name, plain.bad_vector(ops)));
+        let fault = bad.or_else(|| {
+            after.iter_mut().zip(&ops).find_map(|(plain, ops)| named(plain.name, plain.apply(ops)))
+        });
+        // The operations on one collection may come in several pieces.
+        let mut transaction = Transaction::new();
+        for (plain, mut ops) in self.plains.iter().zip(ops) {
+            let rest = ops.split_off(ops.len() / 2);
+            transaction = transaction.on(plain.name, ops).on(plain.name, rest);
+        }
         let receipt = self.db().commit(transaction);
         if self.accepted(receipt, fault) {
-            self.plains.iter_mut().zip(&ops).for_each(|(plain, ops)| plain.apply(ops));
+            self.plains = after;
         }
     }
 
     /// Whether a write was accepted, which it must be exactly if it has no fault.
-    fn accepted(&mut self, receipt: Result<kithdb::Receipt>, fault: Option<String>) -> bool {
+    fn accepted(&mut self, receipt: Result<kithdb::Receipt>, fault: Option<Fault>) -> bool {
         match (receipt, fault) {
             (Ok(receipt), None) => {
                 assert!(receipt.seqno > self.last, "seqno {} after {}", receipt.seqno, self.last);
                 self.last = receipt.seqno;
                 true
             }
-            (Err(error), Some(field)) => {
-                assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some(&*field)));
+            (Err(error), Some((kind, field))) => {
+                assert_eq!((error.kind(), error.field()), (kind, Some(&*field)));
                 false
             }
-            (Ok(_), Some(field)) => panic!("{field} was accepted"),
+            (Ok(_), Some(fault)) => panic!("{fault:?} was accepted"),
             (Err(error), None) => panic!("refused: {error}"),
         }
     }
@@ -144,6 +152,9 @@ impl World {
         for (found, expected) in page.points.iter().zip(plain.points.values()) {
             assert_same(found, expected, plain);
         }
+        let hits = self.collection(which).query().limit(1_000).run().expect("all points");
+        let versions = hits.iter().map(|hit| (hit.id, hit.version)).collect();
+        assert_eq!(plain.versions, versions);
     }
 }
 

@@ -8,6 +8,7 @@ mod drive;
 mod plain;
 mod question;
 mod text;
+mod writes;
 
 use kithdb::{Codes, Datatype, Metric, VectorSpec};
 use proptest::prelude::*;

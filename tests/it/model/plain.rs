@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use kithdb::{
-    Datatype, Filter, Metric, Op, Point, PointId, Schema, SparseSpec, SparseVector, Value, Vector, VectorSpec,
+    Datatype, Filter, Metric, Point, PointId, Schema, SparseSpec, SparseVector, Value, Vector, VectorSpec,
 };
 
-use super::draft::{Change, Draft, Weights};
+use super::draft::{Draft, Weights};
 use super::text;
 use crate::options::rounded;
 
@@ -24,13 +24,17 @@ pub(crate) struct Plain {
     pub(crate) spaces: Vec<(&'static str, VectorSpec)>,
     /// As they are read.
     pub(crate) points: BTreeMap<PointId, Point>,
+    /// Of each point; every version that is written gets the next number, from 1 on.
+    pub(crate) versions: BTreeMap<PointId, u64>,
+    pub(crate) last_version: u64,
     /// Whether no point with a text was ever replaced or removed: then statistics are those of the map.
     pub(crate) has_clean_texts: bool,
 }
 
 impl Plain {
     pub(crate) fn new(name: &'static str, spaces: Vec<(&'static str, VectorSpec)>) -> Self {
-        Self { name, spaces, points: BTreeMap::new(), has_clean_texts: true }
+        let (points, versions) = (BTreeMap::new(), BTreeMap::new());
+        Self { name, spaces, points, versions, last_version: 0, has_clean_texts: true }
     }
 
     pub(crate) fn schema(&self) -> Schema {
@@ -100,7 +104,7 @@ impl Plain {
     }
 
     /// A draft with vectors for this collection.
-    fn point(&self, draft: &Draft) -> Point {
+    pub(crate) fn point(&self, draft: &Draft) -> Point {
         let mut point = Point::new(draft.id).payload(draft.payload.clone());
         for ((name, spec), lane) in self.spaces.iter().zip(draft.lanes) {
             if let Some(lane) = lane {
@@ -117,7 +121,7 @@ impl Plain {
     }
 
     /// The point as it is read: its vectors scaled to length 1 under cosine, and rounded.
-    fn kept(&self, point: &Point) -> Point {
+    pub(crate) fn kept(&self, point: &Point) -> Point {
         let mut point = point.clone();
         for (name, spec) in &self.spaces {
             let vector = point.vectors.iter_mut().find(|(other, _)| other == name);
@@ -130,55 +134,6 @@ impl Plain {
             }
         }
         point
-    }
-
-    /// What the database is asked for.
-    pub(crate) fn ops(&self, changes: &[Change]) -> Vec<Op> {
-        let op = |change: &Change| match change {
-            Change::Upsert(draft) => Op::Upsert(self.point(draft)),
-            Change::Delete(ids) => Op::Delete(ids.clone()),
-            Change::DeleteWhere(filter) => Op::DeleteWhere(filter.clone()),
-        };
-        changes.iter().map(op).collect()
-    }
-
-    /// The field of the first vector that has no direction under cosine, or of the first element that is no value of
-    /// its type, if there is one: then nothing is applied.
-    pub(crate) fn fault(&self, ops: &[Op]) -> Option<String> {
-        ops.iter().enumerate().find_map(|(position, op)| {
-            let Op::Upsert(point) = op else { return None };
-            // Vectors are checked in the order of the point.
-            self.spaces.iter().find_map(|(name, spec)| {
-                let place = fault_of(spec, point.vector_named(name)?)?;
-                let vector = if name.is_empty() { "vector".to_owned() } else { format!("vector.{name}") };
-                Some(format!("points[{position}].{vector}{place}"))
-            })
-        })
-    }
-
-    pub(crate) fn apply(&mut self, ops: &[Op]) {
-        for op in ops {
-            match op {
-                Op::Upsert(point) => {
-                    let before = self.points.insert(point.id, self.kept(point));
-                    self.note(before);
-                }
-                Op::Delete(ids) => ids.iter().for_each(|id| {
-                    let before = self.points.remove(id);
-                    self.note(before);
-                }),
-                Op::DeleteWhere(filter) => {
-                    for id in self.matching(filter) {
-                        let before = self.points.remove(&id);
-                        self.note(before);
-                    }
-                }
-            }
-        }
-    }
-
-    fn note(&mut self, gone: Option<Point>) {
-        self.has_clean_texts &= gone.is_none_or(|point| texts(&point).is_empty());
     }
 
     /// The ids that match, ascending.
@@ -224,7 +179,7 @@ fn elements(spec: &VectorSpec, lane: [i8; 4]) -> Vec<f32> {
 }
 
 /// Where in a vector it is refused, if it is.
-fn fault_of(spec: &VectorSpec, elements: &[f32]) -> Option<String> {
+pub(crate) fn fault_of(spec: &VectorSpec, elements: &[f32]) -> Option<String> {
     if spec.metric == Metric::Cosine && elements.iter().all(|e| *e == 0.0) {
         return Some(String::new());
     }
@@ -233,7 +188,7 @@ fn fault_of(spec: &VectorSpec, elements: &[f32]) -> Option<String> {
 }
 
 /// The texts of a point, as the schema above names them.
-fn texts(point: &Point) -> Vec<&str> {
+pub(crate) fn texts(point: &Point) -> Vec<&str> {
     let words = point.payload.get("more").and_then(|more| more.get("words"));
     let mut texts: Vec<&str> = Vec::new();
     for value in point.payload.get("text").into_iter().chain(words) {
