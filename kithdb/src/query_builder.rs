@@ -1,6 +1,6 @@
 //! Asking in a few words: `collection.query().nearest(vector).keyword("words").limit(5).run()`.
 
-use types::{Condition, DEFAULT_VECTOR, Filter, Result};
+use types::{Condition, DEFAULT_VECTOR, Filter, KeywordQuery, Result};
 
 use crate::hit::{PayloadSelect, Select, VectorSelect};
 use crate::{Collection, Fusion, Hit, Input, Params, Plan, Query, Request};
@@ -52,10 +52,10 @@ impl<'a> QueryBuilder<'a> {
         self
     }
 
-    /// Ranks by the words of a text.
+    /// Ranks by words: those of a text, or as a [`KeywordQuery`] says.
     #[must_use]
-    pub fn keyword(mut self, text: &str) -> Self {
-        self.keyword = Some(Query::Keyword { text: text.to_owned() });
+    pub fn keyword(mut self, query: impl Into<KeywordQuery>) -> Self {
+        self.keyword = Some(Query::Keyword(query.into()));
         self
     }
 

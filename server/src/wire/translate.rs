@@ -204,7 +204,7 @@ impl Translator<'_> {
             Some(QueryIn::Context(pairs)) => {
                 Query::Context { pairs: self.pairs(pairs, source, "query.context")?, using: using() }
             }
-            Some(QueryIn::Keyword(text)) => Query::Keyword { text },
+            Some(QueryIn::Keyword(words)) => Query::Keyword(words.into_query()?),
             Some(QueryIn::Fuse(fusion)) => Query::Fuse(fusion),
             Some(QueryIn::Order(order)) => Query::Order(order.into_order("query.order_by")?),
             Some(QueryIn::Sample(seed)) => Query::Sample { seed },

@@ -289,7 +289,9 @@ fn request_of(with: &Value) -> Result<Request> {
     let query = match (&with["nearest"], &with["keyword"], &with["rrf"], &with["query"]) {
         (Value::Object(_), ..) => Query::Nearest { vector: sparse_of(&with["nearest"])?.into(), using },
         (Value::Array(_), ..) => Query::Nearest { vector: vector_of(&with["nearest"])?.into(), using },
-        (_, Value::String(text), ..) => Query::Keyword { text: text.clone() },
+        (_, words @ (Value::String(_) | Value::Object(_)), ..) => {
+            Query::Keyword(super::kinds::keyword_of(words)?)
+        }
         (_, _, Value::Number(k), _) => Query::Fuse(Fusion::rrf(k.as_f64().unwrap_or_default() as f32)),
         (.., kind @ Value::Object(_)) => super::kinds::query_of(kind, using)?,
         _ => Query::ById,

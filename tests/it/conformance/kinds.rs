@@ -2,8 +2,8 @@
 
 use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
 use kithdb::{
-    Examples, Fusion, GeoPoint, Input, Order, OrderValue, Pair, PointId, Query, Recommend, Result, Value,
-    datetime,
+    Examples, Fusion, Fuzzy, GeoPoint, Input, KeywordQuery, Operator, Order, OrderValue, Pair, PointId,
+    Query, Recommend, Result, Value, datetime,
 };
 
 use super::embedded::{filter_of, id_of, vector_of};
@@ -61,6 +61,29 @@ pub(super) fn query_of(with: &Value, using: String) -> Result<Query> {
         }
         other => panic!("no kind of query: {other}"),
     })
+}
+
+/// Words: a text, or an object in the form of HTTP.
+pub(super) fn keyword_of(with: &Value) -> Result<KeywordQuery> {
+    if let Some(text) = with.as_str() {
+        return Ok(text.into());
+    }
+    let mut query = KeywordQuery::new(with["text"].as_str().unwrap_or_default());
+    for path in with["fields"].as_array().into_iter().flatten() {
+        query = query.field(path.as_str().unwrap_or_default().parse()?, 1.0);
+    }
+    for (path, weight) in with["fields"].as_object().into_iter().flatten() {
+        query = query.field(path.parse()?, weight.as_f64().unwrap_or(1.0) as f32);
+    }
+    query.operator = if with["operator"] == "all" { Operator::All } else { Operator::Any };
+    query.phrase_slop = with["phrase_slop"].as_u64().map(|slop| slop as u32);
+    query.is_prefix = with["prefix"] == true;
+    query.fuzzy = with["fuzzy"].as_object().map(|fuzzy| Fuzzy {
+        distance: fuzzy.get("distance").and_then(Value::as_u64).unwrap_or(1) as u8,
+        prefix_chars: fuzzy.get("prefix_chars").and_then(Value::as_u64).unwrap_or(0) as usize,
+    });
+    query.boost = with["boost"].as_f64().map_or(1.0, |boost| boost as f32);
+    Ok(query)
 }
 
 fn input(with: &Value) -> Result<Input> {

@@ -24,13 +24,11 @@ pub(crate) struct Plain {
     pub(crate) spaces: Vec<(&'static str, VectorSpec)>,
     /// As they are read.
     pub(crate) points: BTreeMap<PointId, Point>,
-    /// Whether no point with a text was ever replaced or removed: then statistics are those of the map.
-    pub(crate) has_clean_texts: bool,
 }
 
 impl Plain {
     pub(crate) fn new(name: &'static str, spaces: Vec<(&'static str, VectorSpec)>) -> Self {
-        Self { name, spaces, points: BTreeMap::new(), has_clean_texts: true }
+        Self { name, spaces, points: BTreeMap::new() }
     }
 
     pub(crate) fn schema(&self) -> Schema {
@@ -160,25 +158,16 @@ impl Plain {
         for op in ops {
             match op {
                 Op::Upsert(point) => {
-                    let before = self.points.insert(point.id, self.kept(point));
-                    self.note(before);
+                    self.points.insert(point.id, self.kept(point));
                 }
-                Op::Delete(ids) => ids.iter().for_each(|id| {
-                    let before = self.points.remove(id);
-                    self.note(before);
-                }),
+                Op::Delete(ids) => ids.iter().for_each(|id| drop(self.points.remove(id))),
                 Op::DeleteWhere(filter) => {
                     for id in self.matching(filter) {
-                        let before = self.points.remove(&id);
-                        self.note(before);
+                        self.points.remove(&id);
                     }
                 }
             }
         }
-    }
-
-    fn note(&mut self, gone: Option<Point>) {
-        self.has_clean_texts &= gone.is_none_or(|point| texts(&point).is_empty());
     }
 
     /// The ids that match, ascending.

@@ -2,6 +2,7 @@
 
 mod formula;
 mod input;
+mod keyword;
 mod kind;
 
 use serde::Deserialize;
