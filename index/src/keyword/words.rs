@@ -81,19 +81,24 @@ pub(super) fn analyzer(language: Language) -> TextAnalyzer {
 fn tongue(language: Language) -> Option<Tongue> {
     Some(match language {
         Language::None => return None,
+        Language::Arabic => Tongue::Arabic,
         Language::Danish => Tongue::Danish,
         Language::Dutch => Tongue::Dutch,
         Language::English => Tongue::English,
         Language::Finnish => Tongue::Finnish,
         Language::French => Tongue::French,
         Language::German => Tongue::German,
+        Language::Greek => Tongue::Greek,
         Language::Hungarian => Tongue::Hungarian,
         Language::Italian => Tongue::Italian,
         Language::Norwegian => Tongue::Norwegian,
         Language::Portuguese => Tongue::Portuguese,
+        Language::Romanian => Tongue::Romanian,
         Language::Russian => Tongue::Russian,
         Language::Spanish => Tongue::Spanish,
         Language::Swedish => Tongue::Swedish,
+        Language::Tamil => Tongue::Tamil,
+        Language::Turkish => Tongue::Turkish,
     })
 }
 
@@ -185,6 +190,16 @@ mod tests {
         for (language, word) in [(Language::Danish, "og"), (Language::French, "et"), (Language::Spanish, "y")]
         {
             assert_eq!(terms(language, word), Vec::<String>::new(), "{}", language.name());
+        }
+        assert_eq!(terms(Language::Greek, "των βιβλίων"), terms(Language::Greek, "ΤΩΝ ΒΙΒΛΊΩΝ"));
+        for (language, plural, singular) in [
+            (Language::Arabic, "الكتاب", "كتاب"),
+            (Language::Greek, "βιβλία", "βιβλίο"),
+            (Language::Romanian, "cărților", "cărți"),
+            (Language::Tamil, "புத்தகங்கள்", "புத்தகம்"),
+            (Language::Turkish, "kitaplar", "kitap"),
+        ] {
+            assert_eq!(terms(language, plural), terms(language, singular), "{}", language.name());
         }
     }
 
