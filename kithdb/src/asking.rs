@@ -3,6 +3,7 @@
 use query::{Actual, Grouping, Matrix, MatrixRequest, Ranked, Terms, View, WhyNot};
 use types::{Error, FieldPath, Filter, PointId, Result, Scalar, Slot};
 
+use crate::highlight::Highlighter;
 use crate::hit::Select;
 use crate::query_builder::QueryBuilder;
 use crate::{Collection, Hit, Page, Plan, Request};
@@ -77,8 +78,9 @@ impl Collection {
         self.shared.check_exists()?;
         let view = self.shared.view.load_full();
         request.check(&view.entry.schema, &self.engine.limits)?;
+        let highlighter = highlighter(&view, &request, select)?;
         let answer = query::execute(&view, request, Terms::default())?;
-        Ok((hits(&view, &answer.hits, select)?, answer.plan))
+        Ok((hits(&view, &answer.hits, select, highlighter.as_ref())?, answer.plan))
     }
 
     /// Answers a request on terms: with a deadline, or with what was done.
@@ -89,9 +91,11 @@ impl Collection {
         self.shared.check_exists()?;
         let view = self.shared.view.load_full();
         request.check(&view.entry.schema, &self.engine.limits)?;
+        let highlighter = highlighter(&view, &request, select)?;
         let answer = query::execute(&view, request, terms)?;
         let query::Answer { plan, actual, partial, .. } = answer;
-        Ok(Found { hits: hits(&view, &answer.hits, select)?, plan, actual, partial })
+        let hits = hits(&view, &answer.hits, select, highlighter.as_ref())?;
+        Ok(Found { hits, plan, actual, partial })
     }
 
     /// Why a point is not in the answer to a request, at each of its levels.
@@ -127,8 +131,11 @@ impl Collection {
         let view = self.shared.view.load_full();
         let mut request = Request { limit: 1, ..request };
         request.check(&view.entry.schema, &self.engine.limits)?;
-        let group =
-            |group: query::Group| Ok(Group { value: group.value, hits: hits(&view, &group.hits, select)? });
+        let highlighter = highlighter(&view, &request, select)?;
+        let group = |group: query::Group| {
+            let hits = hits(&view, &group.hits, select, highlighter.as_ref())?;
+            Ok(Group { value: group.value, hits })
+        };
         query::groups(&view, &request, grouping)?.into_iter().map(group).collect()
     }
 
@@ -156,8 +163,24 @@ impl Collection {
     }
 }
 
-fn hits(view: &View, ranked: &[Ranked], select: &Select) -> Result<Vec<Hit>> {
+fn highlighter<'a>(view: &View, request: &Request, select: &'a Select) -> Result<Option<Highlighter<'a>>> {
+    select.highlight.as_ref().map(|highlight| Highlighter::of(highlight, request, view)).transpose()
+}
+
+fn hits(
+    view: &View,
+    ranked: &[Ranked],
+    select: &Select,
+    highlighter: Option<&Highlighter<'_>>,
+) -> Result<Vec<Hit>> {
     let slots: Vec<Slot> = ranked.iter().map(|ranked| ranked.slot).collect();
     let points = select.points(view, &slots)?;
-    Ok(ranked.iter().zip(points).map(|(ranked, point)| Hit::new(view, *ranked, point)).collect())
+    let mut hits: Vec<Hit> =
+        ranked.iter().zip(points).map(|(ranked, point)| Hit::new(view, *ranked, point)).collect();
+    if let Some(highlighter) = highlighter {
+        for (hit, payload) in hits.iter_mut().zip(view.payloads(&slots)?) {
+            hit.highlights = highlighter.fragments(view, &payload);
+        }
+    }
+    Ok(hits)
 }

@@ -3,6 +3,8 @@
 use query::{OrderValue, Ranked, View};
 use types::{FieldPath, Payload, Point, PointId, Result, Slot, Value, Vectors};
 
+use crate::highlight::{Fragments, Highlight};
+
 /// A point that answers a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
@@ -18,13 +20,16 @@ pub struct Hit {
     pub payload: Payload,
     /// The selected vectors.
     pub vectors: Vectors,
+    /// What was found in its texts, if it was asked for.
+    pub highlights: Fragments,
 }
 
 impl Hit {
     pub(crate) fn new(view: &View, ranked: Ranked, point: Point) -> Self {
         let version = view.rows.version(ranked.slot).map_or(0, |version| version.0);
         let Point { id, payload, vectors } = point;
-        Self { id, score: ranked.score, version, order: ranked.order, payload, vectors }
+        let highlights = Fragments::new();
+        Self { id, score: ranked.score, version, order: ranked.order, payload, vectors, highlights }
     }
 
     /// A top-level string of the payload.
@@ -40,6 +45,8 @@ pub struct Select {
     pub payload: PayloadSelect,
     /// Which vectors.
     pub vectors: VectorSelect,
+    /// What was found in texts, of hits alone: the query must ask for words.
+    pub highlight: Option<Highlight>,
 }
 
 /// Which payload of points is read.
@@ -71,12 +78,12 @@ pub enum VectorSelect {
 impl Select {
     /// Everything: payload and vectors.
     pub fn all() -> Self {
-        Self { payload: PayloadSelect::All, vectors: VectorSelect::All }
+        Self { payload: PayloadSelect::All, vectors: VectorSelect::All, highlight: None }
     }
 
     /// Ids only.
     pub fn none() -> Self {
-        Self { payload: PayloadSelect::None, vectors: VectorSelect::None }
+        Self { payload: PayloadSelect::None, vectors: VectorSelect::None, highlight: None }
     }
 
     /// The selected parts of points, in the order of the slots.

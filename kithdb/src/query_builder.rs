@@ -3,7 +3,7 @@
 use types::{Condition, DEFAULT_VECTOR, Filter, KeywordQuery, Result};
 
 use crate::hit::{PayloadSelect, Select, VectorSelect};
-use crate::{Collection, Fusion, Hit, Input, Params, Plan, Query, Request};
+use crate::{Collection, Fusion, Highlight, Hit, Input, Params, Plan, Query, Request};
 
 /// A query in the making. With a vector and words it is hybrid: both legs, fused.
 #[derive(Clone)]
@@ -143,6 +143,13 @@ impl<'a> QueryBuilder<'a> {
     #[must_use]
     pub fn with_vectors(mut self, vectors: VectorSelect) -> Self {
         self.select.vectors = vectors;
+        self
+    }
+
+    /// Tells with each hit what was found in its texts. The query must ask for words.
+    #[must_use]
+    pub fn highlight(mut self, highlight: Highlight) -> Self {
+        self.select.highlight = Some(highlight);
         self
     }
 

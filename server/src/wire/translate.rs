@@ -15,6 +15,7 @@ use rag::Embedder;
 use serde::Serialize;
 
 use super::filter::FilterIn;
+use super::highlight::HighlightIn;
 use super::plan::PlanOut;
 use super::point::ScoredPoint;
 use super::query::{
@@ -100,7 +101,8 @@ impl QueryBody {
         let lookup_from = self.lookup_from;
         let level =
             Level { prefetch, query, using, filter, params, score_threshold, limit, offset, lookup_from };
-        let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::None)?;
+        let mut select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::None)?;
+        select.highlight = self.highlight.map(HighlightIn::into_highlight).transpose()?.flatten();
         Ok((translator.request(level, &Filter::default())?, select))
     }
 }
@@ -239,7 +241,7 @@ impl Translator<'_> {
         let space = lookup.vector.as_deref().unwrap_or(using);
         collection.schema().check_name(space).map_err(|error| error.with_field("lookup_from.vector"))?;
         let vectors = VectorSelect::Named(vec![space.to_owned()]);
-        let select = Select { payload: PayloadSelect::None, vectors };
+        let select = Select { payload: PayloadSelect::None, vectors, ..Select::default() };
         let point = collection.get(&[id], &select)?.pop().ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("Not found: No point with id {id} found"))
                 .with_field(place)

@@ -73,6 +73,7 @@ impl EmbeddedDoor {
             let point = Point { id: hit.id, vectors: hit.vectors, payload: hit.payload };
             let mut tree = tree_of(&point);
             tree["score"] = json!(f64::from(hit.score));
+            tree["highlight"] = super::kinds::tree_of_fragments(&hit.highlights);
             tree
         };
         Ok(Outcome::Points(hits.into_iter().map(hit).collect(), None))
@@ -280,7 +281,8 @@ fn select_of(with: &Value, is_payload_default: bool) -> Result<Select> {
         }
         _ => VectorSelect::None,
     };
-    Ok(Select { payload, vectors })
+    let highlight = super::kinds::highlight_of(&with["highlight"])?;
+    Ok(Select { payload, vectors, highlight })
 }
 
 fn request_of(with: &Value) -> Result<Request> {

@@ -2,9 +2,11 @@
 
 use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
 use kithdb::{
-    Examples, Fusion, Fuzzy, GeoPoint, Input, KeywordQuery, Operator, Order, OrderValue, Pair, PointId,
-    Query, Recommend, Result, Value, datetime,
+    Examples, Fragment, Fragments, Fusion, Fuzzy, GeoPoint, Highlight, Input, KeywordQuery, Operator, Order,
+    OrderValue, Pair, PointId, Query, Recommend, Result, Value, datetime,
 };
+
+use serde_json::json;
 
 use super::embedded::{filter_of, id_of, vector_of};
 
@@ -84,6 +86,36 @@ pub(super) fn keyword_of(with: &Value) -> Result<KeywordQuery> {
     });
     query.boost = with["boost"].as_f64().map_or(1.0, |boost| boost as f32);
     Ok(query)
+}
+
+/// What is shown of texts, in the form of HTTP.
+pub(super) fn highlight_of(with: &Value) -> Result<Option<Highlight>> {
+    if with.is_null() {
+        return Ok(None);
+    }
+    let mut highlight = Highlight::default();
+    for path in with["fields"].as_array().into_iter().flatten() {
+        highlight.fields.push(path.as_str().unwrap_or_default().parse()?);
+    }
+    let number = |member: &str, default: usize| with[member].as_u64().map_or(default, |given| given as usize);
+    highlight.fragments = number("fragments", highlight.fragments);
+    highlight.fragment_chars = number("fragment_chars", highlight.fragment_chars);
+    if let (Some(pre), Some(post)) = (with["pre_tag"].as_str(), with["post_tag"].as_str()) {
+        (highlight.pre_tag, highlight.post_tag) = (pre.to_owned(), post.to_owned());
+    }
+    Ok(Some(highlight))
+}
+
+pub(super) fn tree_of_fragments(fragments: &Fragments) -> Value {
+    let mut tree = json!({});
+    for (path, fragments) in fragments {
+        let fragment = |fragment: &Fragment| {
+            let spans: Vec<[usize; 2]> = fragment.spans.iter().map(|span| [span.start, span.end]).collect();
+            json!({"text": fragment.text, "value": fragment.value, "start": fragment.start, "spans": spans})
+        };
+        tree[path.to_string()] = fragments.iter().map(fragment).collect();
+    }
+    tree
 }
 
 fn input(with: &Value) -> Result<Input> {
