@@ -88,20 +88,20 @@ impl Bench {
         wanted
     }
 
+    /// What each path weighs.
+    fn weights(&self, query: &KeywordQuery) -> Vec<f64> {
+        if query.fields.is_empty() {
+            return vec![1.0; self.field.paths.len()];
+        }
+        let of = |path: &FieldPath| query.fields.iter().find(|(own, _)| own == path);
+        let weight = |path| of(path).map_or(0.0, |(_, weight)| f64::from(*weight));
+        self.field.paths.iter().map(weight).collect()
+    }
+
     /// BM25 from its definition, over what the view shows.
     pub(super) fn naive(&self, query: &KeywordQuery) -> Vec<Scored> {
         let documents = self.documents();
-        let weights: Vec<f64> = match &query.fields[..] {
-            [] => vec![1.0; self.field.paths.len()],
-            fields => {
-                let of = |path: &FieldPath| fields.iter().find(|(own, _)| own == path);
-                self.field
-                    .paths
-                    .iter()
-                    .map(|path| of(path).map_or(0.0, |(_, weight)| f64::from(*weight)))
-                    .collect()
-            }
-        };
+        let weights = self.weights(query);
         let is_one = weights.iter().all(|weight| *weight == weights[0]);
         let terms = |path: &Vec<Vec<(String, usize)>>| path.iter().map(Vec::len).sum::<usize>();
         let exact = |document: &Document| {
