@@ -13,7 +13,7 @@ use types::{Error, Result};
 
 use crate::Request;
 use crate::hit::{Hit, Select};
-use crate::reading::{Reading, hits};
+use crate::reading::{Reading, highlighter, hits};
 
 /// Hits that the first page asks for, at least: a next page is likely.
 const FOUND_MIN: usize = 128;
@@ -59,7 +59,9 @@ impl Cursor {
             self.find(count)?;
         }
         let page = &self.found[self.given..wanted.min(self.found.len())];
-        let page = hits(self.reading.view()?, page, select)?;
+        let view = self.reading.view()?;
+        let highlighter = highlighter(view, &self.request, select)?;
+        let page = hits(view, page, select, highlighter.as_ref())?;
         self.given += page.len();
         Ok(page)
     }

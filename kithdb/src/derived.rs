@@ -13,7 +13,7 @@ use index::sparse::PartSparse;
 use index::{Alive, Body, Fields, Head, KeywordIndex, Rows, Sparse};
 use query::{Observed, View};
 use storage::{CatalogEntry, CollectionState, SegmentList, SegmentRecord, Store};
-use types::{KeywordField, Payload, Point, PointId, Slot, Value, Vectors, Version};
+use types::{FieldPath, KeywordField, Payload, Point, PointId, Slot, Value, Vectors, Version};
 
 /// What one operation of a commit does to derived state.
 #[derive(Debug)]
@@ -289,16 +289,18 @@ impl Derived {
     }
 }
 
-/// The texts of a payload that belong to the keyword index.
-pub(crate) fn texts<'a>(field: &KeywordField, payload: &'a Payload) -> Vec<&'a str> {
-    let values = field.paths.iter().flat_map(|path| path.values(payload));
-    let mut texts = Vec::new();
-    for value in values {
-        match value {
-            Value::String(text) => texts.push(text.as_str()),
-            Value::Array(items) => texts.extend(items.iter().filter_map(Value::as_str)),
-            _ => {}
+/// The texts of a payload that belong to the keyword index, those of each path.
+pub(crate) fn texts<'a>(field: &KeywordField, payload: &'a Payload) -> Vec<Vec<&'a str>> {
+    let of_path = |path: &FieldPath| {
+        let mut texts = Vec::new();
+        for value in path.values(payload) {
+            match value {
+                Value::String(text) => texts.push(text.as_str()),
+                Value::Array(items) => texts.extend(items.iter().filter_map(Value::as_str)),
+                _ => {}
+            }
         }
-    }
-    texts
+        texts
+    };
+    field.paths.iter().map(of_path).collect()
 }

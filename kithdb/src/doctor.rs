@@ -113,7 +113,7 @@ impl Examination<'_> {
                 None => self.fault("vectors", format!("point {} is stored but not indexed", stored.id)),
             }
             if let Some(field) = &view.entry.schema.keyword
-                && !texts(field, &stored.payload).is_empty()
+                && texts(field, &stored.payload).iter().any(|texts| !texts.is_empty())
             {
                 with_text.insert(stored.version);
             }

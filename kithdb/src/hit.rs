@@ -4,6 +4,7 @@ use query::{OrderValue, Ranked, View};
 use types::{FieldPath, Payload, Point, PointId, Result, Slot, Value, Vectors};
 
 use crate::changes::shown;
+use crate::highlight::{Fragments, Highlight};
 
 /// A point that answers a query.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,13 +21,16 @@ pub struct Hit {
     pub payload: Payload,
     /// The selected vectors.
     pub vectors: Vectors,
+    /// What was found in its texts, if it was asked for.
+    pub highlights: Fragments,
 }
 
 impl Hit {
     pub(crate) fn new(view: &View, ranked: Ranked, point: Point) -> Self {
         let version = shown(view.rows.version(ranked.slot));
         let Point { id, payload, vectors } = point;
-        Self { id, score: ranked.score, version, order: ranked.order, payload, vectors }
+        let highlights = Fragments::new();
+        Self { id, score: ranked.score, version, order: ranked.order, payload, vectors, highlights }
     }
 
     /// A top-level string of the payload.
@@ -42,6 +46,8 @@ pub struct Select {
     pub payload: PayloadSelect,
     /// Which vectors.
     pub vectors: VectorSelect,
+    /// What was found in texts, of hits alone: the query must ask for words.
+    pub highlight: Option<Highlight>,
 }
 
 /// Which payload of points is read.
@@ -73,12 +79,12 @@ pub enum VectorSelect {
 impl Select {
     /// Everything: payload and vectors.
     pub fn all() -> Self {
-        Self { payload: PayloadSelect::All, vectors: VectorSelect::All }
+        Self { payload: PayloadSelect::All, vectors: VectorSelect::All, highlight: None }
     }
 
     /// Ids only.
     pub fn none() -> Self {
-        Self { payload: PayloadSelect::None, vectors: VectorSelect::None }
+        Self { payload: PayloadSelect::None, vectors: VectorSelect::None, highlight: None }
     }
 
     /// The selected parts of points, in the order of the slots.

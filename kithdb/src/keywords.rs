@@ -66,7 +66,7 @@ fn open(source: &Source<'_>, state: &CollectionState) -> Result<Opened> {
     let folder = source.folder.join(KEYWORD);
     let (store, id) = (source.store, source.entry.id);
     let is_new = !folder.exists() && store.watermark(id, KEYWORD)? == Seqno(0);
-    let reason = match KeywordIndex::open(&folder, field.language) {
+    let reason = match KeywordIndex::open(&folder, field) {
         Ok(keyword) => match unfit(&keyword, state, store.trimmed(id)?) {
             None => return Ok((Some(Arc::new(keyword)), None)),
             Some(reason) => reason,
@@ -74,7 +74,7 @@ fn open(source: &Source<'_>, state: &CollectionState) -> Result<Opened> {
         Err(error) => error.to_string(),
     };
     remove_folder(&folder)?;
-    let keyword = KeywordIndex::create(&folder, field.language)?;
+    let keyword = KeywordIndex::create(&folder, field)?;
     let rebuilt = (!is_new).then(|| source.rebuilt(KEYWORD, reason));
     Ok((Some(Arc::new(keyword)), rebuilt))
 }

@@ -1,9 +1,9 @@
 //! Asking in a few words: `collection.query().nearest(vector).keyword("words").limit(5).run()`.
 
-use types::{Condition, DEFAULT_VECTOR, Filter, Result};
+use types::{Condition, DEFAULT_VECTOR, Filter, KeywordQuery, Result};
 
 use crate::hit::{PayloadSelect, Select, VectorSelect};
-use crate::{Collection, Fusion, Hit, Input, Params, Plan, Query, Request};
+use crate::{Collection, Fusion, Highlight, Hit, Input, Params, Plan, Query, Request};
 
 /// A query in the making. With a vector and words it is hybrid: both legs, fused.
 #[derive(Clone)]
@@ -52,10 +52,10 @@ impl<'a> QueryBuilder<'a> {
         self
     }
 
-    /// Ranks by the words of a text.
+    /// Ranks by words: those of a text, or as a [`KeywordQuery`] says.
     #[must_use]
-    pub fn keyword(mut self, text: &str) -> Self {
-        self.keyword = Some(Query::Keyword { text: text.to_owned() });
+    pub fn keyword(mut self, query: impl Into<KeywordQuery>) -> Self {
+        self.keyword = Some(Query::Keyword(query.into()));
         self
     }
 
@@ -143,6 +143,13 @@ impl<'a> QueryBuilder<'a> {
     #[must_use]
     pub fn with_vectors(mut self, vectors: VectorSelect) -> Self {
         self.select.vectors = vectors;
+        self
+    }
+
+    /// Tells with each hit what was found in its texts. The query must ask for words.
+    #[must_use]
+    pub fn highlight(mut self, highlight: Highlight) -> Self {
+        self.select.highlight = Some(highlight);
         self
     }
 

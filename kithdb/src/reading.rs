@@ -11,6 +11,7 @@ use types::{Error, FieldPath, Filter, Limits, PointId, Result, Scalar, Seqno, Sl
 
 use crate::cursor::Cursor;
 use crate::engine::{Engine, Shared};
+use crate::highlight::Highlighter;
 use crate::hit::Select;
 use crate::{Hit, Page, Plan, Point, Request};
 
@@ -127,8 +128,9 @@ impl Reading {
     pub fn search(&self, mut request: Request, select: &Select) -> Result<(Vec<Hit>, Plan)> {
         let view = self.view()?;
         request.check(&view.entry.schema, self.limits())?;
+        let highlighter = highlighter(view, &request, select)?;
         let answer = self.ask(view, request, Terms::default())?;
-        Ok((hits(view, &answer.hits, select)?, answer.plan))
+        Ok((hits(view, &answer.hits, select, highlighter.as_ref())?, answer.plan))
     }
 
     /// Answers a request on terms: with a deadline, or with what was done.
@@ -138,9 +140,11 @@ impl Reading {
     pub fn search_on(&self, mut request: Request, select: &Select, terms: Terms) -> Result<Found> {
         let view = self.view()?;
         request.check(&view.entry.schema, self.limits())?;
+        let highlighter = highlighter(view, &request, select)?;
         let answer = self.ask(view, request, terms)?;
         let query::Answer { plan, actual, partial, .. } = answer;
-        Ok(Found { hits: hits(view, &answer.hits, select)?, plan, actual, partial })
+        let hits = hits(view, &answer.hits, select, highlighter.as_ref())?;
+        Ok(Found { hits, plan, actual, partial })
     }
 
     /// Answers a request, which may be one of those by which recall is measured.
@@ -183,8 +187,11 @@ impl Reading {
         let view = self.view()?;
         let mut request = Request { limit: 1, ..request };
         request.check(&view.entry.schema, self.limits())?;
-        let group =
-            |group: query::Group| Ok(Group { value: group.value, hits: hits(view, &group.hits, select)? });
+        let highlighter = highlighter(view, &request, select)?;
+        let group = |group: query::Group| {
+            let hits = hits(view, &group.hits, select, highlighter.as_ref())?;
+            Ok(Group { value: group.value, hits })
+        };
         query::groups(view, &request, grouping)?.into_iter().map(group).collect()
     }
 
@@ -210,8 +217,29 @@ impl Reading {
     }
 }
 
-pub(crate) fn hits(view: &View, ranked: &[Ranked], select: &Select) -> Result<Vec<Hit>> {
+/// What marks the words of a request in the texts of its hits, if that is asked for.
+pub(crate) fn highlighter<'a>(
+    view: &View,
+    request: &Request,
+    select: &'a Select,
+) -> Result<Option<Highlighter<'a>>> {
+    select.highlight.as_ref().map(|highlight| Highlighter::of(highlight, request, view)).transpose()
+}
+
+pub(crate) fn hits(
+    view: &View,
+    ranked: &[Ranked],
+    select: &Select,
+    highlighter: Option<&Highlighter<'_>>,
+) -> Result<Vec<Hit>> {
     let slots: Vec<Slot> = ranked.iter().map(|ranked| ranked.slot).collect();
     let points = select.points(view, &slots)?;
-    Ok(ranked.iter().zip(points).map(|(ranked, point)| Hit::new(view, *ranked, point)).collect())
+    let mut hits: Vec<Hit> =
+        ranked.iter().zip(points).map(|(ranked, point)| Hit::new(view, *ranked, point)).collect();
+    if let Some(highlighter) = highlighter {
+        for (hit, payload) in hits.iter_mut().zip(view.payloads(&slots)?) {
+            hit.highlights = highlighter.fragments(view, &payload);
+        }
+    }
+    Ok(hits)
 }

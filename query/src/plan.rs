@@ -181,7 +181,7 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
     let candidates: Option<usize> = (!legs.is_empty()).then(|| legs.iter().map(|leg| leg.count).sum());
     let (step, cost_ns) = match &request.query {
         Query::ById => (Step::ById, 0.0),
-        Query::Keyword { .. } => (Step::Keyword, 0.0),
+        Query::Keyword(_) => (Step::Keyword, 0.0),
         Query::Fuse(fusion) => (Step::Fuse { by: fusion.name() }, 0.0),
         Query::Diverse { .. } => (Step::Diversify, 0.0),
         Query::Order(order) => {

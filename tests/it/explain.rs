@@ -76,7 +76,7 @@ fn a_point_is_told_why_it_is_no_hit() {
     let filtered = Request { filter: without, ..exact(5) };
     assert_eq!(why(filtered, PointId::Num(4)), Why::Filtered(vec![failed("must_not[0]", &third)]));
 
-    let words = Request { query: Query::Keyword { text: "rare".into() }, limit: 1, ..Request::default() };
+    let words = Request { query: Query::Keyword("rare".into()), limit: 1, ..Request::default() };
     assert_eq!(why(words.clone(), PointId::Num(8)), Why::NoScore);
     assert!(matches!(why(words.clone(), PointId::Num(1007)), Why::Outranked(rank) if rank.rank == 2));
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use kithdb::{
-    Collection, Database, Error, FieldKind, Filter, Input, Language, Metric, Op, Options, Point, PointId,
-    Query, Request, Schema, Segments, Select, Seqno, Transaction, Value,
+    Collection, Database, Error, FieldKind, Filter, Input, KeywordQuery, Language, Metric, Op, Options,
+    Point, PointId, Query, Request, Schema, Segments, Select, Seqno, Transaction, Value,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -63,7 +63,7 @@ fn assert_state(collection: &Collection, seqno: u64, state: &State) {
     let nearest = Query::Nearest { vector: Input::from(vec![0.0, 0.0]), using: String::new() };
     assert_eq!(found(nearest.clone(), Filter::default()), of(&|_| true), "as of {seqno}");
     assert_eq!(found(nearest, filter), of(&|n| n >= 5), "as of {seqno}");
-    let words = Query::Keyword { text: "w1".to_owned() };
+    let words = Query::Keyword(KeywordQuery::new("w1"));
     assert_eq!(found(words, Filter::default()), of(&|n| n % 3 == 1), "as of {seqno}");
 }
 
@@ -190,7 +190,7 @@ fn pages_of_a_cursor_are_one_list_while_everything_is_replaced() {
     collection.optimize(true).expect("a segment");
     let queries = [
         Query::Nearest { vector: Input::from(vec![300.0, 1.0]), using: String::new() },
-        Query::Keyword { text: "w1".to_owned() },
+        Query::Keyword(KeywordQuery::new("w1")),
         Query::ById,
         Query::Sample { seed: None },
         Query::Order(kithdb::Order { path: "n".parse().expect("a path"), is_descending: true, from: None }),

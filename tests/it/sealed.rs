@@ -58,7 +58,7 @@ fn answers(db: &Database) -> Vec<String> {
     let all = notes.scroll(&Filter::default(), None, 1_000, &Select::all()).expect("a page");
     let mut answers: Vec<String> = all.points.iter().map(|point| format!("{point:?}")).collect();
     for id in [1, 9, 10, 77, 160, 162] {
-        let found = notes.query().keyword(&format!("only{id}")).run().expect("hits");
+        let found = notes.query().keyword(format!("only{id}")).run().expect("hits");
         answers.push(format!("{:?}", found.iter().map(|hit| hit.id).collect::<Vec<_>>()));
     }
     let vector = point(77).vector_named("").expect("a vector").to_vec();

@@ -10,6 +10,7 @@ use crate::{Error, Result};
 pub enum Language {
     /// No stemming, no stop words: lower-cased words as they stand.
     None,
+    Arabic,
     Danish,
     Dutch,
     #[default]
@@ -17,31 +18,41 @@ pub enum Language {
     Finnish,
     French,
     German,
+    Greek,
     Hungarian,
     Italian,
     Norwegian,
     Portuguese,
+    Romanian,
     Russian,
     Spanish,
     Swedish,
+    Tamil,
+    Turkish,
 }
 
 impl Language {
-    const NAMES: [(Self, &'static str); 14] = [
+    /// All of them, with their names on the wire and on disk.
+    pub const NAMES: [(Self, &'static str); 19] = [
         (Self::None, "none"),
+        (Self::Arabic, "arabic"),
         (Self::Danish, "danish"),
         (Self::Dutch, "dutch"),
         (Self::English, "english"),
         (Self::Finnish, "finnish"),
         (Self::French, "french"),
         (Self::German, "german"),
+        (Self::Greek, "greek"),
         (Self::Hungarian, "hungarian"),
         (Self::Italian, "italian"),
         (Self::Norwegian, "norwegian"),
         (Self::Portuguese, "portuguese"),
+        (Self::Romanian, "romanian"),
         (Self::Russian, "russian"),
         (Self::Spanish, "spanish"),
         (Self::Swedish, "swedish"),
+        (Self::Tamil, "tamil"),
+        (Self::Turkish, "turkish"),
     ];
 
     /// The name on the wire and on disk.

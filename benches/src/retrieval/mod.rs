@@ -189,7 +189,7 @@ fn request(method: Method, text: &str, vector: Option<&[f32]>) -> Request {
         params: Params { is_exact: true, ..Params::default() },
         ..Request::default()
     };
-    let words = || leg(Query::Keyword { text: text.to_owned() });
+    let words = || leg(Query::Keyword(text.into()));
     let nearest = || {
         let vector = vector.unwrap_or_default().to_vec();
         leg(Query::Nearest { vector: vector.into(), using: DEFAULT_VECTOR.to_owned() })

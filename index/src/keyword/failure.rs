@@ -28,6 +28,11 @@ pub(super) fn failure(error: TantivyError) -> Error {
     Error::new(kind, format!("the keyword index failed: {error}")).with_source(error)
 }
 
+/// An error while terms or postings are read.
+pub(super) fn unread(error: io::Error) -> Error {
+    failure(error.into())
+}
+
 /// An error while an index is opened or checked: what is not the operating system's doing is damage.
 pub(super) fn damaged(error: TantivyError) -> Error {
     let error = failure(error);

@@ -1,28 +1,38 @@
-//! What an index looks like on disk, beyond tantivy's own format: two fields, and the mark of a commit.
+//! What an index looks like on disk, beyond tantivy's own format: its fields, and the mark of a commit.
 //!
-//! - `text`: all texts of a document as one field, so that BM25 is that of their concatenation. Frequencies, no
-//!   positions, which would double the index. The language stands in the name of its analysis, so an index of
-//!   another language is recognised.
+//! - `text`: the texts at all paths as one field, so that BM25 is that of their concatenation. With positions, for
+//!   phrases. The language stands in the name of its analysis, so an index of another language is recognised.
+//! - `text.<path>`: the same of each path, where there are several: what queries that weigh fields are answered by.
+//! - `words`: where the language has stems, the words as they stand; only its dictionary is of use.
 //! - `version`: the document's identity, as a column to read and as a term to delete by.
+//! - `length`, `length.<path>`: the exact number of terms of the fields above, as columns: the mean length must not
+//!   depend on what is deleted or merged, and tantivy's own sums are estimates after a merge.
 //! - the commit's payload: `<seqno> <highest version>`, the latter `-` if no document was ever added.
 
 use tantivy::Term;
 use tantivy::schema::{Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions};
-use types::{Error, Language, Result, Seqno, Version};
+use types::{Error, FieldPath, KeywordField, Language, Result, Seqno, Version};
 
 use super::words;
 
 pub(super) const VERSION_FIELD: &str = "version";
 const TEXT_FIELD: &str = "text";
+const WORDS_FIELD: &str = "words";
+const LENGTH_FIELD: &str = "length";
 
-/// How precisely postings are kept, and read back.
-pub(super) const RECORD: IndexRecordOption = IndexRecordOption::WithFreqs;
+/// Which of the fields with terms: 0 is all texts, then comes each path, if there are several.
+pub(super) type Column = usize;
 
 /// The fields of an index.
-#[derive(Clone, Copy)]
+#[derive(Clone, Debug)]
 pub(super) struct Layout {
-    pub(super) text: Field,
+    pub(super) paths: Vec<FieldPath>,
+    /// By column.
+    pub(super) texts: Vec<Field>,
+    pub(super) words: Option<Field>,
     pub(super) version: Field,
+    /// By column, with the names of their columns.
+    pub(super) lengths: Vec<(Field, String)>,
 }
 
 /// What a commit covers.
@@ -35,23 +45,59 @@ pub(super) struct Mark {
 }
 
 impl Layout {
-    pub(super) fn schema(language: Language) -> (Schema, Self) {
+    pub(super) fn schema(keyword: &KeywordField) -> (Schema, Self) {
         let mut schema = Schema::builder();
-        let indexing = TextFieldIndexing::default()
-            .set_tokenizer(&words::name(language))
-            .set_index_option(RECORD)
-            .set_fieldnorms(true);
-        let text = schema.add_text_field(TEXT_FIELD, TextOptions::default().set_indexing_options(indexing));
+        let paths = if keyword.paths.len() > 1 { &keyword.paths[..] } else { &[] };
+        let suffixes: Vec<String> =
+            std::iter::once(String::new()).chain(paths.iter().map(|path| format!(".{path}"))).collect();
+        let mut text = |name: &str, tokenizer: String, record: IndexRecordOption| {
+            let indexing = TextFieldIndexing::default().set_tokenizer(&tokenizer).set_index_option(record);
+            let indexing = indexing.set_fieldnorms(record != IndexRecordOption::Basic);
+            schema.add_text_field(name, TextOptions::default().set_indexing_options(indexing))
+        };
+        let positions = IndexRecordOption::WithFreqsAndPositions;
+        let of_texts = |suffix: &String| {
+            text(&format!("{TEXT_FIELD}{suffix}"), words::name(keyword.language), positions)
+        };
+        let texts = suffixes.iter().map(of_texts).collect();
+        let has_stems = keyword.language != Language::None;
+        let words =
+            has_stems.then(|| text(WORDS_FIELD, words::name(Language::None), IndexRecordOption::Basic));
         let version = schema.add_u64_field(VERSION_FIELD, NumericOptions::default().set_indexed().set_fast());
-        (schema.build(), Self { text, version })
+        let of_lengths = |suffix: &String| {
+            let name = format!("{LENGTH_FIELD}{suffix}");
+            (schema.add_u64_field(&name, NumericOptions::default().set_fast()), name)
+        };
+        let lengths = suffixes.iter().map(of_lengths).collect();
+        let layout = Self { paths: keyword.paths.clone(), texts, words, version, lengths };
+        (schema.build(), layout)
     }
 
-    pub(super) fn term(self, text: &str) -> Term {
-        Term::from_field_text(self.text, text)
+    pub(super) fn term(&self, column: Column, text: &str) -> Term {
+        Term::from_field_text(self.texts[column], text)
     }
 
-    pub(super) fn identity(self, version: Version) -> Term {
+    pub(super) fn identity(&self, version: Version) -> Term {
         Term::from_field_u64(self.version, version.0)
+    }
+
+    /// The field whose terms are words as they stand.
+    pub(super) fn dictionary(&self) -> Field {
+        self.words.unwrap_or(self.texts[0])
+    }
+
+    /// The columns that answer a question to fields: one for all of them, if they weigh alike.
+    pub(super) fn columns(&self, fields: &[(FieldPath, f32)]) -> Vec<(Column, f32)> {
+        let alike = fields.first().map_or(1.0, |(_, weight)| *weight);
+        let are_all = fields.is_empty() || fields.len() == self.paths.len();
+        if are_all && fields.iter().all(|(_, weight)| *weight == alike) {
+            return vec![(0, alike)];
+        }
+        let column = |(path, weight): &(FieldPath, f32)| {
+            let position = self.paths.iter().position(|own| own == path)?;
+            Some((1 + position, *weight))
+        };
+        fields.iter().filter_map(column).collect()
     }
 }
 

@@ -14,12 +14,21 @@
 //! postings in memory until then. A commit costs several fsyncs; its writer takes up to 32 MiB while it
 //! works and is not made before the first commit.
 
+mod asked;
+mod best;
 mod committed;
+mod expand;
 mod failure;
 mod layout;
+mod marks;
+mod phrase;
+mod pruned;
+mod removed;
 mod state;
+mod statistics;
 mod tail;
 mod view;
+mod walk;
 mod words;
 
 use std::path::Path;
@@ -27,26 +36,33 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 use tantivy::indexer::IndexWriterOptions;
-use tantivy::tokenizer::TextAnalyzer;
+use tantivy::merge_policy::LogMergePolicy;
+use tantivy::tokenizer::TokenStream;
 use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument};
-use types::{Error, Language, Result, Seqno, Version};
+use types::{Error, KeywordField, Language, Result, Seqno, Version};
 
+pub use best::Scored;
 use committed::Committed;
 use failure::{damaged, failure};
 use layout::{Layout, Mark};
+pub use marks::Marker;
 use state::{Operation, State};
+pub use view::KeywordView;
 use view::Snapshot;
-pub use view::{KeywordView, Scored};
+use words::{Analysis, SEPARATOR};
 
 /// The budget of tantivy's writer.
 const WRITER_BYTES: usize = 32 << 20;
+
+/// A segment is merged when so large a share of its documents is deleted: until then they take room and time.
+const DELETED_SHARE_MAX: f32 = 0.3;
 
 /// The keyword index of one collection.
 pub struct KeywordIndex {
     index: Index,
     reader: IndexReader,
-    layout: Layout,
-    analyzer: TextAnalyzer,
+    layout: Arc<Layout>,
+    analysis: Analysis,
     /// Held throughout a commit. Taken before `state`.
     writer: Mutex<Option<IndexWriter>>,
     /// Held for as long as it takes to add a document or to exchange a few pointers.
@@ -58,43 +74,46 @@ impl KeywordIndex {
     ///
     /// # Errors
     /// `AlreadyExists` if there is an index; `Io` if the directory cannot be written.
-    pub fn create(dir: &Path, language: Language) -> Result<Self> {
+    pub fn create(dir: &Path, field: &KeywordField) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
-        let (schema, layout) = Layout::schema(language);
+        let (schema, layout) = Layout::schema(field);
         let settings =
             IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
         let builder = Index::builder().schema(schema).settings(settings);
         let index = builder.create_in_dir(dir).map_err(failure)?;
-        Self::over(index, layout, language, Mark::default())
+        Self::over(index, layout, field.language, Mark::default())
     }
 
     /// The index in a directory, as of its last commit. Reads all its files once, for their checksums.
     ///
     /// # Errors
-    /// `Corrupted` if it is missing, damaged, of another language or another revision of the analysis: then remove
-    /// the directory and [`create`](Self::create) anew. `Io` if the operating system refuses.
-    pub fn open(dir: &Path, language: Language) -> Result<Self> {
+    /// `Corrupted` if it is missing, damaged, of other fields, another language or another revision of the analysis:
+    /// then remove the directory and [`create`](Self::create) anew. `Io` if the operating system refuses.
+    pub fn open(dir: &Path, field: &KeywordField) -> Result<Self> {
         let index = Index::open_in_dir(dir).map_err(damaged)?;
-        let (schema, layout) = Layout::schema(language);
+        let (schema, layout) = Layout::schema(field);
         if index.schema() != schema {
             return Err(Error::corrupted(
                 "the keyword index",
-                "it was made for another language or revision",
+                "it was made for other fields, another language or revision",
             ));
         }
         check(&index)?;
         let mark = Mark::parse(index.load_metas().map_err(damaged)?.payload.as_deref())?;
-        Self::over(index, layout, language, mark)
+        Self::over(index, layout, field.language, mark)
     }
 
     fn over(index: Index, layout: Layout, language: Language, mark: Mark) -> Result<Self> {
-        let analyzer = words::analyzer(language);
-        index.tokenizers().register(&words::name(language), analyzer.clone());
+        let (analysis, layout) = (Analysis::of(language), Arc::new(layout));
+        index.tokenizers().register(&words::name(language), analysis.terms.clone());
+        if let Some(words) = &analysis.words {
+            index.tokenizers().register(&words::name(Language::None), words.clone());
+        }
         let reader =
             index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(damaged)?;
-        let committed = Arc::new(Committed::load(&reader)?);
-        let (state, writer) = (Mutex::new(State::new(committed, mark)), Mutex::new(None));
-        Ok(Self { index, reader, layout, analyzer, writer, state })
+        let committed = Arc::new(Committed::load(&reader, &layout, None)?);
+        let state = State::new(committed, mark, layout.texts.len());
+        Ok(Self { index, reader, layout, analysis, writer: Mutex::new(None), state: Mutex::new(state) })
     }
 
     /// What the last commit covers: operations after this one must be handed over again after a restart.
@@ -108,11 +127,14 @@ impl KeywordIndex {
         self.state.lock().mark.version_max
     }
 
-    /// Adds a document: all texts of a version, taken together. Without texts there is nothing to find, and nothing is
-    /// added. A version not above all earlier ones is held already and passed over. Only the writer calls this.
-    pub fn add(&self, version: Version, texts: &[&str]) {
-        if !texts.is_empty() {
-            self.state.lock().add(version, texts, &mut self.analyzer.clone());
+    /// Adds a document: the texts at each path of the index, in their order. Without texts there is nothing to find,
+    /// and nothing is added. A version not above all earlier ones is held already and passed over. Only the writer
+    /// calls this.
+    pub fn add(&self, version: Version, texts: &[Vec<&str>]) {
+        if texts.iter().any(|texts| !texts.is_empty()) {
+            debug_assert_eq!(texts.len(), self.layout.paths.len());
+            let texts = texts.iter().map(|texts| joined(texts).into()).collect();
+            self.state.lock().add(version, texts, &mut self.analysis.clone());
         }
     }
 
@@ -125,14 +147,10 @@ impl KeywordIndex {
     /// An unchanging view of everything added so far. Cheap; to be called once per group of writes.
     pub fn publish(&self) -> KeywordView {
         let mut state = self.state.lock();
-        let tail = state.tail();
-        let committed = Arc::clone(&state.committed);
-        KeywordView(Arc::new(Snapshot {
-            committed,
-            tail,
-            layout: self.layout,
-            analyzer: self.analyzer.clone(),
-        }))
+        let (tail, removed) = state.tail();
+        let (committed, layout) = (Arc::clone(&state.committed), Arc::clone(&self.layout));
+        let analysis = self.analysis.clone();
+        KeywordView(Arc::new(Snapshot::new(committed, tail, removed, layout, analysis)))
     }
 
     /// Begins a commit of everything handed over so far, marked with `seqno`: exactly the operations up to there. For a
@@ -208,10 +226,7 @@ impl KeywordIndex {
             match &**operation {
                 Operation::Add(version, _) if held.is_some_and(|held| *version <= held) => {}
                 Operation::Add(version, texts) => {
-                    let mut document = TantivyDocument::default();
-                    document.add_u64(self.layout.version, version.0);
-                    texts.iter().for_each(|text| document.add_text(self.layout.text, text));
-                    writer.add_document(document).map_err(failure)?;
+                    writer.add_document(self.document(*version, texts)).map_err(failure)?;
                 }
                 Operation::Remove(version) => {
                     writer.delete_term(self.layout.identity(*version));
@@ -224,13 +239,35 @@ impl KeywordIndex {
         Ok(())
     }
 
+    fn document(&self, version: Version, texts: &[Box<str>]) -> TantivyDocument {
+        let layout = &*self.layout;
+        let mut document = TantivyDocument::default();
+        document.add_u64(layout.version, version.0);
+        let all = joined(texts);
+        let paths = texts.iter().map(|text| &**text);
+        for (column, text) in std::iter::once(&*all).chain(paths).take(layout.texts.len()).enumerate() {
+            let mut length = 0;
+            self.analysis.terms.clone().token_stream(text).process(&mut |_| length += 1);
+            document.add_text(layout.texts[column], text);
+            document.add_u64(layout.lengths[column].0, length);
+        }
+        if let Some(words) = layout.words {
+            document.add_text(words, all);
+        }
+        document
+    }
+
     fn make_writer(&self) -> Result<IndexWriter> {
         let options = IndexWriterOptions::builder()
             .num_worker_threads(1)
             .num_merge_threads(1)
             .memory_budget_per_thread(WRITER_BYTES)
             .build();
-        self.index.writer_with_options(options).map_err(failure)
+        let writer = self.index.writer_with_options(options).map_err(failure)?;
+        let mut merges = LogMergePolicy::default();
+        merges.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
+        writer.set_merge_policy(Box::new(merges));
+        Ok(writer)
     }
 }
 
@@ -251,9 +288,10 @@ impl KeywordCommit<'_> {
     /// operations.
     pub fn write(mut self) -> Result<()> {
         let index = self.index;
+        let before = Arc::clone(&index.state.lock().committed);
         let result = index
             .write(&mut self.writer, &self.operations, self.mark)
-            .and_then(|()| Committed::load(&index.reader));
+            .and_then(|()| Committed::load(&index.reader, &index.layout, Some(&before)));
         if result.is_err() {
             // What the writer has taken is forgotten with it; a new one finds out what reached the disk.
             *self.writer = None;
@@ -261,6 +299,18 @@ impl KeywordCommit<'_> {
         index.state.lock().finish(Arc::new(result?), self.mark);
         Ok(())
     }
+}
+
+/// Texts as one, further apart than any phrase reaches.
+fn joined<T: AsRef<str>>(texts: &[T]) -> String {
+    let mut joined = String::new();
+    for (at, text) in texts.iter().enumerate() {
+        if at > 0 {
+            joined.push(SEPARATOR);
+        }
+        joined.push_str(text.as_ref());
+    }
+    joined
 }
 
 fn check(index: &Index) -> Result<()> {

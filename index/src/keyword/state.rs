@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use tantivy::tokenizer::TextAnalyzer;
 use types::{Seqno, Version};
 
 use super::committed::Committed;
 use super::layout::Mark;
-use super::tail::{TailBlock, carry};
+use super::removed::{self, Removed};
+use super::tail::{self, TailBlock};
+use super::words::Analysis;
 
 /// A change of the index, in the order in which it was handed over.
 pub(super) enum Operation {
+    /// With one text for each path.
     Add(Version, Box<[Box<str>]>),
     Remove(Version),
 }
@@ -25,6 +27,9 @@ pub(super) struct State {
     waiting: Part,
     /// Documents of `waiting` that are in none of its blocks yet.
     fresh: TailBlock,
+    /// Removals of `waiting` that are in none of its blocks yet.
+    fresh_removed: Vec<Version>,
+    columns: usize,
     /// The highest version ever added.
     version_max: Option<Version>,
 }
@@ -34,32 +39,37 @@ pub(super) struct State {
 struct Part {
     operations: Vec<Arc<Operation>>,
     blocks: Vec<Arc<TailBlock>>,
+    removed: Vec<Arc<Removed>>,
 }
 
 impl State {
-    pub(super) fn new(committed: Arc<Committed>, mark: Mark) -> Self {
-        let (sealed, waiting, fresh) = Default::default();
-        Self { committed, mark, sealed, waiting, fresh, version_max: mark.version_max }
+    pub(super) fn new(committed: Arc<Committed>, mark: Mark, columns: usize) -> Self {
+        let (sealed, waiting, fresh_removed) = Default::default();
+        let (fresh, version_max) = (TailBlock::new(columns), mark.version_max);
+        Self { committed, mark, sealed, waiting, fresh, fresh_removed, columns, version_max }
     }
 
-    pub(super) fn add(&mut self, version: Version, texts: &[&str], analyzer: &mut TextAnalyzer) {
+    /// Takes one text for each path.
+    pub(super) fn add(&mut self, version: Version, texts: Box<[Box<str>]>, analysis: &mut Analysis) {
         if self.version_max.is_some_and(|held| version <= held) {
             return;
         }
         self.version_max = Some(version);
-        self.fresh.add(version, texts, analyzer);
-        let texts = texts.iter().map(|text| Box::from(*text)).collect();
+        self.fresh.add(version, &texts, analysis);
         self.waiting.operations.push(Arc::new(Operation::Add(version, texts)));
     }
 
     pub(super) fn remove(&mut self, version: Version) {
+        self.fresh_removed.push(version);
         self.waiting.operations.push(Arc::new(Operation::Remove(version)));
     }
 
-    /// The blocks of everything that is not committed.
-    pub(super) fn tail(&mut self) -> Vec<Arc<TailBlock>> {
+    /// The blocks of everything that is not committed: what was added, and what was removed.
+    pub(super) fn tail(&mut self) -> (Vec<Arc<TailBlock>>, Vec<Arc<Removed>>) {
         self.freeze();
-        self.sealed.blocks.iter().chain(&self.waiting.blocks).cloned().collect()
+        let (sealed, waiting) = (&self.sealed, &self.waiting);
+        let added = sealed.blocks.iter().chain(&waiting.blocks).cloned().collect();
+        (added, sealed.removed.iter().chain(&waiting.removed).cloned().collect())
     }
 
     /// Begins a commit: its operations and its mark; nothing if it would change nothing.
@@ -67,6 +77,7 @@ impl State {
         self.freeze();
         self.sealed.operations.append(&mut self.waiting.operations);
         self.sealed.blocks.append(&mut self.waiting.blocks);
+        self.sealed.removed.append(&mut self.waiting.removed);
         let mark = Mark { seqno: seqno.max(self.mark.seqno), version_max: self.version_max };
         let changes = !self.sealed.operations.is_empty() || mark != self.mark;
         changes.then(|| (self.sealed.operations.clone(), mark))
@@ -77,6 +88,10 @@ impl State {
         self.committed = committed;
         self.mark = mark;
         self.sealed = Part::default();
+        // What they remember of the commit before is of no use any more.
+        for removed in &mut self.waiting.removed {
+            *removed = Arc::new(Removed::of(removed.versions().to_vec()));
+        }
     }
 
     pub(super) fn operations(&self) -> Vec<Arc<Operation>> {
@@ -85,12 +100,16 @@ impl State {
 
     pub(super) fn pending(&self) -> usize {
         let blocks = self.sealed.blocks.iter().chain(&self.waiting.blocks);
-        (blocks.map(|block| block.documents()).sum::<u64>() + self.fresh.documents()) as usize
+        blocks.map(|block| block.documents()).sum::<usize>() + self.fresh.documents()
     }
 
     fn freeze(&mut self) {
         if self.fresh.documents() > 0 {
-            carry(&mut self.waiting.blocks, std::mem::take(&mut self.fresh));
+            let fresh = std::mem::replace(&mut self.fresh, TailBlock::new(self.columns));
+            tail::carry(&mut self.waiting.blocks, fresh);
+        }
+        if !self.fresh_removed.is_empty() {
+            removed::carry(&mut self.waiting.removed, std::mem::take(&mut self.fresh_removed));
         }
     }
 }

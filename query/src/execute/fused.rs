@@ -58,7 +58,7 @@ impl Level<'_> {
     /// Of a level of words: the score that no document can exceed.
     fn attainable(&self) -> Result<Option<f32>> {
         match (&self.request.query, &self.view.keyword) {
-            (Query::Keyword { text }, Some(keyword)) => keyword.attainable(text).map(Some),
+            (Query::Keyword(query), Some(keyword)) => keyword.attainable(query).map(Some),
             _ => Ok(None),
         }
     }

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 
 use index::Shown;
 use roaring::RoaringBitmap;
-use types::{Error, FieldKind, Metric, Result, Slot, Vector};
+use types::{Error, FieldKind, KeywordQuery, Metric, Result, Slot, Vector};
 
 use crate::View;
 use crate::matching::Matching;
@@ -197,7 +197,7 @@ impl<'a> Level<'a> {
             Query::Recommend { using, .. } | Query::Discover { using, .. } | Query::Context { using, .. } => {
                 self.rated(plan, using, candidates)
             }
-            Query::Keyword { text } => self.keyword(plan, text, candidates),
+            Query::Keyword(query) => self.keyword(plan, query, candidates),
             Query::Fuse(fusion) => self.fuse(plan, &legs, fusion),
             Query::ById => self.by_id(plan, candidates),
             Query::Order(order) => self.ordered(plan, order, candidates),
@@ -206,13 +206,18 @@ impl<'a> Level<'a> {
         }
     }
 
-    fn keyword(&self, plan: &Plan, text: &str, candidates: Option<&RoaringBitmap>) -> Result<Vec<Ranked>> {
+    fn keyword(
+        &self,
+        plan: &Plan,
+        query: &KeywordQuery,
+        candidates: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Ranked>> {
         let Some(keyword) = &self.view.keyword else {
             return Err(Error::invalid("query.keyword", "the collection has no keyword index"));
         };
         let accept = self.accept(candidates);
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
-            let found = keyword.search(text, &self.view.rows, &self.view.alive, accept, count)?;
+            let found = keyword.search(query, &self.view.rows, &self.view.alive, accept, count)?;
             Ok(found.into_iter().map(|scored| Ranked::new(scored.slot, scored.score)).collect())
         })?;
         Ok(self.above_threshold(hits, Metric::Dot))

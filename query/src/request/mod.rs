@@ -3,7 +3,7 @@
 mod query;
 mod resolve;
 
-use types::{Error, Filter, Limits, Metric, Result, Schema, Vector};
+use types::{Error, Filter, KeywordQuery, Limits, Metric, Result, Schema, Vector};
 
 pub use query::{Examples, Input, Order, OrderValue, Pair, Query, Recommend};
 
@@ -116,7 +116,7 @@ impl Request {
         }
         let refuse = |field: &str, message: &str| Err(Error::invalid(field, message));
         match &self.query {
-            Query::Keyword { text } => check_keyword(text, schema, limits),
+            Query::Keyword(query) => check_keyword(query, schema, limits),
             Query::Fuse(_) if self.prefetch.is_empty() => {
                 refuse("prefetch", "is empty; a fusion needs at least one leg")
             }
@@ -176,18 +176,15 @@ fn check_vector(
     }
 }
 
-fn check_keyword(text: &str, schema: &Schema, limits: &Limits) -> Result<()> {
-    const FIELD: &str = "query.keyword";
-    if schema.keyword.is_none() {
-        let message =
-            "the collection has no keyword index; create it with one, such as {\"paths\": [\"text\"]}";
-        return Err(Error::invalid(FIELD, message));
+fn check_keyword(query: &KeywordQuery, schema: &Schema, limits: &Limits) -> Result<()> {
+    match &schema.keyword {
+        Some(index) => query.check(index, limits),
+        None => {
+            let message =
+                "the collection has no keyword index; create it with one, such as {\"paths\": [\"text\"]}";
+            Err(Error::invalid("query.keyword", message))
+        }
     }
-    let chars = text.chars().count();
-    if chars > limits.query_chars_max {
-        return Err(Error::limit(FIELD, "the number of characters", chars, limits.query_chars_max));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -230,7 +227,7 @@ mod tests {
             (ask(nearest(&[1.0], "")), "query"),
             (ask(nearest(&[1.0, f32::NAN], "")), "query[1]"),
             (ask(nearest(&[1.0, 0.0], "nope")), "using"),
-            (ask(Query::Keyword { text: "a".into() }), "query.keyword"),
+            (ask(Query::Keyword("a".into())), "query.keyword"),
             (ask(Query::Fuse(Fusion::rrf(2.0))), "prefetch"),
             (Request { limit: 0, ..ask(Query::ById) }, "limit"),
             (with(Params { recall: Some(1.5), ..Params::default() }), "params.recall"),

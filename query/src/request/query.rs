@@ -3,7 +3,7 @@
 //! The words and the scores are Qdrant's. *Similarity* below is what is larger for what is nearer: the score under
 //! cosine and dot product, the negated squared distance under Euclid, the negated distance under Manhattan.
 
-use types::{FieldPath, MultiVector, PointId, SparseVector, Vector};
+use types::{FieldPath, KeywordQuery, MultiVector, PointId, SparseVector, Vector};
 
 use crate::formula::Formula;
 use crate::fuse::Fusion;
@@ -59,11 +59,8 @@ pub enum Query {
         /// The vector space.
         using: String,
     },
-    /// By BM25 of the words of a text.
-    Keyword {
-        /// Any text; it has no syntax.
-        text: String,
-    },
+    /// By BM25 of words.
+    Keyword(KeywordQuery),
     /// By what the legs found.
     Fuse(Fusion),
     /// By the values of a field, numbers and times; a point with several comes once for each. All scores are 1.

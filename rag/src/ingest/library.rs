@@ -67,7 +67,7 @@ impl Library {
     pub(super) fn chunks_of(&self, source: PointId) -> Result<Vec<OldChunk>> {
         let filter = Filter::must(Condition::equals("source", source.to_string().as_str())?);
         let payload = PayloadSelect::Only(vec!["heading".parse()?, "text".parse()?]);
-        let select = Select { payload, vectors: VectorSelect::All };
+        let select = Select { payload, vectors: VectorSelect::All, ..Select::default() };
         let chunk = |point: Point| {
             let (heading, body) = (text(&point, "heading"), text(&point, "text"));
             let text_to_embed =

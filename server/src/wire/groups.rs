@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facet::ScalarOut;
 use super::filter::FilterIn;
+use super::highlight::HighlightIn;
 use super::point::{Record, ScoredPoint};
 use super::query::{LookupFrom, ParamsIn, Prefetch, QueryBody, QueryIn};
 use super::select::{WithPayload, WithVector};
@@ -26,6 +27,8 @@ pub(crate) struct QueryGroups {
     #[serde(alias = "with_vectors")]
     with_vector: Option<WithVector>,
     lookup_from: Option<LookupFrom>,
+    /// Ours.
+    highlight: Option<HighlightIn>,
     group_by: String,
     group_size: Option<usize>,
     with_lookup: Option<WithLookup>,
@@ -91,6 +94,7 @@ impl QueryGroups {
             with_payload: self.with_payload,
             with_vector: self.with_vector,
             lookup_from: self.lookup_from,
+            highlight: self.highlight,
             ..QueryBody::default()
         };
         let (request, select) = body.into_request(translator)?;

@@ -15,6 +15,7 @@ pub(crate) mod facet;
 pub(crate) mod filter;
 pub(crate) mod geo;
 pub(crate) mod groups;
+pub(crate) mod highlight;
 pub(crate) mod id;
 pub(crate) mod matrix;
 pub(crate) mod plan;

@@ -130,6 +130,9 @@ pub(crate) struct ScoredPoint {
     payload: Option<Payload>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vector: Option<VectorsOut>,
+    /// Ours: only where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    highlight: Option<Payload>,
 }
 
 /// A page of a scroll.
@@ -352,7 +355,9 @@ impl ScoredPoint {
     pub(crate) fn new(hit: Hit, select: &Select) -> Self {
         let (payload, vector) = parts(hit.payload, hit.vectors, select);
         let order_value = hit.order.map(OrderOut::from);
-        Self { id: Id(hit.id), version: hit.version, score: hit.score, order_value, payload, vector }
+        let highlight = select.highlight.as_ref().map(|_| super::highlight::told(hit.highlights));
+        let (id, version, score) = (Id(hit.id), hit.version, hit.score);
+        Self { id, version, score, order_value, payload, vector, highlight }
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn select(
         Some(WithVector::Flag(true)) => VectorSelect::All,
         Some(WithVector::Names(names)) => VectorSelect::Named(names),
     };
-    Ok(Select { payload, vectors })
+    Ok(Select { payload, vectors, ..Select::default() })
 }
 
 fn paths(keys: &[String]) -> Result<Vec<FieldPath>> {

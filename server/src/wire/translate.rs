@@ -15,6 +15,7 @@ use rag::Embedder;
 use serde::Serialize;
 
 use super::filter::FilterIn;
+use super::highlight::HighlightIn;
 use super::plan::PlanOut;
 use super::point::ScoredPoint;
 use super::query::{
@@ -101,7 +102,8 @@ impl QueryBody {
         let lookup_from = self.lookup_from;
         let level =
             Level { prefetch, query, using, filter, params, score_threshold, limit, offset, lookup_from };
-        let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::None)?;
+        let mut select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::None)?;
+        select.highlight = self.highlight.map(HighlightIn::into_highlight).transpose()?.flatten();
         Ok((translator.request(level, &Filter::default())?, select))
     }
 }
@@ -205,7 +207,7 @@ impl Translator<'_> {
             Some(QueryIn::Context(pairs)) => {
                 Query::Context { pairs: self.pairs(pairs, source, "query.context")?, using: using() }
             }
-            Some(QueryIn::Keyword(text)) => Query::Keyword { text },
+            Some(QueryIn::Keyword(words)) => Query::Keyword(words.into_query()?),
             Some(QueryIn::Fuse(fusion)) => Query::Fuse(fusion),
             Some(QueryIn::Order(order)) => Query::Order(order.into_order("query.order_by")?),
             Some(QueryIn::Sample(seed)) => Query::Sample { seed },
@@ -240,7 +242,7 @@ impl Translator<'_> {
         let space = lookup.vector.as_deref().unwrap_or(using);
         collection.schema().check_name(space).map_err(|error| error.with_field("lookup_from.vector"))?;
         let vectors = VectorSelect::Named(vec![space.to_owned()]);
-        let select = Select { payload: PayloadSelect::None, vectors };
+        let select = Select { payload: PayloadSelect::None, vectors, ..Select::default() };
         let point = collection.get(&[id], &select)?.pop().ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("Not found: No point with id {id} found"))
                 .with_field(place)

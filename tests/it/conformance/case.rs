@@ -156,6 +156,7 @@ fn found(member: &str, outcome: &Result<Outcome, Refusal>) -> Option<Value> {
         }
         ("scores", Ok(Outcome::Points(points, _))) => Some(column(points, "score").into()),
         ("payloads", Ok(Outcome::Points(points, _))) => Some(column(points, "payload").into()),
+        ("highlights", Ok(Outcome::Points(points, _))) => Some(column(points, "highlight").into()),
         ("vectors", Ok(Outcome::Points(points, _))) => Some(column(points, "vectors").into()),
         ("next", Ok(Outcome::Points(_, next))) => Some(next.clone().unwrap_or_default()),
         _ => None,

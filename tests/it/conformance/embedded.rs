@@ -79,6 +79,7 @@ impl EmbeddedDoor {
             let point = Point { id: hit.id, vectors: hit.vectors, payload: hit.payload };
             let mut tree = tree_of(&point);
             tree["score"] = json!(f64::from(hit.score));
+            tree["highlight"] = super::kinds::tree_of_fragments(&hit.highlights);
             tree
         };
         Ok(Outcome::Points(hits.into_iter().map(hit).collect(), None))
@@ -287,7 +288,8 @@ fn select_of(with: &Value, is_payload_default: bool) -> Result<Select> {
         }
         _ => VectorSelect::None,
     };
-    Ok(Select { payload, vectors })
+    let highlight = super::kinds::highlight_of(&with["highlight"])?;
+    Ok(Select { payload, vectors, highlight })
 }
 
 fn request_of(with: &Value) -> Result<Request> {
@@ -296,7 +298,9 @@ fn request_of(with: &Value) -> Result<Request> {
     let query = match (&with["nearest"], &with["keyword"], &with["rrf"], &with["query"]) {
         (Value::Object(_), ..) => Query::Nearest { vector: sparse_of(&with["nearest"])?.into(), using },
         (Value::Array(_), ..) => Query::Nearest { vector: vector_of(&with["nearest"])?.into(), using },
-        (_, Value::String(text), ..) => Query::Keyword { text: text.clone() },
+        (_, words @ (Value::String(_) | Value::Object(_)), ..) => {
+            Query::Keyword(super::kinds::keyword_of(words)?)
+        }
         (_, _, Value::Number(k), _) => Query::Fuse(Fusion::rrf(k.as_f64().unwrap_or_default() as f32)),
         (.., kind @ Value::Object(_)) => super::kinds::query_of(kind, using)?,
         _ => Query::ById,

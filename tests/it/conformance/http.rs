@@ -168,7 +168,8 @@ fn points_of(points: &Value) -> Vec<Value> {
             _ => json!({}),
         };
         let payload = point["payload"].as_object().cloned().unwrap_or_else(Payload::new);
-        json!({"id": point["id"], "score": point["score"], "payload": payload, "vectors": vectors})
+        json!({"id": point["id"], "score": point["score"], "payload": payload, "vectors": vectors,
+            "highlight": point["highlight"]})
     };
     points.as_array().expect("a list of points").iter().map(point).collect()
 }

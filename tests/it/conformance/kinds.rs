@@ -2,9 +2,11 @@
 
 use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
 use kithdb::{
-    Examples, Fusion, GeoPoint, Input, Order, OrderValue, Pair, PointId, Query, Recommend, Result, Value,
-    datetime,
+    Examples, Fragment, Fragments, Fusion, Fuzzy, GeoPoint, Highlight, Input, KeywordQuery, Operator, Order,
+    OrderValue, Pair, PointId, Query, Recommend, Result, Value, datetime,
 };
+
+use serde_json::json;
 
 use super::embedded::{filter_of, id_of, vector_of};
 
@@ -61,6 +63,59 @@ pub(super) fn query_of(with: &Value, using: String) -> Result<Query> {
         }
         other => panic!("no kind of query: {other}"),
     })
+}
+
+/// Words: a text, or an object in the form of HTTP.
+pub(super) fn keyword_of(with: &Value) -> Result<KeywordQuery> {
+    if let Some(text) = with.as_str() {
+        return Ok(text.into());
+    }
+    let mut query = KeywordQuery::new(with["text"].as_str().unwrap_or_default());
+    for path in with["fields"].as_array().into_iter().flatten() {
+        query = query.field(path.as_str().unwrap_or_default().parse()?, 1.0);
+    }
+    for (path, weight) in with["fields"].as_object().into_iter().flatten() {
+        query = query.field(path.parse()?, weight.as_f64().unwrap_or(1.0) as f32);
+    }
+    query.operator = if with["operator"] == "all" { Operator::All } else { Operator::Any };
+    query.phrase_slop = with["phrase_slop"].as_u64().map(|slop| slop as u32);
+    query.is_prefix = with["prefix"] == true;
+    query.fuzzy = with["fuzzy"].as_object().map(|fuzzy| Fuzzy {
+        distance: fuzzy.get("distance").and_then(Value::as_u64).unwrap_or(1) as u8,
+        prefix_chars: fuzzy.get("prefix_chars").and_then(Value::as_u64).unwrap_or(0) as usize,
+    });
+    query.boost = with["boost"].as_f64().map_or(1.0, |boost| boost as f32);
+    Ok(query)
+}
+
+/// What is shown of texts, in the form of HTTP.
+pub(super) fn highlight_of(with: &Value) -> Result<Option<Highlight>> {
+    if with.is_null() {
+        return Ok(None);
+    }
+    let mut highlight = Highlight::default();
+    for path in with["fields"].as_array().into_iter().flatten() {
+        highlight.fields.push(path.as_str().unwrap_or_default().parse()?);
+    }
+    let number = |member: &str, default: usize| with[member].as_u64().map_or(default, |given| given as usize);
+    highlight.fragments = number("fragments", highlight.fragments);
+    highlight.fragment_chars = number("fragment_chars", highlight.fragment_chars);
+    if let (Some(pre), Some(post)) = (with["pre_tag"].as_str(), with["post_tag"].as_str()) {
+        (highlight.pre_tag, highlight.post_tag) = (pre.to_owned(), post.to_owned());
+    }
+    Ok(Some(highlight))
+}
+
+pub(super) fn tree_of_fragments(fragments: &Fragments) -> Value {
+    let mut tree = json!({});
+    for (path, fragments) in fragments {
+        let fragment = |fragment: &Fragment| {
+            let spans: Vec<[usize; 2]> = fragment.spans.iter().map(|span| [span.start, span.end]).collect();
+            json!({"text": fragment.text, "value": fragment.value, "start": fragment.start, "spans": spans})
+        };
+        tree[path.to_string()] = fragments.iter().map(fragment).collect();
+    }
+    tree
 }
 
 fn input(with: &Value) -> Result<Input> {

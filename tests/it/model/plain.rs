@@ -27,14 +27,12 @@ pub(crate) struct Plain {
     /// Of each point; every version that is written gets the next number, from 1 on.
     pub(crate) versions: BTreeMap<PointId, u64>,
     pub(crate) last_version: u64,
-    /// Whether no point with a text was ever replaced or removed: then statistics are those of the map.
-    pub(crate) has_clean_texts: bool,
 }
 
 impl Plain {
     pub(crate) fn new(name: &'static str, spaces: Vec<(&'static str, VectorSpec)>) -> Self {
         let (points, versions) = (BTreeMap::new(), BTreeMap::new());
-        Self { name, spaces, points, versions, last_version: 0, has_clean_texts: true }
+        Self { name, spaces, points, versions, last_version: 0 }
     }
 
     pub(crate) fn schema(&self) -> Schema {

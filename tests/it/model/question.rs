@@ -104,7 +104,7 @@ impl By {
     fn query(&self, plain: &Plain) -> Query {
         match self {
             Self::Id => Query::ById,
-            Self::Words(text) => Query::Keyword { text: text.clone() },
+            Self::Words(text) => Query::Keyword(text.as_str().into()),
             Self::Multi(rows) => {
                 Query::Nearest { vector: Vector::Multi(rows_of(rows)).into(), using: MULTI.to_owned() }
             }
@@ -151,11 +151,6 @@ impl By {
             }
             _ => plain.matching(filter).into_iter().map(|id| (id, 1.0)).collect(),
         }
-    }
-
-    /// Whether the model knows the scores: those of words depend on what was removed.
-    fn has_known_scores(&self, plain: &Plain) -> bool {
-        !matches!(self, Self::Words(_)) || plain.has_clean_texts
     }
 }
 
@@ -222,10 +217,6 @@ fn ranked(collection: &Collection, plain: &Plain, by: &By, request: &Request) {
     let hits = search(collection, request);
     let all = by.expected(plain, &request.filter);
     let metric = by.metric(plain);
-    let known = by.has_known_scores(plain);
-    if !known && request.score_threshold.is_some() {
-        return;
-    }
     // A threshold is about scores, and an order by id has none.
     let threshold = request.score_threshold.filter(|_| !matches!(by, By::Id));
     let passes = |score: f64| threshold.is_none_or(|threshold| metric.passes(score as f32, threshold));
@@ -233,7 +224,7 @@ fn ranked(collection: &Collection, plain: &Plain, by: &By, request: &Request) {
     let expected: Vec<(PointId, f64)> = all.iter().copied().filter(|(_, score)| passes(*score)).collect();
     let expected = &expected[request.offset.min(expected.len())..end.min(expected.len())];
     assert_eq!(hits.len(), expected.len(), "{hits:?}\nexpected {expected:?}");
-    assert_ranks(&hits, expected, &all.into_iter().collect(), known);
+    assert_ranks(&hits, expected, &all.into_iter().collect());
     for hit in &hits {
         assert_eq!(hit.payload, plain.points[&hit.id].payload, "{}", hit.id);
     }
@@ -242,20 +233,13 @@ fn ranked(collection: &Collection, plain: &Plain, by: &By, request: &Request) {
     }
 }
 
-fn assert_ranks(hits: &[Hit], expected: &[(PointId, f64)], all: &BTreeMap<PointId, f64>, known: bool) {
+fn assert_ranks(hits: &[Hit], expected: &[(PointId, f64)], all: &BTreeMap<PointId, f64>) {
     let mut seen = std::collections::BTreeSet::new();
     for (hit, (_, score)) in hits.iter().zip(expected) {
         assert!(seen.insert(hit.id), "{} came twice", hit.id);
         let own = all.get(&hit.id).unwrap_or_else(|| panic!("{} does not answer this", hit.id));
-        if known {
-            assert!(is_near(hit.score, *score), "{} has {}, its rank {score}", hit.id, hit.score);
-            assert!(is_near(hit.score, *own), "{} has {}, should have {own}", hit.id, hit.score);
-        } else {
-            assert!(hit.score > 0.0);
-        }
-    }
-    if !known {
-        assert!(hits.is_sorted_by(|a, b| a.score >= b.score), "{hits:?}");
+        assert!(is_near(hit.score, *score), "{} has {}, its rank {score}", hit.id, hit.score);
+        assert!(is_near(hit.score, *own), "{} has {}, should have {own}", hit.id, hit.score);
     }
 }
 
@@ -274,7 +258,7 @@ fn hybrid(collection: &Collection, legs: &[Request], limit: usize, k: f32) {
     sorted.sort_by(|a, b| b.1.total_cmp(&a.1));
     sorted.truncate(limit);
     assert_eq!(hits.len(), sorted.len());
-    assert_ranks(&hits, &sorted, &expected, true);
+    assert_ranks(&hits, &sorted, &expected);
 }
 
 fn rescore(collection: &Collection, plain: &Plain, near: &By, leg: &Request, limit: usize) {
@@ -284,7 +268,7 @@ fn rescore(collection: &Collection, plain: &Plain, near: &By, leg: &Request, lim
     let request = Request { prefetch: vec![leg.clone()], ..near.request(plain, &Filter::default(), limit) };
     let hits = search(collection, &request);
     assert_eq!(hits.len(), expected.len().min(limit));
-    assert_ranks(&hits, &expected, &expected.iter().copied().collect(), true);
+    assert_ranks(&hits, &expected, &expected.iter().copied().collect());
 }
 
 fn is_near(found: f32, expected: f64) -> bool {

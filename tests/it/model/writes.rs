@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kithdb::{Change as Part, ErrorKind, Op, Point, PointId, Selection, UpsertMode, Vectors};
 
 use super::draft::{Change, Guess, PartDraft};
-use super::plain::{MULTI, Plain, SPARSE, fault_of, texts};
+use super::plain::{MULTI, Plain, SPARSE, fault_of};
 
 /// Why a write must be refused: the kind, and the field behind the operation.
 pub(crate) type Fault = (ErrorKind, String);
@@ -173,17 +173,11 @@ impl Plain {
     fn put(&mut self, point: Point) {
         self.last_version += 1;
         self.versions.insert(point.id, self.last_version);
-        let before = self.points.insert(point.id, point);
-        self.note(before);
+        self.points.insert(point.id, point);
     }
 
     fn remove(&mut self, id: &PointId) {
         self.versions.remove(id);
-        let before = self.points.remove(id);
-        self.note(before);
-    }
-
-    fn note(&mut self, gone: Option<Point>) {
-        self.has_clean_texts &= gone.is_none_or(|point| texts(&point).is_empty());
+        self.points.remove(id);
     }
 }

@@ -9,6 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::input::{InputVisitor, VectorInput};
+use super::keyword::KeywordIn;
 use crate::wire::id::Id;
 use crate::wire::shape::OneOrMany;
 use crate::wire::vector::Dense;
@@ -22,7 +23,7 @@ pub(crate) enum QueryIn {
     Recommend(RecommendIn),
     Discover(VectorInput, OneOrMany<PairIn>),
     Context(OneOrMany<PairIn>),
-    Keyword(String),
+    Keyword(KeywordIn),
     Fuse(Fusion),
     Order(OrderIn),
     Sample(Option<u64>),
@@ -103,7 +104,7 @@ struct QueryObject {
     recommend: Option<RecommendIn>,
     discover: Option<DiscoverIn>,
     context: Option<OneOrMany<PairIn>>,
-    keyword: Option<String>,
+    keyword: Option<KeywordIn>,
     fusion: Option<FusionIn>,
     rrf: Option<RrfIn>,
     /// Ours.

@@ -2,11 +2,13 @@
 
 mod formula;
 mod input;
+mod keyword;
 mod kind;
 
 use serde::Deserialize;
 
 use super::filter::FilterIn;
+use super::highlight::HighlightIn;
 use super::select::{WithPayload, WithVector};
 use super::shape::{Ignored, OneOrMany, Refused};
 pub(super) use formula::expression;
@@ -31,6 +33,8 @@ pub(crate) struct QueryBody {
     pub(super) with_vector: Option<WithVector>,
     pub(super) lookup_from: Option<LookupFrom>,
     pub(super) shard_key: Ignored,
+    /// Ours: fragments of texts come with the points.
+    pub(super) highlight: Option<HighlightIn>,
     /// Ours: the plan comes with the points, `"analyze"` with what was really done.
     pub(super) explain: Option<ExplainIn>,
     /// Ours: milliseconds until the answer must be there.

@@ -1,11 +1,14 @@
 //! The keyword index beside naive BM25, through commits, reopenings and damage.
 
+mod marking;
+mod naive;
+mod questions;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use roaring::RoaringBitmap;
-use tantivy::fieldnorm::FieldNormReader;
-use types::{ErrorKind, PointId, Slot};
+use types::{ErrorKind, FieldPath, KeywordQuery, PointId, Slot};
 
 use super::*;
 use crate::{Alive, Head, Rows};
@@ -28,23 +31,49 @@ struct Bench {
     rows: Rows,
     alive: Alive,
     index: KeywordIndex,
-    texts: BTreeMap<Version, Vec<String>>,
+    field: KeywordField,
+    /// The texts at each path.
+    texts: BTreeMap<Version, Vec<Vec<String>>>,
     seqno: u64,
+}
+
+/// An index over the paths `a`, `b`, and so on.
+fn field_of(paths: usize, language: Language) -> KeywordField {
+    let path = |number: usize| ["a", "b", "c"][number].parse::<FieldPath>().expect("a path");
+    KeywordField { paths: (0..paths).map(path).collect(), language }
+}
+
+fn english() -> KeywordField {
+    field_of(1, Language::English)
 }
 
 impl Bench {
     fn new() -> Self {
+        Self::of(english())
+    }
+
+    fn of(field: KeywordField) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let (head, rows) = rows();
-        let index = KeywordIndex::create(dir.path(), Language::English).expect("a new index");
-        Self { dir, head, rows, alive: Alive::new(), index, texts: BTreeMap::new(), seqno: 0 }
+        let index = KeywordIndex::create(dir.path(), &field).expect("a new index");
+        Self { dir, head, rows, alive: Alive::new(), index, field, texts: BTreeMap::new(), seqno: 0 }
     }
 
     fn add(&mut self, texts: &[&str]) -> Version {
+        self.add_at(&[texts])
+    }
+
+    fn put(&mut self, text: &str) {
+        self.add(&[text]);
+    }
+
+    /// Adds the texts at each path.
+    fn add_at(&mut self, texts: &[&[&str]]) -> Version {
         let version = Version(u64::from(self.head.rows()) * 2 + 1);
         self.alive.insert(append(&self.head, version));
-        self.index.add(version, texts);
-        self.texts.insert(version, texts.iter().map(|&text| text.to_owned()).collect());
+        self.index.add(version, &texts.iter().map(|texts| texts.to_vec()).collect::<Vec<_>>());
+        let owned = |texts: &&[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        self.texts.insert(version, texts.iter().map(owned).collect());
         self.seqno += 1;
         version
     }
@@ -60,72 +89,29 @@ impl Bench {
     }
 
     fn reopen(self) -> Self {
-        let Self { dir, head, rows, alive, index, texts, seqno } = self;
+        let Self { dir, head, rows, alive, index, field, texts, seqno } = self;
         drop(index);
-        let index = KeywordIndex::open(dir.path(), Language::English).expect("an index");
-        Self { dir, head, rows, alive, index, texts, seqno }
+        let index = KeywordIndex::open(dir.path(), &field).expect("an index");
+        Self { dir, head, rows, alive, index, field, texts, seqno }
     }
 
-    fn search(&self, query: &str, k: usize) -> Vec<Scored> {
-        self.index.publish().search(query, &self.rows, &self.alive, None, k).expect("a search")
+    fn search(&self, query: impl Into<KeywordQuery>, k: usize) -> Vec<Scored> {
+        self.index.publish().search(&query.into(), &self.rows, &self.alive, None, k).expect("a search")
+    }
+
+    fn search_in(&self, view: &KeywordView, alive: &Alive) -> Vec<Scored> {
+        view.search(&"stones and fish".into(), &self.rows, alive, None, 50).expect("a search")
     }
 
     fn slots(&self, query: &str) -> Vec<u32> {
         self.search(query, 100).iter().map(|scored| scored.slot.0).collect()
     }
 
-    /// Every document that counts in the statistics: alive or not, as long as it is physically there.
-    fn held(&self) -> Vec<Version> {
-        let state = self.index.state.lock();
-        let mut held = Vec::new();
-        for (segment, versions) in
-            state.committed.searcher.segment_readers().iter().zip(&state.committed.versions)
-        {
-            held.extend((0..segment.max_doc()).filter_map(|doc| versions.first(doc)).map(Version));
-        }
-        for operation in state.operations() {
-            if let Operation::Add(version, _) = &*operation {
-                held.push(*version);
-            }
-        }
-        held
-    }
-
-    /// BM25 from its definition, over what is held.
-    fn naive(&self, query: &str) -> Vec<Scored> {
-        let held: Vec<(Version, Vec<String>)> = self
-            .held()
-            .into_iter()
-            .map(|version| (version, analysed(&self.texts[&version].join("\n"))))
-            .collect();
-        let count = held.len() as f64;
-        let mean = held.iter().map(|(_, words)| words.len()).sum::<usize>() as f64 / count;
-        let mut scored = Vec::new();
-        for (version, words) in &held {
-            let slot = self.rows.slot_of(*version).expect("a row");
-            // Lengths are kept in a byte.
-            let length =
-                FieldNormReader::id_to_fieldnorm(FieldNormReader::fieldnorm_to_id(words.len() as u32));
-            let mut score = 0.0;
-            for term in self.index.publish().terms(query) {
-                let n = held.iter().filter(|(_, words)| words.contains(&term)).count() as f64;
-                let tf = words.iter().filter(|word| **word == term).count() as f64;
-                let idf = (1.0 + (count - n + 0.5) / (n + 0.5)).ln();
-                score += idf * 2.2 * tf / (tf + 1.2 * (0.25 + 0.75 * f64::from(length) / mean));
-            }
-            if score > 0.0 && self.alive.contains(slot) {
-                scored.push(Scored { slot, score: score as f32 });
-            }
-        }
-        scored.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
-        scored
-    }
-
     /// Compares a search for everything, and for the best few, with the definition.
-    fn check(&self, query: &str) -> std::result::Result<(), TestCaseError> {
+    fn check(&self, query: &KeywordQuery) -> std::result::Result<(), TestCaseError> {
         let naive: BTreeMap<u32, f32> =
             self.naive(query).iter().map(|scored| (scored.slot.0, scored.score)).collect();
-        let found = self.search(query, 1_000);
+        let found = self.search(query.clone(), 1_000);
         prop_assert!(found.is_sorted_by(|a, b| (b.score, a.slot) <= (a.score, b.slot)), "{:?}", found);
         let slots: Vec<u32> = found.iter().map(|scored| scored.slot.0).collect();
         let unique: BTreeMap<u32, f32> = found.iter().map(|scored| (scored.slot.0, scored.score)).collect();
@@ -134,23 +120,13 @@ impl Bench {
         for (slot, score) in &unique {
             prop_assert!((score - naive[slot]).abs() < 1e-4, "{} {} {}", slot, score, naive[slot]);
         }
-        let best = self.search(query, 3);
+        let best = self.search(query.clone(), 3);
         prop_assert_eq!(best.len(), found.len().min(3));
         for (best, found) in best.iter().zip(&found) {
             prop_assert!((best.score - found.score).abs() < 1e-4);
         }
         Ok(())
     }
-}
-
-fn analysed(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut analyzer = words::analyzer(Language::English);
-    let mut stream = analyzer.token_stream(text);
-    while let Some(token) = tantivy::tokenizer::TokenStream::next(&mut stream) {
-        words.push(token.text.clone());
-    }
-    words
 }
 
 #[derive(Clone, Debug)]
@@ -198,7 +174,7 @@ proptest! {
                 }
                 Step::Publish => {
                     let (view, alive) = (bench.index.publish(), bench.alive.clone());
-                    let found = view.search("stones and fish", &bench.rows, &alive, None, 50).expect("a search");
+                    let found = bench.search_in(&view, &alive);
                     earlier = Some((view, alive, found));
                 }
                 Step::Reopen => {
@@ -206,16 +182,17 @@ proptest! {
                     bench = bench.reopen();
                 }
             }
-            bench.check("Fish, bird AND (the river_1")?;
+            bench.check(&"Fish, bird AND (the river_1".into())?;
         }
-        bench.check("cve")?;
+        bench.check(&"cve".into())?;
         let held: Vec<Version> = bench.texts.iter().filter(|(version, texts)| {
-            !texts.is_empty() && bench.alive.contains(bench.rows.slot_of(**version).expect("a row"))
+            let slot = bench.rows.slot_of(**version).expect("a row");
+            texts.iter().any(|texts| !texts.is_empty()) && bench.alive.contains(slot)
         }).map(|(version, _)| *version).collect();
         prop_assert_eq!(bench.index.doc_count(), held.len());
         prop_assert_eq!(bench.index.versions(), held);
         if let Some((view, alive, found)) = earlier {
-            prop_assert_eq!(view.search("stones and fish", &bench.rows, &alive, None, 50).expect("a search"), found);
+            prop_assert_eq!(bench.search_in(&view, &alive), found);
         }
         bench.index.verify().expect("whole");
     }
@@ -235,7 +212,7 @@ fn a_write_is_found_at_once_and_scores_alike_after_its_commit() {
     bench.commit();
     for after in [
         bench.search("fish birds", 10),
-        view.search("fish birds", &bench.rows, &bench.alive, None, 10).expect("a search"),
+        view.search(&"fish birds".into(), &bench.rows, &bench.alive, None, 10).expect("a search"),
     ] {
         assert_eq!(after.len(), 2);
         for (before, after) in before.iter().zip(&after) {
@@ -243,7 +220,6 @@ fn a_write_is_found_at_once_and_scores_alike_after_its_commit() {
             assert!((before.score - after.score).abs() < 1e-6, "{before:?} {after:?}");
         }
     }
-    assert_eq!(view.terms("The FISHES, the fish; birds!"), ["fish", "bird"]);
     assert_eq!((bench.slots(""), bench.slots("the (AND"), bench.search("fish", 0)), (vec![], vec![], vec![]));
 }
 
@@ -260,15 +236,15 @@ fn dead_and_unaccepted_documents_leave_their_places_to_others() {
             bench.commit();
         }
     }
-    for slot in (0..3_000).filter(|slot| slot % 2 == 0) {
-        bench.alive.remove(Slot(slot));
-    }
+    let doomed: Vec<Version> = bench.texts.keys().copied().step_by(2).collect();
+    doomed.into_iter().for_each(|version| bench.remove(version));
     let accept: RoaringBitmap = (0..3_000).filter(|slot| slot % 5 == 0).collect();
     let view = bench.index.publish();
     for query in ["fish", "fish stone common", "common"] {
-        let mut all = bench.naive(query);
+        let mut all = bench.naive(&query.into());
         all.retain(|scored| accept.contains(scored.slot.0));
-        let best = view.search(query, &bench.rows, &bench.alive, Some(&accept), 20).expect("a search");
+        let best =
+            view.search(&query.into(), &bench.rows, &bench.alive, Some(&accept), 20).expect("a search");
         assert_eq!(best.len(), 20);
         for (best, naive) in best.iter().zip(&all) {
             assert!((best.score - naive.score).abs() < 1e-4, "{query} {best:?} {naive:?}");
@@ -285,8 +261,8 @@ fn replayed_operations_change_nothing() {
     assert_eq!((bench.index.seqno(), bench.index.version_max()), (Seqno(1), Some(second)));
     let mut bench = bench.reopen();
     assert_eq!(bench.index.seqno(), Seqno(1));
-    bench.index.add(first, &["fish"]);
-    bench.index.add(second, &["fish stone"]);
+    bench.index.add(first, &[vec!["fish"]]);
+    bench.index.add(second, &[vec!["fish stone"]]);
     assert_eq!(bench.index.pending(), 0);
     bench.add(&["fish bird"]);
     assert_eq!(bench.slots("fish").len(), 3);
@@ -306,25 +282,25 @@ fn rows_may_come_after_the_index_is_opened() {
     let Bench { dir, index, .. } = bench;
     drop(index);
     let ((head, rows), mut alive) = (rows(), Alive::new());
-    let index = KeywordIndex::open(dir.path(), Language::English).expect("an index");
-    assert_eq!(index.publish().search("fish", &rows, &alive, None, 99).expect("a search"), []);
+    let index = KeywordIndex::open(dir.path(), &english()).expect("an index");
+    assert_eq!(index.publish().search(&"fish".into(), &rows, &alive, None, 99).expect("a search"), []);
     // The versions of odd rows are gone for good.
     for row in (0..10_u64).step_by(2) {
         alive.insert(append(&head, Version(row * 2 + 1)));
     }
-    let found = index.publish().search("fish", &rows, &alive, None, 99).expect("a search");
+    let found = index.publish().search(&"fish".into(), &rows, &alive, None, 99).expect("a search");
     assert_eq!(found.iter().map(|scored| scored.slot.0).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
 }
 
 #[test]
 fn damage_is_noticed() {
-    let open = |dir: &Path, language| KeywordIndex::open(dir, language).map(drop);
+    let open = |dir: &Path, language| KeywordIndex::open(dir, &field_of(1, language)).map(drop);
     let mut bench = Bench::new();
     let missing = open(&bench.dir.path().join("nowhere"), Language::English).expect_err("missing");
     assert_eq!(missing.kind(), ErrorKind::Corrupted);
     bench.add(&["fish and birds"]);
     bench.commit();
-    let exists = KeywordIndex::create(bench.dir.path(), Language::English).map(drop);
+    let exists = KeywordIndex::create(bench.dir.path(), &english()).map(drop);
     assert_eq!(exists.expect_err("there is one").kind(), ErrorKind::AlreadyExists);
     let Bench { dir, index, .. } = bench;
     index.verify().expect("whole");
@@ -380,7 +356,7 @@ fn a_commit_holds_what_was_there_when_it_began() {
     let Bench { index, .. } = &bench;
     let commit = index.begin(Seqno(1)).expect("something to write");
     index.remove(first);
-    index.add(Version(9), &["bird"]);
+    index.add(Version(9), &[vec!["bird"]]);
     commit.write().expect("a commit");
     assert_eq!((index.pending(), index.seqno(), index.version_max()), (1, Seqno(1), Some(first)));
     drop(index.begin(Seqno(3)).expect("something to write"));
@@ -402,7 +378,7 @@ fn commits_run_beside_writes_and_searches() {
             let mut alive = Alive::new();
             for number in 0..3_000_u64 {
                 let slot = append(head, Version(number));
-                index.add(Version(number), &[&format!("fish {number}")]);
+                index.add(Version(number), &[vec![&format!("fish {number}")]]);
                 alive.insert(slot);
                 *newest.lock() = (index.publish(), alive.clone());
             }
@@ -415,7 +391,7 @@ fn commits_run_beside_writes_and_searches() {
         });
         while !done() {
             let (view, alive) = newest.lock().clone();
-            let found = view.search("fish", rows, &alive, None, 10_000).expect("a search");
+            let found = view.search(&"fish".into(), rows, &alive, None, 10_000).expect("a search");
             // Each once, none missing.
             let slots: RoaringBitmap = found.iter().map(|scored| scored.slot.0).collect();
             assert_eq!((found.len(), slots.len() as usize), (alive.len(), alive.len()));

@@ -1,0 +1,194 @@
+//! Every option of a question beside its definition: any history, several fields, filters; and statistics that do not
+//! depend on where a document stands.
+
+use types::{Fuzzy, Operator};
+
+use super::*;
+
+fn query() -> impl Strategy<Value = KeywordQuery> {
+    let text = prop::sample::select(vec![
+        "stone fish",
+        "river \"stone fish\"",
+        "\"fish of stone\" bird fish",
+        "rivr stnoe",
+        "fis st",
+        "\"bird\" \"stone river bird\"",
+        "fish fish fsih",
+        "nothing stone",
+    ]);
+    let weight = || prop::sample::select(vec![0.5_f32, 1.0, 3.0]);
+    let fields = prop_oneof![
+        Just(vec![]),
+        weight().prop_map(|a| vec![("a", a)]),
+        (weight(), weight()).prop_map(|(a, b)| vec![("b", b), ("a", a)]),
+    ];
+    let slop = prop::option::of(0_u32..3);
+    let fuzzy = prop::option::of((0_u8..3, 0_usize..3));
+    (text, fields, any::<bool>(), slop, any::<bool>(), fuzzy, prop::sample::select(vec![1.0_f32, 2.5]))
+        .prop_map(|(text, fields, is_all, phrase_slop, is_prefix, fuzzy, boost)| {
+            let path = |(path, weight): (&str, f32)| (path.parse().expect("a path"), weight);
+            KeywordQuery {
+                text: text.to_owned(),
+                fields: fields.into_iter().map(path).collect(),
+                operator: if is_all { Operator::All } else { Operator::Any },
+                phrase_slop,
+                is_prefix,
+                fuzzy: fuzzy.map(|(distance, prefix_chars)| Fuzzy { distance, prefix_chars }),
+                boost,
+            }
+        })
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Add(Vec<Vec<String>>),
+    Remove(usize),
+    Commit,
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let word = prop::sample::select(vec!["fish", "fishy", "bird", "of", "stone", "stones", "river", "rover"]);
+    let text = prop::collection::vec(word, 0..12).prop_map(|words| words.join(" "));
+    let texts = move || prop::collection::vec(text.clone(), 0..3);
+    prop_oneof![
+        8 => (texts(), texts()).prop_map(|(a, b)| Change::Add(vec![a, b])),
+        3 => (0_usize..30).prop_map(Change::Remove),
+        2 => Just(Change::Commit),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_question_is_answered_as_it_is_defined(
+        changes in prop::collection::vec(change(), 1..40),
+        queries in prop::collection::vec(query(), 6),
+    ) {
+        let mut bench = Bench::of(field_of(2, Language::None));
+        for change in changes {
+            match change {
+                Change::Add(texts) => {
+                    let texts: Vec<Vec<&str>> =
+                        texts.iter().map(|texts| texts.iter().map(String::as_str).collect()).collect();
+                    bench.add_at(&texts.iter().map(Vec::as_slice).collect::<Vec<_>>());
+                }
+                Change::Remove(position) => {
+                    let version = bench.texts.keys().nth(position).copied();
+                    if let Some(version) = version {
+                        bench.texts.remove(&version);
+                        bench.remove(version);
+                    }
+                }
+                Change::Commit => bench.commit(),
+            }
+        }
+        for query in &queries {
+            bench.check(query)?;
+            let accept: RoaringBitmap = (0..40).filter(|slot| slot % 3 != 0).collect();
+            let view = bench.index.publish();
+            let found = view.search(query, &bench.rows, &bench.alive, Some(&accept), 4).expect("a search");
+            let mut naive = bench.naive(query);
+            naive.retain(|scored| accept.contains(scored.slot.0));
+            prop_assert_eq!(found.len(), naive.len().min(4), "{:?} {:?}", found, naive);
+            for (found, naive) in found.iter().zip(&naive) {
+                prop_assert!((found.score - naive.score).abs() < 1e-4, "{:?} {:?}", found, naive);
+            }
+        }
+    }
+}
+
+/// A block is bounded by what was best in it by its segment's own mean length. Here another document is best by the
+/// mean of all, in both directions, and the tail has found enough documents that are better than the bound.
+#[test]
+fn nothing_is_missed_where_segments_differ_in_length() {
+    let filled =
+        |fish: usize, words: usize| format!("{} {}", "fish ".repeat(fish), "word ".repeat(words - fish));
+    let (short, long) = (filled(1, 2), filled(20, 400));
+    let cases = [
+        (vec![&short; 383], &long, (400, "word ".repeat(800)), filled(2, 10)),
+        (vec![&long; 255], &short, (5_000, "two words".to_owned()), filled(1, 8)),
+    ];
+    for (mut first, odd, (count, other), middling) in cases {
+        let mut bench = Bench::of(field_of(1, Language::None));
+        first.insert(200, odd);
+        first.iter().for_each(|text| bench.put(text));
+        bench.commit();
+        (0..count).for_each(|_| bench.put(&other));
+        bench.commit();
+        (0..10).for_each(|_| bench.put(&middling));
+        for (text, operator) in
+            [("fish", Operator::Any), ("fish word", Operator::Any), ("word fish", Operator::All)]
+        {
+            let query = KeywordQuery { operator, ..text.into() };
+            let naive = bench.naive(&query);
+            for k in [1, 10, 100] {
+                let found = bench.search(query.clone(), k);
+                assert_eq!(found.len(), k);
+                for (found, naive) in found.iter().zip(&naive) {
+                    assert!((found.score - naive.score).abs() < 1e-4, "{text} {k} {found:?} {naive:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn removed_documents_change_no_score() {
+    let mut bench = Bench::new();
+    let mut doomed = Vec::new();
+    for number in 0..400 {
+        let version = bench.add(&[&format!("fish {}", "stone ".repeat(number % 9))]);
+        if number % 3 != 0 {
+            doomed.push(version);
+        }
+        if number == 250 {
+            bench.commit();
+        }
+    }
+    let mut only = Bench::new();
+    for number in (0..400).filter(|number| number % 3 == 0) {
+        only.add(&[&format!("fish {}", "stone ".repeat(number % 9))]);
+    }
+    let scores = |bench: &Bench| -> Vec<f32> {
+        bench.search("stone fish", 500).iter().map(|scored| scored.score).collect()
+    };
+    for version in doomed {
+        bench.remove(version);
+    }
+    let expected = scores(&only);
+    for _ in 0..3 {
+        let found = scores(&bench);
+        assert_eq!(found.len(), expected.len());
+        let is_close = found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(is_close, "{found:?} {expected:?}");
+        bench.commit();
+        bench.add(&[]);
+    }
+}
+
+#[test]
+fn beginnings_and_spellings_are_those_of_words_and_not_of_stems() {
+    let mut bench = Bench::new();
+    bench.add(&["he was running"]);
+    bench.add(&["the databases"]);
+    for is_committed in [false, true] {
+        let prefix = |text: &str| {
+            let query = KeywordQuery { is_prefix: true, ..text.into() };
+            bench.search(query, 9).iter().map(|scored| scored.slot.0).collect::<Vec<_>>()
+        };
+        let fuzzy = |text: &str, distance| {
+            let fuzzy = Some(Fuzzy { distance, prefix_chars: 1 });
+            bench
+                .search(KeywordQuery { fuzzy, ..text.into() }, 9)
+                .iter()
+                .map(|scored| scored.slot.0)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(prefix("runni"), [0], "{is_committed}");
+        assert_eq!((prefix("ran"), prefix("run data"), prefix("th")), (vec![], vec![1, 0], vec![]));
+        assert_eq!((fuzzy("runing", 1), fuzzy("dtabaess", 2)), (vec![0], vec![1]));
+        assert_eq!((fuzzy("urnning", 1), fuzzy("runing", 0)), (vec![], vec![]));
+        bench.commit();
+    }
+}
