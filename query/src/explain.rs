@@ -103,12 +103,8 @@ impl Plan {
                 format!("vector `{using}` by {by}, {rated}, {count} hits, {matching}: {cost}")
             }
             Step::Diversify => format!("choose different ones by maximal marginal relevance, {count} hits"),
-            Step::Order { path, is_indexed: true } => {
-                format!("points by `{path}`, first by its index, {count} hits, {matching}")
-            }
-            Step::Order { path, .. } => {
-                let why = "read from all payloads (an index of numbers or times would know)";
-                format!("points by `{path}`, {why}, {count} hits, {matching}")
+            Step::Order { path } => {
+                format!("points by `{path}`, read from payloads, {count} hits, {matching}")
             }
             Step::Sample => format!("points at random, {count} hits, {matching}"),
             Step::Formula => format!("compute a formula, {count} hits"),

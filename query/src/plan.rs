@@ -26,8 +26,6 @@ pub struct Statistics<'a> {
     pub matching: (usize, usize),
     /// Fields of the filter without an index, and the kind that would know; nothing where no payload decides.
     pub unindexed: BTreeMap<FieldPath, FieldKind>,
-    /// Whether an index knows the order that is asked for.
-    pub is_order_indexed: bool,
     /// The same for each leg.
     pub legs: Vec<Statistics<'a>>,
 }
@@ -123,12 +121,10 @@ pub enum Step {
     },
     /// Chooses different ones of what the leg found.
     Diversify,
-    /// Orders by the values of a field.
+    /// Orders by the values of a field, which are read from payloads.
     Order {
         /// The field.
         path: FieldPath,
-        /// Whether an index says which come first; otherwise the payload of every point that may match is read.
-        is_indexed: bool,
     },
     /// Chooses at random.
     Sample,
@@ -184,9 +180,7 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
         Query::Keyword(_) => (Step::Keyword, 0.0),
         Query::Fuse(fusion) => (Step::Fuse { by: fusion.name() }, 0.0),
         Query::Diverse { .. } => (Step::Diversify, 0.0),
-        Query::Order(order) => {
-            (Step::Order { path: order.path.clone(), is_indexed: statistics.is_order_indexed }, 0.0)
-        }
+        Query::Order(order) => (Step::Order { path: order.path.clone() }, 0.0),
         Query::Sample { .. } => (Step::Sample, 0.0),
         Query::Formula(_) => (Step::Formula, 0.0),
         Query::Recommend { using, .. } | Query::Discover { using, .. } | Query::Context { using, .. } => {

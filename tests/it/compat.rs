@@ -86,7 +86,7 @@ fn check(folder: &Path, expected: &Value) {
     // A keyword index of another revision is made anew (docs/formats.md); nothing else may be.
     let rebuilt = &db.start().rebuilt;
     let is_revision = |index: &str, reason: &str| index == "keyword" && reason.contains("revision");
-    assert!(rebuilt.iter().all(|one| is_revision(&one.index, &one.reason)), "{rebuilt:?}");
+    assert!(rebuilt.iter().all(|one| is_revision(one.index, &one.reason)), "{rebuilt:?}");
     let found = answers(&db);
     for (part, expected) in expected.as_object().expect("an object") {
         assert_eq!(&found[part], expected, "{part}");

@@ -96,7 +96,4 @@ fn explain_names_the_indexes_that_would_spare_reading() {
         "{plan:?}"
     );
     assert!(explained("f >= 2", Query::ById).unindexed.is_empty());
-    let order = |field| Query::Order(Order { path: path(field), is_descending: false, from: None });
-    assert!(explained("f >= 2", order("f")).to_text().contains("first by its index"));
-    assert!(explained("f >= 2", order("t")).to_text().contains("read from all payloads"));
 }

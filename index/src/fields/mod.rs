@@ -30,7 +30,7 @@ use types::{FieldKind, FieldPath, Filter, Payload, Result};
 pub use bounds::{Bounds, Lookups};
 use column::Column;
 pub use growing::Growing;
-pub use ranks::{Counts, Sequence};
+pub use ranks::Counts;
 pub use stored::{Mark, Stored};
 use truth::Truth;
 

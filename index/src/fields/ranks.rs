@@ -1,8 +1,8 @@
-//! What columns know beyond filters: how many rows hold each key, and which rows come first by their numbers.
+//! What columns know beyond filters: how many rows hold each key.
 //!
 //! Invariant: nothing is claimed of rows that a column does not know whole: those with a foreign element, and those
 //! that no column covers, are handed back for their payloads to be read.
-//! Cost: counting takes a look at every key; the first rows take as many looks as rows are passed over.
+//! Cost: a look at every key.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use types::{FieldPath, Scalar};
 
 use super::Fields;
 use super::column::Column;
-use super::keys::{Keys, Number, Numbers};
+use super::keys::Keys;
 
 /// So many keys are counted in the time in which the payload of one row is read.
 const KEYS_PER_PAYLOAD: u64 = 16;
@@ -23,17 +23,6 @@ pub struct Counts {
     pub counts: BTreeMap<Scalar, usize>,
     /// Slots that were not counted: their payloads know.
     pub rest: RoaringBitmap,
-}
-
-/// Which rows come first.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Sequence {
-    /// Whether large numbers come first.
-    pub is_descending: bool,
-    /// The number at which to begin. Compared in `f64`, so it lets through what is hardly before it.
-    pub from: Option<f64>,
-    /// Numbers wanted.
-    pub count: usize,
 }
 
 impl Fields {
@@ -61,47 +50,6 @@ impl Fields {
             count(column.keys(), &(asked - foreign), &mut found.counts);
         })?;
         Some(found)
-    }
-
-    /// The slots that hold the first numbers of a field of numbers or times, and those of which that is not known.
-    pub fn first(
-        &self,
-        path: &FieldPath,
-        slots: &RoaringBitmap,
-        sequence: Sequence,
-    ) -> Option<RoaringBitmap> {
-        let (mut found, mut is_numeric) = (Vec::new(), true);
-        let mut rest = slots.clone();
-        self.visit(path, &mut |base, rows, column| {
-            let [_, _, foreign, ..] = column.sets();
-            rest.remove_range(base + rows.start..base + rows.end);
-            rest.extend(foreign.iter().map(|row| row + base).filter(|slot| slots.contains(*slot)));
-            let mut add = |number: f64, row: u32| {
-                let is_asked = slots.contains(row + base);
-                if is_asked {
-                    found.push((number, row + base));
-                }
-                is_asked
-            };
-            match column.keys() {
-                Keys::Integers(numbers) | Keys::Times(numbers) => numbers.first(sequence, &mut add),
-                Keys::Floats(numbers) => numbers.first(sequence, &mut add),
-                Keys::Words(_) | Keys::Flags(_) | Keys::Texts(_) | Keys::Places(_) => is_numeric = false,
-            }
-        })?;
-        if !is_numeric {
-            return None;
-        }
-        let order = |a: &(f64, u32), b: &(f64, u32)| {
-            let order = a.0.total_cmp(&b.0);
-            if sequence.is_descending { order.reverse() } else { order }
-        };
-        found.sort_unstable_by(order);
-        let last = found.get(sequence.count.saturating_sub(1)).map(|(number, _)| *number);
-        let is_within =
-            |(number, _): &(f64, u32)| last.is_none_or(|last| order(&(*number, 0), &(last, 0)).is_le());
-        rest.extend(found.into_iter().take_while(is_within).map(|(_, slot)| slot));
-        Some(rest)
     }
 
     /// Every column of a field, with the base of its part; nothing if the field is not indexed.
@@ -149,44 +97,13 @@ fn count(keys: &Keys, asked: &RoaringBitmap, counts: &mut BTreeMap<Scalar, usize
     }
 }
 
-impl<N: Number> Numbers<N> {
-    /// Visits numbers and rows in order until so many were taken, and all that equal the last of them.
-    fn first(&self, sequence: Sequence, take: &mut dyn FnMut(f64, u32) -> bool) {
-        let entries = self.entries();
-        let (mut taken, mut last) = (0, None);
-        let mut visit = |(number, row): &(N, u32)| {
-            let number = number.float();
-            if taken >= sequence.count && last != Some(number) {
-                return false;
-            }
-            if take(number, *row) {
-                taken += 1;
-                last = Some(number);
-            }
-            true
-        };
-        match (sequence.is_descending, sequence.from) {
-            (false, from) => {
-                let start = from.map_or(0, |from| entries.partition_point(|entry| entry.0.float() < from));
-                entries[start..].iter().all(&mut visit);
-            }
-            (true, from) => {
-                let all = || entries.len();
-                let end =
-                    from.map_or_else(all, |from| entries.partition_point(|entry| entry.0.float() <= from));
-                entries[..end].iter().rev().all(&mut visit);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use proptest::prelude::*;
     use serde_json::json;
-    use types::{FieldKind, Payload, Value, datetime};
+    use types::{FieldKind, Payload, Value};
 
     use super::*;
     use crate::fields::PartFields;
@@ -210,11 +127,6 @@ mod tests {
         }
     }
 
-    fn number(value: &Value) -> Option<f64> {
-        let time = || datetime::micros(value.as_str()?).map(|micros| micros as f64);
-        value.as_f64().or_else(time)
-    }
-
     fn indexed(kind: FieldKind, payloads: &[Payload], group: usize) -> Fields {
         let kinds = BTreeMap::from([("f".parse().expect("a path"), kind)]);
         let mut fields = Fields::over(Arc::new(kinds), vec![(0, PartFields::of_head())]);
@@ -231,9 +143,6 @@ mod tests {
             values in prop::collection::vec(prop::option::of(value()), 1..60),
             group in 1_usize..20,
             hidden in prop::collection::btree_set(0_u32..60, 0..20),
-            is_descending in any::<bool>(),
-            from in prop::option::of(-2.0_f64..3.0),
-            count in 1_usize..12,
         ) {
             let payload = |value: Option<Value>| value.map(|value| ("f".to_owned(), value)).into_iter().collect();
             let payloads: Vec<Payload> = values.into_iter().map(payload).collect();
@@ -252,23 +161,6 @@ mod tests {
                     }
                     prop_assert_eq!(&found.counts, &expected, "{}", kind);
                     prop_assert!(found.rest.is_subset(&slots));
-                }
-                let sequence = Sequence { is_descending, from, count };
-                let Some(found) = fields.first(&path, &slots, sequence) else { continue };
-                prop_assert!(found.is_subset(&slots));
-                let mut all: Vec<(f64, u32)> = slots.iter().flat_map(|slot| {
-                    elements(&payloads[slot as usize]).into_iter().filter_map(number).map(move |number| (number, slot))
-                }).filter(|(number, _)| {
-                    from.is_none_or(|from| if is_descending { *number <= from } else { *number >= from })
-                }).collect();
-                all.sort_unstable_by(|a, b| {
-                    let order = a.0.total_cmp(&b.0);
-                    if is_descending { order.reverse() } else { order }
-                });
-                let last = all.get(count - 1).map(|(number, _)| *number);
-                for (number, slot) in all {
-                    let beyond = last.is_some_and(|last| number != last && (number < last) == is_descending);
-                    prop_assert!(beyond || found.contains(slot), "{} {} of {:?}", kind, slot, found);
                 }
             }
         }

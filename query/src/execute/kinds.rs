@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use index::Work;
-use index::fields::Sequence;
 use roaring::RoaringBitmap;
 use types::{Metric, Payload, Result, Slot};
 
@@ -12,7 +11,7 @@ use crate::formula::Formula;
 use crate::kinds::order::Ordered;
 use crate::kinds::sample;
 use crate::plan::Plan;
-use crate::request::{Order, OrderValue};
+use crate::request::Order;
 
 /// Rows whose payloads are read at once.
 const BLOCK_ROWS: usize = 1024;
@@ -44,20 +43,7 @@ impl Level<'_> {
     ) -> Result<Vec<Ranked>> {
         let accept = self.accept(candidates);
         let accept = accept.as_ref().unwrap_or_else(|| self.view.universe());
-        let mut wanted = if self.matching.is_exact() { plan.count } else { plan.count.saturating_mul(4) };
-        loop {
-            let from = order.from.map(OrderValue::as_f64);
-            let sequence = Sequence { is_descending: order.is_descending, from, count: wanted };
-            let first = self.view.fields.first(&order.path, accept, sequence);
-            let slots = first.as_ref().unwrap_or(accept);
-            let is_all = first.is_none() || slots.len() == accept.len();
-            let ranked = self.ordered_of(plan, order, slots)?;
-            // Where payloads decide what matches, some of the first may not.
-            if ranked.len() == plan.count || is_all || self.matching.is_exact() || !self.watch.has_time() {
-                return Ok(ranked);
-            }
-            wanted = wanted.saturating_mul(4);
-        }
+        self.ordered_of(plan, order, accept)
     }
 
     /// The first of these slots, by the values in their payloads.

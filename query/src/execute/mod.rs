@@ -13,7 +13,7 @@ use std::cell::RefCell;
 
 use index::Shown;
 use roaring::RoaringBitmap;
-use types::{Error, FieldKind, KeywordQuery, Metric, Result, Slot, Vector};
+use types::{Error, KeywordQuery, Metric, Result, Slot, Vector};
 
 use crate::View;
 use crate::matching::Matching;
@@ -123,7 +123,6 @@ impl<'a> Level<'a> {
             sparse: self.sparse_parts(),
             matching: self.matching.estimate(),
             unindexed: self.matching.unindexed(),
-            is_order_indexed: self.is_order_indexed(),
             legs: self.legs.iter().map(Self::statistics).collect(),
         }
     }
@@ -145,12 +144,6 @@ impl<'a> Level<'a> {
         let misses = self.view.observed.misses(using, self.share());
         let parts = self.view.rows.parts().iter().map(part).collect();
         Some(SpaceStatistics { dim: spec.dim, metric: spec.metric, misses, parts })
-    }
-
-    fn is_order_indexed(&self) -> bool {
-        let Query::Order(order) = &self.request.query else { return false };
-        let kind = self.view.fields.kinds().get(&order.path);
-        matches!(kind, Some(FieldKind::Integer | FieldKind::Float | FieldKind::Datetime))
     }
 
     /// How much of the collection the filter lets through.

@@ -2,8 +2,7 @@
 //!
 //! Numbers count, and so do times as microseconds since 1970. A point with several values comes once for each, one
 //! without never. Equal values are ordered by id.
-//! Cost: the payloads of the points that may come first are read; where the field has no index of numbers or times, of
-//! every point that may match.
+//! Cost: the payload of every point that may match is read.
 
 use types::{FieldPath, Payload, PointId, Slot, Value, datetime};
 
