@@ -27,13 +27,12 @@ pub enum Language {
     Russian,
     Spanish,
     Swedish,
-    Tamil,
     Turkish,
 }
 
 impl Language {
     /// All of them, with their names on the wire and on disk.
-    pub const NAMES: [(Self, &'static str); 19] = [
+    pub const NAMES: [(Self, &'static str); 18] = [
         (Self::None, "none"),
         (Self::Arabic, "arabic"),
         (Self::Danish, "danish"),
@@ -51,7 +50,6 @@ impl Language {
         (Self::Russian, "russian"),
         (Self::Spanish, "spanish"),
         (Self::Swedish, "swedish"),
-        (Self::Tamil, "tamil"),
         (Self::Turkish, "turkish"),
     ];
 

@@ -97,7 +97,6 @@ fn tongue(language: Language) -> Option<Tongue> {
         Language::Russian => Tongue::Russian,
         Language::Spanish => Tongue::Spanish,
         Language::Swedish => Tongue::Swedish,
-        Language::Tamil => Tongue::Tamil,
         Language::Turkish => Tongue::Turkish,
     })
 }
@@ -192,13 +191,12 @@ mod tests {
             assert_eq!(terms(language, word), Vec::<String>::new(), "{}", language.name());
         }
         assert_eq!(terms(Language::Greek, "των βιβλίων"), terms(Language::Greek, "ΤΩΝ ΒΙΒΛΊΩΝ"));
-        for (language, plural, singular) in [
-            (Language::Arabic, "الكتاب", "كتاب"),
-            (Language::Romanian, "cărților", "cărți"),
-            (Language::Tamil, "புத்தகங்கள்", "புத்தகம்"),
-            (Language::Turkish, "kitaplar", "kitap"),
+        for (language, text, stems) in [
+            (Language::Arabic, "الكتاب كتاب", ["كتاب", "كتاب"]),
+            (Language::Romanian, "cărților cărți", ["cărț", "cărț"]),
+            (Language::Turkish, "kitaplar kitap", ["kitap", "kitap"]),
         ] {
-            assert_eq!(terms(language, plural), terms(language, singular), "{}", language.name());
+            assert_eq!(terms(language, text), stems, "{}", language.name());
         }
     }
 

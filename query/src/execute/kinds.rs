@@ -41,15 +41,8 @@ impl Level<'_> {
         order: &Order,
         candidates: Option<&RoaringBitmap>,
     ) -> Result<Vec<Ranked>> {
-        let accept = self.accept(candidates);
-        let accept = accept.as_ref().unwrap_or_else(|| self.view.universe());
-        self.ordered_of(plan, order, accept)
-    }
-
-    /// The first of these slots, by the values in their payloads.
-    fn ordered_of(&self, plan: &Plan, order: &Order, slots: &RoaringBitmap) -> Result<Vec<Ranked>> {
         let mut ordered = Ordered::new(order);
-        let slots: Vec<Slot> = slots.iter().map(Slot).collect();
+        let slots = self.acceptable(candidates);
         let mut work = Work { wanted: slots.len() as u64, ..Work::default() };
         for block in slots.chunks(BLOCK_ROWS) {
             if !self.watch.has_time() {

@@ -7,8 +7,9 @@
 //! | relative score | where its score lies between the leg's worst and best, times the leg's weight |
 //! | adaptive | as relative score; what a leg of words weighs follows from how well words answer the query |
 //!
-//! The first two are Qdrant's, to the digit. Reciprocal rank looks at ranks only: a leg whose best hit is far ahead
-//! says no more than one where all are even, which ruins queries for identifiers (docs/decisions/0008).
+//! The first two are Qdrant's, to the digit; but where smaller scores are better, the nearest counts most here
+//! (docs/differences.md). Reciprocal rank looks at ranks only: a leg whose best hit is far ahead says no more than one
+//! where all are even, which ruins queries for identifiers (docs/decisions/0008).
 
 mod shares;
 

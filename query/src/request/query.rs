@@ -142,8 +142,7 @@ impl OrderValue {
         }
     }
 
-    /// The nearest number of the type.
-    pub(crate) fn as_f64(self) -> f64 {
+    fn as_f64(self) -> f64 {
         match self {
             Self::Integer(number) => number as f64,
             Self::Float(number) => number,
