@@ -10,7 +10,7 @@
 //! past state, a step for each version that came or went since. Without retention, nothing.
 //! A restart forgets all past states. The schema is always the present one.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -159,7 +159,9 @@ impl History {
         for slot in (first.0..end.0).filter_map(|version| later.rows.slot_of(Version(version))) {
             alive.remove(slot);
         }
-        for version in since().flat_map(|past| &past.gone).filter(|version| **version < first) {
+        let went: HashSet<Version> =
+            since().flat_map(|past| &past.gone).copied().filter(|version| *version < first).collect();
+        for version in &went {
             let slot = later.rows.slot_of(*version).ok_or_else(|| {
                 let message = format!("version {} is retained, and no part holds it", version.0);
                 Error::new(types::ErrorKind::Internal, message)
@@ -167,6 +169,7 @@ impl History {
             alive.insert(slot);
         }
         let keyword = self.keywords.iter().find(|(shown, _)| *shown >= seqno).map(|(_, keyword)| keyword);
+        let keyword = keyword.or(later.keyword.as_ref()).map(|keyword| keyword.before(first..end, &went));
         Ok(View {
             seqno,
             entry: Arc::clone(&later.entry),
@@ -175,7 +178,7 @@ impl History {
             alive,
             fields: later.fields.clone(),
             sparse: later.sparse.clone(),
-            keyword: keyword.or(later.keyword.as_ref()).cloned(),
+            keyword,
             observed: Arc::clone(&later.observed),
             universe: OnceLock::new(),
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kithdb::{
     Collection, Database, Error, FieldKind, Filter, Input, KeywordQuery, Language, Metric, Op, Options,
-    Point, PointId, Query, Request, Schema, Segments, Select, Seqno, Transaction, Value,
+    Point, PointId, Query, Reading, Request, Schema, Segments, Select, Seqno, Transaction, Value,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -13,6 +13,19 @@ use crate::http::Running;
 use crate::pause::until_keywords_are_committed;
 
 type State = BTreeMap<u64, i64>;
+
+/// A state that was: its seqno, its points, and what a keyword query found then.
+type Past = (u64, State, Vec<(PointId, f32)>);
+
+/// By id: equal scores have no order.
+fn scored(reading: &Reading) -> Vec<(PointId, f32)> {
+    let query = Query::Keyword(KeywordQuery::new("w1 w2"));
+    let request = Request { query, limit: 100, ..Request::default() };
+    let (hits, _) = reading.search(request, &Select::none()).expect("hits");
+    let mut scores: Vec<(PointId, f32)> = hits.iter().map(|hit| (hit.id, hit.score)).collect();
+    scores.sort_unstable_by_key(|(id, _)| *id);
+    scores
+}
 
 fn database() -> Database {
     let segments = Segments { seal_rows: 16, ..Segments::default() };
@@ -40,8 +53,14 @@ fn ids(points: Vec<Point>) -> Vec<u64> {
 }
 
 /// Everything that can be asked shows this state.
-fn assert_state(collection: &Collection, seqno: u64, state: &State) {
-    let reading = collection.as_of(Seqno(seqno)).expect("a past state");
+fn assert_state(collection: &Collection, (seqno, state, then): &Past) {
+    let reading = collection.as_of(Seqno(*seqno)).expect("a past state");
+    let now = scored(&reading);
+    let is_same = |(now, then): (&(PointId, f32), &(PointId, f32))| {
+        now.0 == then.0 && (now.1 - then.1).abs() <= 1e-5 * then.1.abs()
+    };
+    let is_alike = now.len() == then.len() && now.iter().zip(then).all(is_same);
+    assert!(is_alike, "as of {seqno}: {now:?}, and it was {then:?}");
     let page = reading.scroll(&Filter::default(), None, 1000, &Select::all()).expect("a page");
     let expected: Vec<Point> = state.iter().map(|(id, n)| point(*id, *n)).collect();
     assert_eq!(page.points, expected, "as of {seqno}");
@@ -119,20 +138,32 @@ proptest! {
     fn every_past_state_is_what_it_was(steps in prop::collection::vec(step(), 1..40)) {
         let db = database();
         let collection = db.create_collection("c", schema()).expect("a collection");
-        let (mut state, mut past) = (State::new(), Vec::new());
+        let (mut state, mut past) = (State::new(), Vec::<Past>::new());
         for step in steps {
             if let Some(seqno) = apply(&collection, step, &mut state) {
-                past.push((seqno, state.clone()));
+                let then = scored(&collection.reading().expect("the present"));
+                past.push((seqno, state.clone(), then));
             }
         }
-        for (seqno, state) in &past {
-            assert_state(&collection, *seqno, state);
-        }
+        past.iter().for_each(|past| assert_state(&collection, past));
         collection.optimize(true).expect("a segment");
-        for (seqno, state) in past.iter().rev() {
-            assert_state(&collection, *seqno, state);
+        past.iter().rev().for_each(|past| assert_state(&collection, past));
+    }
+}
+
+/// The only document with a word is gone, and the keyword index has committed that: the past still finds it.
+#[test]
+fn a_word_that_no_point_has_any_more_is_found_in_the_past() {
+    let db = database();
+    let collection = db.create_collection("c", schema()).expect("a collection");
+    let (mut state, mut past) = (State::new(), Vec::<Past>::new());
+    for step in [Step::Put(vec![(1, 1)]), Step::DeleteWhere(1), Step::Rest, Step::Put(vec![(2, 2)])] {
+        if let Some(seqno) = apply(&collection, step, &mut state) {
+            let then = scored(&collection.reading().expect("the present"));
+            past.push((seqno, state.clone(), then));
         }
     }
+    past.iter().for_each(|past| assert_state(&collection, past));
 }
 
 fn refused(result: Result<kithdb::Reading, Error>) -> Option<String> {

@@ -5,7 +5,8 @@
 //! Plain words are searched with [pruning](super::pruned), everything else by a [walk](super::walk), and the tail
 //! by all of its postings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
@@ -78,6 +79,19 @@ impl KeywordView {
     /// When the index on disk cannot be read.
     pub fn attainable(&self, query: &KeywordQuery) -> Result<f32> {
         Ok(Asked::of(query, &self.0)?.groups.iter().map(|group| group.bound).sum())
+    }
+
+    /// This view as it was before these versions came and those went: neither count in statistics that way round.
+    /// What went must have gone since the commit that it shows.
+    #[must_use]
+    pub fn before(&self, came: Range<Version>, went: &HashSet<Version>) -> Self {
+        let Snapshot { committed, tail, removed, layout, analysis, .. } = &*self.0;
+        let gone = removed.iter().flat_map(|block| block.versions()).copied();
+        let gone = gone.filter(|version| !went.contains(version) && *version < came.start);
+        let gone: Vec<Version> = gone.chain((came.start.0..came.end.0).map(Version)).collect();
+        let (committed, tail) = (Arc::clone(committed), tail.clone());
+        let removed = vec![Arc::new(Removed::of(gone))];
+        Self(Arc::new(Snapshot::new(committed, tail, removed, Arc::clone(layout), analysis.clone())))
     }
 
     /// Whether both show the same commit of the index, and differ at most in what came after it.
