@@ -54,16 +54,17 @@ pub(crate) fn words(slots: &RoaringBitmap, base: u32, rows: u32) -> Vec<u64> {
         let entry = header.first + container * 4;
         let (key, members) = (u32::from(word(&bytes, entry)), usize::from(word(&bytes, entry + 2)) + 1);
         let is_run = header.has_runs && bytes[4 + container / 8] >> (container % 8) & 1 == 1;
-        let len = match () {
-            () if is_run => 2 + usize::from(word(&bytes, at)) * 4,
-            () if members > ARRAY_MAX => CONTAINER_WORDS * 8,
-            () => members * 2,
+        // An array that is full is as long as a container of bits: its length does not tell them apart.
+        let (kind, len) = match () {
+            () if is_run => (Container::Runs, 2 + usize::from(word(&bytes, at)) * 4),
+            () if members > ARRAY_MAX => (Container::Bits, CONTAINER_WORDS * 8),
+            () => (Container::Array, members * 2),
         };
         if let Some(first) = key.checked_sub(base / BASE_UNIT).map(|key| key as usize * CONTAINER_WORDS)
             && first < words.len()
         {
             let end = words.len().min(first + CONTAINER_WORDS);
-            put(&mut words[first..end], &bytes[at..at + len], is_run);
+            put(&mut words[first..end], &bytes[at..at + len], kind);
         }
         at += len;
     }
@@ -73,24 +74,34 @@ pub(crate) fn words(slots: &RoaringBitmap, base: u32, rows: u32) -> Vec<u64> {
     words
 }
 
+/// How a container is written.
+#[derive(Clone, Copy)]
+enum Container {
+    Runs,
+    Bits,
+    Array,
+}
+
 /// One container as words; members past their end are left out.
-fn put(words: &mut [u64], container: &[u8], is_run: bool) {
+fn put(words: &mut [u64], container: &[u8], kind: Container) {
     let mut insert = |member: usize| {
         if let Some(word) = words.get_mut(member / 64) {
             *word |= 1 << (member % 64);
         }
     };
     let numbers = || container.as_chunks::<2>().0.iter().map(|bytes| usize::from(u16::from_le_bytes(*bytes)));
-    if is_run {
-        let runs: Vec<usize> = numbers().skip(1).collect();
-        for run in runs.as_chunks::<2>().0 {
-            (run[0]..=run[0] + run[1]).for_each(&mut insert);
+    match kind {
+        Container::Runs => {
+            let runs: Vec<usize> = numbers().skip(1).collect();
+            for run in runs.as_chunks::<2>().0 {
+                (run[0]..=run[0] + run[1]).for_each(&mut insert);
+            }
         }
-    } else if container.len() < CONTAINER_WORDS * 8 {
-        numbers().for_each(insert);
-    } else if container.len() == CONTAINER_WORDS * 8 {
-        let all = container.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
-        words.iter_mut().zip(all).for_each(|(word, bits)| *word = bits);
+        Container::Array => numbers().for_each(insert),
+        Container::Bits => {
+            let all = container.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+            words.iter_mut().zip(all).for_each(|(word, bits)| *word = bits);
+        }
     }
 }
 
@@ -134,6 +145,17 @@ pub(crate) fn serialised(rows: &RoaringBitmap) -> Vec<u8> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Its array is as long as a container of bits, and was taken for one.
+    #[test]
+    fn a_full_array_is_no_container_of_bits() {
+        for members in [ARRAY_MAX as u32 - 1, ARRAY_MAX as u32, ARRAY_MAX as u32 + 1] {
+            let rows: RoaringBitmap = (0..members).map(|row| row * 3).collect();
+            let words = words(&rows, 0, BASE_UNIT);
+            let has = |row: u32| words[row as usize / 64] >> (row % 64) & 1 == 1;
+            assert!((0..BASE_UNIT).all(|row| has(row) == rows.contains(row)), "{members} members");
+        }
+    }
 
     proptest! {
         #[test]
