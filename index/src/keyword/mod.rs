@@ -37,7 +37,6 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::merge_policy::LogMergePolicy;
-use tantivy::tokenizer::TokenStream;
 use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument};
 use types::{Error, KeywordField, Language, Result, Seqno, Version};
 
@@ -46,7 +45,7 @@ use committed::Committed;
 use failure::{damaged, failure};
 use layout::{Layout, Mark};
 pub use marks::Marker;
-use state::{Operation, State};
+use state::{Document, Operation, State};
 pub use view::KeywordView;
 use view::Snapshot;
 use words::{Analysis, SEPARATOR};
@@ -194,9 +193,9 @@ impl KeywordIndex {
         let mut versions: std::collections::BTreeSet<Version> =
             committed.alive_versions().into_iter().collect();
         for operation in operations {
-            match *operation {
-                Operation::Add(version, _) => drop(versions.insert(version)),
-                Operation::Remove(version) => drop(versions.remove(&version)),
+            match &*operation {
+                Operation::Add(document) => drop(versions.insert(document.version)),
+                Operation::Remove(version) => drop(versions.remove(version)),
             }
         }
         versions.into_iter().collect()
@@ -224,9 +223,9 @@ impl KeywordIndex {
         };
         for operation in operations {
             match &**operation {
-                Operation::Add(version, _) if held.is_some_and(|held| *version <= held) => {}
-                Operation::Add(version, texts) => {
-                    writer.add_document(self.document(*version, texts)).map_err(failure)?;
+                Operation::Add(document) if held.is_some_and(|held| document.version <= held) => {}
+                Operation::Add(document) => {
+                    writer.add_document(self.document(document)).map_err(failure)?;
                 }
                 Operation::Remove(version) => {
                     writer.delete_term(self.layout.identity(*version));
@@ -239,17 +238,15 @@ impl KeywordIndex {
         Ok(())
     }
 
-    fn document(&self, version: Version, texts: &[Box<str>]) -> TantivyDocument {
+    fn document(&self, Document { version, texts, lengths }: &Document) -> TantivyDocument {
         let layout = &*self.layout;
         let mut document = TantivyDocument::default();
         document.add_u64(layout.version, version.0);
         let all = joined(texts);
         let paths = texts.iter().map(|text| &**text);
         for (column, text) in std::iter::once(&*all).chain(paths).take(layout.texts.len()).enumerate() {
-            let mut length = 0;
-            self.analysis.terms.clone().token_stream(text).process(&mut |_| length += 1);
             document.add_text(layout.texts[column], text);
-            document.add_u64(layout.lengths[column].0, length);
+            document.add_u64(layout.lengths[column].0, lengths[column].into());
         }
         if let Some(words) = layout.words {
             document.add_text(words, all);

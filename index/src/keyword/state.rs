@@ -12,9 +12,17 @@ use super::words::Analysis;
 
 /// A change of the index, in the order in which it was handed over.
 pub(super) enum Operation {
-    /// With one text for each path.
-    Add(Version, Box<[Box<str>]>),
+    Add(Document),
     Remove(Version),
+}
+
+/// A document that was added.
+pub(super) struct Document {
+    pub(super) version: Version,
+    /// One for each path.
+    pub(super) texts: Box<[Box<str>]>,
+    /// How many terms it has, by column.
+    pub(super) lengths: Box<[u32]>,
 }
 
 pub(super) struct State {
@@ -55,8 +63,8 @@ impl State {
             return;
         }
         self.version_max = Some(version);
-        self.fresh.add(version, &texts, analysis);
-        self.waiting.operations.push(Arc::new(Operation::Add(version, texts)));
+        let lengths = self.fresh.add(version, &texts, analysis).into();
+        self.waiting.operations.push(Arc::new(Operation::Add(Document { version, texts, lengths })));
     }
 
     pub(super) fn remove(&mut self, version: Version) {

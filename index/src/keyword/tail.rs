@@ -17,12 +17,23 @@ pub(super) struct TailBlock {
     versions: Vec<Version>,
     /// Terms of each document by column, document after document.
     lengths: Vec<u32>,
-    /// By column.
-    terms: Vec<HashMap<Arc<str>, Vec<Posting>>>,
+    /// The terms, each with its number.
+    terms: HashMap<Arc<str>, usize>,
+    /// By column, then by the number of the term.
+    postings: Vec<Vec<Vec<Posting>>>,
     /// Of all postings.
     positions: Vec<u32>,
-    /// The words as they stand, where the terms are stems, and in how many documents.
-    words: HashMap<Arc<str>, u32>,
+    /// The words as they stand, where the terms are stems.
+    words: HashMap<Arc<str>, Word>,
+}
+
+/// A word as it stands.
+#[derive(Clone, Copy)]
+struct Word {
+    /// How many documents have it.
+    documents: u32,
+    /// The last of them.
+    last: u32,
 }
 
 /// A term in a document.
@@ -36,55 +47,55 @@ pub(super) struct Posting {
 
 impl TailBlock {
     pub(super) fn new(columns: usize) -> Self {
-        Self { terms: vec![HashMap::new(); columns], ..Self::default() }
+        Self { postings: vec![Vec::new(); columns], ..Self::default() }
     }
 
-    /// Adds a document: one text for each path.
-    pub(super) fn add(&mut self, version: Version, texts: &[Box<str>], analysis: &mut Analysis) {
-        let document = self.versions.len() as u32;
-        let mut found: Vec<HashMap<Arc<str>, Vec<u32>>> = vec![HashMap::new(); self.terms.len()];
+    /// Adds a document: one text for each path. Its terms by column.
+    pub(super) fn add(&mut self, version: Version, texts: &[Box<str>], analysis: &mut Analysis) -> &[u32] {
+        // (number, position) of every term, by column.
+        let mut found: Vec<Vec<(usize, u32)>> = vec![Vec::new(); self.postings.len()];
         let mut base = 0;
         for (path, text) in texts.iter().enumerate() {
             let mut end = 0;
             analysis.terms.token_stream(text).process(&mut |token| {
                 let at = token.position as u32;
                 end = at + 1;
-                let term: Arc<str> = match found[0].get_key_value(token.text.as_str()) {
-                    Some((term, _)) => Arc::clone(term),
-                    None => token.text.as_str().into(),
-                };
+                let number = numbered(&mut self.terms, &token.text);
                 if let Some(of_path) = found.get_mut(1 + path) {
-                    of_path.entry(Arc::clone(&term)).or_default().push(at);
+                    of_path.push((number, at));
                 }
-                found[0].entry(term).or_default().push(base + at);
+                found[0].push((number, base + at));
             });
             base += end + GAP as u32;
         }
-        for (column, found) in found.into_iter().enumerate() {
-            self.lengths.push(found.values().map(|places| places.len() as u32).sum());
-            for (term, places) in found {
+        let document = self.versions.len() as u32;
+        let lengths = self.lengths.len();
+        for (column, mut found) in found.into_iter().enumerate() {
+            self.lengths.push(found.len() as u32);
+            found.sort_unstable();
+            let postings = &mut self.postings[column];
+            postings.resize_with(self.terms.len(), Vec::new);
+            for places in found.chunk_by(|a, b| a.0 == b.0) {
                 let start = self.positions.len() as u32;
-                let posting = Posting { document, count: places.len() as u32, start };
-                self.positions.extend(places);
-                self.terms[column].entry(term).or_default().push(posting);
+                self.positions.extend(places.iter().map(|(_, at)| *at));
+                postings[places[0].0].push(Posting { document, count: places.len() as u32, start });
             }
         }
-        self.add_words(texts, analysis);
+        self.add_words(document, texts, analysis);
         self.versions.push(version);
+        &self.lengths[lengths..]
     }
 
-    fn add_words(&mut self, texts: &[Box<str>], analysis: &mut Analysis) {
+    fn add_words(&mut self, document: u32, texts: &[Box<str>], analysis: &mut Analysis) {
         let Some(analyzer) = &mut analysis.words else { return };
-        let mut words = std::collections::HashSet::new();
         for text in texts {
-            analyzer.token_stream(text).process(&mut |token| {
-                if !words.contains(token.text.as_str()) {
-                    words.insert(Arc::<str>::from(token.text.as_str()));
+            analyzer.token_stream(text).process(&mut |token| match self.words.get_mut(token.text.as_str()) {
+                Some(word) if word.last == document => {}
+                Some(word) => *word = Word { documents: word.documents + 1, last: document },
+                None => {
+                    self.words.insert(token.text.as_str().into(), Word { documents: 1, last: document });
                 }
             });
-        }
-        for word in words {
-            *self.words.entry(word).or_default() += 1;
         }
     }
 
@@ -96,13 +107,18 @@ impl TailBlock {
             start: posting.start + start,
             ..*posting
         };
-        for (terms, next) in merged.terms.iter_mut().zip(&next.terms) {
-            for (term, more) in next {
-                terms.entry(Arc::clone(term)).or_default().extend(more.iter().map(moved));
+        for (term, number) in &next.terms {
+            let last = merged.terms.len();
+            let own = *merged.terms.entry(Arc::clone(term)).or_insert(last);
+            for (postings, next) in merged.postings.iter_mut().zip(&next.postings) {
+                postings.resize_with(postings.len().max(own + 1), Vec::new);
+                postings[own].extend(next.get(*number).into_iter().flatten().map(moved));
             }
         }
-        for (word, count) in &next.words {
-            *merged.words.entry(Arc::clone(word)).or_default() += count;
+        for (word, next) in &next.words {
+            let last = next.last + documents;
+            let own = merged.words.entry(Arc::clone(word)).or_insert(Word { documents: 0, last });
+            *own = Word { documents: own.documents + next.documents, last };
         }
         merged.versions.extend(&next.versions);
         merged.lengths.extend(&next.lengths);
@@ -121,11 +137,12 @@ impl TailBlock {
 
     /// Terms of a document in a column.
     pub(super) fn length(&self, document: u32, column: Column) -> u32 {
-        self.lengths[document as usize * self.terms.len() + column]
+        self.lengths[document as usize * self.postings.len() + column]
     }
 
     pub(super) fn postings(&self, column: Column, term: &str) -> &[Posting] {
-        self.terms[column].get(term).map_or(&[], Vec::as_slice)
+        let number = self.terms.get(term);
+        number.and_then(|number| self.postings[column].get(*number)).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn positions(&self, posting: &Posting) -> &[u32] {
@@ -135,11 +152,20 @@ impl TailBlock {
     /// Words as they stand, and about how many documents have each.
     pub(super) fn each_word(&self, has_stems: bool, visit: &mut dyn FnMut(&str, u64)) {
         if has_stems {
-            self.words.iter().for_each(|(word, count)| visit(word, u64::from(*count)));
+            self.words.iter().for_each(|(word, found)| visit(word, u64::from(found.documents)));
         } else {
-            self.terms[0].iter().for_each(|(term, postings)| visit(term, postings.len() as u64));
+            self.terms.iter().for_each(|(term, number)| visit(term, self.postings[0][*number].len() as u64));
         }
     }
+}
+
+/// The number of a term; the next one if it has none.
+fn numbered(terms: &mut HashMap<Arc<str>, usize>, term: &str) -> usize {
+    if let Some(number) = terms.get(term) {
+        return *number;
+    }
+    terms.insert(term.into(), terms.len());
+    terms.len() - 1
 }
 
 /// Appends a block, merging it with those before it that are no larger.
