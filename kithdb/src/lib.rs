@@ -33,6 +33,7 @@ mod build;
 mod builder;
 mod building;
 mod collection;
+mod configure;
 mod database;
 mod derived;
 mod doctor;

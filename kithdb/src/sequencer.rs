@@ -19,6 +19,7 @@ use storage::{CatalogEntry, CollectionState, Commit};
 use types::{CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Result, Schema, Seqno};
 
 use crate::builder;
+use crate::configure::Change;
 use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
 use crate::files::StoredRows;
@@ -42,6 +43,7 @@ pub(crate) enum Order {
     Create { name: String, schema: Schema, reply: Reply<Arc<Shared>> },
     Drop { name: String, reply: Reply<bool> },
     SetField { shared: Arc<Shared>, path: FieldPath, kind: Option<FieldKind>, reply: Reply<Seqno> },
+    Configure { shared: Arc<Shared>, change: Change, reply: Reply<Seqno> },
     Flush { reply: Reply<()> },
 }
 
@@ -86,6 +88,7 @@ impl Sequencer {
                 Order::SetField { shared, path, kind, reply } => {
                     answer(&reply, self.set_field(&shared, path, kind));
                 }
+                Order::Configure { shared, change, reply } => answer(&reply, self.configure(&shared, change)),
                 Order::Flush { reply } => answer(&reply, self.engine.store.flush()),
             }
             self.wake.ring();

@@ -7,7 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use storage::{CollectionState, Commit, JournalOp};
-use types::{CollectionId, Error, ErrorKind, Filter, Op, Point, PointId, Result, Seqno, Version};
+use types::{
+    CollectionId, Error, ErrorKind, Filter, Op, Point, PointId, Result, Schema, Seqno, Vector, VectorSpec,
+    Version,
+};
 
 use crate::derived::{Derived, Effect};
 use crate::engine::Shared;
@@ -119,7 +122,10 @@ impl<'a> Stage<'a> {
     fn run(mut self, ops: Vec<Op>, commit: &mut Commit) -> Result<Part> {
         for op in ops {
             match op {
-                Op::Upsert(point) => self.put(point, commit),
+                Op::Upsert(point) => {
+                    fits(&point, &self.derived.entry.schema)?;
+                    self.put(point, commit);
+                }
                 Op::Delete(ids) => ids.into_iter().for_each(|id| self.remove(id, commit)),
                 Op::DeleteWhere(filter) => {
                     self.matching(&filter)?.into_iter().for_each(|id| self.remove(id, commit));
@@ -172,6 +178,21 @@ impl<'a> Stage<'a> {
         ids.extend(touched.into_iter().filter_map(|(id, matches)| matches.then_some(id)));
         Ok(ids)
     }
+}
+
+/// A point was checked against the schema of a moment ago: its vectors may be others by now.
+fn fits(point: &Point, schema: &Schema) -> Result<()> {
+    let is_other = |(name, vector): &&(String, Vector)| {
+        let of = |spec: &VectorSpec, elements: &[f32]| spec.dim == elements.len();
+        let dense = schema.vectors.get(name).map(|spec| vector.dense().is_some_and(|row| of(spec, row)));
+        let multi = schema.multi.get(name);
+        let multi = multi.map(|spec| vector.multi().is_some_and(|rows| rows.iter().all(|row| of(spec, row))));
+        let sparse = schema.sparse.get(name).map(|_| vector.sparse().is_some());
+        !dense.or(multi).or(sparse).unwrap_or(true)
+    };
+    point.vectors.iter().find(is_other).map_or(Ok(()), |(name, _)| {
+        Err(Error::invalid(format!("vector.{name}"), "is another vector since a moment ago; write it anew"))
+    })
 }
 
 fn named_ids(op: &Op) -> Vec<PointId> {

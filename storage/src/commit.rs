@@ -7,7 +7,7 @@ use types::{CollectionId, Point, PointId, Seqno, Version};
 
 use crate::format::{self, keys, point};
 use crate::rows::{Change, Table};
-use crate::{CatalogEntry, CollectionState, JournalOp};
+use crate::{CatalogEntry, CollectionState, JournalOp, SegmentList};
 
 /// Changes that become visible and durable together.
 #[derive(Debug)]
@@ -44,6 +44,22 @@ impl Commit {
         for table in Table::ALL.into_iter().filter(|table| *table != Table::Meta) {
             self.changes.push(Change::RemoveRange(table, from.clone(), to.clone()));
         }
+    }
+
+    /// Removes every vector of a space, of all versions.
+    pub fn remove_space(&mut self, collection: CollectionId, space: u16) {
+        let from = keys::vector_space(collection, space);
+        let to = match space.checked_add(1) {
+            Some(next) => keys::vector_space(collection, next),
+            None => keys::collection(collection).1,
+        };
+        self.changes.push(Change::RemoveRange(Table::Vectors, from, to));
+    }
+
+    /// Forgets the segments of a collection: they are made anew from points.
+    pub fn forget_segments(&mut self, collection: CollectionId) {
+        let list = format::manifest::encode_segments(&SegmentList::default());
+        self.put(Table::Manifest, keys::segments(collection), list);
     }
 
     /// Writes a version of a point and makes it the current one.

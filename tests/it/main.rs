@@ -20,6 +20,7 @@
 mod bad_input;
 mod compat;
 mod concurrency;
+mod configure;
 mod conformance;
 mod crash;
 mod drift;

@@ -7,6 +7,7 @@ use super::Call;
 use crate::wire::collection::{Create, CreateField};
 use crate::wire::describe;
 use crate::wire::point::Updated;
+use crate::wire::update::{self, CreateVector, Update};
 
 pub(super) fn list(call: &Call) -> Result<Value> {
     let names: Vec<Value> =
@@ -30,6 +31,21 @@ pub(super) fn create(call: &Call) -> Result<bool> {
     let schema = call.parse::<Create>()?.into_schema()?;
     call.state.db.create_collection(call.part("collection")?, schema)?;
     Ok(true)
+}
+
+pub(super) fn update(call: &Call) -> Result<bool> {
+    let change = call.parse::<Update>()?.into_change()?;
+    call.collection()?.configure(change).map(|_| true)
+}
+
+pub(super) fn create_vector(call: &Call) -> Result<Updated> {
+    let change = call.parse::<CreateVector>()?.into_change(call.part("vector")?.to_owned())?;
+    call.collection()?.configure(change).map(Updated::from)
+}
+
+pub(super) fn drop_vector(call: &Call) -> Result<Updated> {
+    let change = update::drop_vector(call.part("vector")?.to_owned());
+    call.collection()?.configure(change).map(Updated::from)
 }
 
 pub(super) fn drop(call: &Call) -> Result<bool> {

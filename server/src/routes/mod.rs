@@ -50,11 +50,14 @@ fn service_routes() -> Router<State> {
 fn collection_routes() -> Router<State> {
     let one = get(route(Waits, collections::describe))
         .put(route(Waits, collections::create))
+        .patch(route(Waits, collections::update))
         .delete(route(Waits, collections::drop));
+    let vector = put(route(Waits, collections::create_vector)).delete(route(Waits, collections::drop_vector));
     Router::new()
         .route("/collections", get(route(Waits, collections::list)))
         .route("/collections/{collection}", one)
         .route("/collections/{collection}/exists", get(route(Waits, collections::exists)))
+        .route("/collections/{collection}/vectors/{vector}", vector)
         .route("/collections/{collection}/index", put(route(Waits, collections::create_field)))
         .route("/collections/{collection}/index/{field}", delete(route(Waits, collections::drop_field)))
         .route("/api/v1/collections/{collection}", get(route(Waits, collections::describe_fully)))

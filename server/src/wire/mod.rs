@@ -21,8 +21,11 @@ pub(crate) mod point;
 pub(crate) mod quantization;
 pub(crate) mod query;
 pub(crate) mod select;
+pub(crate) mod settings;
 pub(crate) mod shape;
+pub(crate) mod sparse;
 pub(crate) mod translate;
+pub(crate) mod update;
 pub(crate) mod vector;
 pub(crate) mod why;
 

@@ -9,6 +9,7 @@
 //!    sparse?   name -> {space, modifier?, index?: {full_scan_threshold?, on_disk?, datatype?}}
 //!    multi?    as `vectors`: the spaces of multivectors
 //!    recall?   what queries find that ask for nothing else: a number above 0, at most 1
+//!    settings? any object: what a door was told, to be told again
 //!  datatype: float32, float16, uint8; codes: bits8, bits1, off; the first of them where the member is missing
 //!  modifier: none, idf; index: what was said of it, to be told again
 //!  model: {name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised}
@@ -48,6 +49,24 @@ impl CatalogEntry {
         Self { id, name: name.to_owned(), schema, spaces }
     }
 
+    /// The entry with another schema: vectors that both have keep their numbers. A number is free again with its vector,
+    /// whose rows go in the same commit.
+    ///
+    /// # Errors
+    /// `LimitExceeded` when there is no further number.
+    pub fn with(&self, schema: Schema) -> Result<Self> {
+        let mut spaces = self.spaces.clone();
+        spaces.retain(|name, _| schema.names().any(|other| other == name));
+        let next = spaces.values().max().map_or(0, |number| usize::from(*number) + 1);
+        for (number, name) in (next..).zip(schema.names().filter(|name| !self.spaces.contains_key(*name))) {
+            let number = u16::try_from(number).map_err(|_| {
+                Error::limit("vectors", "the number of vectors", number, usize::from(u16::MAX))
+            })?;
+            spaces.insert(name.clone(), number);
+        }
+        Ok(Self { id: self.id, name: self.name.clone(), schema, spaces })
+    }
+
     /// A vector space: its number in keys, and what it holds.
     pub fn space(&self, name: &str) -> Option<(u16, Space<'_>)> {
         let number = *self.spaces.get(name)?;
@@ -84,6 +103,9 @@ pub fn encode(entry: &CatalogEntry) -> Vec<u8> {
     }
     if let Some(recall) = entry.schema.recall {
         tree["recall"] = f64::from(recall).into();
+    }
+    if !entry.schema.settings.is_empty() {
+        tree["settings"] = entry.schema.settings.clone().into();
     }
     tree.to_string().into_bytes()
 }
@@ -138,7 +160,7 @@ pub fn decode(id: CollectionId, body: &[u8]) -> Result<CatalogEntry> {
 }
 
 fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
-    only(tree, &["name", "vectors", "keyword", "fields", "sparse", "multi", "recall"])?;
+    only(tree, &["name", "vectors", "keyword", "fields", "sparse", "multi", "recall", "settings"])?;
     let mut entry = CatalogEntry::new(id, text(tree, "name")?, Schema::new());
     for (name, inner) in object(tree, "vectors")? {
         let space = u16::try_from(number(inner, "space")?).map_err(|_| missing("space"))?;
@@ -168,6 +190,9 @@ fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
     }
     let recall = tree.get("recall").map(|recall| recall.as_f64().ok_or_else(|| missing("recall")));
     entry.schema.recall = recall.transpose()?.map(|recall| recall as f32);
+    if tree.get("settings").is_some() {
+        entry.schema.settings = object(tree, "settings")?.clone();
+    }
     Ok(entry)
 }
 
@@ -321,6 +346,21 @@ mod tests {
             let error = decode(CollectionId(1), golden.replacen(from, to, 1).as_bytes()).expect_err(to);
             assert_eq!(error.kind(), types::ErrorKind::Corrupted);
         }
+    }
+
+    #[test]
+    fn settings_are_kept_as_they_are() {
+        let mut schema = Schema::new();
+        schema.settings.insert("metadata".into(), json!({"b": [1, 2.5, null], "a": "x"}));
+        let entry = CatalogEntry::new(CollectionId(1), "c", schema);
+        let golden = r#"{"name":"c","vectors":{},"keyword":null,"fields":{},"settings":{"metadata":{"b":[1,2.5,null],"a":"x"}}}"#;
+        assert_eq!(String::from_utf8(encode(&entry)).expect("text"), golden);
+        assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry);
+        let other = golden.replace("{\"metadata\":{\"b\":[1,2.5,null],\"a\":\"x\"}}", "[]");
+        assert_eq!(
+            decode(CollectionId(1), other.as_bytes()).expect_err("no object").kind(),
+            types::ErrorKind::Corrupted
+        );
     }
 
     #[test]
