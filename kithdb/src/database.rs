@@ -117,7 +117,8 @@ impl Database {
             collections.insert(entry.name.clone(), Shared::new(loaded.derived));
         }
         start.collections = collections.len();
-        let engine = Arc::new(Engine::new(store, folder, options, collections));
+        let aliases = catalog.aliases.clone();
+        let engine = Arc::new(Engine::new(store, folder, options, collections, aliases));
         let workers = Arc::new(Workers::start(&engine, &catalog)?);
         start.elapsed_ms = began.elapsed().as_millis() as u64;
         Ok(Self { engine, workers, start: Arc::new(start) })
@@ -143,7 +144,7 @@ impl Database {
         Ok(self.handle(shared))
     }
 
-    /// The collection of a name.
+    /// The collection of a name, or of an alias.
     ///
     /// # Errors
     /// `NotFound`.
@@ -156,7 +157,8 @@ impl Database {
         self.engine.all().into_iter().map(|shared| self.handle(shared)).collect()
     }
 
-    /// Drops a collection with everything in it; `false` if there is none of that name.
+    /// Drops a collection with everything in it and its aliases; `false` if there is none of that name. An alias is no
+    /// name here.
     ///
     /// # Errors
     /// `Io`, `Poisoned`.

@@ -34,6 +34,8 @@ pub(crate) struct Engine {
     pub(crate) room: Room,
     /// By name; the lock is held for a look-up or a change of the map only.
     pub(crate) collections: RwLock<BTreeMap<String, Arc<Shared>>>,
+    /// Further names, each with that of its collection. Changed by the sequencer alone.
+    pub(crate) aliases: RwLock<BTreeMap<String, String>>,
 }
 
 /// Where writers wait for a build to end.
@@ -141,11 +143,12 @@ impl Engine {
         folder: Folder,
         options: Options,
         collections: BTreeMap<String, Arc<Shared>>,
+        aliases: BTreeMap<String, String>,
     ) -> Self {
         let Options { durability, limits, segments } = options;
         let (is_closing, room) = (AtomicBool::new(false), Room::default());
-        let collections = RwLock::new(collections);
-        Self { store, folder, limits, durability, segments, is_closing, room, collections }
+        let (collections, aliases) = (RwLock::new(collections), RwLock::new(aliases));
+        Self { store, folder, limits, durability, segments, is_closing, room, collections, aliases }
     }
 
     /// The files of a collection's segments.
@@ -153,9 +156,20 @@ impl Engine {
         Files::new(&self.folder.collection(id))
     }
 
+    /// By name or alias.
+    ///
     /// # Errors
     /// `NotFound`.
     pub(crate) fn collection(&self, name: &str) -> Result<Arc<Shared>> {
+        let name = self.aliases.read().get(name).cloned().unwrap_or_else(|| name.to_owned());
+        self.named(&name)
+    }
+
+    /// By name alone.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub(crate) fn named(&self, name: &str) -> Result<Arc<Shared>> {
         self.collections.read().get(name).cloned().ok_or_else(|| Error::no_collection(name))
     }
 

@@ -27,6 +27,7 @@
 //! Invariant: a view is published only after its commit is acknowledged by storage; so nobody reads what a crash
 //! could take back under `fsync`.
 
+mod aliases;
 mod asking;
 mod budget;
 mod build;
@@ -49,6 +50,7 @@ mod stage;
 mod tiers;
 mod workers;
 
+pub use aliases::AliasChange;
 pub use asking::{Found, Group};
 pub use budget::Segments;
 pub use building::BuildStatus;

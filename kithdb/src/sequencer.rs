@@ -18,6 +18,7 @@ use parking_lot::MutexGuard;
 use storage::{CatalogEntry, CollectionState, Commit};
 use types::{CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Result, Schema, Seqno};
 
+use crate::aliases::AliasChange;
 use crate::builder;
 use crate::configure::Change;
 use crate::derived::{Derived, Laid};
@@ -44,6 +45,7 @@ pub(crate) enum Order {
     Drop { name: String, reply: Reply<bool> },
     SetField { shared: Arc<Shared>, path: FieldPath, kind: Option<FieldKind>, reply: Reply<Seqno> },
     Configure { shared: Arc<Shared>, change: Change, reply: Reply<Seqno> },
+    ChangeAliases { changes: Vec<AliasChange>, reply: Reply<()> },
     Flush { reply: Reply<()> },
 }
 
@@ -89,6 +91,7 @@ impl Sequencer {
                     answer(&reply, self.set_field(&shared, path, kind));
                 }
                 Order::Configure { shared, change, reply } => answer(&reply, self.configure(&shared, change)),
+                Order::ChangeAliases { changes, reply } => answer(&reply, self.change_aliases(changes)),
                 Order::Flush { reply } => answer(&reply, self.engine.store.flush()),
             }
             self.wake.ring();
@@ -153,6 +156,12 @@ impl Sequencer {
             let message = format!("Wrong input: Collection `{name}` already exists!");
             return Err(Error::new(ErrorKind::AlreadyExists, message).with_field("collection_name"));
         }
+        if self.engine.aliases.read().contains_key(name) {
+            let message = format!(
+                "Wrong input: Can't create collection with name {name}. Alias with the same name already exists"
+            );
+            return Err(Error::invalid("collection_name", message));
+        }
         let id = self.next_collection;
         let entry = Arc::new(CatalogEntry::new(id, name, schema));
         let (seqno, next) = (self.seqno.next(), CollectionId(id.0 + 1));
@@ -171,14 +180,18 @@ impl Sequencer {
     }
 
     fn remove(&mut self, name: &str) -> Result<bool> {
-        let Ok(shared) = self.engine.collection(name) else { return Ok(false) };
+        let Ok(shared) = self.engine.named(name) else { return Ok(false) };
         let mut commit = Commit::new(self.seqno.next());
         commit.remove_collection(shared.id);
+        let mut aliases = self.engine.aliases.read().clone();
+        aliases.iter().filter(|(_, of)| *of == name).for_each(|(alias, _)| commit.remove_alias(alias));
         let mut derived = shared.derived.lock();
         self.engine.store.commit(commit, Durability::Fsync)?;
         self.seqno = self.seqno.next();
         shared.is_dropped.store(true, Ordering::Release);
         self.engine.collections.write().remove(name);
+        aliases.retain(|_, of| of != name);
+        *self.engine.aliases.write() = aliases;
         // The files go with the collection; what fails here is removed at the next start.
         derived.keyword = None;
         let folder = self.engine.folder.collection(shared.id);

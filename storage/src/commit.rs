@@ -32,6 +32,16 @@ impl Commit {
         self.put(Table::Meta, keys::catalog(entry.id), format::catalog::encode(entry));
     }
 
+    /// Gives a collection a further name, or another collection that name.
+    pub fn put_alias(&mut self, alias: &str, collection: &str) {
+        self.put(Table::Meta, keys::alias(alias), collection.as_bytes().to_vec());
+    }
+
+    /// Takes a further name away.
+    pub fn remove_alias(&mut self, alias: &str) {
+        self.changes.push(Change::Remove(Table::Meta, keys::alias(alias)));
+    }
+
     /// Records the number that the next collection gets.
     pub fn next_collection(&mut self, id: CollectionId) {
         self.put(Table::Meta, keys::NEXT_COLLECTION.to_vec(), u64::from(id.0).to_le_bytes().to_vec());

@@ -17,6 +17,7 @@
 //! Nothing here needs a network or a file outside the repository. Longer runs: `KITHDB_MODEL_CASES`,
 //! `KITHDB_CRASH_CYCLES`; the same run again: `KITHDB_CRASH_SEED`.
 
+mod aliases;
 mod bad_input;
 mod compat;
 mod concurrency;

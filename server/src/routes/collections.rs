@@ -4,6 +4,7 @@ use kithdb::{Error, Result, Value};
 use serde_json::json;
 
 use super::Call;
+use crate::wire::alias::{Aliases, ChangeAliases};
 use crate::wire::collection::{Create, CreateField};
 use crate::wire::describe;
 use crate::wire::point::Updated;
@@ -50,6 +51,18 @@ pub(super) fn drop_vector(call: &Call) -> Result<Updated> {
 
 pub(super) fn drop(call: &Call) -> Result<bool> {
     call.state.db.drop_collection(call.part("collection")?)
+}
+
+pub(super) fn change_aliases(call: &Call) -> Result<bool> {
+    call.state.db.change_aliases(call.parse::<ChangeAliases>()?.into_changes()).map(|()| true)
+}
+
+pub(super) fn aliases(call: &Call) -> Result<Aliases> {
+    Ok(Aliases::of(call.state.db.aliases(), None))
+}
+
+pub(super) fn aliases_of(call: &Call) -> Result<Aliases> {
+    Ok(Aliases::of(call.state.db.aliases(), Some(call.collection()?.name())))
 }
 
 pub(super) fn create_field(call: &Call) -> Result<Updated> {

@@ -55,7 +55,10 @@ fn collection_routes() -> Router<State> {
     let vector = put(route(Waits, collections::create_vector)).delete(route(Waits, collections::drop_vector));
     Router::new()
         .route("/collections", get(route(Waits, collections::list)))
+        .route("/collections/aliases", post(route(Waits, collections::change_aliases)))
         .route("/collections/{collection}", one)
+        .route("/collections/{collection}/aliases", get(route(Waits, collections::aliases_of)))
+        .route("/aliases", get(route(Waits, collections::aliases)))
         .route("/collections/{collection}/exists", get(route(Waits, collections::exists)))
         .route("/collections/{collection}/vectors/{vector}", vector)
         .route("/collections/{collection}/index", put(route(Waits, collections::create_field)))

@@ -8,6 +8,7 @@
 //! Invariant: an error names the place in the body (`points[3].vector[2]`), and comes before anything is changed.
 //! Cost: one pass over the body. Only a body that failed is read again, with its place tracked.
 
+pub(crate) mod alias;
 pub(crate) mod collection;
 pub(crate) mod describe;
 pub(crate) mod facet;
