@@ -155,6 +155,8 @@ fn what_was_set_is_told_and_nothing_else() {
     assert_eq!(config["params"]["vectors"], json!({"size": 2, "distance": "Dot"}));
     assert_eq!(config["optimizer_config"]["indexing_threshold"], 10_000);
     assert!(config.get("metadata").is_none() && config.get("strict_mode_config").is_none());
+    let named = json!({"vectors": {"": {"size": 2, "distance": "Dot"}}});
+    assert_eq!(told(&server, &named, &[])["params"]["vectors"], named["vectors"]);
     let vectors = json!({
         "a": {
             "size": 2, "distance": "Dot", "on_disk": true, "datatype": "float32", "hnsw_config": {"m": 8},
@@ -216,7 +218,7 @@ fn vectors_come_and_go_over_http() {
     let refused = [
         ("b", json!({"dense": {"size": 4, "distance": "Cosine"}}), 409, "vector_name"),
         ("s", json!({"dense": {"size": 4, "distance": "Cosine"}}), 409, "vector_name"),
-        ("x", json!({"dense": {"size": 0, "distance": "Cosine"}}), 400, "vectors.x.size"),
+        ("x", json!({"dense": {"size": 0, "distance": "Cosine"}}), 422, "dense.size"),
         ("x", json!({"dense": {"size": 4, "distance": "Far"}}), 400, "dense.distance"),
         ("x", json!({"sparse": {"modifier": "tf"}}), 400, "sparse.modifier"),
         ("x", json!({"dens": {}}), 400, "dens"),

@@ -4,6 +4,7 @@
 
 mod call;
 mod collections;
+mod node;
 mod points;
 mod service;
 
@@ -31,6 +32,8 @@ pub fn router(state: State) -> Router {
         .merge(service_routes())
         .merge(collection_routes())
         .merge(point_routes())
+        .merge(legacy_routes())
+        .merge(node_routes())
         .fallback(service::no_route)
         .method_not_allowed_fallback(service::no_method)
         .layer(CatchPanicLayer::custom(service::panicked))
@@ -81,6 +84,38 @@ fn point_routes() -> Router<State> {
         .route("/collections/{collection}/facet", post(route(Computes, points::facet)))
         .route(&matrix("pairs"), post(route(Computes, points::matrix_pairs)))
         .route(&matrix("offsets"), post(route(Computes, points::matrix_offsets)))
+}
+
+/// What `query` says as well, for clients from before it.
+fn legacy_routes() -> Router<State> {
+    let points = |rest: &str| format!("/collections/{{collection}}/points/{rest}");
+    Router::new()
+        .route(&points("search"), post(route(Computes, points::search)))
+        .route(&points("search/batch"), post(route(Computes, points::search_batch)))
+        .route(&points("search/groups"), post(route(Computes, points::search_groups)))
+        .route(&points("recommend"), post(route(Computes, points::recommend)))
+        .route(&points("recommend/batch"), post(route(Computes, points::recommend_batch)))
+        .route(&points("recommend/groups"), post(route(Computes, points::recommend_groups)))
+        .route(&points("discover"), post(route(Computes, points::discover)))
+        .route(&points("discover/batch"), post(route(Computes, points::discover_batch)))
+}
+
+/// What a cluster is asked, and the little that is asked of any node.
+fn node_routes() -> Router<State> {
+    let alone = || post(node::alone).put(node::alone).delete(node::alone);
+    let issues = get(route(Waits, node::issues)).delete(route(Waits, node::clear_issues));
+    Router::new()
+        .route("/telemetry", get(route(Waits, node::telemetry)))
+        .route("/cluster", get(route(Waits, node::cluster)))
+        .route("/cluster/telemetry", get(node::alone))
+        .route("/cluster/recover", alone())
+        .route("/cluster/peer/{peer}", alone())
+        .route("/issues", issues)
+        .route("/quotas", get(route(Waits, node::quotas)).put(route(Waits, node::set_quotas)))
+        .route("/collections/{collection}/cluster", get(route(Waits, node::shards)).post(node::alone))
+        .route("/collections/{collection}/shards", get(route(Waits, node::shard_keys)).put(node::alone))
+        .route("/collections/{collection}/shards/delete", alone())
+        .route("/collections/{collection}/optimizations", get(route(Waits, node::optimizing)))
 }
 
 fn matrix(form: &str) -> String {

@@ -28,6 +28,7 @@ pub(crate) struct Create {
     /// Ours: what queries find that ask for no recall and no beam.
     recall: Option<f32>,
     sparse_vectors: Option<BTreeMap<String, SparseIn>>,
+    #[serde(alias = "quantization")]
     quantization_config: Option<Value>,
     metadata: Option<Value>,
     shard_number: Option<Value>,
@@ -124,6 +125,9 @@ impl Create {
         let mut schema = Schema { recall: self.recall, settings: self.settings()?, ..Schema::new() };
         let codes = schema.settings.get(quantization::MEMBER).map(quantization::codes).unwrap_or_default();
         if let Some(vectors) = self.vectors {
+            if vectors.get(DEFAULT_VECTOR).is_some_and(Value::is_object) {
+                schema.settings.insert(settings::NAMED.to_owned(), true.into());
+            }
             spaces(vectors, codes)?.into_iter().for_each(|space| space.add_to(&mut schema));
         }
         for (name, space) in self.sparse_vectors.unwrap_or_default() {
@@ -214,7 +218,8 @@ impl SpaceIn {
             self.datatype.as_deref().map(str::parse).transpose().map_err(at_fault)?;
         let described = settings.get(quantization::MEMBER).map(quantization::codes);
         let own = own_codes(self.codes.as_deref(), described).map_err(at_fault)?;
-        let spec = VectorSpec::new(self.size, metric).stored_as(datatype.unwrap_or_default());
+        let size = settings::size(self.size).map_err(at_fault)?;
+        let spec = VectorSpec::new(size, metric).stored_as(datatype.unwrap_or_default());
         let spec = spec.found_by(own.unwrap_or(codes));
         let spec = VectorSpec { model: self.model.map(ModelJson::into_identity), ..spec };
         Ok(Space { name, spec, is_multi: self.multivector_config.is_some(), settings })

@@ -13,6 +13,7 @@ use serde_json::{Map, json};
 
 use super::collection::ModelJson;
 use super::quantization::{self, quantization};
+use super::settings;
 use super::sparse::SparseIn;
 
 /// `GET collections/{name}`, in the dialect's own shape.
@@ -36,7 +37,7 @@ pub(crate) fn describe(collection: &Collection) -> Result<Value> {
 }
 
 /// What was set, over what a server of the dialect has where nothing is.
-fn config(schema: &Schema) -> Value {
+pub(crate) fn config(schema: &Schema) -> Value {
     let mut params = json!({
         "vectors": vectors(schema),
         "shard_number": 1,
@@ -211,7 +212,7 @@ fn vectors(schema: &Schema) -> Value {
     let mut told: BTreeMap<String, Value> = dense.collect();
     told.extend(schema.multi.iter().map(|(name, spec)| (name.clone(), multi(name, spec))));
     match told.remove(DEFAULT_VECTOR) {
-        Some(single) if told.is_empty() => single,
+        Some(single) if told.is_empty() && !schema.settings.contains_key(settings::NAMED) => single,
         unnamed => {
             told.extend(unnamed.map(|unnamed| (DEFAULT_VECTOR.to_owned(), unnamed)));
             json!(told)

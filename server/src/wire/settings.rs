@@ -36,6 +36,9 @@ use Shape::{Anything, Between, Count, CountOr, Each, Flag, Having, Object, OneOf
 
 const MEMORY: Shape = Word(&["cold", "cached", "pinned"]);
 
+/// Of what is too large to be pinned.
+const PLACE: Shape = Word(&["cold", "cached"]);
+
 const HNSW: Shape = Object(&[
     ("m", Count(0)),
     ("ef_construct", Count(4)),
@@ -132,7 +135,7 @@ const STRICT_MODE: Shape = Object(&[
     ("max_resident_memory_percent", Between(1.0, 100.0)),
 ]);
 
-const PLACED: Shape = Object(&[("memory", MEMORY)]);
+const PLACED: Shape = Object(&[("memory", PLACE)]);
 
 /// Of a collection, by their names in `PUT collections/{name}`.
 pub(super) const COLLECTION: &[(&str, Shape)] = &[
@@ -144,7 +147,7 @@ pub(super) const COLLECTION: &[(&str, Shape)] = &[
     ("read_fan_out_delay_ms", Count(0)),
     ("on_disk_payload", Flag),
     ("payload", PLACED),
-    ("id_tracker", PLACED),
+    ("id_tracker", Object(&[("memory", MEMORY)])),
     ("hnsw_config", HNSW),
     ("optimizers_config", OPTIMIZERS),
     ("wal_config", WAL),
@@ -153,12 +156,26 @@ pub(super) const COLLECTION: &[(&str, Shape)] = &[
     ("metadata", Anything),
 ];
 
+/// Kept where the unnamed vector was given by its empty name, and not alone: it is told so again.
+pub(super) const NAMED: &str = "is_named";
+
+/// The number of elements of a vector, if there can be so many.
+///
+/// # Errors
+/// `InvalidArgument` on `size`.
+pub(super) fn size(size: usize) -> Result<usize> {
+    if size > 0 { Ok(size) } else { Err(invalid("size", "value 0 invalid, must be 1 or larger")) }
+}
+
+/// Of a sparse index, beside what is kept with the vector itself.
+pub(super) const SPARSE_INDEX: &[(&str, Shape)] = &[("memory", MEMORY)];
+
 /// Of a dense vector.
 pub(super) const VECTOR: &[(&str, Shape)] = &[
     ("hnsw_config", HNSW),
     ("quantization_config", QUANTIZATION),
     ("on_disk", Flag),
-    ("memory", MEMORY),
+    ("memory", PLACE),
     ("datatype", Word(&["float32", "float16", "uint8"])),
 ];
 
@@ -258,6 +275,9 @@ fn checked(value: Value, shape: Shape, field: &str) -> Result<Option<Value>> {
         (Word(words) | CountOr(words), Value::String(word)) if words.contains(&word.as_str()) => {
             Ok(Some(word.into()))
         }
+        (Word(_), Value::String(word)) if word == "pinned" => {
+            Err(invalid(field, "value pinned invalid, must be cold or cached"))
+        }
         (Object(members), Value::Object(given)) => {
             let check = |(name, value): (String, Value)| {
                 let place = place(field, &name);
@@ -320,7 +340,7 @@ fn place(field: &str, name: &str) -> String {
 }
 
 /// It has the right type, and an impossible value.
-fn invalid(field: &str, why: &str) -> Error {
+pub(super) fn invalid(field: &str, why: &str) -> Error {
     Error::invalid(field, format!("{VALIDATION}{why}"))
 }
 
@@ -365,7 +385,8 @@ mod tests {
             ("hnsw_config", json!({"n": 1}), "hnsw_config.n", "payload_m"),
             ("hnsw_config", json!(3), "hnsw_config", "an object"),
             ("shard_number", json!(0), "shard_number", "1 or larger"),
-            ("payload", json!({"memory": "hot"}), "payload.memory", "cold, cached, pinned"),
+            ("payload", json!({"memory": "pinned"}), "payload.memory", "cold or cached"),
+            ("id_tracker", json!({"memory": "hot"}), "id_tracker.memory", "cold, cached, pinned"),
             ("quantization_config", json!({}), "quantization_config", "`scalar`"),
             (
                 "quantization_config",

@@ -52,7 +52,7 @@ impl SparseIn {
         spec.modifier = modifier.or(spec.modifier);
         if let Some(SparseIndexIn { full_scan_threshold, on_disk, datatype, memory }) = self.index {
             let memory = [("memory", memory)];
-            let kept = settings::read(memory, settings::VECTOR, &format!("{field}.index"))?;
+            let kept = settings::read(memory, settings::SPARSE_INDEX, &format!("{field}.index"))?;
             settings::put_vector(&mut schema.settings, "sparse_vectors", name.to_owned(), kept);
             let datatype = datatype.as_deref().map(str::parse).transpose();
             let datatype = datatype.map_err(|error: Error| at_fault(error.with_field("index.datatype")))?;

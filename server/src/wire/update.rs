@@ -219,6 +219,7 @@ impl CreateVector {
         match self {
             Self::Dense(DenseIn { size, distance, multivector_config, datatype }) => {
                 let at_fault = |error: Error| error.within("dense");
+                let size = settings::size(size).map_err(at_fault)?;
                 let spec = VectorSpec::new(size, distance.parse().map_err(at_fault)?);
                 let datatype = datatype.as_deref().map(str::parse).transpose().map_err(at_fault)?;
                 let spec = spec.stored_as(datatype.unwrap_or_default());
