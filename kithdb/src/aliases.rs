@@ -1,7 +1,8 @@
 //! Further names of collections.
 //!
 //! Invariant: an alias names a collection that exists, and is no collection's name. Changes come in one commit, all or
-//! none, and readers see all of them or none. Whoever takes a handle by an alias keeps the collection that it named then.
+//! none, and readers see all of them or none. Whoever takes a handle by an alias keeps the collection that it named
+//! then.
 
 use std::collections::BTreeMap;
 

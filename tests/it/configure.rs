@@ -1,5 +1,5 @@
-//! Another schema for a collection that lives: what is told again, and vectors that come and go over segments and heads,
-//! through reopening.
+//! Another schema for a collection that lives: what is told again, and vectors that come and go over segments and
+//! heads, through reopening.
 
 use std::path::Path;
 
@@ -221,7 +221,7 @@ fn vectors_come_and_go_over_http() {
         ("x", json!({"dense": {"size": 0, "distance": "Cosine"}}), 422, "dense.size"),
         ("x", json!({"dense": {"size": 4, "distance": "Far"}}), 400, "dense.distance"),
         ("x", json!({"sparse": {"modifier": "tf"}}), 400, "sparse.modifier"),
-        ("x", json!({"dens": {}}), 400, "dens"),
+        ("x", json!({"dens": {}}), 400, "body"),
     ];
     for (name, body, status, field) in refused {
         assert_eq!(put(name, body.clone()), (status, field.to_owned()), "{body}");

@@ -53,42 +53,13 @@ pub(crate) fn config(schema: &Schema) -> Value {
             params[name] = value.clone();
         }
     }
-    let over = |member: &str, mut config: Value| {
-        for (name, value) in schema.settings.get(member).and_then(Value::as_object).into_iter().flatten() {
-            config[name] = value.clone();
-        }
-        config
-    };
-    let hnsw = json!({
-        "m": 16,
-        "ef_construct": 100,
-        "full_scan_threshold": 10_000,
-        "max_indexing_threads": 0,
-        "on_disk": false,
-    });
-    let mut optimizers = over(
-        "optimizers_config",
-        json!({
-            "deleted_threshold": 0.2,
-            "vacuum_min_vector_number": 1000,
-            "default_segment_number": 1,
-            "indexing_threshold": 10_000,
-            "flush_interval_sec": 1,
-        }),
-    );
-    // Going out, it is a number or nothing.
-    if optimizers["max_optimization_threads"].is_string()
-        && let Some(optimizers) = optimizers.as_object_mut()
-    {
-        optimizers.shift_remove("max_optimization_threads");
-    }
     let quantised = schema.settings.get(quantization::MEMBER).cloned();
     let quantised = quantised.or_else(|| common_codes(schema).and_then(quantization));
     let mut config = json!({
         "params": params,
-        "hnsw_config": over("hnsw_config", hnsw),
-        "optimizer_config": optimizers,
-        "wal_config": over("wal_config", json!({"wal_capacity_mb": 32, "wal_segments_ahead": 0})),
+        "hnsw_config": over(schema, "hnsw_config", hnsw()),
+        "optimizer_config": optimizers(schema),
+        "wal_config": over(schema, "wal_config", json!({"wal_capacity_mb": 32, "wal_segments_ahead": 0})),
         "quantization_config": quantised,
     });
     for member in ["strict_mode_config", "metadata"] {
@@ -97,6 +68,41 @@ pub(crate) fn config(schema: &Schema) -> Value {
         }
     }
     config
+}
+
+/// What was set of a member, over a configuration.
+fn over(schema: &Schema, member: &str, mut config: Value) -> Value {
+    for (name, value) in schema.settings.get(member).and_then(Value::as_object).into_iter().flatten() {
+        config[name] = value.clone();
+    }
+    config
+}
+
+fn hnsw() -> Value {
+    json!({
+        "m": 16,
+        "ef_construct": 100,
+        "full_scan_threshold": 10_000,
+        "max_indexing_threads": 0,
+        "on_disk": false,
+    })
+}
+
+fn optimizers(schema: &Schema) -> Value {
+    let unset = json!({
+        "deleted_threshold": 0.2,
+        "vacuum_min_vector_number": 1000,
+        "default_segment_number": 1,
+        "indexing_threshold": 10_000,
+        "flush_interval_sec": 1,
+    });
+    let mut told = over(schema, "optimizers_config", unset);
+    // Going out, it is a number or nothing.
+    let is_word = told.get("max_optimization_threads").is_some_and(Value::is_string);
+    if let Some(told) = told.as_object_mut().filter(|_| is_word) {
+        told.shift_remove("max_optimization_threads");
+    }
+    told
 }
 
 /// The settings among the parameters of a collection.

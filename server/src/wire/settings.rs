@@ -279,16 +279,7 @@ fn checked(value: Value, shape: Shape, field: &str) -> Result<Option<Value>> {
             Err(invalid(field, "value pinned invalid, must be cold or cached"))
         }
         (Object(members), Value::Object(given)) => {
-            let check = |(name, value): (String, Value)| {
-                let place = place(field, &name);
-                let (_, shape) = members.iter().find(|(known, _)| *known == name).ok_or_else(|| {
-                    let known: Vec<&str> = members.iter().map(|(known, _)| *known).collect();
-                    malformed(&place, &format!("is not known here; these are: {}", known.join(", ")))
-                })?;
-                Ok(checked(value, *shape, &place)?.map(|value| (name, value)))
-            };
-            let kept: Result<Vec<_>> = given.into_iter().map(check).collect();
-            Ok(Some(kept?.into_iter().flatten().collect::<Payload>().into()))
+            members_of(given, field, &|name| known(members, name, field))
         }
         (OneOf(kinds), Value::Object(given)) => {
             let kept = checked(given.into(), Object(kinds), field)?;
@@ -304,16 +295,28 @@ fn checked(value: Value, shape: Shape, field: &str) -> Result<Option<Value>> {
                 false => Err(malformed(field, &format!("lacks `{member}`"))),
             }
         }
-        (Each(shape), Value::Object(given)) => {
-            let check = |(name, value): (String, Value)| {
-                Ok(checked(value, *shape, &place(field, &name))?.map(|value| (name, value)))
-            };
-            let kept: Result<Vec<_>> = given.into_iter().map(check).collect();
-            Ok(Some(kept?.into_iter().flatten().collect::<Payload>().into()))
-        }
+        (Each(shape), Value::Object(given)) => members_of(given, field, &|_| Ok(*shape)),
         (Anything, value @ Value::Object(_)) => Ok(Some(value)),
         _ => Err(malformed(field, &expected(shape))),
     }
+}
+
+/// The members of an object, each of the shape that its name has.
+fn members_of(given: Payload, field: &str, shape: &dyn Fn(&str) -> Result<Shape>) -> Result<Option<Value>> {
+    let check = |(name, value): (String, Value)| {
+        let kept = checked(value, shape(&name)?, &place(field, &name))?;
+        Ok(kept.map(|kept| (name, kept)))
+    };
+    let kept: Result<Vec<_>> = given.into_iter().map(check).collect();
+    Ok(Some(kept?.into_iter().flatten().collect::<Payload>().into()))
+}
+
+fn known(members: &[(&str, Shape)], name: &str, field: &str) -> Result<Shape> {
+    let found = members.iter().find(|(known, _)| *known == name).map(|(_, shape)| *shape);
+    found.ok_or_else(|| {
+        let known: Vec<&str> = members.iter().map(|(known, _)| *known).collect();
+        malformed(&place(field, name), &format!("is not known here; these are: {}", known.join(", ")))
+    })
 }
 
 fn least_of(shape: Shape) -> u64 {

@@ -49,8 +49,8 @@ impl CatalogEntry {
         Self { id, name: name.to_owned(), schema, spaces }
     }
 
-    /// The entry with another schema: vectors that both have keep their numbers. A number is free again with its vector,
-    /// whose rows go in the same commit.
+    /// The entry with another schema: vectors that both have keep their numbers. A number is free again with its
+    /// vector, whose rows go in the same commit.
     ///
     /// # Errors
     /// `LimitExceeded` when there is no further number.
