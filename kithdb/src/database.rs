@@ -4,6 +4,7 @@
 //! <directory>/storage/               RocksDB: the truth
 //! <directory>/index/<n>/keyword/     the keyword index of collection n: derived, may be deleted while nothing runs
 //! <directory>/index/<n>/segments/    the segments of collection n: likewise
+//! <directory>/snapshots/             snapshots; whatever lies there may be taken away
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::collection::{Collection, Receipt};
 use crate::engine::{Engine, Folder, Shared};
 use crate::loading::{self, Start};
 use crate::sequencer::Order;
+use crate::snapshots;
 use crate::workers::Workers;
 
 /// An open database. Clones are cheap and share it; it closes when the last clone and the last [`Collection`] are gone.
@@ -103,6 +105,7 @@ impl Database {
         let store = Arc::new(store);
         let catalog = store.catalog()?;
         remove_orphans(&folder, &catalog)?;
+        snapshots::remove_parts(&folder.snapshots())?;
         let mut start = Start { seqno: catalog.seqno, ..Start::default() };
         let mut collections = BTreeMap::new();
         for entry in &catalog.collections {

@@ -75,6 +75,11 @@ impl Folder {
         self.path().join("index")
     }
 
+    /// The folder of snapshots.
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.path().join("snapshots")
+    }
+
     /// The folder of one collection's index files.
     pub(crate) fn collection(&self, id: CollectionId) -> PathBuf {
         self.indexes().join(id.0.to_string())

@@ -46,6 +46,7 @@ mod loading;
 mod maintenance;
 mod query_builder;
 mod sequencer;
+mod snapshots;
 mod stage;
 mod tiers;
 mod workers;
@@ -69,4 +70,5 @@ pub use query::{
     Strategy, Terms, Why, WhyNot,
 };
 pub use query_builder::QueryBuilder;
+pub use snapshots::Snapshot;
 pub use types::*;

@@ -12,9 +12,11 @@ mod body;
 mod error;
 mod lanes;
 mod metrics;
+mod multipart;
 mod routes;
 mod serve;
 mod state;
+mod stream;
 mod wire;
 
 pub use routes::router;

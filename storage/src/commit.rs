@@ -108,7 +108,11 @@ impl Commit {
         self.changes
     }
 
-    fn put(&mut self, table: Table, key: Vec<u8>, body: Vec<u8>) {
+    pub(crate) fn remove(&mut self, table: Table, key: Vec<u8>) {
+        self.changes.push(Change::Remove(table, key));
+    }
+
+    pub(crate) fn put(&mut self, table: Table, key: Vec<u8>, body: Vec<u8>) {
         let value = format::seal(&key, body);
         self.changes.push(Change::Put(table, key, value));
     }

@@ -33,4 +33,5 @@ mod model;
 mod options;
 mod pause;
 mod sealed;
+mod snapshots;
 mod tidy;

@@ -7,6 +7,7 @@ mod collections;
 mod node;
 mod points;
 mod service;
+mod snapshots;
 
 use std::time::Instant;
 
@@ -34,6 +35,7 @@ pub fn router(state: State) -> Router {
         .merge(point_routes())
         .merge(legacy_routes())
         .merge(node_routes())
+        .merge(snapshot_routes())
         .fallback(service::no_route)
         .method_not_allowed_fallback(service::no_method)
         .layer(CatchPanicLayer::custom(service::panicked))
@@ -116,6 +118,20 @@ fn node_routes() -> Router<State> {
         .route("/collections/{collection}/shards", get(route(Waits, node::shard_keys)).put(node::alone))
         .route("/collections/{collection}/shards/delete", alone())
         .route("/collections/{collection}/optimizations", get(route(Waits, node::optimizing)))
+}
+
+/// Bodies and answers of these may be too large to hold.
+fn snapshot_routes() -> Router<State> {
+    let all = || get(route(Waits, snapshots::list)).post(route(Waits, snapshots::create));
+    let removed = || delete(route(Waits, snapshots::delete));
+    let of = |rest: &str| format!("/collections/{{collection}}/snapshots{rest}");
+    Router::new()
+        .route("/snapshots", all())
+        .route("/snapshots/{snapshot}", removed().get(snapshots::download_of_all))
+        .route(&of(""), all())
+        .route(&of("/recover"), put(route(Waits, snapshots::recover)))
+        .route(&of("/upload"), post(snapshots::upload))
+        .route(&of("/{snapshot}"), removed().get(snapshots::download_of))
 }
 
 fn matrix(form: &str) -> String {

@@ -26,6 +26,7 @@ pub(crate) mod query;
 pub(crate) mod select;
 pub(crate) mod settings;
 pub(crate) mod shape;
+pub(crate) mod snapshot;
 pub(crate) mod sparse;
 pub(crate) mod translate;
 pub(crate) mod update;
