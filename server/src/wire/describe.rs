@@ -306,7 +306,9 @@ mod tests {
         let plain = json!({"size": 2, "distance": "Dot"});
         let vectors = json!({"": plain, "bits": bits, "off": off});
         assert_eq!(told["config"]["params"]["vectors"], vectors);
-        assert_eq!((told["config"].get("quantization_config"), told.get("recall")), (None, None));
+        // As a server of the dialect tells that nothing is set.
+        assert_eq!(told["config"].get("quantization_config"), Some(&json!(null)));
+        assert!(told.get("recall").is_none());
         let fully = describe_fully(&mixed);
         assert_eq!((&fully["vectors"]["off"]["codes"], &fully["recall"]), (&json!("off"), &json!(0.9)));
         let alike = Schema::new().named_vector("", space(Codes::Bits1));
