@@ -4,13 +4,14 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO := source scripts/env.sh && cargo
 
-.PHONY: help demo test check bench differential setup
+.PHONY: help demo test check bench differential acceptance setup
 
 help:
 	@echo 'make demo            build, ingest documents, serve, ask   (DIR=/a/folder for your own)'
 	@echo 'make test            every test'
 	@echo 'make check           format, lints, licences, documentation'
 	@echo 'make bench           the figures of benches/RESULTS.md'
+	@echo 'make acceptance      the test suites of other projects against a server of this build   (SUITES="langchain haystack")'
 	@echo 'make differential    random questions beside the engine of Qdrant   (COUNT=2000 of each kind)'
 
 setup:
@@ -34,6 +35,10 @@ check: setup
 differential: setup
 	@$(CARGO) build --release --locked --workspace
 	@scripts/differential.sh $(COUNT)
+
+acceptance: setup
+	@$(CARGO) build --release --locked --workspace
+	@scripts/acceptance.sh $(SUITES)
 
 bench: setup
 	@scripts/setup.sh model

@@ -122,6 +122,14 @@ impl Body {
         }
     }
 
+    /// Whether there is a space of this name, with vectors or without.
+    pub fn has_space(&self, space: &str) -> bool {
+        match self {
+            Self::Segment(segment) => segment.space(space).is_some(),
+            Self::Head(head) => head.space(space).is_some(),
+        }
+    }
+
     /// How many rows have a vector of this name.
     pub fn vectors(&self, space: &str) -> u32 {
         match self {

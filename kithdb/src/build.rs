@@ -144,6 +144,10 @@ impl Build {
     ) -> Result<bool> {
         let bodies: Vec<&Body> = self.parts.iter().map(|laid| &laid.body).collect();
         let Some(range) = derived.find(&bodies) else { return Ok(false) };
+        // It would lack a vector that has come, or have one that is gone.
+        if !self.entry.schema.has_vectors_of(&derived.entry.schema) {
+            return Ok(false);
+        }
         let mut laid = derived.laid();
         let Some((segment, fields, sparse)) = &built.segment else {
             laid.drain(range);

@@ -64,7 +64,7 @@ impl Stage<'_> {
                 if change.can_grow_payload() {
                     check_payload(&point.payload, self.limits)?;
                 }
-                self.put(point, commit);
+                self.put(point, commit)?;
             }
         }
         Ok(())
@@ -104,7 +104,7 @@ impl Stage<'_> {
             for (mut point, given) in self.read(&ids)?.into_iter().zip(block) {
                 if update_filter.matches_point(&point) {
                     point.set_vectors(std::mem::take(&mut given.vectors));
-                    self.put(point, commit);
+                    self.put(point, commit)?;
                 }
             }
         }
@@ -143,8 +143,7 @@ impl Stage<'_> {
             }
         }
         points.retain(|point| !refused.contains(&point.id));
-        points.into_iter().for_each(|point| self.put(point, commit));
-        Ok(())
+        points.into_iter().try_for_each(|point| self.put(point, commit))
     }
 
     fn current_of(&self, id: PointId) -> Option<&Current> {

@@ -180,6 +180,21 @@ impl Collection {
         Ok(Receipt { seqno })
     }
 
+    /// Changes the schema in place: settings, recall, codes (of segments that are made from then on), what is said of
+    /// sparse vectors, and which vectors there are. A vector that is gone from the schema is gone from every point.
+    ///
+    /// # Errors
+    /// What `change` returns; `InvalidArgument` for what cannot be changed; `NotFound` when the collection was dropped;
+    /// `LimitExceeded`, `Io`, `Poisoned`.
+    pub fn configure(
+        &self,
+        change: impl FnOnce(&mut Schema) -> Result<()> + Send + 'static,
+    ) -> Result<Receipt> {
+        let (shared, change) = (Arc::clone(&self.shared), Box::new(change));
+        let seqno = self.workers.order(|reply| Order::Configure { shared, change, reply })?;
+        Ok(Receipt { seqno })
+    }
+
     /// Makes one segment of all rows that there are now, without dead ones: the form that is fastest to search. With
     /// `wait` it returns when that is done; [`Collection::status`] tells how far it is. Rows that come meanwhile are
     /// not waited for.

@@ -4,6 +4,7 @@
 //! <directory>/storage/               RocksDB: the truth
 //! <directory>/index/<n>/keyword/     the keyword index of collection n: derived, may be deleted while nothing runs
 //! <directory>/index/<n>/segments/    the segments of collection n: likewise
+//! <directory>/snapshots/             snapshots; whatever lies there may be taken away
 //! ```
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::engine::{Engine, Folder, Shared};
 use crate::loading::{self, Start};
 use crate::monitor::Monitor;
 use crate::sequencer::Order;
+use crate::snapshots;
 use crate::workers::Workers;
 
 /// An open database. Clones are cheap and share it; it closes when the last clone and the last [`Collection`] are gone.
@@ -114,6 +116,7 @@ impl Database {
         let store = Arc::new(store);
         let catalog = store.catalog()?;
         remove_orphans(&folder, &catalog)?;
+        snapshots::remove_parts(&folder.snapshots())?;
         let mut start = Start { seqno: catalog.seqno, ..Start::default() };
         let mut collections = BTreeMap::new();
         for entry in &catalog.collections {
@@ -129,7 +132,8 @@ impl Database {
         }
         start.collections = collections.len();
         let (monitor, jobs) = Monitor::new(options.sampled);
-        let engine = Arc::new(Engine::new(store, folder, options, monitor, collections));
+        let aliases = catalog.aliases.clone();
+        let engine = Arc::new(Engine::new(store, folder, options, monitor, collections, aliases));
         let workers = Arc::new(Workers::start(&engine, &catalog, jobs)?);
         start.elapsed_ms = began.elapsed().as_millis() as u64;
         Ok(Self { engine, workers, start: Arc::new(start) })
@@ -150,12 +154,12 @@ impl Database {
     /// # Errors
     /// `AlreadyExists`, `InvalidArgument` naming the part of the schema at fault, `LimitExceeded`.
     pub fn create_collection(&self, name: &str, schema: Schema) -> Result<Collection> {
-        let name = name.to_owned();
+        let (name, schema) = (name.to_owned(), Box::new(schema));
         let shared = self.workers.order(|reply| Order::Create { name, schema, reply })?;
         Ok(self.handle(shared))
     }
 
-    /// The collection of a name.
+    /// The collection of a name, or of an alias.
     ///
     /// # Errors
     /// `NotFound`.
@@ -168,7 +172,8 @@ impl Database {
         self.engine.all().into_iter().map(|shared| self.handle(shared)).collect()
     }
 
-    /// Drops a collection with everything in it; `false` if there is none of that name.
+    /// Drops a collection with everything in it and its aliases; `false` if there is none of that name. An alias is no
+    /// name here.
     ///
     /// # Errors
     /// `Io`, `Poisoned`.

@@ -138,7 +138,7 @@ impl Derived {
             sparse.push((part.base, laid.sparse));
         }
         self.fields = Fields::over(Arc::new(self.entry.schema.fields.clone()), fields);
-        self.sparse = Sparse::over(Arc::clone(self.sparse.names()), sparse);
+        self.sparse = Sparse::over(self.entry.schema.sparse.keys().cloned().collect(), sparse);
     }
 
     /// Where these parts are now, one behind the other; nothing if one of them is gone.
@@ -171,6 +171,11 @@ impl Derived {
             Some(index::Part { base, body: Body::Head(head), .. }) => (*base, head),
             _ => unreachable!("the last part is a head, see the invariant"),
         }
+    }
+
+    /// A head without rows for another entry.
+    pub(crate) fn new_head(&self, entry: &CatalogEntry) -> Laid {
+        Laid::head(entry, self.seal_rows)
     }
 
     /// Begins a new head, so that the rows before it can become a segment.

@@ -37,6 +37,8 @@ pub(crate) struct Engine {
     pub(crate) monitor: Monitor,
     /// By name; the lock is held for a look-up or a change of the map only.
     pub(crate) collections: RwLock<BTreeMap<String, Arc<Shared>>>,
+    /// Further names, each with that of its collection. Changed by the sequencer alone.
+    pub(crate) aliases: RwLock<BTreeMap<String, String>>,
 }
 
 /// Where writers wait for a build to end.
@@ -74,6 +76,11 @@ impl Folder {
     /// The folder of all index files.
     pub(crate) fn indexes(&self) -> PathBuf {
         self.path().join("index")
+    }
+
+    /// The folder of snapshots.
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.path().join("snapshots")
     }
 
     /// The folder of one collection's index files.
@@ -150,11 +157,12 @@ impl Engine {
         options: Options,
         monitor: Monitor,
         collections: BTreeMap<String, Arc<Shared>>,
+        aliases: BTreeMap<String, String>,
     ) -> Self {
         let Options { durability, limits, segments, .. } = options;
         let (is_closing, room) = (AtomicBool::new(false), Room::default());
-        let collections = RwLock::new(collections);
-        Self { store, folder, limits, durability, segments, is_closing, room, monitor, collections }
+        let (collections, aliases) = (RwLock::new(collections), RwLock::new(aliases));
+        Self { store, folder, limits, durability, segments, is_closing, room, monitor, collections, aliases }
     }
 
     /// The files of a collection's segments.
@@ -162,9 +170,20 @@ impl Engine {
         Files::new(&self.folder.collection(id))
     }
 
+    /// By name or alias.
+    ///
     /// # Errors
     /// `NotFound`.
     pub(crate) fn collection(&self, name: &str) -> Result<Arc<Shared>> {
+        let name = self.aliases.read().get(name).cloned().unwrap_or_else(|| name.to_owned());
+        self.named(&name)
+    }
+
+    /// By name alone.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub(crate) fn named(&self, name: &str) -> Result<Arc<Shared>> {
         self.collections.read().get(name).cloned().ok_or_else(|| Error::no_collection(name))
     }
 

@@ -206,7 +206,7 @@ impl StoredRows<'_> {
     ///
     /// # Errors
     /// `Corrupted` or `Io`.
-    fn sparse(&self, body: &Body, names: &[String]) -> Result<PartSparse> {
+    pub(crate) fn sparse(&self, body: &Body, names: &[String]) -> Result<PartSparse> {
         let (mut sparse, rows) = (PartSparse::of_head(), body.rows());
         for first in (0..rows).step_by(BLOCK_ROWS) {
             let last = rows.min(first + BLOCK_ROWS as u32);

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use index::KeywordView;
 use query::View;
-use types::{Error, Result, Seqno, Version};
+use types::{Error, Result, Schema, Seqno, Version};
 
 use crate::derived::Effect;
 
@@ -57,6 +57,11 @@ impl History {
             gone: 0,
             keywords: VecDeque::new(),
         }
+    }
+
+    /// Takes the retention from a schema that changed.
+    pub(crate) fn configure(&mut self, schema: &Schema) {
+        self.retention = Duration::from_secs(schema.history_s.into());
     }
 
     /// Begins anew: rows were left out that past states show.

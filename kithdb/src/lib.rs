@@ -28,6 +28,7 @@
 //! could take back under `fsync`.
 
 mod admit;
+mod aliases;
 mod asking;
 mod budget;
 mod build;
@@ -35,6 +36,7 @@ mod builder;
 mod building;
 mod changes;
 mod collection;
+mod configure;
 mod cursor;
 mod database;
 mod derived;
@@ -51,10 +53,12 @@ mod monitor;
 mod query_builder;
 mod reading;
 mod sequencer;
+mod snapshots;
 mod stage;
 mod tiers;
 mod workers;
 
+pub use aliases::AliasChange;
 pub use budget::Segments;
 pub use building::BuildStatus;
 pub use collection::{Collection, Page, Receipt, SegmentStatus, Status};
@@ -75,4 +79,5 @@ pub use query::{
 };
 pub use query_builder::QueryBuilder;
 pub use reading::{Found, Group, Reading};
+pub use snapshots::Snapshot;
 pub use types::*;

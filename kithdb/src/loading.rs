@@ -275,10 +275,18 @@ impl Filling {
 /// # Errors
 /// When storage cannot be read; the state is as before then, without its keyword index.
 pub(crate) fn reload(engine: &Engine, shared: &Shared) -> Result<()> {
-    let folder = engine.folder.collection(shared.id);
     let _listing = shared.listing.lock();
     let mut derived = shared.derived.lock();
     shared.check_exists()?;
+    reload_locked(engine, shared, &mut derived)
+}
+
+/// As [`reload`], for who holds both locks.
+///
+/// # Errors
+/// As for [`reload`].
+pub(crate) fn reload_locked(engine: &Engine, shared: &Shared, derived: &mut Derived) -> Result<()> {
+    let folder = engine.folder.collection(shared.id);
     // One directory has one keyword index open at a time; views keep theirs for reading.
     derived.keyword = None;
     remove_folder(&folder.join(keywords::KEYWORD))?;
@@ -286,12 +294,12 @@ pub(crate) fn reload(engine: &Engine, shared: &Shared) -> Result<()> {
     let source =
         Source { store: &engine.store, entry: &entry, folder: &folder, seal_rows: engine.segments.rows() };
     let mut loaded = source.load_anew()?.derived;
-    loaded.continue_numbers(&derived);
+    loaded.continue_numbers(derived);
     loaded.observed = Arc::clone(&derived.observed);
     let files = engine.files(shared.id);
-    let before = std::mem::replace(&mut *derived, loaded);
+    let before = std::mem::replace(derived, loaded);
     shared.history.lock().forget(derived.state.seqno, derived.state.next_version);
-    shared.publish(&derived);
+    shared.publish(derived);
     engine.store.set_segments(shared.id, &derived.list(), Durability::Fsync)?;
     before.list().segments.iter().for_each(|record| files.remove(record.number));
     Ok(())

@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use index::Body;
@@ -18,13 +17,15 @@ use parking_lot::MutexGuard;
 use storage::{CatalogEntry, CollectionState, Commit};
 use types::{CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Result, Schema, Seqno};
 
+use crate::aliases::AliasChange;
 use crate::builder;
+use crate::configure::Change;
 use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
 use crate::files::StoredRows;
-use crate::keywords::remove_folder;
 use crate::loading;
 use crate::maintenance;
+use crate::snapshots::{Views, forget};
 use crate::stage::{Overlay, Staged, Target, stage};
 
 /// Points that the writes of one group name; bounds the memory of a commit and the wait of its first write.
@@ -38,11 +39,59 @@ type Reply<T> = Sender<Result<T>>;
 
 /// What the sequencer is asked for.
 pub(crate) enum Order {
-    Write { targets: Vec<Target>, durability: Durability, reply: Reply<Seqno> },
-    Create { name: String, schema: Schema, reply: Reply<Arc<Shared>> },
-    Drop { name: String, reply: Reply<bool> },
-    SetField { shared: Arc<Shared>, path: FieldPath, kind: Option<FieldKind>, reply: Reply<Seqno> },
-    Flush { reply: Reply<()> },
+    Write {
+        targets: Vec<Target>,
+        durability: Durability,
+        reply: Reply<Seqno>,
+    },
+    Create {
+        name: String,
+        schema: Box<Schema>,
+        reply: Reply<Arc<Shared>>,
+    },
+    Drop {
+        name: String,
+        reply: Reply<bool>,
+    },
+    SetField {
+        shared: Arc<Shared>,
+        path: FieldPath,
+        kind: Option<FieldKind>,
+        reply: Reply<Seqno>,
+    },
+    Configure {
+        shared: Arc<Shared>,
+        change: Change,
+        reply: Reply<Seqno>,
+    },
+    ChangeAliases {
+        changes: Vec<AliasChange>,
+        reply: Reply<()>,
+    },
+    /// A number for a collection that is being recovered.
+    Reserve {
+        reply: Reply<CollectionId>,
+    },
+    /// What was read under it goes; another will be read.
+    Clear {
+        id: CollectionId,
+        reply: Reply<()>,
+    },
+    /// What was read under it goes.
+    Abandon {
+        id: CollectionId,
+        reply: Reply<()>,
+    },
+    Adopt {
+        derived: Box<Derived>,
+        reply: Reply<()>,
+    },
+    Views {
+        reply: Reply<Views>,
+    },
+    Flush {
+        reply: Reply<()>,
+    },
 }
 
 struct Write {
@@ -82,11 +131,18 @@ impl Sequencer {
                     let group = gather(first, orders, &mut held);
                     self.commit(group);
                 }
-                Order::Create { name, schema, reply } => answer(&reply, self.create(&name, schema)),
+                Order::Create { name, schema, reply } => answer(&reply, self.create(&name, *schema)),
                 Order::Drop { name, reply } => answer(&reply, self.remove(&name)),
                 Order::SetField { shared, path, kind, reply } => {
                     answer(&reply, self.set_field(&shared, path, kind));
                 }
+                Order::Configure { shared, change, reply } => answer(&reply, self.configure(&shared, change)),
+                Order::ChangeAliases { changes, reply } => answer(&reply, self.change_aliases(changes)),
+                Order::Reserve { reply } => answer(&reply, self.reserve()),
+                Order::Clear { id, reply } => answer(&reply, self.clear(id, false)),
+                Order::Abandon { id, reply } => answer(&reply, self.clear(id, true)),
+                Order::Adopt { derived, reply } => answer(&reply, self.adopt(*derived)),
+                Order::Views { reply } => answer(&reply, Ok(self.views())),
                 Order::Flush { reply } => answer(&reply, self.engine.store.flush()),
             }
             self.wake.ring();
@@ -153,6 +209,7 @@ impl Sequencer {
             let message = format!("Wrong input: Collection `{name}` already exists!");
             return Err(Error::new(ErrorKind::AlreadyExists, message).with_field("collection_name"));
         }
+        self.check_alias(name)?;
         let id = self.next_collection;
         let entry = Arc::new(CatalogEntry::new(id, name, schema));
         let (seqno, next) = (self.seqno.next(), CollectionId(id.0 + 1));
@@ -170,21 +227,30 @@ impl Sequencer {
         Ok(shared)
     }
 
+    /// A collection has no name that is an alias.
+    pub(crate) fn check_alias(&self, name: &str) -> Result<()> {
+        if self.engine.aliases.read().contains_key(name) {
+            let message = format!(
+                "Wrong input: Can't create collection with name {name}. Alias with the same name already exists"
+            );
+            return Err(Error::invalid("collection_name", message));
+        }
+        Ok(())
+    }
+
     fn remove(&mut self, name: &str) -> Result<bool> {
-        let Ok(shared) = self.engine.collection(name) else { return Ok(false) };
+        let Ok(shared) = self.engine.named(name) else { return Ok(false) };
         let mut commit = Commit::new(self.seqno.next());
         commit.remove_collection(shared.id);
+        let mut aliases = self.engine.aliases.read().clone();
+        aliases.iter().filter(|(_, of)| *of == name).for_each(|(alias, _)| commit.remove_alias(alias));
         let mut derived = shared.derived.lock();
         self.engine.store.commit(commit, Durability::Fsync)?;
         self.seqno = self.seqno.next();
-        shared.is_dropped.store(true, Ordering::Release);
         self.engine.collections.write().remove(name);
-        // The files go with the collection; what fails here is removed at the next start.
-        derived.keyword = None;
-        let folder = self.engine.folder.collection(shared.id);
-        if let Err(error) = remove_folder(&folder) {
-            tracing::warn!(%error, folder = %folder.display(), "index files of a dropped collection remain");
-        }
+        aliases.retain(|_, of| of != name);
+        *self.engine.aliases.write() = aliases;
+        forget(&self.engine, &shared, &mut derived);
         Ok(true)
     }
 

@@ -7,7 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use storage::{CollectionState, Commit, JournalOp};
-use types::{CollectionId, Error, ErrorKind, Filter, Limits, Op, Point, PointId, Result, Seqno, Version};
+use types::{
+    CollectionId, Error, ErrorKind, Filter, Limits, Op, Point, PointId, Result, Schema, Seqno, Vector,
+    VectorSpec, Version,
+};
 
 use crate::derived::{Derived, Effect};
 use crate::engine::Shared;
@@ -148,7 +151,7 @@ impl<'a> Stage<'a> {
 
     fn perform(&mut self, op: Op, commit: &mut Commit) -> Result<()> {
         match op {
-            Op::Upsert(point) => self.put(point, commit),
+            Op::Upsert(point) => self.put(point, commit)?,
             Op::UpsertWhere { points, mode, update_filter } => {
                 self.upsert_where(points, mode, &update_filter, commit)?;
             }
@@ -170,7 +173,10 @@ impl<'a> Stage<'a> {
         self.ops.len()
     }
 
-    pub(crate) fn put(&mut self, point: Point, commit: &mut Commit) {
+    /// # Errors
+    /// `InvalidArgument` when the vectors of the collection have changed since the point was checked.
+    pub(crate) fn put(&mut self, point: Point, commit: &mut Commit) -> Result<()> {
+        fits(&point, &self.derived.entry.schema)?;
         let version = self.state.next_version;
         self.state.next_version = Version(version.0 + 1);
         let (id, point) = (point.id, Arc::new(point));
@@ -180,6 +186,7 @@ impl<'a> Stage<'a> {
         commit.put_point(&self.derived.entry, version, &point);
         self.ops.push(JournalOp::Put { id, new: version, old });
         self.effects.push(Effect { new: Some((version, point)), old });
+        Ok(())
     }
 
     fn remove(&mut self, id: PointId, commit: &mut Commit) {
@@ -213,4 +220,19 @@ impl<'a> Stage<'a> {
 
 fn stored(version: Option<Version>) -> Option<Current> {
     version.map(|version| Current { version, staged: None })
+}
+
+/// A point was checked against the schema of a moment ago: its vectors may be others by now.
+fn fits(point: &Point, schema: &Schema) -> Result<()> {
+    let is_other = |(name, vector): &&(String, Vector)| {
+        let of = |spec: &VectorSpec, elements: &[f32]| spec.dim == elements.len();
+        let dense = schema.vectors.get(name).map(|spec| vector.dense().is_some_and(|row| of(spec, row)));
+        let multi = schema.multi.get(name);
+        let multi = multi.map(|spec| vector.multi().is_some_and(|rows| rows.iter().all(|row| of(spec, row))));
+        let sparse = schema.sparse.get(name).map(|_| vector.sparse().is_some());
+        !dense.or(multi).or(sparse).unwrap_or(true)
+    };
+    point.vectors.iter().find(is_other).map_or(Ok(()), |(name, _)| {
+        Err(Error::invalid(format!("vector.{name}"), "is another vector since a moment ago; write it anew"))
+    })
 }

@@ -1,7 +1,8 @@
 //! Hits in groups by the values of a field: the best groups, each with its best hits.
 //!
 //! A group is as good as its best hit. Hits are asked for in growing numbers until every group that is wanted is full
-//! or no more are left, so what comes back is what a search for all hits would be grouped into.
+//! or no more are left, so what comes back is what a search for all hits would be grouped into. Legs are asked for as
+//! many: what they were limited to for a list of hits would leave groups half full.
 //! Cost: that of the last search, and the payloads of its hits.
 
 use std::collections::HashMap;
@@ -59,7 +60,7 @@ impl Grouping {
 pub fn groups(view: &View, request: &Request, grouping: &Grouping) -> Result<Vec<Group>> {
     let mut limit = grouping.groups.saturating_mul(grouping.size);
     loop {
-        let answer = execute(view, Request { limit, ..request.clone() }, Terms::default())?;
+        let answer = execute(view, widened(request.clone(), limit), Terms::default())?;
         let slots: Vec<Slot> = answer.hits.iter().map(|hit| hit.slot).collect();
         let payloads = view.payloads(&slots)?;
         let groups = group(&answer.hits, &payloads, grouping);
@@ -70,6 +71,15 @@ pub fn groups(view: &View, request: &Request, grouping: &Grouping) -> Result<Vec
         }
         limit = limit.saturating_mul(GROWTH).min(view.points());
     }
+}
+
+/// The request for so many hits, its legs for no fewer.
+fn widened(request: Request, limit: usize) -> Request {
+    let widen = |leg: Request| {
+        let limit = leg.limit.max(limit);
+        widened(leg, limit)
+    };
+    Request { limit, prefetch: request.prefetch.into_iter().map(widen).collect(), ..request }
 }
 
 fn group(hits: &[Ranked], payloads: &[Payload], grouping: &Grouping) -> Vec<Group> {

@@ -172,6 +172,7 @@ impl View {
         if schema.sparse.contains_key(name) || schema.multi.contains_key(name) {
             return Ok(self.vectors(name, &[slot])?.iter().any(Option::is_some));
         }
-        Ok(self.rows.has_vector(slot, name))
+        // A part may hold vectors of a name that is gone.
+        Ok(schema.vectors.contains_key(name) && self.rows.has_vector(slot, name))
     }
 }

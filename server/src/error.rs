@@ -17,6 +17,9 @@ pub(crate) const FIELD_HEADER: HeaderName = HeaderName::from_static("kithdb-erro
 /// The field of a body that is too large; the only limit that has a status of its own.
 pub(crate) const BODY: &str = "body";
 
+/// How the text begins where the dialect answers 422: a value of the right type that can never be.
+pub(crate) const VALIDATION: &str = "Validation error in JSON body: ";
+
 /// The HTTP status of each kind of error.
 pub(crate) fn status(kind: ErrorKind) -> StatusCode {
     match kind {
@@ -35,6 +38,9 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
 pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
     let status = match (error.kind(), error.field()) {
         (ErrorKind::LimitExceeded, Some(BODY)) => StatusCode::PAYLOAD_TOO_LARGE,
+        (ErrorKind::InvalidArgument, _) if error.message().starts_with(VALIDATION) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         (kind, _) => status(kind),
     };
     if status.is_server_error() {
@@ -66,7 +72,7 @@ fn text(error: &Error) -> String {
     match (error.kind(), error.field()) {
         (ErrorKind::NotFound | ErrorKind::AlreadyExists, _) => message.to_owned(),
         (ErrorKind::InvalidArgument | ErrorKind::LimitExceeded, field) => {
-            let (start, rest) = ["Wrong input: ", "Format error in JSON body: "]
+            let (start, rest) = ["Wrong input: ", "Format error in JSON body: ", VALIDATION]
                 .into_iter()
                 .find_map(|start| Some((start, message.strip_prefix(start)?)))
                 .unwrap_or(("Wrong input: ", message));
@@ -113,6 +119,10 @@ mod tests {
             (Error::no_collection("a"), "Not found: Collection `a` doesn't exist!"),
             (Error::invalid("limit", "is 0"), "Wrong input: limit: is 0"),
             (Error::invalid("a[0]", "Wrong input: bad"), "Wrong input: a[0]: bad"),
+            (
+                Error::invalid("a.b", "Validation error in JSON body: 0"),
+                "Validation error in JSON body: a.b: 0",
+            ),
             (Error::invalid("a", "Format error in JSON body: bad"), "Format error in JSON body: a: bad"),
             (Error::new(ErrorKind::Internal, "bad"), "Service internal error: bad"),
         ];

@@ -13,9 +13,11 @@ mod cursors;
 mod error;
 mod lanes;
 mod metrics;
+mod multipart;
 mod routes;
 mod serve;
 mod state;
+mod stream;
 mod wire;
 
 pub use routes::router;

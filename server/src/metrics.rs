@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use kithdb::{Database, MeasuredRecall, Status};
+use kithdb::{Database, MeasuredRecall, Status, Value};
 use parking_lot::Mutex;
+use serde_json::json;
 
 use crate::VERSION;
 
@@ -51,6 +52,33 @@ impl Metrics {
         let mut requests = self.requests.lock();
         *requests.answered.entry((operation.clone(), status)).or_default() += 1;
         requests.latencies.entry(operation).or_default().observe(took.as_secs_f64());
+    }
+
+    /// Which process this is, among those on this machine.
+    pub(crate) fn process(&self) -> String {
+        format!("{}-{}", std::process::id(), self.started_micros())
+    }
+
+    /// When it started, in microseconds since 1970.
+    pub(crate) fn started_micros(&self) -> i64 {
+        (self.started_s * 1e6) as i64
+    }
+
+    /// Answers by route and status, in the dialect's names. Times are those of all answers of the route.
+    pub(crate) fn responses(&self) -> BTreeMap<String, BTreeMap<String, Value>> {
+        let requests = self.requests.lock();
+        let mut told: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+        for ((operation, status), count) in &requests.answered {
+            let (method, route) = operation;
+            if route.is_empty() {
+                continue;
+            }
+            let mean = requests.latencies.get(operation).map_or(0.0, Histogram::mean_s);
+            let statistics = json!({"count": count, "avg_duration_micros": mean * 1e6});
+            let name = format!("{method} {}", route.replace("{collection}", "{collection_name}"));
+            told.entry(name).or_default().insert(status.to_string(), statistics);
+        }
+        told
     }
 
     /// Everything, as a scrape wants it.
@@ -183,6 +211,10 @@ impl Histogram {
         let bucket = BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(BUCKETS.len());
         self.counts[bucket] += 1;
         self.sum_s += seconds;
+    }
+
+    fn mean_s(&self) -> f64 {
+        self.sum_s / (self.counts.iter().sum::<u64>() as f64).max(1.0)
     }
 
     fn expose(&self, text: &mut Exposition, name: &str, labels: &[(&str, &str)]) {

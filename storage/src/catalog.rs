@@ -1,5 +1,6 @@
 //! The catalog as it stands in storage: which collections there are, and the last seqno.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use types::{CollectionId, Result, Seqno};
@@ -13,6 +14,8 @@ use crate::rows::{Rows, Table};
 pub struct Catalog {
     /// The collections, by number.
     pub collections: Vec<CatalogEntry>,
+    /// Further names: of each the name of its collection, which exists.
+    pub aliases: BTreeMap<String, String>,
     /// The number of the next collection.
     pub next: CollectionId,
     /// The last commit.
@@ -41,6 +44,26 @@ impl Catalog {
             collections.push(format::catalog::decode(CollectionId(id), body)?);
             Ok(ControlFlow::Continue(()))
         })?;
-        Ok(Self { collections, next: CollectionId(next), seqno })
+        let aliases = read_aliases(rows, &collections)?;
+        Ok(Self { collections, aliases, next: CollectionId(next), seqno })
     }
+}
+
+fn read_aliases(rows: &dyn Rows, collections: &[CatalogEntry]) -> Result<BTreeMap<String, String>> {
+    let mut aliases = BTreeMap::new();
+    // Keys of UTF-8 have no byte 0xff.
+    let to = [keys::ALIAS, &[0xff]].concat();
+    rows.scan(Table::Meta, keys::ALIAS, &to, &mut |key, value| {
+        let body = format::unseal(Table::Meta, key, value)?;
+        let text = |bytes: &[u8]| {
+            String::from_utf8(bytes.to_vec()).map_err(|_| format::damage(Table::Meta, key, "it is not UTF-8"))
+        };
+        let (alias, name) = (text(key.get(keys::ALIAS.len()..).unwrap_or_default())?, text(body)?);
+        // Code from before aliases drops a collection without them.
+        if collections.iter().any(|entry| entry.name == name) {
+            aliases.insert(alias, name);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(aliases)
 }

@@ -7,7 +7,7 @@ use types::{CollectionId, Point, PointId, Seqno, Version};
 
 use crate::format::{self, keys, point};
 use crate::rows::{Change, Table};
-use crate::{CatalogEntry, CollectionState, JournalOp};
+use crate::{CatalogEntry, CollectionState, JournalOp, SegmentList};
 
 /// Changes that become visible and durable together.
 #[derive(Debug)]
@@ -32,6 +32,16 @@ impl Commit {
         self.put(Table::Meta, keys::catalog(entry.id), format::catalog::encode(entry));
     }
 
+    /// Gives a collection a further name, or another collection that name.
+    pub fn put_alias(&mut self, alias: &str, collection: &str) {
+        self.put(Table::Meta, keys::alias(alias), collection.as_bytes().to_vec());
+    }
+
+    /// Takes a further name away.
+    pub fn remove_alias(&mut self, alias: &str) {
+        self.changes.push(Change::Remove(Table::Meta, keys::alias(alias)));
+    }
+
     /// Records the number that the next collection gets.
     pub fn next_collection(&mut self, id: CollectionId) {
         self.put(Table::Meta, keys::NEXT_COLLECTION.to_vec(), u64::from(id.0).to_le_bytes().to_vec());
@@ -44,6 +54,22 @@ impl Commit {
         for table in Table::ALL.into_iter().filter(|table| *table != Table::Meta) {
             self.changes.push(Change::RemoveRange(table, from.clone(), to.clone()));
         }
+    }
+
+    /// Removes every vector of a space, of all versions.
+    pub fn remove_space(&mut self, collection: CollectionId, space: u16) {
+        let from = keys::vector_space(collection, space);
+        let to = match space.checked_add(1) {
+            Some(next) => keys::vector_space(collection, next),
+            None => keys::collection(collection).1,
+        };
+        self.changes.push(Change::RemoveRange(Table::Vectors, from, to));
+    }
+
+    /// Forgets the segments of a collection: they are made anew from points.
+    pub fn forget_segments(&mut self, collection: CollectionId) {
+        let list = format::manifest::encode_segments(&SegmentList::default());
+        self.put(Table::Manifest, keys::segments(collection), list);
     }
 
     /// Writes a version of a point and makes it the current one.
@@ -82,7 +108,11 @@ impl Commit {
         self.changes
     }
 
-    fn put(&mut self, table: Table, key: Vec<u8>, body: Vec<u8>) {
+    pub(crate) fn remove(&mut self, table: Table, key: Vec<u8>) {
+        self.changes.push(Change::Remove(table, key));
+    }
+
+    pub(crate) fn put(&mut self, table: Table, key: Vec<u8>, body: Vec<u8>) {
         let value = format::seal(&key, body);
         self.changes.push(Change::Put(table, key, value));
     }

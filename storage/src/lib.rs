@@ -16,7 +16,9 @@ mod commit;
 pub mod format;
 pub mod rows;
 mod scan;
+mod snapshot;
 mod store;
+mod tar;
 mod verify;
 
 pub use catalog::Catalog;
@@ -25,5 +27,6 @@ pub use format::catalog::CatalogEntry;
 pub use format::journal::{JournalEntry, JournalOp};
 pub use format::manifest::{CollectionState, SegmentList, SegmentRecord};
 pub use scan::StoredPoint;
+pub use snapshot::{SnapshotReader, SnapshotWriter};
 pub use store::Store;
 pub use verify::{Fault, Verification};

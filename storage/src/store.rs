@@ -47,6 +47,7 @@ impl Store {
             Some(body) => check_format(&body)?,
             None => store.begin()?,
         }
+        store.sweep()?;
         Ok(store)
     }
 
@@ -111,6 +112,16 @@ impl Store {
     pub fn state(&self, collection: CollectionId) -> Result<CollectionState> {
         let body = self.read(Table::Manifest, &keys::state(collection))?;
         body.map_or(Ok(CollectionState::default()), |body| format::manifest::decode(&body))
+    }
+
+    /// Records the counters of a collection that no catalog entry owns yet.
+    ///
+    /// # Errors
+    /// `Io`, and `Poisoned` from then on.
+    pub fn set_state(&self, collection: CollectionId, state: &CollectionState) -> Result<()> {
+        let key = keys::state(collection);
+        let value = format::seal(&key, format::manifest::encode(state));
+        self.write(vec![Change::Put(Table::Manifest, key, value)], Durability::None)
     }
 
     /// Up to where an index is durable, as recorded; 0 if nothing is.

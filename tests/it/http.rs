@@ -40,13 +40,32 @@ impl Running {
 
     /// Sends a body as it is.
     pub(crate) fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n",
-            self.address,
-            body.len()
-        );
-        self.exchange(head.as_bytes(), body)
+        self.send_as(method, path, "application/json", body)
+    }
+
+    /// Sends a body of another kind.
+    pub(crate) fn send_as(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
+        self.exchange(self.head(method, path, kind, body.len()).as_bytes(), body)
+    }
+
+    fn head(&self, method: &str, path: &str, kind: &str, bytes: usize) -> String {
+        format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: {kind}\r\n\
+             content-length: {bytes}\r\n\r\n",
+            self.address
+        )
+    }
+
+    /// A file, as it comes.
+    pub(crate) fn fetch(&self, path: &str) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.address).expect("a connection");
+        stream.set_read_timeout(Some(WAIT_MAX)).expect("a timeout");
+        stream.write_all(self.head("GET", path, "text/plain", 0).as_bytes()).expect("the head is read");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..end]));
+        answer.split_off(end)
     }
 
     /// Sends bytes, whatever they are, and reads what comes back. A server may answer before it has read everything.

@@ -22,9 +22,11 @@
 //! Nothing here needs a network or a file outside the repository. Longer runs: `KITHDB_MODEL_CASES`,
 //! `KITHDB_CRASH_CYCLES`; the same run again: `KITHDB_CRASH_SEED`.
 
+mod aliases;
 mod bad_input;
 mod compat;
 mod concurrency;
+mod configure;
 mod conformance;
 mod crash;
 mod drift;
@@ -40,5 +42,6 @@ mod past;
 mod pause;
 mod rated;
 mod sealed;
+mod snapshots;
 mod tidy;
 mod writes;

@@ -25,6 +25,8 @@ pub struct Limits {
     pub query_chars_max: usize,
     /// Bytes of one request body (enforced by `server`).
     pub body_bytes_max: usize,
+    /// Bytes of a snapshot that comes from elsewhere (enforced by `server`).
+    pub snapshot_bytes_max: u64,
     /// Characters of a collection's name.
     pub name_chars_max: usize,
     /// Legs of one query, at all depths.
@@ -45,6 +47,7 @@ impl Default for Limits {
             hits_max: 1_000_000,
             query_chars_max: 32_768,
             body_bytes_max: 32 << 20,
+            snapshot_bytes_max: 1 << 40,
             name_chars_max: 255,
             legs_max: 64,
         }

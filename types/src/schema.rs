@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::payload::{self, Payload};
 use crate::vector::DEFAULT_VECTOR;
 use crate::{
     Codes, Datatype, Error, ErrorKind, FieldPath, Language, Limits, Metric, Result, SparseSpec, Vector,
@@ -35,6 +36,8 @@ pub struct Schema {
     pub recall: Option<f32>,
     /// Seconds for which past states can be read; 0 keeps none.
     pub history_s: u32,
+    /// What a door was told that decides nothing here, and that it tells again; by names of its own.
+    pub settings: Payload,
 }
 
 /// One vector space.
@@ -187,6 +190,11 @@ impl Schema {
         if self.recall.is_some_and(|recall| !(recall > 0.0 && recall <= 1.0)) {
             return Err(Error::invalid("recall", "must be above 0 and at most 1"));
         }
+        let settings_bytes = payload::bytes(&self.settings);
+        if settings_bytes > limits.payload_bytes_max {
+            let what = "the size of all settings in bytes";
+            return Err(Error::limit("settings", what, settings_bytes, limits.payload_bytes_max));
+        }
         match &self.keyword {
             Some(keyword) if keyword.paths.is_empty() => {
                 Err(Error::invalid("keyword", "names no payload path; name at least one, such as `text`"))
@@ -220,6 +228,16 @@ impl Schema {
             }
             Err(error) => error,
         })
+    }
+
+    /// Whether both have the same vectors, as far as what is stored of them depends on it.
+    pub fn has_vectors_of(&self, other: &Self) -> bool {
+        let are_same = |a: &BTreeMap<String, VectorSpec>, b: &BTreeMap<String, VectorSpec>| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.is_stored_as(b.1))
+        };
+        are_same(&self.vectors, &other.vectors)
+            && are_same(&self.multi, &other.multi)
+            && self.sparse.keys().eq(other.sparse.keys())
     }
 
     /// The names of all vectors: of the dense ones, of the sparse ones, of the multivectors.
@@ -291,6 +309,12 @@ impl VectorSpec {
     #[must_use]
     pub fn found_by(self, codes: Codes) -> Self {
         Self { codes, ..self }
+    }
+
+    /// Whether vectors of both are stored alike and mean the same.
+    pub fn is_stored_as(&self, other: &Self) -> bool {
+        let of = |spec: &Self| (spec.dim, spec.metric, spec.datatype);
+        of(self) == of(other) && self.model == other.model
     }
 
     /// Checks a vector that is to be stored and makes it what will be read again: of length 1 under cosine, of values

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use axum::RequestExt;
 use axum::body::Body;
-use axum::extract::{RawPathParams, Request, State as Shared};
+use axum::extract::{Query, RawPathParams, Request, State as Shared};
+use axum::http::Uri;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
 use kithdb::{Collection, Error, ErrorKind, Result};
@@ -21,6 +22,7 @@ use crate::{body, error, wire};
 /// A request on its way to the database.
 pub(super) struct Call {
     pub(super) state: Arc<Inner>,
+    uri: Uri,
     path: Vec<(String, String)>,
     body: Vec<u8>,
 }
@@ -53,6 +55,17 @@ impl Call {
     /// Whether there is no body.
     pub(super) fn is_empty(&self) -> bool {
         self.body.is_empty()
+    }
+
+    /// The parameters behind the path.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when one of them is not readable.
+    pub(super) fn query<T: DeserializeOwned>(&self) -> Result<T> {
+        let query = Query::try_from_uri(&self.uri);
+        query
+            .map(|Query(query)| query)
+            .map_err(|error| Error::invalid("query", error.body_text()).with_source(error))
     }
 
     /// The body.
@@ -99,7 +112,8 @@ async fn read(state: State, mut request: Request) -> Result<Call> {
         .map_err(|error| Error::invalid("path", format!("is not readable: {error}")).with_source(error))?;
     let path = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let (parts, body) = request.into_parts();
-    Ok(Call { state: state.inner, path, body: body::read(&parts.headers, body, bytes_max).await? })
+    let body = body::read(&parts.headers, body, bytes_max).await?;
+    Ok(Call { state: state.inner, uri: parts.uri, path, body })
 }
 
 fn reply<T: Serialize>(call: &Call, answer: fn(&Call) -> Result<T>, began: Instant) -> Response {

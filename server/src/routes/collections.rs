@@ -4,6 +4,8 @@ use kithdb::{Error, Result, Value};
 use serde_json::json;
 
 use super::Call;
+use crate::wire::alias::{Aliases, ChangeAliases};
+use crate::wire::alter::{self, Alter, CreateVector};
 use crate::wire::collection::{Create, CreateField};
 use crate::wire::describe;
 use crate::wire::point::Updated;
@@ -32,8 +34,35 @@ pub(super) fn create(call: &Call) -> Result<bool> {
     Ok(true)
 }
 
+pub(super) fn update(call: &Call) -> Result<bool> {
+    let change = call.parse::<Alter>()?.into_change()?;
+    call.collection()?.configure(change).map(|_| true)
+}
+
+pub(super) fn create_vector(call: &Call) -> Result<Updated> {
+    let change = call.parse::<CreateVector>()?.into_change(call.part("vector")?.to_owned())?;
+    call.collection()?.configure(change).map(Updated::from)
+}
+
+pub(super) fn drop_vector(call: &Call) -> Result<Updated> {
+    let change = alter::drop_vector(call.part("vector")?.to_owned());
+    call.collection()?.configure(change).map(Updated::from)
+}
+
 pub(super) fn drop(call: &Call) -> Result<bool> {
     call.state.db.drop_collection(call.part("collection")?)
+}
+
+pub(super) fn change_aliases(call: &Call) -> Result<bool> {
+    call.state.db.change_aliases(call.parse::<ChangeAliases>()?.into_changes()).map(|()| true)
+}
+
+pub(super) fn aliases(call: &Call) -> Result<Aliases> {
+    Ok(Aliases::of(call.state.db.aliases(), None))
+}
+
+pub(super) fn aliases_of(call: &Call) -> Result<Aliases> {
+    Ok(Aliases::of(call.state.db.aliases(), Some(call.collection()?.name())))
 }
 
 pub(super) fn create_field(call: &Call) -> Result<Updated> {

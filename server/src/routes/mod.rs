@@ -5,8 +5,10 @@
 mod call;
 mod collections;
 mod cursors;
+mod node;
 mod points;
 mod service;
+mod snapshots;
 
 use std::time::Instant;
 
@@ -33,6 +35,9 @@ pub fn router(state: State) -> Router {
         .merge(collection_routes())
         .merge(point_routes())
         .merge(update_routes())
+        .merge(legacy_routes())
+        .merge(node_routes())
+        .merge(snapshot_routes())
         .fallback(service::no_route)
         .method_not_allowed_fallback(service::no_method)
         .layer(CatchPanicLayer::custom(service::panicked))
@@ -52,11 +57,17 @@ fn service_routes() -> Router<State> {
 fn collection_routes() -> Router<State> {
     let one = get(route(Waits, collections::describe))
         .put(route(Waits, collections::create))
+        .patch(route(Waits, collections::update))
         .delete(route(Waits, collections::drop));
+    let vector = put(route(Waits, collections::create_vector)).delete(route(Waits, collections::drop_vector));
     Router::new()
         .route("/collections", get(route(Waits, collections::list)))
+        .route("/collections/aliases", post(route(Waits, collections::change_aliases)))
         .route("/collections/{collection}", one)
+        .route("/collections/{collection}/aliases", get(route(Waits, collections::aliases_of)))
+        .route("/aliases", get(route(Waits, collections::aliases)))
         .route("/collections/{collection}/exists", get(route(Waits, collections::exists)))
+        .route("/collections/{collection}/vectors/{vector}", vector)
         .route("/collections/{collection}/index", put(route(Waits, collections::create_field)))
         .route("/collections/{collection}/index/{field}", delete(route(Waits, collections::drop_field)))
         .route("/api/v1/collections/{collection}", get(route(Waits, collections::describe_fully)))
@@ -95,6 +106,52 @@ fn update_routes() -> Router<State> {
         .route("/collections/{collection}/points/vectors/delete", post(route(Waits, points::delete_vectors)))
         .route("/collections/{collection}/points/batch", post(route(Waits, points::update_batch)))
         .route("/api/v1/transaction", post(route(Waits, points::transaction)))
+}
+
+/// What `query` says as well, for clients from before it.
+fn legacy_routes() -> Router<State> {
+    let points = |rest: &str| format!("/collections/{{collection}}/points/{rest}");
+    Router::new()
+        .route(&points("search"), post(route(Computes, points::search)))
+        .route(&points("search/batch"), post(route(Computes, points::search_batch)))
+        .route(&points("search/groups"), post(route(Computes, points::search_groups)))
+        .route(&points("recommend"), post(route(Computes, points::recommend)))
+        .route(&points("recommend/batch"), post(route(Computes, points::recommend_batch)))
+        .route(&points("recommend/groups"), post(route(Computes, points::recommend_groups)))
+        .route(&points("discover"), post(route(Computes, points::discover)))
+        .route(&points("discover/batch"), post(route(Computes, points::discover_batch)))
+}
+
+/// What a cluster is asked, and the little that is asked of any node.
+fn node_routes() -> Router<State> {
+    let alone = || post(node::alone).put(node::alone).delete(node::alone);
+    let issues = get(route(Waits, node::issues)).delete(route(Waits, node::clear_issues));
+    Router::new()
+        .route("/telemetry", get(route(Waits, node::telemetry)))
+        .route("/cluster", get(route(Waits, node::cluster)))
+        .route("/cluster/telemetry", get(node::alone))
+        .route("/cluster/recover", alone())
+        .route("/cluster/peer/{peer}", alone())
+        .route("/issues", issues)
+        .route("/quotas", get(route(Waits, node::quotas)).put(route(Waits, node::set_quotas)))
+        .route("/collections/{collection}/cluster", get(route(Waits, node::shards)).post(node::alone))
+        .route("/collections/{collection}/shards", get(route(Waits, node::shard_keys)).put(node::alone))
+        .route("/collections/{collection}/shards/delete", alone())
+        .route("/collections/{collection}/optimizations", get(route(Waits, node::optimizing)))
+}
+
+/// Bodies and answers of these may be too large to hold.
+fn snapshot_routes() -> Router<State> {
+    let all = || get(route(Waits, snapshots::list)).post(route(Waits, snapshots::create));
+    let removed = || delete(route(Waits, snapshots::delete));
+    let of = |rest: &str| format!("/collections/{{collection}}/snapshots{rest}");
+    Router::new()
+        .route("/snapshots", all())
+        .route("/snapshots/{snapshot}", removed().get(snapshots::download_of_all))
+        .route(&of(""), all())
+        .route(&of("/recover"), put(route(Waits, snapshots::recover)))
+        .route(&of("/upload"), post(snapshots::upload))
+        .route(&of("/{snapshot}"), removed().get(snapshots::download_of))
 }
 
 fn matrix(form: &str) -> String {

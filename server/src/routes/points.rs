@@ -1,12 +1,15 @@
 //! Points: written, read, counted, searched.
 
-use kithdb::{Result, Select};
+use kithdb::{Collection, Result, Select};
 
 use super::Call;
 use crate::wire::facet::{Facet, FacetHits};
 use crate::wire::groups::{Groups, QueryGroups};
+use crate::wire::legacy::{Batch, Kind};
 use crate::wire::matrix::{MatrixBody, MatrixOffsets, MatrixPairs};
-use crate::wire::point::{self, Count, Counted, Delete, Record, Retrieve, Scroll, Scrolled, Updated, Upsert};
+use crate::wire::point::{
+    self, Count, Counted, Delete, Record, Retrieve, ScoredPoint, Scroll, Scrolled, Updated, Upsert,
+};
 use crate::wire::query::{QueryBatch, QueryBody};
 use crate::wire::translate::{Found, Translator};
 use crate::wire::update::{
@@ -122,6 +125,57 @@ pub(super) fn matrix_pairs(call: &Call) -> Result<MatrixPairs> {
 pub(super) fn matrix_offsets(call: &Call) -> Result<MatrixOffsets> {
     let collection = call.collection()?;
     call.parse::<MatrixBody>()?.run(&collection).map(MatrixOffsets::from)
+}
+
+pub(super) fn search(call: &Call) -> Result<Vec<ScoredPoint>> {
+    hits(call, Kind::Search)
+}
+
+pub(super) fn search_batch(call: &Call) -> Result<Vec<Vec<ScoredPoint>>> {
+    batch(call, Kind::Search)
+}
+
+pub(super) fn search_groups(call: &Call) -> Result<Groups> {
+    groups(call, Kind::Search)
+}
+
+pub(super) fn recommend(call: &Call) -> Result<Vec<ScoredPoint>> {
+    hits(call, Kind::Recommend)
+}
+
+pub(super) fn recommend_batch(call: &Call) -> Result<Vec<Vec<ScoredPoint>>> {
+    batch(call, Kind::Recommend)
+}
+
+pub(super) fn recommend_groups(call: &Call) -> Result<Groups> {
+    groups(call, Kind::Recommend)
+}
+
+pub(super) fn discover(call: &Call) -> Result<Vec<ScoredPoint>> {
+    hits(call, Kind::Discover)
+}
+
+pub(super) fn discover_batch(call: &Call) -> Result<Vec<Vec<ScoredPoint>>> {
+    batch(call, Kind::Discover)
+}
+
+fn hits(call: &Call, kind: Kind) -> Result<Vec<ScoredPoint>> {
+    let collection = call.collection()?;
+    kind.hits(call.parse()?, &translator(call, &collection))
+}
+
+fn batch(call: &Call, kind: Kind) -> Result<Vec<Vec<ScoredPoint>>> {
+    let collection = call.collection()?;
+    kind.batch(call.parse::<Batch>()?, &translator(call, &collection))
+}
+
+fn groups(call: &Call, kind: Kind) -> Result<Groups> {
+    let collection = call.collection()?;
+    kind.groups(call.parse()?, &translator(call, &collection))
+}
+
+fn translator<'a>(call: &'a Call, collection: &'a Collection) -> Translator<'a> {
+    Translator { db: &call.state.db, collection, embedder: call.state.embedder.as_ref() }
 }
 
 pub(super) fn why_not(call: &Call) -> Result<WhyNotOut> {

@@ -17,7 +17,7 @@ use crate::error::envelope;
 use crate::lanes::Lane;
 
 /// The version of the dialect. Clients compare it with their own and warn when it is far off.
-const DIALECT_VERSION: &str = "1.19.0";
+pub(super) const DIALECT_VERSION: &str = "1.19.0";
 
 /// `GET /`.
 pub(super) async fn version() -> Json<Value> {

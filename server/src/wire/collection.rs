@@ -1,25 +1,24 @@
 //! Collections as they come in: create, and the indexes of payload fields.
 //!
-//! What a client sets and this engine decides by itself (graph, optimizer, log, shards, what lies on disk) is accepted
-//! and passed over; [`describe`](super::describe) tells the values that are in force.
+//! What a client sets and this engine decides by itself (graph, optimizer, log, shards, what lies on disk) is kept with
+//! the schema ([`settings`](super::settings)), and [`describe`](super::describe) tells it again.
 
 use std::collections::BTreeMap;
 
 use kithdb::{
-    Codes, DEFAULT_VECTOR, Datatype, Error, FieldKind, FieldPath, Metric, ModelIdentity, Result, Schema,
-    SparseOptions, SparseSpec, Value, VectorSpec,
+    Codes, DEFAULT_VECTOR, Datatype, Error, FieldKind, FieldPath, Metric, ModelIdentity, Payload, Result,
+    Schema, Value, VectorSpec,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
-use super::parse_part;
-use super::quantization::QuantizationIn;
-use super::shape::{Ignored, Refused};
+use super::shape::Ignored;
+use super::sparse::SparseIn;
+use super::{parse_part, quantization, settings};
 
 /// `PUT collections/{name}`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "accepted and passed over, or refused while it was read")]
 pub(crate) struct Create {
     vectors: Option<Value>,
     /// Ours: the texts at these paths are ranked by BM25.
@@ -30,26 +29,27 @@ pub(crate) struct Create {
     recall: Option<f32>,
     /// Ours: seconds for which past states can be read.
     history_s: Option<u32>,
-    quantization_config: Option<QuantizationIn>,
     sparse_vectors: Option<BTreeMap<String, SparseIn>>,
-    metadata: Option<Refused>,
-    shard_number: Ignored,
-    sharding_method: Ignored,
-    replication_factor: Ignored,
-    write_consistency_factor: Ignored,
-    on_disk_payload: Ignored,
-    payload: Ignored,
-    id_tracker: Ignored,
-    hnsw_config: Ignored,
-    wal_config: Ignored,
-    optimizers_config: Ignored,
-    strict_mode_config: Ignored,
-    timeout: Ignored,
+    #[serde(alias = "quantization")]
+    quantization_config: Option<Value>,
+    metadata: Option<Value>,
+    shard_number: Option<Value>,
+    sharding_method: Option<Value>,
+    replication_factor: Option<Value>,
+    write_consistency_factor: Option<Value>,
+    on_disk_payload: Option<Value>,
+    payload: Option<Value>,
+    id_tracker: Option<Value>,
+    hnsw_config: Option<Value>,
+    wal_config: Option<Value>,
+    optimizers_config: Option<Value>,
+    strict_mode_config: Option<Value>,
+    #[serde(rename = "timeout")]
+    _timeout: Ignored,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "accepted and passed over, or refused while it was read")]
 struct SpaceIn {
     size: usize,
     distance: String,
@@ -58,17 +58,26 @@ struct SpaceIn {
     datatype: Option<String>,
     /// Ours: as `quantization_config`, and `off` besides.
     codes: Option<String>,
-    quantization_config: Option<QuantizationIn>,
+    quantization_config: Option<Value>,
     multivector_config: Option<MultiIn>,
-    hnsw_config: Ignored,
-    on_disk: Ignored,
-    memory: Ignored,
+    hnsw_config: Option<Value>,
+    on_disk: Option<Value>,
+    memory: Option<Value>,
+}
+
+/// A vector space as it was given.
+pub(super) struct Space {
+    pub(super) name: String,
+    pub(super) spec: VectorSpec,
+    pub(super) is_multi: bool,
+    /// What is kept to be told again.
+    settings: Payload,
 }
 
 /// How multivectors are compared: there is one way.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MultiIn {
+pub(super) struct MultiIn {
     #[serde(rename = "comparator")]
     _comparator: Comparator,
 }
@@ -77,29 +86,6 @@ struct MultiIn {
 #[serde(rename_all = "snake_case")]
 enum Comparator {
     MaxSim,
-}
-
-/// A space of sparse vectors, in and out: told as it was set.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SparseIn {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    index: Option<SparseIndexIn>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    modifier: Option<String>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct SparseIndexIn {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    full_scan_threshold: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_disk: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    datatype: Option<String>,
-    #[serde(rename = "memory", skip_serializing)]
-    _memory: Ignored,
 }
 
 /// The identity of a model, in and out.
@@ -137,20 +123,18 @@ impl Create {
     ///
     /// # Errors
     /// `InvalidArgument` naming the part at fault.
-    pub(crate) fn into_schema(self) -> Result<Schema> {
-        let mut schema =
-            Schema { recall: self.recall, history_s: self.history_s.unwrap_or(0), ..Schema::new() };
-        let codes = self.quantization_config.map(|config| config.codes()).unwrap_or_default();
+    pub(crate) fn into_schema(mut self) -> Result<Schema> {
+        let (history_s, settings) = (self.history_s.unwrap_or(0), self.settings()?);
+        let mut schema = Schema { recall: self.recall, history_s, settings, ..Schema::new() };
+        let codes = schema.settings.get(quantization::MEMBER).map(quantization::codes).unwrap_or_default();
         if let Some(vectors) = self.vectors {
-            for (name, spec, is_multi) in spaces(vectors, codes)? {
-                let spaces = if is_multi { &mut schema.multi } else { &mut schema.vectors };
-                spaces.insert(name, spec);
+            if vectors.get(DEFAULT_VECTOR).is_some_and(Value::is_object) {
+                schema.settings.insert(settings::NAMED.to_owned(), true.into());
             }
+            spaces(vectors, codes)?.into_iter().for_each(|space| space.add_to(&mut schema));
         }
         for (name, space) in self.sparse_vectors.unwrap_or_default() {
-            let field = format!("sparse_vectors.{name}");
-            let spec = space.into_spec().map_err(|error| error.within(&field))?;
-            schema = schema.sparse_vector(&name, spec);
+            space.add_to(&mut schema, &name)?;
         }
         if let Some(keyword) = self.keyword {
             let path = |(position, path): (usize, &String)| {
@@ -169,78 +153,93 @@ impl Create {
     }
 }
 
-/// One vector space, or several by name, and whether each is of multivectors. A space has a `size`; a name has an
-/// object. `codes` are those of spaces that name none.
-fn spaces(vectors: Value, codes: Codes) -> Result<Vec<(String, VectorSpec, bool)>> {
+impl Create {
+    fn settings(&mut self) -> Result<Payload> {
+        let given = [
+            ("shard_number", self.shard_number.take()),
+            ("sharding_method", self.sharding_method.take()),
+            ("replication_factor", self.replication_factor.take()),
+            ("write_consistency_factor", self.write_consistency_factor.take()),
+            ("on_disk_payload", self.on_disk_payload.take()),
+            ("payload", self.payload.take()),
+            ("id_tracker", self.id_tracker.take()),
+            ("hnsw_config", self.hnsw_config.take()),
+            ("optimizers_config", self.optimizers_config.take()),
+            ("wal_config", self.wal_config.take()),
+            (quantization::MEMBER, self.quantization_config.take()),
+            ("strict_mode_config", self.strict_mode_config.take()),
+            ("metadata", self.metadata.take()),
+        ];
+        settings::read(given, settings::COLLECTION, "")
+    }
+}
+
+/// One vector space, or several by name. A space has a `size`; a name has an object. `codes` are those of spaces that
+/// name none.
+fn spaces(vectors: Value, codes: Codes) -> Result<Vec<Space>> {
     let is_space = |object: &Map<String, Value>| {
         ["size", "distance"].iter().any(|key| object.get(*key).is_some_and(|value| !value.is_object()))
+    };
+    let space = |name: String, value: Value, field: &str| {
+        parse_part::<SpaceIn>(value, field)?.into_space(name, codes, field)
     };
     match vectors {
         Value::Object(object) if !is_space(&object) => object
             .into_iter()
             .map(|(name, value)| {
                 let field = format!("vectors.{name}");
-                let space: SpaceIn = parse_part(value, &field)?;
-                let is_multi = space.multivector_config.is_some();
-                Ok((name, space.into_spec(codes).map_err(|error| error.within(&field))?, is_multi))
+                space(name, value, &field)
             })
             .collect(),
-        single => {
-            let space: SpaceIn = parse_part(single, "vectors")?;
-            let is_multi = space.multivector_config.is_some();
-            let spec = space.into_spec(codes).map_err(|error| error.within("vectors"))?;
-            Ok(vec![(DEFAULT_VECTOR.to_owned(), spec, is_multi)])
-        }
+        single => Ok(vec![space(DEFAULT_VECTOR.to_owned(), single, "vectors")?]),
+    }
+}
+
+impl Space {
+    /// Adds it to a schema.
+    pub(super) fn add_to(self, schema: &mut Schema) {
+        let Self { name, spec, is_multi, settings } = self;
+        settings::put_vector(&mut schema.settings, "vectors", name.clone(), settings);
+        if is_multi { &mut schema.multi } else { &mut schema.vectors }.insert(name, spec);
     }
 }
 
 impl SpaceIn {
-    fn into_spec(self, codes: Codes) -> Result<VectorSpec> {
-        let metric: Metric = self.distance.parse()?;
-        let datatype: Option<Datatype> = self.datatype.as_deref().map(str::parse).transpose()?;
-        let codes = self.codes()?.unwrap_or(codes);
-        let spec = VectorSpec::new(self.size, metric).stored_as(datatype.unwrap_or_default()).found_by(codes);
-        Ok(VectorSpec { model: self.model.map(ModelJson::into_identity), ..spec })
-    }
-
-    /// The codes of its own, if it names any.
-    fn codes(&self) -> Result<Option<Codes>> {
-        let named: Option<Codes> = self.codes.as_deref().map(str::parse).transpose()?;
-        let described = self.quantization_config.as_ref().map(QuantizationIn::codes);
-        match (named, described) {
-            (Some(named), Some(described)) if named != described => {
-                let (named, described) = (named.name(), described.name());
-                let message = format!(
-                    "is {named}, and quantization_config asks for {described}; leave one of them out"
-                );
-                Err(Error::invalid("codes", message))
-            }
-            _ => Ok(named.or(described)),
-        }
+    /// `codes` count where it names none; `field` is where it stands.
+    fn into_space(self, name: String, codes: Codes, field: &str) -> Result<Space> {
+        let given = [
+            ("hnsw_config", self.hnsw_config),
+            (quantization::MEMBER, self.quantization_config),
+            ("on_disk", self.on_disk),
+            ("memory", self.memory),
+            ("datatype", self.datatype.clone().map(Value::from)),
+        ];
+        let settings = settings::read(given, settings::VECTOR, field)?;
+        let at_fault = |error: Error| error.within(field);
+        let metric: Metric = self.distance.parse().map_err(at_fault)?;
+        let datatype: Option<Datatype> =
+            self.datatype.as_deref().map(str::parse).transpose().map_err(at_fault)?;
+        let described = settings.get(quantization::MEMBER).map(quantization::codes);
+        let own = own_codes(self.codes.as_deref(), described).map_err(at_fault)?;
+        let size = settings::size(self.size).map_err(at_fault)?;
+        let spec = VectorSpec::new(size, metric).stored_as(datatype.unwrap_or_default());
+        let spec = spec.found_by(own.unwrap_or(codes));
+        let spec = VectorSpec { model: self.model.map(ModelJson::into_identity), ..spec };
+        Ok(Space { name, spec, is_multi: self.multivector_config.is_some(), settings })
     }
 }
 
-impl SparseIn {
-    fn into_spec(self) -> Result<SparseSpec> {
-        let modifier = self.modifier.as_deref().map(str::parse).transpose()?;
-        let options = |index: SparseIndexIn| -> Result<SparseOptions> {
-            let SparseIndexIn { full_scan_threshold, on_disk, datatype, .. } = index;
-            let datatype = datatype.as_deref().map(str::parse).transpose();
-            let datatype = datatype.map_err(|error: Error| error.with_field("index.datatype"))?;
-            Ok(SparseOptions { full_scan_threshold, on_disk, datatype })
-        };
-        Ok(SparseSpec { modifier, index: self.index.map(options).transpose()? })
-    }
-
-    /// The space for the wire.
-    pub(super) fn new(spec: &SparseSpec) -> Self {
-        let index = spec.index.map(|options| SparseIndexIn {
-            full_scan_threshold: options.full_scan_threshold,
-            on_disk: options.on_disk,
-            datatype: options.datatype.map(|datatype| datatype.name().to_owned()),
-            _memory: None,
-        });
-        Self { index, modifier: spec.modifier.map(|modifier| modifier.name().to_owned()) }
+/// The codes that a vector names, in our words or in the dialect's.
+fn own_codes(named: Option<&str>, described: Option<Codes>) -> Result<Option<Codes>> {
+    let named: Option<Codes> = named.map(str::parse).transpose()?;
+    match (named, described) {
+        (Some(named), Some(described)) if named != described => {
+            let (named, described) = (named.name(), described.name());
+            let message =
+                format!("is {named}, and quantization_config asks for {described}; leave one of them out");
+            Err(Error::invalid("codes", message))
+        }
+        _ => Ok(named.or(described)),
     }
 }
 
@@ -292,13 +291,13 @@ mod tests {
 
     #[test]
     fn one_space_and_several_are_told_apart() {
-        let one = schema(&json!({"vectors": {"size": 4, "distance": "Dot", "on_disk": true}})).expect("one");
+        let one = schema(&json!({"vectors": {"size": 4, "distance": "Dot", "on_disk": null}})).expect("one");
         assert_eq!(one, Schema::new().vector(4, Metric::Dot));
         let spec = VectorSpec::new(2, Metric::Manhattan);
         let several =
             schema(&json!({"vectors": {"size": {"size": 2, "distance": "Manhattan"}}})).expect("a name");
         assert_eq!(several, Schema::new().named_vector("size", spec));
-        assert_eq!(schema(&json!({"hnsw_config": {"m": 4}})).expect("none"), Schema::new());
+        assert_eq!(schema(&json!({"hnsw_config": null})).expect("none"), Schema::new());
     }
 
     #[test]
@@ -380,6 +379,10 @@ mod tests {
             (&binary, json!({}), Datatype::Float32, Codes::Bits1),
             (&binary, json!({"quantization_config": scalar}), Datatype::Float32, Codes::Bits8),
             (&scalar, json!({"codes": "off"}), Datatype::Float32, Codes::Off),
+            (&json!({"product": {"compression": "x4"}}), json!({}), Datatype::Float32, Codes::Bits8),
+            (&json!({"product": {"compression": "x16"}}), json!({}), Datatype::Float32, Codes::Bits1),
+            (&json!({"turbo": {}}), json!({}), Datatype::Float32, Codes::Bits8),
+            (&json!({"turbo": {"bits": "bits2"}}), json!({}), Datatype::Float32, Codes::Bits1),
         ];
         for (of_collection, own, datatype, codes) in cases {
             let spec = space(of_collection, &own).expect("a space");
@@ -392,13 +395,17 @@ mod tests {
     fn a_quantisation_that_is_not_there_is_refused_by_name() {
         let none = json!(null);
         let cases = [
-            (json!({"product": {"compression": "x16"}}), json!({}), "quantization_config"),
-            (json!({"turbo": {}}), json!({}), "quantization_config"),
+            (json!({"product": {}}), json!({}), "quantization_config.product"),
+            (json!({"turbo": {"bits": "bits3"}}), json!({}), "quantization_config.turbo.bits"),
             (json!("Disabled"), json!({}), "quantization_config"),
             (json!({"scalar": {"type": "int4"}}), json!({}), "quantization_config.scalar.type"),
             (json!({"scalar": {}}), json!({}), "quantization_config.scalar"),
             (json!({"binary": {"bits": 2}}), json!({}), "quantization_config.binary.bits"),
-            (none.clone(), json!({"quantization_config": {"product": {}}}), "vectors.a.quantization_config"),
+            (
+                none.clone(),
+                json!({"quantization_config": {"products": {}}}),
+                "vectors.a.quantization_config.products",
+            ),
             (none, json!({"quantization_config": {"binary": {}}, "codes": "off"}), "vectors.a.codes"),
         ];
         for (of_collection, own, field) in cases {

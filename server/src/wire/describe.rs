@@ -11,8 +11,10 @@ use kithdb::{
 };
 use serde_json::{Map, json};
 
-use super::collection::{ModelJson, SparseIn};
-use super::quantization::quantization;
+use super::collection::ModelJson;
+use super::quantization::{self, quantization};
+use super::settings;
+use super::sparse::SparseIn;
 
 /// `GET collections/{name}`, in the dialect's own shape.
 ///
@@ -22,49 +24,107 @@ pub(crate) fn describe(collection: &Collection) -> Result<Value> {
     let (schema, status) = (collection.schema(), collection.status());
     let is_building = status.build.is_some() || status.waiting_rows > 0;
     let optimizer = status.failure.as_ref().map_or_else(|| json!("ok"), |failure| json!({"error": failure}));
-    let mut told = json!({
+    let told = json!({
         "status": if is_building { "yellow" } else { "green" },
         "optimizer_status": optimizer,
         "indexed_vectors_count": status.vectors_linked,
         "points_count": status.points,
         "segments_count": status.segments.len() + 1,
-        "config": {
-            "params": {
-                "vectors": vectors(&schema),
-                "shard_number": 1,
-                "replication_factor": 1,
-                "write_consistency_factor": 1,
-                "on_disk_payload": true,
-            },
-            "hnsw_config": {
-                "m": 16,
-                "ef_construct": 100,
-                "full_scan_threshold": 10_000,
-                "max_indexing_threads": 0,
-                "on_disk": false,
-            },
-            "optimizer_config": {
-                "deleted_threshold": 0.2,
-                "vacuum_min_vector_number": 1000,
-                "default_segment_number": 1,
-                "indexing_threshold": 10_000,
-                "flush_interval_sec": 1,
-            },
-            "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0},
-        },
+        "config": config(&schema),
         "payload_schema": fields(collection, &schema)?,
     });
-    if !schema.sparse.is_empty() {
-        told["config"]["params"]["sparse_vectors"] = json!(sparse(&schema));
-    }
-    if let Some(config) = common_codes(&schema).and_then(quantization) {
-        told["config"]["quantization_config"] = config;
-    }
     Ok(told)
 }
 
-/// The codes of all spaces, if they are the same: what the collection could have been given them by.
+/// What was set, over what a server of the dialect has where nothing is.
+pub(crate) fn config(schema: &Schema) -> Value {
+    let mut params = json!({
+        "vectors": vectors(schema),
+        "shard_number": 1,
+        "replication_factor": 1,
+        "write_consistency_factor": 1,
+        "on_disk_payload": true,
+    });
+    if !schema.sparse.is_empty() {
+        params["sparse_vectors"] = json!(sparse(schema));
+    }
+    for (name, value) in &schema.settings {
+        if PARAMS.contains(&name.as_str()) {
+            params[name] = value.clone();
+        }
+    }
+    let quantised = schema.settings.get(quantization::MEMBER).cloned();
+    let quantised = quantised.or_else(|| common_codes(schema).and_then(quantization));
+    let mut config = json!({
+        "params": params,
+        "hnsw_config": over(schema, "hnsw_config", hnsw()),
+        "optimizer_config": optimizers(schema),
+        "wal_config": over(schema, "wal_config", json!({"wal_capacity_mb": 32, "wal_segments_ahead": 0})),
+        "quantization_config": quantised,
+    });
+    for member in ["strict_mode_config", "metadata"] {
+        if let Some(kept) = schema.settings.get(member) {
+            config[member] = kept.clone();
+        }
+    }
+    config
+}
+
+/// What was set of a member, over a configuration.
+fn over(schema: &Schema, member: &str, mut config: Value) -> Value {
+    for (name, value) in schema.settings.get(member).and_then(Value::as_object).into_iter().flatten() {
+        config[name] = value.clone();
+    }
+    config
+}
+
+fn hnsw() -> Value {
+    json!({
+        "m": 16,
+        "ef_construct": 100,
+        "full_scan_threshold": 10_000,
+        "max_indexing_threads": 0,
+        "on_disk": false,
+    })
+}
+
+fn optimizers(schema: &Schema) -> Value {
+    let unset = json!({
+        "deleted_threshold": 0.2,
+        "vacuum_min_vector_number": 1000,
+        "default_segment_number": 1,
+        "indexing_threshold": 10_000,
+        "flush_interval_sec": 1,
+    });
+    let mut told = over(schema, "optimizers_config", unset);
+    // Going out, it is a number or nothing.
+    let is_word = told.get("max_optimization_threads").is_some_and(Value::is_string);
+    if let Some(told) = told.as_object_mut().filter(|_| is_word) {
+        told.shift_remove("max_optimization_threads");
+    }
+    told
+}
+
+/// The settings among the parameters of a collection.
+const PARAMS: [&str; 9] = [
+    "shard_number",
+    "sharding_method",
+    "replication_factor",
+    "write_consistency_factor",
+    "read_fan_out_factor",
+    "read_fan_out_delay_ms",
+    "on_disk_payload",
+    "payload",
+    "id_tracker",
+];
+
+/// The codes of all spaces, if they are the same and no other words were used for them: what the collection could have
+/// been given them by.
 fn common_codes(schema: &Schema) -> Option<Codes> {
+    let is_told = |name: &String| quantization::given(&schema.settings, name).is_some();
+    if schema.vectors.keys().any(is_told) {
+        return None;
+    }
     let mut codes = schema.vectors.values().map(|spec| spec.codes);
     let first = codes.next()?;
     codes.all(|other| other == first).then_some(first)
@@ -146,26 +206,33 @@ fn build(build: &BuildStatus) -> Value {
 
 /// The vectors as they were given: one space, or several by name. Clients refuse keys that they do not know.
 fn vectors(schema: &Schema) -> Value {
-    let space = |spec: &VectorSpec| {
+    let kept = schema.settings.get("vectors");
+    let space = |name: &String, spec: &VectorSpec| {
         let mut told = json!({"size": spec.dim, "distance": spec.metric.name()});
         if spec.datatype != Datatype::default() {
             told["datatype"] = spec.datatype.name().into();
         }
-        if let Some(config) = quantization(spec.codes) {
-            told["quantization_config"] = config;
+        if quantization::given(&schema.settings, name).is_none()
+            && let Some(config) = quantization(spec.codes)
+        {
+            told[quantization::MEMBER] = config;
+        }
+        let own = kept.and_then(|kept| kept.get(name)?.as_object());
+        for (member, value) in own.into_iter().flatten() {
+            told[member] = value.clone();
         }
         told
     };
-    let multi = |spec: &VectorSpec| {
-        let mut told = space(spec);
+    let multi = |name: &String, spec: &VectorSpec| {
+        let mut told = space(name, spec);
         told["multivector_config"] = json!({"comparator": "max_sim"});
         told
     };
-    let dense = schema.vectors.iter().map(|(name, spec)| (name.clone(), space(spec)));
+    let dense = schema.vectors.iter().map(|(name, spec)| (name.clone(), space(name, spec)));
     let mut told: BTreeMap<String, Value> = dense.collect();
-    told.extend(schema.multi.iter().map(|(name, spec)| (name.clone(), multi(spec))));
+    told.extend(schema.multi.iter().map(|(name, spec)| (name.clone(), multi(name, spec))));
     match told.remove(DEFAULT_VECTOR) {
-        Some(single) if told.is_empty() => single,
+        Some(single) if told.is_empty() && !schema.settings.contains_key(settings::NAMED) => single,
         unnamed => {
             told.extend(unnamed.map(|unnamed| (DEFAULT_VECTOR.to_owned(), unnamed)));
             json!(told)
@@ -175,7 +242,8 @@ fn vectors(schema: &Schema) -> Value {
 
 /// The sparse vectors as they were given.
 fn sparse(schema: &Schema) -> BTreeMap<&String, SparseIn> {
-    schema.sparse.iter().map(|(name, spec)| (name, SparseIn::new(spec))).collect()
+    let kept = |name: &String| schema.settings.get("sparse_vectors").and_then(|kept| kept.get(name));
+    schema.sparse.iter().map(|(name, spec)| (name, SparseIn::new(spec, kept(name)))).collect()
 }
 
 fn fields(collection: &Collection, schema: &Schema) -> Result<Map<String, Value>> {
@@ -252,7 +320,9 @@ mod tests {
         let plain = json!({"size": 2, "distance": "Dot"});
         let vectors = json!({"": plain, "bits": bits, "off": off});
         assert_eq!(told["config"]["params"]["vectors"], vectors);
-        assert_eq!((told["config"].get("quantization_config"), told.get("recall")), (None, None));
+        // As a server of the dialect tells that nothing is set.
+        assert_eq!(told["config"].get("quantization_config"), Some(&json!(null)));
+        assert!(told.get("recall").is_none());
         let fully = describe_fully(&mixed);
         assert_eq!((&fully["vectors"]["off"]["codes"], &fully["recall"]), (&json!("off"), &json!(0.9)));
         let alike = Schema::new().named_vector("", space(Codes::Bits1));

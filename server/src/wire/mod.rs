@@ -8,6 +8,8 @@
 //! Invariant: an error names the place in the body (`points[3].vector[2]`), and comes before anything is changed.
 //! Cost: one pass over the body. Only a body that failed is read again, with its place tracked.
 
+pub(crate) mod alias;
+pub(crate) mod alter;
 pub(crate) mod collection;
 pub(crate) mod cursor;
 pub(crate) mod describe;
@@ -17,13 +19,18 @@ pub(crate) mod geo;
 pub(crate) mod groups;
 pub(crate) mod highlight;
 pub(crate) mod id;
+pub(crate) mod legacy;
 pub(crate) mod matrix;
+pub(crate) mod optimizations;
 pub(crate) mod plan;
 pub(crate) mod point;
 pub(crate) mod quantization;
 pub(crate) mod query;
 pub(crate) mod select;
+pub(crate) mod settings;
 pub(crate) mod shape;
+pub(crate) mod snapshot;
+pub(crate) mod sparse;
 pub(crate) mod translate;
 pub(crate) mod update;
 pub(crate) mod vector;

@@ -1,35 +1,42 @@
 //! Quantisation as it comes in and goes out: by which codes vectors are found, in the words of the dialect.
 //!
-//! The dialect's kinds that have no like here are refused by name. What it says beside the kind chooses a place, an
-//! effort or a detail of the encoding, and is passed over: hits have their exact scores whatever it is.
+//! What the dialect says is kept among the settings; here is what it means. Its kinds that have no like here get the
+//! codes that are nearest in size. Hits have their exact scores whatever it is.
 
-use kithdb::{Codes, Value};
-use serde::Deserialize;
+use kithdb::{Codes, Payload, Schema, Value};
 use serde_json::json;
 
-use super::shape::Ignored;
+/// The word that takes a configuration back.
+pub(super) const DISABLED: &str = "Disabled";
 
-/// `quantization_config`, of a collection or of a vector.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-#[expect(dead_code, reason = "accepted and passed over, or refused while it was read")]
-pub(super) enum QuantizationIn {
-    Scalar { r#type: ScalarType, quantile: Ignored, always_ram: Ignored, memory: Ignored },
-    Binary { always_ram: Ignored, encoding: Ignored, query_encoding: Ignored, memory: Ignored },
+/// The member of settings.
+pub(super) const MEMBER: &str = "quantization_config";
+
+/// The codes that a configuration, which was checked, asks for.
+pub(super) fn codes(config: &Value) -> Codes {
+    let small = |kind: &str, member: &str, large: &[&str]| {
+        let said = config[kind].get(member).and_then(Value::as_str);
+        said.is_some_and(|said| !large.contains(&said))
+    };
+    let is_small = config.get("binary").is_some()
+        || small("product", "compression", &["x4"])
+        || small("turbo", "bits", &["bits4", "bits8"]);
+    if is_small { Codes::Bits1 } else { Codes::Bits8 }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum ScalarType {
-    Int8,
+/// The configuration that settings give a vector: its own, or that of the collection.
+pub(super) fn given<'a>(settings: &'a Payload, vector: &str) -> Option<&'a Value> {
+    let own = settings.get("vectors").and_then(|vectors| vectors.get(vector)?.get(MEMBER));
+    own.or_else(|| settings.get(MEMBER))
 }
 
-impl QuantizationIn {
-    /// The codes that were asked for.
-    pub(super) fn codes(&self) -> Codes {
-        match self {
-            Self::Scalar { .. } => Codes::Bits8,
-            Self::Binary { .. } => Codes::Bits1,
+/// Gives vectors the codes that other settings ask for. Codes that were given in other words stay.
+pub(super) fn recode(schema: &mut Schema, before: &Payload) {
+    let settings = &schema.settings;
+    let asked = |settings: &Payload, name: &str| given(settings, name).map(codes).unwrap_or_default();
+    for (name, spec) in schema.vectors.iter_mut().chain(&mut schema.multi) {
+        if spec.codes == asked(before, name) {
+            spec.codes = asked(settings, name);
         }
     }
 }

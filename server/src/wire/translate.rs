@@ -34,6 +34,13 @@ pub(crate) struct Found {
     partial: Option<Partial>,
 }
 
+impl Found {
+    /// The hits alone.
+    pub(crate) fn into_points(self) -> Vec<ScoredPoint> {
+        self.points
+    }
+}
+
 /// Why an answer that was welcome in part is one.
 #[derive(Debug, Serialize)]
 struct Partial {

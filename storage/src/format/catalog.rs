@@ -10,6 +10,7 @@
 //!    multi?    as `vectors`: the spaces of multivectors
 //!    history_s? seconds for which past states can be read: an integer above 0
 //!    recall?   what queries find that ask for nothing else: a number above 0, at most 1
+//!    settings? any object: what a door was told, to be told again
 //!  datatype: float32, float16, uint8; codes: bits8, bits1, off; the first of them where the member is missing
 //!  modifier: none, idf; index: what was said of it, to be told again
 //!  model: {name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised}
@@ -47,6 +48,24 @@ impl CatalogEntry {
     pub fn new(id: CollectionId, name: &str, schema: Schema) -> Self {
         let spaces = schema.names().cloned().zip(0_u16..).collect();
         Self { id, name: name.to_owned(), schema, spaces }
+    }
+
+    /// The entry with another schema: vectors that both have keep their numbers. A number is free again with its
+    /// vector, whose rows go in the same commit.
+    ///
+    /// # Errors
+    /// `LimitExceeded` when there is no further number.
+    pub fn with(&self, schema: Schema) -> Result<Self> {
+        let mut spaces = self.spaces.clone();
+        spaces.retain(|name, _| schema.names().any(|other| other == name));
+        let next = spaces.values().max().map_or(0, |number| usize::from(*number) + 1);
+        for (number, name) in (next..).zip(schema.names().filter(|name| !self.spaces.contains_key(*name))) {
+            let number = u16::try_from(number).map_err(|_| {
+                Error::limit("vectors", "the number of vectors", number, usize::from(u16::MAX))
+            })?;
+            spaces.insert(name.clone(), number);
+        }
+        Ok(Self { id: self.id, name: self.name.clone(), schema, spaces })
     }
 
     /// A vector space: its number in keys, and what it holds.
@@ -88,6 +107,9 @@ pub fn encode(entry: &CatalogEntry) -> Vec<u8> {
     }
     if entry.schema.history_s > 0 {
         tree["history_s"] = entry.schema.history_s.into();
+    }
+    if !entry.schema.settings.is_empty() {
+        tree["settings"] = entry.schema.settings.clone().into();
     }
     tree.to_string().into_bytes()
 }
@@ -142,7 +164,9 @@ pub fn decode(id: CollectionId, body: &[u8]) -> Result<CatalogEntry> {
 }
 
 fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
-    only(tree, &["name", "vectors", "keyword", "fields", "sparse", "multi", "recall", "history_s"])?;
+    let members =
+        ["name", "vectors", "keyword", "fields", "sparse", "multi", "recall", "history_s", "settings"];
+    only(tree, &members)?;
     let mut entry = CatalogEntry::new(id, text(tree, "name")?, Schema::new());
     for (name, inner) in object(tree, "vectors")? {
         let space = u16::try_from(number(inner, "space")?).map_err(|_| missing("space"))?;
@@ -175,6 +199,9 @@ fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
     if tree.get("history_s").is_some() {
         let seconds = u32::try_from(number(tree, "history_s")?).map_err(|_| missing("history_s"))?;
         entry.schema.history_s = seconds;
+    }
+    if tree.get("settings").is_some() {
+        entry.schema.settings = object(tree, "settings")?.clone();
     }
     Ok(entry)
 }
@@ -329,6 +356,21 @@ mod tests {
             let error = decode(CollectionId(1), golden.replacen(from, to, 1).as_bytes()).expect_err(to);
             assert_eq!(error.kind(), types::ErrorKind::Corrupted);
         }
+    }
+
+    #[test]
+    fn settings_are_kept_as_they_are() {
+        let mut schema = Schema::new();
+        schema.settings.insert("metadata".into(), json!({"b": [1, 2.5, null], "a": "x"}));
+        let entry = CatalogEntry::new(CollectionId(1), "c", schema);
+        let golden = r#"{"name":"c","vectors":{},"keyword":null,"fields":{},"settings":{"metadata":{"b":[1,2.5,null],"a":"x"}}}"#;
+        assert_eq!(String::from_utf8(encode(&entry)).expect("text"), golden);
+        assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry);
+        let other = golden.replace("{\"metadata\":{\"b\":[1,2.5,null],\"a\":\"x\"}}", "[]");
+        assert_eq!(
+            decode(CollectionId(1), other.as_bytes()).expect_err("no object").kind(),
+            types::ErrorKind::Corrupted
+        );
     }
 
     #[test]

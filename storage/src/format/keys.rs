@@ -4,6 +4,8 @@
 //!  table     key
 //!  meta      "format" | "database" | "seqno" | "next-collection"
 //!            "c" collection:u32                       catalog entry
+//!            "a" alias                                the name of its collection, UTF-8; dangling ones count as none
+//!            "r" collection:u32                       a mark: rows that no entry owns yet
 //!  points    collection:u32 id                        id = 0x00 num:u64 | 0x01 uuid:16
 //!  payloads  collection:u32 version:u64
 //!  vectors   collection:u32 space:u16 version:u64
@@ -32,6 +34,22 @@ pub const SEQNO: &[u8] = b"seqno";
 pub const NEXT_COLLECTION: &[u8] = b"next-collection";
 /// `meta`: the first byte of catalog entries.
 pub const CATALOG: &[u8] = b"c";
+
+/// `meta`: the first byte of marks beside rows that no entry owns yet.
+pub const RESTORE: &[u8] = b"r";
+
+/// The key of the mark of a collection that is being restored.
+pub fn restore(id: CollectionId) -> Vec<u8> {
+    [RESTORE, &id.0.to_be_bytes()].concat()
+}
+
+/// `meta`: the first byte of aliases.
+pub const ALIAS: &[u8] = b"a";
+
+/// The key of an alias.
+pub fn alias(name: &str) -> Vec<u8> {
+    [ALIAS, name.as_bytes()].concat()
+}
 
 /// The key of a catalog entry.
 pub fn catalog(id: CollectionId) -> Vec<u8> {
@@ -144,6 +162,8 @@ mod tests {
         assert_eq!(watermark(c, "kw"), [0, 0, 0, 7, 1, b'k', b'w']);
         assert_eq!(segments(c), [0, 0, 0, 7, 3]);
         assert_eq!(catalog(c), [b'c', 0, 0, 0, 7]);
+        assert_eq!(restore(c), [b'r', 0, 0, 0, 7]);
+        assert_eq!(alias("né"), [b'a', b'n', 0xc3, 0xa9]);
         assert_eq!(collection(c), (vec![0, 0, 0, 7], vec![0, 0, 0, 8]));
     }
 

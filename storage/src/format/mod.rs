@@ -18,8 +18,10 @@
 //! Version history: 1, the first. The list of segments in `manifest` came later without a new version: code from before
 //! it reads and writes the same database, and what it does not know it passes over. Types of elements other than
 //! `float32`, codes, and the recall of a collection came likewise: a collection without them has the bytes that it had,
-//! and the catalog entry of one with them is refused by code from before. So did sparse vectors and
-//! multivectors.
+//! and the catalog entry of one with them is refused by code from before. So did sparse vectors, multivectors and
+//! settings. Aliases are rows that code from before does not look at.
+//!
+//! A snapshot is a file of its own with a version of its own: `snapshot`.
 
 pub mod catalog;
 mod cursor;
@@ -27,6 +29,7 @@ pub mod journal;
 pub mod keys;
 pub mod manifest;
 pub mod point;
+pub mod snapshot;
 
 use types::{Error, Result};
 

@@ -1,0 +1,351 @@
+//! Snapshots: a collection, or all of them, as of one commit, in one file below the directory of the database.
+//!
+//! ```text
+//! <directory>/snapshots/all/<name>                      of everything
+//! <directory>/snapshots/collections/<name>/<name>       of a collection
+//! <snapshot>.sha256                                     its checksum, in hexadecimal
+//! ```
+//!
+//! Invariant: a file has its name only when all of it is durable; what a crash leaves begins with a dot, and is removed
+//! at the next start. No name leads anywhere else. A collection is recovered beside what there is, and takes its place
+//! in one commit: a crash leaves the old or the new.
+//! Cost: making one reads every point once and keeps its view; recovering one is as long as opening a collection
+//! without its indexes. Writers wait for the last commit of it only.
+
+use std::fs::File;
+use std::io::{BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::UNIX_EPOCH;
+
+use query::View;
+use sha2::{Digest as _, Sha256};
+use storage::{CatalogEntry, CollectionState, Commit, SnapshotReader, SnapshotWriter};
+use types::{CollectionId, Durability, Error, ErrorKind, Result, Slot, Version, datetime, schema};
+
+use crate::database::Database;
+use crate::derived::Derived;
+use crate::engine::{Engine, Shared};
+use crate::keywords::remove_folder;
+use crate::loading::Source;
+use crate::sequencer::{Order, Sequencer};
+
+/// A snapshot that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The name of its file.
+    pub name: String,
+    /// When it was made, in microseconds since 1970.
+    pub created_micros: i64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file, in hexadecimal; nothing if that is not known.
+    pub checksum: Option<String>,
+}
+
+/// Collections as of one commit, each with its view.
+pub(crate) type Views = Vec<(Arc<Shared>, Arc<View>)>;
+
+/// What all names end with.
+const ENDING: &str = ".snapshot";
+
+/// Points read at once.
+const BLOCK_POINTS: usize = 4096;
+
+impl Database {
+    /// The snapshots of a collection, or of everything, by name.
+    ///
+    /// # Errors
+    /// `NotFound` for a collection that does not exist; `Io`.
+    pub fn snapshots(&self, of: Option<&str>) -> Result<Vec<Snapshot>> {
+        let folder = self.snapshot_folder(of)?;
+        let Ok(found) = std::fs::read_dir(&folder) else { return Ok(Vec::new()) };
+        let mut snapshots = Vec::new();
+        for file in found {
+            let name = file?.file_name().into_string().unwrap_or_default();
+            if is_name(&name) {
+                snapshots.push(described(&folder, name)?);
+            }
+        }
+        snapshots.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(snapshots)
+    }
+
+    /// Makes a snapshot of a collection, or of everything, durably.
+    ///
+    /// # Errors
+    /// `NotFound` for a collection that does not exist; `Busy` when its vectors changed meanwhile; `Io`, `Corrupted`.
+    pub fn create_snapshot(&self, of: Option<&str>) -> Result<Snapshot> {
+        let folder = self.snapshot_folder(of)?;
+        let views = match of {
+            Some(name) => {
+                let shared = self.engine.collection(name)?;
+                vec![(Arc::clone(&shared), shared.view.load_full())]
+            }
+            None => self.workers.order(|reply| Order::Views { reply })?,
+        };
+        std::fs::create_dir_all(&folder)?;
+        let seqno = views.iter().map(|(_, view)| view.seqno).max().unwrap_or_default();
+        let now = datetime::format(now_micros()).replace([':', '.'], "-");
+        let stem = views.first().filter(|_| of.is_some()).map_or("kithdb", |(shared, _)| &shared.name);
+        let name = format!("{stem}-{}-{now}{ENDING}", seqno.0);
+        let part = Part(folder.join(format!(".{name}")));
+        let aliases = if of.is_none() { self.aliases() } else { Default::default() };
+        let mut writer = SnapshotWriter::create(&part.0, seqno, &aliases)?;
+        for (shared, view) in &views {
+            write(&mut writer, shared, view)?;
+        }
+        writer.finish()?;
+        let checksum = sha256(&part.0)?;
+        let mut beside = File::create(folder.join(format!("{name}.sha256")))?;
+        beside.write_all(checksum.as_bytes())?;
+        beside.sync_all()?;
+        std::fs::rename(&part.0, folder.join(&name))?;
+        File::open(&folder)?.sync_all()?;
+        described(&folder, name)
+    }
+
+    /// Where the file of a snapshot is.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn snapshot_path(&self, of: Option<&str>, name: &str) -> Result<PathBuf> {
+        let path = self.snapshot_folder(of)?.join(name);
+        if is_name(name) && path.is_file() {
+            return Ok(path);
+        }
+        let message = format!("Not found: Snapshot `{name}` doesn't exist!");
+        Err(Error::new(ErrorKind::NotFound, message).with_field("snapshot_name"))
+    }
+
+    /// Removes a snapshot.
+    ///
+    /// # Errors
+    /// `NotFound`, `Io`.
+    pub fn delete_snapshot(&self, of: Option<&str>, name: &str) -> Result<()> {
+        let path = self.snapshot_path(of, name)?;
+        std::fs::remove_file(&path)?;
+        // Only the checksum of what is gone.
+        let _ = std::fs::remove_file(path.with_file_name(format!("{name}.sha256")));
+        Ok(())
+    }
+
+    /// Where snapshots lie.
+    pub fn snapshots_folder(&self) -> PathBuf {
+        self.engine.folder.snapshots()
+    }
+
+    /// Makes a collection of what a file holds: of the only collection in it, or of the one with this name. It takes
+    /// the place of the collection of this name, if there is one; aliases stay.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a file that is no snapshot, has another checksum, or lacks the collection;
+    /// `UnsupportedFormat`, `Corrupted`, `LimitExceeded`, `Io`, `Poisoned`. Then everything is as before.
+    pub fn recover_collection(&self, name: &str, file: &Path, checksum: Option<&str>) -> Result<()> {
+        schema::check_name(name, &self.engine.limits)?;
+        if checksum
+            .is_some_and(|expected| sha256(file).is_ok_and(|found| !found.eq_ignore_ascii_case(expected)))
+        {
+            return Err(Error::invalid("checksum", "is not that of the snapshot; load it anew"));
+        }
+        let id = self.workers.order(|reply| Order::Reserve { reply })?;
+        let recovered = self.recover(id, name, file);
+        if recovered.is_err() {
+            self.workers.order(|reply| Order::Abandon { id, reply })?;
+        }
+        recovered
+    }
+
+    fn recover(&self, id: CollectionId, name: &str, file: &Path) -> Result<()> {
+        let mut reader = SnapshotReader::open(BufReader::with_capacity(1 << 20, File::open(file)?))
+            .map_err(|error| error.with_field("snapshot"))?;
+        let mut restored: Option<(CatalogEntry, u64)> = None;
+        let mut others = 0_usize;
+        while let Some(entry) = reader.advance(id)? {
+            let is_wanted = entry.name == name || restored.is_none() && others == 0;
+            if !is_wanted {
+                others += 1;
+                continue;
+            }
+            if restored.take().is_some() {
+                // The first one was another: its rows make room for those of the one that is named.
+                self.workers.order(|reply| Order::Clear { id, reply })?;
+                others += 1;
+            }
+            entry.schema.check(&self.engine.limits)?;
+            let points = self.engine.store.restore(&entry, &mut reader)?;
+            restored = Some((entry, points));
+        }
+        let (entry, points) = restored.ok_or_else(|| Error::invalid("snapshot", "has no collection"))?;
+        if entry.name != name && others > 0 {
+            return Err(Error::invalid("snapshot", format!("has several collections, and none is `{name}`")));
+        }
+        self.adopt(CatalogEntry { name: name.to_owned(), ..entry }, points)
+    }
+
+    fn adopt(&self, entry: CatalogEntry, points: u64) -> Result<()> {
+        let engine = &self.engine;
+        let state = CollectionState { next_version: Version(points), points, ..CollectionState::default() };
+        engine.store.set_state(entry.id, &state)?;
+        let folder = engine.folder.collection(entry.id);
+        let (entry, seal_rows) = (Arc::new(entry), engine.segments.rows());
+        let source = Source { store: &engine.store, entry: &entry, folder: &folder, seal_rows };
+        let derived = source.load()?.derived;
+        if derived.alive.len() as u64 != points {
+            return Err(Error::corrupted("the snapshot", "a point is there twice"));
+        }
+        let derived = Box::new(derived);
+        self.workers.order(|reply| Order::Adopt { derived, reply })
+    }
+
+    fn snapshot_folder(&self, of: Option<&str>) -> Result<PathBuf> {
+        let folder = self.snapshots_folder();
+        match of {
+            Some(name) => Ok(folder.join("collections").join(&self.engine.collection(name)?.name)),
+            None => Ok(folder.join("all")),
+        }
+    }
+}
+
+/// A file that goes unless it got another name.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Renamed, as a rule.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn now_micros() -> i64 {
+    UNIX_EPOCH.elapsed().unwrap_or_default().as_micros() as i64
+}
+
+/// Whether it can be the name of a snapshot: of one file, not of a part of one.
+fn is_name(name: &str) -> bool {
+    name.ends_with(ENDING) && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
+}
+
+fn described(folder: &Path, name: String) -> Result<Snapshot> {
+    let path = folder.join(&name);
+    let found = std::fs::metadata(&path)?;
+    let made = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let checksum = std::fs::read_to_string(folder.join(format!("{name}.sha256"))).ok();
+    Ok(Snapshot { name, created_micros: made.as_micros() as i64, bytes: found.len(), checksum })
+}
+
+fn sha256(path: &Path) -> Result<String> {
+    let (mut file, mut hash) = (File::open(path)?, Sha256::new());
+    let mut block = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            bytes => hash.update(&block[..bytes]),
+        }
+    }
+}
+
+/// Writes a collection as its view shows it.
+fn write(writer: &mut SnapshotWriter, shared: &Shared, view: &View) -> Result<()> {
+    writer.begin(&view.entry, view.points() as u64)?;
+    let slots: Vec<Slot> = view.alive.iter().collect();
+    for slots in slots.chunks(BLOCK_POINTS) {
+        let versions: Vec<Version> = slots.iter().filter_map(|slot| view.rows.version(*slot)).collect();
+        writer.put(&view.store, &view.entry, &versions)?;
+    }
+    // Rows of a version stay while a view holds it, but not those of a vector that is gone.
+    let is_same = view.entry.schema.has_vectors_of(&shared.view.load().entry.schema);
+    if is_same && shared.check_exists().is_ok() {
+        return Ok(());
+    }
+    let message = format!("the vectors of `{}` changed while they were written; ask again", shared.name);
+    Err(Error::new(ErrorKind::Busy, message))
+}
+
+impl Sequencer {
+    /// Gives a number to a collection that is being recovered.
+    pub(crate) fn reserve(&mut self) -> Result<CollectionId> {
+        let id = self.next_collection;
+        let (seqno, next) = (self.seqno.next(), CollectionId(id.0 + 1));
+        let mut commit = Commit::new(seqno);
+        commit.next_collection(next);
+        commit.begin_restore(id);
+        self.engine.store.commit(commit, Durability::Fsync)?;
+        (self.seqno, self.next_collection) = (seqno, next);
+        Ok(id)
+    }
+
+    /// Removes what was read under a number; it may be read anew if it stays marked.
+    pub(crate) fn clear(&mut self, id: CollectionId, is_over: bool) -> Result<()> {
+        let mut commit = Commit::new(self.seqno.next());
+        commit.remove_collection(id);
+        if is_over {
+            commit.end_restore(id);
+        }
+        self.engine.store.commit(commit, Durability::Fsync)?;
+        self.seqno = self.seqno.next();
+        if is_over {
+            remove_folder(&self.engine.folder.collection(id))?;
+        }
+        Ok(())
+    }
+
+    /// Makes a collection of what was read, in the place of the one with its name.
+    pub(crate) fn adopt(&mut self, mut derived: Derived) -> Result<()> {
+        let engine = Arc::clone(&self.engine);
+        let entry = Arc::clone(&derived.entry);
+        self.check_alias(&entry.name)?;
+        let old = engine.named(&entry.name).ok();
+        let mut held = old.as_ref().map(|old| old.derived.lock());
+        let seqno = self.seqno.next();
+        let mut commit = Commit::new(seqno);
+        if let Some(old) = &old {
+            commit.remove_collection(old.id);
+        }
+        derived.state = CollectionState { seqno, ..derived.state };
+        commit.put_collection(&entry);
+        commit.close_collection(entry.id, &[], &derived.state);
+        commit.end_restore(entry.id);
+        engine.store.commit(commit, Durability::Fsync)?;
+        self.seqno = seqno;
+        engine.collections.write().insert(entry.name.clone(), Shared::new(derived));
+        if let (Some(old), Some(derived)) = (&old, &mut held) {
+            forget(&engine, old, derived);
+        }
+        Ok(())
+    }
+
+    /// Every collection as of the last commit: none is under way here.
+    pub(crate) fn views(&self) -> Views {
+        self.engine.all().into_iter().map(|shared| (Arc::clone(&shared), shared.view.load_full())).collect()
+    }
+}
+
+/// What is to be done about a collection whose rows are gone. The files go with it; what fails here is removed at the
+/// next start.
+pub(crate) fn forget(engine: &Engine, shared: &Shared, derived: &mut Derived) {
+    shared.is_dropped.store(true, Ordering::Release);
+    derived.keyword = None;
+    let folder = engine.folder.collection(shared.id);
+    if let Err(error) = remove_folder(&folder) {
+        tracing::warn!(%error, folder = %folder.display(), "index files of a dropped collection remain");
+    }
+}
+
+/// Removes what a crash left of snapshots that were being made.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn remove_parts(folder: &Path) -> Result<()> {
+    let Ok(found) = std::fs::read_dir(folder) else { return Ok(()) };
+    for file in found {
+        let file = file?;
+        if file.file_type()?.is_dir() {
+            remove_parts(&file.path())?;
+        } else if file.file_name().to_str().is_some_and(|name| name.starts_with('.')) {
+            std::fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
+}

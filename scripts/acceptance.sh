@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Other people's test suites against a server of this build: what clients expect that know nothing of KithDB.
+#   scripts/acceptance.sh [suite...]     langchain, haystack, vectordbbench; all of them without arguments
+#
+# KITHDB_URL names a server that runs: its collections are removed. Without it one is started on a directory that is
+# removed. A suite that cannot be installed is skipped, and the table says so. Each suite lies in an environment of its
+# own below the cache, in a pinned version; a second run starts at once.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+home="$kithdb_cache/acceptance"
+own="$kithdb_root/tests/acceptance"
+logs="$(mktemp -d)"
+server=''
+rows=()
+has_failed=0
+
+finish() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$server" ] || wait "$server" 2>/dev/null || true
+    rm -rf "$logs"
+}
+trap finish EXIT
+
+start() { # a server on a free port, and its address in $url
+    url="${KITHDB_URL:-}"
+    [ -z "$url" ] || return 0
+    local port
+    port="$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
+    "$KITHDB_TARGET/release/kithdb" serve --data "$logs/data" --listen "127.0.0.1:$port" >"$logs/server" 2>&1 &
+    server=$!
+    url="http://127.0.0.1:$port"
+    for _ in $(seq 100); do
+        ! curl --silent --fail --output /dev/null "$url/readyz" || return 0
+        sleep 0.1
+    done
+    echo 'the server does not answer:' >&2
+    cat "$logs/server" >&2
+    exit 1
+}
+
+venv() { # suite, packages...: an environment of its own
+    local dir="$home/$1"
+    [ ! -e "$dir/venv/installed" ] || return 0
+    mkdir -p "$dir"
+    python3 -m venv "$dir/venv" && "$dir/venv/bin/pip" install --quiet "${@:2}" && touch "$dir/venv/installed"
+}
+
+unpacked() { # suite, package, version: the source package, which has the tests
+    local dir="$home/$1" folder="${2//-/_}-$3"
+    [ ! -d "$dir/$folder" ] || return 0
+    "$dir/venv/bin/pip" download --quiet --no-deps --no-binary "$2" --dest "$dir" "$2==$3" &&
+        tar xzf "$dir/$folder.tar.gz" -C "$dir"
+}
+
+install_langchain() {
+    venv langchain langchain-qdrant==1.1.0 langchain-tests==1.1.9 qdrant-client==1.20.0 \
+        pytest pytest-asyncio pytest-benchmark pytest-mock fastembed requests &&
+        unpacked langchain langchain-qdrant 1.1.0
+}
+
+run_langchain() {
+    cd "$home/langchain/langchain_qdrant-1.1.0"
+    local host="${url#*://}"
+    QDRANT_URL="$url" ../venv/bin/python -m pytest tests/integration_tests/qdrant_vector_store -q \
+        -o addopts='' -o asyncio_mode=auto -k "${host%%:*}"
+}
+
+install_haystack() {
+    venv haystack qdrant-haystack==13.1.0 haystack-ai==3.4.0 qdrant-client==1.20.0 \
+        pytest pytest-asyncio httpx pandas &&
+        unpacked haystack qdrant-haystack 13.1.0
+}
+
+run_haystack() {
+    cd "$home/haystack/qdrant_haystack-13.1.0"
+    KITHDB_URL="$url" PYTHONPATH="$own" ../venv/bin/python -m pytest tests -q -p redirect
+}
+
+install_vectordbbench() {
+    venv vectordbbench vectordb-bench==2.0.0 qdrant-client==1.20.0 pyarrow numpy
+}
+
+run_vectordbbench() {
+    local dir="$home/vectordbbench"
+    rm -rf "$dir/results"
+    mkdir -p "$dir/results"
+    "$dir/venv/bin/python" "$own/dataset.py" "$dir/data/mini/mini"
+    DATASET_LOCAL_DIR="$dir/data" RESULTS_LOCAL_DIR="$dir/results" "$dir/venv/bin/vectordbbench" qdrantlocal \
+        --url "$url" --case-type PerformanceCustomDataset --custom-case-name mini --custom-dataset-name mini \
+        --custom-dataset-dir mini --custom-dataset-size 1000 --custom-dataset-dim 32 \
+        --custom-dataset-metric-type COSINE --custom-dataset-file-count 1 --skip-custom-dataset-use-shuffled \
+        --custom-dataset-with-gt --k 10 --num-concurrency 1 --concurrency-duration 2 --m 16 --ef-construct 100
+    # A run without a result ends as well as one with.
+    local recall
+    recall="$(grep -rho '"recall": [0-9.]*' "$dir/results" | tail -n 1 | cut -d' ' -f2)"
+    echo "recall ${recall:-none}"
+    awk -v recall="${recall:-0}" 'BEGIN { exit !(recall >= 0.95) }'
+}
+
+declare -A expected=(
+    [langchain]='309 passed' [haystack]='308 passed, 1 skipped' [vectordbbench]='recall 0.95 or more'
+)
+
+suite() {
+    local name="$1" began=$SECONDS outcome ends
+    if ! "install_$name" >"$logs/$name" 2>&1; then
+        rows+=("$name|skipped: it cannot be installed here|${expected[$name]}|-")
+        return 0
+    fi
+    if ("run_$name") >"$logs/$name" 2>&1; then ends=ok; else ends=failed; fi
+    outcome="$(tail -n 1 "$logs/$name" | sed -E 's/^=+ | =+$//g; s/, [0-9]+ (deselected|warnings?)//g; s/ in [0-9].*//')"
+    if [ "$name" != vectordbbench ] && [ "$outcome" != "${expected[$name]}" ]; then ends=failed; fi
+    rows+=("$name|$ends: $outcome|${expected[$name]}|$((SECONDS - began))")
+    if [ "$ends" = failed ]; then
+        has_failed=1
+        tail -n 60 "$logs/$name"
+    fi
+}
+
+start
+[ $# -gt 0 ] || set -- langchain haystack vectordbbench
+for name in "$@"; do
+    [ -n "${expected[$name]:-}" ] || { echo "there is no suite $name; there are: ${!expected[*]}" >&2; exit 2; }
+    suite "$name"
+done
+printf '%s\n' 'suite|outcome|expected|seconds' "${rows[@]}" | column -t -s '|' 2>/dev/null ||
+    printf '%s\n' 'suite|outcome|expected|seconds' "${rows[@]}"
+exit "$has_failed"

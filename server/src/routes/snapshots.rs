@@ -1,0 +1,198 @@
+//! Snapshots: made, listed, sent, taken back.
+
+use std::fs::File;
+use std::io::ErrorKind::{FileTooLarge, UnexpectedEof};
+use std::io::{BufReader, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::extract::{Path, Query, Request, State as Shared};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use kithdb::{Database, Error, ErrorKind, Result};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Call;
+use crate::State;
+use crate::error;
+use crate::lanes::Lane;
+use crate::wire::snapshot::{Described, Recover, Source};
+use crate::{multipart, stream};
+
+pub(super) fn list(call: &Call) -> Result<Vec<Described>> {
+    let snapshots = call.state.db.snapshots(of(call))?;
+    Ok(snapshots.into_iter().map(Described::from).collect())
+}
+
+pub(super) fn create(call: &Call) -> Result<Described> {
+    call.state.db.create_snapshot(of(call)).map(Described::from)
+}
+
+pub(super) fn delete(call: &Call) -> Result<bool> {
+    call.state.db.delete_snapshot(of(call), call.part("snapshot")?).map(|()| true)
+}
+
+/// The collection of the path; nothing where the route is of everything.
+fn of(call: &Call) -> Option<&str> {
+    call.part("collection").ok()
+}
+
+pub(super) fn recover(call: &Call) -> Result<bool> {
+    let (db, body): (&Database, Recover) = (&call.state.db, call.parse()?);
+    let collection = call.part("collection")?;
+    let recover = |path: &std::path::Path| db.recover_collection(collection, path, body.checksum.as_deref());
+    match body.source(&db.snapshots_folder())? {
+        Source::File(path) => recover(&path)?,
+        Source::Url(url) => {
+            let incoming = Incoming::new(db)?;
+            let refused = |error: ureq::Error| {
+                Error::invalid("location", format!("cannot be read: {error}")).with_source(error)
+            };
+            let mut answer = ureq::get(&url).call().map_err(refused)?;
+            incoming.take(&mut answer.body_mut().as_reader(), db).map_err(faulted)?;
+            recover(&incoming.0)?;
+        }
+    }
+    Ok(true)
+}
+
+/// A file that is gone when it is done with.
+struct Incoming(PathBuf);
+
+impl Incoming {
+    fn new(db: &Database) -> Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let folder = db.snapshots_folder();
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self(folder.join(format!(".incoming-{}", COUNT.fetch_add(1, Ordering::Relaxed)))))
+    }
+
+    fn create(&self, db: &Database) -> Result<Bounded> {
+        Ok(Bounded { file: File::create(&self.0)?, rest: db.limits().snapshot_bytes_max })
+    }
+
+    fn take(&self, from: &mut dyn Read, db: &Database) -> Result<()> {
+        std::io::copy(from, &mut self.create(db)?)?;
+        Ok(())
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, file = %self.0.display(), "a file stays until the next start");
+        }
+    }
+}
+
+/// A file that takes no more than a limit.
+struct Bounded {
+    file: File,
+    rest: u64,
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.rest = self
+            .rest
+            .checked_sub(bytes.len() as u64)
+            .ok_or_else(|| std::io::Error::new(FileTooLarge, "the snapshot is larger than the limit"))?;
+        self.file.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+pub(super) async fn download_of(
+    Shared(state): Shared<State>,
+    Path((collection, name)): Path<(String, String)>,
+) -> Response {
+    download(state, Some(collection), name).await
+}
+
+pub(super) async fn download_of_all(Shared(state): Shared<State>, Path(name): Path<String>) -> Response {
+    download(state, None, name).await
+}
+
+async fn download(state: State, of: Option<String>, name: String) -> Response {
+    let began = Instant::now();
+    let inner = Arc::clone(&state.inner);
+    let open = move || {
+        let file = File::open(inner.db.snapshot_path(of.as_deref(), &name)?)?;
+        let bytes = file.metadata()?.len();
+        Ok::<_, Error>((file, bytes, name))
+    };
+    match state.inner.lanes.run(Lane::Waits, open).await {
+        Ok((file, bytes, name)) => {
+            let name: String =
+                name.chars().map(|c| if c.is_ascii_graphic() && c != '"' { c } else { '_' }).collect();
+            let head = [
+                (CONTENT_TYPE, "application/octet-stream".to_owned()),
+                (CONTENT_LENGTH, bytes.to_string()),
+                (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+            ];
+            (head, stream::of_file(file)).into_response()
+        }
+        Err(error) => error::respond(&error, began),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Upload {
+    checksum: Option<String>,
+}
+
+/// `POST /collections/{collection}/snapshots/upload`: a form with one file, or the file itself.
+pub(super) async fn upload(
+    Shared(state): Shared<State>,
+    Path(collection): Path<String>,
+    Query(Upload { checksum }): Query<Upload>,
+    request: Request,
+) -> Response {
+    let began = Instant::now();
+    let (parts, body) = request.into_parts();
+    let content_type =
+        parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let boundary = multipart::boundary(content_type);
+    let (sender, reading) = stream::to_reader();
+    let inner = Arc::clone(&state.inner);
+    let take = move || {
+        let incoming = Incoming::new(&inner.db)?;
+        let mut from = BufReader::with_capacity(256 << 10, reading);
+        match boundary {
+            Some(boundary) => multipart::first_part(&mut from, &boundary, &mut incoming.create(&inner.db)?)?,
+            None => incoming.take(&mut from, &inner.db)?,
+        }
+        // What is behind the file is read, so that the client sees the answer.
+        std::io::copy(&mut from, &mut std::io::sink())?;
+        inner.db.recover_collection(&collection, &incoming.0, checksum.as_deref())
+    };
+    let (taken, ()) = tokio::join!(state.inner.lanes.run(Lane::Waits, take), stream::pump(body, sender));
+    match taken.map_err(faulted) {
+        Ok(()) => {
+            let body = json!({"result": true, "status": "ok", "time": began.elapsed().as_secs_f64()});
+            axum::Json(body).into_response()
+        }
+        Err(error) => error::respond(&error, began),
+    }
+}
+
+/// A body that broke off, or has no end, is no fault of the disk.
+fn faulted(error: Error) -> Error {
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let refused = |kind, why| Error::new(kind, why).with_field("snapshot");
+    match source.map(std::io::Error::kind) {
+        Some(UnexpectedEof) => refused(ErrorKind::InvalidArgument, "broke off before its end"),
+        Some(FileTooLarge) => {
+            refused(ErrorKind::LimitExceeded, "is larger than the limit snapshot_bytes_max")
+        }
+        _ => error,
+    }
+}

@@ -1,0 +1,339 @@
+//! Collections written to a snapshot, and read from one into rows.
+//!
+//! What is written is rows by version, which never change while a view holds them: so writers go on meanwhile. What is
+//! read goes under a number that no catalog entry has yet, and becomes a collection by the commit that adds one.
+//! Invariant: a mark stands beside rows that no entry owns; whoever opens the store finds it, and removes them.
+//! Cost: every row of the points once; a block of points in memory.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use types::{CollectionId, Durability, Error, ErrorKind, Result, Seqno, Vector, Version};
+
+use crate::format::snapshot::{HEAD, Record, SNAPSHOT_VERSION, collection_file, points_file};
+use crate::format::{self, keys, point};
+use crate::rows::{Change, Table};
+use crate::tar::{TarReader, TarWriter};
+use crate::{CatalogEntry, Commit, Store};
+
+/// Points whose rows are written at once.
+const BLOCK_POINTS: usize = 1024;
+
+/// The description of a collection is small.
+const DESCRIPTION_BYTES_MAX: u64 = 64 << 20;
+
+/// Writes a snapshot.
+pub struct SnapshotWriter {
+    tar: TarWriter,
+    collections: usize,
+}
+
+/// Reads a snapshot from its beginning.
+pub struct SnapshotReader<R> {
+    tar: TarReader<R>,
+    collections: usize,
+    /// Points of the collection that was begun, and of these, what was read.
+    points: u64,
+    seen: u64,
+}
+
+impl SnapshotWriter {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create(path: &Path, seqno: Seqno, aliases: &BTreeMap<String, String>) -> Result<Self> {
+        let mut tar = TarWriter::new(File::create(path)?);
+        tar.begin(HEAD)?;
+        let head = json!({"format": SNAPSHOT_VERSION, "seqno": seqno.0, "aliases": aliases});
+        tar.put(head.to_string().as_bytes())?;
+        Ok(Self { tar, collections: 0 })
+    }
+
+    /// Begins a collection, of which so many points will follow.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn begin(&mut self, entry: &CatalogEntry, points: u64) -> Result<()> {
+        let body = format::catalog::encode(entry);
+        let entry: Value = serde_json::from_slice(&body).expect("an entry is JSON");
+        self.tar.begin(&collection_file(self.collections))?;
+        self.tar.put(json!({"points": points, "entry": entry}).to_string().as_bytes())?;
+        self.tar.begin(&points_file(self.collections))?;
+        self.collections += 1;
+        Ok(())
+    }
+
+    /// Appends points by their versions.
+    ///
+    /// # Errors
+    /// `Corrupted` when one is not there; `Io`.
+    pub fn put(&mut self, store: &Store, entry: &CatalogEntry, versions: &[Version]) -> Result<()> {
+        for versions in versions.chunks(BLOCK_POINTS) {
+            let mut records = Vec::with_capacity(versions.len());
+            for (row, version) in store.payloads(entry.id, versions)?.into_iter().zip(versions) {
+                let (id, payload) = row.ok_or_else(|| {
+                    Error::corrupted(format!("the payload of version {}", version.0), "its row is missing")
+                })?;
+                records.push(Record { payload: point::encode_payload(id, &payload), vectors: Vec::new() });
+            }
+            for name in entry.schema.names() {
+                let Some((number, space)) = entry.space(name) else { continue };
+                for (record, vector) in records.iter_mut().zip(store.vectors(entry, name, versions)?) {
+                    let body = vector.map(|vector| point::encode_vector(space, &vector));
+                    record.vectors.extend(body.map(|body| (number, body)));
+                }
+            }
+            records.iter().try_for_each(|record| self.tar.put(&record.encode()))?;
+        }
+        Ok(())
+    }
+
+    /// Ends the file, durably.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn finish(self) -> Result<()> {
+        self.tar.finish()
+    }
+}
+
+impl<R: Read> SnapshotReader<R> {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it is no snapshot; `UnsupportedFormat` when a newer version wrote it; `Io`.
+    pub fn open(from: R) -> Result<Self> {
+        let mut reader = Self { tar: TarReader::new(from), collections: 0, points: 0, seen: 0 };
+        let none = || Error::new(ErrorKind::InvalidArgument, "is no snapshot of this engine");
+        let head = reader.description(HEAD).map_err(|error| none().with_source(error))?.ok_or_else(none)?;
+        match head["format"].as_u64() {
+            Some(version) if version <= SNAPSHOT_VERSION => Ok(reader),
+            Some(version) => Err(Error::new(
+                ErrorKind::UnsupportedFormat,
+                format!("the snapshot has format {version}, this version reads up to {SNAPSHOT_VERSION}"),
+            )),
+            None => Err(none()),
+        }
+    }
+
+    /// The next collection, as the entry of this number; nothing at the end. Its points follow.
+    ///
+    /// # Errors
+    /// `Corrupted`, `Io`.
+    pub fn advance(&mut self, id: CollectionId) -> Result<Option<CatalogEntry>> {
+        let Some(told) = self.description(&collection_file(self.collections))? else { return Ok(None) };
+        let points =
+            told["points"].as_u64().ok_or_else(|| damaged("it does not say how many points it has"))?;
+        let entry = format::catalog::decode(id, told["entry"].to_string().as_bytes())?;
+        match self.tar.advance()? {
+            Some((name, _)) if name == points_file(self.collections) => {}
+            _ => return Err(damaged("it has no points")),
+        }
+        (self.points, self.seen) = (points, 0);
+        self.collections += 1;
+        Ok(Some(entry))
+    }
+
+    /// The next file, which is JSON of this name.
+    fn description(&mut self, name: &str) -> Result<Option<Value>> {
+        let Some((found, _)) = self.tar.advance()? else { return Ok(None) };
+        if found != name {
+            return Err(damaged("a file is not where it should be"));
+        }
+        let mut text = Vec::new();
+        self.tar.by_ref().take(DESCRIPTION_BYTES_MAX).read_to_end(&mut text)?;
+        serde_json::from_slice(&text).map(Some).map_err(|source| damaged(&source.to_string()))
+    }
+
+    /// The next point of the collection that was begun; nothing behind the last.
+    fn record(&mut self) -> Result<Option<Record>> {
+        let record = Record::read(&mut self.tar)?;
+        self.seen += u64::from(record.is_some());
+        if record.is_none() && self.seen != self.points {
+            return Err(damaged("it has another number of points than it says"));
+        }
+        Ok(record)
+    }
+}
+
+fn damaged(why: &str) -> Error {
+    Error::corrupted("the snapshot", why)
+}
+
+impl Commit {
+    /// Marks a number whose rows belong to no collection yet.
+    pub fn begin_restore(&mut self, id: CollectionId) {
+        self.put(Table::Meta, keys::restore(id), Vec::new());
+    }
+
+    /// Takes the mark away: a catalog entry owns the rows from now on, or they are gone.
+    pub fn end_restore(&mut self, id: CollectionId) {
+        self.remove(Table::Meta, keys::restore(id));
+    }
+}
+
+impl Store {
+    /// Writes the points of the collection that a snapshot has begun, under the number of the entry, which must be
+    /// marked; how many there were. They are durable with the next commit that is.
+    ///
+    /// # Errors
+    /// `Corrupted` for a point that the entry does not admit; `Io`, and `Poisoned` from then on.
+    pub fn restore<R: Read>(&self, entry: &CatalogEntry, from: &mut SnapshotReader<R>) -> Result<u64> {
+        let (mut version, mut changes) = (Version(0), Vec::new());
+        while let Some(record) = from.record()? {
+            push_point(entry, version, record, &mut changes)?;
+            version = Version(version.0 + 1);
+            if version.0.is_multiple_of(BLOCK_POINTS as u64) {
+                self.write(std::mem::take(&mut changes), Durability::None)?;
+            }
+        }
+        self.write(changes, Durability::None)?;
+        Ok(version.0)
+    }
+
+    /// Removes rows that a snapshot was read into and that no entry owns: a crash came in between.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        let mut changes = Vec::new();
+        let to = [keys::RESTORE, &[0xff; 5]].concat();
+        self.rows.scan(Table::Meta, keys::RESTORE, &to, &mut |key, _| {
+            let id = key.get(1..).and_then(|id| id.try_into().ok()).map(u32::from_be_bytes);
+            let id = id.ok_or_else(|| format::damage(Table::Meta, key, "its key has no such shape"))?;
+            let (from, to) = keys::collection(CollectionId(id));
+            for table in Table::ALL.into_iter().filter(|table| *table != Table::Meta) {
+                changes.push(Change::RemoveRange(table, from.clone(), to.clone()));
+            }
+            changes.push(Change::Remove(Table::Meta, key.to_vec()));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if changes.is_empty() { Ok(()) } else { self.write(changes, Durability::Fsync) }
+    }
+}
+
+/// The rows of a point, once everything in them can be read.
+fn push_point(
+    entry: &CatalogEntry,
+    version: Version,
+    record: Record,
+    changes: &mut Vec<Change>,
+) -> Result<()> {
+    let (id, _) = point::decode_payload(&record.payload)?;
+    let mut put = |table, key: Vec<u8>, body| {
+        let value = format::seal(&key, body);
+        changes.push(Change::Put(table, key, value));
+    };
+    put(Table::Points, keys::point(entry.id, id), point::encode_version(version));
+    put(Table::Payloads, keys::payload(entry.id, version), record.payload);
+    for (number, body) in record.vectors {
+        let name = entry.spaces.iter().find(|(_, other)| **other == number).map(|(name, _)| name);
+        let space = name.and_then(|name| entry.space(name));
+        let (_, space) = space.ok_or_else(|| damaged("a point has a vector that its collection has not"))?;
+        let is_finite = match point::decode_vector(space, &body)? {
+            Vector::Dense(elements) => elements.iter().all(|element| element.is_finite()),
+            Vector::Sparse(vector) => vector.values.iter().all(|value| value.is_finite()),
+            Vector::Multi(rows) => rows.iter().flatten().all(|element| element.is_finite()),
+        };
+        if !is_finite {
+            return Err(damaged("a vector has an element that is no number"));
+        }
+        put(Table::Vectors, keys::vector(entry.id, number, version), body);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::{Metric, Point, Schema, SparseSpec, SparseVector};
+
+    fn entry(id: u32) -> CatalogEntry {
+        let schema = Schema::new().vector(2, Metric::Dot).sparse_vector("s", SparseSpec::default());
+        CatalogEntry::new(CollectionId(id), "c", schema)
+    }
+
+    fn points() -> Vec<Point> {
+        let point = |id: u64| {
+            let mut point = Point::new(id).with("n", id);
+            if !id.is_multiple_of(3) {
+                point.vectors.push((String::new(), vec![id as f32, 0.5].into()));
+            }
+            if !id.is_multiple_of(2) {
+                point.vectors.push(("s".to_owned(), SparseVector::of([(id as u32, 1.0)]).into()));
+            }
+            point
+        };
+        (0..10).map(point).collect()
+    }
+
+    fn written(store: &Store, path: &Path) {
+        let mut commit = Commit::new(Seqno(1));
+        for (version, point) in (0..).zip(points()) {
+            commit.put_point(&entry(1), Version(version), &point);
+        }
+        store.commit(commit, Durability::Fsync).expect("a commit");
+        let mut writer = SnapshotWriter::create(path, Seqno(1), &BTreeMap::new()).expect("a file");
+        writer.begin(&entry(1), 10).expect("begun");
+        let versions: Vec<Version> = (0..10).map(Version).collect();
+        versions.chunks(4).for_each(|some| writer.put(store, &entry(1), some).expect("written"));
+        writer.finish().expect("finished");
+    }
+
+    fn read(store: &Store, bytes: &[u8], id: u32) -> Result<u64> {
+        let mut reader = SnapshotReader::open(bytes)?;
+        let entry = reader.advance(CollectionId(id))?.ok_or_else(|| damaged("it is empty"))?;
+        let points = store.restore(&entry, &mut reader)?;
+        assert!(reader.advance(CollectionId(id))?.is_none());
+        Ok(points)
+    }
+
+    #[test]
+    fn points_come_back_as_they_were_and_damage_is_found() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, path) = (Store::in_memory().expect("a store"), folder.path().join("s"));
+        written(&store, &path);
+        let bytes = std::fs::read(&path).expect("reads");
+        assert_eq!(read(&store, &bytes, 7).expect("restored"), 10);
+        let mut seen = Vec::new();
+        let mut visit = |stored: crate::StoredPoint| {
+            seen.push(Point { id: stored.id, payload: stored.payload, vectors: stored.vectors });
+            Ok(())
+        };
+        store.for_each_point_from(&entry(7), Version(0), &mut visit).expect("a scan");
+        assert_eq!(seen, points());
+        let step = bytes.len() / 37;
+        for at in (0..bytes.len() - 1024).step_by(step) {
+            assert!(read(&store, &bytes[..at], 8).is_err(), "cut to {at}");
+        }
+    }
+
+    #[test]
+    fn rows_that_no_entry_owns_are_swept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let store = Store::open(&folder.path().join("db")).expect("a store");
+        written(&store, &path);
+        let mut commit = Commit::new(Seqno(2));
+        commit.begin_restore(CollectionId(7));
+        store.commit(commit, Durability::Fsync).expect("a commit");
+        read(&store, &std::fs::read(&path).expect("reads"), 7).expect("restored");
+        store.flush().expect("flushed");
+        let count = |store: &Store, id: u32| {
+            let mut count = 0;
+            let mut visit = |_: crate::StoredPoint| {
+                count += 1;
+                Ok(())
+            };
+            store.for_each_point_from(&entry(id), Version(0), &mut visit).expect("a scan");
+            count
+        };
+        assert_eq!((count(&store, 1), count(&store, 7)), (10, 10));
+        drop(store);
+        let store = Store::open(&folder.path().join("db")).expect("a store");
+        assert_eq!((count(&store, 1), count(&store, 7)), (10, 0));
+        store.sweep().expect("nothing is left to sweep");
+    }
+}

@@ -1,0 +1,108 @@
+//! Further names of collections: all or none, through every route, through reopening.
+
+use kithdb::{AliasChange, Database, ErrorKind, Metric, Point, Schema, Value};
+use serde_json::json;
+
+use crate::http::Running;
+
+fn set(alias: &str, collection: &str) -> AliasChange {
+    AliasChange::Set { alias: alias.to_owned(), collection: collection.to_owned() }
+}
+
+fn rename(from: &str, to: &str) -> AliasChange {
+    AliasChange::Rename { from: from.to_owned(), to: to.to_owned() }
+}
+
+fn make(db: &Database, names: &[&str]) {
+    for name in names {
+        db.create_collection(name, Schema::new().vector(1, Metric::Dot)).expect("a collection");
+    }
+}
+
+fn told(db: &Database) -> Vec<(String, String)> {
+    db.aliases().into_iter().collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(alias, name)| ((*alias).to_owned(), (*name).to_owned())).collect()
+}
+
+#[test]
+fn aliases_survive_reopening_and_go_with_their_collection() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = Database::open(folder.path()).expect("a database");
+    make(&db, &["a", "b"]);
+    db.change_aliases(vec![set("x", "a"), set("y", "b"), rename("x", "z"), set("ä", "a")]).expect("changed");
+    drop(db);
+    let db = Database::open(folder.path()).expect("a database");
+    assert_eq!(told(&db), pairs(&[("y", "b"), ("z", "a"), ("ä", "a")]));
+    assert_eq!(db.collection("z").expect("by its alias").name(), "a");
+    assert!(!db.drop_collection("z").expect("asked"), "an alias is no name of what is dropped");
+    assert!(db.drop_collection("a").expect("asked"));
+    drop(db);
+    let db = Database::open(folder.path()).expect("a database");
+    assert_eq!(told(&db), pairs(&[("y", "b")]));
+    db.change_aliases(vec![AliasChange::Remove { alias: "y".to_owned() }]).expect("changed");
+    drop(db);
+    assert_eq!(told(&Database::open(folder.path()).expect("a database")), pairs(&[]));
+}
+
+#[test]
+fn a_batch_that_fails_changes_nothing() {
+    let db = Database::in_memory().expect("a database");
+    make(&db, &["a", "b"]);
+    db.change_aliases(vec![set("x", "a")]).expect("changed");
+    let cases = [
+        (set("y", "none"), ErrorKind::NotFound, "actions[1].collection_name"),
+        (set("y", "x"), ErrorKind::NotFound, "actions[1].collection_name"),
+        (set("b", "a"), ErrorKind::AlreadyExists, "actions[1].alias_name"),
+        (set("a/b", "a"), ErrorKind::InvalidArgument, "actions[1].alias_name"),
+        (rename("none", "y"), ErrorKind::NotFound, "actions[1].old_alias_name"),
+        (rename("x", "b"), ErrorKind::AlreadyExists, "actions[1].new_alias_name"),
+    ];
+    for (change, kind, field) in cases {
+        let error = db.change_aliases(vec![set("x", "b"), change]).expect_err(field);
+        assert_eq!((error.kind(), error.field()), (kind, Some(field)));
+        assert_eq!(told(&db), pairs(&[("x", "a")]));
+    }
+    let error = db.create_collection("x", Schema::new()).err().expect("the name is taken");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("collection_name")));
+}
+
+#[test]
+fn every_route_takes_an_alias() {
+    let db = Database::in_memory().expect("a database");
+    make(&db, &["a", "b"]);
+    db.collection("a").expect("it is there").upsert(vec![Point::new(7).vector([1.0])]).expect("written");
+    let server = Running::over(db);
+    let ask = |method: &str, path: &str, body: Value| {
+        let answer = server.ask(method, path, Some(&body));
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.body);
+        answer.body["result"].clone()
+    };
+    let actions = json!({"actions": [
+        {"create_alias": {"collection_name": "a", "alias_name": "x"}},
+        {"create_alias": {"collection_name": "b", "alias_name": "y"}},
+        {"rename_alias": {"old_alias_name": "y", "new_alias_name": "z"}},
+    ]});
+    assert_eq!(ask("POST", "/collections/aliases", actions), true);
+    let x = json!({"alias_name": "x", "collection_name": "a"});
+    let z = json!({"alias_name": "z", "collection_name": "b"});
+    assert_eq!(ask("GET", "/aliases", json!(null)), json!({"aliases": [x, z]}));
+    assert_eq!(ask("GET", "/collections/a/aliases", json!(null)), json!({"aliases": [x]}));
+    assert_eq!(ask("GET", "/collections/x/aliases", json!(null)), json!({"aliases": [x]}));
+    assert_eq!(ask("GET", "/collections/x/exists", json!(null)), json!({"exists": true}));
+    assert_eq!(ask("GET", "/collections/x", json!(null))["points_count"], 1);
+    assert_eq!(ask("POST", "/collections/x/points/count", json!({}))["count"], 1);
+    let lookup = json!({"query": 7, "lookup_from": {"collection": "x"}});
+    ask("PUT", "/collections/z/points", json!({"points": [{"id": 1, "vector": [2.0]}]}));
+    assert_eq!(ask("POST", "/collections/z/points/query", lookup)["points"][0]["id"], 1);
+    assert_eq!(ask("DELETE", "/collections/x", json!(null)), false);
+    let switch = json!({"actions": [
+        {"delete_alias": {"alias_name": "x"}}, {"create_alias": {"collection_name": "b", "alias_name": "x"}},
+    ]});
+    ask("POST", "/collections/aliases", switch);
+    assert_eq!(ask("GET", "/collections/x", json!(null))["points_count"], 1);
+    let bad = server.ask("POST", "/collections/aliases", Some(&json!({"actions": [{"make_alias": {}}]})));
+    assert_eq!((bad.status, bad.field.as_deref()), (400, Some("actions[0]")));
+}
