@@ -16,7 +16,9 @@ use index::Body;
 use index::fields::Source;
 use parking_lot::MutexGuard;
 use storage::{CatalogEntry, CollectionState, Commit};
-use types::{CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Result, Schema, Seqno};
+use types::{
+    CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Payload, Result, Schema, Seqno,
+};
 
 use crate::builder;
 use crate::derived::{Derived, Laid};
@@ -38,11 +40,30 @@ type Reply<T> = Sender<Result<T>>;
 
 /// What the sequencer is asked for.
 pub(crate) enum Order {
-    Write { targets: Vec<Target>, durability: Durability, reply: Reply<Seqno> },
-    Create { name: String, schema: Schema, reply: Reply<Arc<Shared>> },
-    Drop { name: String, reply: Reply<bool> },
-    SetField { shared: Arc<Shared>, path: FieldPath, kind: Option<FieldKind>, reply: Reply<Seqno> },
-    Flush { reply: Reply<()> },
+    Write {
+        targets: Vec<Target>,
+        durability: Durability,
+        reply: Reply<Seqno>,
+    },
+    Create {
+        name: String,
+        schema: Schema,
+        reply: Reply<Arc<Shared>>,
+    },
+    Drop {
+        name: String,
+        reply: Reply<bool>,
+    },
+    SetField {
+        shared: Arc<Shared>,
+        path: FieldPath,
+        /// Its kind, and what is said of it beside that; nothing removes it.
+        index: Option<(FieldKind, Payload)>,
+        reply: Reply<Seqno>,
+    },
+    Flush {
+        reply: Reply<()>,
+    },
 }
 
 struct Write {
@@ -83,8 +104,8 @@ impl Sequencer {
                 }
                 Order::Create { name, schema, reply } => answer(&reply, self.create(&name, schema)),
                 Order::Drop { name, reply } => answer(&reply, self.remove(&name)),
-                Order::SetField { shared, path, kind, reply } => {
-                    answer(&reply, self.set_field(&shared, path, kind));
+                Order::SetField { shared, path, index, reply } => {
+                    answer(&reply, self.set_field(&shared, path, index));
                 }
                 Order::Flush { reply } => answer(&reply, self.engine.store.flush()),
             }
@@ -186,15 +207,25 @@ impl Sequencer {
     }
 
     /// Adds, changes or removes a field index. Adding reads every payload once; writers wait for that.
-    fn set_field(&mut self, shared: &Shared, path: FieldPath, kind: Option<FieldKind>) -> Result<Seqno> {
+    fn set_field(
+        &mut self,
+        shared: &Shared,
+        path: FieldPath,
+        index: Option<(FieldKind, Payload)>,
+    ) -> Result<Seqno> {
         shared.check_exists()?;
         let mut derived = shared.derived.lock();
         let mut entry = (*derived.entry).clone();
-        let before = match kind {
-            Some(kind) => entry.schema.fields.insert(path, kind),
-            None => entry.schema.fields.remove(&path),
-        };
-        if before == kind {
+        let (kind, params) = index.unzip();
+        match kind {
+            Some(kind) => drop(entry.schema.fields.insert(path.clone(), kind)),
+            None => drop(entry.schema.fields.remove(&path)),
+        }
+        match params.filter(|params| !params.is_empty()) {
+            Some(params) => drop(entry.schema.params.insert(path, params)),
+            None => drop(entry.schema.params.remove(&path)),
+        }
+        if entry.schema == derived.entry.schema {
             return Ok(self.seqno);
         }
         let seqno = self.seqno.next();

@@ -154,6 +154,7 @@ impl<'a> Stage<'a> {
     fn matching(&mut self, filter: &Filter) -> Result<Vec<PointId>> {
         let view = self.derived.view();
         let page = query::scroll(&view, filter, None, usize::MAX - 1)?;
+        let filter = query::analysed(filter.clone(), &view.entry.schema);
         let touched: HashMap<PointId, bool> = self
             .effects
             .iter()

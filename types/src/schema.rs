@@ -14,7 +14,8 @@ use std::str::FromStr;
 
 use crate::vector::DEFAULT_VECTOR;
 use crate::{
-    Codes, Datatype, Error, ErrorKind, FieldPath, Language, Limits, Metric, Result, SparseSpec, Vector,
+    Codes, Datatype, Error, ErrorKind, FieldPath, Language, Limits, Metric, Payload, Result, SparseSpec,
+    TextOptions, Vector,
 };
 
 /// What a collection holds and which indexes are kept over it.
@@ -30,6 +31,8 @@ pub struct Schema {
     pub keyword: Option<KeywordField>,
     /// Indexed payload fields.
     pub fields: BTreeMap<FieldPath, FieldKind>,
+    /// What was said of these indexes beside their kinds, `type` included, as it was said.
+    pub params: BTreeMap<FieldPath, Payload>,
     /// The part of the true hits that a query should find which asks for no other, above 0 and at most 1; nothing
     /// leaves it to the engine.
     pub recall: Option<f32>,
@@ -185,6 +188,13 @@ impl Schema {
             }
             _ => Ok(()),
         }
+    }
+
+    /// How the words of a text field are made, if it is indexed and anything was said.
+    pub fn text_options(&self, path: &FieldPath) -> Option<TextOptions> {
+        let params = self.params.get(path).filter(|_| self.fields.get(path) == Some(&FieldKind::Text))?;
+        // What is kept was checked before.
+        TextOptions::of(params).ok().filter(|options| *options != TextOptions::default())
     }
 
     /// The space of dense vectors of a name.

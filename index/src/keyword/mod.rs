@@ -49,6 +49,7 @@ pub use marks::Marker;
 use state::{Operation, State};
 pub use view::KeywordView;
 use view::Snapshot;
+pub(crate) use words::tongue;
 use words::{Analysis, SEPARATOR};
 
 /// The budget of tantivy's writer.

@@ -1,6 +1,6 @@
 //! Tests of one payload value.
 
-use super::words;
+use super::words::{self, TextTest};
 use crate::datetime;
 use crate::geo::{GeoArea, GeoPoint};
 use crate::payload::Value;
@@ -26,6 +26,9 @@ pub enum Predicate {
     Phrase(String),
     /// A string that begins so.
     Prefix(String),
+    /// [`Text`](Self::Text), [`TextAny`](Self::TextAny) or [`Phrase`](Self::Phrase), of words that are made in another
+    /// way.
+    Analysed(TextTest),
 }
 
 /// Bounds on a time, in microseconds since 1970; absent bounds do not bind.
@@ -102,6 +105,7 @@ impl Predicate {
             Self::Text(wanted) => value.as_str().is_some_and(|text| words::has_all(text, wanted)),
             Self::TextAny(wanted) => value.as_str().is_some_and(|text| words::has_any(text, wanted)),
             Self::Phrase(wanted) => value.as_str().is_some_and(|text| words::has_phrase(text, wanted)),
+            Self::Analysed(test) => value.as_str().is_some_and(|text| test.holds(text)),
             Self::Prefix(start) => value.as_str().is_some_and(|text| text.starts_with(start.as_str())),
         }
     }
