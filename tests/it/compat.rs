@@ -83,7 +83,9 @@ fn every_released_format_opens_and_answers() {
 
 fn check(folder: &Path, expected: &Value) {
     let db = Database::open(folder).expect("it opens");
-    assert_eq!(db.start().rebuilt, []);
+    // A keyword index of another revision is made anew (docs/formats.md); nothing else may be.
+    let is_other = |rebuilt: &&kithdb::Rebuilt| rebuilt.index != "keyword" || !rebuilt.reason.contains("revision");
+    assert_eq!(db.start().rebuilt.iter().filter(is_other).count(), 0, "{:?}", db.start().rebuilt);
     let found = answers(&db);
     for (part, expected) in expected.as_object().expect("an object") {
         assert_eq!(&found[part], expected, "{part}");
