@@ -25,6 +25,7 @@ pub mod part;
 pub mod rows;
 pub mod segment;
 pub mod sparse;
+mod texts;
 
 pub use alive::Alive;
 pub use fields::{Bounds, Fields, Lookups};
@@ -35,3 +36,4 @@ pub use part::{Body, Part, Shown};
 pub use rows::Rows;
 pub use segment::Segment;
 pub use sparse::Sparse;
+pub use texts::Texts;

@@ -88,6 +88,7 @@ impl Stage<'_> {
         update_filter: &Filter,
         commit: &mut Commit,
     ) -> Result<()> {
+        let update_filter = query::analysed(update_filter.clone(), &self.derived.entry.schema);
         let ids: Vec<PointId> = points.iter().map(|(id, _)| *id).collect();
         self.check_exist(&ids, ".id")?;
         let mut all: Vec<Point> = Vec::with_capacity(points.len());
@@ -120,6 +121,7 @@ impl Stage<'_> {
         update_filter: &Filter,
         commit: &mut Commit,
     ) -> Result<()> {
+        let update_filter = query::analysed(update_filter.clone(), &self.derived.entry.schema);
         let last: HashMap<PointId, usize> =
             points.iter().enumerate().map(|(place, point)| (point.id, place)).collect();
         let points = points.into_iter().enumerate();

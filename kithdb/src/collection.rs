@@ -5,8 +5,8 @@ use std::sync::Arc;
 use index::Body;
 use query::MeasuredRecall;
 use types::{
-    Change, Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Point, PointId, Result, Schema,
-    Selection, Seqno, Vectors,
+    Change, Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Payload, Point, PointId, Result,
+    Schema, Selection, Seqno, Vectors,
 };
 
 use crate::building::BuildStatus;
@@ -163,7 +163,17 @@ impl Collection {
     /// # Errors
     /// `NotFound` when the collection was dropped, `Io`, `Poisoned`.
     pub fn create_field(&self, path: FieldPath, kind: FieldKind) -> Result<Receipt> {
-        self.set_field(path, Some(kind))
+        self.set_field(path, Some((kind, Payload::new())))
+    }
+
+    /// As [`create_field`](Self::create_field), with options: those of a text field decide which texts match, others
+    /// are only kept. `params` are as in Qdrant's `field_schema`.
+    ///
+    /// # Errors
+    /// As for [`Collection::create_field`]; `InvalidArgument` naming the option.
+    pub fn create_field_with(&self, path: FieldPath, kind: FieldKind, params: Payload) -> Result<Receipt> {
+        types::text::check_params(kind, &params).map_err(|error| error.within("field_schema"))?;
+        self.set_field(path, Some((kind, params)))
     }
 
     /// Removes the index of a payload field; filters on it still work, by reading payloads.
@@ -174,9 +184,9 @@ impl Collection {
         self.set_field(path, None)
     }
 
-    fn set_field(&self, path: FieldPath, kind: Option<FieldKind>) -> Result<Receipt> {
+    fn set_field(&self, path: FieldPath, index: Option<(FieldKind, Payload)>) -> Result<Receipt> {
         let shared = Arc::clone(&self.shared);
-        let seqno = self.workers.order(|reply| Order::SetField { shared, path, kind, reply })?;
+        let seqno = self.workers.order(|reply| Order::SetField { shared, path, index, reply })?;
         Ok(Receipt { seqno })
     }
 

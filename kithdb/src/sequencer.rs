@@ -15,7 +15,9 @@ use index::Body;
 use index::fields::Source;
 use parking_lot::MutexGuard;
 use storage::{CatalogEntry, CollectionState, Commit};
-use types::{CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Result, Schema, Seqno};
+use types::{
+    CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Payload, Result, Schema, Seqno,
+};
 
 use crate::aliases::AliasChange;
 use crate::builder;
@@ -56,7 +58,8 @@ pub(crate) enum Order {
     SetField {
         shared: Arc<Shared>,
         path: FieldPath,
-        kind: Option<FieldKind>,
+        /// Its kind, and what is said of it beside that; nothing removes it.
+        index: Option<(FieldKind, Payload)>,
         reply: Reply<Seqno>,
     },
     Configure {
@@ -133,8 +136,8 @@ impl Sequencer {
                 }
                 Order::Create { name, schema, reply } => answer(&reply, self.create(&name, *schema)),
                 Order::Drop { name, reply } => answer(&reply, self.remove(&name)),
-                Order::SetField { shared, path, kind, reply } => {
-                    answer(&reply, self.set_field(&shared, path, kind));
+                Order::SetField { shared, path, index, reply } => {
+                    answer(&reply, self.set_field(&shared, path, index));
                 }
                 Order::Configure { shared, change, reply } => answer(&reply, self.configure(&shared, change)),
                 Order::ChangeAliases { changes, reply } => answer(&reply, self.change_aliases(changes)),
@@ -255,15 +258,25 @@ impl Sequencer {
     }
 
     /// Adds, changes or removes a field index. Adding reads every payload once; writers wait for that.
-    fn set_field(&mut self, shared: &Shared, path: FieldPath, kind: Option<FieldKind>) -> Result<Seqno> {
+    fn set_field(
+        &mut self,
+        shared: &Shared,
+        path: FieldPath,
+        index: Option<(FieldKind, Payload)>,
+    ) -> Result<Seqno> {
         shared.check_exists()?;
         let mut derived = shared.derived.lock();
         let mut entry = (*derived.entry).clone();
-        let before = match kind {
-            Some(kind) => entry.schema.fields.insert(path, kind),
-            None => entry.schema.fields.remove(&path),
-        };
-        if before == kind {
+        let (kind, params) = index.unzip();
+        match kind {
+            Some(kind) => drop(entry.schema.fields.insert(path.clone(), kind)),
+            None => drop(entry.schema.fields.remove(&path)),
+        }
+        match params.filter(|params| !params.is_empty()) {
+            Some(params) => drop(entry.schema.params.insert(path, params)),
+            None => drop(entry.schema.params.remove(&path)),
+        }
+        if entry.schema == derived.entry.schema {
             return Ok(self.seqno);
         }
         let seqno = self.seqno.next();

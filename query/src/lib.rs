@@ -8,6 +8,7 @@
 //! reachable from a view changes.
 //! Invariant: a filter never lies. If `limit` points match, `limit` hits come back.
 
+mod analysed;
 pub mod cost;
 mod execute;
 pub mod explain;
@@ -26,6 +27,7 @@ mod scroll;
 mod sparse;
 mod view;
 
+pub use analysed::analysed;
 pub use execute::{
     Actual, Answer, Failed, PartActual, Rank, Ranked, Terms, Why, WhyNot, execute, execute_sampled, why_not,
 };

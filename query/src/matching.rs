@@ -34,7 +34,7 @@ impl<'a> Matching<'a> {
         if filter.is_empty() {
             return Ok(Self::over(view, Cow::Borrowed(filter), None));
         }
-        let filter = filter.normalised();
+        let filter = crate::analysed(filter.normalised(), &view.entry.schema);
         if filter.is_empty() {
             return Ok(Self::over(view, Cow::Owned(filter), None));
         }

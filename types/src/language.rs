@@ -53,6 +53,12 @@ impl Language {
         (Self::Turkish, "turkish"),
     ];
 
+    /// Whether there is a list of its words that say nothing.
+    pub fn has_stop_words(self) -> bool {
+        let without = [Self::None, Self::Arabic, Self::Greek, Self::Romanian, Self::Turkish];
+        !without.contains(&self)
+    }
+
     /// The name on the wire and on disk.
     pub fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(language, _)| *language == self).map_or("none", |(_, name)| name)

@@ -21,13 +21,17 @@ pub mod payload;
 pub mod point;
 pub mod schema;
 pub mod sparse;
+pub mod text;
 pub mod vector;
 
 pub use change::{Change, Selection, UpsertMode};
 pub use datatype::{Codes, Datatype};
 pub use durability::Durability;
 pub use error::{Error, ErrorKind, Result};
-pub use filter::{Condition, CountRange, Filter, MinShould, Predicate, Range, Scalar, Subject, TimeRange};
+pub use filter::{
+    Condition, CountRange, Filter, MinShould, Predicate, Range, Scalar, Subject, TextAnalysis, TextTest,
+    TimeRange,
+};
 pub use geo::{GeoArea, GeoPoint};
 pub use id::{CollectionId, PointId, Seqno, Slot, Version};
 pub use keyword::{Fuzzy, KeywordQuery, Operator};
@@ -39,4 +43,5 @@ pub use payload::{Payload, Value};
 pub use point::{Op, Point};
 pub use schema::{FieldKind, KeywordField, ModelIdentity, Schema, VectorSpec};
 pub use sparse::{Modifier, SparseOptions, SparseSpec, SparseVector};
+pub use text::{TextOptions, Tokenizer};
 pub use vector::{DEFAULT_VECTOR, MultiVector, Vector, Vectors};

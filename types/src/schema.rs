@@ -15,7 +15,8 @@ use std::str::FromStr;
 use crate::payload::{self, Payload};
 use crate::vector::DEFAULT_VECTOR;
 use crate::{
-    Codes, Datatype, Error, ErrorKind, FieldPath, Language, Limits, Metric, Result, SparseSpec, Vector,
+    Codes, Datatype, Error, ErrorKind, FieldPath, Language, Limits, Metric, Result, SparseSpec, TextOptions,
+    Vector,
 };
 
 /// What a collection holds and which indexes are kept over it.
@@ -31,8 +32,9 @@ pub struct Schema {
     pub keyword: Option<KeywordField>,
     /// Indexed payload fields.
     pub fields: BTreeMap<FieldPath, FieldKind>,
-    /// The part of the true hits that a query should find which asks for no other, above 0 and at most 1; nothing
-    /// leaves it to the engine.
+    /// What was said of these indexes beside their kinds, `type` included, as it was said.
+    pub params: BTreeMap<FieldPath, Payload>,
+    /// The part of the true hits, above 0 and at most 1, that a query should find which asks for no other.
     pub recall: Option<f32>,
     /// Seconds for which past states can be read; 0 keeps none.
     pub history_s: u32,
@@ -201,6 +203,13 @@ impl Schema {
             }
             _ => Ok(()),
         }
+    }
+
+    /// How the words of a text field are made, if it is indexed and anything was said.
+    pub fn text_options(&self, path: &FieldPath) -> Option<TextOptions> {
+        let params = self.params.get(path).filter(|_| self.fields.get(path) == Some(&FieldKind::Text))?;
+        // What is kept was checked before.
+        TextOptions::of(params).ok().filter(|options| *options != TextOptions::default())
     }
 
     /// The space of dense vectors of a name.

@@ -48,6 +48,7 @@ pub use marks::Marker;
 use state::{Document, Operation, State};
 pub use view::KeywordView;
 use view::Snapshot;
+pub(crate) use words::tongue;
 use words::{Analysis, SEPARATOR};
 
 /// The budget of tantivy's writer.

@@ -78,7 +78,8 @@ pub(super) fn analyzer(language: Language) -> TextAnalyzer {
     words.filter_dynamic(Stemmer::new(tongue)).build()
 }
 
-fn tongue(language: Language) -> Option<Tongue> {
+/// The language as tantivy names it.
+pub(crate) fn tongue(language: Language) -> Option<Tongue> {
     Some(match language {
         Language::None => return None,
         Language::Arabic => Tongue::Arabic,

@@ -98,7 +98,8 @@ impl Level<'_> {
             return Ok(if rank.rank > self.request.offset { Why::Hit(rank) } else { Why::Offset(rank) });
         }
         let payload = self.view.payloads(&[slot])?.pop().unwrap_or_default();
-        let failed = |subject: &Subject<'_>| Ok(failed(&self.request.filter, subject));
+        let filter = crate::analysed(self.request.filter.clone(), &self.view.entry.schema);
+        let failed = |subject: &Subject<'_>| Ok(failed(&filter, subject));
         let failed = self.view.subject(slot, &payload, failed)?;
         if !failed.is_empty() {
             return Ok(Why::Filtered(failed));

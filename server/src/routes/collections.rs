@@ -67,8 +67,8 @@ pub(super) fn aliases_of(call: &Call) -> Result<Aliases> {
 
 pub(super) fn create_field(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    let (path, kind) = call.parse::<CreateField>()?.into_field()?;
-    collection.create_field(path, kind).map(Updated::from)
+    let (path, kind, params) = call.parse::<CreateField>()?.into_field()?;
+    collection.create_field_with(path, kind, params).map(Updated::from)
 }
 
 pub(super) fn drop_field(call: &Call) -> Result<Updated> {

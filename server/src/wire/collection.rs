@@ -258,18 +258,25 @@ impl ModelJson {
 }
 
 impl CreateField {
-    /// The field and its kind.
+    /// The field, its kind, and what is said of it beside that.
     ///
     /// # Errors
     /// `InvalidArgument` on `field_name` or `field_schema`, saying which kinds there are.
-    pub(crate) fn into_field(self) -> Result<(FieldPath, FieldKind)> {
+    pub(crate) fn into_field(self) -> Result<(FieldPath, FieldKind, Payload)> {
         let path = self.field_name.parse().map_err(|error: Error| error.with_field("field_name"))?;
         let name = match &self.field_schema {
             Value::Object(params) => params.get("type").and_then(Value::as_str),
             other => other.as_str(),
         };
         match name {
-            Some(name) => Ok((path, name.parse()?)),
+            Some(name) => {
+                let kind = name.parse()?;
+                let Value::Object(mut params) = self.field_schema else {
+                    return Ok((path, kind, Payload::new()));
+                };
+                params.retain(|_, value| !value.is_null());
+                Ok((path, kind, params))
+            }
             None => {
                 let known = FieldKind::ALL.map(FieldKind::name).join(", ");
                 Err(Error::invalid("field_schema", format!("names no type; one of {known} does")))
@@ -417,7 +424,9 @@ mod tests {
     #[test]
     fn a_field_is_named_or_described() {
         let field = |schema: Value| {
-            CreateField { field_name: "a.b".into(), field_schema: schema }.into_field().map(|(_, kind)| kind)
+            CreateField { field_name: "a.b".into(), field_schema: schema }
+                .into_field()
+                .map(|(_, kind, _)| kind)
         };
         assert_eq!(field(json!("integer")).expect("a name"), FieldKind::Integer);
         let params = json!({"type": "keyword", "is_tenant": true});

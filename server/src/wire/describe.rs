@@ -250,7 +250,11 @@ fn fields(collection: &Collection, schema: &Schema) -> Result<Map<String, Value>
     let field = |(path, kind): (&FieldPath, &FieldKind)| {
         let is_there = Filter { must_not: vec![Condition::IsEmpty(path.clone())], ..Filter::default() };
         let points = collection.count(&is_there)?;
-        Ok((path.to_string(), json!({"data_type": kind.name(), "points": points})))
+        let mut told = json!({"data_type": kind.name(), "points": points});
+        if let Some(params) = schema.params.get(path) {
+            told["params"] = params.clone().into();
+        }
+        Ok((path.to_string(), told))
     };
     schema.fields.iter().map(field).collect()
 }
@@ -304,6 +308,26 @@ mod tests {
         let alone = Schema::new().multi_vector("", VectorSpec::new(2, Metric::Dot));
         let alone = db.create_collection("alone", alone).expect("a collection");
         assert_eq!(describe(&alone).expect("a description")["config"]["params"]["vectors"], one);
+    }
+
+    #[test]
+    fn what_was_said_of_a_field_is_told_again_and_nothing_else() {
+        let db = Database::in_memory().expect("a database");
+        let collection = db.create_collection("c", Schema::new()).expect("a collection");
+        let params =
+            json!({"type": "text", "tokenizer": "prefix", "stopwords": {"custom": ["x"]}, "on_disk": false});
+        let body = |schema: Value| json!({"field_name": "t", "field_schema": schema}).to_string();
+        let set = |schema: Value| {
+            let field: super::super::collection::CreateField =
+                super::super::parse(body(schema).as_bytes()).expect("a body");
+            let (path, kind, params) = field.into_field().expect("a field");
+            collection.create_field_with(path, kind, params).expect("an index");
+            describe(&collection).expect("a description")["payload_schema"]["t"].clone()
+        };
+        let mut with_null = params.clone();
+        with_null["stemmer"] = json!(null);
+        assert_eq!(set(with_null), json!({"data_type": "text", "points": 0, "params": params}));
+        assert_eq!(set(json!("text")), json!({"data_type": "text", "points": 0}));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //!    fields    path -> kind
 //!    sparse?   name -> {space, modifier?, index?: {full_scan_threshold?, on_disk?, datatype?}}
 //!    multi?    as `vectors`: the spaces of multivectors
+//!    params?   path -> what was said of its index beside the kind, to be told again; decides the words of texts
 //!    history_s? seconds for which past states can be read: an integer above 0
 //!    recall?   what queries find that ask for nothing else: a number above 0, at most 1
 //!    settings? any object: what a door was told, to be told again
@@ -102,6 +103,12 @@ pub fn encode(entry: &CatalogEntry) -> Vec<u8> {
             multi.map(|(name, spec)| (name.clone(), space(entry, name, spec))).collect();
         tree["multi"] = multi.into();
     }
+    if !entry.schema.params.is_empty() {
+        let params = entry.schema.params.iter();
+        let params: Map<String, Value> =
+            params.map(|(path, params)| (path.to_string(), params.clone().into())).collect();
+        tree["params"] = params.into();
+    }
     if let Some(recall) = entry.schema.recall {
         tree["recall"] = f64::from(recall).into();
     }
@@ -164,8 +171,18 @@ pub fn decode(id: CollectionId, body: &[u8]) -> Result<CatalogEntry> {
 }
 
 fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
-    let members =
-        ["name", "vectors", "keyword", "fields", "sparse", "multi", "recall", "history_s", "settings"];
+    let members = [
+        "name",
+        "vectors",
+        "keyword",
+        "fields",
+        "params",
+        "sparse",
+        "multi",
+        "recall",
+        "history_s",
+        "settings",
+    ];
     only(tree, &members)?;
     let mut entry = CatalogEntry::new(id, text(tree, "name")?, Schema::new());
     for (name, inner) in object(tree, "vectors")? {
@@ -193,6 +210,12 @@ fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
     for (path, kind) in object(tree, "fields")? {
         let kind = kind.as_str().ok_or_else(|| missing("fields"))?.parse()?;
         entry.schema.fields.insert(path.parse()?, kind);
+    }
+    if tree.get("params").is_some() {
+        for (path, params) in object(tree, "params")? {
+            let params = params.as_object().ok_or_else(|| missing("params"))?;
+            entry.schema.params.insert(path.parse()?, params.clone());
+        }
     }
     let recall = tree.get("recall").map(|recall| recall.as_f64().ok_or_else(|| missing("recall")));
     entry.schema.recall = recall.transpose()?.map(|recall| recall as f32);
@@ -378,6 +401,18 @@ mod tests {
         let spec = VectorSpec::new(2, Metric::Dot).stored_as(Datatype::Float16);
         let entry = CatalogEntry::new(CollectionId(1), "c", Schema::new().multi_vector("m", spec));
         let golden = r#"{"name":"c","vectors":{},"keyword":null,"fields":{},"multi":{"m":{"space":0,"dim":2,"metric":"Dot","datatype":"float16"}}}"#;
+        assert_eq!(String::from_utf8(encode(&entry)).expect("text"), golden);
+        assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry);
+    }
+
+    #[test]
+    fn what_was_said_of_an_index_is_kept_as_it_was_said() {
+        let path: FieldPath = "t".parse().expect("a path");
+        let mut schema = Schema::new().field(path.clone(), FieldKind::Text);
+        let params = json!({"type": "text", "tokenizer": "prefix", "lowercase": false});
+        schema.params.insert(path, params.as_object().expect("an object").clone());
+        let entry = CatalogEntry::new(CollectionId(1), "c", schema);
+        let golden = r#"{"name":"c","vectors":{},"keyword":null,"fields":{"t":"text"},"params":{"t":{"type":"text","tokenizer":"prefix","lowercase":false}}}"#;
         assert_eq!(String::from_utf8(encode(&entry)).expect("text"), golden);
         assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry);
     }

@@ -28,7 +28,8 @@ pub(super) enum Step {
     Transaction(Value),
     DeleteIds(Value),
     DeleteWhere(Value),
-    CreateField(String, String),
+    /// The kind of a field, or an object with its `type` and options.
+    CreateField(String, Value),
     DropField(String),
     Get(Value),
     Scroll(Value),
@@ -112,7 +113,7 @@ impl Step {
             "transaction" => Self::Transaction(with.clone()),
             "delete" => Self::DeleteIds(with.clone()),
             "delete_where" => Self::DeleteWhere(with.clone()),
-            "create_field" => Self::CreateField(text("path")?, text("kind")?),
+            "create_field" => Self::CreateField(text("path")?, with["kind"].clone()),
             "drop_field" => Self::DropField(with.as_str()?.to_owned()),
             "get" => Self::Get(with.clone()),
             "scroll" => Self::Scroll(with.clone()),

@@ -49,7 +49,10 @@ impl EmbeddedDoor {
             Step::DeleteIds(ids) => self.collection().delete(ids_of(ids)?).map(done),
             Step::DeleteWhere(filter) => self.collection().delete_where(filter_of(filter)?).map(done),
             Step::CreateField(path, kind) => {
-                self.collection().create_field(path.parse()?, kind.parse()?).map(done)
+                let (path, name) = (path.parse()?, kind.as_str().or(kind["type"].as_str()));
+                let kind_of = name.unwrap_or_default().parse()?;
+                let params = kind.as_object().cloned().unwrap_or_default();
+                self.collection().create_field_with(path, kind_of, params).map(done)
             }
             Step::DropField(path) => self.collection().drop_field(path.parse()?).map(done),
             Step::Get(ids) => {

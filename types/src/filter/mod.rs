@@ -18,6 +18,7 @@ use crate::payload::{Payload, Value};
 use crate::{Error, FieldPath, Limits, Point, PointId, Result};
 
 pub use predicate::{CountRange, Predicate, Range, Scalar, TimeRange};
+pub use words::{TextAnalysis, TextTest};
 
 /// All of `must`, none of `must_not`, one of `should` (if any), `min_should.count` of its conditions.
 /// The empty filter matches every point.

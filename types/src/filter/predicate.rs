@@ -1,6 +1,6 @@
 //! Tests of one payload value.
 
-use super::words;
+use super::words::{self, TextTest};
 use crate::FieldKind;
 use crate::datetime;
 use crate::geo::{GeoArea, GeoPoint};
@@ -27,6 +27,9 @@ pub enum Predicate {
     Phrase(String),
     /// A string that begins so.
     Prefix(String),
+    /// [`Text`](Self::Text), [`TextAny`](Self::TextAny) or [`Phrase`](Self::Phrase), of words that are made in another
+    /// way.
+    Analysed(TextTest),
 }
 
 /// Bounds on a time, in microseconds since 1970; absent bounds do not bind.
@@ -91,7 +94,7 @@ impl Predicate {
             Self::Range(_) => FieldKind::Float,
             Self::Times(_) => FieldKind::Datetime,
             Self::Geo(_) => FieldKind::Geo,
-            Self::Text(_) | Self::TextAny(_) | Self::Phrase(_) => FieldKind::Text,
+            Self::Text(_) | Self::TextAny(_) | Self::Phrase(_) | Self::Analysed(_) => FieldKind::Text,
             Self::Prefix(_) => FieldKind::Keyword,
         }
     }
@@ -119,6 +122,7 @@ impl Predicate {
             Self::Text(wanted) => value.as_str().is_some_and(|text| words::has_all(text, wanted)),
             Self::TextAny(wanted) => value.as_str().is_some_and(|text| words::has_any(text, wanted)),
             Self::Phrase(wanted) => value.as_str().is_some_and(|text| words::has_phrase(text, wanted)),
+            Self::Analysed(test) => value.as_str().is_some_and(|text| test.holds(text)),
             Self::Prefix(start) => value.as_str().is_some_and(|text| text.starts_with(start.as_str())),
         }
     }

@@ -74,6 +74,7 @@ fn test(field: &str, predicate: &Predicate) -> String {
             let text = compared(field, [*gt, *gte, *lt, *lte].map(print));
             text.unwrap_or_else(|| format!("{field} IS TIME"))
         }
+        Predicate::Analysed(words) => test(field, &words.usual),
         Predicate::Geo(area) => format!("{field} WITHIN {}", place_of(area)),
         Predicate::Text(text) => format!("{field} CONTAINS {}", quoted(text)),
         Predicate::TextAny(text) => format!("{field} CONTAINS ANY {}", quoted(text)),
