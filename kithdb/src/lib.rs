@@ -73,9 +73,9 @@ pub use query::explain::name as strategy_name;
 pub use query::formula;
 pub use query::plan::Step;
 pub use query::{
-    Actual, Examples, Failed, Fusion, Grouping, Input, Matrix, MatrixRequest, MeasuredRecall, Order,
-    OrderValue, Pair, Params, PartActual, PartPlan, Plan, Query, RRF_K, Rank, Recommend, Request, Share,
-    SparsePart, SparsePlan, Strategy, Terms, Why, WhyNot,
+    Actual, Examples, Failed, Feedback, Fusion, Grouping, Input, Matrix, MatrixRequest, MeasuredRecall,
+    Order, OrderValue, Pair, Params, PartActual, PartPlan, Plan, Query, RRF_K, Rank, Recommend, Request,
+    Share, SparsePart, SparsePlan, Strategy, Terms, Why, WhyNot,
 };
 pub use query_builder::QueryBuilder;
 pub use reading::{Found, Group, Reading};

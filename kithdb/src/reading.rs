@@ -85,7 +85,7 @@ impl Reading {
     /// # Errors
     /// As for [`Reading::search`].
     pub fn cursor(&self, mut request: Request) -> Result<Cursor> {
-        request.check(&self.view()?.entry.schema, self.limits())?;
+        self.check(&mut request)?;
         Ok(Cursor::new(self.clone(), request))
     }
 
@@ -127,7 +127,7 @@ impl Reading {
     /// `InvalidArgument` or `LimitExceeded` naming the field; `NotFound` when the collection was dropped.
     pub fn search(&self, mut request: Request, select: &Select) -> Result<(Vec<Hit>, Plan)> {
         let view = self.view()?;
-        request.check(&view.entry.schema, self.limits())?;
+        self.check(&mut request)?;
         let highlighter = highlighter(view, &request, select)?;
         let answer = self.ask(view, request, Terms::default())?;
         Ok((hits(view, &answer.hits, select, highlighter.as_ref())?, answer.plan))
@@ -139,12 +139,17 @@ impl Reading {
     /// As for [`Reading::search`]; `DeadlineExceeded`.
     pub fn search_on(&self, mut request: Request, select: &Select, terms: Terms) -> Result<Found> {
         let view = self.view()?;
-        request.check(&view.entry.schema, self.limits())?;
+        self.check(&mut request)?;
         let highlighter = highlighter(view, &request, select)?;
         let answer = self.ask(view, request, terms)?;
         let query::Answer { plan, actual, partial, .. } = answer;
         let hits = hits(view, &answer.hits, select, highlighter.as_ref())?;
         Ok(Found { hits, plan, actual, partial })
+    }
+
+    fn check(&self, request: &mut Request) -> Result<()> {
+        let view = self.view()?;
+        request.check(&view.entry.schema, self.limits(), view.points())
     }
 
     /// Answers a request, which may be one of those by which recall is measured.
@@ -163,7 +168,7 @@ impl Reading {
     /// As for [`Reading::search`].
     pub fn why_not(&self, mut request: Request, id: PointId) -> Result<WhyNot> {
         let view = self.view()?;
-        request.check(&view.entry.schema, self.limits())?;
+        self.check(&mut request)?;
         query::why_not(view, request, id)
     }
 
@@ -173,7 +178,7 @@ impl Reading {
     /// As for [`Reading::search`].
     pub fn explain(&self, mut request: Request) -> Result<Plan> {
         let view = self.view()?;
-        request.check(&view.entry.schema, self.limits())?;
+        self.check(&mut request)?;
         query::explain::explain(view, request)
     }
 
@@ -186,7 +191,7 @@ impl Reading {
         grouping.check(self.limits())?;
         let view = self.view()?;
         let mut request = Request { limit: 1, ..request };
-        request.check(&view.entry.schema, self.limits())?;
+        self.check(&mut request)?;
         let highlighter = highlighter(view, &request, select)?;
         let group = |group: query::Group| {
             let hits = hits(view, &group.hits, select, highlighter.as_ref())?;

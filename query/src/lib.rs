@@ -25,6 +25,7 @@ pub mod plan;
 mod request;
 mod scroll;
 mod sparse;
+mod stored;
 mod view;
 
 pub use analysed::analysed;
@@ -37,7 +38,9 @@ pub use groups::{Group, Grouping, groups};
 pub use matrix::{Matrix, MatrixRequest, matrix};
 pub use observed::{MeasuredRecall, Observed, Sampled, Share};
 pub use plan::{PartPlan, Plan, Strategy};
-pub use request::{Examples, Input, Order, OrderValue, Pair, Params, Query, RRF_K, Recommend, Request};
+pub use request::{
+    Examples, Feedback, Input, Order, OrderValue, Pair, Params, Query, RRF_K, Recommend, Request,
+};
 pub use scroll::{Page, count, scroll};
 pub use sparse::{SparsePart, SparsePlan};
 pub use view::View;

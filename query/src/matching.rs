@@ -160,7 +160,11 @@ fn add_unindexed(filter: &Filter, kinds: &Kinds, found: &mut BTreeMap<FieldPath,
                 add_unindexed(inner, kinds, found);
                 continue;
             }
-            Condition::Count(..) | Condition::HasId(_) | Condition::HasVector(_) | Condition::Nested(..) => {
+            Condition::Count(..)
+            | Condition::HasId(_)
+            | Condition::Slice { .. }
+            | Condition::HasVector(_)
+            | Condition::Nested(..) => {
                 continue;
             }
         };

@@ -7,52 +7,29 @@
 
 use index::Gauge;
 use roaring::RoaringBitmap;
-use types::{Metric, Result, Slot};
+use types::{Metric, Result, Vector};
 
 use crate::kinds::rate::similarity;
-use crate::{Ranked, View};
-
-/// Rows whose multivectors are in memory at once.
-const BLOCK_ROWS: usize = 256;
+use crate::{Ranked, View, stored};
 
 /// The best `count` rows that are accepted, best first, as far as there is time.
 pub(crate) fn find(
     view: &View,
     using: &str,
     query: &[Vec<f32>],
-    (accept, count): (Option<&RoaringBitmap>, usize),
+    wanted: (Option<&RoaringBitmap>, usize),
     gauge: &Gauge<'_>,
 ) -> Result<Vec<Ranked>> {
     let Some(spec) = view.entry.schema.multi.get(using) else { return Ok(Vec::new()) };
-    let alive = view.universe();
-    let slots = accept.map_or_else(|| alive.clone(), |accept| accept & alive);
-    let slots: Vec<Slot> = slots.iter().map(Slot).collect();
-    let mut ranked = Vec::new();
-    for block in slots.chunks(BLOCK_ROWS) {
-        if !gauge.at_once(block.len()) {
-            break;
-        }
-        for (slot, vector) in block.iter().zip(view.vectors(using, block)?) {
-            if let Some(rows) = vector.as_ref().and_then(|vector| vector.multi()) {
-                ranked.push(Ranked::new(*slot, max_sim(spec.metric, query, rows)));
-            }
-        }
-        if ranked.len() > count.saturating_mul(2).max(BLOCK_ROWS) {
-            cut(&mut ranked, count);
-        }
-    }
-    cut(&mut ranked, count);
+    let rate =
+        |vector: &Vector| vector.multi().map_or(f32::NEG_INFINITY, |rows| max_sim(spec.metric, query, rows));
+    let mut ranked = stored::best(view, using, wanted, gauge, rate)?;
     ranked.iter_mut().for_each(|ranked| ranked.score = score(spec.metric, ranked.score));
     Ok(ranked)
 }
 
-/// Leaves the best, by similarity, then by slot.
-fn cut(ranked: &mut Vec<Ranked>, count: usize) {
-    ranked.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
-    ranked.truncate(count);
-}
-
-fn max_sim(metric: Metric, query: &[Vec<f32>], rows: &[Vec<f32>]) -> f32 {
+/// The similarity to `query` of a multivector of these rows.
+pub(crate) fn max_sim(metric: Metric, query: &[Vec<f32>], rows: &[Vec<f32>]) -> f32 {
     let nearest = |asked: &Vec<f32>| {
         rows.iter().map(|row| similarity(metric, asked, row)).fold(f32::NEG_INFINITY, f32::max)
     };

@@ -183,9 +183,10 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
         Query::Order(order) => (Step::Order { path: order.path.clone() }, 0.0),
         Query::Sample { .. } => (Step::Sample, 0.0),
         Query::Formula(_) => (Step::Formula, 0.0),
-        Query::Recommend { using, .. } | Query::Discover { using, .. } | Query::Context { using, .. } => {
-            rate(request, using, statistics, (count, candidates))
-        }
+        Query::Recommend { using, .. }
+        | Query::Discover { using, .. }
+        | Query::Context { using, .. }
+        | Query::Feedback { using, .. } => rate(request, using, statistics, (count, candidates)),
         Query::Nearest { using, vector } if statistics.sparse.is_some() => {
             let terms = vector.sparse().map_or(0, SparseVector::len);
             let parts = sparse::plan(statistics.sparse.as_deref().unwrap_or_default(), terms, candidates);
@@ -214,15 +215,18 @@ fn rate(
     statistics: &Statistics<'_>,
     (count, candidates): (usize, Option<usize>),
 ) -> (Step, f64) {
-    let rating = Rating::of(&request.query);
+    let rating = Rating::of_dense(&request.query);
     let by = rating.as_ref().map_or("mean of examples", Rating::name);
     let examples = rating.as_ref().map_or(1, Rating::examples);
     let space = statistics.space.as_ref();
     let shown = |part: &PartStatistics<'_>| part.shown.min(part.rows);
-    let rated = space.map_or(0, |space| space.parts.iter().map(shown).sum());
+    let rated = space.map_or(statistics.matching.1, |space| space.parts.iter().map(shown).sum());
     let rated = candidates.map_or(rated, |candidates: usize| candidates.min(rated));
     let dim = space.map_or(0, |space| space.dim);
-    let all_ns = cost::scan_ns(rated, dim) * examples as f64;
+    let all_ns = match space {
+        Some(_) => cost::scan_ns(rated, dim) * examples as f64,
+        None => cost::multi_ns(rated, examples),
+    };
     let step = |probes| Step::Rate { using: using.to_owned(), by, rated, probes };
     let is_exact = request.params.is_exact || request.params.recall == Some(1.0);
     let space = space.filter(|_| !is_exact);

@@ -20,6 +20,19 @@ pub(crate) const BODY: &str = "body";
 /// How the text begins where the dialect answers 422: a value of the right type that can never be.
 pub(crate) const VALIDATION: &str = "Validation error in JSON body: ";
 
+/// The same for a part of the path.
+pub(crate) const PATH_VALIDATION: &str = "Validation error in path parameters: ";
+
+/// A value of the right type that can never be.
+pub(crate) fn invalid(field: &str, why: &str) -> Error {
+    Error::invalid(field, format!("{VALIDATION}{why}"))
+}
+
+/// Whether the dialect answers 422.
+fn is_validation(message: &str) -> bool {
+    message.starts_with(VALIDATION) || message.starts_with(PATH_VALIDATION)
+}
+
 /// The HTTP status of each kind of error.
 pub(crate) fn status(kind: ErrorKind) -> StatusCode {
     match kind {
@@ -38,9 +51,7 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
 pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
     let status = match (error.kind(), error.field()) {
         (ErrorKind::LimitExceeded, Some(BODY)) => StatusCode::PAYLOAD_TOO_LARGE,
-        (ErrorKind::InvalidArgument, _) if error.message().starts_with(VALIDATION) => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        (ErrorKind::InvalidArgument, _) if is_validation(error.message()) => StatusCode::UNPROCESSABLE_ENTITY,
         (kind, _) => status(kind),
     };
     if status.is_server_error() {
@@ -66,17 +77,30 @@ pub(crate) fn envelope(status: StatusCode, text: &str, began: Instant) -> Respon
     response
 }
 
-/// The text, beginning as clients expect it: several look for "Not found" and "already exists" there.
+/// The text, beginning as clients expect it: several look for "Not found" and "already exists" there. A message in the
+/// words of the dialect stands as it is, with the place behind it if that is inside something.
 fn text(error: &Error) -> String {
     let message = error.message();
     match (error.kind(), error.field()) {
         (ErrorKind::NotFound | ErrorKind::AlreadyExists, _) => message.to_owned(),
         (ErrorKind::InvalidArgument | ErrorKind::LimitExceeded, field) => {
-            let (start, rest) = ["Wrong input: ", "Format error in JSON body: ", VALIDATION]
-                .into_iter()
-                .find_map(|start| Some((start, message.strip_prefix(start)?)))
-                .unwrap_or(("Wrong input: ", message));
-            field.map_or_else(|| format!("{start}{rest}"), |field| format!("{start}{field}: {rest}"))
+            let starts = ["Format error in JSON body: ", VALIDATION, PATH_VALIDATION];
+            let found = starts.into_iter().find_map(|start| Some((start, message.strip_prefix(start)?)));
+            match (found, field) {
+                (Some((start, rest)), Some(field)) if is_validation(start) => {
+                    format!("{start}[{field}: {rest}]")
+                }
+                (Some((start, rest)), Some(field)) => format!("{start}{field}: {rest}"),
+                (Some(_), None) => message.to_owned(),
+                (None, field)
+                    if ["Wrong input: ", "Bad request: "].iter().any(|start| message.starts_with(start)) =>
+                {
+                    let place = field.filter(|field| field.contains(['.', '[']));
+                    place.map_or_else(|| message.to_owned(), |place| format!("{message} (`{place}`)"))
+                }
+                (None, Some(field)) => format!("Wrong input: {field}: {message}"),
+                (None, None) => format!("Wrong input: {message}"),
+            }
         }
         (ErrorKind::Busy | ErrorKind::Poisoned, _) => format!("Service unavailable: {error}"),
         (ErrorKind::Conflict, _) => format!("Version conflict: {error}"),
@@ -118,10 +142,11 @@ mod tests {
         let cases = [
             (Error::no_collection("a"), "Not found: Collection `a` doesn't exist!"),
             (Error::invalid("limit", "is 0"), "Wrong input: limit: is 0"),
-            (Error::invalid("a[0]", "Wrong input: bad"), "Wrong input: a[0]: bad"),
+            (Error::invalid("a[0]", "Wrong input: bad"), "Wrong input: bad (`a[0]`)"),
+            (Error::invalid("using", "Wrong input: bad"), "Wrong input: bad"),
             (
                 Error::invalid("a.b", "Validation error in JSON body: 0"),
-                "Validation error in JSON body: a.b: 0",
+                "Validation error in JSON body: [a.b: 0]",
             ),
             (Error::invalid("a", "Format error in JSON body: bad"), "Format error in JSON body: a: bad"),
             (Error::new(ErrorKind::Internal, "bad"), "Service internal error: bad"),

@@ -71,7 +71,7 @@ impl Datatype {
         }
     }
 
-    /// Makes elements values of this type: rounds them where the type is a float.
+    /// Makes elements values of this type: rounds them where the type is a float, cuts fractions off where it is not.
     ///
     /// # Errors
     /// `InvalidArgument` naming the first element that is none.
@@ -84,15 +84,15 @@ impl Datatype {
                 rounded.is_finite()
             }
             Self::Uint8 => {
-                // Zero has one sign.
-                *element += 0.0;
-                (0.0..=255.0).contains(element) && element.fract() == 0.0
+                // As the dialect does, fractions are cut off. Zero has one sign.
+                *element = element.trunc() + 0.0;
+                (0.0..=255.0).contains(element)
             }
         };
         let why = match self {
             Self::Float32 => return Ok(()),
             Self::Float16 => "has a size above 65504, the largest that float16 holds",
-            Self::Uint8 => "is no whole number from 0 to 255, as the elements of uint8 are",
+            Self::Uint8 => "is no number from 0 to 255, as the elements of uint8 are",
         };
         match elements.iter_mut().map(is_admitted).position(|admitted| !admitted) {
             Some(position) => Err(Error::invalid(format!("[{position}]"), why)),
@@ -187,7 +187,7 @@ mod tests {
             (Datatype::Float32, &[1e30], None),
             (Datatype::Float16, &[1.0, 7e4], Some("[1]")),
             (Datatype::Uint8, &[0.0, 255.0], None),
-            (Datatype::Uint8, &[0.5], Some("[0]")),
+            (Datatype::Uint8, &[256.5], Some("[0]")),
             (Datatype::Uint8, &[3.0, -1.0], Some("[1]")),
         ];
         for (datatype, elements, field) in cases {

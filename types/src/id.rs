@@ -25,6 +25,24 @@ impl PointId {
         Self::Uuid(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()))
     }
 
+    /// A number that is spread evenly over the ids, the same for the same id in every version of the engine: the
+    /// finaliser of SplitMix64 (Steele, Lea and Flood 2014).
+    pub(crate) fn hash(self) -> u64 {
+        let mix = |seed: u64| {
+            let seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            seed ^ (seed >> 31)
+        };
+        match self {
+            Self::Num(num) => mix(num),
+            Self::Uuid(uuid) => {
+                let (high, low) = uuid.as_u64_pair();
+                mix(mix(high) ^ low)
+            }
+        }
+    }
+
     /// A fresh random UUID (version 4).
     pub fn random() -> Self {
         Self::Uuid(Uuid::new_v4())

@@ -186,7 +186,9 @@ impl Schema {
         }
         let is_dense = |name: &&String| self.vectors.contains_key(*name) || self.multi.contains_key(*name);
         if let Some(name) = self.sparse.keys().find(is_dense) {
-            let message = "is the name of a dense vector too; a name is that of one vector";
+            let message = format!(
+                "Wrong input: Dense and sparse vector names must be unique - duplicate found with '{name}'"
+            );
             return Err(Error::invalid(format!("sparse_vectors.{name}"), message));
         }
         if self.recall.is_some_and(|recall| !(recall > 0.0 && recall <= 1.0)) {
@@ -294,11 +296,7 @@ impl Schema {
     }
 
     fn unknown(&self, name: &str) -> Error {
-        let known: Vec<String> = self.names().map(|known| format!("`{known}`")).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let message =
-            format!("Wrong input: Not existing vector name error: {name}; this collection has {known}");
-        Error::invalid("using", message)
+        Error::invalid("using", format!("Wrong input: Not existing vector name error: {name}"))
     }
 }
 

@@ -41,6 +41,7 @@ pub enum Tokenizer {
 }
 
 const FLAGS: [&str; 2] = ["on_disk", "enable_hnsw"];
+const MEMORY: &str = "memory";
 const TEXT: [&str; 8] = [
     "tokenizer",
     "min_token_len",
@@ -69,13 +70,21 @@ pub fn check_params(kind: FieldKind, params: &Payload) -> Result<()> {
         if member == "type" {
             continue;
         }
-        if !FLAGS.contains(&member.as_str()) && !own.contains(&member.as_str()) {
-            let known = [&FLAGS[..], own].concat().join(", ");
+        if !FLAGS.contains(&member.as_str()) && member != MEMORY && !own.contains(&member.as_str()) {
+            let known = [&FLAGS[..], &[MEMORY], own].concat().join(", ");
             return Err(Error::invalid(member, format!("is no option of a {kind} index; it has {known}")));
         }
-        if kind != FieldKind::Text || FLAGS.contains(&member.as_str()) {
+        if member == MEMORY {
+            placement(value)?;
+        } else if kind != FieldKind::Text || FLAGS.contains(&member.as_str()) {
             flag(member, value)?;
         }
+    }
+    let is_off = |member: &str| params.get(member).and_then(Value::as_bool) == Some(false);
+    if is_off("lookup") && is_off("range") {
+        let message = "Validation error in JSON body: Validation error: the 'lookup' and 'range' capabilities can't be \
+                       both disabled";
+        return Err(Error::invalid("lookup", message));
     }
     if kind == FieldKind::Text { TextOptions::of(params).map(drop) } else { Ok(()) }
 }
@@ -107,6 +116,13 @@ impl TextOptions {
             stop_words,
             stemmer: given("stemmer").map(stemmer).transpose()?.flatten(),
         })
+    }
+}
+
+fn placement(value: &Value) -> Result<()> {
+    match value.as_str() {
+        Some("cold" | "cached" | "pinned") => Ok(()),
+        _ => Err(Error::invalid(MEMORY, "must be one of cold, cached, pinned")),
     }
 }
 

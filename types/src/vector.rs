@@ -74,11 +74,12 @@ impl From<SparseVector> for Vector {
     }
 }
 
-/// Checks a vector against its space and, for cosine, scales it to length 1.
+/// Checks a vector against its space and, for cosine, scales it to length 1. A zero vector stays what it is: its cosine
+/// with any other is 0.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) naming the element, when the dimension differs,
-/// an element is NaN or infinite, or the vector is zero under cosine.
+/// or an element is NaN or infinite.
 pub fn check(elements: &mut [f32], dim: usize, metric: Metric) -> Result<()> {
     if elements.len() != dim {
         let message =
@@ -92,13 +93,9 @@ pub fn check(elements: &mut [f32], dim: usize, metric: Metric) -> Result<()> {
     // Squares of finite f32 can overflow f32 but not f64.
     let norm = elements.iter().map(|&element| f64::from(element).powi(2)).sum::<f64>().sqrt();
     match metric {
-        Metric::Cosine if norm == 0.0 => Err(Error::new(
-            crate::ErrorKind::InvalidArgument,
-            "is a zero vector, which has no direction under the Cosine metric",
-        )),
         Metric::Cosine => {
-            // A unit vector keeps its bits: normalising twice must change nothing.
-            if (norm - 1.0).abs() > 1e-6 {
+            // A unit vector keeps its bits: normalising twice must change nothing. One without a direction stays zero.
+            if norm > 0.0 && (norm - 1.0).abs() > 1e-6 {
                 elements.iter_mut().for_each(|element| *element = (f64::from(*element) / norm) as f32);
             }
             Ok(())
@@ -117,12 +114,10 @@ mod tests {
 
     #[test]
     fn refuses_what_has_no_distance() {
-        let cases: [(&[f32], Metric, &str); 6] = [
+        let cases: [(&[f32], Metric, &str); 4] = [
             (&[1.0], Metric::Dot, "expected dim: 2, got 1"),
             (&[1.0, f32::NAN], Metric::Dot, "[1]"),
             (&[f32::INFINITY, 1.0], Metric::Euclid, "[0]"),
-            (&[0.0, 0.0], Metric::Cosine, "zero vector"),
-            (&[-0.0, 0.0], Metric::Cosine, "zero vector"),
             (&[1e30, 0.0], Metric::Euclid, "overflow"),
         ];
         for (elements, metric, expected) in cases {

@@ -88,7 +88,7 @@ impl Evaluation<'_> {
             Condition::HasId(ids) => Truth::Exact((self.lookups.ids)(ids) & self.universe),
             Condition::HasVector(name) => Truth::Exact((self.lookups.vectors)(name) & self.universe),
             // A column says which values there are, not how many, nor which stand together.
-            Condition::Count(..) | Condition::Nested(..) => {
+            Condition::Count(..) | Condition::Nested(..) | Condition::Slice { .. } => {
                 Truth::between(RoaringBitmap::new(), self.universe.clone())
             }
             Condition::Filter(filter) => self.filter(filter),

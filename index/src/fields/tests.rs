@@ -181,7 +181,7 @@ fn is_indexed(filter: &Filter, kinds: &BTreeMap<FieldPath, FieldKind>) -> bool {
             kinds.contains_key(path)
         }
         Condition::HasId(_) | Condition::HasVector(_) => true,
-        Condition::Count(..) | Condition::Nested(..) => false,
+        Condition::Count(..) | Condition::Slice { .. } | Condition::Nested(..) => false,
         Condition::Filter(filter) => is_indexed(filter, kinds),
     })
 }

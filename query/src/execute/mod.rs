@@ -185,11 +185,12 @@ impl<'a> Level<'a> {
             }
             Query::Nearest { vector, using } => self.nearest(plan, vector.elements(), using, candidates),
             Query::Diverse { vector, using, diversity, .. } => {
-                self.diverse(plan, vector.elements(), using, *diversity, legs)
+                self.diverse(plan, vector, using, *diversity, legs)
             }
-            Query::Recommend { using, .. } | Query::Discover { using, .. } | Query::Context { using, .. } => {
-                self.rated(plan, using, candidates)
-            }
+            Query::Recommend { using, .. }
+            | Query::Discover { using, .. }
+            | Query::Context { using, .. }
+            | Query::Feedback { using, .. } => self.rated(plan, using, candidates),
             Query::Keyword(query) => self.keyword(plan, query, candidates),
             Query::Fuse(fusion) => self.fuse(plan, &legs, fusion),
             Query::ById => self.by_id(plan, candidates),

@@ -6,21 +6,28 @@ use std::collections::btree_map::Entry;
 
 use index::{Gauge, Near, Shown};
 use roaring::RoaringBitmap;
-use types::{Error, ErrorKind, Metric, Result, Slot, SparseVector};
+use types::{Error, ErrorKind, Metric, Result, Slot, SparseVector, Vector};
 
 use super::{Level, PartActual, Ranked};
+use crate::kinds::alike::Alike;
 use crate::kinds::diverse;
 use crate::kinds::rate::Rating;
 use crate::multi;
 use crate::observed::Sampled;
 use crate::plan::{PartPlan, Plan, Step, Strategy, near_count, nearest_parts};
+use crate::request::Input;
 use crate::sparse::{self, SparsePlan};
+use crate::stored;
 
 /// Where more than one of so many vectors would have to be asked for, all are rated.
 const NEAR_SHARE: usize = 8;
 
 fn by_score(a: &Ranked, b: &Ranked) -> Ordering {
     b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot))
+}
+
+fn not_looked_up() -> Error {
+    Error::new(ErrorKind::Internal, "a query by examples was not looked up before it was run")
 }
 
 impl Level<'_> {
@@ -121,45 +128,72 @@ impl Level<'_> {
         Ok(self.above_threshold(hits, metric))
     }
 
-    /// Of the hits of its leg, those that differ from each other.
+    /// Chooses among what the leg of nearness found.
     pub(super) fn diverse(
         &self,
         plan: &Plan,
-        vector: &[f32],
+        vector: &Input,
         using: &str,
         diversity: f32,
         legs: Vec<Vec<Ranked>>,
     ) -> Result<Vec<Ranked>> {
-        let metric = self.view.entry.schema.space(using)?.metric;
-        let mut candidates = Vec::new();
-        for ranked in legs.into_iter().flatten() {
-            if let Some(elements) = self.view.rows.vector(ranked.slot, using)? {
-                candidates.push((ranked, elements));
-            }
-        }
-        Ok(diverse::choose(metric, vector, &candidates, diversity, plan.count))
+        let near: Vec<Ranked> = legs.into_iter().flatten().collect();
+        let slots: Vec<Slot> = near.iter().map(|ranked| ranked.slot).collect();
+        let vectors = self.view.vectors(using, &slots)?;
+        let candidates = near.into_iter().zip(vectors);
+        let candidates: Vec<(Ranked, Vector)> =
+            candidates.filter_map(|(ranked, vector)| Some((ranked, vector?))).collect();
+        let asked = vector.vector().ok_or_else(not_looked_up)?;
+        Ok(diverse::choose(self.alike(using), asked, &candidates, diversity, plan.count))
     }
 
-    /// The best by examples: those near to them are rated, or every vector that may be a hit.
+    fn alike(&self, using: &str) -> Alike {
+        Alike::of(&self.view.entry.schema, using)
+    }
+
     pub(super) fn rated(
         &self,
         plan: &Plan,
         using: &str,
         candidates: Option<&RoaringBitmap>,
     ) -> Result<Vec<Ranked>> {
-        let rating = Rating::of(&self.request.query).ok_or_else(|| {
-            Error::new(ErrorKind::Internal, "a query by examples was not looked up before it was run")
-        })?;
-        let metric = self.view.entry.schema.space(using)?.metric;
         let accept = self.accept(candidates);
-        let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
+        let hits = match self.view.entry.schema.vectors.get(using) {
+            Some(spec) => self.rated_dense(plan, (using, spec.metric), accept.as_ref()),
+            None => self.rated_stored(plan, using, accept.as_ref()),
+        }?;
+        Ok(self.above_threshold(hits, Metric::Dot))
+    }
+
+    fn rated_dense(
+        &self,
+        plan: &Plan,
+        (using, metric): (&str, Metric),
+        accept: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Ranked>> {
+        let rating = Rating::of_dense(&self.request.query).ok_or_else(not_looked_up)?;
+        self.best(plan.count, accept, |accept, count| {
             let near = match plan.step {
                 Step::Rate { probes: 1.., .. } => self.rate_near(using, &rating, metric, accept, count)?,
                 _ => None,
             };
             near.map_or_else(|| self.rate(using, &rating, metric, accept, count), Ok)
-        })?;
-        Ok(self.above_threshold(hits, Metric::Dot))
+        })
+    }
+
+    /// Sparse vectors and multivectors.
+    fn rated_stored(&self, plan: &Plan, using: &str, accept: Option<&RoaringBitmap>) -> Result<Vec<Ranked>> {
+        let rating = Rating::of(&self.request.query, Input::vector).ok_or_else(not_looked_up)?;
+        let alike = self.alike(using);
+        self.best(plan.count, accept, |accept, count| {
+            let mut found = Vec::new();
+            self.measured(|gauge| {
+                let rate = |vector: &Vector| rating.rate(|example| alike.between(example, vector));
+                found = stored::best(self.view, using, (accept, count), gauge, rate)?;
+                Ok(found.len())
+            })?;
+            Ok(found)
+        })
     }
 
     /// The best of what lies near to the probes, once nothing else can be better; nothing if too many would have to be
@@ -167,7 +201,7 @@ impl Level<'_> {
     fn rate_near(
         &self,
         using: &str,
-        rating: &Rating<'_>,
+        rating: &Rating<'_, [f32]>,
         metric: Metric,
         accept: Option<&RoaringBitmap>,
         count: usize,
@@ -187,7 +221,7 @@ impl Level<'_> {
                     if let Entry::Vacant(entry) = rated.entry(near.slot)
                         && let Some(vector) = self.view.rows.vector(near.slot, using)?
                     {
-                        entry.insert(rating.rate(metric, &vector));
+                        entry.insert(rating.rate_dense(metric, &vector));
                     }
                 }
             }
@@ -206,7 +240,7 @@ impl Level<'_> {
     fn rate(
         &self,
         using: &str,
-        rating: &Rating<'_>,
+        rating: &Rating<'_, [f32]>,
         metric: Metric,
         accept: Option<&RoaringBitmap>,
         count: usize,
@@ -217,7 +251,7 @@ impl Level<'_> {
             self.measured(|gauge| {
                 let before = rated.len();
                 part.each(using, shown, gauge, &mut |slot: Slot, vector: &[f32]| {
-                    rated.push(Ranked::new(slot, rating.rate(metric, vector)));
+                    rated.push(Ranked::new(slot, rating.rate_dense(metric, vector)));
                 })?;
                 Ok(rated.len() - before)
             })?;

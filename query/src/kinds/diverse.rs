@@ -3,20 +3,20 @@
 //! The next hit is the one with the greatest `(1 - diversity) * similarity to the query - diversity * greatest
 //! similarity to a hit`. Cost: candidates times hits distances.
 
-use types::Metric;
+use types::Vector;
 
-use super::rate::similarity;
+use super::alike::Alike;
 use crate::Ranked;
 
 /// Chooses up to `count` of the candidates, in the order in which they are chosen.
 pub(crate) fn choose(
-    metric: Metric,
-    query: &[f32],
-    candidates: &[(Ranked, Vec<f32>)],
+    alike: Alike,
+    query: &Vector,
+    candidates: &[(Ranked, Vector)],
     diversity: f32,
     count: usize,
 ) -> Vec<Ranked> {
-    let near = |(_, vector): &(Ranked, Vec<f32>)| (1.0 - diversity) * similarity(metric, query, vector);
+    let near = |(_, vector): &(Ranked, Vector)| (1.0 - diversity) * alike.between(query, vector);
     let relevance: Vec<f32> = candidates.iter().map(near).collect();
     let mut likeness = vec![f32::NEG_INFINITY; candidates.len()];
     let mut rest: Vec<usize> = (0..candidates.len()).collect();
@@ -33,7 +33,7 @@ pub(crate) fn choose(
         let (ranked, vector) = &candidates[at];
         chosen.push(*ranked);
         for other in &rest {
-            let like = similarity(metric, vector, &candidates[*other].1);
+            let like = alike.between(vector, &candidates[*other].1);
             likeness[*other] = likeness[*other].max(like);
         }
     }
@@ -42,14 +42,16 @@ pub(crate) fn choose(
 
 #[cfg(test)]
 mod tests {
+    use types::{Metric, Slot};
+
     use super::*;
-    use types::Slot;
+    use crate::kinds::rate::similarity;
 
     /// As Qdrant's engine answers (qdrant-edge 0.9.0).
     #[test]
     fn hits_are_those_of_the_dialect() {
         let points = [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0], [-1.0, 0.5], [0.5, -0.5_f32]];
-        let query = [1.0, 0.3];
+        let query = [1.0, 0.3_f32];
         let cases = [
             (Metric::Dot, 0.5, 5, [1, 3, 2, 5, 4].as_slice()),
             (Metric::Dot, 0.9, 5, &[1, 4, 5, 3, 2]),
@@ -57,15 +59,16 @@ mod tests {
             (Metric::Manhattan, 0.5, 5, &[1, 2, 5, 4, 3]),
         ];
         for (metric, diversity, count, expected) in cases {
-            let mut candidates: Vec<(Ranked, Vec<f32>)> = (1..)
+            let mut candidates: Vec<(Ranked, Vector)> = (1..)
                 .zip(points)
                 .map(|(slot, point)| {
                     let score = similarity(metric, &query, &point);
-                    (Ranked::new(Slot(slot), score), point.to_vec())
+                    (Ranked::new(Slot(slot), score), Vector::from(point))
                 })
                 .collect();
             candidates.sort_by(|a, b| b.0.score.total_cmp(&a.0.score));
-            let chosen = choose(metric, &query, &candidates, diversity, count);
+            let query = Vector::from(query);
+            let chosen = choose(Alike::Dense(metric), &query, &candidates, diversity, count);
             let slots: Vec<u32> = chosen.iter().map(|ranked| ranked.slot.0).collect();
             assert_eq!(slots, expected, "{metric} {diversity}");
         }

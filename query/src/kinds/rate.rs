@@ -15,22 +15,34 @@ use std::borrow::Cow;
 use index::kernels;
 use types::Metric;
 
-use crate::request::{Input, Pair, Query, Recommend};
+use crate::request::{Feedback, Input, Pair, Query, Recommend};
 
-/// What vectors are rated by.
-pub(crate) enum Rating<'a> {
-    Best { positive: Vec<&'a [f32]>, negative: Vec<&'a [f32]> },
-    Sum { positive: Vec<&'a [f32]>, negative: Vec<&'a [f32]> },
-    Discover { target: &'a [f32], pairs: Vec<(&'a [f32], &'a [f32])> },
-    Context { pairs: Vec<(&'a [f32], &'a [f32])> },
+/// What vectors are rated by; examples are slices of elements, or vectors of any kind.
+pub(crate) enum Rating<'a, V: ?Sized> {
+    /// The best of the similarities.
+    Best { positive: Vec<&'a V>, negative: Vec<&'a V> },
+    /// The sum of the similarities.
+    Sum { positive: Vec<&'a V>, negative: Vec<&'a V> },
+    /// Pairs won and lost, and a fraction for the nearness to a target.
+    Discover { target: &'a V, pairs: Vec<(&'a V, &'a V)> },
+    /// How far on the wrong side of pairs.
+    Context { pairs: Vec<(&'a V, &'a V)> },
+    /// The similarity to a target times a factor, and for each pair how much nearer to its first than to its second,
+    /// times its weight.
+    Feedback { target: &'a V, times: f32, pairs: Vec<(&'a V, &'a V, f32)> },
 }
 
-impl<'a> Rating<'a> {
-    /// The rating that a query asks for, if it asks for one.
-    pub(crate) fn of(query: &'a Query) -> Option<Self> {
+impl<'a, V: ?Sized> Rating<'a, V> {
+    /// The rating that a query asks for, if it asks for one; `pick` takes the example out of an input.
+    pub(crate) fn of(query: &'a Query, pick: impl Fn(&'a Input) -> Option<&'a V>) -> Option<Self> {
+        let all = |inputs: &'a [Input]| inputs.iter().map(&pick).collect::<Option<Vec<_>>>();
+        let both = |pairs: &'a [Pair]| {
+            let both = |pair: &'a Pair| Some((pick(&pair.positive)?, pick(&pair.negative)?));
+            pairs.iter().map(both).collect::<Option<Vec<_>>>()
+        };
         match query {
             Query::Recommend { examples, strategy, .. } => {
-                let (positive, negative) = (all(&examples.positive), all(&examples.negative));
+                let (positive, negative) = (all(&examples.positive)?, all(&examples.negative)?);
                 match strategy {
                     Recommend::BestScore => Some(Self::Best { positive, negative }),
                     Recommend::SumScores => Some(Self::Sum { positive, negative }),
@@ -38,24 +50,30 @@ impl<'a> Rating<'a> {
                 }
             }
             Query::Discover { target, context, .. } => {
-                Some(Self::Discover { target: target.elements(), pairs: both(context) })
+                Some(Self::Discover { target: pick(target)?, pairs: both(context)? })
             }
-            Query::Context { pairs, .. } => Some(Self::Context { pairs: both(pairs) }),
+            Query::Context { pairs, .. } => Some(Self::Context { pairs: both(pairs)? }),
+            Query::Feedback { target, scored, weights, .. } => {
+                let inputs = scored.iter().map(|(input, score)| Some((pick(input)?, *score)));
+                let pairs = feedback(&inputs.collect::<Option<Vec<_>>>()?, *weights);
+                Some(Self::Feedback { target: pick(target)?, times: weights.target, pairs })
+            }
             _ => None,
         }
     }
 
-    /// Its name.
+    /// For people.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Best { .. } => "best score of examples",
             Self::Sum { .. } => "sum of scores of examples",
             Self::Discover { .. } => "discovery",
             Self::Context { .. } => "context",
+            Self::Feedback { .. } => "feedback",
         }
     }
 
-    /// Vectors that each rated one is compared with.
+    /// Similarities for each vector.
     pub(crate) fn examples(&self) -> usize {
         match self {
             Self::Best { positive, negative } | Self::Sum { positive, negative } => {
@@ -63,16 +81,15 @@ impl<'a> Rating<'a> {
             }
             Self::Discover { pairs, .. } => 1 + 2 * pairs.len(),
             Self::Context { pairs } => 2 * pairs.len(),
+            Self::Feedback { pairs, .. } => 1 + 2 * pairs.len(),
         }
     }
 
-    /// The score of a vector; larger is better.
-    pub(crate) fn rate(&self, metric: Metric, vector: &[f32]) -> f32 {
-        let near = |example: &[f32]| similarity(metric, example, vector);
-        let best = |examples: &[&[f32]]| {
-            examples.iter().map(|example| near(example)).fold(f32::NEG_INFINITY, f32::max)
-        };
-        let sum = |examples: &[&[f32]]| examples.iter().map(|example| near(example)).sum::<f32>();
+    /// The rating of a vector, given its similarity to each example.
+    pub(crate) fn rate(&self, near: impl Fn(&V) -> f32) -> f32 {
+        let best =
+            |examples: &[&V]| examples.iter().map(|example| near(example)).fold(f32::NEG_INFINITY, f32::max);
+        let sum = |examples: &[&V]| examples.iter().map(|example| near(example)).sum::<f32>();
         match self {
             Self::Best { positive, negative } => {
                 let (positive, negative) = (best(positive), best(negative));
@@ -80,7 +97,7 @@ impl<'a> Rating<'a> {
             }
             Self::Sum { positive, negative } => sum(positive) - sum(negative),
             Self::Discover { target, pairs } => {
-                let won = |(positive, negative): &(&[f32], &[f32])| match near(positive) - near(negative) {
+                let won = |(positive, negative): &(&V, &V)| match near(positive) - near(negative) {
                     difference if difference > 0.0 => 1.0,
                     difference if difference < 0.0 => -1.0,
                     _ => 0.0,
@@ -88,14 +105,32 @@ impl<'a> Rating<'a> {
                 pairs.iter().map(won).sum::<f32>() + squash(near(target))
             }
             Self::Context { pairs } => {
-                let loss = |(positive, negative): &(&[f32], &[f32])| {
+                let loss = |(positive, negative): &(&V, &V)| {
                     let lost = (near(positive) - near(negative) - f32::EPSILON).min(0.0);
                     lost / (1.0 + lost.abs())
                 };
                 pairs.iter().map(loss).sum()
             }
+            Self::Feedback { target, times, pairs } => {
+                let gain =
+                    |(positive, negative, weight): &(&V, &V, f32)| weight * (near(positive) - near(negative));
+                times * near(target) + pairs.iter().map(gain).sum::<f32>()
+            }
         }
     }
+}
+
+/// Of every two scored examples the better one and the worse one, with the weight that they have.
+fn feedback<'a, V: ?Sized>(scored: &[(&'a V, f32)], weights: Feedback) -> Vec<(&'a V, &'a V, f32)> {
+    let weight = |confidence: f32| confidence.powf(weights.confidence) * weights.pair;
+    let worse = |(better, score): &(&'a V, f32)| {
+        let (better, score) = (*better, *score);
+        let pair = move |(other, below): &(&'a V, f32)| {
+            (score > *below).then(|| (better, *other, weight(score - below)))
+        };
+        scored.iter().filter_map(pair).collect::<Vec<_>>()
+    };
+    scored.iter().flat_map(worse).collect()
 }
 
 /// Vectors near which the best are rated highest.
@@ -126,18 +161,36 @@ impl Probes<'_> {
     }
 }
 
-impl<'a> Rating<'a> {
+impl<'a> Rating<'a, [f32]> {
+    /// Those of a query of dense vectors.
+    pub(crate) fn of_dense(query: &'a Query) -> Option<Self> {
+        Self::of(query, |input| Some(input.elements()))
+    }
+
+    /// The rating of a dense vector.
+    pub(crate) fn rate_dense(&self, metric: Metric, vector: &[f32]) -> f32 {
+        self.rate(|example| similarity(metric, example, vector))
+    }
+
     /// The probes of a rating, if it has any.
     pub(crate) fn probes(&self, metric: Metric) -> Option<Probes<'a>> {
         let borrowed = |vectors: &[&'a [f32]]| vectors.iter().map(|vector| Cow::Borrowed(*vector)).collect();
         let (vectors, bound): (Vec<Cow<'a, [f32]>>, Bound) = match self {
             Self::Best { positive, .. } => (borrowed(positive), Bound::Best),
             Self::Sum { positive, negative } if metric.larger_is_better() => {
-                let (vector, length) = total(metric, positive, negative)?;
+                let positive = positive.iter().map(|vector| (*vector, 1.0));
+                let all = positive.chain(negative.iter().map(|vector| (*vector, -1.0)));
+                let (vector, length) = total(metric, all)?;
+                (vec![Cow::Owned(vector)], Bound::Sum(length))
+            }
+            Self::Feedback { target, times, pairs } if metric.larger_is_better() => {
+                let pairs =
+                    pairs.iter().flat_map(|(better, worse, weight)| [(*better, *weight), (*worse, -weight)]);
+                let (vector, length) = total(metric, std::iter::once((*target, *times)).chain(pairs))?;
                 (vec![Cow::Owned(vector)], Bound::Sum(length))
             }
             Self::Sum { positive, negative } if negative.is_empty() => (borrowed(positive), Bound::Sum(1.0)),
-            Self::Sum { .. } | Self::Context { .. } => return None,
+            Self::Sum { .. } | Self::Context { .. } | Self::Feedback { .. } => return None,
             Self::Discover { target, pairs } => {
                 (vec![Cow::Borrowed(*target)], Bound::Won(pairs.len() as f32))
             }
@@ -148,12 +201,14 @@ impl<'a> Rating<'a> {
 
 /// The vector whose product with another is the sum of the similarities, and by how much it was divided to be one of
 /// the space.
-fn total(metric: Metric, positive: &[&[f32]], negative: &[&[f32]]) -> Option<(Vec<f32>, f32)> {
-    let mut sum = vec![0.0_f32; positive.iter().chain(negative).map(|vector| vector.len()).next()?];
-    let signed =
-        positive.iter().map(|vector| (vector, 1.0)).chain(negative.iter().map(|vector| (vector, -1.0)));
-    for (vector, sign) in signed {
-        sum.iter_mut().zip(*vector).for_each(|(sum, element)| *sum += sign * element);
+fn total<'a>(metric: Metric, weighted: impl Iterator<Item = (&'a [f32], f32)>) -> Option<(Vec<f32>, f32)> {
+    let mut sum: Vec<f32> = Vec::new();
+    for (vector, weight) in weighted {
+        sum.resize(vector.len(), 0.0);
+        sum.iter_mut().zip(vector).for_each(|(sum, element)| *sum += weight * element);
+    }
+    if sum.is_empty() {
+        return None;
     }
     if metric == Metric::Dot {
         return Some((sum, 1.0));
@@ -171,14 +226,6 @@ pub(crate) fn similarity(metric: Metric, a: &[f32], b: &[f32]) -> f32 {
 /// Into (0, 1), keeping the order.
 fn squash(similarity: f32) -> f32 {
     0.5 * (similarity / (1.0 + similarity.abs()) + 1.0)
-}
-
-fn all(inputs: &[Input]) -> Vec<&[f32]> {
-    inputs.iter().map(Input::elements).collect()
-}
-
-fn both(pairs: &[Pair]) -> Vec<(&[f32], &[f32])> {
-    pairs.iter().map(|pair| (pair.positive.elements(), pair.negative.elements())).collect()
 }
 
 #[cfg(test)]
@@ -217,9 +264,9 @@ mod tests {
         ];
         for (kind, metric, expected) in cases {
             let query = query(kind);
-            let rating = Rating::of(&query).expect("a rating");
+            let rating = Rating::of_dense(&query).expect("a rating");
             for (point, expected) in POINTS.iter().zip(expected) {
-                let score = rating.rate(metric, point);
+                let score = rating.rate_dense(metric, point);
                 assert!((score - expected).abs() < 1e-5, "{kind} {metric} {point:?}: {score} {expected}");
             }
         }

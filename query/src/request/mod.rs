@@ -5,7 +5,7 @@ mod resolve;
 
 use types::{Error, Filter, KeywordQuery, Limits, Metric, Result, Schema, Vector};
 
-pub use query::{Examples, Input, Order, OrderValue, Pair, Query, Recommend};
+pub use query::{Examples, Feedback, Input, Order, OrderValue, Pair, Query, Recommend};
 
 /// One question to one collection; a tree, since its candidates may come from other questions.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,27 +43,29 @@ pub const RRF_K: f32 = 60.0;
 
 impl Request {
     /// Checks the request against schema and limits, normalises its vectors, and fills in the collection's recall.
+    /// `points` is how many there are.
     ///
     /// # Errors
     /// `InvalidArgument` or `LimitExceeded`, naming the field.
-    pub fn check(&mut self, schema: &Schema, limits: &Limits) -> Result<()> {
+    pub fn check(&mut self, schema: &Schema, limits: &Limits, points: usize) -> Result<()> {
         let legs = self.count_legs();
         if legs > limits.legs_max {
             return Err(Error::limit("prefetch", "the number of legs", legs, limits.legs_max));
         }
-        self.check_level(schema, limits)
+        self.check_level(schema, limits, points)
     }
 
     fn count_legs(&self) -> usize {
         self.prefetch.iter().map(|leg| 1 + leg.count_legs()).sum()
     }
 
-    fn check_level(&mut self, schema: &Schema, limits: &Limits) -> Result<()> {
+    fn check_level(&mut self, schema: &Schema, limits: &Limits, points: usize) -> Result<()> {
         for (position, leg) in self.prefetch.iter_mut().enumerate() {
-            leg.check_level(schema, limits)
+            leg.check_level(schema, limits, points)
                 .map_err(|error| error.within(&format!("prefetch[{position}]")))?;
         }
         self.filter.check(limits)?;
+        self.bound(limits, points);
         let wanted = self.limit.saturating_add(self.offset);
         if self.limit == 0 {
             return Err(Error::invalid("limit", "is 0; ask for at least 1 hit"));
@@ -92,15 +94,18 @@ impl Request {
         self.check_query(schema, limits)
     }
 
+    /// Whoever asks for more than there can be asks for all. In an order a point may come more than once.
+    fn bound(&mut self, limits: &Limits, points: usize) {
+        let is_above = self.limit.saturating_add(self.offset) > limits.hits_max;
+        if is_above && points <= limits.hits_max && !matches!(self.query, Query::Order(_)) {
+            self.limit = self.limit.min(points.max(1));
+        }
+    }
+
     fn check_query(&mut self, schema: &Schema, limits: &Limits) -> Result<()> {
         if let Some(using) = self.query.space() {
             schema.check_name(using)?;
             let using = using.to_owned();
-            if !schema.vectors.contains_key(&using) && !matches!(self.query, Query::Nearest { .. }) {
-                let message =
-                    format!("`{using}` is sparse or a multivector, which is asked by `nearest` alone");
-                return Err(Error::invalid("using", message));
-            }
             let is_averaged =
                 matches!(self.query, Query::Recommend { strategy: Recommend::AverageVector, .. });
             for (place, input) in self.query.inputs() {
@@ -142,8 +147,29 @@ impl Request {
                 }
                 _ => Ok(()),
             },
+            Query::Feedback { scored, weights, .. } => check_feedback(scored, *weights),
             _ => Ok(()),
         }
+    }
+}
+
+fn check_feedback(scored: &[(Input, f32)], weights: Feedback) -> Result<()> {
+    let refuse = |place: &str, message: &str| {
+        Err(Error::invalid(format!("query.relevance_feedback.{place}"), message))
+    };
+    if scored.is_empty() {
+        return refuse("feedback", "feedback elements must be non-empty");
+    }
+    if let Some(at) = scored.iter().position(|(_, score)| !score.is_finite()) {
+        return refuse(&format!("feedback[{at}].score"), "must be a finite number");
+    }
+    let Feedback { target, confidence, pair } = weights;
+    match [("a", target), ("b", confidence), ("c", pair)].iter().find(|(_, weight)| !weight.is_finite()) {
+        Some((name, _)) => refuse(&format!("strategy.naive.{name}"), "must be a finite number"),
+        None if confidence < 0.0 => {
+            refuse("strategy.naive.b", &format!("value {confidence:?} invalid, must be 0.0 or larger"))
+        }
+        None => Ok(()),
     }
 }
 
@@ -204,13 +230,13 @@ mod tests {
         let prefetch = vec![ask(Params::default()), ask(own), ask(beam)];
         let mut request = Request { prefetch, ..ask(Params::default()) };
         for _ in 0..2 {
-            request.check(&schema, &Limits::default()).expect("a request");
+            request.check(&schema, &Limits::default(), 9).expect("a request");
             let recalls: Vec<Option<f32>> = request.prefetch.iter().map(|leg| leg.params.recall).collect();
             assert_eq!((request.params.recall, &recalls[..]), (Some(0.8), &[Some(0.8), Some(0.5), None][..]));
         }
         let free = Schema { recall: None, ..schema };
         let mut request = ask(Params::default());
-        request.check(&free, &Limits::default()).expect("a request");
+        request.check(&free, &Limits::default(), 9).expect("a request");
         assert_eq!(request.params, Params::default());
     }
 
@@ -233,11 +259,11 @@ mod tests {
             (with(Params { recall: Some(1.5), ..Params::default() }), "params.recall"),
             (with(Params { recall: Some(f32::NAN), ..Params::default() }), "params.recall"),
             (with(Params { recall: Some(0.9), ef: Some(9), ..Params::default() }), "params.recall"),
-            (Request { limit: usize::MAX, offset: 2, ..ask(Query::ById) }, "limit"),
+            (Request { limit: 2, offset: usize::MAX, ..ask(Query::ById) }, "limit"),
             (leg, "prefetch[0].query"),
         ];
         for (mut request, field) in cases {
-            let error = request.check(&schema, &Limits::default()).expect_err(field);
+            let error = request.check(&schema, &Limits::default(), 9).expect_err(field);
             assert_eq!(error.field(), Some(field), "{error}");
         }
     }

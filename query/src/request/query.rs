@@ -59,6 +59,18 @@ pub enum Query {
         /// The vector space.
         using: String,
     },
+    /// By nearness to a vector, corrected by how good some hits were found to be: nearer to the better of every two than to
+    /// the worse one.
+    Feedback {
+        /// The vector that was asked with.
+        target: Input,
+        /// Examples, and how good each of them is.
+        scored: Vec<(Input, f32)>,
+        /// How much it counts.
+        weights: Feedback,
+        /// The vector space.
+        using: String,
+    },
     /// By BM25 of words.
     Keyword(KeywordQuery),
     /// By what the legs found.
@@ -113,6 +125,18 @@ pub struct Pair {
     pub negative: Input,
 }
 
+/// How much feedback counts: the score is `target * s(target) + the sum over pairs of pair * d^confidence * (s(better) -
+/// s(worse))`, with similarities `s`, and `d` by how much the better example is better.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Feedback {
+    /// The factor of the similarity to the vector that was asked with.
+    pub target: f32,
+    /// The exponent of a difference, at least 0.
+    pub confidence: f32,
+    /// The factor of all pairs.
+    pub pair: f32,
+}
+
 /// An order by a field.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
@@ -158,7 +182,8 @@ impl Query {
             | Self::Diverse { using, .. }
             | Self::Recommend { using, .. }
             | Self::Discover { using, .. }
-            | Self::Context { using, .. } => Some(using),
+            | Self::Context { using, .. }
+            | Self::Feedback { using, .. } => Some(using),
             _ => None,
         }
     }
@@ -177,6 +202,13 @@ impl Query {
                 target.chain(paired(context, "query.discover.context")).collect()
             }
             Self::Context { pairs, .. } => paired(pairs, "query.context").collect(),
+            Self::Feedback { target, scored, .. } => {
+                let target = std::iter::once(("query.relevance_feedback.target".to_owned(), target));
+                let place = |at| format!("query.relevance_feedback.feedback[{at}].example");
+                target
+                    .chain(scored.iter_mut().enumerate().map(|(at, (input, _))| (place(at), input)))
+                    .collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -204,20 +236,22 @@ impl Input {
         }
     }
 
-    /// The rows of a multivector.
-    pub(crate) fn multi(&self) -> Option<&MultiVector> {
+    /// The vector; nothing of a point that was not looked up yet.
+    pub(crate) fn vector(&self) -> Option<&Vector> {
         match self {
-            Self::Vector(vector) => vector.multi(),
+            Self::Vector(vector) => Some(vector),
             Self::Point(_) => None,
         }
     }
 
+    /// The rows of a multivector.
+    pub(crate) fn multi(&self) -> Option<&MultiVector> {
+        self.vector()?.multi()
+    }
+
     /// The weights of a sparse vector.
     pub(crate) fn sparse(&self) -> Option<&SparseVector> {
-        match self {
-            Self::Vector(vector) => vector.sparse(),
-            Self::Point(_) => None,
-        }
+        self.vector()?.sparse()
     }
 }
 

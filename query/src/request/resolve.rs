@@ -7,7 +7,11 @@
 //!
 //! Invariant: what comes out asks with vectors only.
 
-use types::{Condition, Error, ErrorKind, Filter, PointId, Result, Slot, Vector, VectorSpec};
+use std::collections::BTreeMap;
+
+use types::{
+    Condition, Error, ErrorKind, Filter, PointId, Result, Schema, Slot, SparseVector, Vector, VectorSpec,
+};
 
 use super::{Examples, Input, Query, Recommend, Request};
 use crate::View;
@@ -32,8 +36,7 @@ impl Request {
         }
         match std::mem::take(&mut self.query) {
             Query::Recommend { examples, strategy: Recommend::AverageVector, using } => {
-                let spec = view.entry.schema.space(&using)?;
-                self.query = Query::Nearest { vector: mean(&examples, spec)?, using };
+                self.query = Query::Nearest { vector: mean(&examples, &view.entry.schema, &using)?, using };
                 Ok(self)
             }
             query @ Query::Diverse { .. } => Ok(self.diversified(query)),
@@ -97,8 +100,38 @@ fn stored(view: &View, id: PointId, using: &str, place: &str) -> Result<Vector> 
     })
 }
 
-/// The vector that is like the positive examples and unlike the negative ones.
-fn mean(examples: &Examples, spec: &VectorSpec) -> Result<Input> {
+/// The vector that is like the positive examples and unlike the negative ones: of multivectors all rows of the one, and
+/// those of the other turned round.
+fn mean(examples: &Examples, schema: &Schema, using: &str) -> Result<Input> {
+    if let Some(spec) = schema.vectors.get(using) {
+        return dense_mean(examples, spec);
+    }
+    if schema.sparse.contains_key(using) {
+        return Ok(sparse_mean(examples).into());
+    }
+    let rows = |inputs: &[Input]| -> Vec<Vec<f32>> {
+        inputs.iter().filter_map(Input::multi).flat_map(|rows| rows.iter().cloned()).collect()
+    };
+    let mut all = rows(&examples.positive);
+    let away = rows(&examples.negative).into_iter();
+    all.extend(away.map(|row| row.into_iter().map(|element| -element).collect()));
+    Ok(Vector::Multi(all).into())
+}
+
+fn sparse_mean(examples: &Examples) -> SparseVector {
+    let mut weights: BTreeMap<u32, f32> = BTreeMap::new();
+    let sides = [(&examples.positive, 2.0), (&examples.negative, -1.0)];
+    let sides = if examples.negative.is_empty() { [(&examples.positive, 1.0), sides[1]] } else { sides };
+    for (inputs, times) in sides {
+        let share = times / inputs.len().max(1) as f32;
+        for (dimension, weight) in inputs.iter().filter_map(Input::sparse).flat_map(SparseVector::iter) {
+            *weights.entry(dimension).or_default() += share * weight;
+        }
+    }
+    SparseVector::of(weights)
+}
+
+fn dense_mean(examples: &Examples, spec: &VectorSpec) -> Result<Input> {
     let average = |inputs: &[Input]| {
         let mut sum = vec![0.0_f32; spec.dim];
         for input in inputs {

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::State;
+use crate::error::PATH_VALIDATION;
 use crate::lanes::Lane;
 use crate::state::Inner;
 use crate::{body, error, wire};
@@ -40,7 +41,13 @@ impl Call {
     /// # Errors
     /// `NotFound`.
     pub(super) fn collection(&self) -> Result<Collection> {
-        self.state.db.collection(self.part("collection")?)
+        let name = self.part("collection")?;
+        let most = self.state.db.limits().name_chars_max;
+        if name.chars().count() > most {
+            let message = format!("{PATH_VALIDATION}is longer than {most} characters");
+            return Err(Error::invalid("collection_name", message));
+        }
+        self.state.db.collection(name)
     }
 
     /// A part of the path.

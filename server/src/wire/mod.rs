@@ -40,6 +40,8 @@ use kithdb::{Collection, Error, Reading, Result, Seqno, Value};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Path;
 
+use crate::error::VALIDATION;
+
 /// What a request reads: the present state of a collection, or that at a commit.
 ///
 /// # Errors
@@ -84,7 +86,9 @@ fn locate<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Error 
 
 fn refuse(error: &serde_json::Error) -> Error {
     let text = error.to_string();
-    Error::invalid("body", format!("Format error in JSON body: {text}"))
+    let message =
+        if text.starts_with(VALIDATION) { text } else { format!("Format error in JSON body: {text}") };
+    Error::invalid("body", message)
 }
 
 /// Characters of a place; a place far down in a nested body is cut.

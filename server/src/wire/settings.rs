@@ -7,7 +7,7 @@
 
 use kithdb::{Error, Payload, Result, Value};
 
-use crate::error::VALIDATION;
+use crate::error::invalid;
 
 /// What a value may be.
 #[derive(Clone, Copy)]
@@ -159,12 +159,18 @@ pub(super) const COLLECTION: &[(&str, Shape)] = &[
 /// Kept where the unnamed vector was given by its empty name, and not alone: it is told so again.
 pub(super) const NAMED: &str = "is_named";
 
+/// The most elements that the dialect lets a vector have.
+const SIZE_MAX: usize = 65_536;
+
 /// The number of elements of a vector, if there can be so many.
 ///
 /// # Errors
 /// `InvalidArgument` on `size`.
 pub(super) fn size(size: usize) -> Result<usize> {
-    if size > 0 { Ok(size) } else { Err(invalid("size", "value 0 invalid, must be 1 or larger")) }
+    match size {
+        1..=SIZE_MAX => Ok(size),
+        _ => Err(invalid("size", &format!("value {size} invalid, must be from 1 to {SIZE_MAX}"))),
+    }
 }
 
 /// Of a sparse index, beside what is kept with the vector itself.
@@ -340,11 +346,6 @@ fn expected(shape: Shape) -> String {
 
 fn place(field: &str, name: &str) -> String {
     if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") }
-}
-
-/// It has the right type, and an impossible value.
-pub(super) fn invalid(field: &str, why: &str) -> Error {
-    Error::invalid(field, format!("{VALIDATION}{why}"))
 }
 
 fn malformed(field: &str, why: &str) -> Error {

@@ -19,10 +19,11 @@ use super::highlight::HighlightIn;
 use super::plan::PlanOut;
 use super::point::ScoredPoint;
 use super::query::{
-    ExplainIn, ExplainWord, LookupFrom, OrderIn, PairIn, ParamsIn, Prefetch, QueryBody, QueryIn, VectorInput,
-    expression,
+    ExplainIn, ExplainWord, LookupFrom, OrderIn, PairIn, ParamsIn, Prefetch, QueryBody, QueryIn, ScoredIn,
+    VectorInput, expression,
 };
 use super::shape::OneOrMany;
+use crate::error::invalid;
 
 /// The hits of a query, and the plan if it was asked for.
 #[derive(Debug, Serialize)]
@@ -133,10 +134,15 @@ impl Translator<'_> {
             level;
         let filter = joined(super::filter::or_everything(filter)?, above);
         let legs = self.legs(prefetch, &filter)?;
-        if query.is_none() && !legs.is_empty() {
-            let message =
-                "is missing; with `prefetch` it says how the legs are ranked, such as {\"fusion\": \"rrf\"}";
-            return Err(Error::invalid("query", message));
+        check_level(query.as_ref(), !legs.is_empty(), using.as_deref(), score_threshold)?;
+        if limit == Some(0) {
+            return Err(invalid("limit", "value 0 invalid, must be 1 or larger"));
+        }
+        if params.as_ref().is_some_and(|params| params.hnsw_ef == Some(0)) {
+            return Err(invalid("params.hnsw_ef", "value 0 invalid, must be 1 or larger"));
+        }
+        if let Some(lookup) = &lookup_from {
+            self.db.collection(&lookup.collection)?;
         }
         let using = using.unwrap_or_else(|| DEFAULT_VECTOR.to_owned());
         let query = self.query(query, &Source { using: &using, lookup: lookup_from.as_ref() })?;
@@ -202,6 +208,9 @@ impl Translator<'_> {
             },
             Some(QueryIn::Recommend(given)) => {
                 let strategy = given.strategy();
+                if given.is_empty() {
+                    return Err(invalid("query.recommend", "give at least one of `positive` and `negative`"));
+                }
                 let positive = inputs(given.positive, "positive")?;
                 let examples = Examples { positive, negative: inputs(given.negative, "negative")? };
                 Query::Recommend { examples, strategy, using: using() }
@@ -213,6 +222,17 @@ impl Translator<'_> {
             },
             Some(QueryIn::Context(pairs)) => {
                 Query::Context { pairs: self.pairs(pairs, source, "query.context")?, using: using() }
+            }
+            Some(QueryIn::Feedback(given)) => {
+                let place = "query.relevance_feedback";
+                let weights = given.weights();
+                let scored =
+                    given.feedback.into_iter().enumerate().map(|(at, ScoredIn { example, score })| {
+                        Ok((input(example, &format!("{place}.feedback[{at}].example"))?, score))
+                    });
+                let scored = scored.collect::<Result<_>>()?;
+                let target = input(given.target, &format!("{place}.target"))?;
+                Query::Feedback { target, scored, weights, using: using() }
             }
             Some(QueryIn::Keyword(words)) => Query::Keyword(words.into_query()?),
             Some(QueryIn::Fuse(fusion)) => Query::Fuse(fusion),
@@ -247,7 +267,10 @@ impl Translator<'_> {
     fn looked_up(&self, id: PointId, lookup: &LookupFrom, using: &str, place: &str) -> Result<Vector> {
         let collection = self.db.collection(&lookup.collection)?;
         let space = lookup.vector.as_deref().unwrap_or(using);
-        collection.schema().check_name(space).map_err(|error| error.with_field("lookup_from.vector"))?;
+        collection.schema().check_name(space).map_err(|error| {
+            let message = format!("Not found: {}", error.message().trim_start_matches("Wrong input: "));
+            Error::new(ErrorKind::NotFound, message).with_field("lookup_from.vector")
+        })?;
         let vectors = VectorSelect::Named(vec![space.to_owned()]);
         let select = Select { payload: PayloadSelect::None, vectors, ..Select::default() };
         let point = collection.get(&[id], &select)?.pop().ok_or_else(|| {
@@ -275,6 +298,30 @@ impl Translator<'_> {
             chars if chars > limit => Err(Error::limit(field, "the number of characters", chars, limit)),
             _ => embedder.embed_query(text),
         }
+    }
+}
+
+/// What cannot stand together, in the words of the dialect.
+fn check_level(
+    query: Option<&QueryIn>,
+    has_legs: bool,
+    using: Option<&str>,
+    score_threshold: Option<f32>,
+) -> Result<()> {
+    let refuse = |field: &str, message: &str| Err(Error::invalid(field, format!("Bad request: {message}")));
+    match query {
+        None if has_legs => refuse(
+            "query",
+            "A query is needed to merge the prefetches. Can't have prefetches without defining a query.",
+        ),
+        None if score_threshold.is_some() => refuse(
+            "query",
+            "A query is needed to use the score_threshold. Can't have score_threshold without defining a query.",
+        ),
+        Some(QueryIn::Fuse(_)) if using.is_some() => {
+            refuse("using", "Fusion queries cannot be combined with the 'using' field.")
+        }
+        _ => Ok(()),
     }
 }
 

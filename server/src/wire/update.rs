@@ -14,6 +14,7 @@ use super::id::Id;
 use super::point::{Delete, Upsert, selection};
 use super::shape::Ignored;
 use super::vector::VectorsIn;
+use crate::error::invalid;
 
 /// Operations, and where in the body each of them stands.
 #[derive(Debug, Default)]
@@ -229,6 +230,9 @@ impl UpdateVectors {
     pub(crate) fn into_writes(self) -> Result<Writes> {
         let update_filter = self.update_filter.map_or_else(|| Ok(Filter::default()), FilterIn::into_filter);
         let update_filter = update_filter.map_err(|error| error.within("update_filter"))?;
+        if let Some(at) = self.points.iter().position(|point| point.vector.0.is_empty()) {
+            return Err(invalid(&format!("points[{at}].vector"), "must specify vectors to update for point"));
+        }
         let points = self.points.into_iter().map(|point| (point.id.0, point.vector.0)).collect();
         Ok(Writes::of(Op::UpdateVectors { points, update_filter }))
     }

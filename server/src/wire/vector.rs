@@ -8,6 +8,8 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::error::VALIDATION;
+
 /// One dense vector.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Dense(pub(crate) Vec<f32>);
@@ -48,6 +50,21 @@ pub(crate) enum Columns {
 }
 
 impl SparseJson {
+    /// What can be said of it without its space.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.indices.len() != self.values.len() {
+            return Err(format!("{VALIDATION}values: must be the same length as indices"));
+        }
+        let mut sorted = self.indices.clone();
+        sorted.sort_unstable();
+        match sorted.array_windows().find(|[a, b]| a == b) {
+            Some([twice, _]) => {
+                Err(format!("{VALIDATION}indices: must be unique, and {twice} stands there twice"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The vector, which may be none yet: it is checked where it is used.
     pub(crate) fn into_vector(self) -> SparseVector {
         let values = self.values.into_iter().map(|Element(value)| value).collect();
@@ -76,6 +93,7 @@ impl<'de> Visitor<'de> for AnyVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VectorIn, A::Error> {
         let sparse: SparseJson = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+        sparse.check().map_err(A::Error::custom)?;
         Ok(VectorIn(sparse.into_vector().into()))
     }
 }
@@ -118,6 +136,14 @@ pub(super) fn list<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Vector, A::Erro
             Item::Number(_) => return Err(A::Error::custom("a number stands among lists of numbers")),
             Item::Row(_) => return Err(A::Error::custom("a list stands among numbers")),
         }
+    }
+    if rows.iter().any(Vec::is_empty) {
+        return Err(A::Error::custom(format!(
+            "{VALIDATION}all vectors must be non-empty (a dense vector must not be empty)"
+        )));
+    }
+    if rows.is_empty() && elements.is_empty() {
+        return Err(A::Error::custom(format!("{VALIDATION}a dense vector must not be empty")));
     }
     Ok(if rows.is_empty() { Vector::Dense(elements) } else { Vector::Multi(rows) })
 }

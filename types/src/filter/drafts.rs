@@ -89,6 +89,9 @@ fn leaf() -> impl Strategy<Value = Condition> + Clone {
             Condition::Count(path, CountRange { lt, lte, gt, gte })
         }),
         2 => prop::collection::vec(id(), 0..4).prop_map(Condition::HasId),
+        1 => (1_u32..4).prop_flat_map(|total| (0..total, Just(total))).prop_map(|(index, total)| {
+            Condition::Slice { index, total }
+        }),
         1 => select(vec!["", "v", "it's"]).prop_map(|name| Condition::HasVector(name.to_owned())),
     ]
 }

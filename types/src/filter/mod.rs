@@ -57,6 +57,13 @@ pub enum Condition {
     Count(FieldPath, CountRange),
     /// The point has one of these ids.
     HasId(Vec<PointId>),
+    /// The point is in one of `total` slices, chosen by its id alone: each point is in exactly one, always the same.
+    Slice {
+        /// Which of them, from 0.
+        index: u32,
+        /// How many there are, at least 1.
+        total: u32,
+    },
     /// The point has a vector of this name.
     HasVector(String),
     /// One object of an array at the path satisfies the whole filter by itself.
@@ -134,13 +141,16 @@ impl Filter {
             let what = "the filter's number of conditions";
             return Err(Error::limit("filter", what, count, limits.filter_conditions_max));
         }
-        self.check_areas()
+        self.check_conditions()
     }
 
-    fn check_areas(&self) -> Result<()> {
+    fn check_conditions(&self) -> Result<()> {
         self.conditions().try_for_each(|condition| match condition {
             Condition::Field(_, Predicate::Geo(area)) => area.check().map_err(|error| error.within("filter")),
-            Condition::Filter(inner) | Condition::Nested(_, inner) => inner.check_areas(),
+            Condition::Filter(inner) | Condition::Nested(_, inner) => inner.check_conditions(),
+            Condition::Slice { index, total } if index >= total => {
+                Err(Error::invalid("filter", format!("has slice {index} of {total}; slices count from 0")))
+            }
             _ => Ok(()),
         })
     }
@@ -191,6 +201,7 @@ impl Condition {
                 }
             }
             Self::HasId(ids) => ids.contains(&subject.id),
+            Self::Slice { index, total } => subject.id.hash() % u64::from(*total).max(1) == u64::from(*index),
             Self::HasVector(name) => (subject.has_vector)(name),
             Self::Nested(path, filter) => {
                 let objects = path.objects(payload);

@@ -1,9 +1,10 @@
 //! Filters: `must`, `should`, `must_not`, `min_should` over conditions.
 //!
-//! A condition says what it is by its keys: `key` with one test, `is_empty`, `is_null`, `has_id`, `has_vector`,
+//! A condition says what it is by its keys: `key` with one test, `is_empty`, `is_null`, `has_id`, `slice`, `has_vector`,
 //! `nested`, or a filter again. A filter may also be a string: the form that people write.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use kithdb::{
     Condition, CountRange, Error, FieldPath, Filter, MinShould, Predicate, Range, Result, Scalar, TimeRange,
@@ -13,9 +14,10 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use crate::error::invalid;
 use crate::wire::geo::{BoxIn, CircleIn, PolygonIn};
 use crate::wire::id::Id;
-use crate::wire::shape::{OneOrMany, Refused};
+use crate::wire::shape::OneOrMany;
 
 /// A filter in a body.
 #[derive(Debug)]
@@ -44,7 +46,6 @@ struct MinShouldIn {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "kinds of conditions that are refused are listed so that `null` is no error")]
 struct ConditionIn {
     key: Option<String>,
     r#match: Option<MatchIn>,
@@ -57,9 +58,9 @@ struct ConditionIn {
     should: Option<OneOrMany<ConditionIn>>,
     must_not: Option<OneOrMany<ConditionIn>>,
     min_should: Option<MinShouldIn>,
+    slice: Option<SliceIn>,
     has_vector: Option<String>,
     nested: Option<NestedIn>,
-    slice: Option<Refused>,
     geo_bounding_box: Option<BoxIn>,
     geo_radius: Option<CircleIn>,
     geo_polygon: Option<PolygonIn>,
@@ -202,6 +203,7 @@ impl ConditionIn {
             no_key(key.as_ref())?;
         }
         kinds.extend(self.has_id.map(|ids| Condition::HasId(Id::unwrap_all(ids))));
+        kinds.extend(self.slice.map(SliceIn::into_condition).transpose()?);
         kinds.extend(self.has_vector.map(Condition::HasVector));
         if let Some(NestedIn { key, filter }) = self.nested {
             let path = path(Some(key)).map_err(|error| error.within("nested"))?;
@@ -229,6 +231,24 @@ impl ConditionIn {
     }
 }
 
+/// One of `total` parts of a collection, for reading it by several clients at once.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SliceIn {
+    total: NonZeroU32,
+    index: u32,
+}
+
+impl SliceIn {
+    fn into_condition(self) -> Result<Condition> {
+        let Self { index, total } = self;
+        match index < total.get() {
+            true => Ok(Condition::Slice { index, total: total.get() }),
+            false => Err(invalid("slice.index", &format!("value {index} invalid, must be below total"))),
+        }
+    }
+}
+
 impl Clauses {
     fn has_clauses(&self) -> bool {
         self.must.is_some() || self.should.is_some() || self.must_not.is_some() || self.min_should.is_some()
@@ -246,7 +266,8 @@ fn no_key(key: Option<&String>) -> Result<()> {
         Some(_) => {
             let tests =
                 "match, range, geo_bounding_box, geo_radius, geo_polygon, values_count, is_empty or is_null";
-            Err(Error::invalid("key", format!("has no test beside it, or several; give one of {tests}")))
+            let why = format!("At least one field condition must be specified: one of {tests}");
+            Err(invalid("key", &why))
         }
     }
 }

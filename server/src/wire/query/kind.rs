@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use kithdb::{Fusion, Recommend, SparseVector, Value};
+use kithdb::{Feedback, Fusion, Recommend, SparseVector, Value};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -23,6 +23,7 @@ pub(crate) enum QueryIn {
     Recommend(RecommendIn),
     Discover(VectorInput, OneOrMany<PairIn>),
     Context(OneOrMany<PairIn>),
+    Feedback(FeedbackIn),
     Keyword(KeywordIn),
     Fuse(Fusion),
     Order(OrderIn),
@@ -51,6 +52,43 @@ enum StrategyIn {
     AverageVector,
     BestScore,
     SumScores,
+}
+
+/// Hits that were found before, and how good each was.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FeedbackIn {
+    pub(in crate::wire) target: VectorInput,
+    pub(in crate::wire) feedback: Vec<ScoredIn>,
+    strategy: FeedbackStrategyIn,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScoredIn {
+    pub(in crate::wire) example: VectorInput,
+    pub(in crate::wire) score: f32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FeedbackStrategyIn {
+    naive: NaiveIn,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NaiveIn {
+    a: f32,
+    b: f32,
+    c: f32,
+}
+
+impl FeedbackIn {
+    pub(in crate::wire) fn weights(&self) -> Feedback {
+        let NaiveIn { a, b, c } = self.strategy.naive;
+        Feedback { target: a, confidence: b, pair: c }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,6 +142,7 @@ struct QueryObject {
     recommend: Option<RecommendIn>,
     discover: Option<DiscoverIn>,
     context: Option<OneOrMany<PairIn>>,
+    relevance_feedback: Option<FeedbackIn>,
     keyword: Option<KeywordIn>,
     fusion: Option<FusionIn>,
     rrf: Option<RrfIn>,
@@ -146,6 +185,12 @@ struct RrfIn {
 }
 
 impl RecommendIn {
+    /// Whether it has no example at all.
+    pub(in crate::wire) fn is_empty(&self) -> bool {
+        let none = |examples: &Option<Vec<VectorInput>>| examples.as_ref().is_none_or(Vec::is_empty);
+        none(&self.positive) && none(&self.negative)
+    }
+
     pub(in crate::wire) fn strategy(&self) -> Recommend {
         match self.strategy {
             None | Some(StrategyIn::AverageVector) => Recommend::AverageVector,
@@ -179,6 +224,7 @@ impl QueryObject {
             |discover: DiscoverIn| QueryIn::Discover(discover.target, discover.context.unwrap_or_else(none));
         kinds.extend(self.discover.map(discover));
         kinds.extend(self.context.map(QueryIn::Context));
+        kinds.extend(self.relevance_feedback.map(QueryIn::Feedback));
         kinds.extend(self.keyword.map(QueryIn::Keyword));
         let fusion = |fusion| match fusion {
             FusionIn::Rrf => Fusion::rrf(RRF_K),
@@ -217,8 +263,8 @@ impl<'de> Deserialize<'de> for QueryIn {
 
 struct QueryVisitor;
 
-const KINDS: &str =
-    "nearest, recommend, discover, context, order_by, sample, fusion, rrf, relative_score, formula, keyword";
+const KINDS: &str = "nearest, recommend, discover, context, relevance_feedback, order_by, sample, fusion, rrf, relative_score, formula, \
+     keyword";
 
 impl<'de> Visitor<'de> for QueryVisitor {
     type Value = QueryIn;

@@ -65,7 +65,10 @@ fn of_condition(condition: &Condition) -> Logic {
             }
             range => Condition::Count(path.clone(), range),
         },
-        Condition::IsEmpty(_) | Condition::IsNull(_) | Condition::HasVector(_) => condition.clone(),
+        Condition::Slice { total: 1, .. } => return Logic::Always(true),
+        Condition::IsEmpty(_) | Condition::IsNull(_) | Condition::HasVector(_) | Condition::Slice { .. } => {
+            condition.clone()
+        }
     };
     let is_nothing = match &leaf {
         Condition::HasId(ids) => ids.is_empty(),

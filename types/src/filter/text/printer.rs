@@ -29,6 +29,7 @@ fn condition(condition: &Condition) -> String {
         Condition::Count(path, range) => counted(path, range),
         Condition::HasId(ids) if ids.is_empty() => "FALSE".to_owned(),
         Condition::HasId(ids) => format!("ID IN ({})", joined(ids, id)),
+        Condition::Slice { index, total } => format!("ID IN SLICE {index} OF {total}"),
         Condition::HasVector(name) => format!("HAS VECTOR {}", quoted(name)),
         Condition::Nested(path, inner) => format!("NESTED {} ({})", field(path), filter(inner)),
         Condition::Filter(inner) if inner.is_empty() => "TRUE".to_owned(),

@@ -227,10 +227,13 @@ impl Parser {
         Ok(Condition::Filter(Box::new(Filter { min_should, ..Filter::default() })))
     }
 
-    /// `= id`, `!= id`, `IN (...)`, `NOT IN (...)`.
+    /// `= id`, `!= id`, `IN (...)`, `NOT IN (...)`, `IN SLICE 0 OF 4`.
     fn ids(&mut self) -> Result<(Condition, bool)> {
         let is_negated = self.takes("NOT");
         if self.takes("IN") {
+            if self.takes("SLICE") {
+                return Ok((self.slice()?, is_negated));
+            }
             return Ok((Condition::HasId(self.list(Self::id)?), is_negated));
         }
         if is_negated {
@@ -257,6 +260,21 @@ impl Parser {
                 Ok(id)
             }
             None => Err(self.expected("an id: a whole number, or a UUID in quotes")),
+        }
+    }
+
+    /// `0 OF 4`, behind `SLICE`.
+    fn slice(&mut self) -> Result<Condition> {
+        let start = self.next;
+        let index = self.whole("which slice")?;
+        self.need("OF")?;
+        let total = self.whole("how many slices")?;
+        match (u32::try_from(index), u32::try_from(total)) {
+            (Ok(index), Ok(total)) if index < total => Ok(Condition::Slice { index, total }),
+            _ => {
+                self.next = start;
+                Err(self.expected("a slice from 0, below the number of slices,"))
+            }
         }
     }
 
