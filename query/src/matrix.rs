@@ -61,6 +61,10 @@ pub fn matrix(view: &View, request: &MatrixRequest) -> Result<Matrix> {
     let metric = view.entry.schema.space(&request.using)?.metric;
     let mut points = chosen(view, request)?;
     points.sort_unstable_by_key(|(id, _)| *id);
+    // A point alone has no distance to another.
+    if points.len() < 2 {
+        points.clear();
+    }
     let nearest = |(at, (_, vector)): (usize, &(PointId, Vec<f32>))| {
         let distance = |(other, (_, to)): (usize, &(PointId, Vec<f32>))| {
             (other, index::kernels::distance(metric, vector, to))

@@ -95,7 +95,7 @@ fn text(error: &Error) -> String {
                 (None, field)
                     if ["Wrong input: ", "Bad request: "].iter().any(|start| message.starts_with(start)) =>
                 {
-                    let place = field.filter(|field| field.contains(['.', '[']));
+                    let place = field.filter(|field| field.contains('['));
                     place.map_or_else(|| message.to_owned(), |place| format!("{message} (`{place}`)"))
                 }
                 (None, Some(field)) => format!("Wrong input: {field}: {message}"),

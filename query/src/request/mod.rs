@@ -66,6 +66,10 @@ impl Request {
         }
         self.filter.check(limits)?;
         self.bound(limits, points);
+        // As in the dialect: passing over some of a choice at random would only make it smaller.
+        if matches!(self.query, Query::Sample { .. }) && self.prefetch.is_empty() {
+            self.offset = 0;
+        }
         let wanted = self.limit.saturating_add(self.offset);
         if self.limit == 0 {
             return Err(Error::invalid("limit", "is 0; ask for at least 1 hit"));

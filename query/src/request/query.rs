@@ -59,8 +59,8 @@ pub enum Query {
         /// The vector space.
         using: String,
     },
-    /// By nearness to a vector, corrected by how good some hits were found to be: nearer to the better of every two than to
-    /// the worse one.
+    /// By nearness to a vector, corrected by how good some hits were found to be: nearer to the better of every two than
+    /// to the worse one.
     Feedback {
         /// The vector that was asked with.
         target: Input,
@@ -125,8 +125,8 @@ pub struct Pair {
     pub negative: Input,
 }
 
-/// How much feedback counts: the score is `target * s(target) + the sum over pairs of pair * d^confidence * (s(better) -
-/// s(worse))`, with similarities `s`, and `d` by how much the better example is better.
+/// How much feedback counts: the score is `target * s(target)` and the sum over pairs of
+/// `pair * d^confidence * (s(better) - s(worse))`, with similarities `s`, and `d` by how much the one is better.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Feedback {
     /// The factor of the similarity to the vector that was asked with.

@@ -10,7 +10,7 @@ use super::point::{Record, ScoredPoint};
 use super::query::{LookupFrom, ParamsIn, Prefetch, QueryBody, QueryIn};
 use super::select::{WithPayload, WithVector};
 use super::shape::{Ignored, OneOrMany};
-use super::translate::Translator;
+use super::translate::{Translator, known};
 
 /// The body: a query without an offset, and how its hits are grouped.
 #[derive(Debug, Deserialize)]
@@ -117,7 +117,7 @@ impl WithLookup {
             Self::Name(collection) => LookupIn { collection, with_payload: None, with_vectors: None },
             Self::Some(lookup) => lookup,
         };
-        let collection = db.collection(&lookup.collection)?;
+        let collection = known(db, &lookup.collection, "with_lookup.collection")?;
         let select: Select =
             super::select::select(lookup.with_payload, lookup.with_vectors, PayloadSelect::All)
                 .map_err(|error| error.within("with_lookup"))?;

@@ -36,7 +36,7 @@ pub(crate) mod update;
 pub(crate) mod vector;
 pub(crate) mod why;
 
-use kithdb::{Collection, Error, Reading, Result, Seqno, Value};
+use kithdb::{Collection, Error, ErrorKind, Reading, Result, Seqno, Value};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Path;
 
@@ -65,10 +65,9 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 pub(crate) fn parse_part<T: DeserializeOwned>(value: Value, field: &str) -> Result<T> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let place = place(error.path());
-        refuse(error.inner()).with_field(match place.as_str() {
-            "" => field.to_owned(),
-            place => format!("{field}.{place}"),
-        })
+        let refused = refuse(error.inner());
+        let refused = if place.is_empty() { refused } else { refused.within(&place) };
+        refused.within(field)
     })
 }
 
@@ -76,19 +75,32 @@ fn locate<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Error 
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let outcome: std::result::Result<T, _> = serde_path_to_error::deserialize(&mut deserializer);
     match outcome {
-        Err(error) if !place(error.path()).is_empty() => {
-            refuse(error.inner()).with_field(place(error.path()))
-        }
+        Err(error) if !place(error.path()).is_empty() => refuse(error.inner()).within(&place(error.path())),
         // At the top, or behind the end of a body that is fine up to there.
-        _ => refuse(error).with_field("body"),
+        _ => {
+            let error = refuse(error);
+            let field = error.field().unwrap_or("body").to_owned();
+            error.with_field(field)
+        }
     }
 }
 
+/// A value that no schema allows, found while a body is read; `place` is where it stands below what is being read.
+fn never<E: serde::de::Error>(place: &str, why: &str) -> E {
+    E::custom(format!("{VALIDATION}{place}{PLACE_END}{why}"))
+}
+
+/// Ends the place in a message of [`never`]; in no place and in no message.
+const PLACE_END: char = '\u{1f}';
+
+/// The error without its place, but for what [`never`] says of it.
 fn refuse(error: &serde_json::Error) -> Error {
     let text = error.to_string();
-    let message =
-        if text.starts_with(VALIDATION) { text } else { format!("Format error in JSON body: {text}") };
-    Error::invalid("body", message)
+    let Some((place, why)) = text.strip_prefix(VALIDATION).and_then(|rest| rest.split_once(PLACE_END)) else {
+        return Error::new(ErrorKind::InvalidArgument, format!("Format error in JSON body: {text}"));
+    };
+    let error = Error::new(ErrorKind::InvalidArgument, format!("{VALIDATION}{why}"));
+    if place.is_empty() { error } else { error.with_field(place) }
 }
 
 /// Characters of a place; a place far down in a nested body is cut.

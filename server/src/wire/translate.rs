@@ -142,7 +142,7 @@ impl Translator<'_> {
             return Err(invalid("params.hnsw_ef", "value 0 invalid, must be 1 or larger"));
         }
         if let Some(lookup) = &lookup_from {
-            self.db.collection(&lookup.collection)?;
+            known(self.db, &lookup.collection, "lookup_from.collection")?;
         }
         let using = using.unwrap_or_else(|| DEFAULT_VECTOR.to_owned());
         let query = self.query(query, &Source { using: &using, lookup: lookup_from.as_ref() })?;
@@ -226,6 +226,10 @@ impl Translator<'_> {
             Some(QueryIn::Feedback(given)) => {
                 let place = "query.relevance_feedback";
                 let weights = given.weights();
+                if weights.confidence < 0.0 {
+                    let why = format!("value {:?} invalid, must be 0.0 or larger", weights.confidence);
+                    return Err(invalid(&format!("{place}.strategy.naive.b"), &why));
+                }
                 let scored =
                     given.feedback.into_iter().enumerate().map(|(at, ScoredIn { example, score })| {
                         Ok((input(example, &format!("{place}.feedback[{at}].example"))?, score))
@@ -267,16 +271,16 @@ impl Translator<'_> {
     fn looked_up(&self, id: PointId, lookup: &LookupFrom, using: &str, place: &str) -> Result<Vector> {
         let collection = self.db.collection(&lookup.collection)?;
         let space = lookup.vector.as_deref().unwrap_or(using);
-        collection.schema().check_name(space).map_err(|error| {
-            let message = format!("Not found: {}", error.message().trim_start_matches("Wrong input: "));
-            Error::new(ErrorKind::NotFound, message).with_field("lookup_from.vector")
-        })?;
-        let vectors = VectorSelect::Named(vec![space.to_owned()]);
-        let select = Select { payload: PayloadSelect::None, vectors, ..Select::default() };
-        let point = collection.get(&[id], &select)?.pop().ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("Not found: No point with id {id} found"))
-                .with_field(place)
-        })?;
+        let get = |vectors: VectorSelect| {
+            let select = Select { payload: PayloadSelect::None, vectors, ..Select::default() };
+            let missing = || Error::no_point(id).with_field(place);
+            collection.get(&[id], &select)?.pop().ok_or_else(missing)
+        };
+        if let Err(error) = collection.schema().check_name(space) {
+            get(VectorSelect::None)?;
+            return Err(error.with_field("lookup_from.vector"));
+        }
+        let point = get(VectorSelect::Named(vec![space.to_owned()]))?;
         point.vectors.into_iter().next().map(|(_, vector)| vector).ok_or_else(|| {
             Error::invalid(place, format!("point {id} has no vector `{space}` that could be searched with"))
         })
@@ -301,6 +305,15 @@ impl Translator<'_> {
     }
 }
 
+/// A collection that another one looks into.
+///
+/// # Errors
+/// `NotFound` in the words of the dialect, which are others than for the collection that is asked.
+pub(super) fn known(db: &Database, name: &str, field: &str) -> Result<Collection> {
+    let missing = |_| Error::new(ErrorKind::NotFound, format!("Not found: Collection {name} not found"));
+    db.collection(name).map_err(missing).map_err(|error| error.with_field(field))
+}
+
 /// What cannot stand together, in the words of the dialect.
 fn check_level(
     query: Option<&QueryIn>,
@@ -318,6 +331,9 @@ fn check_level(
             "query",
             "A query is needed to use the score_threshold. Can't have score_threshold without defining a query.",
         ),
+        Some(QueryIn::Order(_)) if score_threshold.is_some() => {
+            refuse("score_threshold", "Can't use score_threshold with an order_by query.")
+        }
         Some(QueryIn::Fuse(_)) if using.is_some() => {
             refuse("using", "Fusion queries cannot be combined with the 'using' field.")
         }

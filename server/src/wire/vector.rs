@@ -1,6 +1,7 @@
 //! Vectors of points: a list of numbers for the unnamed one, an object for named ones. A sparse vector is an object of
 //! `indices` and `values`, and always named; a multivector is a list of lists.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use kithdb::{DEFAULT_VECTOR, SparseVector, Vector, Vectors};
@@ -8,7 +9,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::error::VALIDATION;
+use super::never;
 
 /// One dense vector.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,15 +52,14 @@ pub(crate) enum Columns {
 
 impl SparseJson {
     /// What can be said of it without its space.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    fn check<E: Error>(&self) -> Result<(), E> {
         if self.indices.len() != self.values.len() {
-            return Err(format!("{VALIDATION}values: must be the same length as indices"));
+            return Err(never("values", "must be the same length as indices"));
         }
-        let mut sorted = self.indices.clone();
-        sorted.sort_unstable();
-        match sorted.array_windows().find(|[a, b]| a == b) {
-            Some([twice, _]) => {
-                Err(format!("{VALIDATION}indices: must be unique, and {twice} stands there twice"))
+        let mut seen = HashSet::with_capacity(self.indices.len());
+        match self.indices.iter().position(|index| !seen.insert(index)) {
+            Some(at) => {
+                Err(never(&format!("indices[{at}]"), "must be unique, and stands there a second time"))
             }
             None => Ok(()),
         }
@@ -88,12 +88,12 @@ impl<'de> Visitor<'de> for AnyVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorIn, A::Error> {
-        list(seq).map(VectorIn)
+        filled(seq).map(VectorIn)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VectorIn, A::Error> {
         let sparse: SparseJson = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
-        sparse.check().map_err(A::Error::custom)?;
+        sparse.check()?;
         Ok(VectorIn(sparse.into_vector().into()))
     }
 }
@@ -137,15 +137,23 @@ pub(super) fn list<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Vector, A::Erro
             Item::Row(_) => return Err(A::Error::custom("a list stands among numbers")),
         }
     }
-    if rows.iter().any(Vec::is_empty) {
-        return Err(A::Error::custom(format!(
-            "{VALIDATION}all vectors must be non-empty (a dense vector must not be empty)"
-        )));
-    }
-    if rows.is_empty() && elements.is_empty() {
-        return Err(A::Error::custom(format!("{VALIDATION}a dense vector must not be empty")));
-    }
     Ok(if rows.is_empty() { Vector::Dense(elements) } else { Vector::Multi(rows) })
+}
+
+/// As [`list`], of a point: no row of it may be empty.
+fn filled<'de, A: SeqAccess<'de>>(seq: A) -> Result<Vector, A::Error> {
+    let vector = list(seq)?;
+    match &vector {
+        Vector::Dense(elements) if elements.is_empty() => Err(never("", "a dense vector must not be empty")),
+        Vector::Multi(rows) => match rows.iter().position(Vec::is_empty) {
+            Some(row) => Err(never(
+                &format!("[{row}]"),
+                "all vectors must be non-empty, a dense vector must not be empty",
+            )),
+            None => Ok(vector),
+        },
+        _ => Ok(vector),
+    }
 }
 
 enum Item {
@@ -235,7 +243,7 @@ impl<'de> Visitor<'de> for VectorsVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorsIn, A::Error> {
-        list(seq).map(|vector| VectorsIn(vec![(DEFAULT_VECTOR.to_owned(), vector)]))
+        filled(seq).map(|vector| VectorsIn(vec![(DEFAULT_VECTOR.to_owned(), vector)]))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<VectorsIn, A::Error> {

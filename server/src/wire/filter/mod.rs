@@ -1,7 +1,7 @@
 //! Filters: `must`, `should`, `must_not`, `min_should` over conditions.
 //!
-//! A condition says what it is by its keys: `key` with one test, `is_empty`, `is_null`, `has_id`, `slice`, `has_vector`,
-//! `nested`, or a filter again. A filter may also be a string: the form that people write.
+//! A condition says what it is by its keys: `key` with one test, `is_empty`, `is_null`, `has_id`, `slice`,
+//! `has_vector`, `nested`, or a filter again. A filter may also be a string: the form that people write.
 
 use std::fmt;
 use std::num::NonZeroU32;

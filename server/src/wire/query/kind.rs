@@ -263,8 +263,8 @@ impl<'de> Deserialize<'de> for QueryIn {
 
 struct QueryVisitor;
 
-const KINDS: &str = "nearest, recommend, discover, context, relevance_feedback, order_by, sample, fusion, rrf, relative_score, formula, \
-     keyword";
+const KINDS: &str = "nearest, recommend, discover, context, relevance_feedback, order_by, sample, fusion, rrf, \
+                     relative_score, formula, keyword";
 
 impl<'de> Visitor<'de> for QueryVisitor {
     type Value = QueryIn;
