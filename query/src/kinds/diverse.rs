@@ -33,7 +33,7 @@ pub(crate) fn choose(
         let (ranked, vector) = &candidates[at];
         chosen.push(*ranked);
         for other in &rest {
-            let like = alike.between(vector, &candidates[*other].1);
+            let like = alike.between(&candidates[*other].1, vector);
             likeness[*other] = likeness[*other].max(like);
         }
     }
