@@ -15,18 +15,23 @@ use tokio::time::timeout;
 
 use crate::error::BODY;
 
-/// A client has so long to send its body.
-const READ_TIME_MAX: Duration = Duration::from_secs(120);
+/// Room for a body before anything of it has come.
+const FIRST_BYTES: usize = 1 << 20;
 
 /// What is thrown away of a body that is too large, at most, and for how long.
 const DRAIN_BYTES_MAX: usize = 1 << 30;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Reads a body of at most `bytes_max` bytes.
+/// Reads a body of at most `bytes_max` bytes, within `time_max`.
 ///
 /// # Errors
-/// `LimitExceeded` on `body`; `InvalidArgument` on `body` when the client breaks off or is too slow.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>> {
+/// `LimitExceeded` on `body`; `DeadlineExceeded` when the client is too slow; `InvalidArgument` when it breaks off.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+    time_max: Duration,
+) -> Result<Vec<u8>> {
     let announced =
         headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     match announced {
@@ -34,14 +39,18 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> R
             tokio::spawn(drain(body));
             Err(too_large(bytes, bytes_max))
         }
-        _ => timeout(READ_TIME_MAX, collect(body, announced.unwrap_or(0), bytes_max)).await.unwrap_or_else(
-            |_| Err(Error::invalid(BODY, "did not arrive in time; send it faster, or less of it")),
-        ),
+        _ => timeout(time_max, collect(body, announced.unwrap_or(0), bytes_max)).await.unwrap_or_else(|_| {
+            let seconds = time_max.as_secs();
+            let message =
+                format!("did not arrive in {seconds} s, the limit body_max_s; send it faster, or less of it");
+            Err(Error::new(ErrorKind::DeadlineExceeded, message).with_field(BODY))
+        }),
     }
 }
 
 async fn collect(mut body: Body, announced: usize, bytes_max: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(announced);
+    // What is announced is believed as it comes.
+    let mut bytes = Vec::with_capacity(announced.min(FIRST_BYTES));
     while let Some(chunk) = next(&mut body).await {
         let chunk = chunk.map_err(|error| {
             Error::new(ErrorKind::InvalidArgument, "broke off before its end")
@@ -63,6 +72,13 @@ fn too_large(bytes: usize, bytes_max: usize) -> Error {
         "is at least {bytes} bytes, the limit body_bytes_max is {bytes_max}; send it in several requests"
     );
     Error::new(ErrorKind::LimitExceeded, message).with_field(BODY)
+}
+
+/// Throws away the body of a request that is refused unread.
+pub(crate) fn discard(body: Body) {
+    if !body.is_end_stream() {
+        tokio::spawn(drain(body));
+    }
 }
 
 async fn drain(mut body: Body) {
@@ -94,12 +110,12 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_read_up_to_the_limit() {
         let none = HeaderMap::new();
-        assert_eq!(read(&none, Body::from("12345678"), 8).await.expect("fits"), b"12345678");
-        let error = read(&none, Body::from("123456789"), 8).await.expect_err("too large");
+        assert_eq!(read(&none, Body::from("12345678"), 8, Duration::MAX).await.expect("fits"), b"12345678");
+        let error = read(&none, Body::from("123456789"), 8, Duration::MAX).await.expect_err("too large");
         assert_eq!((error.kind(), error.field()), (ErrorKind::LimitExceeded, Some("body")));
         let mut announced = HeaderMap::new();
         announced.insert(CONTENT_LENGTH, HeaderValue::from_static("104857600"));
-        let error = read(&announced, Body::empty(), 8).await.expect_err("announced too large");
+        let error = read(&announced, Body::empty(), 8, Duration::MAX).await.expect_err("announced too large");
         assert!(error.message().contains("104857600"));
     }
 }

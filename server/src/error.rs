@@ -3,6 +3,7 @@
 //! The envelope is the dialect's: `{"status": {"error": "..."}, "time": ...}`. The text names the field at fault; for
 //! programs it stands in the header `kithdb-error-field` as well, since clients refuse keys that they do not know.
 
+use std::fmt;
 use std::time::Instant;
 
 use axum::body::Body;
@@ -14,11 +15,47 @@ use serde_json::json;
 /// The header that names the field at fault.
 pub(crate) const FIELD_HEADER: HeaderName = HeaderName::from_static("kithdb-error-field");
 
-/// The field of a body that is too large; the only limit that has a status of its own.
+/// The field of a body that is too large, and of a head: the limits that have a status of their own.
 pub(crate) const BODY: &str = "body";
+pub(crate) const HEAD: &str = "head";
 
 /// How the text begins where the dialect answers 422: a value of the right type that can never be.
 pub(crate) const VALIDATION: &str = "Validation error in JSON body: ";
+
+/// How it begins where no key was shown, or none that counts.
+pub(crate) const UNAUTHORIZED: &str = "Unauthorized: ";
+
+/// How it begins where a key has not the right.
+pub(crate) const FORBIDDEN: &str = "Forbidden: ";
+
+/// How it begins where the settings of a collection refuse what is asked.
+pub(crate) const BAD_REQUEST: &str = "Bad request: ";
+
+/// How it begins where a collection has had its operations of a minute.
+pub(crate) const RATE: &str = "Rate limiting exceeded: ";
+
+/// How texts begin that only a server writes, with the status of each.
+const BEGINNINGS: [(&str, StatusCode); 5] = [
+    (VALIDATION, StatusCode::UNPROCESSABLE_ENTITY),
+    (UNAUTHORIZED, StatusCode::UNAUTHORIZED),
+    (FORBIDDEN, StatusCode::FORBIDDEN),
+    (BAD_REQUEST, StatusCode::BAD_REQUEST),
+    (RATE, StatusCode::TOO_MANY_REQUESTS),
+];
+
+/// The source of an error that another attempt may not meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RetryAfter {
+    pub(crate) seconds: u64,
+}
+
+impl fmt::Display for RetryAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "try again in {} s", self.seconds)
+    }
+}
+
+impl std::error::Error for RetryAfter {}
 
 /// The HTTP status of each kind of error.
 pub(crate) fn status(kind: ErrorKind) -> StatusCode {
@@ -36,12 +73,12 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
 
 /// The answer to a request that failed.
 pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
-    let status = match (error.kind(), error.field()) {
-        (ErrorKind::LimitExceeded, Some(BODY)) => StatusCode::PAYLOAD_TOO_LARGE,
-        (ErrorKind::InvalidArgument, _) if error.message().starts_with(VALIDATION) => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
-        (kind, _) => status(kind),
+    let begins = BEGINNINGS.iter().find(|(start, _)| error.message().starts_with(start));
+    let status = match (error.kind(), error.field(), begins) {
+        (ErrorKind::LimitExceeded, Some(BODY), _) => StatusCode::PAYLOAD_TOO_LARGE,
+        (ErrorKind::LimitExceeded, Some(HEAD), _) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        (ErrorKind::InvalidArgument, _, Some((_, status))) => *status,
+        (kind, ..) => status(kind),
     };
     if status.is_server_error() {
         tracing::error!(%error, source = ?std::error::Error::source(error), "a request failed");
@@ -51,8 +88,10 @@ pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
     if let Some(Ok(field)) = error.field().map(HeaderValue::from_str) {
         response.headers_mut().insert(FIELD_HEADER, field);
     }
-    if error.kind() == ErrorKind::Busy {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RetryAfter>());
+    let later = source.map(|later| later.seconds).or((error.kind() == ErrorKind::Busy).then_some(1));
+    if let Some(seconds) = later {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
@@ -71,6 +110,10 @@ fn text(error: &Error) -> String {
     let message = error.message();
     match (error.kind(), error.field()) {
         (ErrorKind::NotFound | ErrorKind::AlreadyExists, _) => message.to_owned(),
+        // These say all of it; the field is in the header.
+        _ if [UNAUTHORIZED, FORBIDDEN, BAD_REQUEST, RATE].iter().any(|start| message.starts_with(start)) => {
+            message.to_owned()
+        }
         (ErrorKind::InvalidArgument | ErrorKind::LimitExceeded, field) => {
             let (start, rest) = ["Wrong input: ", "Format error in JSON body: ", VALIDATION]
                 .into_iter()
@@ -80,7 +123,7 @@ fn text(error: &Error) -> String {
         }
         (ErrorKind::Busy | ErrorKind::Poisoned, _) => format!("Service unavailable: {error}"),
         (ErrorKind::Conflict, _) => format!("Version conflict: {error}"),
-        (ErrorKind::DeadlineExceeded, _) => format!("Timeout error: {message}"),
+        (ErrorKind::DeadlineExceeded, _) => format!("Timeout error: {error}"),
         _ => format!("Service internal error: {error}"),
     }
 }
@@ -109,6 +152,16 @@ mod tests {
             let response = respond(&Error::new(kind, "why"), Instant::now());
             assert_eq!(response.status().as_u16(), expected, "{kind:?}");
         }
+        for (start, expected) in
+            [(UNAUTHORIZED, 401), (FORBIDDEN, 403), (BAD_REQUEST, 400), (RATE, 429), (VALIDATION, 422)]
+        {
+            let response = respond(&Error::invalid("x", format!("{start}why")), Instant::now());
+            assert_eq!(response.status().as_u16(), expected, "{start}");
+        }
+        let long = respond(&Error::limit(HEAD, "its size", 9, 8), Instant::now());
+        assert_eq!(long.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        let later = Error::invalid("x", format!("{RATE}why")).with_source(RetryAfter { seconds: 7 });
+        assert_eq!(respond(&later, Instant::now()).headers()[RETRY_AFTER], "7");
         let large = respond(&Error::limit(BODY, "its size", 9, 8), Instant::now());
         assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
@@ -124,6 +177,7 @@ mod tests {
                 "Validation error in JSON body: a.b: 0",
             ),
             (Error::invalid("a", "Format error in JSON body: bad"), "Format error in JSON body: a: bad"),
+            (Error::invalid("api-key", "Forbidden: no"), "Forbidden: no"),
             (Error::new(ErrorKind::Internal, "bad"), "Service internal error: bad"),
         ];
         for (error, expected) in cases {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kithdb::{Database, Durability, Options, Result};
-use kithdb_server::{ServeOptions, Server, VERSION};
+use kithdb_server::{Keys, ServeOptions, Server, VERSION};
 use rag::Embedder;
 
 use super::open::{DataArgs, ModelArgs};
@@ -19,9 +19,18 @@ pub(super) struct Serve {
     /// The address and port to listen on
     #[arg(long, value_name = "ADDRESS:PORT", env = "KITHDB_LISTEN", default_value = "127.0.0.1:6333")]
     listen: SocketAddr,
-    /// Listen on an address that other machines reach; there is no authentication
-    #[arg(long)]
-    allow_remote: bool,
+    /// The key that may do everything, and that signs tokens: as it is, or as sha256: and 64 hexadecimal digits
+    #[arg(long, value_name = "KEY", env = "KITHDB_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+    /// The key that may read everything
+    #[arg(long, value_name = "KEY", env = "KITHDB_READ_ONLY_API_KEY", hide_env_values = true)]
+    read_only_api_key: Option<String>,
+    /// A key with rights of single collections: {"key": "…", "access": [{"collection": "notes", "access": "rw"}]}
+    #[arg(long, value_name = "JSON", env = "KITHDB_KEYS", hide_env_values = true)]
+    keys: Vec<String>,
+    /// Listen on an address that other machines reach although there are no keys
+    #[arg(long, env = "KITHDB_NO_AUTH")]
+    no_auth: bool,
     /// What an acknowledged write has survived: fsync (loss of power), wal (a crash of the process), none
     #[arg(long, value_name = "LEVEL", default_value = "fsync")]
     durability: Durability,
@@ -41,7 +50,8 @@ impl Serve {
     pub(super) fn run(self) -> Result<ExitCode> {
         let options = ServeOptions {
             listen: self.listen,
-            is_remote_allowed: self.allow_remote,
+            keys: self.keys()?,
+            is_open_to_all: self.no_auth,
             ..ServeOptions::default()
         };
         options.check()?;
@@ -62,6 +72,17 @@ impl Serve {
         server.stop()?;
         print("stopped: everything acknowledged is on disk\n");
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn keys(&self) -> Result<Keys> {
+        let mut keys = Keys::new();
+        if let Some(key) = &self.api_key {
+            keys = keys.full(key)?;
+        }
+        if let Some(key) = &self.read_only_api_key {
+            keys = keys.read_only(key)?;
+        }
+        self.keys.iter().try_fold(keys, |keys, json| keys.with(json))
     }
 
     fn told(&self, db: &Database, embedder: Option<&Embedder>) -> Vec<(&'static str, String)> {

@@ -12,7 +12,7 @@ use crate::cursors::{Cursors, Open, Paged};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NextBody {
-    limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
 }
 
 /// A page.
@@ -36,7 +36,7 @@ pub(crate) fn begin(body: QueryBody, translator: &Translator<'_>, cursors: &Curs
     let (request, select) = body.into_request(translator)?;
     let limit = request.limit;
     let cursor = reading.cursor(request)?;
-    let mut open = Open { cursor, select, limit };
+    let mut open = Open { collection: translator.collection.name().to_owned(), cursor, select, limit };
     let (page, select) = (open.next(None)?, open.select.clone());
     let name = if page.is_last { None } else { Some(cursors.keep(open)?.to_string()) };
     Ok(CursorPage { seqno: Some(reading.seqno().0), ..CursorPage::new(page, &select, name) })
