@@ -237,16 +237,44 @@ fn health_is_told_while_every_core_searches() {
     assert!(times[times.len() - 1] < Duration::from_millis(1_000), "{:?}", times[times.len() - 1]);
 }
 
+/// A name wherever one may stand. Characters that a name may have are a name like any other: what counts is where it
+/// leads.
+fn ask_with_name(server: &Running, name: &str) {
+    let escaped: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let of = |rest: &str| format!("/collections/{escaped}{rest}");
+    let alias = json!({"actions": [{"create_alias": {"alias_name": name, "collection_name": "c"}}]});
+    let elsewhere = json!({"location": "file:///etc/passwd"});
+    let vector = json!({"dense": {"size": 0, "distance": "Dot"}});
+    for (method, path, body) in [
+        ("GET", format!("/collections/c/snapshots/{escaped}"), json!({})),
+        ("DELETE", format!("/collections/c/snapshots/{escaped}"), json!({})),
+        ("GET", format!("/snapshots/{escaped}"), json!({})),
+        ("DELETE", format!("/snapshots/{escaped}"), json!({})),
+        ("GET", of("/snapshots"), json!({})),
+        ("POST", of("/snapshots"), json!({})),
+        ("PUT", of("/snapshots/recover"), elsewhere),
+        ("PUT", of(""), json!({})),
+        ("PUT", format!("/collections/c/vectors/{escaped}"), vector),
+        ("POST", "/collections/aliases".to_owned(), alias),
+    ] {
+        let answer = server.ask(method, &path, Some(&body));
+        let may_be_done = path == of("") || path == "/collections/aliases";
+        assert!((400..500).contains(&answer.status) || may_be_done, "{method} {path}: {answer:?}");
+        assert!(answer.status < 500, "{method} {path}: {answer:?}");
+    }
+}
+
 #[test]
 fn names_lead_nowhere_wherever_they_stand() {
     let folder = tempfile::tempdir().expect("a folder");
     let db = Database::open(folder.path().join("db")).expect("a database");
     db.create_collection("c", Schema::new()).expect("a collection");
-    let server = Running::over(db.clone());
+    let server = Running::over(db);
     assert_eq!(server.ask("POST", "/collections/c/snapshots", None).status, 200);
     let before = crate::folder::files(folder.path());
     let hostile = [
         "..",
+        ".",
         "../..",
         "../../escape",
         "/etc/passwd",
@@ -255,43 +283,10 @@ fn names_lead_nowhere_wherever_they_stand() {
         "..\\..\\x",
         "a\0b",
         "\u{202e}x/..",
-        ".",
     ];
     let long = "x".repeat(5_000);
     for name in hostile.iter().copied().chain([long.as_str()]) {
-        let escaped: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        for (method, path, body) in [
-            ("GET", format!("/collections/c/snapshots/{escaped}"), json!({})),
-            ("DELETE", format!("/collections/c/snapshots/{escaped}"), json!({})),
-            ("GET", format!("/snapshots/{escaped}"), json!({})),
-            ("DELETE", format!("/snapshots/{escaped}"), json!({})),
-            ("GET", format!("/collections/{escaped}/snapshots"), json!({})),
-            ("POST", format!("/collections/{escaped}/snapshots"), json!({})),
-            (
-                "PUT",
-                format!("/collections/{escaped}/snapshots/recover"),
-                json!({"location": "file:///etc/passwd"}),
-            ),
-            ("PUT", format!("/collections/{escaped}"), json!({})),
-            (
-                "PUT",
-                format!("/collections/c/vectors/{escaped}"),
-                json!({"dense": {"size": 0, "distance": "Dot"}}),
-            ),
-            (
-                "POST",
-                "/collections/aliases".to_owned(),
-                json!({"actions": [{"create_alias": {"alias_name": name, "collection_name": "c"}}]}),
-            ),
-        ] {
-            // Characters that a name may have are a name like any other: what counts is where it leads.
-            let answer = server.ask(method, &path, Some(&body));
-            assert!(answer.status < 500, "{method} {path}: {answer:?}");
-            assert!(
-                answer.status >= 400 || path == "/collections/aliases" || method == "PUT",
-                "{method} {path}: {answer:?}"
-            );
-        }
+        ask_with_name(&server, name);
     }
     let outside = |file: &std::path::PathBuf| !file.starts_with(folder.path().join("db"));
     assert!(!crate::folder::files(folder.path()).iter().any(outside));

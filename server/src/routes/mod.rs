@@ -1,7 +1,7 @@
 //! The addresses: one line a route, with what it asks of its caller; one small function each in the modules.
 //!
-//! Invariant: there is no route without a [`Need`](crate::access::Need). A function of a route is synchronous: it gets a
-//! [`Call`], asks the database, and returns what goes into `result`.
+//! Invariant: there is no route without a [`Need`](crate::access::Need). A function of a route is synchronous: it gets
+//! a [`Call`], asks the database, and returns what goes into `result`.
 
 mod call;
 mod collections;
