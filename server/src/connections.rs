@@ -13,6 +13,8 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -74,6 +76,17 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, mut stopped: watch:
     let _ = places.acquire_many(all).await;
 }
 
+/// Has the system end a connection whose client takes nothing of what is sent.
+#[cfg(target_os = "linux")]
+fn end_when_stuck(stream: &TcpStream, time_max: Duration) {
+    if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(time_max)) {
+        tracing::debug!(%error, "a client that reads nothing is not noticed");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_when_stuck(_: &TcpStream, _: Duration) {}
+
 /// Until it is told to stop, or nobody is left who could.
 async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|is_stopped| *is_stopped).await;
@@ -107,6 +120,7 @@ impl Door {
     async fn answer(self, stream: TcpStream, stopped: watch::Receiver<bool>) {
         // Only slower without it.
         let _ = stream.set_nodelay(true);
+        end_when_stuck(&stream, self.limits.send_time_max);
         match &self.tls {
             None => self.answer_over(stream, stopped).await,
             Some(tls) => match timeout(self.limits.head_time_max, tls.acceptor.accept(stream)).await {

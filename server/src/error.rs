@@ -80,7 +80,8 @@ pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
         (ErrorKind::InvalidArgument, _, Some((_, status))) => *status,
         (kind, ..) => status(kind),
     };
-    if status.is_server_error() {
+    // Who is busy says so to each client: in the log it would only be noise.
+    if status.is_server_error() && error.kind() != ErrorKind::Busy {
         tracing::error!(%error, source = ?std::error::Error::source(error), "a request failed");
     }
     let mut response = envelope(status, &text(error), began);

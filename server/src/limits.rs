@@ -24,6 +24,8 @@ pub struct ServeLimits {
     pub body_time_max: Duration,
     /// From the end of a body to the answer. A write that has begun is answered whatever time it takes.
     pub request_time_max: Duration,
+    /// A client may take nothing of an answer for so long; then its connection ends (on Linux).
+    pub send_time_max: Duration,
     /// Requests have so long to end when the server stops.
     pub stop_time_max: Duration,
 }
@@ -37,6 +39,7 @@ impl Default for ServeLimits {
             head_time_max: Duration::from_secs(10),
             body_time_max: Duration::from_secs(120),
             request_time_max: Duration::from_secs(60),
+            send_time_max: Duration::from_secs(60),
             stop_time_max: Duration::from_secs(30),
         }
     }
@@ -56,6 +59,7 @@ impl ServeLimits {
             ("head_max_s", self.head_time_max == none),
             ("body_max_s", self.body_time_max == none),
             ("request_max_s", self.request_time_max == none),
+            ("send_max_s", self.send_time_max == none),
         ];
         match zero.into_iter().find(|(_, is_zero)| *is_zero) {
             Some((name, _)) => {

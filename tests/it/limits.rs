@@ -186,16 +186,20 @@ fn more_connections_than_there_may_be_are_told_to_come_back() {
 fn more_requests_than_there_may_be_are_told_to_come_back() {
     let serve = ServeLimits { requests_max: 2, ..ServeLimits::default() };
     let server = site(3, Limits::default(), serve);
-    let mut held: Vec<TcpStream> = (0..2).map(|_| server.connect()).collect();
-    for stream in &mut held {
-        let half = "POST /collections/c/points/query HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{";
+    let half = "POST /collections/c/points/query HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{";
+    let begin = || {
+        let mut stream = server.connect();
         stream.write_all(half.as_bytes()).expect("sent");
-    }
-    let until = Instant::now() + Duration::from_secs(10);
-    let answer = loop {
+        stream
+    };
+    let until = Instant::now() + Duration::from_secs(20);
+    let (held, answer) = loop {
+        let held = [begin(), begin()];
+        // They are in progress once the server has read their heads.
+        thread::sleep(Duration::from_millis(200));
         let answer = server.ask("POST", QUERY, Some(&query()));
         if answer.status != 200 {
-            break answer;
+            break (held, answer);
         }
         assert!(Instant::now() < until, "both places are taken soon");
     };
@@ -205,6 +209,27 @@ fn more_requests_than_there_may_be_are_told_to_come_back() {
     while server.ask("POST", QUERY, Some(&query())).status != 200 {
         assert!(Instant::now() < until, "the places are free again");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_takes_nothing_of_an_answer_does_not_get_it() {
+    let serve = ServeLimits { send_time_max: Duration::from_secs(2), ..ServeLimits::default() };
+    let server = site(40_000, Limits::default(), serve);
+    // More than the system holds for a client that does not read.
+    let body = json!({"limit": 40_000, "with_vector": true}).to_string();
+    let head = format!(
+        "POST /collections/c/points/scroll HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = server.connect();
+    stream.write_all(head.as_bytes()).expect("sent");
+    thread::sleep(Duration::from_secs(12));
+    let answer = rest(&mut stream);
+    let (head, body) = answer.split_once("\r\n\r\n").expect("the head was sent");
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let length: usize = length.expect("it was announced");
+    assert!(length > 8 << 20 && body.len() < length, "{} of {length} bytes came", body.len());
 }
 
 #[test]

@@ -28,6 +28,9 @@ pub(super) struct LimitArgs {
     /// Seconds from the body to the answer
     #[arg(long, value_name = "SECONDS", env = "KITHDB_REQUEST_MAX_S", default_value_t = ServeLimits::default().request_time_max.as_secs())]
     request_max_s: u64,
+    /// Seconds for which a client may take nothing of an answer
+    #[arg(long, value_name = "SECONDS", env = "KITHDB_SEND_MAX_S", default_value_t = ServeLimits::default().send_time_max.as_secs())]
+    send_max_s: u64,
     /// Seconds that requests have to end when the server stops
     #[arg(long, value_name = "SECONDS", env = "KITHDB_STOP_MAX_S", default_value_t = ServeLimits::default().stop_time_max.as_secs())]
     stop_max_s: u64,
@@ -64,6 +67,7 @@ impl LimitArgs {
             head_time_max: Duration::from_secs(self.head_max_s),
             body_time_max: Duration::from_secs(self.body_max_s),
             request_time_max: Duration::from_secs(self.request_max_s),
+            send_time_max: Duration::from_secs(self.send_max_s),
             stop_time_max: Duration::from_secs(self.stop_max_s),
         }
     }
