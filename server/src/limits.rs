@@ -16,6 +16,8 @@ pub struct ServeLimits {
     pub connections_max: usize,
     /// Requests in progress; a further one is a 503. Health is answered all the same.
     pub requests_max: usize,
+    /// Bytes of the bodies of all of them, beyond the first MiB of each; a body that does not fit is a 503.
+    pub bodies_bytes_max: usize,
     /// Bytes of the head of a request: its address and its header fields.
     pub head_bytes_max: usize,
     /// From the moment in which a connection waits for a request, to the end of the head. So long may it be idle, too.
@@ -35,6 +37,7 @@ impl Default for ServeLimits {
         Self {
             connections_max: 4_096,
             requests_max: 1_024,
+            bodies_bytes_max: 1 << 30,
             head_bytes_max: 64 << 10,
             head_time_max: Duration::from_secs(10),
             body_time_max: Duration::from_secs(120),

@@ -7,6 +7,7 @@ use rag::Embedder;
 
 use tokio::sync::Semaphore;
 
+use crate::body::BLOCK_BYTES;
 use crate::cursors::Cursors;
 use crate::lanes::Lanes;
 use crate::metrics::Metrics;
@@ -32,11 +33,14 @@ pub(crate) struct Inner {
     pub(crate) are_metrics_open: bool,
     /// A place for each request in progress.
     pub(crate) requests: Semaphore,
+    /// A place for each block of their bodies.
+    pub(crate) blocks: Arc<Semaphore>,
 }
 
 impl State {
     /// The state of a server over a database. With an embedder, queries may be given as text.
     pub fn new(db: Database, embedder: Option<Embedder>, options: &ServeOptions) -> Self {
+        let blocks = options.limits.bodies_bytes_max / BLOCK_BYTES;
         let inner = Inner {
             db,
             embedder,
@@ -46,6 +50,7 @@ impl State {
             metrics: Metrics::new(),
             rates: Rates::default(),
             requests: Semaphore::new(options.limits.requests_max.min(Semaphore::MAX_PERMITS)),
+            blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
             limits: options.limits.clone(),
             are_metrics_open: options.are_metrics_open,
         };

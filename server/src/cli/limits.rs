@@ -16,6 +16,9 @@ pub(super) struct LimitArgs {
     /// Requests in progress at the same time
     #[arg(long, value_name = "COUNT", env = "KITHDB_REQUESTS_MAX", default_value_t = ServeLimits::default().requests_max)]
     requests_max: usize,
+    /// Bytes of the bodies of all requests in progress, beyond the first MiB of each
+    #[arg(long, value_name = "BYTES", env = "KITHDB_BODIES_BYTES_MAX", default_value_t = ServeLimits::default().bodies_bytes_max)]
+    bodies_bytes_max: usize,
     /// Bytes of the head of a request: address and header
     #[arg(long, value_name = "BYTES", env = "KITHDB_HEAD_BYTES_MAX", default_value_t = ServeLimits::default().head_bytes_max)]
     head_bytes_max: usize,
@@ -63,6 +66,7 @@ impl LimitArgs {
         ServeLimits {
             connections_max: self.connections_max,
             requests_max: self.requests_max,
+            bodies_bytes_max: self.bodies_bytes_max,
             head_bytes_max: self.head_bytes_max,
             head_time_max: Duration::from_secs(self.head_max_s),
             body_time_max: Duration::from_secs(self.body_max_s),

@@ -48,7 +48,7 @@ struct AccessArgs {
     /// The key that may read everything
     #[arg(long, value_name = "KEY", env = "KITHDB_READ_ONLY_API_KEY", hide_env_values = true)]
     read_only_api_key: Option<String>,
-    /// A key with rights of single collections, or several: {"key": "…", "access": [{"collection": "a", "access": "r"}]}
+    /// A key with rights of its own, or several: {"key": "…", "access": [{"collection": "notes", "access": "rw"}]}
     #[arg(long, value_name = "JSON", env = "KITHDB_KEYS", hide_env_values = true)]
     keys: Vec<String>,
     /// Listen on an address that other machines reach although there are no keys

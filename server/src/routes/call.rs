@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::State;
 use crate::access::Rights;
+use crate::body::{Allowance, Held};
 use crate::lanes::Lane;
 use crate::state::Inner;
 use crate::strict::Strict;
@@ -34,7 +35,7 @@ pub(super) struct Call {
     timeout_s: Option<u64>,
     uri: Uri,
     path: Vec<(String, String)>,
-    body: Vec<u8>,
+    body: Held,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +87,7 @@ impl Call {
 
     /// Whether there is no body.
     pub(super) fn is_empty(&self) -> bool {
-        self.body.is_empty()
+        self.body.bytes.is_empty()
     }
 
     /// The parameters behind the path.
@@ -105,7 +106,7 @@ impl Call {
     /// # Errors
     /// `InvalidArgument` naming the place.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        wire::parse(&self.body)
+        wire::parse(&self.body.bytes)
     }
 }
 
@@ -138,9 +139,13 @@ async fn run<T: Serialize + 'static>(
 }
 
 async fn read(state: State, mut request: Request) -> Result<Call> {
-    let bytes_max = state.inner.db.limits().body_bytes_max;
-    let (body_time_max, request_time_max) =
-        (state.inner.limits.body_time_max, state.inner.limits.request_time_max);
+    let limits = &state.inner.limits;
+    let allowance = Allowance {
+        bytes_max: state.inner.db.limits().body_bytes_max,
+        time_max: limits.body_time_max,
+        blocks: Arc::clone(&state.inner.blocks),
+    };
+    let request_time_max = limits.request_time_max;
     let params = request
         .extract_parts::<RawPathParams>()
         .await
@@ -150,7 +155,7 @@ async fn read(state: State, mut request: Request) -> Result<Call> {
     let unguarded = || Error::new(ErrorKind::Internal, "the route has no guard");
     let rights = request.extensions_mut().remove::<Rights>().ok_or_else(unguarded)?;
     let (parts, body) = request.into_parts();
-    let body = body::read(&parts.headers, body, bytes_max, body_time_max).await?;
+    let body = body::read(&parts.headers, body, &allowance).await?;
     let mut call = Call {
         state: state.inner,
         rights,

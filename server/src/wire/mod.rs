@@ -83,7 +83,10 @@ fn locate<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Error 
 }
 
 fn refuse(error: &serde_json::Error) -> Error {
-    let text = error.to_string();
+    let mut text = error.to_string();
+    if text.starts_with("recursion limit exceeded") {
+        text.push_str("; JSON is nested to 128 levels at most");
+    }
     Error::invalid("body", format!("Format error in JSON body: {text}"))
 }
 
