@@ -30,7 +30,7 @@ struct Entry {
 
 /// A cursor, and what is read of its hits.
 pub(crate) struct Open {
-    /// What it reads.
+    /// What it reads, as it was called: rights may be of that name.
     pub(crate) collection: String,
     pub(crate) cursor: Cursor,
     pub(crate) select: Select,

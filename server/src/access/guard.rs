@@ -70,7 +70,7 @@ impl Gate {
         };
         if let Some(point) = point {
             let state = self.state.clone();
-            inner.lanes.run(Lane::Waits, move || point.check(&state.inner.db)).await?;
+            inner.lanes.run(Lane::Computes, move || point.check(&state.inner.db)).await?;
         }
         match collection(request).await {
             Some(collection) => rights.check_of(&inner.db, &collection, self.need)?,

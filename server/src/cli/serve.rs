@@ -8,6 +8,7 @@ use clap::{ArgAction, Args};
 use kithdb::{Database, Durability, Error, Options, Result};
 use kithdb_server::{Keys, ServeOptions, Server, Tls, VERSION};
 use rag::Embedder;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::limits::LimitArgs;
 use super::open::{DataArgs, ModelArgs};
@@ -76,6 +77,7 @@ impl Serve {
     pub(super) fn run(self) -> Result<ExitCode> {
         let options = self.options()?;
         options.check()?;
+        open_more_files();
         let embedder = self.model.open()?;
         let db = self.data.open(Options {
             durability: self.durability,
@@ -86,9 +88,15 @@ impl Serve {
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         let mut told = self.told(&db, embedder.as_ref());
         let server = Server::start(db, embedder, &options)?;
+        let keys = match options.keys.is_empty() {
+            true => "none: everyone who reaches the address may do everything",
+            false => "needed, in the header api-key",
+        };
+        told.push(("keys", keys.to_owned()));
         let url = format!("{scheme}://{}", server.address());
         told.push(("listening", url.clone()));
-        told.push(("try", format!("curl {url}/collections")));
+        let key = if options.keys.is_empty() { "" } else { "-H 'api-key: …' " };
+        told.push(("try", format!("curl {key}{url}/collections")));
         print(&format!("KithDB {VERSION}\n{}", table(&told)));
         server.wait_for_signal()?;
         print("stopping: requests that were begun are answered\n");
@@ -131,15 +139,16 @@ impl Serve {
             let identity = embedder.identity();
             format!("{} ({} dimensions)", identity.name, identity.dim)
         });
-        let keys = if self.access.keys().is_ok_and(|keys| keys.is_empty()) {
-            "none: everyone who reaches the address may do everything"
-        } else {
-            "needed, in the header api-key"
-        };
-        told.push(("keys", keys.to_owned()));
         told.push(("model", model.unwrap_or_else(|| "none: queries are vectors or keywords".to_owned())));
         told
     }
+}
+
+/// Takes as many files as the system gives: the usual first limit is for programs that hold few.
+fn open_more_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Without more there are fewer connections.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 impl AccessArgs {

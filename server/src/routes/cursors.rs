@@ -9,7 +9,8 @@ use crate::wire::query::QueryBody;
 
 pub(super) fn begin(call: &Call) -> Result<CursorPage> {
     let collection = call.collection()?;
-    cursor::begin(call.parse::<QueryBody>()?, &call.translator(&collection), &call.state.cursors)
+    let (body, asked) = (call.parse::<QueryBody>()?, call.part("collection")?);
+    cursor::begin(body, asked, &call.translator(&collection), &call.state.cursors)
 }
 
 pub(super) fn next(call: &Call) -> Result<CursorPage> {
