@@ -29,7 +29,8 @@ type Hash = [u8; 32];
 #[derive(Clone, Default)]
 pub struct Keys {
     known: Vec<(Hash, Rights)>,
-    verifier: Option<Verifier>,
+    /// One for each full key that is known as it is.
+    verifiers: Vec<Verifier>,
 }
 
 /// A key and its rights, as configurations write them.
@@ -54,7 +55,8 @@ impl Keys {
         Self::default()
     }
 
-    /// Adds a key that may do everything, and that signs tokens if it is not given by its hash.
+    /// Adds a key that may do everything, and that signs tokens if it is not given by its hash. While one key takes the
+    /// place of another there may be both.
     ///
     /// A key is given as it is, or as `sha256:` and 64 hexadecimal digits.
     ///
@@ -63,7 +65,7 @@ impl Keys {
     pub fn full(mut self, key: &str) -> Result<Self> {
         self.known.push((hash_of(key, "api_key")?, Rights::Manage));
         if !key.starts_with(HASHED) {
-            self.verifier = Some(Verifier::new(key.as_bytes()));
+            self.verifiers.push(Verifier::new(key.as_bytes()));
         }
         Ok(self)
     }
@@ -127,13 +129,15 @@ impl Keys {
         let invalid = || unauthorized("Invalid API key or JWT");
         // Without dots it is no token: what is wrong is the key.
         let token = std::str::from_utf8(shown).ok().filter(|text| text.contains('.')).ok_or_else(invalid)?;
-        let verifier = self.verifier.as_ref().ok_or_else(|| {
-            unauthorized(
-                "Invalid API key; this server takes no JWT, since it knows no full key, or only its hash",
-            )
-        })?;
         let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| invalid())?.as_secs();
-        let (rights, point) = verifier.read(token, now_s)?.into_rights()?;
+        let mut read = self.verifiers.iter().map(|verifier| verifier.read(token, now_s));
+        let first = read.next().unwrap_or_else(|| {
+            let why =
+                "Invalid API key; this server takes no JWT, since it knows no full key, or only its hash";
+            Err(unauthorized(why))
+        });
+        let claims = first.or_else(|error| read.find_map(Result::ok).ok_or(error))?;
+        let (rights, point) = claims.into_rights()?;
         Ok(Shown::Rights(rights, point))
     }
 
@@ -242,6 +246,10 @@ mod tests {
             assert!(keys.shown(&HeaderMap::new()).is_err());
         }
         let token = signed(&json!({"alg": "HS256"}), &json!({"access": "r"}), "first");
+        let both = Keys::new().full("new").and_then(|keys| keys.full("first")).expect("two keys");
+        for key in ["new", "first", &token] {
+            rights(&both, "api-key", key).expect("both count");
+        }
         assert_eq!(rights(&plain, "api-key", &token).expect("signed"), Rights::ReadAll);
         assert!(
             rights(&hashes, "api-key", &token).expect_err("no key to check by").message().contains("hash")

@@ -30,7 +30,7 @@ pub(crate) enum Need {
     Write,
     /// To read the whole collection in the path: its snapshots.
     ReadWhole,
-    /// To change what belongs to the collection in the path beside its points: indexes of fields, snapshots.
+    /// To change what belongs to the collection in the path beside its points: vectors, indexes of fields, snapshots.
     WriteWhole,
     /// To read everything.
     ReadAll,

@@ -30,7 +30,7 @@ pub(super) struct Config {
 const CONFIG: &str = "config";
 
 /// Arguments whose values are not printed.
-const SECRETS: [&str; 3] = ["api_key", "read_only_api_key", "keys"];
+const SECRETS: [&str; 4] = ["api_key", "alt_api_key", "read_only_api_key", "keys"];
 
 /// Why there are no arguments.
 #[derive(Debug)]

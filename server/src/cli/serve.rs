@@ -46,6 +46,9 @@ struct AccessArgs {
     /// The key that may do everything, and that signs tokens: as it is, or as sha256: and 64 hexadecimal digits
     #[arg(long, value_name = "KEY", env = "KITHDB_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
+    /// A second such key, for the time in which one takes the place of the other
+    #[arg(long, value_name = "KEY", env = "KITHDB_ALT_API_KEY", hide_env_values = true)]
+    alt_api_key: Option<String>,
     /// The key that may read everything
     #[arg(long, value_name = "KEY", env = "KITHDB_READ_ONLY_API_KEY", hide_env_values = true)]
     read_only_api_key: Option<String>,
@@ -154,7 +157,7 @@ fn open_more_files() {
 impl AccessArgs {
     fn keys(&self) -> Result<Keys> {
         let mut keys = Keys::new();
-        if let Some(key) = &self.api_key {
+        for key in self.api_key.iter().chain(&self.alt_api_key) {
             keys = keys.full(key)?;
         }
         if let Some(key) = &self.read_only_api_key {
