@@ -6,7 +6,7 @@ use index::Body;
 use query::MeasuredRecall;
 use types::{
     Change, Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Payload, Point, PointId, Result,
-    Schema, Selection, Seqno, Vectors,
+    Schema, Selection, Seqno, Value, Vectors,
 };
 
 use crate::building::BuildStatus;
@@ -87,6 +87,11 @@ impl Collection {
     /// Its schema as it is now.
     pub fn schema(&self) -> Schema {
         self.shared.view.load().entry.schema.clone()
+    }
+
+    /// One of the settings, if it was set (see [`Schema::settings`]); cheaper than the whole schema.
+    pub fn setting(&self, name: &str) -> Option<Value> {
+        self.shared.view.load().entry.schema.settings.get(name).cloned()
     }
 
     /// The limits in force.

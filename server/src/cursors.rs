@@ -23,12 +23,15 @@ pub(crate) struct Cursors {
 }
 
 struct Entry {
+    collection: String,
     open: Arc<Mutex<Open>>,
     asked: Instant,
 }
 
 /// A cursor, and what is read of its hits.
 pub(crate) struct Open {
+    /// What it reads, as it was called: rights may be of that name.
+    pub(crate) collection: String,
     pub(crate) cursor: Cursor,
     pub(crate) select: Select,
     /// Hits of a page.
@@ -55,7 +58,8 @@ impl Cursors {
             return Err(Error::new(ErrorKind::Busy, message).with_field("cursor"));
         }
         let name = Uuid::new_v4();
-        all.insert(name, Entry { open: Arc::new(Mutex::new(open)), asked: Instant::now() });
+        let collection = open.collection.clone();
+        all.insert(name, Entry { collection, open: Arc::new(Mutex::new(open)), asked: Instant::now() });
         Ok(name)
     }
 
@@ -82,6 +86,12 @@ impl Cursors {
             self.open.lock().remove(&name);
         }
         Ok((page, open.select.clone()))
+    }
+
+    /// The collection that a cursor reads.
+    pub(crate) fn collection(&self, name: &str) -> Option<String> {
+        let name: Uuid = name.parse().ok()?;
+        self.open.lock().get(&name).map(|entry| entry.collection.clone())
     }
 
     /// Closes a cursor; whether there was one.

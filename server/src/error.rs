@@ -3,6 +3,7 @@
 //! The envelope is the dialect's: `{"status": {"error": "..."}, "time": ...}`. The text names the field at fault; for
 //! programs it stands in the header `kithdb-error-field` as well, since clients refuse keys that they do not know.
 
+use std::fmt;
 use std::time::Instant;
 
 use axum::body::Body;
@@ -14,8 +15,9 @@ use serde_json::json;
 /// The header that names the field at fault.
 pub(crate) const FIELD_HEADER: HeaderName = HeaderName::from_static("kithdb-error-field");
 
-/// The field of a body that is too large; the only limit that has a status of its own.
+/// The field of a body that is too large, and of a head: the limits that have a status of their own.
 pub(crate) const BODY: &str = "body";
+pub(crate) const HEAD: &str = "head";
 
 /// How the text begins where the dialect answers 422: a value of the right type that can never be.
 pub(crate) const VALIDATION: &str = "Validation error in JSON body: ";
@@ -33,6 +35,42 @@ fn is_validation(message: &str) -> bool {
     message.starts_with(VALIDATION) || message.starts_with(PATH_VALIDATION)
 }
 
+/// How it begins where no key was shown, or none that counts.
+pub(crate) const UNAUTHORIZED: &str = "Unauthorized: ";
+
+/// How it begins where a key has not the right.
+pub(crate) const FORBIDDEN: &str = "Forbidden: ";
+
+/// How it begins where the settings of a collection refuse what is asked.
+pub(crate) const BAD_REQUEST: &str = "Bad request: ";
+
+/// How it begins where a collection has had its operations of a minute.
+pub(crate) const RATE: &str = "Rate limiting exceeded: ";
+
+/// How texts begin that only a server writes, with the status of each.
+const BEGINNINGS: [(&str, StatusCode); 6] = [
+    (VALIDATION, StatusCode::UNPROCESSABLE_ENTITY),
+    (PATH_VALIDATION, StatusCode::UNPROCESSABLE_ENTITY),
+    (UNAUTHORIZED, StatusCode::UNAUTHORIZED),
+    (FORBIDDEN, StatusCode::FORBIDDEN),
+    (BAD_REQUEST, StatusCode::BAD_REQUEST),
+    (RATE, StatusCode::TOO_MANY_REQUESTS),
+];
+
+/// The source of an error that another attempt may not meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RetryAfter {
+    pub(crate) seconds: u64,
+}
+
+impl fmt::Display for RetryAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "try again in {} s", self.seconds)
+    }
+}
+
+impl std::error::Error for RetryAfter {}
+
 /// The HTTP status of each kind of error.
 pub(crate) fn status(kind: ErrorKind) -> StatusCode {
     match kind {
@@ -49,12 +87,15 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
 
 /// The answer to a request that failed.
 pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
-    let status = match (error.kind(), error.field()) {
-        (ErrorKind::LimitExceeded, Some(BODY)) => StatusCode::PAYLOAD_TOO_LARGE,
-        (ErrorKind::InvalidArgument, _) if is_validation(error.message()) => StatusCode::UNPROCESSABLE_ENTITY,
-        (kind, _) => status(kind),
+    let begins = BEGINNINGS.iter().find(|(start, _)| error.message().starts_with(start));
+    let status = match (error.kind(), error.field(), begins) {
+        (ErrorKind::LimitExceeded, Some(BODY), _) => StatusCode::PAYLOAD_TOO_LARGE,
+        (ErrorKind::LimitExceeded, Some(HEAD), _) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        (ErrorKind::InvalidArgument, _, Some((_, status))) => *status,
+        (kind, ..) => status(kind),
     };
-    if status.is_server_error() {
+    // Who is busy says so to each client: in the log it would only be noise.
+    if status.is_server_error() && error.kind() != ErrorKind::Busy {
         tracing::error!(%error, source = ?std::error::Error::source(error), "a request failed");
     }
     let mut response = envelope(status, &text(error), began);
@@ -62,8 +103,10 @@ pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
     if let Some(Ok(field)) = error.field().map(HeaderValue::from_str) {
         response.headers_mut().insert(FIELD_HEADER, field);
     }
-    if error.kind() == ErrorKind::Busy {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RetryAfter>());
+    let later = source.map(|later| later.seconds).or((error.kind() == ErrorKind::Busy).then_some(1));
+    if let Some(seconds) = later {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
@@ -78,11 +121,15 @@ pub(crate) fn envelope(status: StatusCode, text: &str, began: Instant) -> Respon
 }
 
 /// The text, beginning as clients expect it: several look for "Not found" and "already exists" there. A message in the
-/// words of the dialect stands as it is, with the place behind it if that is inside something.
+/// words of the dialect stands as it is, with the place behind it.
 fn text(error: &Error) -> String {
     let message = error.message();
     match (error.kind(), error.field()) {
         (ErrorKind::NotFound | ErrorKind::AlreadyExists, _) => message.to_owned(),
+        // These say all of it; the field is in the header.
+        _ if [UNAUTHORIZED, FORBIDDEN, BAD_REQUEST, RATE].iter().any(|start| message.starts_with(start)) => {
+            message.to_owned()
+        }
         (ErrorKind::InvalidArgument | ErrorKind::LimitExceeded, field) => {
             let starts = ["Format error in JSON body: ", VALIDATION, PATH_VALIDATION];
             let found = starts.into_iter().find_map(|start| Some((start, message.strip_prefix(start)?)));
@@ -92,11 +139,8 @@ fn text(error: &Error) -> String {
                 }
                 (Some((start, rest)), Some(field)) => format!("{start}{field}: {rest}"),
                 (Some(_), None) => message.to_owned(),
-                (None, field)
-                    if ["Wrong input: ", "Bad request: "].iter().any(|start| message.starts_with(start)) =>
-                {
-                    let place = field.filter(|field| field.contains('['));
-                    place.map_or_else(|| message.to_owned(), |place| format!("{message} (`{place}`)"))
+                (None, field) if message.starts_with("Wrong input: ") => {
+                    field.map_or_else(|| message.to_owned(), |place| format!("{message} (`{place}`)"))
                 }
                 (None, Some(field)) => format!("Wrong input: {field}: {message}"),
                 (None, None) => format!("Wrong input: {message}"),
@@ -104,7 +148,7 @@ fn text(error: &Error) -> String {
         }
         (ErrorKind::Busy | ErrorKind::Poisoned, _) => format!("Service unavailable: {error}"),
         (ErrorKind::Conflict, _) => format!("Version conflict: {error}"),
-        (ErrorKind::DeadlineExceeded, _) => format!("Timeout error: {message}"),
+        (ErrorKind::DeadlineExceeded, _) => format!("Timeout error: {error}"),
         _ => format!("Service internal error: {error}"),
     }
 }
@@ -133,6 +177,16 @@ mod tests {
             let response = respond(&Error::new(kind, "why"), Instant::now());
             assert_eq!(response.status().as_u16(), expected, "{kind:?}");
         }
+        for (start, expected) in
+            [(UNAUTHORIZED, 401), (FORBIDDEN, 403), (BAD_REQUEST, 400), (RATE, 429), (VALIDATION, 422)]
+        {
+            let response = respond(&Error::invalid("x", format!("{start}why")), Instant::now());
+            assert_eq!(response.status().as_u16(), expected, "{start}");
+        }
+        let long = respond(&Error::limit(HEAD, "its size", 9, 8), Instant::now());
+        assert_eq!(long.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        let later = Error::invalid("x", format!("{RATE}why")).with_source(RetryAfter { seconds: 7 });
+        assert_eq!(respond(&later, Instant::now()).headers()[RETRY_AFTER], "7");
         let large = respond(&Error::limit(BODY, "its size", 9, 8), Instant::now());
         assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
@@ -143,12 +197,12 @@ mod tests {
             (Error::no_collection("a"), "Not found: Collection `a` doesn't exist!"),
             (Error::invalid("limit", "is 0"), "Wrong input: limit: is 0"),
             (Error::invalid("a[0]", "Wrong input: bad"), "Wrong input: bad (`a[0]`)"),
-            (Error::invalid("using", "Wrong input: bad"), "Wrong input: bad"),
             (
                 Error::invalid("a.b", "Validation error in JSON body: 0"),
                 "Validation error in JSON body: [a.b: 0]",
             ),
             (Error::invalid("a", "Format error in JSON body: bad"), "Format error in JSON body: a: bad"),
+            (Error::invalid("api-key", "Forbidden: no"), "Forbidden: no"),
             (Error::new(ErrorKind::Internal, "bad"), "Service internal error: bad"),
         ];
         for (error, expected) in cases {

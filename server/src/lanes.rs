@@ -1,20 +1,26 @@
 //! Where calls of the engine run: never on the threads that serve connections.
 //!
-//! Two lanes. What computes is bounded to the cores, so that no call makes another slower than waiting would. What
+//! Three lanes. What computes is bounded to the cores, so that no call makes another slower than waiting would. What
 //! mostly waits (a commit for its fsync, a look at the counters) has many places, so that commits form groups and
-//! nobody who only wants to look stands behind searches.
+//! nobody who only wants to look stands behind searches. What waits for a client, who may be slow, has few of its own.
 //!
 //! Invariant: a call that began ends, even if its client has gone; its place is free only then.
 
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Instant;
 
+use kithdb::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout_at;
 
 /// Calls that may wait at the same time.
 const WAITING_MAX: usize = 64;
+
+/// Files that may be received at the same time. Each holds a thread for as long as its client sends.
+const RECEIVING_MAX: usize = 4;
 
 /// What a call mostly does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub(crate) enum Lane {
     Computes,
     /// It waits.
     Waits,
+    /// It waits for its client.
+    Receives,
 }
 
 /// The places of both lanes.
@@ -30,12 +38,14 @@ pub(crate) enum Lane {
 pub(crate) struct Lanes {
     computes: Arc<Semaphore>,
     waits: Arc<Semaphore>,
+    receives: Arc<Semaphore>,
 }
 
 impl Lanes {
     pub(crate) fn new() -> Self {
         let cores = available_parallelism().map_or(1, NonZero::get);
-        Self { computes: Arc::new(Semaphore::new(cores)), waits: Arc::new(Semaphore::new(WAITING_MAX)) }
+        let lane = |places| Arc::new(Semaphore::new(places));
+        Self { computes: lane(cores), waits: lane(WAITING_MAX), receives: lane(RECEIVING_MAX) }
     }
 
     /// Runs a call as soon as its lane has a place.
@@ -44,22 +54,64 @@ impl Lanes {
         lane: Lane,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        let places = match lane {
-            Lane::Computes => &self.computes,
-            Lane::Waits => &self.waits,
-        };
         // The semaphores are never closed: without a place the call would run all the same.
-        let place = Arc::clone(places).acquire_owned().await.ok();
-        let ran = spawn_blocking(move || {
+        let place = Arc::clone(self.places(lane)).acquire_owned().await.ok();
+        ended(spawn_blocking(move || {
             let outcome = call();
             drop(place);
             outcome
-        });
-        match ran.await {
-            Ok(outcome) => outcome,
-            // The layer that answers for panics is above.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }))
+        .await
+    }
+
+    /// Runs a call that must be answered by then. A call without a place until then never begins; one that computes
+    /// is not waited for any longer, and what it finds is thrown away; one that waits is a write, which nobody takes
+    /// back: it is waited for.
+    ///
+    /// # Errors
+    /// `DeadlineExceeded`, saying whether anything was begun.
+    pub(crate) async fn run_until<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        deadline: Instant,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let late = |what: &str| Err(Error::new(ErrorKind::DeadlineExceeded, what));
+        let place = match timeout_at(deadline.into(), Arc::clone(self.places(lane)).acquire_owned()).await {
+            Ok(place) => place.ok(),
+            Err(_) => return late("the server had no time for it, and nothing was done; try again later"),
+        };
+        let ran = ended(spawn_blocking(move || {
+            let outcome = call();
+            drop(place);
+            outcome
+        }));
+        match lane {
+            Lane::Waits | Lane::Receives => Ok(ran.await),
+            Lane::Computes => match timeout_at(deadline.into(), ran).await {
+                Ok(outcome) => Ok(outcome),
+                Err(_) => {
+                    late("it took too long; ask for less, or give it more time (timeout, request_max_s)")
+                }
+            },
         }
+    }
+
+    fn places(&self, lane: Lane) -> &Arc<Semaphore> {
+        match lane {
+            Lane::Computes => &self.computes,
+            Lane::Waits => &self.waits,
+            Lane::Receives => &self.receives,
+        }
+    }
+}
+
+/// What a call returned.
+async fn ended<T>(ran: JoinHandle<T>) -> T {
+    match ran.await {
+        Ok(outcome) => outcome,
+        // The layer that answers for panics is above.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
@@ -92,5 +144,26 @@ mod tests {
             call.await.expect("no panic");
         }
         assert_eq!(most.load(Ordering::SeqCst), cores);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_is_late_is_told_so_and_what_was_begun_keeps_its_place() {
+        let lanes = Arc::new(Lanes::new());
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        let soon = || Instant::now() + Duration::from_millis(20);
+        let slow = || std::thread::sleep(Duration::from_millis(200));
+        let begun: Vec<_> = (0..cores)
+            .map(|_| {
+                let lanes = Arc::clone(&lanes);
+                tokio::spawn(async move { lanes.run_until(Lane::Computes, soon(), slow).await })
+            })
+            .collect();
+        for call in begun {
+            let error = call.await.expect("no panic").expect_err("late");
+            assert!(error.message().contains("too long"), "{error}");
+        }
+        let error = lanes.run_until(Lane::Computes, soon(), || ()).await.expect_err("no place");
+        assert!(error.message().contains("nothing was done"), "{error}");
+        lanes.run_until(Lane::Waits, soon(), slow).await.expect("a write is waited for");
     }
 }

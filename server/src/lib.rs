@@ -8,21 +8,29 @@
 //! its own: two servers over copies of a directory give the same answers.
 //! When not to use: inside the process that asks; the embedded database has no port to guard and no JSON to parse.
 
+mod access;
 mod body;
+mod connections;
 mod cursors;
 mod error;
 mod lanes;
+mod limits;
 mod metrics;
 mod multipart;
 mod routes;
 mod serve;
 mod state;
 mod stream;
+mod strict;
+mod tls;
 mod wire;
 
-pub use routes::router;
+pub use access::Keys;
+pub use limits::ServeLimits;
+pub use routes::{addresses, router};
 pub use serve::{ServeOptions, Server};
 pub use state::State;
+pub use tls::Tls;
 
 /// The version of KithDB.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

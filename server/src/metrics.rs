@@ -206,6 +206,14 @@ fn resident_bytes() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// The share of the machine's memory that this process has, in percent, where the system tells.
+pub(crate) fn resident_percent() -> Option<f64> {
+    let memory = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(resident_bytes()? as f64 / (kilobytes * 1024) as f64 * 100.0)
+}
+
 impl Histogram {
     fn observe(&mut self, seconds: f64) {
         let bucket = BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(BUCKETS.len());
@@ -277,6 +285,12 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
         assert!(text.ends_with('\n'));
+    }
+
+    #[test]
+    fn the_share_of_memory_is_one() {
+        let percent = resident_percent().expect("the system tells");
+        assert!(percent > 0.0 && percent < 100.0, "{percent}");
     }
 
     #[test]

@@ -4,55 +4,71 @@
 //! acknowledged write is made durable and the database closes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use kithdb::{Database, Error, ErrorKind, Result};
 use rag::Embedder;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::{State, router};
+use crate::connections::{self, Door};
+use crate::{Keys, ServeLimits, State, Tls, router};
 
 /// How to serve.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Listen on an address that other machines reach. There is no authentication.
-    pub is_remote_allowed: bool,
-    /// Requests have so long to end when the server stops.
-    pub stop_time_max: Duration,
+    /// The keys that open it.
+    pub keys: Keys,
+    /// Listen on an address that other machines reach although there are no keys.
+    pub is_open_to_all: bool,
+    /// Metrics are told to who has no key.
+    pub are_metrics_open: bool,
+    /// What connections are encrypted by; without it they are not.
+    pub tls: Option<Tls>,
+    /// What clients may take.
+    pub limits: ServeLimits,
 }
 
 impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 6333)),
-            is_remote_allowed: false,
-            stop_time_max: Duration::from_secs(30),
+            keys: Keys::new(),
+            is_open_to_all: false,
+            are_metrics_open: false,
+            tls: None,
+            limits: ServeLimits::default(),
         }
     }
 }
 
 impl ServeOptions {
-    /// Checks the address, before anything takes time.
+    /// Checks them, before anything takes time.
     ///
     /// # Errors
-    /// `InvalidArgument` on `listen` when other machines reach the address and that was not allowed.
+    /// `InvalidArgument` on a limit that is 0.
+    /// `InvalidArgument` on `listen` when other machines reach the address, there are no keys, and that was not meant;
+    /// on `no_auth` when there are keys all the same.
     pub fn check(&self) -> Result<()> {
+        self.limits.check()?;
         let ip = self.listen.ip();
-        if ip.is_loopback() || self.is_remote_allowed {
-            return Ok(());
+        match (self.keys.is_empty(), self.is_open_to_all) {
+            (false, true) => Err(Error::invalid("no_auth", "stands beside keys; leave one of them out")),
+            (true, false) if !ip.is_loopback() => {
+                let message = format!(
+                    "{ip} can be reached from other machines, and there are no keys; give one by api_key, listen on \
+                     127.0.0.1, or say no_auth if something in front of the server guards it"
+                );
+                Err(Error::invalid("listen", message))
+            }
+            _ => Ok(()),
         }
-        let message = format!(
-            "{ip} can be reached from other machines, and there is no authentication yet; listen on 127.0.0.1, or \
-             say --allow-remote if something in front of the server guards it"
-        );
-        Err(Error::invalid("listen", message))
     }
 }
 
@@ -61,8 +77,8 @@ pub struct Server {
     db: Database,
     address: SocketAddr,
     runtime: Runtime,
-    task: JoinHandle<std::io::Result<()>>,
-    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+    stop: watch::Sender<bool>,
     stop_time_max: Duration,
 }
 
@@ -83,20 +99,13 @@ impl Server {
             Error::new(ErrorKind::Io, message).with_field("listen").with_source(error)
         })?;
         let address = listener.local_addr()?;
-        let listener = listener.tap_io(|stream| {
-            // Only slower without it.
-            let _ = stream.set_nodelay(true);
-        });
-        let (stop, stopped) = oneshot::channel::<()>();
-        let state = State::new(db.clone(), embedder);
+        let (stop, stopped) = watch::channel(false);
+        let state = State::new(db.clone(), embedder, options);
         runtime.spawn(sweep(state.clone()));
-        let served = axum::serve(listener, router(state));
-        let served = served.with_graceful_shutdown(async {
-            // Stops as well when the sender is gone.
-            let _ = stopped.await;
-        });
-        let task = runtime.spawn(async move { served.await });
-        Ok(Self { db, address, runtime, task, stop, stop_time_max: options.stop_time_max })
+        let limits = Arc::new(options.limits.clone());
+        let door = Door { router: router(state), tls: options.tls.clone(), limits };
+        let task = runtime.spawn(connections::serve(listener, door, stopped));
+        Ok(Self { db, address, runtime, task, stop, stop_time_max: options.limits.stop_time_max })
     }
 
     /// Where it listens.
@@ -127,8 +136,8 @@ impl Server {
     /// `Io`, `Poisoned`.
     pub fn stop(self) -> Result<()> {
         let Self { db, runtime, task, stop, stop_time_max, .. } = self;
-        // It may have ended by itself.
-        let _ = stop.send(());
+        // Nobody listens any more if it has ended by itself.
+        let _ = stop.send(true);
         if runtime.block_on(async { timeout(stop_time_max, task).await }).is_err() {
             tracing::warn!("requests that did not end in time were broken off");
         }
@@ -187,13 +196,17 @@ mod tests {
     }
 
     #[test]
-    fn other_machines_are_kept_out_unless_allowed() {
+    fn other_machines_are_kept_out_without_a_key_unless_that_is_meant() {
         let db = Database::in_memory().expect("a database");
         let mut options =
             ServeOptions { listen: SocketAddr::from(([0, 0, 0, 0], 0)), ..ServeOptions::default() };
         let error = Server::start(db.clone(), None, &options).err().expect("refused");
         assert_eq!(error.field(), Some("listen"));
-        options.is_remote_allowed = true;
-        Server::start(db, None, &options).expect("allowed").stop().expect("stopped");
+        options.is_open_to_all = true;
+        Server::start(db.clone(), None, &options).expect("allowed").stop().expect("stopped");
+        options.keys = Keys::new().full("secret").expect("a key");
+        assert_eq!(options.check().expect_err("one or the other").field(), Some("no_auth"));
+        options.is_open_to_all = false;
+        Server::start(db, None, &options).expect("guarded").stop().expect("stopped");
     }
 }

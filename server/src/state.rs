@@ -5,9 +5,14 @@ use std::sync::Arc;
 use kithdb::Database;
 use rag::Embedder;
 
+use tokio::sync::Semaphore;
+
+use crate::body::BLOCK_BYTES;
 use crate::cursors::Cursors;
 use crate::lanes::Lanes;
 use crate::metrics::Metrics;
+use crate::strict::Rates;
+use crate::{Keys, ServeLimits, ServeOptions};
 
 /// The state of a server, shared by its requests. Clones are cheap.
 #[derive(Clone)]
@@ -18,16 +23,37 @@ pub struct State {
 pub(crate) struct Inner {
     pub(crate) db: Database,
     pub(crate) embedder: Option<Embedder>,
+    pub(crate) keys: Keys,
     pub(crate) lanes: Lanes,
     pub(crate) cursors: Cursors,
     pub(crate) metrics: Metrics,
+    pub(crate) rates: Rates,
+    pub(crate) limits: ServeLimits,
+    /// Who scrapes needs no key.
+    pub(crate) are_metrics_open: bool,
+    /// A place for each request in progress.
+    pub(crate) requests: Semaphore,
+    /// A place for each block of their bodies.
+    pub(crate) blocks: Arc<Semaphore>,
 }
 
 impl State {
     /// The state of a server over a database. With an embedder, queries may be given as text.
-    pub fn new(db: Database, embedder: Option<Embedder>) -> Self {
-        let inner =
-            Inner { db, embedder, lanes: Lanes::new(), cursors: Cursors::default(), metrics: Metrics::new() };
+    pub fn new(db: Database, embedder: Option<Embedder>, options: &ServeOptions) -> Self {
+        let blocks = options.limits.bodies_bytes_max / BLOCK_BYTES;
+        let inner = Inner {
+            db,
+            embedder,
+            keys: options.keys.clone(),
+            lanes: Lanes::new(),
+            cursors: Cursors::default(),
+            metrics: Metrics::new(),
+            rates: Rates::default(),
+            requests: Semaphore::new(options.limits.requests_max.min(Semaphore::MAX_PERMITS)),
+            blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
+            limits: options.limits.clone(),
+            are_metrics_open: options.are_metrics_open,
+        };
         Self { inner: Arc::new(inner) }
     }
 }

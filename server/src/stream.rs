@@ -7,11 +7,13 @@ use std::future::poll_fn;
 use std::io::{ErrorKind, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use futures_core::Stream;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 /// Blocks on their way, at most.
 const BLOCKS_MAX: usize = 8;
@@ -21,18 +23,24 @@ const BLOCK_BYTES: usize = 256 << 10;
 
 type Block = std::io::Result<Bytes>;
 
-/// A file as a body.
+/// A file as a body. No thread waits for a client that reads slowly: one is taken for each block, and given back.
 pub(crate) fn of_file(mut file: File) -> Body {
     let (sender, receiver) = channel::<Block>(BLOCKS_MAX);
-    spawn_blocking(move || {
+    tokio::spawn(async move {
         loop {
-            let mut block = vec![0; BLOCK_BYTES];
-            let read = file.read(&mut block).map(|bytes| {
-                block.truncate(bytes);
-                Bytes::from(block)
+            let read = spawn_blocking(move || {
+                let mut block = vec![0; BLOCK_BYTES];
+                let read = file.read(&mut block).map(|bytes| {
+                    block.truncate(bytes);
+                    Bytes::from(block)
+                });
+                (file, read)
             });
-            let is_over = read.as_ref().map_or(true, Bytes::is_empty);
-            if read.as_ref().is_ok_and(Bytes::is_empty) || sender.blocking_send(read).is_err() || is_over {
+            // It ends early only with the runtime.
+            let Ok((rest, block)) = read.await else { return };
+            file = rest;
+            let is_over = block.as_ref().map_or(true, Bytes::is_empty);
+            if block.as_ref().is_ok_and(Bytes::is_empty) || sender.send(block).await.is_err() || is_over {
                 return;
             }
         }
@@ -56,9 +64,15 @@ pub(crate) fn to_reader() -> (Sender<Block>, Reading) {
     (sender, Reading { receiver, block: Bytes::new(), is_over: false })
 }
 
-/// Sends a body until its end, or until nobody takes it.
-pub(crate) async fn pump(mut body: Body, sender: Sender<Block>) {
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+/// Sends a body until its end, or until nobody takes it. A client that sends nothing for `idle_max` has broken off.
+pub(crate) async fn pump(mut body: Body, sender: Sender<Block>, idle_max: Duration) {
+    loop {
+        let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+        let frame = match timeout(idle_max, next).await {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break,
+            Err(_) => return,
+        };
         let block = frame.map(|frame| frame.into_data().unwrap_or_default()).map_err(std::io::Error::other);
         let is_over = block.is_err();
         // Trailers count as none, and an empty block as the end.
@@ -106,7 +120,7 @@ mod tests {
             let counts = [(); 3].map(|()| reading.read_to_end(&mut all).expect("no break"));
             (all, counts)
         });
-        pump(Body::from("abc"), sender).await;
+        pump(Body::from("abc"), sender, Duration::MAX).await;
         assert_eq!(read.await.expect("no panic"), (b"abc".to_vec(), [3, 0, 0]));
     }
 

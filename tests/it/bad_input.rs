@@ -67,10 +67,7 @@ fn bad_points_are_refused_by_their_place() {
     let site = Site::new();
     let cases = [
         (json!({"points": [{"id": 9, "vector": [1.0]}]}), "points[0].vector"),
-        (
-            json!({"points": [{"id": 8, "vector": [1.0, 1.0]}, {"id": 9, "vector": [0, 0]}]}),
-            "points[1].vector",
-        ),
+        (json!({"points": [{"id": 8, "vector": [1.0, 1.0]}, {"id": 9, "vector": []}]}), "points[1].vector"),
         (json!({"points": [{"id": 9, "vector": [1.0, "x"]}]}), "points[0].vector[1]"),
         (json!({"points": [{"id": 9, "vector": [1.0, null]}]}), "points[0].vector[1]"),
         (json!({"points": [{"id": 9, "vector": {"nope": [1.0, 1.0]}}]}), "points[0].vector.nope"),
@@ -103,7 +100,7 @@ fn bad_questions_are_refused_by_their_field() {
     };
     let cases = [
         (json!({"query": [1.0]}), "query"),
-        (json!({"query": [0.0, 0.0]}), "query"),
+        (json!({"query": []}), "query"),
         (nearest(json!({"using": "nope"})), "using"),
         (nearest(json!({"limit": 0})), "limit"),
         (nearest(json!({"limit": -1})), "limit"),
@@ -160,7 +157,7 @@ fn bad_changes_are_refused_by_their_place() {
         ("POST", "payload/clear", json!({"points": [1], "all": true}), "all"),
         ("PUT", "vectors", json!({"points": [{"id": 1}]}), "points[0]"),
         ("PUT", "vectors", json!({"points": [{"id": 1, "vector": [1.0]}]}), "points[0].vector"),
-        ("PUT", "vectors", json!({"points": [{"id": 1, "vector": [0, 0]}]}), "points[0].vector"),
+        ("PUT", "vectors", json!({"points": [{"id": 1, "vector": []}]}), "points[0].vector"),
         (
             "PUT",
             "vectors",

@@ -27,8 +27,12 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 
 impl Running {
     pub(crate) fn over(db: Database) -> Self {
-        let options =
-            ServeOptions { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..ServeOptions::default() };
+        Self::with(db, ServeOptions::default())
+    }
+
+    /// A server with options of its own, but for where it listens.
+    pub(crate) fn with(db: Database, options: ServeOptions) -> Self {
+        let options = ServeOptions { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..options };
         let server = Server::start(db, None, &options).expect("a free port");
         Self { address: server.address(), server: Some(server) }
     }
@@ -36,6 +40,21 @@ impl Running {
     pub(crate) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let body = body.map(ToString::to_string).unwrap_or_default();
         self.send(method, path, body.as_bytes())
+    }
+
+    /// Asks with a further line of the head.
+    pub(crate) fn ask_with(&self, line: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let head = self.head(method, path, "application/json", body.len());
+        let (first, rest) = head.split_once("\r\n").expect("a first line");
+        self.exchange(format!("{first}\r\n{line}\r\n{rest}").as_bytes(), body.as_bytes())
+    }
+
+    /// A connection, for bytes that no client would send.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("a connection");
+        stream.set_read_timeout(Some(WAIT_MAX)).expect("a timeout");
+        stream
     }
 
     /// Sends a body as it is.
@@ -58,8 +77,7 @@ impl Running {
 
     /// A file, as it comes.
     pub(crate) fn fetch(&self, path: &str) -> Vec<u8> {
-        let mut stream = TcpStream::connect(self.address).expect("a connection");
-        stream.set_read_timeout(Some(WAIT_MAX)).expect("a timeout");
+        let mut stream = self.connect();
         stream.write_all(self.head("GET", path, "text/plain", 0).as_bytes()).expect("the head is read");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("an answer");
@@ -70,8 +88,7 @@ impl Running {
 
     /// Sends bytes, whatever they are, and reads what comes back. A server may answer before it has read everything.
     pub(crate) fn exchange(&self, head: &[u8], body: &[u8]) -> Answer {
-        let mut stream = TcpStream::connect(self.address).expect("a connection");
-        stream.set_read_timeout(Some(WAIT_MAX)).expect("a timeout");
+        let mut stream = self.connect();
         stream.write_all(head).expect("the head is read");
         // A body that is refused unread breaks off: then there is an answer all the same.
         let _ = stream.write_all(body);

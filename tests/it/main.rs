@@ -5,7 +5,10 @@
 //! | `model`       | any sequence of operations answers as a plain map would                     |
 //! | `crash`       | what was acknowledged survives SIGKILL, what was not is whole or absent     |
 //! | `conformance` | the same case gives the same answer through the crate and through HTTP      |
+//! | `access`      | every address asks for a key, and does for it what its rights allow         |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
+//! | `limits`      | each limit has its error; who is slow, or comes in masses, harms nobody else|
+//! | `strict`      | what a collection's own settings refuse is refused, in the dialect's words  |
 //! | `observed`    | the recall of live queries is measured, and told with its interval          |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
 //! | `past`        | a past state is read as it was, and a cursor reads one state                |
@@ -22,6 +25,7 @@
 //! Nothing here needs a network or a file outside the repository. Longer runs: `KITHDB_MODEL_CASES`,
 //! `KITHDB_CRASH_CYCLES`; the same run again: `KITHDB_CRASH_SEED`.
 
+mod access;
 mod aliases;
 mod bad_input;
 mod compat;
@@ -35,6 +39,7 @@ mod folder;
 mod heal;
 mod http;
 mod indexed;
+mod limits;
 mod model;
 mod observed;
 mod options;
@@ -43,5 +48,6 @@ mod pause;
 mod rated;
 mod sealed;
 mod snapshots;
+mod strict;
 mod tidy;
 mod writes;

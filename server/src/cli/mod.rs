@@ -1,10 +1,12 @@
-//! The command line: `serve`, `ingest`, `search`, `doctor`.
+//! The command line: `serve`, `config`, `ingest`, `search`, `doctor`.
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
 //! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood.
 
+mod config;
 mod doctor;
 mod ingest;
+mod limits;
 mod open;
 mod present;
 mod remote;
@@ -15,7 +17,9 @@ mod terminal;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use config::Failure;
+use kithdb::Result;
 use tracing_subscriber::EnvFilter;
 
 /// KithDB: a vector database in one directory.
@@ -30,6 +34,8 @@ struct Cli {
 enum Command {
     /// Serve a database over HTTP, in the dialect of Qdrant's REST API
     Serve(serve::Serve),
+    /// Print the configuration that `serve` would have, with where each value comes from
+    Config(config::Config),
     /// Read a folder of text and Markdown files into a collection; later runs do only what changed
     Ingest(ingest::Ingest),
     /// Ask a collection of documents a question
@@ -40,18 +46,34 @@ enum Command {
 
 /// Runs the command of this process.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
-    log(if matches!(cli.command, Command::Serve(_)) { "warn" } else { "error" });
-    let outcome = match cli.command {
-        Command::Serve(command) => command.run(),
-        Command::Ingest(command) => command.run(),
-        Command::Search(command) => command.run(),
-        Command::Doctor(command) => command.run(),
+    let (command, arguments) = (Cli::command(), std::env::args_os().collect::<Vec<_>>());
+    let outcome = match config::matches(&command, &arguments) {
+        Ok((matches, file)) => start(&command, &matches, file.as_ref()),
+        Err(Failure::Clap(error)) => error.exit(),
+        Err(Failure::File(error)) => {
+            terminal::say(&format!("error: {error}"));
+            return ExitCode::from(2);
+        }
     };
     outcome.unwrap_or_else(|error| {
         terminal::say(&format!("error: {error}"));
         ExitCode::FAILURE
     })
+}
+
+fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::File>) -> Result<ExitCode> {
+    let cli = Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
+    log(if matches!(cli.command, Command::Serve(_)) { "warn" } else { "error" });
+    match cli.command {
+        Command::Serve(command) => command.run(),
+        Command::Config(config) => {
+            let (name, given) = matches.subcommand().expect("it was parsed from one");
+            config.run(command.find_subcommand(name).expect("it was found before"), given, file)
+        }
+        Command::Ingest(command) => command.run(),
+        Command::Search(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+    }
 }
 
 /// Logs to standard error: from this level on, unless `KITHDB_LOG` says otherwise.
@@ -67,8 +89,6 @@ fn log(level: &str) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use kithdb::{Database, Error, ErrorKind, Options, Result};
 use rag::{Embedder, model};
 
@@ -19,11 +19,12 @@ pub(super) struct DataArgs {
 /// Which model embeds text.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ModelArgs {
-    /// The directory of a sentence-transformers model; without it, KITHDB_MODEL, then the default place
-    #[arg(long, value_name = "DIR")]
+    /// The directory of a sentence-transformers model; without it, the default place
+    #[arg(long, value_name = "DIR", env = "KITHDB_MODEL")]
     model: Option<PathBuf>,
-    /// Do without a model: keyword search only
-    #[arg(long, conflicts_with = "model")]
+    /// Do without a model, also if one is named: keyword search only
+    #[arg(long, value_name = "BOOL", env = "KITHDB_NO_MODEL", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     no_model: bool,
 }
 
@@ -76,7 +77,8 @@ impl ModelArgs {
         if self.no_model {
             return Ok(None);
         }
-        model::find(self.model.as_deref())?.map(|path| Embedder::open(&path)).transpose()
+        let named = self.model.as_deref().filter(|path| !path.as_os_str().is_empty());
+        model::find(named)?.map(|path| Embedder::open(&path)).transpose()
     }
 }
 

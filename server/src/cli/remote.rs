@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use kithdb::{Error, ErrorKind, Result, Scalar, Value};
 use serde_json::{Map, json};
-use ureq::Agent;
+use ureq::{Agent, RequestBuilder};
 
 use super::search::{Answer, Equals, ModeArg, Passage, Search};
 use super::terminal::say;
@@ -14,6 +14,8 @@ use super::terminal::say;
 /// A server.
 pub(super) struct Remote {
     url: String,
+    /// What opens it, if it needs one.
+    key: Option<String>,
     agent: Agent,
 }
 
@@ -24,10 +26,10 @@ const TIME_MAX: Duration = Duration::from_secs(60);
 
 impl Remote {
     /// The server at a URL.
-    pub(super) fn new(url: &str) -> Self {
+    pub(super) fn new(url: &str, key: Option<&str>) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).proxy(None);
         let agent = config.timeout_global(Some(TIME_MAX)).build().new_agent();
-        Self { url: url.trim_end_matches('/').to_owned(), agent }
+        Self { url: url.trim_end_matches('/').to_owned(), key: key.map(str::to_owned), agent }
     }
 
     /// Asks the server.
@@ -64,14 +66,21 @@ impl Remote {
     }
 
     fn get(&self, path: &str) -> Result<Value> {
-        let answered = self.agent.get(format!("{}{path}", self.url)).call();
-        self.result(answered)
+        let request = self.agent.get(format!("{}{path}", self.url));
+        self.result(self.with_key(request).call())
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let request =
             self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
-        self.result(request.send(body.to_string()))
+        self.result(self.with_key(request).send(body.to_string()))
+    }
+
+    fn with_key<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.key {
+            Some(key) => request.header("api-key", key),
+            None => request,
+        }
     }
 
     /// What stands in the envelope.
@@ -94,6 +103,11 @@ impl Remote {
             return Ok(envelope["result"].take());
         }
         let said = envelope["status"]["error"].as_str().unwrap_or("no reason given");
+        if status.as_u16() == 401 {
+            let message =
+                format!("{} answered 401: {said}; give a key by --api-key or KITHDB_API_KEY", self.url);
+            return Err(Error::new(ErrorKind::InvalidArgument, message).with_field("api_key"));
+        }
         let kind = match status.as_u16() {
             400 => ErrorKind::InvalidArgument,
             404 => ErrorKind::NotFound,

@@ -50,6 +50,9 @@ pub(super) struct Search {
     /// Ask a running server instead of a directory
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// The key of the server
+    #[arg(long, value_name = "KEY", env = "KITHDB_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -94,7 +97,7 @@ pub(super) struct Passage {
 impl Search {
     pub(super) fn run(self) -> Result<ExitCode> {
         let answer = match &self.url {
-            Some(url) => Remote::new(url).search(&self)?,
+            Some(url) => Remote::new(url, self.api_key.as_deref()).search(&self)?,
             None => self.of_directory()?,
         };
         if self.json {
@@ -112,7 +115,7 @@ impl Search {
                     "note: `{}` is open in another process; asking {DEFAULT_URL}",
                     self.data.data.display()
                 ));
-                return Remote::new(DEFAULT_URL).search(self);
+                return Remote::new(DEFAULT_URL, self.api_key.as_deref()).search(self);
             }
             opened => opened?,
         };

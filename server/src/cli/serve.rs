@@ -1,35 +1,74 @@
 //! `kithdb serve`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
-use kithdb::{Database, Durability, Options, Result};
-use kithdb_server::{ServeOptions, Server, VERSION};
+use clap::{ArgAction, Args};
+use kithdb::{Database, Durability, Error, Options, Result};
+use kithdb_server::{Keys, ServeOptions, Server, Tls, VERSION};
 use rag::Embedder;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::limits::LimitArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::terminal::{counted, grouped, print, table};
 
 /// Serve a database over HTTP.
 #[derive(Args)]
 pub(super) struct Serve {
+    /// A file with any of these settings, in TOML: names as here, with _ for -
+    #[arg(long, value_name = "FILE", env = "KITHDB_CONFIG")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     data: DataArgs,
     /// The address and port to listen on
     #[arg(long, value_name = "ADDRESS:PORT", env = "KITHDB_LISTEN", default_value = "127.0.0.1:6333")]
     listen: SocketAddr,
-    /// Listen on an address that other machines reach; there is no authentication
-    #[arg(long)]
-    allow_remote: bool,
     /// What an acknowledged write has survived: fsync (loss of power), wal (a crash of the process), none
-    #[arg(long, value_name = "LEVEL", default_value = "fsync")]
+    #[arg(long, value_name = "LEVEL", env = "KITHDB_DURABILITY", default_value = "fsync")]
     durability: Durability,
     /// The share of queries that are searched again, exactly, in the background: what recall is measured by
     #[arg(long, value_name = "SHARE", env = "KITHDB_SAMPLED", default_value_t = 0.001, value_parser = share)]
     sampled: f64,
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    access: AccessArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+/// Who may do what, and what is encrypted.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Access")]
+struct AccessArgs {
+    /// The key that may do everything, and that signs tokens: as it is, or as sha256: and 64 hexadecimal digits
+    #[arg(long, value_name = "KEY", env = "KITHDB_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+    /// A second such key, for the time in which one takes the place of the other
+    #[arg(long, value_name = "KEY", env = "KITHDB_ALT_API_KEY", hide_env_values = true)]
+    alt_api_key: Option<String>,
+    /// The key that may read everything
+    #[arg(long, value_name = "KEY", env = "KITHDB_READ_ONLY_API_KEY", hide_env_values = true)]
+    read_only_api_key: Option<String>,
+    /// A key with rights of its own, or several: {"key": "…", "access": [{"collection": "notes", "access": "rw"}]}
+    #[arg(long, value_name = "JSON", env = "KITHDB_KEYS", hide_env_values = true)]
+    keys: Vec<String>,
+    /// Listen on an address that other machines reach although there are no keys
+    #[arg(long, value_name = "BOOL", env = "KITHDB_NO_AUTH", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    no_auth: bool,
+    /// Tell metrics to who has no key
+    #[arg(long, value_name = "BOOL", env = "KITHDB_OPEN_METRICS", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    open_metrics: bool,
+    /// The certificate, and those above it, in PEM: connections are encrypted
+    #[arg(long, value_name = "FILE", env = "KITHDB_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", env = "KITHDB_TLS_KEY")]
+    tls_key: Option<PathBuf>,
 }
 
 fn share(text: &str) -> std::result::Result<f64, String> {
@@ -39,29 +78,50 @@ fn share(text: &str) -> std::result::Result<f64, String> {
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let options = ServeOptions {
-            listen: self.listen,
-            is_remote_allowed: self.allow_remote,
-            ..ServeOptions::default()
-        };
+        let options = self.options()?;
         options.check()?;
+        open_more_files();
         let embedder = self.model.open()?;
         let db = self.data.open(Options {
             durability: self.durability,
             sampled: self.sampled,
+            limits: self.limits.database(),
             ..Options::default()
         })?;
+        let scheme = if options.tls.is_some() { "https" } else { "http" };
         let mut told = self.told(&db, embedder.as_ref());
         let server = Server::start(db, embedder, &options)?;
-        let url = format!("http://{}", server.address());
+        let keys = match options.keys.is_empty() {
+            true => "none: everyone who reaches the address may do everything",
+            false => "needed, in the header api-key",
+        };
+        told.push(("keys", keys.to_owned()));
+        let url = format!("{scheme}://{}", server.address());
         told.push(("listening", url.clone()));
-        told.push(("try", format!("curl {url}/collections")));
+        let key = if options.keys.is_empty() { "" } else { "-H 'api-key: …' " };
+        told.push(("try", format!("curl {key}{url}/collections")));
         print(&format!("KithDB {VERSION}\n{}", table(&told)));
         server.wait_for_signal()?;
         print("stopping: requests that were begun are answered\n");
         server.stop()?;
         print("stopped: everything acknowledged is on disk\n");
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// How to serve.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the setting at fault.
+    pub(super) fn options(&self) -> Result<ServeOptions> {
+        let access = &self.access;
+        Ok(ServeOptions {
+            listen: self.listen,
+            keys: access.keys()?,
+            is_open_to_all: access.no_auth,
+            are_metrics_open: access.open_metrics,
+            tls: access.tls()?,
+            limits: self.limits.serve(),
+        })
     }
 
     fn told(&self, db: &Database, embedder: Option<&Embedder>) -> Vec<(&'static str, String)> {
@@ -84,5 +144,34 @@ impl Serve {
         });
         told.push(("model", model.unwrap_or_else(|| "none: queries are vectors or keywords".to_owned())));
         told
+    }
+}
+
+/// Takes as many files as the system gives: the usual first limit is for programs that hold few.
+fn open_more_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Without more there are fewer connections.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+impl AccessArgs {
+    fn keys(&self) -> Result<Keys> {
+        let mut keys = Keys::new();
+        for key in self.api_key.iter().chain(&self.alt_api_key) {
+            keys = keys.full(key)?;
+        }
+        if let Some(key) = &self.read_only_api_key {
+            keys = keys.read_only(key)?;
+        }
+        self.keys.iter().try_fold(keys, |keys, json| keys.with(json))
+    }
+
+    fn tls(&self) -> Result<Option<Tls>> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => Tls::open(cert, key).map(Some),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(Error::invalid("tls_key", "is missing beside tls_cert")),
+            (None, Some(_)) => Err(Error::invalid("tls_cert", "is missing beside tls_key")),
+        }
     }
 }

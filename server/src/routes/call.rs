@@ -1,8 +1,9 @@
 //! The one way from a request to an answer.
 
+use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::RequestExt;
 use axum::body::Body;
@@ -11,21 +12,37 @@ use axum::http::Uri;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
 use kithdb::{Collection, Error, ErrorKind, Result};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::State;
+use crate::access::Rights;
+use crate::body::{Allowance, Held};
 use crate::error::PATH_VALIDATION;
 use crate::lanes::Lane;
 use crate::state::Inner;
+use crate::strict::Strict;
+use crate::wire::translate::Translator;
 use crate::{body, error, wire};
 
 /// A request on its way to the database.
 pub(super) struct Call {
     pub(super) state: Arc<Inner>,
+    /// Of who sent it.
+    pub(super) rights: Rights,
+    /// When it must be answered.
+    deadline: Instant,
+    /// The time that it gave itself.
+    timeout_s: Option<u64>,
     uri: Uri,
     path: Vec<(String, String)>,
-    body: Vec<u8>,
+    body: Held,
+}
+
+#[derive(Deserialize)]
+struct Timeout {
+    /// In seconds.
+    timeout: Option<NonZero<u64>>,
 }
 
 #[derive(Serialize)]
@@ -39,7 +56,7 @@ impl Call {
     /// The collection that the path names.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; bad request when the collection refuses a `timeout` of this length.
     pub(super) fn collection(&self) -> Result<Collection> {
         let name = self.part("collection")?;
         let most = self.state.db.limits().name_chars_max;
@@ -47,7 +64,23 @@ impl Call {
             let message = format!("{PATH_VALIDATION}is longer than {most} characters");
             return Err(Error::invalid("collection_name", message));
         }
-        self.state.db.collection(name)
+        let collection = self.state.db.collection(name)?;
+        if let Some(seconds) = self.timeout_s {
+            self.strict(&collection).check_timeout(seconds)?;
+        }
+        Ok(collection)
+    }
+
+    /// What the settings of the collection refuse.
+    pub(super) fn strict<'a>(&'a self, collection: &'a Collection) -> Strict<'a> {
+        Strict::of(collection, &self.state.rates)
+    }
+
+    /// What queries of the collection are translated with.
+    pub(super) fn translator<'a>(&'a self, collection: &'a Collection) -> Translator<'a> {
+        let (db, embedder) = (&self.state.db, self.state.embedder.as_ref());
+        let strict = self.strict(collection);
+        Translator { db, collection, embedder, rights: &self.rights, deadline: Some(self.deadline), strict }
     }
 
     /// A part of the path.
@@ -61,7 +94,7 @@ impl Call {
 
     /// Whether there is no body.
     pub(super) fn is_empty(&self) -> bool {
-        self.body.is_empty()
+        self.body.bytes.is_empty()
     }
 
     /// The parameters behind the path.
@@ -80,7 +113,7 @@ impl Call {
     /// # Errors
     /// `InvalidArgument` naming the place.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        wire::parse(&self.body)
+        wire::parse(&self.body.bytes)
     }
 }
 
@@ -104,23 +137,46 @@ async fn run<T: Serialize + 'static>(
     let began = Instant::now();
     match read(state, request).await {
         Ok(call) => {
-            let state = Arc::clone(&call.state);
-            state.lanes.run(lane, move || reply(&call, answer, began)).await
+            let (state, deadline) = (Arc::clone(&call.state), call.deadline);
+            let replied = state.lanes.run_until(lane, deadline, move || reply(&call, answer, began)).await;
+            replied.unwrap_or_else(|error| error::respond(&error, began))
         }
         Err(error) => error::respond(&error, began),
     }
 }
 
 async fn read(state: State, mut request: Request) -> Result<Call> {
-    let bytes_max = state.inner.db.limits().body_bytes_max;
+    let limits = &state.inner.limits;
+    let allowance = Allowance {
+        bytes_max: state.inner.db.limits().body_bytes_max,
+        time_max: limits.body_time_max,
+        blocks: Arc::clone(&state.inner.blocks),
+    };
+    let request_time_max = limits.request_time_max;
     let params = request
         .extract_parts::<RawPathParams>()
         .await
         .map_err(|error| Error::invalid("path", format!("is not readable: {error}")).with_source(error))?;
     let path = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    // The guard puts them there; without them nothing is answered.
+    let unguarded = || Error::new(ErrorKind::Internal, "the route has no guard");
+    let rights = request.extensions_mut().remove::<Rights>().ok_or_else(unguarded)?;
     let (parts, body) = request.into_parts();
-    let body = body::read(&parts.headers, body, bytes_max).await?;
-    Ok(Call { state: state.inner, uri: parts.uri, path, body })
+    let body = body::read(&parts.headers, body, &allowance).await?;
+    let mut call = Call {
+        state: state.inner,
+        rights,
+        deadline: Instant::now(),
+        timeout_s: None,
+        uri: parts.uri,
+        path,
+        body,
+    };
+    let wrong = |_| Error::invalid("timeout", "must be a whole number of seconds, 1 or more");
+    call.timeout_s = call.query::<Timeout>().map_err(wrong)?.timeout.map(NonZero::get);
+    let wanted = call.timeout_s.map_or(request_time_max, Duration::from_secs);
+    call.deadline += wanted.min(request_time_max);
+    Ok(call)
 }
 
 fn reply<T: Serialize>(call: &Call, answer: fn(&Call) -> Result<T>, began: Instant) -> Response {

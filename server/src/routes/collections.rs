@@ -11,8 +11,9 @@ use crate::wire::describe;
 use crate::wire::point::Updated;
 
 pub(super) fn list(call: &Call) -> Result<Value> {
-    let names: Vec<Value> =
-        call.state.db.collections().iter().map(|collection| json!({"name": collection.name()})).collect();
+    let all = call.state.db.collections();
+    let seen = all.iter().map(|collection| collection.name()).filter(|name| call.rights.sees(name));
+    let names: Vec<Value> = seen.map(|name| json!({"name": name})).collect();
     Ok(json!({"collections": names}))
 }
 
@@ -50,7 +51,9 @@ pub(super) fn drop_vector(call: &Call) -> Result<Updated> {
 }
 
 pub(super) fn drop(call: &Call) -> Result<bool> {
-    call.state.db.drop_collection(call.part("collection")?)
+    let name = call.part("collection")?;
+    call.state.rates.forget(name);
+    call.state.db.drop_collection(name)
 }
 
 pub(super) fn change_aliases(call: &Call) -> Result<bool> {
@@ -58,16 +61,18 @@ pub(super) fn change_aliases(call: &Call) -> Result<bool> {
 }
 
 pub(super) fn aliases(call: &Call) -> Result<Aliases> {
-    Ok(Aliases::of(call.state.db.aliases(), None))
+    Ok(Aliases::of(call.state.db.aliases(), |collection| call.rights.sees(collection)))
 }
 
 pub(super) fn aliases_of(call: &Call) -> Result<Aliases> {
-    Ok(Aliases::of(call.state.db.aliases(), Some(call.collection()?.name())))
+    let collection = call.collection()?;
+    Ok(Aliases::of(call.state.db.aliases(), |name| name == collection.name()))
 }
 
 pub(super) fn create_field(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
     let (path, kind, params) = call.parse::<CreateField>()?.into_field()?;
+    call.strict(&collection).check_index()?;
     collection.create_field_with(path, kind, params).map(Updated::from)
 }
 

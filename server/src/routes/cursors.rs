@@ -3,22 +3,33 @@
 use kithdb::Result;
 
 use super::Call;
+use crate::access::Need;
 use crate::wire::cursor::{self, CursorPage, NextBody};
 use crate::wire::query::QueryBody;
-use crate::wire::translate::Translator;
 
 pub(super) fn begin(call: &Call) -> Result<CursorPage> {
     let collection = call.collection()?;
-    let embedder = call.state.embedder.as_ref();
-    let translator = Translator { db: &call.state.db, collection: &collection, embedder };
-    cursor::begin(call.parse::<QueryBody>()?, &translator, &call.state.cursors)
+    let (body, asked) = (call.parse::<QueryBody>()?, call.part("collection")?);
+    cursor::begin(body, asked, &call.translator(&collection), &call.state.cursors)
 }
 
 pub(super) fn next(call: &Call) -> Result<CursorPage> {
     let body: NextBody = if call.is_empty() { NextBody::default() } else { call.parse()? };
+    check(call, body.limit)?;
     body.run(call.part("cursor")?, &call.state.cursors)
 }
 
 pub(super) fn close(call: &Call) -> Result<bool> {
+    check(call, None)?;
     Ok(call.state.cursors.close(call.part("cursor")?))
+}
+
+/// A cursor is of a collection, and what holds for it holds for each page; one that is closed is of none.
+fn check(call: &Call, limit: Option<usize>) -> Result<()> {
+    let Some(name) = call.state.cursors.collection(call.part("cursor")?) else { return Ok(()) };
+    call.rights.check_of(&call.state.db, &name, Need::Read)?;
+    let Ok(collection) = call.state.db.collection(&name) else { return Ok(()) };
+    let strict = call.strict(&collection);
+    limit.map_or(Ok(()), |limit| strict.check_limit(limit))?;
+    strict.take_read(1)
 }

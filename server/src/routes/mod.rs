@@ -1,6 +1,7 @@
-//! The addresses: one line a route, one small function each in the modules.
+//! The addresses: one line a route, with what it asks of its caller; one small function each in the modules.
 //!
-//! A function of a route is synchronous: it gets a [`Call`], asks the database, and returns what goes into `result`.
+//! Invariant: there is no route without a [`Need`](crate::access::Need). A function of a route is synchronous: it gets
+//! a [`Call`], asks the database, and returns what goes into `result`.
 
 mod call;
 mod collections;
@@ -9,153 +10,166 @@ mod node;
 mod points;
 mod service;
 mod snapshots;
+mod table;
 
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State as Shared};
+use axum::handler::Handler as _;
 use axum::http::HeaderName;
 use axum::http::header::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::access::Need::{Key, Manage, Metrics, Nothing, Read, ReadAll, ReadWhole, Write, WriteWhole};
+use crate::access::{Gate, guard};
 use crate::lanes::Lane::{Computes, Waits};
 use crate::{State, VERSION};
 use call::{Call, route};
+use table::Routes;
 
 /// The header with the version of KithDB; the body of `GET /` has the version of the dialect.
 const VERSION_HEADER: HeaderName = HeaderName::from_static("kithdb-version");
 
+/// Every address that is served, as method and pattern: what a test that forgets none goes through.
+pub fn addresses() -> Vec<(String, String)> {
+    all().addresses()
+}
+
 /// Every route over a state.
 pub fn router(state: State) -> Router {
-    Router::new()
-        .merge(service_routes())
-        .merge(collection_routes())
-        .merge(point_routes())
-        .merge(update_routes())
-        .merge(legacy_routes())
-        .merge(node_routes())
-        .merge(snapshot_routes())
-        .fallback(service::no_route)
-        .method_not_allowed_fallback(service::no_method)
+    let known = middleware::from_fn_with_state(Gate { state: state.clone(), need: Key }, guard);
+    all()
+        .into_router(&state)
+        .fallback(service::no_route.layer(known.clone()))
+        .method_not_allowed_fallback(service::no_method.layer(known))
         .layer(CatchPanicLayer::custom(service::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), observe))
         .with_state(state)
 }
 
-fn service_routes() -> Router<State> {
-    Router::new()
-        .route("/", get(service::version))
-        .route("/healthz", get(service::health))
-        .route("/livez", get(service::health))
-        .route("/readyz", get(service::ready))
-        .route("/metrics", get(service::metrics))
+fn all() -> Routes {
+    let routes = collection_routes(service_routes(Routes::default()));
+    snapshot_routes(node_routes(legacy_routes(update_routes(point_routes(routes)))))
 }
 
-fn collection_routes() -> Router<State> {
-    let one = get(route(Waits, collections::describe))
-        .put(route(Waits, collections::create))
-        .patch(route(Waits, collections::update))
-        .delete(route(Waits, collections::drop));
-    let vector = put(route(Waits, collections::create_vector)).delete(route(Waits, collections::drop_vector));
-    Router::new()
-        .route("/collections", get(route(Waits, collections::list)))
-        .route("/collections/aliases", post(route(Waits, collections::change_aliases)))
-        .route("/collections/{collection}", one)
-        .route("/collections/{collection}/aliases", get(route(Waits, collections::aliases_of)))
-        .route("/aliases", get(route(Waits, collections::aliases)))
-        .route("/collections/{collection}/exists", get(route(Waits, collections::exists)))
-        .route("/collections/{collection}/vectors/{vector}", vector)
-        .route("/collections/{collection}/index", put(route(Waits, collections::create_field)))
-        .route("/collections/{collection}/index/{field}", delete(route(Waits, collections::drop_field)))
-        .route("/api/v1/collections/{collection}", get(route(Waits, collections::describe_fully)))
+fn service_routes(routes: Routes) -> Routes {
+    routes
+        .get("/", Nothing, service::version)
+        .get("/healthz", Nothing, service::health)
+        .get("/livez", Nothing, service::health)
+        .get("/readyz", Nothing, service::ready)
+        .get("/metrics", Metrics, service::metrics)
 }
 
-fn point_routes() -> Router<State> {
-    let all = put(route(Waits, points::upsert)).post(route(Computes, points::retrieve));
-    Router::new()
-        .route("/collections/{collection}/points", all)
-        .route("/collections/{collection}/points/{id}", get(route(Computes, points::get)))
-        .route("/collections/{collection}/points/delete", post(route(Waits, points::delete)))
-        .route("/collections/{collection}/points/scroll", post(route(Computes, points::scroll)))
-        .route("/collections/{collection}/points/count", post(route(Computes, points::count)))
-        .route("/collections/{collection}/points/query", post(route(Computes, points::query)))
-        .route("/collections/{collection}/points/query/batch", post(route(Computes, points::query_batch)))
-        .route("/collections/{collection}/points/query/groups", post(route(Computes, points::query_groups)))
-        .route("/api/v1/collections/{collection}/why-not", post(route(Computes, points::why_not)))
-        .route("/collections/{collection}/facet", post(route(Computes, points::facet)))
-        .route("/api/v1/collections/{collection}/cursors", post(route(Computes, cursors::begin)))
-        .route(
-            "/api/v1/cursors/{cursor}",
-            post(route(Computes, cursors::next)).delete(route(Waits, cursors::close)),
-        )
-        .route(&matrix("pairs"), post(route(Computes, points::matrix_pairs)))
-        .route(&matrix("offsets"), post(route(Computes, points::matrix_offsets)))
+fn collection_routes(routes: Routes) -> Routes {
+    let at = |rest: &str| format!("/collections/{{collection}}{rest}");
+    routes
+        .get("/collections", Key, route(Waits, collections::list))
+        .post("/collections/aliases", Manage, route(Waits, collections::change_aliases))
+        .get("/aliases", Key, route(Waits, collections::aliases))
+        .get(&at(""), Read, route(Waits, collections::describe))
+        .put(&at(""), Manage, route(Waits, collections::create))
+        .patch(&at(""), Manage, route(Waits, collections::update))
+        .delete(&at(""), Manage, route(Waits, collections::drop))
+        .get(&at("/aliases"), Read, route(Waits, collections::aliases_of))
+        .get(&at("/exists"), Read, route(Waits, collections::exists))
+        .put(&at("/vectors/{vector}"), WriteWhole, route(Waits, collections::create_vector))
+        .delete(&at("/vectors/{vector}"), WriteWhole, route(Waits, collections::drop_vector))
+        .put(&at("/index"), WriteWhole, route(Waits, collections::create_field))
+        .delete(&at("/index/{field}"), WriteWhole, route(Waits, collections::drop_field))
+        .get("/api/v1/collections/{collection}", Read, route(Waits, collections::describe_fully))
+}
+
+fn point_routes(routes: Routes) -> Routes {
+    let at = |rest: &str| format!("/collections/{{collection}}/points{rest}");
+    routes
+        .put(&at(""), Write, route(Waits, points::upsert))
+        .post(&at(""), Read, route(Computes, points::retrieve))
+        .get(&at("/{id}"), Read, route(Computes, points::get))
+        .post(&at("/delete"), Write, route(Waits, points::delete))
+        .post(&at("/scroll"), Read, route(Computes, points::scroll))
+        .post(&at("/count"), Read, route(Computes, points::count))
+        .post(&at("/query"), Read, route(Computes, points::query))
+        .post(&at("/query/batch"), Read, route(Computes, points::query_batch))
+        .post(&at("/query/groups"), Read, route(Computes, points::query_groups))
+        .post(&at("/search/matrix/pairs"), Read, route(Computes, points::matrix_pairs))
+        .post(&at("/search/matrix/offsets"), Read, route(Computes, points::matrix_offsets))
+        .post("/collections/{collection}/facet", Read, route(Computes, points::facet))
+        .post("/api/v1/collections/{collection}/why-not", Read, route(Computes, points::why_not))
+        .post("/api/v1/collections/{collection}/cursors", Read, route(Computes, cursors::begin))
+        .post("/api/v1/cursors/{cursor}", Key, route(Computes, cursors::next))
+        .delete("/api/v1/cursors/{cursor}", Key, route(Waits, cursors::close))
 }
 
 /// Writes beyond upserts and deletions.
-fn update_routes() -> Router<State> {
-    let payload = post(route(Waits, points::set_payload)).put(route(Waits, points::overwrite_payload));
-    Router::new()
-        .route("/collections/{collection}/points/payload", payload)
-        .route("/collections/{collection}/points/payload/delete", post(route(Waits, points::delete_payload)))
-        .route("/collections/{collection}/points/payload/clear", post(route(Waits, points::clear_payload)))
-        .route("/collections/{collection}/points/vectors", put(route(Waits, points::update_vectors)))
-        .route("/collections/{collection}/points/vectors/delete", post(route(Waits, points::delete_vectors)))
-        .route("/collections/{collection}/points/batch", post(route(Waits, points::update_batch)))
-        .route("/api/v1/transaction", post(route(Waits, points::transaction)))
+fn update_routes(routes: Routes) -> Routes {
+    let at = |rest: &str| format!("/collections/{{collection}}/points{rest}");
+    routes
+        .post(&at("/payload"), Write, route(Waits, points::set_payload))
+        .put(&at("/payload"), Write, route(Waits, points::overwrite_payload))
+        .post(&at("/payload/delete"), Write, route(Waits, points::delete_payload))
+        .post(&at("/payload/clear"), Write, route(Waits, points::clear_payload))
+        .put(&at("/vectors"), Write, route(Waits, points::update_vectors))
+        .post(&at("/vectors/delete"), Write, route(Waits, points::delete_vectors))
+        .post(&at("/batch"), Write, route(Waits, points::update_batch))
+        // Each operation names its collection: the handler checks them all.
+        .post("/api/v1/transaction", Key, route(Waits, points::transaction))
 }
 
 /// What `query` says as well, for clients from before it.
-fn legacy_routes() -> Router<State> {
-    let points = |rest: &str| format!("/collections/{{collection}}/points/{rest}");
-    Router::new()
-        .route(&points("search"), post(route(Computes, points::search)))
-        .route(&points("search/batch"), post(route(Computes, points::search_batch)))
-        .route(&points("search/groups"), post(route(Computes, points::search_groups)))
-        .route(&points("recommend"), post(route(Computes, points::recommend)))
-        .route(&points("recommend/batch"), post(route(Computes, points::recommend_batch)))
-        .route(&points("recommend/groups"), post(route(Computes, points::recommend_groups)))
-        .route(&points("discover"), post(route(Computes, points::discover)))
-        .route(&points("discover/batch"), post(route(Computes, points::discover_batch)))
+fn legacy_routes(routes: Routes) -> Routes {
+    let at = |rest: &str| format!("/collections/{{collection}}/points{rest}");
+    routes
+        .post(&at("/search"), Read, route(Computes, points::search))
+        .post(&at("/search/batch"), Read, route(Computes, points::search_batch))
+        .post(&at("/search/groups"), Read, route(Computes, points::search_groups))
+        .post(&at("/recommend"), Read, route(Computes, points::recommend))
+        .post(&at("/recommend/batch"), Read, route(Computes, points::recommend_batch))
+        .post(&at("/recommend/groups"), Read, route(Computes, points::recommend_groups))
+        .post(&at("/discover"), Read, route(Computes, points::discover))
+        .post(&at("/discover/batch"), Read, route(Computes, points::discover_batch))
 }
 
 /// What a cluster is asked, and the little that is asked of any node.
-fn node_routes() -> Router<State> {
-    let alone = || post(node::alone).put(node::alone).delete(node::alone);
-    let issues = get(route(Waits, node::issues)).delete(route(Waits, node::clear_issues));
-    Router::new()
-        .route("/telemetry", get(route(Waits, node::telemetry)))
-        .route("/cluster", get(route(Waits, node::cluster)))
-        .route("/cluster/telemetry", get(node::alone))
-        .route("/cluster/recover", alone())
-        .route("/cluster/peer/{peer}", alone())
-        .route("/issues", issues)
-        .route("/quotas", get(route(Waits, node::quotas)).put(route(Waits, node::set_quotas)))
-        .route("/collections/{collection}/cluster", get(route(Waits, node::shards)).post(node::alone))
-        .route("/collections/{collection}/shards", get(route(Waits, node::shard_keys)).put(node::alone))
-        .route("/collections/{collection}/shards/delete", alone())
-        .route("/collections/{collection}/optimizations", get(route(Waits, node::optimizing)))
+fn node_routes(routes: Routes) -> Routes {
+    let at = |rest: &str| format!("/collections/{{collection}}{rest}");
+    let mut routes = routes
+        .get("/telemetry", Key, route(Waits, node::telemetry))
+        .get("/cluster", ReadAll, route(Waits, node::cluster))
+        .get("/cluster/telemetry", Key, node::alone)
+        .get("/issues", Key, route(Waits, node::issues))
+        .delete("/issues", Manage, route(Waits, node::clear_issues))
+        .get("/quotas", ReadAll, route(Waits, node::quotas))
+        .put("/quotas", Manage, route(Waits, node::set_quotas))
+        .get(&at("/cluster"), Read, route(Waits, node::shards))
+        .post(&at("/cluster"), Manage, node::alone)
+        .get(&at("/shards"), Read, route(Waits, node::shard_keys))
+        .put(&at("/shards"), Manage, node::alone)
+        .get(&at("/optimizations"), Read, route(Waits, node::optimizing));
+    for path in ["/cluster/recover", "/cluster/peer/{peer}", &at("/shards/delete")] {
+        routes = routes.post(path, Manage, node::alone).put(path, Manage, node::alone);
+        routes = routes.delete(path, Manage, node::alone);
+    }
+    routes
 }
 
 /// Bodies and answers of these may be too large to hold.
-fn snapshot_routes() -> Router<State> {
-    let all = || get(route(Waits, snapshots::list)).post(route(Waits, snapshots::create));
-    let removed = || delete(route(Waits, snapshots::delete));
-    let of = |rest: &str| format!("/collections/{{collection}}/snapshots{rest}");
-    Router::new()
-        .route("/snapshots", all())
-        .route("/snapshots/{snapshot}", removed().get(snapshots::download_of_all))
-        .route(&of(""), all())
-        .route(&of("/recover"), put(route(Waits, snapshots::recover)))
-        .route(&of("/upload"), post(snapshots::upload))
-        .route(&of("/{snapshot}"), removed().get(snapshots::download_of))
-}
-
-fn matrix(form: &str) -> String {
-    format!("/collections/{{collection}}/points/search/matrix/{form}")
+fn snapshot_routes(routes: Routes) -> Routes {
+    let at = |rest: &str| format!("/collections/{{collection}}/snapshots{rest}");
+    routes
+        .get("/snapshots", ReadAll, route(Waits, snapshots::list))
+        .post("/snapshots", Manage, route(Waits, snapshots::create))
+        .get("/snapshots/{snapshot}", ReadAll, snapshots::download_of_all)
+        .delete("/snapshots/{snapshot}", Manage, route(Waits, snapshots::delete))
+        .get(&at(""), ReadWhole, route(Waits, snapshots::list))
+        .post(&at(""), WriteWhole, route(Waits, snapshots::create))
+        .put(&at("/recover"), Manage, route(Waits, snapshots::recover))
+        .post(&at("/upload"), Manage, snapshots::upload)
+        .get(&at("/{snapshot}"), ReadWhole, snapshots::download_of)
+        .delete(&at("/{snapshot}"), WriteWhole, route(Waits, snapshots::delete))
 }
 
 /// Counts the request, and says which version answered it.
@@ -181,6 +195,7 @@ mod tests {
     use tokio::task::spawn_blocking;
 
     use super::*;
+    use crate::ServeOptions;
 
     fn broken(_: &Call) -> Result<bool> {
         panic!("a defect")
@@ -196,8 +211,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_answered_in_the_envelope_and_the_server_goes_on() {
-        let state = State::new(Database::in_memory().expect("a database"), None);
-        let routes = Router::new().route("/broken", get(route(Computes, broken)));
+        let state = State::new(Database::in_memory().expect("a database"), None, &ServeOptions::default());
+        let routes = Routes::default().get("/broken", Key, route(Computes, broken)).into_router(&state);
         let routes = routes.layer(CatchPanicLayer::custom(service::panicked)).with_state(state.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

@@ -95,7 +95,8 @@ struct Details {
 pub(super) fn telemetry(call: &Call) -> Result<Value> {
     let level = call.query::<Details>()?.details_level.unwrap_or(0);
     let (db, metrics) = (&call.state.db, &call.state.metrics);
-    let all = db.collections();
+    let mut all = db.collections();
+    all.retain(|collection| call.rights.sees(collection.name()));
     let mut collections = json!({"number_of_collections": all.len()});
     if level > 0 {
         let one = |collection: &Collection| {

@@ -1,6 +1,6 @@
 //! Points: written, read, counted, searched.
 
-use kithdb::{Collection, Result, Select};
+use kithdb::{Result, Select};
 
 use super::Call;
 use crate::wire::facet::{Facet, FacetHits};
@@ -11,68 +11,84 @@ use crate::wire::point::{
     self, Count, Counted, Delete, Record, Retrieve, ScoredPoint, Scroll, Scrolled, Updated, Upsert,
 };
 use crate::wire::query::{QueryBatch, QueryBody};
-use crate::wire::translate::{Found, Translator};
+use crate::wire::translate::Found;
 use crate::wire::update::{
     self, Committed, DeletePayload, DeleteVectors, SetPayload, TransactionIn, UpdateBatch, UpdateVectors,
+    Writes,
 };
 use crate::wire::why::{WhyNotBody, WhyNotOut};
 
 pub(super) fn upsert(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    call.parse::<Upsert>()?.into_writes()?.run(&collection).map(Updated::from)
+    call.parse::<Upsert>()?.into_writes()?.run(&collection, &call.strict(&collection)).map(Updated::from)
 }
 
 pub(super) fn delete(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    collection.apply(vec![call.parse::<Delete>()?.into_op()?]).map(Updated::from)
+    let writes = Writes::of(call.parse::<Delete>()?.into_op()?);
+    writes.run(&collection, &call.strict(&collection)).map(Updated::from)
 }
 
 pub(super) fn set_payload(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    call.parse::<SetPayload>()?.into_set()?.run(&collection).map(Updated::from)
+    call.parse::<SetPayload>()?.into_set()?.run(&collection, &call.strict(&collection)).map(Updated::from)
 }
 
 pub(super) fn overwrite_payload(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    call.parse::<SetPayload>()?.into_overwrite()?.run(&collection).map(Updated::from)
+    call.parse::<SetPayload>()?
+        .into_overwrite()?
+        .run(&collection, &call.strict(&collection))
+        .map(Updated::from)
 }
 
 pub(super) fn delete_payload(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    call.parse::<DeletePayload>()?.into_writes()?.run(&collection).map(Updated::from)
+    call.parse::<DeletePayload>()?
+        .into_writes()?
+        .run(&collection, &call.strict(&collection))
+        .map(Updated::from)
 }
 
 pub(super) fn clear_payload(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    update::clear_payload(call.parse()?)?.run(&collection).map(Updated::from)
+    update::clear_payload(call.parse()?)?.run(&collection, &call.strict(&collection)).map(Updated::from)
 }
 
 pub(super) fn update_vectors(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    call.parse::<UpdateVectors>()?.into_writes()?.run(&collection).map(Updated::from)
+    call.parse::<UpdateVectors>()?
+        .into_writes()?
+        .run(&collection, &call.strict(&collection))
+        .map(Updated::from)
 }
 
 pub(super) fn delete_vectors(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    call.parse::<DeleteVectors>()?.into_writes()?.run(&collection).map(Updated::from)
+    call.parse::<DeleteVectors>()?
+        .into_writes()?
+        .run(&collection, &call.strict(&collection))
+        .map(Updated::from)
 }
 
 pub(super) fn update_batch(call: &Call) -> Result<Vec<Updated>> {
-    let receipts = call.parse::<UpdateBatch>()?.run(&call.collection()?)?;
+    let collection = call.collection()?;
+    let receipts = call.parse::<UpdateBatch>()?.run(&collection, &call.strict(&collection))?;
     Ok(receipts.into_iter().map(Updated::from).collect())
 }
 
 pub(super) fn transaction(call: &Call) -> Result<Committed> {
-    call.parse::<TransactionIn>()?.run(&call.state.db)
+    call.parse::<TransactionIn>()?.run(&call.state.db, &call.rights, &call.state.rates)
 }
 
 pub(super) fn retrieve(call: &Call) -> Result<Vec<Record>> {
     let collection = call.collection()?;
-    call.parse::<Retrieve>()?.run(&collection)
+    call.parse::<Retrieve>()?.run(&collection, &call.strict(&collection))
 }
 
 pub(super) fn get(call: &Call) -> Result<Record> {
     let (collection, id) = (call.collection()?, call.part("id")?.parse()?);
+    call.strict(&collection).take_read(1)?;
     let select = Select::all();
     let point = collection.get(&[id], &select)?.pop().ok_or_else(|| point::no_point(id))?;
     Ok(Record::new(point, &select))
@@ -80,26 +96,25 @@ pub(super) fn get(call: &Call) -> Result<Record> {
 
 pub(super) fn scroll(call: &Call) -> Result<Scrolled> {
     let collection = call.collection()?;
-    call.parse::<Scroll>()?.run(&collection)
+    call.parse::<Scroll>()?.run(&collection, &call.strict(&collection))
 }
 
 pub(super) fn count(call: &Call) -> Result<Counted> {
     let collection = call.collection()?;
-    call.parse::<Count>()?.run(&collection)
+    call.parse::<Count>()?.run(&collection, &call.strict(&collection))
 }
 
 pub(super) fn query(call: &Call) -> Result<Found> {
     let collection = call.collection()?;
-    let translator =
-        Translator { db: &call.state.db, collection: &collection, embedder: call.state.embedder.as_ref() };
-    call.parse::<QueryBody>()?.run(&translator)
+    call.parse::<QueryBody>()?.run(&call.translator(&collection))
 }
 
 pub(super) fn query_batch(call: &Call) -> Result<Vec<Found>> {
     let collection = call.collection()?;
-    let translator =
-        Translator { db: &call.state.db, collection: &collection, embedder: call.state.embedder.as_ref() };
-    let searches = call.parse::<QueryBatch>()?.searches.into_iter().enumerate();
+    let translator = call.translator(&collection);
+    let searches = call.parse::<QueryBatch>()?.searches;
+    translator.strict.check_searches(searches.len())?;
+    let searches = searches.into_iter().enumerate();
     let ask = |(position, search): (usize, QueryBody)| {
         search.run(&translator).map_err(|error| error.within(&format!("searches[{position}]")))
     };
@@ -108,23 +123,22 @@ pub(super) fn query_batch(call: &Call) -> Result<Vec<Found>> {
 
 pub(super) fn query_groups(call: &Call) -> Result<Groups> {
     let collection = call.collection()?;
-    let embedder = call.state.embedder.as_ref();
-    call.parse::<QueryGroups>()?.run(&Translator { db: &call.state.db, collection: &collection, embedder })
+    call.parse::<QueryGroups>()?.run(&call.translator(&collection))
 }
 
 pub(super) fn facet(call: &Call) -> Result<FacetHits> {
     let collection = call.collection()?;
-    call.parse::<Facet>()?.run(&collection)
+    call.parse::<Facet>()?.run(&collection, &call.strict(&collection))
 }
 
 pub(super) fn matrix_pairs(call: &Call) -> Result<MatrixPairs> {
     let collection = call.collection()?;
-    call.parse::<MatrixBody>()?.run(&collection).map(MatrixPairs::from)
+    call.parse::<MatrixBody>()?.run(&collection, &call.strict(&collection)).map(MatrixPairs::from)
 }
 
 pub(super) fn matrix_offsets(call: &Call) -> Result<MatrixOffsets> {
     let collection = call.collection()?;
-    call.parse::<MatrixBody>()?.run(&collection).map(MatrixOffsets::from)
+    call.parse::<MatrixBody>()?.run(&collection, &call.strict(&collection)).map(MatrixOffsets::from)
 }
 
 pub(super) fn search(call: &Call) -> Result<Vec<ScoredPoint>> {
@@ -161,25 +175,20 @@ pub(super) fn discover_batch(call: &Call) -> Result<Vec<Vec<ScoredPoint>>> {
 
 fn hits(call: &Call, kind: Kind) -> Result<Vec<ScoredPoint>> {
     let collection = call.collection()?;
-    kind.hits(call.parse()?, &translator(call, &collection))
+    kind.hits(call.parse()?, &call.translator(&collection))
 }
 
 fn batch(call: &Call, kind: Kind) -> Result<Vec<Vec<ScoredPoint>>> {
     let collection = call.collection()?;
-    kind.batch(call.parse::<Batch>()?, &translator(call, &collection))
+    kind.batch(call.parse::<Batch>()?, &call.translator(&collection))
 }
 
 fn groups(call: &Call, kind: Kind) -> Result<Groups> {
     let collection = call.collection()?;
-    kind.groups(call.parse()?, &translator(call, &collection))
-}
-
-fn translator<'a>(call: &'a Call, collection: &'a Collection) -> Translator<'a> {
-    Translator { db: &call.state.db, collection, embedder: call.state.embedder.as_ref() }
+    kind.groups(call.parse()?, &call.translator(&collection))
 }
 
 pub(super) fn why_not(call: &Call) -> Result<WhyNotOut> {
     let collection = call.collection()?;
-    let embedder = call.state.embedder.as_ref();
-    call.parse::<WhyNotBody>()?.run(&Translator { db: &call.state.db, collection: &collection, embedder })
+    call.parse::<WhyNotBody>()?.run(&call.translator(&collection))
 }

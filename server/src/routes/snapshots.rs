@@ -174,7 +174,8 @@ pub(super) async fn upload(
         std::io::copy(&mut from, &mut std::io::sink())?;
         inner.db.recover_collection(&collection, &incoming.0, checksum.as_deref())
     };
-    let (taken, ()) = tokio::join!(state.inner.lanes.run(Lane::Waits, take), stream::pump(body, sender));
+    let pumped = stream::pump(body, sender, state.inner.limits.body_time_max);
+    let (taken, ()) = tokio::join!(state.inner.lanes.run(Lane::Receives, take), pumped);
     match taken.map_err(faulted) {
         Ok(()) => {
             let body = json!({"result": true, "status": "ok", "time": began.elapsed().as_secs_f64()});

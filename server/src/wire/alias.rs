@@ -74,9 +74,9 @@ impl ChangeAliases {
 }
 
 impl Aliases {
-    /// Those of one collection, or all.
-    pub(crate) fn of(aliases: BTreeMap<String, String>, collection: Option<&str>) -> Self {
-        let aliases = aliases.into_iter().filter(|(_, of)| collection.is_none_or(|name| of == name));
+    /// Those of the collections that are told of.
+    pub(crate) fn of(aliases: BTreeMap<String, String>, is_told: impl Fn(&str) -> bool) -> Self {
+        let aliases = aliases.into_iter().filter(|(_, of)| is_told(of));
         let alias = |(alias_name, collection_name)| Alias { alias_name, collection_name };
         Self { aliases: aliases.map(alias).collect() }
     }

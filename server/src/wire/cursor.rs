@@ -12,7 +12,7 @@ use crate::cursors::{Cursors, Open, Paged};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NextBody {
-    limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
 }
 
 /// A page.
@@ -26,17 +26,22 @@ pub(crate) struct CursorPage {
     points: Vec<ScoredPoint>,
 }
 
-/// Answers the first page of a query.
+/// Answers the first page of a query. `asked` is what the collection was called by.
 ///
 /// # Errors
 /// As for a query; `Busy` when too many cursors are open.
-pub(crate) fn begin(body: QueryBody, translator: &Translator<'_>, cursors: &Cursors) -> Result<CursorPage> {
+pub(crate) fn begin(
+    body: QueryBody,
+    asked: &str,
+    translator: &Translator<'_>,
+    cursors: &Cursors,
+) -> Result<CursorPage> {
     body.refuse_terms()?;
     let reading = super::reading(translator.collection, body.as_of)?;
     let (request, select) = body.into_request(translator)?;
     let limit = request.limit;
     let cursor = reading.cursor(request)?;
-    let mut open = Open { cursor, select, limit };
+    let mut open = Open { collection: asked.to_owned(), cursor, select, limit };
     let (page, select) = (open.next(None)?, open.select.clone());
     let name = if page.is_last { None } else { Some(cursors.keep(open)?.to_string()) };
     Ok(CursorPage { seqno: Some(reading.seqno().0), ..CursorPage::new(page, &select, name) })

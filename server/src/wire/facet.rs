@@ -3,6 +3,8 @@
 use kithdb::{Collection, Error, FieldPath, Result, Scalar};
 use serde::{Deserialize, Serialize};
 
+use crate::strict::Strict;
+
 use super::filter::FilterIn;
 use super::shape::Ignored;
 
@@ -59,11 +61,14 @@ impl Facet {
     ///
     /// # Errors
     /// `InvalidArgument` naming the field.
-    pub(crate) fn run(self, collection: &Collection) -> Result<FacetHits> {
+    pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<FacetHits> {
         let path: FieldPath = self.key.parse().map_err(|error: Error| error.with_field("key"))?;
         let filter = super::filter::or_everything(self.filter)?;
-        let facets =
-            super::reading(collection, self.as_of)?.facets(&path, &filter, self.limit.unwrap_or(LIMIT))?;
+        let limit = self.limit.unwrap_or(LIMIT);
+        strict.check_limit(limit)?;
+        strict.check_field(&path)?;
+        strict.check_read(&filter)?;
+        let facets = super::reading(collection, self.as_of)?.facets(&path, &filter, limit)?;
         let hit = |(value, count): (Scalar, usize)| FacetHit { value: value.into(), count };
         Ok(FacetHits { hits: facets.into_iter().map(hit).collect() })
     }

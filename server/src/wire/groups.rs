@@ -1,6 +1,6 @@
 //! `POST points/query/groups`: the best groups of hits by the values of a field, each with its best hits.
 
-use kithdb::{Database, Error, FieldPath, Group, Grouping, PayloadSelect, PointId, Result, Scalar, Select};
+use kithdb::{Error, FieldPath, Group, Grouping, PayloadSelect, PointId, Result, Scalar, Select};
 use serde::{Deserialize, Serialize};
 
 use super::facet::ScalarOut;
@@ -10,7 +10,7 @@ use super::point::{Record, ScoredPoint};
 use super::query::{LookupFrom, ParamsIn, Prefetch, QueryBody, QueryIn};
 use super::select::{WithPayload, WithVector};
 use super::shape::{Ignored, OneOrMany};
-use super::translate::{Translator, known};
+use super::translate::Translator;
 
 /// The body: a query without an offset, and how its hits are grouped.
 #[derive(Debug, Deserialize)]
@@ -83,6 +83,8 @@ impl QueryGroups {
             groups: self.limit.unwrap_or(GROUPS),
             size: self.group_size.unwrap_or(GROUP_SIZE),
         };
+        translator.strict.check_limit(grouping.groups.max(grouping.size))?;
+        translator.strict.check_field(&grouping.path)?;
         let with_lookup = self.with_lookup;
         let body = QueryBody {
             prefetch: self.prefetch,
@@ -99,7 +101,7 @@ impl QueryGroups {
         };
         let (request, select) = body.into_request(translator)?;
         let groups = translator.collection.groups(request, &grouping, &select)?;
-        let lookups = with_lookup.map(|lookup| lookup.run(translator.db, &groups)).transpose()?;
+        let lookups = with_lookup.map(|lookup| lookup.run(translator, &groups)).transpose()?;
         let lookups = lookups.unwrap_or_else(|| groups.iter().map(|_| None).collect());
         let group = |(group, lookup): (Group, Option<Record>)| GroupOut {
             id: group.value.into(),
@@ -112,12 +114,12 @@ impl QueryGroups {
 
 impl WithLookup {
     /// The point of each group, if there is one.
-    fn run(self, db: &Database, groups: &[Group]) -> Result<Vec<Option<Record>>> {
+    fn run(self, translator: &Translator<'_>, groups: &[Group]) -> Result<Vec<Option<Record>>> {
         let lookup = match self {
             Self::Name(collection) => LookupIn { collection, with_payload: None, with_vectors: None },
             Self::Some(lookup) => lookup,
         };
-        let collection = known(db, &lookup.collection, "with_lookup.collection")?;
+        let collection = translator.other(&lookup.collection)?;
         let select: Select =
             super::select::select(lookup.with_payload, lookup.with_vectors, PayloadSelect::All)
                 .map_err(|error| error.within("with_lookup"))?;

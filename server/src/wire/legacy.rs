@@ -74,6 +74,7 @@ impl Kind {
     /// # Errors
     /// As for [`hits`](Self::hits), on `searches[i]`.
     pub(crate) fn batch(self, batch: Batch, translator: &Translator<'_>) -> Result<Vec<Vec<ScoredPoint>>> {
+        translator.strict.check_searches(batch.searches.len())?;
         let bodies = batch.searches.into_iter().enumerate();
         let hits = |(position, body): (usize, Payload)| {
             self.hits(body, translator).map_err(|error| error.within(&format!("searches[{position}]")))
@@ -203,7 +204,7 @@ mod tests {
             point
         };
         collection.upsert(vec![point(1, 1.0, 0.0), point(2, 0.5, 0.5), point(3, 0.0, 1.0)]).expect("written");
-        let translator = Translator { db: &db, collection: &collection, embedder: None };
+        let translator = Translator::over(&db, &collection);
         let hits = kind.hits(body.as_object().expect("an object").clone(), &translator)?;
         let hits = serde_json::to_value(hits).expect("JSON");
         Ok(hits.as_array().expect("hits").iter().map(|hit| hit["id"].as_u64().expect("an id")).collect())

@@ -3,6 +3,8 @@
 use kithdb::{Collection, DEFAULT_VECTOR, Matrix, MatrixRequest, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::strict::Strict;
+
 use super::filter::FilterIn;
 use super::id::Id;
 use super::shape::Ignored;
@@ -52,7 +54,7 @@ impl MatrixBody {
     ///
     /// # Errors
     /// `InvalidArgument` naming the field.
-    pub(crate) fn run(self, collection: &Collection) -> Result<Matrix> {
+    pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Matrix> {
         let request = MatrixRequest {
             filter: super::filter::or_everything(self.filter)?,
             using: self.using.unwrap_or_else(|| DEFAULT_VECTOR.to_owned()),
@@ -60,6 +62,9 @@ impl MatrixBody {
             limit: self.limit.unwrap_or(LIMIT),
             seed: self.seed,
         };
+        strict.check_limit(request.limit.max(request.sample))?;
+        strict.check_filter(&request.filter)?;
+        strict.take_read(request.sample)?;
         collection.matrix(&request)
     }
 }

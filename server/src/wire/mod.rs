@@ -97,7 +97,11 @@ const PLACE_END: char = '\u{1f}';
 fn refuse(error: &serde_json::Error) -> Error {
     let text = error.to_string();
     let Some((place, why)) = text.strip_prefix(VALIDATION).and_then(|rest| rest.split_once(PLACE_END)) else {
-        return Error::new(ErrorKind::InvalidArgument, format!("Format error in JSON body: {text}"));
+        let hint = match text.starts_with("recursion limit exceeded") {
+            true => "; JSON is nested to 128 levels at most",
+            false => "",
+        };
+        return Error::new(ErrorKind::InvalidArgument, format!("Format error in JSON body: {text}{hint}"));
     };
     let error = Error::new(ErrorKind::InvalidArgument, format!("{VALIDATION}{why}"));
     if place.is_empty() { error } else { error.with_field(place) }

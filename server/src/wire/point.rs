@@ -7,6 +7,8 @@ use kithdb::{
 use kithdb::{Query, Request, Selection, UpsertMode, VectorSelect, Vectors};
 use serde::{Deserialize, Serialize};
 
+use crate::strict::Strict;
+
 use super::filter::FilterIn;
 use super::id::Id;
 use super::query::OrderIn;
@@ -243,7 +245,8 @@ fn check_length(field: &str, actual: usize, ids: usize) -> Result<()> {
 
 impl Retrieve {
     /// Reads the points that exist.
-    pub(crate) fn run(self, collection: &Collection) -> Result<Vec<Record>> {
+    pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Vec<Record>> {
+        strict.take_read(self.ids.len())?;
         let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::All)?;
         let points = super::reading(collection, self.as_of)?.get(&Id::unwrap_all(self.ids), &select)?;
         Ok(points.into_iter().map(|point| Record::new(point, &select)).collect())
@@ -286,10 +289,12 @@ pub(crate) fn selection(points: Option<Vec<Id>>, filter: Option<FilterIn>) -> Re
 
 impl Scroll {
     /// Reads the page.
-    pub(crate) fn run(self, collection: &Collection) -> Result<Scrolled> {
+    pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Scrolled> {
         let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::All)?;
         let filter = super::filter::or_everything(self.filter)?;
         let (from, limit) = (self.offset.map(|Id(id)| id), self.limit.unwrap_or(SCROLL_LIMIT));
+        strict.check_limit(limit)?;
+        strict.check_read(&filter)?;
         let reading = super::reading(collection, self.as_of)?;
         if let Some(order) = self.order_by {
             if from.is_some() {
@@ -298,7 +303,9 @@ impl Scroll {
                     "goes by id; with `order_by` give `start_from` instead",
                 ));
             }
-            let query = Query::Order(order.into_order("order_by")?);
+            let order = order.into_order("order_by")?;
+            strict.check_field(&order.path)?;
+            let query = Query::Order(order);
             let (hits, _) =
                 reading.search(Request { query, filter, limit, ..Request::default() }, &select)?;
             let points = hits.into_iter().map(|hit| Record::ordered(hit, &select)).collect();
@@ -312,8 +319,9 @@ impl Scroll {
 
 impl Count {
     /// Counts.
-    pub(crate) fn run(self, collection: &Collection) -> Result<Counted> {
+    pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Counted> {
         let filter = super::filter::or_everything(self.filter)?;
+        strict.check_read(&filter)?;
         let count = super::reading(collection, self.as_of)?.count(&filter)?;
         Ok(Counted { count })
     }

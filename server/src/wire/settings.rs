@@ -1,6 +1,6 @@
 //! Settings of the dialect: what a client says of graphs, optimizers, logs, shards, places in memory. They decide
 //! nothing here, since the engine decides these things by itself. They are checked, kept with the schema, and told
-//! again exactly as they were given.
+//! again exactly as they were given. Only strict mode is more than that: see [`strict`](crate::strict).
 //!
 //! Invariant: what is kept is of a shape below, so that clients, which refuse what they do not know, can read it.
 //! `null` is the same as absent.

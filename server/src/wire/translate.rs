@@ -14,6 +14,9 @@ use kithdb::{
 use rag::Embedder;
 use serde::Serialize;
 
+use crate::access::{Need, Rights};
+use crate::strict::{Strict, conditions};
+
 use super::filter::FilterIn;
 use super::highlight::HighlightIn;
 use super::plan::PlanOut;
@@ -54,6 +57,12 @@ pub(crate) struct Translator<'a> {
     pub(crate) db: &'a Database,
     pub(crate) collection: &'a Collection,
     pub(crate) embedder: Option<&'a Embedder>,
+    /// Of who asks: a query may name other collections.
+    pub(crate) rights: &'a Rights,
+    /// When the request must be answered.
+    pub(crate) deadline: Option<Instant>,
+    /// What the collection refuses.
+    pub(crate) strict: Strict<'a>,
 }
 
 /// One level of a query: the body and its legs alike.
@@ -92,8 +101,8 @@ impl QueryBody {
     pub(crate) fn run(self, translator: &Translator<'_>) -> Result<Found> {
         let is_analyzed = self.explain == Some(ExplainIn::Word(ExplainWord::Analyze));
         let is_explained = is_analyzed || self.explain == Some(ExplainIn::Flag(true));
-        let deadline =
-            self.deadline_ms.map(|ms| Instant::now() + Duration::from_millis(ms.min(DEADLINE_MS_MAX)));
+        let own = self.deadline_ms.map(|ms| Instant::now() + Duration::from_millis(ms.min(DEADLINE_MS_MAX)));
+        let deadline = own.into_iter().chain(translator.deadline).min();
         let terms = Terms { deadline, is_partial_welcome: self.partial == Some(true), is_analyzed };
         let reading = super::reading(translator.collection, self.as_of)?;
         let (request, select) = self.into_request(translator)?;
@@ -112,7 +121,9 @@ impl QueryBody {
             Level { prefetch, query, using, filter, params, score_threshold, limit, offset, lookup_from };
         let mut select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::None)?;
         select.highlight = self.highlight.map(HighlightIn::into_highlight).transpose()?.flatten();
-        Ok((translator.request(level, &Filter::default())?, select))
+        let request = translator.request(level, &Filter::default())?;
+        translator.strict.take_read(cost(&request))?;
+        Ok((request, select))
     }
 }
 
@@ -127,12 +138,23 @@ impl Found {
     }
 }
 
+#[cfg(test)]
+impl<'a> Translator<'a> {
+    /// One for who may do everything.
+    pub(super) fn over(db: &'a Database, collection: &'a Collection) -> Self {
+        let strict = Strict::none(collection);
+        Self { db, collection, embedder: None, rights: &Rights::Manage, deadline: None, strict }
+    }
+}
+
 impl Translator<'_> {
     /// `above` is the filter of the levels above, which counts here too.
     fn request(&self, level: Level, above: &Filter) -> Result<Request> {
         let Level { prefetch, query, using, filter, params, score_threshold, limit, offset, lookup_from } =
             level;
-        let filter = joined(super::filter::or_everything(filter)?, above);
+        let own = super::filter::or_everything(filter)?;
+        self.strict.check_filter(&own)?;
+        let filter = joined(own, above);
         let legs = self.legs(prefetch, &filter)?;
         check_level(query.as_ref(), !legs.is_empty(), using.as_deref(), score_threshold)?;
         if limit == Some(0) {
@@ -142,18 +164,20 @@ impl Translator<'_> {
             return Err(invalid("params.hnsw_ef", "value 0 invalid, must be 1 or larger"));
         }
         if let Some(lookup) = &lookup_from {
-            known(self.db, &lookup.collection, "lookup_from.collection")?;
+            self.other(&lookup.collection)?;
         }
         let using = using.unwrap_or_else(|| DEFAULT_VECTOR.to_owned());
         let query = self.query(query, &Source { using: &using, lookup: lookup_from.as_ref() })?;
         // The legs have filtered already.
         let filter = if legs.is_empty() { filter } else { Filter::default() };
-        let params = params.unwrap_or_default();
+        let (params, limit) = (params.unwrap_or_default(), limit.unwrap_or(LIMIT));
+        self.strict.check_limit(limit)?;
+        self.strict.check_effort(params.effort())?;
         Ok(Request {
             prefetch: legs,
             query,
             filter,
-            limit: limit.unwrap_or(LIMIT),
+            limit,
             offset: offset.unwrap_or(0),
             score_threshold,
             params: Params {
@@ -240,7 +264,11 @@ impl Translator<'_> {
             }
             Some(QueryIn::Keyword(words)) => Query::Keyword(words.into_query()?),
             Some(QueryIn::Fuse(fusion)) => Query::Fuse(fusion),
-            Some(QueryIn::Order(order)) => Query::Order(order.into_order("query.order_by")?),
+            Some(QueryIn::Order(order)) => {
+                let order = order.into_order("query.order_by")?;
+                self.strict.check_field(&order.path)?;
+                Query::Order(order)
+            }
             Some(QueryIn::Sample(seed)) => Query::Sample { seed },
             Some(QueryIn::Formula(formula, defaults)) => Query::Formula(expression(formula, defaults)?),
         })
@@ -269,7 +297,7 @@ impl Translator<'_> {
 
     /// The vector of a point of another collection, or of another space.
     fn looked_up(&self, id: PointId, lookup: &LookupFrom, using: &str, place: &str) -> Result<Vector> {
-        let collection = self.db.collection(&lookup.collection)?;
+        let collection = self.other(&lookup.collection)?;
         let space = lookup.vector.as_deref().unwrap_or(using);
         let get = |vectors: VectorSelect| {
             let select = Select { payload: PayloadSelect::None, vectors, ..Select::default() };
@@ -284,6 +312,16 @@ impl Translator<'_> {
         point.vectors.into_iter().next().map(|(_, vector)| vector).ok_or_else(|| {
             Error::invalid(place, format!("point {id} has no vector `{space}` that could be searched with"))
         })
+    }
+
+    /// Another collection that a query names.
+    ///
+    /// # Errors
+    /// Forbidden; `NotFound`, in the words of the dialect, which are others than for the collection that is asked.
+    pub(super) fn other(&self, name: &str) -> Result<Collection> {
+        self.rights.check_of(self.db, name, Need::Read)?;
+        let missing = |_| Error::new(ErrorKind::NotFound, format!("Not found: Collection {name} not found"));
+        self.db.collection(name).map_err(missing)
     }
 
     fn embed(&self, text: &str, using: &str, field: &str) -> Result<Vec<f32>> {
@@ -303,15 +341,6 @@ impl Translator<'_> {
             _ => embedder.embed_query(text),
         }
     }
-}
-
-/// A collection that another one looks into.
-///
-/// # Errors
-/// `NotFound` in the words of the dialect, which are others than for the collection that is asked.
-pub(super) fn known(db: &Database, name: &str, field: &str) -> Result<Collection> {
-    let missing = |_| Error::new(ErrorKind::NotFound, format!("Not found: Collection {name} not found"));
-    db.collection(name).map_err(missing).map_err(|error| error.with_field(field))
 }
 
 /// What cannot stand together, in the words of the dialect.
@@ -356,6 +385,11 @@ impl OrderIn {
     }
 }
 
+/// What a query costs where reads are counted: 1 a level, and 1 a condition.
+fn cost(request: &Request) -> usize {
+    1 + conditions(&request.filter) + request.prefetch.iter().map(cost).sum::<usize>()
+}
+
 /// Both filters at once.
 fn joined(own: Filter, above: &Filter) -> Filter {
     match (own.is_empty(), above.is_empty()) {
@@ -388,7 +422,7 @@ mod tests {
         let db = database();
         let collection = db.collection("c").expect("it is there");
         let body: QueryBody = super::super::parse(body.to_string().as_bytes())?;
-        let found = body.run(&Translator { db: &db, collection: &collection, embedder: None })?;
+        let found = body.run(&Translator::over(&db, &collection))?;
         Ok(serde_json::to_value(found).expect("JSON"))
     }
 

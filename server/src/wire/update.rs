@@ -9,6 +9,9 @@ use kithdb::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::access::{Need, Rights};
+use crate::strict::{Rates, Strict};
+
 use super::filter::FilterIn;
 use super::id::Id;
 use super::point::{Delete, Upsert, selection};
@@ -137,7 +140,7 @@ impl Writes {
         self.places.push(Place { operation: None, point });
     }
 
-    fn of(op: Op) -> Self {
+    pub(crate) fn of(op: Op) -> Self {
         let mut writes = Self::default();
         writes.push(op, None);
         writes
@@ -155,11 +158,19 @@ impl Writes {
         self.ops
     }
 
+    /// What the settings of the collection say of them.
+    fn check(&self, strict: &Strict<'_>) -> Result<()> {
+        strict.check_writes(&self.ops, |position| {
+            self.places[position].operation.map_or(0, |(operation, _)| operation)
+        })
+    }
+
     /// Applies them in one commit.
     ///
     /// # Errors
-    /// The engine's, with the place in the body.
-    pub(crate) fn run(self, collection: &Collection) -> Result<Receipt> {
+    /// What the settings of the collection refuse; the engine's, with the place in the body.
+    pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Receipt> {
+        self.check(strict)?;
         let Self { ops, places } = self;
         collection.apply(ops).map_err(|error| placed(error, "ops", &places))
     }
@@ -298,7 +309,7 @@ impl UpdateBatch {
     ///
     /// # Errors
     /// `InvalidArgument` naming the operation; the engine's.
-    pub(crate) fn run(self, collection: &Collection) -> Result<Vec<Receipt>> {
+    pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Vec<Receipt>> {
         let (mut all, count) = (Writes::default(), self.operations.len());
         each(self.operations, |named, writes, operation| {
             if named.is_some() {
@@ -310,7 +321,7 @@ impl UpdateBatch {
         if count == 0 {
             return Ok(Vec::new());
         }
-        all.run(collection).map(|receipt| vec![receipt; count])
+        all.run(collection, strict).map(|receipt| vec![receipt; count])
     }
 }
 
@@ -318,12 +329,13 @@ impl TransactionIn {
     /// All operations in one commit, or none of them.
     ///
     /// # Errors
-    /// `InvalidArgument` naming the operation; the engine's.
-    pub(crate) fn run(self, db: &Database) -> Result<Committed> {
+    /// `InvalidArgument` naming the operation; forbidden, naming the collection; the engine's.
+    pub(crate) fn run(self, db: &Database, rights: &Rights, rates: &Rates) -> Result<Committed> {
         let mut targets: Vec<(String, Writes)> = Vec::new();
         each(self.operations, |named, writes, operation| {
             let name =
                 named.ok_or_else(|| Error::invalid("collection", "is missing; name the collection"))?;
+            rights.check_of(db, &name, Need::Write)?;
             db.collection(&name).map_err(|error| error.with_field("collection"))?;
             match targets.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, before)) => before.append(writes, operation),
@@ -340,6 +352,7 @@ impl TransactionIn {
         }
         let (mut transaction, mut places) = (Transaction::new(), Vec::new());
         for (name, writes) in targets {
+            writes.check(&Strict::of(&db.collection(&name)?, rates))?;
             transaction = transaction.on(&name, writes.ops);
             places.push((name, writes.places));
         }

@@ -80,7 +80,7 @@ mod tests {
             db.create_collection("c", Schema::new().vector(1, Metric::Dot)).expect("a collection");
         let points = (1..4_u64).map(|id| Point::new(id).vector([id as f32]).with("n", id));
         collection.upsert(points.collect()).expect("written");
-        let translator = Translator { db: &db, collection: &collection, embedder: None };
+        let translator = Translator::over(&db, &collection);
         let ask = |query: Value, id: u64| {
             let body = json!({"query": query, "id": id}).to_string();
             let body: WhyNotBody = super::super::parse(body.as_bytes()).expect("a body");

@@ -356,6 +356,12 @@ fn condition_of(tree: &Value) -> Result<Condition> {
     if let Some(ids) = tree.get("has_id") {
         return Ok(Condition::HasId(ids_of(ids)?));
     }
+    if let Some(slice) = tree.get("slice") {
+        let part = |member: &str| {
+            slice[member].as_u64().and_then(|part| u32::try_from(part).ok()).expect("a number")
+        };
+        return Ok(Condition::Slice { index: part("index"), total: part("total") });
+    }
     if let Some(name) = tree.get("has_vector") {
         return Ok(Condition::HasVector(name.as_str().unwrap_or_default().to_owned()));
     }

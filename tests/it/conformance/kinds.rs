@@ -2,8 +2,8 @@
 
 use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
 use kithdb::{
-    Examples, Fragment, Fragments, Fusion, Fuzzy, GeoPoint, Highlight, Input, KeywordQuery, Operator, Order,
-    OrderValue, Pair, PointId, Query, Recommend, Result, Value, datetime,
+    Examples, Feedback, Fragment, Fragments, Fusion, Fuzzy, GeoPoint, Highlight, Input, KeywordQuery,
+    Operator, Order, OrderValue, Pair, PointId, Query, Recommend, Result, Value, datetime,
 };
 
 use serde_json::json;
@@ -34,6 +34,23 @@ pub(super) fn query_of(with: &Value, using: String) -> Result<Query> {
             Query::Discover { target: input(&inner["target"])?, context: pairs(&inner["context"])?, using }
         }
         "context" => Query::Context { pairs: pairs(inner)?, using },
+        "relevance_feedback" => {
+            let number = |tree: &Value| tree.as_f64().expect("a number") as f32;
+            let naive = &inner["strategy"]["naive"];
+            let weights = Feedback {
+                target: number(&naive["a"]),
+                confidence: number(&naive["b"]),
+                pair: number(&naive["c"]),
+            };
+            let scored = inner["feedback"].as_array().expect("a list").iter();
+            let scored = scored.map(|one| Ok((input(&one["example"])?, number(&one["score"]))));
+            Query::Feedback {
+                target: input(&inner["target"])?,
+                scored: scored.collect::<Result<_>>()?,
+                weights,
+                using,
+            }
+        }
         "order_by" => Query::Order(Order {
             path: inner["key"].as_str().unwrap_or_default().parse()?,
             is_descending: inner["direction"] == "desc",

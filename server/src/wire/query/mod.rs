@@ -7,6 +7,8 @@ mod kind;
 
 use serde::Deserialize;
 
+use crate::strict::Effort;
+
 use super::filter::FilterIn;
 use super::highlight::HighlightIn;
 use super::select::{WithPayload, WithVector};
@@ -100,8 +102,27 @@ pub(super) struct ParamsIn {
     pub(super) exact: Option<bool>,
     /// Ours: the share of the true hits to find.
     pub(super) recall: Option<f32>,
-    quantization: Ignored,
+    quantization: Option<QuantizationIn>,
     indexed_only: Ignored,
     acorn: Ignored,
     idf: Option<Refused>,
+}
+
+/// How other engines read their codes: passed over, but for what strict mode limits.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct QuantizationIn {
+    oversampling: Option<f64>,
+    #[serde(rename = "ignore")]
+    _ignore: Ignored,
+    #[serde(rename = "rescore")]
+    _rescore: Ignored,
+}
+
+impl ParamsIn {
+    /// What the search asks for.
+    pub(super) fn effort(&self) -> Effort {
+        let oversampling = self.quantization.as_ref().and_then(|quantization| quantization.oversampling);
+        Effort { is_exact: self.exact == Some(true), ef: self.hnsw_ef, oversampling }
+    }
 }

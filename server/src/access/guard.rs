@@ -1,0 +1,101 @@
+//! What stands before every route: who calls, and may they?
+//!
+//! Invariant: outermost. Nothing of a body is read, and nothing is computed, for who has no right to it. Who needs no
+//! key is let through whatever else is in progress: health is told at full load.
+
+use std::time::Instant;
+
+use axum::RequestExt;
+use axum::body::Body;
+use axum::extract::{RawPathParams, Request, State as Shared};
+use axum::http::header::{HeaderValue, WWW_AUTHENTICATE};
+use axum::http::{Response, StatusCode};
+use axum::middleware::Next;
+use kithdb::{Error, ErrorKind, Result};
+use tokio::sync::SemaphorePermit;
+
+use super::keys::Shown;
+use super::{Need, Rights};
+use crate::lanes::Lane;
+use crate::{State, body, error, limits};
+
+/// What a route asks, and what it is asked with.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub(crate) state: State,
+    pub(crate) need: Need,
+}
+
+/// Lets a request through that may pass, with its rights beside it.
+pub(crate) async fn guard(Shared(gate): Shared<Gate>, mut request: Request, next: Next) -> Response<Body> {
+    let began = Instant::now();
+    let is_open = gate.need == Need::Metrics && gate.state.inner.are_metrics_open;
+    if gate.need == Need::Nothing || is_open {
+        return next.run(request).await;
+    }
+    match gate.admit(&mut request).await {
+        Ok((rights, place)) => {
+            request.extensions_mut().insert(rights);
+            let response = next.run(request).await;
+            drop(place);
+            response
+        }
+        Err(error) => {
+            body::discard(request.into_body());
+            let mut response = error::respond(&error, began);
+            if response.status() == StatusCode::UNAUTHORIZED {
+                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            response
+        }
+    }
+}
+
+impl Gate {
+    /// The rights of the caller, and a place among the requests in progress.
+    async fn admit(&self, request: &mut Request) -> Result<(Rights, SemaphorePermit<'_>)> {
+        let inner = &self.state.inner;
+        check_head(request, inner.limits.head_bytes_max)?;
+        let rights = self.rights(request).await?;
+        let limit = inner.limits.requests_max;
+        let full = |_| limits::busy("requests_max", "requests are in progress", limit);
+        Ok((rights, inner.requests.try_acquire().map_err(full)?))
+    }
+
+    async fn rights(&self, request: &mut Request) -> Result<Rights> {
+        let inner = &self.state.inner;
+        let (rights, point) = match inner.keys.shown(request.headers())? {
+            Shown::Anyone => return Ok(Rights::Manage),
+            Shown::Rights(rights, point) => (rights, point),
+        };
+        if let Some(point) = point {
+            let state = self.state.clone();
+            inner.lanes.run(Lane::Computes, move || point.check(&state.inner.db)).await?;
+        }
+        match collection(request).await {
+            Some(collection) => rights.check_of(&inner.db, &collection, self.need)?,
+            None => rights.check(self.need)?,
+        }
+        Ok(rights)
+    }
+}
+
+fn check_head(request: &Request, bytes_max: usize) -> Result<()> {
+    let fields: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let uri = request.uri();
+    let bytes = fields + uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let message = format!(
+        "has {bytes} bytes, the limit head_bytes_max is {bytes_max}; shorten the address or the header"
+    );
+    Err(Error::new(ErrorKind::LimitExceeded, message).with_field(error::HEAD))
+}
+
+/// The collection that the path names. A path that is not readable names none, and its handler refuses it.
+async fn collection(request: &mut Request) -> Option<String> {
+    let params = request.extract_parts::<RawPathParams>().await.ok()?;
+    params.iter().find(|(name, _)| *name == "collection").map(|(_, value)| value.to_owned())
+}

@@ -1,0 +1,92 @@
+//! The limits of `kithdb serve`, as flags.
+
+use std::time::Duration;
+
+use clap::Args;
+use kithdb::Limits;
+use kithdb_server::ServeLimits;
+
+/// What clients may take. What is refused says which of these it was.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct LimitArgs {
+    /// Connections at the same time
+    #[arg(long, value_name = "COUNT", env = "KITHDB_CONNECTIONS_MAX", default_value_t = ServeLimits::default().connections_max)]
+    connections_max: usize,
+    /// Requests in progress at the same time
+    #[arg(long, value_name = "COUNT", env = "KITHDB_REQUESTS_MAX", default_value_t = ServeLimits::default().requests_max)]
+    requests_max: usize,
+    /// Bytes of the bodies of all requests in progress, beyond the first MiB of each
+    #[arg(long, value_name = "BYTES", env = "KITHDB_BODIES_BYTES_MAX", default_value_t = ServeLimits::default().bodies_bytes_max)]
+    bodies_bytes_max: usize,
+    /// Bytes of the head of a request: address and header
+    #[arg(long, value_name = "BYTES", env = "KITHDB_HEAD_BYTES_MAX", default_value_t = ServeLimits::default().head_bytes_max)]
+    head_bytes_max: usize,
+    /// Seconds until a head is there; so long may a connection be idle
+    #[arg(long, value_name = "SECONDS", env = "KITHDB_HEAD_MAX_S", default_value_t = ServeLimits::default().head_time_max.as_secs())]
+    head_max_s: u64,
+    /// Seconds until a body is there
+    #[arg(long, value_name = "SECONDS", env = "KITHDB_BODY_MAX_S", default_value_t = ServeLimits::default().body_time_max.as_secs())]
+    body_max_s: u64,
+    /// Seconds from the body to the answer
+    #[arg(long, value_name = "SECONDS", env = "KITHDB_REQUEST_MAX_S", default_value_t = ServeLimits::default().request_time_max.as_secs())]
+    request_max_s: u64,
+    /// Seconds for which a client may take nothing of an answer
+    #[arg(long, value_name = "SECONDS", env = "KITHDB_SEND_MAX_S", default_value_t = ServeLimits::default().send_time_max.as_secs())]
+    send_max_s: u64,
+    /// Seconds that requests have to end when the server stops
+    #[arg(long, value_name = "SECONDS", env = "KITHDB_STOP_MAX_S", default_value_t = ServeLimits::default().stop_time_max.as_secs())]
+    stop_max_s: u64,
+    /// Bytes of a body
+    #[arg(long, value_name = "BYTES", env = "KITHDB_BODY_BYTES_MAX", default_value_t = Limits::default().body_bytes_max)]
+    body_bytes_max: usize,
+    /// Bytes of a snapshot that comes from elsewhere
+    #[arg(long, value_name = "BYTES", env = "KITHDB_SNAPSHOT_BYTES_MAX", default_value_t = Limits::default().snapshot_bytes_max)]
+    snapshot_bytes_max: u64,
+    /// Points or ids in one request
+    #[arg(long, value_name = "COUNT", env = "KITHDB_BATCH_POINTS_MAX", default_value_t = Limits::default().batch_points_max)]
+    batch_points_max: usize,
+    /// Hits of one query, its offset included
+    #[arg(long, value_name = "COUNT", env = "KITHDB_HITS_MAX", default_value_t = Limits::default().hits_max)]
+    hits_max: usize,
+    /// Conditions of one filter
+    #[arg(long, value_name = "COUNT", env = "KITHDB_FILTER_CONDITIONS_MAX", default_value_t = Limits::default().filter_conditions_max)]
+    filter_conditions_max: usize,
+    /// Nesting of filters
+    #[arg(long, value_name = "LEVELS", env = "KITHDB_FILTER_DEPTH_MAX", default_value_t = Limits::default().filter_depth_max)]
+    filter_depth_max: usize,
+    /// Bytes of the payload of one point
+    #[arg(long, value_name = "BYTES", env = "KITHDB_PAYLOAD_BYTES_MAX", default_value_t = Limits::default().payload_bytes_max)]
+    payload_bytes_max: usize,
+}
+
+impl LimitArgs {
+    /// Those of the server.
+    pub(super) fn serve(&self) -> ServeLimits {
+        ServeLimits {
+            connections_max: self.connections_max,
+            requests_max: self.requests_max,
+            bodies_bytes_max: self.bodies_bytes_max,
+            head_bytes_max: self.head_bytes_max,
+            head_time_max: Duration::from_secs(self.head_max_s),
+            body_time_max: Duration::from_secs(self.body_max_s),
+            request_time_max: Duration::from_secs(self.request_max_s),
+            send_time_max: Duration::from_secs(self.send_max_s),
+            stop_time_max: Duration::from_secs(self.stop_max_s),
+        }
+    }
+
+    /// Those of the database.
+    pub(super) fn database(&self) -> Limits {
+        Limits {
+            body_bytes_max: self.body_bytes_max,
+            snapshot_bytes_max: self.snapshot_bytes_max,
+            batch_points_max: self.batch_points_max,
+            hits_max: self.hits_max,
+            filter_conditions_max: self.filter_conditions_max,
+            filter_depth_max: self.filter_depth_max,
+            payload_bytes_max: self.payload_bytes_max,
+            ..Limits::default()
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! How many operations a collection takes in a minute: a bucket of tokens for reads, one for writes.
+//!
+//! A bucket holds as many tokens as a minute has, and fills at that rate. Where no limit is set there is no bucket.
+//! Cost: one short lock for collections with a limit, none for others.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use kithdb::{Error, Result};
+use parking_lot::Mutex;
+
+use crate::error::{RATE, RetryAfter};
+
+/// The buckets of a server.
+#[derive(Default)]
+pub(crate) struct Rates {
+    buckets: Mutex<HashMap<(String, Kind), Bucket>>,
+}
+
+/// What is counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Read,
+    Write,
+}
+
+struct Bucket {
+    limit: u64,
+    tokens: f64,
+    filled: Instant,
+}
+
+const MINUTE_S: f64 = 60.0;
+
+impl Rates {
+    /// Takes tokens.
+    ///
+    /// # Errors
+    /// Too many requests, with the time after which there are enough.
+    pub(super) fn take(&self, collection: &str, kind: Kind, limit: Option<u64>, cost: u64) -> Result<()> {
+        let Some(limit) = limit else { return Ok(()) };
+        let mut buckets = self.buckets.lock();
+        let bucket = buckets.entry((collection.to_owned(), kind)).or_insert_with(|| Bucket::full(limit));
+        if bucket.limit != limit {
+            *bucket = Bucket::full(limit);
+        }
+        bucket.take(cost, Instant::now()).map_err(|short| short.refused(kind, cost))
+    }
+
+    /// Forgets the buckets of a collection that goes.
+    pub(crate) fn forget(&self, collection: &str) {
+        self.buckets.lock().retain(|(name, _), _| name != collection);
+    }
+}
+
+/// What is missing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Short {
+    /// There will be enough.
+    Until { tokens: u64, seconds: u64 },
+    /// There never will.
+    Forever { limit: u64 },
+}
+
+impl Bucket {
+    fn full(limit: u64) -> Self {
+        Self { limit, tokens: limit as f64, filled: Instant::now() }
+    }
+
+    fn take(&mut self, cost: u64, now: Instant) -> std::result::Result<(), Short> {
+        let rate = self.limit as f64 / MINUTE_S;
+        let gained = now.saturating_duration_since(self.filled).as_secs_f64() * rate;
+        (self.tokens, self.filled) = ((self.tokens + gained).min(self.limit as f64), now);
+        if cost > self.limit {
+            return Err(Short::Forever { limit: self.limit });
+        }
+        let missing = cost as f64 - self.tokens;
+        if missing > 0.0 {
+            let seconds = (missing / rate).ceil() as u64;
+            return Err(Short::Until { tokens: self.tokens as u64, seconds: seconds.max(1) });
+        }
+        self.tokens -= cost as f64;
+        Ok(())
+    }
+}
+
+impl Short {
+    fn refused(self, kind: Kind, cost: u64) -> Error {
+        let (name, field) = match kind {
+            Kind::Read => ("Read", "read_rate_limit"),
+            Kind::Write => ("Write", "write_rate_limit"),
+        };
+        let (why, seconds) = match self {
+            Self::Until { seconds, .. } if cost == 1 => (", retry later".to_owned(), seconds),
+            Self::Until { tokens, seconds } => {
+                let why = format!(
+                    ": Operation requires {cost} tokens but only {tokens} were available. Retry after {seconds}s"
+                );
+                (why, seconds)
+            }
+            Self::Forever { limit } => {
+                let why =
+                    format!(": Operation requires {cost} tokens but only {limit} come in a minute; split it");
+                (why, MINUTE_S as u64)
+            }
+        };
+        Error::invalid(field, format!("{RATE}{name} rate limit exceeded{why}"))
+            .with_source(RetryAfter { seconds })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_full_at_first_and_fills_in_a_minute() {
+        let mut bucket = Bucket::full(6);
+        let began = bucket.filled;
+        let after = |seconds: u64| began + Duration::from_secs(seconds);
+        assert_eq!(bucket.take(7, began), Err(Short::Forever { limit: 6 }));
+        assert_eq!(bucket.take(4, began), Ok(()));
+        assert_eq!(bucket.take(3, began), Err(Short::Until { tokens: 2, seconds: 10 }));
+        assert_eq!(bucket.take(3, after(10)), Ok(()));
+        assert_eq!(bucket.take(1, after(15)), Err(Short::Until { tokens: 0, seconds: 5 }));
+        assert_eq!(bucket.take(6, after(3_600)), Ok(()), "it never holds more than a minute's");
+        assert!(bucket.take(1, after(3_600)).is_err());
+    }
+
+    #[test]
+    fn reads_and_writes_and_collections_are_counted_apart() {
+        let rates = Rates::default();
+        let take = |collection: &str, kind| rates.take(collection, kind, Some(1), 1);
+        take("a", Kind::Read).expect("the first");
+        let error = take("a", Kind::Read).expect_err("the second");
+        assert_eq!(error.message(), "Rate limiting exceeded: Read rate limit exceeded, retry later");
+        take("a", Kind::Write).expect("another kind");
+        take("b", Kind::Read).expect("another collection");
+        rates.take("a", Kind::Read, None, 1_000_000).expect("no limit");
+        rates.take("a", Kind::Read, Some(2), 2).expect("a new limit begins anew");
+        rates.forget("a");
+        take("a", Kind::Write).expect("forgotten");
+    }
+}
