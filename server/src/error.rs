@@ -14,6 +14,9 @@ use serde_json::json;
 /// The header that names the field at fault.
 pub(crate) const FIELD_HEADER: HeaderName = HeaderName::from_static("kithdb-error-field");
 
+/// The header that names the kind of an error: several kinds share a status.
+pub(crate) const KIND_HEADER: HeaderName = HeaderName::from_static("kithdb-error-kind");
+
 /// The field of a body that is too large; the only limit that has a status of its own.
 pub(crate) const BODY: &str = "body";
 
@@ -51,6 +54,7 @@ pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
     if let Some(Ok(field)) = error.field().map(HeaderValue::from_str) {
         response.headers_mut().insert(FIELD_HEADER, field);
     }
+    response.headers_mut().insert(KIND_HEADER, HeaderValue::from_static(error.kind().name()));
     if error.kind() == ErrorKind::Busy {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
@@ -108,6 +112,7 @@ mod tests {
         for (kind, expected) in table {
             let response = respond(&Error::new(kind, "why"), Instant::now());
             assert_eq!(response.status().as_u16(), expected, "{kind:?}");
+            assert_eq!(response.headers()[KIND_HEADER], kind.name());
         }
         let large = respond(&Error::limit(BODY, "its size", 9, 8), Instant::now());
         assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);

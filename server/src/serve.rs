@@ -76,6 +76,14 @@ impl Server {
     /// `InvalidArgument` on `listen` when the address is not of this machine alone and that was not allowed; `Io` when
     /// it is taken.
     pub fn start(db: Database, embedder: Option<Embedder>, options: &ServeOptions) -> Result<Self> {
+        Self::start_on(State::new(db, embedder), options)
+    }
+
+    /// Starts to serve a state, which the process may use beside it.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub fn start_on(state: State, options: &ServeOptions) -> Result<Self> {
         options.check()?;
         let runtime = Builder::new_multi_thread().enable_all().thread_name("kithdb-http").build()?;
         let listener = runtime.block_on(TcpListener::bind(options.listen)).map_err(|error| {
@@ -88,7 +96,7 @@ impl Server {
             let _ = stream.set_nodelay(true);
         });
         let (stop, stopped) = oneshot::channel::<()>();
-        let state = State::new(db.clone(), embedder);
+        let db = state.database().clone();
         runtime.spawn(sweep(state.clone()));
         let served = axum::serve(listener, router(state));
         let served = served.with_graceful_shutdown(async {
@@ -138,7 +146,7 @@ impl Server {
 }
 
 /// Closes what nobody asks for any more, now and then; ends with the runtime.
-async fn sweep(state: State) {
+pub(crate) async fn sweep(state: State) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         ticks.tick().await;

@@ -30,4 +30,14 @@ impl State {
             Inner { db, embedder, lanes: Lanes::new(), cursors: Cursors::default(), metrics: Metrics::new() };
         Self { inner: Arc::new(inner) }
     }
+
+    /// The database.
+    pub fn database(&self) -> &Database {
+        &self.inner.db
+    }
+
+    /// The model that embeds text, if there is one.
+    pub fn embedder(&self) -> Option<&Embedder> {
+        self.inner.embedder.as_ref()
+    }
 }

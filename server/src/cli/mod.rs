@@ -12,6 +12,7 @@ mod search;
 mod serve;
 mod terminal;
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
@@ -38,9 +39,9 @@ enum Command {
     Doctor(doctor::Doctor),
 }
 
-/// Runs the command of this process.
-pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
+/// Runs a command. The first argument is the name that it was called by. What is not understood ends the process.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = Cli::parse_from(arguments);
     log(if matches!(cli.command, Command::Serve(_)) { "warn" } else { "error" });
     let outcome = match cli.command {
         Command::Serve(command) => command.run(),

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kithdb::{Database, Durability, Options, Result};
-use kithdb_server::{ServeOptions, Server, VERSION};
 use rag::Embedder;
 
 use super::open::{DataArgs, ModelArgs};
 use super::terminal::{counted, grouped, print, table};
+use crate::{ServeOptions, Server, VERSION};
 
 /// Serve a database over HTTP.
 #[derive(Args)]

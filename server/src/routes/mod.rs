@@ -71,6 +71,7 @@ fn collection_routes() -> Router<State> {
         .route("/collections/{collection}/index", put(route(Waits, collections::create_field)))
         .route("/collections/{collection}/index/{field}", delete(route(Waits, collections::drop_field)))
         .route("/api/v1/collections/{collection}", get(route(Waits, collections::describe_fully)))
+        .route("/api/v1/collections/{collection}/optimize", post(route(Waits, collections::optimize)))
 }
 
 fn point_routes() -> Router<State> {

@@ -1,0 +1,72 @@
+"""The package as others use it: typed, documented by examples that run, quick to import."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import kithdb
+
+#: Modules over packages that need not be there.
+OPTIONAL = {"kithdb.langchain"}
+
+
+def modules() -> list[str]:
+    found = [module.name for module in pkgutil.iter_modules(kithdb.__path__, "kithdb.")]
+    return ["kithdb", *(name for name in found if name not in OPTIONAL | {"kithdb.__main__", "kithdb._kithdb"})]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_examples_in_the_documentation_run(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_everything_public_is_documented() -> None:
+    silent = [name for name in kithdb.__all__ if not getattr(getattr(kithdb, name), "__doc__", None)]
+    for kind in (kithdb.Database, kithdb.Collection, kithdb.Hits, kithdb.Transaction, kithdb.Field):
+        members = [name for name in dir(kind) if not name.startswith("_")]
+        silent += [f"{kind.__name__}.{name}" for name in members if not getattr(kind, name).__doc__]
+    assert silent == []
+
+
+def test_types_hold() -> None:
+    root = Path(__file__).parent.parent
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "kithdb", "tests"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "kithdb._kithdb"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_import_is_quick() -> None:
+    program = "import time; began = time.perf_counter(); import kithdb; print(time.perf_counter() - began)"
+    took = min(
+        float(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
+    )
+    assert took < 0.1, f"{took:.3f} s"
+    program = "import sys, kithdb; print('numpy' in sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "False", "NumPy is imported when it is needed"
+
+
+def test_a_call_costs_little() -> None:
+    with kithdb.open(":memory:") as db:
+        one = db.create_collection("one", [{"id": 1, "vector": [1.0]}], metric="dot")
+        vector = importlib.import_module("numpy").ones(1, "float32")
+        times = []
+        for _ in range(2_000):
+            began = time.perf_counter()
+            one.search(vector, limit=1)
+            times.append(time.perf_counter() - began)
+        assert sorted(times)[1_000] < 200e-6
