@@ -4,6 +4,8 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["Embedded", "Serving", "VERSION", "run"]
+
 VERSION: str
 
 def run(arguments: list[str]) -> int: ...

@@ -124,7 +124,7 @@ class Collection(Writes):
         point has another version than its `if_version`.
         """
         self._check_present()
-        conditions = {} if mode == "upsert" else {"update_mode": mode}
+        conditions: dict[str, Any] = {} if mode == "upsert" else {"update_mode": mode}
         if where is not None:
             conditions["update_filter"] = wire(where)
         tell = teller(progress)
@@ -165,7 +165,9 @@ class Collection(Writes):
         return Collection(self._door, self.name, seqno)
 
     @overload
-    def get(self, ids: Id, *, with_payload: WithPayload = True, with_vector: WithVector = False) -> Point: ...
+    def get(  # type: ignore[overload-overlap]
+        self, ids: Id, *, with_payload: WithPayload = True, with_vector: WithVector = False
+    ) -> Point: ...
     @overload
     def get(
         self, ids: Iterable[Id], *, with_payload: WithPayload = True, with_vector: WithVector = False

@@ -7,7 +7,6 @@ so that the database in this process takes arrays without JSON: points in column
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -83,7 +82,9 @@ class EmbeddedDoor:
         return self.engine.query_rows(collection, dumps(body(())), matrix, width)
 
     def download(self, path: str, collection: str | None, name: str, to: Path) -> None:
-        shutil.copyfile(self.engine.snapshot_path(collection, name), to)
+        from shutil import copyfile
+
+        copyfile(self.engine.snapshot_path(collection, name), to)
 
     def recover(self, path: str, collection: str, source: Path, checksum: str | None) -> None:
         self.engine.recover(collection, source, checksum)

@@ -121,7 +121,10 @@ class Closed(Error, ValueError):
 
 
 class Forked(Error, RuntimeError):
-    """The process inherited an open database by a fork, without the threads that serve it."""
+    """The process inherited an open database by a fork, without the threads that serve it.
+
+    Such a process ends by `os._exit`, as `multiprocessing` sees to: `sys.exit` would wait for those threads.
+    """
 
     kind = "forked"
 

@@ -156,7 +156,8 @@ class Hits(Sequence[Hit]):
             import pandas as pd
         except ImportError as error:
             raise missing("pandas", "to_pandas()") from error
-        return pd.DataFrame(self._columns())
+        frame: pd.DataFrame = pd.DataFrame(self._columns())
+        return frame
 
     def to_polars(self) -> pl.DataFrame:
         """A frame of `polars`, with the columns of `to_dicts`."""

@@ -26,7 +26,7 @@ class TestStandardVectorStore(VectorStoreIntegrationTests):
     """25 tests of LangChain."""
 
     @pytest.fixture
-    def vectorstore(self, db: kithdb.Database) -> Iterator[VectorStore]:  # type: ignore[override]
+    def vectorstore(self, db: kithdb.Database) -> Iterator[VectorStore]:
         """An empty store."""
         yield KithVectorStore.create(db, "standard", self.get_embeddings())
 

@@ -49,10 +49,11 @@ def test_types_hold() -> None:
 
 
 def test_the_import_is_quick() -> None:
-    program = "import time; began = time.perf_counter(); import kithdb; print(time.perf_counter() - began)"
+    # Of the processor: what else runs on the machine does not count.
+    program = "import time; began = time.process_time(); import kithdb; print(time.process_time() - began)"
     took = min(
         float(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
-        for _ in range(3)
+        for _ in range(10)
     )
     assert took < 0.1, f"{took:.3f} s"
     program = "import sys, kithdb; print('numpy' in sys.modules)"

@@ -137,8 +137,8 @@ if child == 0:
     except kithdb.Forked as error:
         assert "after the fork" in str(error) and isinstance(error, RuntimeError)
         del db
-        raise SystemExit(7)
-    raise SystemExit(1)
+        os._exit(7)
+    os._exit(1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 assert db["a"].count() == 1
 """

