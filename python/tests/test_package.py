@@ -43,7 +43,7 @@ def test_types_hold() -> None:
     )
     assert checked.returncode == 0, checked.stdout
     checked = subprocess.run(
-        [sys.executable, "-m", "mypy.stubtest", "kithdb._kithdb"], cwd=root, capture_output=True, text=True, check=False
+        [Path(sys.executable).parent / "stubtest", "kithdb._kithdb"], capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stdout
 
