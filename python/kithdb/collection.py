@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
-from kithdb.errors import InvalidArgument, NotFound
+from kithdb.doors import EmbeddedDoor
+from kithdb.errors import InvalidArgument, NotFound, Unsupported
 from kithdb.filters import Where, wire
 from kithdb.hits import Asked, Group, Hits, Matches, Point
 from kithdb.questions import Question, Sought, question
@@ -106,6 +107,7 @@ class Collection(Writes):
         payload: Any = None,
         mode: Literal["upsert", "insert_only", "update_only"] = "upsert",
         where: Where | None = None,
+        embed: str | None = None,
         commit_points: int | None = None,
         progress: Progress = False,
     ) -> Written:
@@ -115,6 +117,9 @@ class Collection(Writes):
         a table or a stream of record batches (pyarrow, pandas, polars, whatever has `__arrow_c_stream__`), or a matrix of
         vectors. Or give columns: `ids` (n,), `vectors` (n, dim) of `float32` or `float16`, or a dict of such by the name
         of their space, `payload` as a list of dicts or a dict of columns. Points without an id get a random UUID.
+
+        With `embed`, the unnamed vectors are made of the texts in that member of the payload, by the model that the
+        collection belongs to.
 
         Each commit is whole or not there at all; large writes are several commits, of about 8 MiB of vectors each or of
         `commit_points`. A matrix of `float32` is copied once. `where` is what a point that exists must match to be
@@ -131,6 +136,8 @@ class Collection(Writes):
         written: list[int | str] = []
         seqno = 0
         for columns in columns_of(data, ids, vectors, payload, self._spaces(), commit_points):
+            if embed is not None:
+                self._embed(columns, embed)
             seqno = self._commit(columns, conditions)
             written += _listed(columns.ids)
             tell(len(written))
@@ -138,6 +145,26 @@ class Collection(Writes):
 
     #: As `upsert`: the name that other databases have for it.
     add = upsert
+
+    def _embed(self, columns: Columns, member: str) -> None:
+        if not isinstance(self._door, EmbeddedDoor):
+            raise Unsupported("vectors are made in the process that has the database open, and this one is on a server")
+        own = ((self._schema.get("vectors") or {}).get("") or {}).get("model")
+        engine = self._door.engine
+        opened = engine.model()
+        if own is None or opened is None or own["revision"] != opened["revision"]:
+            belongs = "to no model" if own is None else f"to the model `{own['name']}`"
+            offered = "none is open" if opened is None else f"`{opened['name']}` is open"
+            raise InvalidArgument(f"cannot be: the vectors of `{self.name}` belong {belongs}, and {offered}", "embed")
+        if columns.points is not None or columns.vectors.get("") is not None:
+            raise InvalidArgument("stands beside points that have vectors of their own", "embed")
+        texts: list[str] = []
+        for at, payload in enumerate(columns.payloads or [None] * len(columns.ids)):
+            text = (payload or {}).get(member)
+            if not isinstance(text, str):
+                raise InvalidArgument(f"is no text, so no vector can be made of it: {text!r}", f"points[{at}].{member}")
+            texts.append(text)
+        columns.vectors[""] = engine.embed(texts, False)
 
     def _commit(self, columns: Columns, conditions: dict[str, Any]) -> int:
         if columns.points is not None:
@@ -342,6 +369,21 @@ class Collection(Writes):
         """The hits of a question in the words of HTTP: the body of `points/query`."""
         dated = {} if self.seqno is None else {"as_of": self.seqno}
         return self._ask(Question({**body, **dated}, None, None, None, None))
+
+    def pages(self, body: Mapping[str, Any], *, size: int = 100) -> Iterator[Hits]:
+        """All hits of a question in the words of HTTP, page by page: of one state, none twice, none passed over."""
+        dated = {} if self.seqno is None else {"as_of": self.seqno}
+        told = self._door.call("POST", f"/api/v1{self._path}/cursors", {**body, **dated, "limit": size})
+        try:
+            while True:
+                if told["points"]:
+                    yield Hits(told)
+                if told["cursor"] is None:
+                    return
+                told = self._door.call("POST", f"/api/v1/cursors/{told['cursor']}", {})
+        finally:
+            if told["cursor"] is not None:
+                self._door.call("DELETE", f"/api/v1/cursors/{told['cursor']}")
 
     def matrix(self, sample: int = 100, *, limit: int = 3, where: Where | None = None, using: str = "") -> Any:
         """Points chosen at random, each with its nearest among them: `offsets_row`, `offsets_col`, `scores`, `ids`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -104,6 +104,7 @@ class Database:
         fields: Mapping[str, str] | None = None,
         recall: float | None = None,
         history_s: int | None = None,
+        model: bool | Mapping[str, Any] = False,
         exist_ok: bool = False,
         progress: Progress = False,
         **settings: Any,
@@ -116,11 +117,18 @@ class Database:
         `fields` are indexes of the payload: `{"year": "integer"}`. `recall` is what searches find that ask for none.
         `history_s` are seconds for which past states can be read. `settings` are members of the body of HTTP.
 
+        With `model`, the unnamed vectors belong to the model that the database was opened with (or to the one that `db.model`
+        gave elsewhere): searches by `text` go by meaning, and `upsert(..., embed="title")` makes the vectors.
+
         With `data`, whatever `Collection.upsert` takes, points are written at once, and dimensions follow from them.
 
         Raises `AlreadyExists`, unless `exist_ok`; then the collection is as it is.
         """
         points, first = _peeked(data)
+        if model:
+            bound = self._bound() if model is True else dict(model)
+            space = {"size": bound["dim"], "distance": "Cosine", "model": bound}
+            vectors = {"": space, **(vectors or {})}
         spaces = _spaces(dim, metric, vectors, first)
         keyword = None if text is None else {"paths": list(text), **({"language": language} if language else {})}
         members = {"keyword": keyword, "fields": fields, "recall": recall, "history_s": history_s}
@@ -203,6 +211,38 @@ class Database:
         if isinstance(self._door, EmbeddedDoor):
             return self._door
         raise Unsupported(f"{what} is for the process that has the database open, and this one is on a server")
+
+    @property
+    def model(self) -> dict[str, Any] | None:
+        """The model that the database was opened with: `name`, `revision`, `dim` and what else tells it from others."""
+        return self._embedded("model").engine.model()
+
+    def _bound(self) -> dict[str, Any]:
+        found = self.model
+        if found is None:
+            raise InvalidArgument("is not open; name its directory, kithdb.open(path, model=...)", "model")
+        return found
+
+    def ingest(
+        self,
+        path: str | os.PathLike[str],
+        collection: str = "documents",
+        *,
+        folder_field: str = "folder",
+        time_max_s: float | None = None,
+        progress: Callable[[int, int, int], object] | None = None,
+    ) -> dict[str, Any]:
+        """Brings a collection in step with a folder of text and Markdown, or with one file: only what changed is done.
+
+        Documents are cut into chunks, which have keywords, and vectors if the database was opened with a model. The
+        payload field `folder_field` holds the first folder of a document's path. No document is begun after
+        `time_max_s` seconds: the rest is for the next call. `progress` is called with documents done, documents there
+        are, and chunks written. Ctrl-C ends it between documents. What is returned counts what was done.
+
+        Raises `InvalidArgument` on `path` or `model`.
+        """
+        engine = self._embedded("ingest").engine
+        return engine.ingest(Path(path), collection, folder_field, time_max_s, progress)
 
     def embed(self, texts: str | Sequence[str], *, is_question: bool = False) -> npt.NDArray[np.float32]:
         """The vectors of texts, (n, dim), by the model that the database was opened with; (dim,) of a single text.

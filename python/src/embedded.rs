@@ -13,13 +13,14 @@ use parking_lot::RwLock;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use pythonize::pythonize;
-use rag::Embedder;
+use rag::{Embedder, IngestOptions};
 use rayon::prelude::*;
 use server::door::{Answer, Door, Question};
 use server::{ServeOptions, Server};
 
 use crate::arrays::{Ids, Rows, points};
 use crate::failure::{closed, forked, invalid, raised};
+use crate::ingesting;
 use crate::serving::Serving;
 
 /// Between two looks for signals.
@@ -217,12 +218,31 @@ impl Embedded {
         PyArray2::from_vec2(py, &rows).map_err(|error| invalid(py, "model", &error.to_string()))
     }
 
-    /// The name, the revision and the dimension of the model, if there is one.
-    fn model(&self, py: Python<'_>) -> PyResult<Option<(String, String, usize)>> {
-        self.with(py, |open| {
-            let identity = open.embedder().map(Embedder::identity);
-            Ok(identity.map(|model| (model.name.clone(), model.revision.clone(), model.dim)))
-        })
+    /// Brings a collection in step with a folder of documents; what was done.
+    #[pyo3(signature = (path, collection, folder_field, time_max_s, progress))]
+    fn ingest<'py>(
+        &self,
+        py: Python<'py>,
+        path: PathBuf,
+        collection: &str,
+        folder_field: &str,
+        time_max_s: Option<f64>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let time_max = time_max_s.map(Duration::try_from_secs_f64).transpose();
+        let time_max = time_max.map_err(|_| invalid(py, "time_max_s", "must be seconds, from 0 on"))?;
+        let (collection, folder_field) = (collection.to_owned(), folder_field.to_owned());
+        let options = IngestOptions { collection, folder_field, time_max, ..IngestOptions::default() };
+        let (report, broken_off) = self.with(py, |open| {
+            ingesting::ingest(open.db(), open.embedder(), &path, &options, progress.as_ref())
+        })?;
+        broken_off.map_or_else(|| ingesting::told(py, &report), Err)
+    }
+
+    /// The model, if there is one, as a new collection names the one that it is bound to.
+    fn model<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let model = self.with(py, |open| Ok(open.door.model()))?;
+        Ok(model.map(|model| pythonize(py, &model)).transpose()?)
     }
 
     /// What opening it read, and what had to be rebuilt.

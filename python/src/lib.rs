@@ -10,6 +10,7 @@
 mod arrays;
 mod embedded;
 mod failure;
+mod ingesting;
 mod json;
 mod serving;
 

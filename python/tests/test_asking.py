@@ -135,6 +135,16 @@ def test_many_questions_at_once(db: kithdb.Database) -> None:
         points.search_many(np.ones((1, 3)))
 
 
+def test_pages_are_of_one_state(books: kithdb.Collection) -> None:
+    pages = books.pages({"query": [1.0, 0.0], "with_payload": True}, size=3)
+    first = next(pages)
+    books.delete([3, 4])
+    assert [first.ids, *(page.ids for page in pages)] == [[1, 2, 3], [4]]
+    left = books.pages({"query": [1.0, 0.0]}, size=1)
+    assert next(left).ids == [1]
+    left.close()  # type: ignore[attr-defined]
+
+
 def test_it_tells_why(books: kithdb.Collection) -> None:
     hits = books.search([1.0, 0.0], limit=1, where=f.year >= 2020)
     assert "vector" in str(hits.explain()) and hits.explain().tree["step"] == "vector"

@@ -15,7 +15,7 @@ import pytest
 import kithdb
 
 #: Modules over packages that need not be there.
-OPTIONAL = {"kithdb.langchain"}
+OPTIONAL = {"kithdb.langchain", "kithdb.haystack"}
 
 
 def modules() -> list[str]:
@@ -26,6 +26,13 @@ def modules() -> list[str]:
 @pytest.mark.parametrize("name", modules())
 def test_examples_in_the_documentation_run(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    program = readme.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program, "README.md", "exec"), {})
 
 
 def test_everything_public_is_documented() -> None:

@@ -13,13 +13,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderName, Request, Response};
-use kithdb::{Database, Error, ErrorKind, Point, Receipt, Result};
+use kithdb::{Database, Error, ErrorKind, Point, Receipt, Result, Value};
 use rag::Embedder;
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt as _;
 
 use crate::error::{FIELD_HEADER, KIND_HEADER};
 use crate::serve::sweep;
+use crate::wire::collection;
 use crate::wire::point::Upsert;
 use crate::wire::query::QueryBody;
 pub use crate::wire::question::{Found, Question};
@@ -81,6 +82,11 @@ impl Door {
     /// What the routes work on.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The model that texts are embedded by, as a vector of a new collection names the one that it is bound to.
+    pub fn model(&self) -> Option<Value> {
+        self.state.embedder().map(|embedder| collection::model(embedder.identity()))
     }
 
     /// Sends a request: a method, a path with its parameters, and a body.
