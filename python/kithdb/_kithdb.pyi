@@ -10,6 +10,7 @@ __all__ = ["Embedded", "Serving", "VERSION", "run"]
 VERSION: str
 
 def run(arguments: list[str]) -> int: ...
+
 @final
 class Embedded:
     def __new__(cls, path: Path | None, durability: str, model: str | None) -> Embedded: ...

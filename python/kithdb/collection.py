@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from urllib.parse import quote
 
 from kithdb.doors import EmbeddedDoor
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from kithdb.doors import Door
 
 #: What of the payload comes along: everything, nothing, what these paths reach, or `{"exclude": [...]}`.
-WithPayload = bool | Sequence[str] | Mapping[str, Sequence[str]]
+WithPayload: TypeAlias = bool | Sequence[str] | Mapping[str, Sequence[str]]
 #: Which vectors come along: all, none, those of these names.
-WithVector = bool | Sequence[str]
+WithVector: TypeAlias = bool | Sequence[str]
 
 _OPERATIONS = {
     "delete": ("POST", "/points/delete"),
@@ -46,7 +46,7 @@ class Written:
     seqno: int
     #: Points written, those included that a condition passed over.
     count: int
-    #: Their ids, in order; those that were given to points without one are among them.
+    #: The ids that were made for points without one, in order.
     ids: list[int | str]
 
 
@@ -54,8 +54,8 @@ class Collection(Writes):
     """A collection of points with one schema. Get one from `Database.collection` or `create_collection`.
 
     Calls may come from several threads. Arrays are of NumPy; shapes stand in parentheses. Ids are unsigned integers
-    or UUIDs; `kithdb.id_of` makes one of any text. `where` is a filter as a text (`"year >= 2020 AND lang = 'en'"`), an
-    expression (`kithdb.f.year >= 2020`) or a dict in the words of Qdrant.
+    or UUIDs; `kithdb.id_of` makes one of any text. `where` is a filter as a text (`"year >= 2020 AND lang = 'en'"`),
+    an expression (`kithdb.f.year >= 2020`) or a dict in the words of Qdrant.
     """
 
     def __init__(self, door: Door, name: str, as_of: int | None = None) -> None:
@@ -113,16 +113,17 @@ class Collection(Writes):
     ) -> Written:
         """Inserts points, or replaces those that exist: vectors, payload and keywords together.
 
-        `data` is a list or an iterator of dicts (`{"id": 1, "vector": [...], "title": "..."}`, or `payload` as a member),
-        a table or a stream of record batches (pyarrow, pandas, polars, whatever has `__arrow_c_stream__`), or a matrix of
-        vectors. Or give columns: `ids` (n,), `vectors` (n, dim) of `float32` or `float16`, or a dict of such by the name
-        of their space, `payload` as a list of dicts or a dict of columns. Points without an id get a random UUID.
+        `data` is a list or an iterator of dicts (`{"id": 1, "vector": [...], "title": "..."}`, or `payload` as a
+        member), a table or a stream of record batches (pyarrow, pandas, polars, whatever has `__arrow_c_stream__`),
+        or a matrix of vectors. Or give columns: `ids` (n,), `vectors` (n, dim) of `float32` or `float16`, or a dict
+        of such by the name of their space, `payload` as a list of dicts or a dict of columns. Points without an id
+        get a random UUID.
 
         With `embed`, the unnamed vectors are made of the texts in that member of the payload, by the model that the
         collection belongs to.
 
-        Each commit is whole or not there at all; large writes are several commits, of about 8 MiB of vectors each or of
-        `commit_points`. A matrix of `float32` is copied once. `where` is what a point that exists must match to be
+        Each commit is whole or not there at all; large writes are several commits, of about 8 MiB of vectors each or
+        of `commit_points`. A matrix of `float32` is copied once. `where` is what a point that exists must match to be
         replaced. `progress` is true for a bar, or is called with the number of points written.
 
         Raises `InvalidArgument` naming the place (`points[3].vector`, counted within the commit), `Conflict` when a
@@ -133,15 +134,16 @@ class Collection(Writes):
         if where is not None:
             conditions["update_filter"] = wire(where)
         tell = teller(progress)
-        written: list[int | str] = []
-        seqno = 0
+        made: list[int | str] = []
+        seqno = count = 0
         for columns in columns_of(data, ids, vectors, payload, self._spaces(), commit_points):
             if embed is not None:
                 self._embed(columns, embed)
             seqno = self._commit(columns, conditions)
-            written += _listed(columns.ids)
-            tell(len(written))
-        return Written(seqno, len(written), written)
+            made += columns.made
+            count += len(columns.ids)
+            tell(count)
+        return Written(seqno, count, made)
 
     #: As `upsert`: the name that other databases have for it.
     add = upsert
@@ -181,7 +183,7 @@ class Collection(Writes):
             raise InvalidArgument("is a past state, which nothing is written to", "as_of")
 
     def batch(self, operations: Iterable[Mapping[str, Any]]) -> int:
-        """Does operations in order, in one commit: `{"upsert": {...}}`, `{"delete": {...}}` and so on, as over HTTP."""
+        """Does operations in order, in one commit: `{"upsert": {...}}`, `{"delete": {...}}` and so on."""
         done = self._door.call("POST", f"{self._path}/points/batch", {"operations": list(operations)})
         return int(done[-1]["operation_id"]) if done else 0
 
@@ -271,16 +273,16 @@ class Collection(Writes):
     ) -> Hits:
         """The best hits: by nearness, by words, or by both.
 
-        `vector` (dim,) is numbers, a sparse vector (`{"indices": [...], "values": [...]}`), a multivector (rows, dim), or
-        the id of a point, whose vector is taken. `text` is sought by its words (BM25) and, where the vectors belong to a
-        model that the database was opened with, by its meaning. With both, the lists are fused: `adaptive`, `rrf`, `dbsf`,
-        or as a dict says (`{"rrf": {"k": 60}}`). `query` and `prefetch` say whatever else can be asked, in the words of
-        HTTP: `{"recommend": {"positive": [7]}}`, `{"order_by": "year"}`, `{"sample": "random"}`. With none of them, hits
-        come by id.
+        `vector` (dim,) is numbers, a sparse vector (`{"indices": [...], "values": [...]}`), a multivector (rows,
+        dim), or the id of a point, whose vector is taken. `text` is sought by its words (BM25) and, where the vectors
+        belong to a model that the database was opened with, by its meaning. With both, the lists are fused:
+        `adaptive`, `rrf`, `dbsf`, or as a dict says (`{"rrf": {"k": 60}}`). `query` and `prefetch` say whatever else
+        can be asked, in the words of HTTP: `{"recommend": {"positive": [7]}}`, `{"order_by": "year"}`, `{"sample":
+        "random"}`. With none of them, hits come by id.
 
-        `using` names the space of the vector. `exact` scans; `recall` is the share of the true hits to find, `ef` the beam
-        instead. `score_threshold` leaves worse hits out. `deadline_ms` is when the answer must be there: what was found
-        until then with `partial`, else `DeadlineExceeded`.
+        `using` names the space of the vector. `exact` scans; `recall` is the share of the true hits to find, `ef` the
+        beam instead. `score_threshold` leaves worse hits out. `deadline_ms` is when the answer must be there: what
+        was found until then with `partial`, else `DeadlineExceeded`.
 
         Raises `InvalidArgument` naming the place, `NotFound` for an id that does not exist.
         """

@@ -36,13 +36,13 @@ def open(
     api_key: str | None = None,
     timeout_s: float = 60.0,
 ) -> Database:
-    """Opens a database: in a directory, which is made if need be; in memory (`":memory:"`), gone when it is closed; or on
-    a server (`"http://127.0.0.1:6333"`).
+    """Opens a database: in a directory, which is made if need be; in memory (`":memory:"`), gone when it is closed;
+    or on a server (`"http://127.0.0.1:6333"`).
 
-    In this process: `durability` is what a finished write has survived, `"fsync"` the loss of power, `"wal"` a crash of
-    the process, `"none"` nothing yet. `model` is the directory of a sentence-transformers model that embeds texts; with
-    `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none.
-    On a server: `api_key`, and the seconds to wait for an answer.
+    In this process: `durability` is what a finished write has survived, `"fsync"` the loss of power, `"wal"` a crash
+    of the process, `"none"` nothing yet. `model` is the directory of a sentence-transformers model that embeds texts;
+    with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none. On a server:
+    `api_key`, and the seconds to wait for an answer.
 
     Raises `Busy` when another process has the directory open, `UnsupportedFormat` when a newer version wrote it,
     `Corrupted` when storage itself is damaged, `InvalidArgument` for a model that is none.
@@ -111,14 +111,16 @@ class Database:
     ) -> Collection:
         """Makes a collection.
 
-        `dim` and `metric` (`cosine`, `dot`, `euclid`, `manhattan`) are of its unnamed vectors, `vectors` of named ones:
-        `{"image": 512}`, or what HTTP takes for each (`{"image": {"size": 512, "distance": "Dot", "datatype": "float16"}}`).
-        `sparse` names spaces of sparse vectors. `text` are the paths of texts that are sought by words, in a `language`.
-        `fields` are indexes of the payload: `{"year": "integer"}`. `recall` is what searches find that ask for none.
-        `history_s` are seconds for which past states can be read. `settings` are members of the body of HTTP.
+        `dim` and `metric` (`cosine`, `dot`, `euclid`, `manhattan`) are of its unnamed vectors, `vectors` of named
+        ones: `{"image": 512}`, or what HTTP takes for each (`{"image": {"size": 512, "distance": "Dot", "datatype":
+        "float16"}}`). `sparse` names spaces of sparse vectors. `text` are the paths of texts that are sought by
+        words, in a `language`. `fields` are indexes of the payload: `{"year": "integer"}`. `recall` is what searches
+        find that ask for none. `history_s` are seconds for which past states can be read. `settings` are members of
+        the body of HTTP.
 
-        With `model`, the unnamed vectors belong to the model that the database was opened with (or to the one that `db.model`
-        gave elsewhere): searches by `text` go by meaning, and `upsert(..., embed="title")` makes the vectors.
+        With `model`, the unnamed vectors belong to the model that the database was opened with (or to the one that
+        `db.model` gave elsewhere): searches by `text` go by meaning, and `upsert(..., embed="title")` makes the
+        vectors.
 
         With `data`, whatever `Collection.upsert` takes, points are written at once, and dimensions follow from them.
 
@@ -214,7 +216,7 @@ class Database:
 
     @property
     def model(self) -> dict[str, Any] | None:
-        """The model that the database was opened with: `name`, `revision`, `dim` and what else tells it from others."""
+        """The model that the database was opened with: `name`, `revision`, `dim` and what else there is to it."""
         return self._embedded("model").engine.model()
 
     def _bound(self) -> dict[str, Any]:
@@ -277,7 +279,9 @@ def _path(name: str) -> str:
     return f"/collections/{quote(name, safe='')}"
 
 
-def _spaces(dim: int | None, metric: str, vectors: Mapping[str, Any] | None, first: Mapping[str, int]) -> dict[str, Any]:
+def _spaces(
+    dim: int | None, metric: str, vectors: Mapping[str, Any] | None, first: Mapping[str, int]
+) -> dict[str, Any]:
     """The vectors of a new collection: those that were named, and those that were found among its points."""
     distance = _METRICS.get(metric.lower())
     if distance is None:

@@ -1,7 +1,8 @@
 """The two ways to a database: in this process, and over HTTP. Whatever is asked through them is the same.
 
-Most of it is a request to a route, as `docs/http.md` describes them. What is large or frequent has a method of its own,
-so that the database in this process takes arrays without JSON: points in columns, questions, questions by the row.
+Most of it is a request to a route, as `docs/http.md` describes them. What is large or frequent has a method of its
+own, so that the database in this process takes arrays without JSON: points in columns, questions, questions by the
+row.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from kithdb._json import dumps
 from kithdb._kithdb import Embedded
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from kithdb.rows import Columns
 
 #: The body of a question, for a vector that is put where it belongs.
-Body = Callable[[Sequence[float]], dict[str, Any]]
+Body: TypeAlias = Callable[[Sequence[float]], dict[str, Any]]
 
 
 class Door(Protocol):

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, Union
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from kithdb.errors import InvalidArgument
 
-Scalar = Union[str, int, bool]
-Bound = Union[int, float, date, str]
-Place = tuple[float, float]
+#: A value that a field is compared with.
+Scalar: TypeAlias = str | int | bool
+#: A bound of a range: a number, or a time.
+Bound: TypeAlias = int | float | date | str
+#: Longitude and latitude, in degrees.
+Place: TypeAlias = tuple[float, float]
 
 
 class Condition:
@@ -63,7 +66,8 @@ class Condition:
         return f"Condition({self._condition!r})"
 
 
-Where = Union[str, Mapping[str, Any], Condition]
+#: A filter: a text, an expression, or a dict in the words of Qdrant.
+Where: TypeAlias = str | Mapping[str, Any] | Condition
 
 
 def condition(where: Where) -> Condition:

@@ -6,12 +6,12 @@ store.write_documents([Document(content="A crate for vectors", embedding=[...])]
 KithRetriever(store, top_k=5).run(query="crates", query_embedding=[...])      # by words, by meaning, or by both
 ```
 
-A document is a point: its id is the UUID that stands for the document's (`kithdb.id_of`); its payload has `id`, `content`,
-which is sought by words, `meta`, and `blob`; its embeddings are the unnamed vector and the sparse vector `sparse`. Under
-`cosine` embeddings come back with length 1.
+A document is a point: its id is the UUID that stands for the document's (`kithdb.id_of`); its payload has `id`,
+`content`, which is sought by words, `meta`, and `blob`; its embeddings are the unnamed vector and the sparse vector
+`sparse`. Under `cosine` embeddings come back with length 1.
 
-Each method has an asynchronous one of the same name and `_async`, which runs it on a thread of its own; the engine holds no
-lock of the interpreter there.
+Each method has an asynchronous one of the same name and `_async`, which runs it on a thread of its own; the engine
+holds no lock of the interpreter there.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ Filters = Mapping[str, Any]
 class KithDocumentStore:
     """Documents in a collection, which is made if it is not there.
 
-    `path` is a directory, `:memory:`, or the address of a server; `dim` the dimension of embeddings. The database is opened
-    when the store is first used.
+    `path` is a directory, `:memory:`, or the address of a server; `dim` the dimension of embeddings. The database is
+    opened when the store is first used.
     """
 
     def __init__(
@@ -181,8 +181,9 @@ class KithDocumentStore:
         size: int = 10,
         filters: Filters | None = None,
     ) -> tuple[list[Any], int]:
-        """A page of the values of a field of `meta`, and how many there are: of documents that filters match, and those
-        whose text has the search term, in whatever case."""
+        """A page of the values of a field of `meta`, and how many there are: of documents that filters match, and
+        those whose text has the search term, in whatever case.
+        """
         values = self._values(metadata_field, filters)
         if search_term is not None:
             values = [value for value in values if search_term.lower() in str(value).lower()]
@@ -320,7 +321,9 @@ def _document(point: Point) -> Document:
 
 def _path(field: str) -> str:
     """A field of Haystack as a path: keys with other signs than those of words stand in quotes."""
-    return ".".join(part if part.replace("_", "").replace("-", "").isalnum() else f'"{part}"' for part in field.split("."))
+    return ".".join(
+        part if part.replace("_", "").replace("-", "").isalnum() else f'"{part}"' for part in field.split(".")
+    )
 
 
 def _reached(payload: Any, keys: Sequence[str]) -> Iterable[Any]:

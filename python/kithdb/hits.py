@@ -130,7 +130,10 @@ class Hits(Sequence[Hit]):
         own = ("id", "score", "vector") if any("vector" in point for point in self._points) else ("id", "score")
         return [
             {name: point.get(name) for name in own}
-            | {f"payload.{name}" if name in own else name: value for name, value in (point.get("payload") or {}).items()}
+            | {
+                f"payload.{name}" if name in own else name: value
+                for name, value in (point.get("payload") or {}).items()
+            }
             for point in self._points
         ]
 

@@ -7,8 +7,8 @@ store.similarity_search("databases", k=3, where=kithdb.f.metadata.year >= 2020)
 KithRetriever(store=store, k=5).invoke("databases")       # by words and by meaning
 ```
 
-A document is a point: its text under `text`, which is sought by words as well, its metadata under `metadata`. Ids may be any
-text; one that is no UUID stands for a UUID (`kithdb.id_of`), is kept under `id`, and is what comes back.
+A document is a point: its text under `text`, which is sought by words as well, its metadata under `metadata`. Ids may
+be any text; one that is no UUID stands for a UUID (`kithdb.id_of`), is kept under `id`, and is what comes back.
 
 The asynchronous methods are those of LangChain, which run these on a thread of their own; the engine holds no lock of
 the interpreter there.
@@ -111,7 +111,7 @@ class KithVectorStore(VectorStore):
         return [_document(point) for point in self.collection.get([_point_id(one) for one in ids])]
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """The `k` best documents. Further arguments are `mode` (`vector`), `where`, and those of `Collection.search`."""
+        """The `k` best documents. Further arguments are `mode` (`vector`) and those of `Collection.search`."""
         return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
 
     def similarity_search_with_score(
@@ -132,7 +132,7 @@ class KithVectorStore(VectorStore):
     def max_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
-        """The `k` documents among the `fetch_k` nearest that are near and differ: 1 is nearness alone, 0 difference."""
+        """The `k` documents among the `fetch_k` nearest that are near and differ: 1 is nearness, 0 difference."""
         vector = self._embedding.embed_query(query)
         return self.max_marginal_relevance_search_by_vector(vector, k, fetch_k, lambda_mult, **kwargs)
 

@@ -51,7 +51,10 @@ class Question:
         params = {"params": self.rest["params"]} if "params" in self.rest else {}
         rest = {name: value for name, value in self.rest.items() if name not in ("using", "params")}
         using = {"using": self.rest["using"]} if "using" in self.rest else {}
-        legs = [{"query": _ranking(nearest), **using, "limit": limit, **params}, {"query": self.words, "limit": limit}]
+        legs = [
+            {"query": _ranking(nearest), **using, "limit": limit, **params},
+            {"query": self.words, "limit": limit},
+        ]
         return {**rest, "prefetch": legs, "query": self.fusion}
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from kithdb._json import dumps
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from kithdb.rows import Columns
 
-Sent = Union[bytes, BinaryIO]
+#: A body, or a file that is one.
+Sent: TypeAlias = bytes | BinaryIO
 
 #: Questions in one request.
 _QUESTIONS = 64

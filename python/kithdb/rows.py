@@ -1,8 +1,8 @@
 """Points on their way in, whatever form they have: one form for all of them, columns, a commit's worth at a time.
 
-A row is a dict. With a `payload` it is a point: `id`, `vector`, `payload`, `if_version`. Without one it is flat: `id` and
-`vector` are what they say, what has the name of a vector space is a vector in it, everything else is payload. Columns of
-tables mean the same.
+A row is a dict. With a `payload` it is a point: `id`, `vector`, `payload`, `if_version`. Without one it is flat: `id`
+and `vector` are what they say, what has the name of a vector space is a vector in it, everything else is payload.
+Columns of tables mean the same.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kithdb.errors import InvalidArgument, missing
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 #: An id of a point: an unsigned integer, or a UUID, as an object or as text.
-Id = Union[int, str, uuid.UUID]
+Id: TypeAlias = int | str | uuid.UUID
 
 #: The ids of a commit.
-Ids = Union["list[int | str]", "npt.NDArray[np.uint64]"]
+Ids: TypeAlias = "list[int | str] | npt.NDArray[np.uint64]"
 
 #: Bytes of vectors in one commit, about, and points in one commit at most.
 _COMMIT_BYTES, _COMMIT_POINTS = 8 << 20, 16_384
@@ -45,6 +45,8 @@ class Columns:
     payloads: Sequence[Any] | None = None
     #: Points that columns cannot hold, as the routes take them.
     points: list[dict[str, Any]] | None = None
+    #: The ids that were made, for points that came without.
+    made: list[int | str] = field(default_factory=list)
 
     def as_points(self) -> list[dict[str, Any]]:
         """The same as rows, as the routes take them."""
@@ -141,19 +143,27 @@ def _is_of(data: Any, package: str) -> bool:
 
 def _of_arrays(ids: Any, vectors: Any, payload: Any, commit_points: int | None) -> Iterator[Columns]:
     named = vectors if isinstance(vectors, Mapping) else {} if vectors is None else {"": vectors}
-    columns = {name: matrix(rows, f"vectors.{name}".rstrip(".")) for name, rows in named.items()}
+    columns = {name: matrix(rows, _place(name)) for name, rows in named.items()}
     lengths = [len(rows) for rows in columns.values()]
-    all_ids = random_ids(lengths[0]) if ids is None else plain_ids(ids)
+    if ids is None and not lengths:
+        raise InvalidArgument("is empty; give a matrix for each space, or `ids`", "vectors")
+    made = random_ids(lengths[0]) if ids is None else []
+    all_ids = made if ids is None else plain_ids(ids)
     payloads = _payloads(payload)
-    for name, length in [*((f"vectors.{name}".rstrip("."), len(rows)) for name, rows in columns.items()),
-                         *([("payload", len(payloads))] if payloads is not None else [])]:
+    sizes = {_place(name): length for name, length in zip(columns, lengths)}
+    sizes |= {} if payloads is None else {"payload": len(payloads)}
+    for place, length in sizes.items():
         if length != len(all_ids):
-            raise InvalidArgument(f"has {length} rows for {len(all_ids)} ids; each id needs one", name)
+            raise InvalidArgument(f"has {length} rows for {len(all_ids)} ids; each id needs one", place)
     step = commit_points or _step(columns)
     for first in range(0, len(all_ids), step):
         part = slice(first, first + step)
         cut = {name: rows[part] for name, rows in columns.items()}
-        yield Columns(all_ids[part], cut, None if payloads is None else payloads[part])
+        yield Columns(all_ids[part], cut, None if payloads is None else payloads[part], made=made[part])
+
+
+def _place(space: str) -> str:
+    return f"vectors.{space}" if space else "vectors"
 
 
 def _step(columns: Mapping[str, npt.NDArray[Any]]) -> int:
@@ -194,12 +204,15 @@ def _of_table(data: Any, spaces: Collection[str], commit_points: int | None) -> 
         names = [name for name in whole.schema.names if name == "vector" or name in spaces]
         vectors = {"" if name == "vector" and name not in spaces else name: _rows(whole, name) for name in names}
         rest = [name for name in whole.schema.names if name not in {*names, "id"} and not name.startswith("__index")]
-        ids = plain_ids(whole.column("id")) if "id" in whole.schema.names else random_ids(whole.num_rows)
+        has_ids = "id" in whole.schema.names
+        made = [] if has_ids else random_ids(whole.num_rows)
+        ids = plain_ids(whole.column("id")) if has_ids else made
         step = commit_points or _step(vectors)
         for first in range(0, whole.num_rows, step):
             part = slice(first, first + step)
             payloads = _without_nulls(whole.slice(first, step).select(rest)) if rest else None
-            yield Columns(ids[part], {name: rows[part] for name, rows in vectors.items()}, payloads)
+            cut = {name: rows[part] for name, rows in vectors.items()}
+            yield Columns(ids[part], cut, payloads, made=made[part])
 
 
 def _rows(batch: Any, name: str) -> npt.NDArray[Any]:
@@ -243,20 +256,23 @@ def _point(row: Any, spaces: Collection[str], at: int) -> dict[str, Any]:
 
 def _columns_of_points(points: list[dict[str, Any]]) -> Columns:
     """Columns where all points have dense vectors in the same spaces, else the points as they are."""
-    ids = [str(uuid.uuid4()) if point["id"] is None else plain_id(point["id"]) for point in points]
+    made = iter(random_ids(sum(point["id"] is None for point in points)))
+    ids = [next(made) if point["id"] is None else plain_id(point["id"]) for point in points]
+    without = [one for one, point in zip(ids, points) if point["id"] is None]
     payloads = [point.get("payload") for point in points]
     vectors = [point.get("vector") for point in points]
     if not any("if_version" in point for point in points):
         spaces = _spaces(vectors)
         if spaces is not None and all(map(_is_dense, (row for rows in spaces.values() for row in rows))):
             try:
-                return Columns(ids, {name: matrix(rows, "vector") for name, rows in spaces.items()}, payloads)
+                columns = {name: matrix(rows, "vector") for name, rows in spaces.items()}
+                return Columns(ids, columns, payloads, made=without)
             except InvalidArgument:
                 # Rows of different lengths: the engine says which of them is wrong.
                 pass
     listed = [{**point, "id": one} for point, one in zip(points, ids)]
     kept = [{name: value for name, value in point.items() if value is not None} for point in listed]
-    return Columns(ids, points=kept)
+    return Columns(ids, points=kept, made=without)
 
 
 def _spaces(vectors: list[Any]) -> dict[str, list[Any]] | None:
@@ -276,7 +292,8 @@ def _is_dense(vector: Any) -> bool:
     return isinstance(vector, (list, tuple)) and (not vector or isinstance(vector[0], (int, float)))
 
 
-Progress = Union[bool, Callable[[int], None]]
+#: Whether a bar is wanted, or what is called with the number of points written.
+Progress: TypeAlias = bool | Callable[[int], None]
 
 
 def teller(progress: Progress) -> Callable[[int], None]:

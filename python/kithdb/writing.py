@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kithdb.errors import InvalidArgument
 from kithdb.filters import Where, wire
@@ -14,7 +14,8 @@ from kithdb.rows import Id, columns_of, plain_id
 if TYPE_CHECKING:
     from kithdb.doors import Door
 
-Points = Id | Iterable[Id] | None
+#: Points by their ids: one, several, or none, where a filter stands instead.
+Points: TypeAlias = Id | Iterable[Id] | None
 
 
 def _listed(points: Points) -> list[int | str] | None:
@@ -109,7 +110,8 @@ class Part(Writes):
 class Transaction:
     """Changes of several collections that commit together or not at all.
 
-    A context manager: it commits at the end of its block, and does nothing when the block raises. `seqno` is the commit.
+    A context manager: it commits at the end of its block, and does nothing when the block raises. `seqno` is the
+    commit.
     """
 
     def __init__(self, door: Door) -> None:

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kithdb::{Database, Error, Options, PointId, Result};
 use numpy::{PyArray1, PyArray2, PyArrayMethods as _, PyReadonlyArray1, PyReadonlyArray2};
@@ -26,8 +26,8 @@ use crate::serving::Serving;
 /// Between two looks for signals.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Questions by the row between two looks for signals.
-const QUESTIONS: usize = 256;
+/// Questions by the row in a first step; how many come in a later one follows from the time that the last one took.
+const QUESTIONS: usize = 16;
 
 /// What `model` may say instead of a path: the model that is found, if a collection belongs to one.
 const AUTO: &str = "auto";
@@ -163,11 +163,14 @@ impl Embedded {
         let matrix = matrix.as_array();
         let question = self.with(py, |open| open.door.question(collection, body))?;
         let mut found: Vec<Vec<(PointId, f32)>> = Vec::with_capacity(matrix.nrows());
-        for first in (0..matrix.nrows()).step_by(QUESTIONS) {
-            let rows = first..matrix.nrows().min(first + QUESTIONS);
+        let mut step = QUESTIONS;
+        while found.len() < matrix.nrows() {
+            let (began, first) = (Instant::now(), found.len());
+            let rows = first..matrix.nrows().min(first + step);
             let rows: Vec<(usize, Vec<f32>)> = rows.map(|at| (at, matrix.row(at).to_vec())).collect();
             found.extend(self.with(py, |_| ranked(&question, &rows))?);
             py.check_signals()?;
+            step = if began.elapsed() < TICK { step * 2 } else { QUESTIONS.max(step / 2) };
         }
         let counts: Vec<u32> = found.iter().map(|row| row.len() as u32).collect();
         let scores = columns(&found, width, f32::NAN, |(_, score)| *score);

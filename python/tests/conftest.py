@@ -44,7 +44,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 BOOKS = [
-    {"id": 1, "vector": [1.0, 0.0], "title": "A crate for vectors", "lang": "en", "year": 2024, "tags": ["db", "rust"]},
+    {
+        "id": 1,
+        "vector": [1.0, 0.0],
+        "title": "A crate for vectors",
+        "lang": "en",
+        "year": 2024,
+        "tags": ["db", "rust"],
+    },
     {"id": 2, "vector": [0.8, 0.6], "title": "Ein Buch über Vektoren", "lang": "de", "year": 2021, "tags": ["db"]},
     {"id": 3, "vector": [0.0, 1.0], "title": "A book on gardens", "lang": "en", "year": 2019, "tags": []},
     {"id": 4, "vector": [-1.0, 0.0], "title": "Crates of apples", "lang": "en", "year": 2020, "tags": ["food"]},

@@ -85,13 +85,24 @@ def test_filters(books: kithdb.Collection, where: Any, expected: list[int]) -> N
 
 
 def test_places_and_nested_objects(db: kithdb.Database) -> None:
-    cities = db.create_collection("cities", [
-        {"id": 1, "vector": [1.0], "at": {"lon": 13.4, "lat": 52.5}, "parts": [{"a": 1, "b": 2}, {"a": 2, "b": 1}]},
-        {"id": 2, "vector": [1.0], "at": {"lon": 2.35, "lat": 48.86}, "parts": [{"a": 1, "b": 1}]},
-    ], metric="dot")
+    cities = db.create_collection(
+        "cities",
+        [
+            {
+                "id": 1,
+                "vector": [1.0],
+                "at": {"lon": 13.4, "lat": 52.5},
+                "parts": [{"a": 1, "b": 2}, {"a": 2, "b": 1}],
+            },
+            {"id": 2, "vector": [1.0], "at": {"lon": 2.35, "lat": 48.86}, "parts": [{"a": 1, "b": 1}]},
+        ],
+        metric="dot",
+    )
     assert cities.search(where=f.at.within_radius((13.0, 52.0), 100_000)).ids == [1]
     assert cities.search(where=f.at.within_box((2.0, 49.0), (3.0, 48.0))).ids == [2]
-    assert cities.search(where=f.at.within_polygon([(0.0, 40.0), (5.0, 40.0), (5.0, 50.0), (0.0, 50.0), (0.0, 40.0)])).ids == [2]
+    assert cities.search(
+        where=f.at.within_polygon([(0.0, 40.0), (5.0, 40.0), (5.0, 50.0), (0.0, 50.0), (0.0, 40.0)])
+    ).ids == [2]
     assert cities.search(where=f.parts.any_object((f.a == 1) & (f.b == 1))).ids == [2]
     assert cities.search(where=f["parts[].a"] == 2).ids == [1]
     assert cities.search(where=f.at.lon > 10.0).ids == [1]

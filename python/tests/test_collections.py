@@ -46,10 +46,17 @@ def test_dimensions_follow_from_points(db: kithdb.Database) -> None:
 def test_kinds_of_vectors(db: kithdb.Database) -> None:
     spaces = {"a": 2, "b": {"size": 2, "distance": "Euclid", "multivector_config": {"comparator": "max_sim"}}}
     mixed = db.create_collection("mixed", vectors=spaces, sparse=["words"])
-    mixed.upsert([
-        {"id": 1, "a": [1.0, 0.0], "b": [[0.0, 0.0], [1.0, 1.0]], "words": {"indices": [3, 7], "values": [1.0, 2.0]}},
-        {"id": 2, "a": [0.0, 1.0]},
-    ])
+    mixed.upsert(
+        [
+            {
+                "id": 1,
+                "a": [1.0, 0.0],
+                "b": [[0.0, 0.0], [1.0, 1.0]],
+                "words": {"indices": [3, 7], "values": [1.0, 2.0]},
+            },
+            {"id": 2, "a": [0.0, 1.0]},
+        ]
+    )
     assert mixed.search([0.0, 1.0], using="a").ids == [2, 1]
     assert mixed.search({"indices": [7], "values": [0.5]}, using="words").scores == [1.0]
     assert mixed.search([[1.0, 1.0]], using="b").ids == [1]

@@ -94,7 +94,10 @@ class TestStandardAsync(
 def test_everything_of_a_document_comes_back() -> None:
     store = KithDocumentStore(dim=2, metric="dot")
     whole = Document(
-        content="text", blob=ByteStream(b"\x00\xff", mime_type="x/y"), meta={"a": {"b": [1]}}, embedding=[1.0, 2.0],
+        content="text",
+        blob=ByteStream(b"\x00\xff", mime_type="x/y"),
+        meta={"a": {"b": [1]}},
+        embedding=[1.0, 2.0],
         sparse_embedding=SparseEmbedding([3, 9], [0.5, 1.0]),
     )
     store.write_documents([whole])
@@ -105,10 +108,12 @@ def test_everything_of_a_document_comes_back() -> None:
 
 def test_the_retriever_in_a_pipeline(tmp_path: Any) -> None:
     store = KithDocumentStore(str(tmp_path / "data"), dim=2)
-    store.write_documents([
-        Document(id="a", content="A crate for vectors", embedding=[1.0, 0.0], meta={"n": 1}),
-        Document(id="b", content="A book on gardens", embedding=[0.0, 1.0], meta={"n": 2}),
-    ])
+    store.write_documents(
+        [
+            Document(id="a", content="A crate for vectors", embedding=[1.0, 0.0], meta={"n": 1}),
+            Document(id="b", content="A book on gardens", embedding=[0.0, 1.0], meta={"n": 2}),
+        ]
+    )
     pipeline = Pipeline()
     pipeline.add_component("find", KithRetriever(store, top_k=1))
 
@@ -125,12 +130,16 @@ def test_the_retriever_in_a_pipeline(tmp_path: Any) -> None:
     assert Pipeline.loads(told, allowed_modules=["kithdb.haystack"]).dumps() == told
 
 
-@pytest.mark.parametrize("filters", [
-    {"field": "meta.a", "operator": "=", "value": 1},
-    {"field": "meta.a", "operator": "==", "value": {"a": 1}},
-    {"operator": "XOR", "conditions": []},
-    {"operator": "AND", "conditions": ["a"]},
-], ids=str)
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"field": "meta.a", "operator": "=", "value": 1},
+        {"field": "meta.a", "operator": "==", "value": {"a": 1}},
+        {"operator": "XOR", "conditions": []},
+        {"operator": "AND", "conditions": ["a"]},
+    ],
+    ids=str,
+)
 def test_filters_that_are_none(filters: Any) -> None:
     with pytest.raises(FilterError):
         KithDocumentStore(dim=2).filter_documents(filters)

@@ -13,8 +13,13 @@ def test_every_form(books: kithdb.Collection) -> None:
     assert isinstance(hits[0], kithdb.Hit) and [hit.id for hit in hits] == hits.ids and hits[-1].id == 4
     assert hits[1:3].ids == [2, 3] and len(hits[:0]) == 0
     assert hits.to_dicts()[1] == {
-        "id": 2, "score": pytest.approx(0.8), "vector": pytest.approx([0.8, 0.6]), "title": "Ein Buch über Vektoren",
-        "lang": "de", "year": 2021, "tags": ["db"],
+        "id": 2,
+        "score": pytest.approx(0.8),
+        "vector": pytest.approx([0.8, 0.6]),
+        "title": "Ein Buch über Vektoren",
+        "lang": "de",
+        "year": 2021,
+        "tags": ["db"],
     }
     ids, scores = hits.to_numpy()
     assert ids.dtype == np.uint64 and ids.tolist() == [1, 2, 3, 4] and scores.dtype == np.float32
@@ -35,7 +40,9 @@ def test_names_that_clash_are_kept_apart(db: kithdb.Database) -> None:
 def test_they_are_shown(books: kithdb.Collection) -> None:
     hits = books.search([1.0, 0.0], with_payload=["title"])
     assert repr(hits).splitlines()[:3] == [
-        "4 hits", "id  score    title", "1   1.0000   A crate for vectors",
+        "4 hits",
+        "id  score    title",
+        "1   1.0000   A crate for vectors",
     ]
     assert "<td>A crate for vectors</td>" in hits._repr_html_()
     books.set_payload({"title": "<b>" + "x" * 100}, [1])

@@ -43,16 +43,22 @@ def test_everything_public_is_documented() -> None:
     assert silent == []
 
 
-def test_types_hold() -> None:
+@pytest.mark.parametrize(
+    "check",
+    [
+        ["mypy", "--strict", "kithdb", "tests"],
+        ["stubtest", "kithdb._kithdb"],
+        ["ruff", "check", "--quiet", "kithdb", "tests"],
+        ["ruff", "format", "--check", "--quiet", "kithdb", "tests"],
+    ],
+    ids=" ".join,
+)
+def test_the_sources_are_sound(check: list[str]) -> None:
+    program, *arguments = check
     root = Path(__file__).parent.parent
-    checked = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "kithdb", "tests"], cwd=root, capture_output=True, text=True, check=False
-    )
-    assert checked.returncode == 0, checked.stdout
-    checked = subprocess.run(
-        [Path(sys.executable).parent / "stubtest", "kithdb._kithdb"], capture_output=True, text=True, check=False
-    )
-    assert checked.returncode == 0, checked.stdout
+    command = [Path(sys.executable).parent / program, *arguments]
+    checked = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_the_import_is_quick() -> None:

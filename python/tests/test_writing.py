@@ -28,7 +28,7 @@ def test_columns_of_numpy(db: kithdb.Database, kind: type) -> None:
     ids = np.arange(100, dtype=np.int64)
     payload = {"n": np.arange(100), "half": np.arange(100) / 2, "name": [f"p{n}" for n in range(100)]}
     written = points.upsert(ids=ids, vectors=VECTORS.astype(kind), payload=payload, commit_points=30)
-    assert written.count == 100 and written.ids == list(range(100)) and points.count() == 100
+    assert written.count == 100 and written.ids == [] and points.count() == 100
     found = points.get(42, with_vector=True)
     assert found.payload == {"n": 42, "half": 21.0, "name": "p42"}
     np.testing.assert_allclose(found.vector, VECTORS[42], rtol=2e-3)
@@ -59,6 +59,7 @@ def test_columns_of_different_lengths_are_refused(db: kithdb.Database) -> None:
         ({"ids": [1, 2], "vectors": VECTORS[:2], "payload": [{}]}, "payload"),
         ({"ids": [1, 2], "vectors": VECTORS[:2], "payload": {"a": [1, 2], "b": [1]}}, "payload"),
         ({"ids": [1], "vectors": VECTORS[0]}, "vectors"),
+        ({"vectors": {}}, "vectors"),
         ({"ids": [1], "vectors": [["x"] * 4]}, "vectors"),
     ]:
         with pytest.raises(kithdb.InvalidArgument) as caught:
@@ -72,12 +73,14 @@ def test_tables(db: kithdb.Database, kind: str) -> None:
     points = plain(db)
     day = datetime.datetime(2024, 5, 1, tzinfo=datetime.timezone.utc)
     arrow: Any = pa
-    table = arrow.table({
-        "id": pa.array(range(100), pa.uint64()),
-        "vector": arrow.FixedSizeListArray.from_arrays(pa.array(VECTORS.ravel()), 4),
-        "lang": pa.array(["en", None] * 50),
-        "day": pa.array([day] * 100, pa.timestamp("us", "UTC")),
-    })
+    table = arrow.table(
+        {
+            "id": pa.array(range(100), pa.uint64()),
+            "vector": arrow.FixedSizeListArray.from_arrays(pa.array(VECTORS.ravel()), 4),
+            "lang": pa.array(["en", None] * 50),
+            "day": pa.array([day] * 100, pa.timestamp("us", "UTC")),
+        }
+    )
     forms: dict[str, Callable[[], Any]] = {
         "arrow": lambda: table,
         "reader": lambda: table.to_reader(max_chunksize=7),
@@ -90,10 +93,22 @@ def test_tables(db: kithdb.Database, kind: str) -> None:
     assert points.get(5, with_vector=True).vector == pytest.approx(VECTORS[5].tolist())
 
 
+def test_nothing_is_written_of_nothing(db: kithdb.Database) -> None:
+    points = plain(db)
+    table: Any = pa.table({"vector": pa.array([], pa.list_(pa.float32(), 4))})
+    kinds: list[Any] = [[], iter([]), VECTORS[:0], table]
+    for nothing in kinds:
+        assert points.upsert(nothing).count == 0
+    assert points.upsert(ids=[], vectors=VECTORS[:0]).count == 0 and points.count() == 0
+    with pytest.raises(kithdb.InvalidArgument):
+        points.upsert()
+
+
 def test_rows_are_flat_or_points(db: kithdb.Database) -> None:
     points = plain(db)
     points.upsert([{"id": 1, "vector": VECTORS[0], "a": {"b": [1, 2]}}, {"id": 2, "vector": VECTORS[1].tolist()}])
-    points.upsert([{"id": 3, "payload": {"vector": "a word"}}, {"payload": {"a": 1}, "vector": VECTORS[2]}])
+    written = points.upsert([{"id": 3, "payload": {"vector": "a word"}}, {"payload": {"a": 1}, "vector": VECTORS[2]}])
+    assert written.count == 2 and points.get(written.ids[0]).payload == {"a": 1}
     points.upsert(iter([{"id": 4, "vector": VECTORS[3]}]))
     points.upsert([points.get(4, with_vector=True)])
     assert points.get(1).payload == {"a": {"b": [1, 2]}} and points.get(3).payload == {"vector": "a word"}
@@ -113,13 +128,30 @@ def test_rows_are_flat_or_points(db: kithdb.Database) -> None:
 
 def test_values_of_python_become_json(db: kithdb.Database) -> None:
     points, name = plain(db), uuid.uuid4()
-    points.upsert([{
-        "id": 1, "day": datetime.date(2024, 5, 1), "who": name, "n": np.int64(3), "xs": np.arange(3), "none": None,
-        "t": (1, 2), "big": 2**63, "deep": {"a": [{"b": True}]},
-    }])
+    points.upsert(
+        [
+            {
+                "id": 1,
+                "day": datetime.date(2024, 5, 1),
+                "who": name,
+                "n": np.int64(3),
+                "xs": np.arange(3),
+                "none": None,
+                "t": (1, 2),
+                "big": 2**63,
+                "deep": {"a": [{"b": True}]},
+            }
+        ]
+    )
     assert points.get(1).payload == {
-        "day": "2024-05-01", "who": str(name), "n": 3, "xs": [0, 1, 2], "none": None,
-        "t": [1, 2], "big": 2**63, "deep": {"a": [{"b": True}]},
+        "day": "2024-05-01",
+        "who": str(name),
+        "n": 3,
+        "xs": [0, 1, 2],
+        "none": None,
+        "t": [1, 2],
+        "big": 2**63,
+        "deep": {"a": [{"b": True}]},
     }
 
 
