@@ -100,12 +100,10 @@ def answered(status: int, kind: str | None, field: str | None, answer: bytes) ->
         message = str(json.loads(answer)["status"]["error"])
     except (ValueError, LookupError, TypeError):
         message = answer.decode(errors="replace") or f"the status is {status}"
-    # The text begins as clients of the dialect expect it; an exception says that by its class.
-    for start in ("Wrong input: ", "Format error in JSON body: ", "Validation error in JSON body: "):
-        message = message.removeprefix(start)
+    error = of_kind(kind or _KINDS_OF_STATUS.get(status, "internal"), message, field)
     if field is not None:
-        message = message.removeprefix(f"{field}: ")
-    return of_kind(kind or _KINDS_OF_STATUS.get(status, "internal"), message, field)
+        error.message = error.message.removeprefix(f"{field}: ")
+    return error
 
 
 #: Of servers that do not tell the kind.

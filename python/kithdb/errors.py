@@ -154,6 +154,9 @@ _KINDS: dict[str, type[Error]] = {found.kind: found for found in _all(Error)}
 
 def of_kind(kind: str, message: str, field: str | None = None) -> Error:
     """The exception of a kind, as the engine names kinds."""
+    # The text of some begins as clients of the HTTP dialect expect it; an exception says that by its class.
+    for start in ("Wrong input: ", "Format error in JSON body: ", "Validation error in JSON body: "):
+        message = message.removeprefix(start)
     return _KINDS.get(kind, Internal)(message, field)
 
 

@@ -193,6 +193,19 @@ class Field:
         return f"f[{self._path!r}]"
 
 
+def quoted(key: str) -> str:
+    """A key as a part of a path: in quotes where it has other signs than those of words.
+
+    >>> quoted("year"), quoted("a.b")
+    ('year', '"a.b"')
+    """
+    if key.isascii() and key.replace("_", "").replace("-", "").isalnum():
+        return key
+    if '"' in key:
+        raise InvalidArgument(f"`{key}` has a quote in it, and paths have no way to say that", "key")
+    return f'"{key}"'
+
+
 def _place(place: Place) -> dict[str, float]:
     longitude, latitude = place
     return {"lon": longitude, "lat": latitude}

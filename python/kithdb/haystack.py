@@ -34,7 +34,7 @@ except ImportError as error:
 from kithdb.collection import Collection
 from kithdb.database import Database, open
 from kithdb.errors import Conflict
-from kithdb.filters import Condition, Field, condition
+from kithdb.filters import Condition, Field, condition, quoted
 from kithdb.hits import Hit, Point
 from kithdb.rows import id_of
 
@@ -191,10 +191,10 @@ class KithDocumentStore:
 
     def _values(self, field: str, filters: Filters | None) -> list[Any]:
         """Values of a field, each once; 1, 1.0, true and "1" are four."""
-        path = _path(field if field.startswith("meta.") else f"meta.{field}")
+        whole = field if field.startswith("meta.") else f"meta.{field}"
         found: dict[tuple[type, Any], Any] = {}
-        for point in self.collection.scroll(_where(filters), with_payload=[path]):
-            for value in _reached(point.payload, path.split(".")):
+        for point in self.collection.scroll(_where(filters), with_payload=[_path(whole)]):
+            for value in _reached(point.payload, whole.split(".")):
                 found.setdefault((type(value), value), value)
         return sorted(found.values(), key=lambda value: (type(value).__name__, value))
 
@@ -320,10 +320,8 @@ def _document(point: Point) -> Document:
 
 
 def _path(field: str) -> str:
-    """A field of Haystack as a path: keys with other signs than those of words stand in quotes."""
-    return ".".join(
-        part if part.replace("_", "").replace("-", "").isalnum() else f'"{part}"' for part in field.split(".")
-    )
+    """A field of Haystack as a path."""
+    return ".".join(map(quoted, field.split(".")))
 
 
 def _reached(payload: Any, keys: Sequence[str]) -> Iterable[Any]:
@@ -331,7 +329,7 @@ def _reached(payload: Any, keys: Sequence[str]) -> Iterable[Any]:
         return [value for one in payload for value in _reached(one, keys)]
     if not keys:
         return [] if payload is None or isinstance(payload, dict) else [payload]
-    return _reached(payload.get(keys[0].strip('"')), keys[1:]) if isinstance(payload, dict) else []
+    return _reached(payload.get(keys[0]), keys[1:]) if isinstance(payload, dict) else []
 
 
 def _where(filters: Filters | None) -> Condition | None:

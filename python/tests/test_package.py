@@ -15,7 +15,7 @@ import pytest
 import kithdb
 
 #: Modules over packages that need not be there.
-OPTIONAL = {"kithdb.langchain", "kithdb.haystack"}
+OPTIONAL = {"kithdb.haystack", "kithdb.langchain", "kithdb.llama_index"}
 
 
 def modules() -> list[str]:
@@ -56,7 +56,7 @@ def test_everything_public_is_documented() -> None:
 def test_the_sources_are_sound(check: list[str]) -> None:
     program, *arguments = check
     root = Path(__file__).parent.parent
-    command = [Path(sys.executable).parent / program, *arguments]
+    command = [str(Path(sys.executable).parent / program), *arguments]
     checked = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

@@ -229,6 +229,17 @@ def test_past_states_can_be_read(books: kithdb.Collection) -> None:
     assert caught.value.field == "as_of"
 
 
+def test_both_doors_say_the_same(db: kithdb.Database) -> None:
+    points = plain(db)
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        points.upsert(ids=[1, 2], vectors=VECTORS[:2, :3])
+    told = "points[0].vector: Vector dimension error: expected dim: 4, got 3"
+    assert str(caught.value) == told and caught.value.message in told
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        points.delete(where={"must": [{"key": "a"}]})
+    assert str(caught.value).startswith("filter.must[0].key: ")
+
+
 def test_progress_is_told(db: kithdb.Database) -> None:
     told: list[int] = []
     plain(db).upsert(ids=range(100), vectors=VECTORS, commit_points=40, progress=told.append)
