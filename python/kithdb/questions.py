@@ -12,6 +12,7 @@ from uuid import UUID
 
 from kithdb.errors import InvalidArgument
 from kithdb.filters import Where, wire
+from kithdb.rows import plain_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +96,10 @@ def question(
         if vector is None and sought is not None and sought.has_model:
             nearest = {"nearest": {"text": text}}
             words = words if sought.has_keywords else None
+        if "prefetch" in rest and (array is not None or nearest is not None) and words is not None:
+            raise InvalidArgument(
+                "stands beside a hybrid question, which makes its own; say it all by `query`", "prefetch"
+            )
     return Question(rest, nearest, words, array, fused)
 
 
@@ -104,6 +109,8 @@ def _vector(vector: Any) -> tuple[Any, npt.NDArray[np.float32] | None]:
         return str(vector), None
     if isinstance(vector, (int, str, Mapping)):
         return vector, None
+    if getattr(vector, "ndim", None) == 0:
+        return plain_id(vector), None
     import numpy as np
 
     try:

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kithdb::{Database, Error, Options, PointId, Result};
@@ -26,6 +27,9 @@ use crate::serving::Serving;
 /// Between two looks for signals.
 const TICK: Duration = Duration::from_millis(50);
 
+/// Between two looks for calls that still run.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Questions by the row in a first step; how many come in a later one follows from the time that the last one took.
 const QUESTIONS: usize = 16;
 
@@ -42,7 +46,8 @@ type Ranked<'py> = (Bound<'py, PyAny>, Bound<'py, PyArray2<f32>>, Bound<'py, PyA
 #[pyclass(frozen, module = "kithdb._kithdb")]
 pub(crate) struct Embedded {
     pid: u32,
-    open: RwLock<Option<Open>>,
+    /// Shared with the calls that run.
+    open: RwLock<Option<Arc<Open>>>,
 }
 
 struct Open {
@@ -89,8 +94,9 @@ impl Embedded {
     /// Runs a call of the engine, without the interpreter's lock.
     fn with<T: Send>(&self, py: Python<'_>, call: impl FnOnce(&Open) -> Result<T> + Send) -> PyResult<T> {
         self.check_process(py)?;
-        let outcome = py.detach(|| self.open.read().as_ref().map(call));
-        outcome.ok_or_else(|| closed(py))?.map_err(|error| raised(py, &error))
+        let open = self.open.read().clone().ok_or_else(|| closed(py))?;
+        // It may be the last to let go of the database, which then closes.
+        py.detach(move || call(&open)).map_err(|error| raised(py, &error))
     }
 
     fn check_process(&self, py: Python<'_>) -> PyResult<()> {
@@ -107,17 +113,25 @@ impl Embedded {
     fn new(py: Python<'_>, path: Option<PathBuf>, durability: &str, model: Option<&str>) -> PyResult<Self> {
         let opened = py.detach(|| Open::new(path.as_deref(), durability, model));
         let open = opened.map_err(|error| raised(py, &error))?;
-        Ok(Self { pid: std::process::id(), open: RwLock::new(Some(open)) })
+        Ok(Self { pid: std::process::id(), open: RwLock::new(Some(Arc::new(open))) })
     }
 
-    /// Waits for the calls that run, makes every write durable, and closes the database.
+    /// Takes no more calls, waits for those that run, makes every write durable, and closes the database.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.check_process(py)?;
-        let closed = py.detach(|| match self.open.write().take() {
-            Some(open) => open.db().flush(),
-            None => Ok(()),
-        });
-        closed.map_err(|error| raised(py, &error))
+        let Some(mut open) = self.open.write().take() else { return Ok(()) };
+        loop {
+            open = match Arc::try_unwrap(open) {
+                Ok(open) => {
+                    let flushed = py.detach(move || open.db().flush());
+                    return flushed.map_err(|error| raised(py, &error));
+                }
+                Err(shared) => shared,
+            };
+            py.detach(|| std::thread::sleep(PAUSE));
+            // Whoever waits no longer leaves it to the last call that runs.
+            py.check_signals()?;
+        }
     }
 
     /// Sends a request to a route.
@@ -298,9 +312,13 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        // Closing would wait for threads that a fork has left behind.
+        let open = self.open.get_mut().take();
         if self.pid != std::process::id() {
-            std::mem::forget(self.open.get_mut().take());
+            // Closing would wait for threads that a fork has left behind.
+            std::mem::forget(open);
+        } else if open.is_some() {
+            // Closing waits for threads; the interpreter need not. It may be on its way out itself.
+            Python::try_attach(|py| py.detach(move || drop(open)));
         }
     }
 }

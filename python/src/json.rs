@@ -1,7 +1,7 @@
 //! Python's values as JSON.
 //!
-//! Beside what JSON has: what can say itself in the form of ISO 8601 (dates and times) and UUIDs become strings, scalars
-//! of NumPy the numbers that they hold. Not a number is null, as JSON has none.
+//! Beside what JSON has: what can say itself in the form of ISO 8601 (dates and times) and UUIDs become strings,
+//! scalars of NumPy the numbers that they hold. Not a number is null, as JSON has none.
 
 use kithdb::{Payload, Value};
 use pyo3::exceptions::PyRecursionError;

@@ -1,7 +1,7 @@
 //! The extension module `kithdb._kithdb`: what the Python package cannot do in Python, and nothing that it can.
 //!
-//! A request goes to the routes of the server, in process, as JSON; only what is large or frequent has a way of its own:
-//! the points of an upsert, a question, questions by the row, all of them with NumPy arrays.
+//! A request goes to the routes of the server, in process, as JSON; only what is large or frequent has a way of its
+//! own: the points of an upsert, a question, questions by the row, all of them with NumPy arrays.
 //!
 //! Invariant: the engine runs without the interpreter's lock. What may take long looks for signals between steps.
 //! Source: <https://pyo3.rs>; the stable interface of Python 3.10, so that one build serves every later version.

@@ -50,6 +50,9 @@ def test_what_breaks_it_off_comes_through(files: Path) -> None:
         raise RuntimeError("enough")
 
     with kithdb.open(":memory:", model=None) as db:
+        counts: list[int] = []
+        db.ingest(files, "first", progress=lambda *_: counts.append(db["first"].count()))
+        assert len(counts) == 3, "what is called may ask"
         with pytest.raises(RuntimeError, match="enough"):
             db.ingest(files, "docs", progress=stop)
         assert db["docs.sources"].count() == 1, "what was done until then stays"

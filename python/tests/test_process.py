@@ -124,6 +124,26 @@ def test_closing_waits_for_calls_that_run() -> None:
     assert outcomes[-1] == "closed" and outcomes[0] == "hits"
 
 
+@pytest.mark.parametrize("ending", ["", "raise SystemExit(3)", "del points; del db"])
+def test_a_program_may_end_without_closing(folder: Path, ending: str) -> None:
+    program = f"""
+import kithdb, threading, time
+db = kithdb.open({str(folder)!r})
+points = db.create_collection("a", [{{"id": 1, "vector": [1.0]}}], metric="dot")
+def ask(points):
+    while True:
+        points.count()
+if not {ending!r}:
+    threading.Thread(target=ask, args=[points], daemon=True).start()
+    time.sleep(0.1)
+{ending}
+"""
+    done = subprocess.run([sys.executable, "-c", program], timeout=60, check=False)
+    assert done.returncode == (3 if "raise" in ending else 0)
+    with kithdb.open(folder) as db:
+        assert db["a"].count() == 1
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 def test_a_fork_is_told(folder: Path) -> None:
     program = f"""
