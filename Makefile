@@ -4,12 +4,13 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO := source scripts/env.sh && cargo
 
-.PHONY: help demo test check bench differential acceptance setup
+.PHONY: help demo test check python bench differential acceptance setup
 
 help:
 	@echo 'make demo            build, ingest documents, serve, ask   (DIR=/a/folder for your own)'
 	@echo 'make test            every test'
 	@echo 'make check           format, lints, licences, documentation'
+	@echo 'make python          a wheel of the Python package, and its tests   (TESTS=tests/test_hits.py for some)'
 	@echo 'make bench           the figures of benches/RESULTS.md'
 	@echo 'make acceptance      the test suites of other projects against a server of this build   (SUITES="langchain haystack")'
 	@echo 'make differential    random questions beside the engine of Qdrant   (COUNT=2000 of each kind)'
@@ -31,6 +32,9 @@ check: setup
 	@$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	@$(CARGO) deny --log-level error check bans licenses sources
 	@source scripts/env.sh && RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --release --locked --workspace --no-deps
+
+python: setup
+	@scripts/python.sh $(TESTS)
 
 differential: setup
 	@$(CARGO) build --release --locked --workspace

@@ -3,6 +3,7 @@
 //! The documents of a labelled collection are laid out as files, title and text, and ingested as a user would.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use kithdb::{Database, Error, Result};
@@ -40,7 +41,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String> {
         Table::new(["ingest of files", "documents/s", "chunks/s", "KB of text/s", "documents", "chunks"]);
     for (name, embedder) in [("with embedding", Some(&embedder)), ("keywords only", None)] {
         let database = Database::open(folder.path().join(name))?;
-        let report = ingest(&database, &files, &IngestOptions::default(), embedder, &|_| {})?;
+        let report =
+            ingest(&database, &files, &IngestOptions::default(), embedder, &|_| ControlFlow::Continue(()))?;
         table.row(cells(name, &report)?);
     }
     Ok(table.to_text())

@@ -15,6 +15,9 @@ use serde_json::json;
 /// The header that names the field at fault.
 pub(crate) const FIELD_HEADER: HeaderName = HeaderName::from_static("kithdb-error-field");
 
+/// The header that names the kind of an error: several kinds share a status.
+pub(crate) const KIND_HEADER: HeaderName = HeaderName::from_static("kithdb-error-kind");
+
 /// The field of a body that is too large, and of a head: the limits that have a status of their own.
 pub(crate) const BODY: &str = "body";
 pub(crate) const HEAD: &str = "head";
@@ -103,6 +106,7 @@ pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
     if let Some(Ok(field)) = error.field().map(HeaderValue::from_str) {
         response.headers_mut().insert(FIELD_HEADER, field);
     }
+    response.headers_mut().insert(KIND_HEADER, HeaderValue::from_static(error.kind().name()));
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RetryAfter>());
     let later = source.map(|later| later.seconds).or((error.kind() == ErrorKind::Busy).then_some(1));
     if let Some(seconds) = later {
@@ -176,6 +180,7 @@ mod tests {
         for (kind, expected) in table {
             let response = respond(&Error::new(kind, "why"), Instant::now());
             assert_eq!(response.status().as_u16(), expected, "{kind:?}");
+            assert_eq!(response.headers()[KIND_HEADER], kind.name());
         }
         for (start, expected) in
             [(UNAUTHORIZED, 401), (FORBIDDEN, 403), (BAD_REQUEST, 400), (RATE, 429), (VALIDATION, 422)]

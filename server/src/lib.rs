@@ -4,14 +4,18 @@
 //! translated (`wire`), answered by the embedded database, and translated back. What is new in this dialect is added
 //! as optional fields; nothing unknown ever appears in an answer, because clients refuse it.
 //!
+//! The same routes are open to the process itself ([`door`]), and so is the command line ([`cli`]): Python packs both.
+//!
 //! Architecture invariant: the only room that knows HTTP, JSON on the wire, or an async runtime. It holds no data of
 //! its own: two servers over copies of a directory give the same answers.
 //! When not to use: inside the process that asks; the embedded database has no port to guard and no JSON to parse.
 
 mod access;
 mod body;
+pub mod cli;
 mod connections;
 mod cursors;
+pub mod door;
 mod error;
 mod lanes;
 mod limits;

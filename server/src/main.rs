@@ -1,9 +1,7 @@
 //! The `kithdb` command.
 
-mod cli;
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    kithdb_server::cli::run(std::env::args_os())
 }

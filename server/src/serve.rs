@@ -92,6 +92,18 @@ impl Server {
     /// `InvalidArgument` on `listen` when the address is not of this machine alone and that was not allowed; `Io` when
     /// it is taken.
     pub fn start(db: Database, embedder: Option<Embedder>, options: &ServeOptions) -> Result<Self> {
+        Self::start_on(State::new(db, embedder, options), options)
+    }
+
+    /// Starts to serve what another state is over, which the process may use beside it.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub fn start_beside(state: &State, options: &ServeOptions) -> Result<Self> {
+        Self::start_on(state.under(options), options)
+    }
+
+    fn start_on(state: State, options: &ServeOptions) -> Result<Self> {
         options.check()?;
         let runtime = Builder::new_multi_thread().enable_all().thread_name("kithdb-http").build()?;
         let listener = runtime.block_on(TcpListener::bind(options.listen)).map_err(|error| {
@@ -100,7 +112,7 @@ impl Server {
         })?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let state = State::new(db.clone(), embedder, options);
+        let db = state.database().clone();
         runtime.spawn(sweep(state.clone()));
         let limits = Arc::new(options.limits.clone());
         let door = Door { router: router(state), tls: options.tls.clone(), limits };
@@ -147,7 +159,7 @@ impl Server {
 }
 
 /// Closes what nobody asks for any more, now and then; ends with the runtime.
-async fn sweep(state: State) {
+pub(crate) async fn sweep(state: State) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         ticks.tick().await;

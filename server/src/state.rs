@@ -22,7 +22,7 @@ pub struct State {
 
 pub(crate) struct Inner {
     pub(crate) db: Database,
-    pub(crate) embedder: Option<Embedder>,
+    pub(crate) embedder: Option<Arc<Embedder>>,
     pub(crate) keys: Keys,
     pub(crate) lanes: Lanes,
     pub(crate) cursors: Cursors,
@@ -40,6 +40,16 @@ pub(crate) struct Inner {
 impl State {
     /// The state of a server over a database. With an embedder, queries may be given as text.
     pub fn new(db: Database, embedder: Option<Embedder>, options: &ServeOptions) -> Self {
+        Self::over(db, embedder.map(Arc::new), options)
+    }
+
+    /// Another server's, over the same database and with the same model.
+    #[must_use]
+    pub fn under(&self, options: &ServeOptions) -> Self {
+        Self::over(self.inner.db.clone(), self.inner.embedder.clone(), options)
+    }
+
+    fn over(db: Database, embedder: Option<Arc<Embedder>>, options: &ServeOptions) -> Self {
         let blocks = options.limits.bodies_bytes_max / BLOCK_BYTES;
         let inner = Inner {
             db,
@@ -55,5 +65,15 @@ impl State {
             are_metrics_open: options.are_metrics_open,
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Database {
+        &self.inner.db
+    }
+
+    /// The model that embeds text, if there is one.
+    pub fn embedder(&self) -> Option<&Embedder> {
+        self.inner.embedder.as_deref()
     }
 }

@@ -1,7 +1,7 @@
 //! The one error of KithDB: a kind to branch on, the field at fault, a message that says what to do,
 //! and the source for the logs.
 //!
-//! The kind decides the HTTP status and (later) the Python exception; that table is in `server`, once.
+//! The kind decides the HTTP status, in `server`, and the class of the Python exception, in `python`.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -34,6 +34,26 @@ pub enum ErrorKind {
     UnsupportedFormat,
     /// A defect of KithDB itself; please report it.
     Internal,
+}
+
+impl ErrorKind {
+    /// Its name, as programs that know no Rust spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "invalid_argument",
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::Conflict => "conflict",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::Busy => "busy",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::Io => "io",
+            Self::Corrupted => "corrupted",
+            Self::Poisoned => "poisoned",
+            Self::UnsupportedFormat => "unsupported_format",
+            Self::Internal => "internal",
+        }
+    }
 }
 
 /// The result of every fallible call.

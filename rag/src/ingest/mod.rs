@@ -15,6 +15,7 @@ mod library;
 #[cfg(test)]
 mod tests;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -75,7 +76,7 @@ pub struct IngestReport {
     pub unchanged: usize,
     /// Documents that are gone from the folder, and so from the collection.
     pub removed: usize,
-    /// Documents left for the next run, because the time was up.
+    /// Documents left for the next run, because the time was up or it was broken off.
     pub left: usize,
     /// Chunks written.
     pub chunks: usize,
@@ -92,7 +93,8 @@ pub struct IngestReport {
 }
 
 /// Ingests a folder (or one file). Documents that were ingested from the same folder before and are gone now are
-/// removed. `progress` is called from this thread after every document.
+/// removed. `progress` is called from this thread after every document; when it breaks off, the rest is for the next
+/// run.
 ///
 /// # Errors
 /// `InvalidArgument` on `path` when the folder cannot be read; on `model` when the collection belongs to another model;
@@ -102,7 +104,7 @@ pub fn ingest(
     path: &Path,
     options: &IngestOptions,
     embedder: Option<&Embedder>,
-    progress: &dyn Fn(Progress),
+    progress: &dyn Fn(Progress) -> ControlFlow<()>,
 ) -> Result<IngestReport> {
     let walk = walk(path, options.file_bytes_max)?;
     let library = Library::open(db, options, embedder)?;
@@ -140,7 +142,7 @@ struct Run<'a> {
     library: Library,
     options: &'a IngestOptions,
     embedder: Option<&'a Embedder>,
-    progress: &'a dyn Fn(Progress),
+    progress: &'a dyn Fn(Progress) -> ControlFlow<()>,
     root: String,
     known: Known,
     total: usize,
@@ -164,16 +166,20 @@ impl Run<'_> {
             if self.group.iter().map(|document| document.chunks.len()).sum::<usize>() >= GROUP_CHUNKS {
                 self.commit()?;
             }
-            self.tell(position + 1);
+            if self.tell(position + 1).is_break() {
+                self.report.left = files.len() - position - 1;
+                break;
+            }
         }
         self.commit()?;
-        self.tell(files.len() - self.report.left);
+        // What is left is left already.
+        let _ = self.tell(files.len() - self.report.left);
         Ok(())
     }
 
-    fn tell(&self, documents: usize) {
+    fn tell(&self, documents: usize) -> ControlFlow<()> {
         let chunks = self.report.chunks;
-        (self.progress)(Progress { documents, documents_total: self.total, chunks });
+        (self.progress)(Progress { documents, documents_total: self.total, chunks })
     }
 
     fn pass_over(&mut self, file: &str, reason: Skip) {

@@ -1,6 +1,7 @@
 //! Ingesting again and again, with a tiny model and without one.
 
 use std::fs;
+use std::ops::ControlFlow::Continue;
 use std::path::Path;
 
 use kithdb::{Condition, Database, Filter, PointId, Select};
@@ -10,7 +11,7 @@ use crate::embed::tiny;
 use crate::{Embedder, Mode, search};
 
 fn run(db: &Database, folder: &Path, embedder: Option<&Embedder>) -> IngestReport {
-    ingest(db, folder, &IngestOptions::default(), embedder, &|_| ()).expect("an ingestion")
+    ingest(db, folder, &IngestOptions::default(), embedder, &|_| Continue(())).expect("an ingestion")
 }
 
 fn folder_of(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -96,7 +97,8 @@ fn without_a_model_keywords_answer_and_the_mode_says_so() {
     let error = search(&chunks, None, "x", Mode::Vector, Filter::default(), 3).expect_err("no model");
     assert_eq!(error.field(), Some("model"));
     let options = IngestOptions::default();
-    let error = ingest(&db, folder.path(), &options, Some(&embedder), &|_| ()).expect_err("no vectors there");
+    let error = ingest(&db, folder.path(), &options, Some(&embedder), &|_| Continue(()))
+        .expect_err("no vectors there");
     assert_eq!(error.field(), Some("model"));
 }
 
@@ -111,8 +113,8 @@ fn another_model_is_refused() {
     let text = fs::read_to_string(&tokenizer).expect("a tokenizer");
     fs::write(&tokenizer, format!("{text}\n")).expect("another revision");
     let other = Embedder::open(other.path()).expect("the other model");
-    let error =
-        ingest(&db, folder.path(), &IngestOptions::default(), Some(&other), &|_| ()).expect_err("refused");
+    let error = ingest(&db, folder.path(), &IngestOptions::default(), Some(&other), &|_| Continue(()))
+        .expect_err("refused");
     assert_eq!(error.field(), Some("model"));
     let chunks = db.collection("documents").expect("the chunks");
     let error = search(&chunks, Some(&other), "x", Mode::Hybrid, Filter::default(), 3).expect_err("refused");
@@ -124,7 +126,7 @@ fn when_the_time_is_up_the_rest_is_left_for_the_next_run() {
     let db = Database::in_memory().expect("a database");
     let folder = folder_of(&[("a.md", "One."), ("b.md", "Two.")]);
     let options = IngestOptions { time_max: Some(std::time::Duration::ZERO), ..IngestOptions::default() };
-    let report = ingest(&db, folder.path(), &options, None, &|_| ()).expect("an ingestion");
+    let report = ingest(&db, folder.path(), &options, None, &|_| Continue(())).expect("an ingestion");
     assert_eq!((report.added, report.left), (0, 2));
     assert_eq!(run(&db, folder.path(), None).added, 2);
 }

@@ -1,5 +1,6 @@
 //! `kithdb ingest`.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -123,8 +124,9 @@ fn bar() -> Result<ProgressBar> {
     Ok(ProgressBar::new(0).with_style(style))
 }
 
-fn show(bar: &ProgressBar, progress: Progress) {
+fn show(bar: &ProgressBar, progress: Progress) -> ControlFlow<()> {
     bar.set_length(progress.documents_total as u64);
     bar.set_message(counted(progress.chunks, "chunk"));
     bar.set_position(progress.documents as u64);
+    ControlFlow::Continue(())
 }

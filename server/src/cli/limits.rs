@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::ServeLimits;
 use clap::Args;
 use kithdb::Limits;
-use kithdb_server::ServeLimits;
 
 /// What clients may take. What is refused says which of these it was.
 #[derive(Args, Clone, Debug)]

@@ -14,6 +14,7 @@ mod search;
 mod serve;
 mod terminal;
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
@@ -44,9 +45,9 @@ enum Command {
     Doctor(doctor::Doctor),
 }
 
-/// Runs the command of this process.
-pub(crate) fn run() -> ExitCode {
-    let (command, arguments) = (Cli::command(), std::env::args_os().collect::<Vec<_>>());
+/// Runs a command. The first argument is the name that it was called by. What is not understood ends the process.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (command, arguments) = (Cli::command(), arguments.into_iter().collect::<Vec<_>>());
     let outcome = match config::matches(&command, &arguments) {
         Ok((matches, file)) => start(&command, &matches, file.as_ref()),
         Err(Failure::Clap(error)) => error.exit(),

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args};
 use kithdb::{Database, Durability, Error, Options, Result};
-use kithdb_server::{Keys, ServeOptions, Server, Tls, VERSION};
 use rag::Embedder;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::limits::LimitArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::terminal::{counted, grouped, print, table};
+use crate::{Keys, ServeOptions, Server, Tls, VERSION};
 
 /// Serve a database over HTTP.
 #[derive(Args)]

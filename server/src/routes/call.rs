@@ -78,7 +78,7 @@ impl Call {
 
     /// What queries of the collection are translated with.
     pub(super) fn translator<'a>(&'a self, collection: &'a Collection) -> Translator<'a> {
-        let (db, embedder) = (&self.state.db, self.state.embedder.as_ref());
+        let (db, embedder) = (&self.state.db, self.state.embedder.as_deref());
         let strict = self.strict(collection);
         Translator { db, collection, embedder, rights: &self.rights, deadline: Some(self.deadline), strict }
     }

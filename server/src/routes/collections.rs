@@ -8,6 +8,7 @@ use crate::wire::alias::{Aliases, ChangeAliases};
 use crate::wire::alter::{self, Alter, CreateVector};
 use crate::wire::collection::{Create, CreateField};
 use crate::wire::describe;
+use crate::wire::optimizations::Optimize;
 use crate::wire::point::Updated;
 
 pub(super) fn list(call: &Call) -> Result<Value> {
@@ -23,6 +24,11 @@ pub(super) fn describe(call: &Call) -> Result<Value> {
 
 pub(super) fn describe_fully(call: &Call) -> Result<Value> {
     Ok(describe::describe_fully(&call.collection()?))
+}
+
+pub(super) fn optimize(call: &Call) -> Result<bool> {
+    let is_awaited = !call.is_empty() && call.parse::<Optimize>()?.is_awaited();
+    call.collection()?.optimize(is_awaited).map(|()| true)
 }
 
 pub(super) fn exists(call: &Call) -> Result<Value> {

@@ -81,6 +81,7 @@ fn collection_routes(routes: Routes) -> Routes {
         .put(&at("/index"), WriteWhole, route(Waits, collections::create_field))
         .delete(&at("/index/{field}"), WriteWhole, route(Waits, collections::drop_field))
         .get("/api/v1/collections/{collection}", Read, route(Waits, collections::describe_fully))
+        .post("/api/v1/collections/{collection}/optimize", WriteWhole, route(Waits, collections::optimize))
 }
 
 fn point_routes(routes: Routes) -> Routes {

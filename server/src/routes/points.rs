@@ -11,7 +11,7 @@ use crate::wire::point::{
     self, Count, Counted, Delete, Record, Retrieve, ScoredPoint, Scroll, Scrolled, Updated, Upsert,
 };
 use crate::wire::query::{QueryBatch, QueryBody};
-use crate::wire::translate::Found;
+use crate::wire::question::Found;
 use crate::wire::update::{
     self, Committed, DeletePayload, DeleteVectors, SetPayload, TransactionIn, UpdateBatch, UpdateVectors,
     Writes,

@@ -10,7 +10,7 @@ use kithdb::{
     Schema, Value, VectorSpec,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Map;
+use serde_json::{Map, json};
 
 use super::shape::Ignored;
 use super::sparse::SparseIn;
@@ -241,6 +241,11 @@ fn own_codes(named: Option<&str>, described: Option<Codes>) -> Result<Option<Cod
         }
         _ => Ok(named.or(described)),
     }
+}
+
+/// A model as `model` of a vector's parameters names it.
+pub(crate) fn model(model: &ModelIdentity) -> Value {
+    json!(ModelJson::new(model))
 }
 
 impl ModelJson {

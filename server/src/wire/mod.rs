@@ -26,6 +26,7 @@ pub(crate) mod plan;
 pub(crate) mod point;
 pub(crate) mod quantization;
 pub(crate) mod query;
+pub(crate) mod question;
 pub(crate) mod select;
 pub(crate) mod settings;
 pub(crate) mod shape;

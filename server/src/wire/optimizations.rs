@@ -1,9 +1,24 @@
-//! `GET collections/{name}/optimizations`: what is built, what waits to be, what stands.
+//! `GET collections/{name}/optimizations`: what is built, what waits to be, what stands; and that it is built now.
 //!
 //! Segments have no ids here; those that are told count them, from the first.
 
 use kithdb::{BuildStatus, Error, Result, Status, Value};
+use serde::Deserialize;
 use serde_json::json;
+
+/// `POST /api/v1/collections/{name}/optimize`, ours: one segment of all rows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Optimize {
+    wait: Option<bool>,
+}
+
+impl Optimize {
+    /// Whether the answer comes when it is done.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.wait == Some(true)
+    }
+}
 
 /// What may be asked for besides.
 const WITH: [&str; 3] = ["queued", "completed", "idle_segments"];

@@ -166,15 +166,30 @@ impl Upsert {
     ///
     /// # Errors
     /// `InvalidArgument` when there is neither a list nor a batch, or the columns of a batch differ in length.
-    pub(crate) fn into_writes(self) -> Result<Writes> {
-        let update_filter = self.update_filter.map(FilterIn::into_filter).transpose();
-        let update_filter = update_filter.map_err(|error| error.within("update_filter"))?;
-        let points: Vec<(Point, Option<u64>)> = match (self.points, self.batch) {
+    pub(crate) fn into_writes(mut self) -> Result<Writes> {
+        let points = match (self.points.take(), self.batch.take()) {
             (Some(points), None) => points.into_iter().map(PointIn::into_point).collect(),
             (None, Some(batch)) => batch.into_points()?.into_iter().map(|point| (point, None)).collect(),
             (None, None) => return Err(Error::invalid("points", "is missing; give `points` or `batch`")),
             (Some(_), Some(_)) => return Err(Error::invalid("batch", "give either `points` or `batch`")),
         };
+        self.writes(points)
+    }
+
+    /// As [`into_writes`](Self::into_writes), of points that are not in the body.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when there are points in the body as well.
+    pub(crate) fn into_writes_of(self, points: Vec<Point>) -> Result<Writes> {
+        if self.batch.is_some() || self.points.as_ref().is_some_and(|points| !points.is_empty()) {
+            return Err(Error::invalid("points", "must be empty: they are given apart"));
+        }
+        self.writes(points.into_iter().map(|point| (point, None)).collect())
+    }
+
+    fn writes(self, points: Vec<(Point, Option<u64>)>) -> Result<Writes> {
+        let update_filter = self.update_filter.map(FilterIn::into_filter).transpose();
+        let update_filter = update_filter.map_err(|error| error.within("update_filter"))?;
         let mode = match self.update_mode {
             None | Some(UpdateMode::Upsert) => UpsertMode::Upsert,
             Some(UpdateMode::InsertOnly) => UpsertMode::InsertOnly,

@@ -12,45 +12,19 @@ use kithdb::{
     VectorSelect,
 };
 use rag::Embedder;
-use serde::Serialize;
 
 use crate::access::{Need, Rights};
 use crate::strict::{Strict, conditions};
 
 use super::filter::FilterIn;
 use super::highlight::HighlightIn;
-use super::plan::PlanOut;
-use super::point::ScoredPoint;
 use super::query::{
     ExplainIn, ExplainWord, LookupFrom, OrderIn, PairIn, ParamsIn, Prefetch, QueryBody, QueryIn, ScoredIn,
     VectorInput, expression,
 };
+use super::question::{Found, Question};
 use super::shape::OneOrMany;
 use crate::error::invalid;
-
-/// The hits of a query, and the plan if it was asked for.
-#[derive(Debug, Serialize)]
-pub(crate) struct Found {
-    points: Vec<ScoredPoint>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<PlanOut>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    partial: Option<Partial>,
-}
-
-impl Found {
-    /// The hits alone.
-    pub(crate) fn into_points(self) -> Vec<ScoredPoint> {
-        self.points
-    }
-}
-
-/// Why an answer that was welcome in part is one.
-#[derive(Debug, Serialize)]
-struct Partial {
-    /// Of the rows to be looked at one after the other, the share that was. As much of the true hits is to be expected.
-    seen_share: f32,
-}
 
 /// What queries are translated with.
 pub(crate) struct Translator<'a> {
@@ -99,6 +73,14 @@ impl QueryBody {
     /// # Errors
     /// `InvalidArgument` naming the field; `NotFound` for a query by the id of a point that does not exist.
     pub(crate) fn run(self, translator: &Translator<'_>) -> Result<Found> {
+        self.into_question(translator)?.answer(None)
+    }
+
+    /// The query, ready to be answered.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    pub(crate) fn into_question(self, translator: &Translator<'_>) -> Result<Question> {
         let is_analyzed = self.explain == Some(ExplainIn::Word(ExplainWord::Analyze));
         let is_explained = is_analyzed || self.explain == Some(ExplainIn::Flag(true));
         let own = self.deadline_ms.map(|ms| Instant::now() + Duration::from_millis(ms.min(DEADLINE_MS_MAX)));
@@ -106,8 +88,7 @@ impl QueryBody {
         let terms = Terms { deadline, is_partial_welcome: self.partial == Some(true), is_analyzed };
         let reading = super::reading(translator.collection, self.as_of)?;
         let (request, select) = self.into_request(translator)?;
-        let found = reading.search_on(request, &select, terms)?;
-        Ok(Found::new(found, &select, is_explained))
+        Ok(Question { reading, request, select, terms, is_explained })
     }
 
     /// The request of the engine, and what comes with its hits.
@@ -124,17 +105,6 @@ impl QueryBody {
         let request = translator.request(level, &Filter::default())?;
         translator.strict.take_read(cost(&request))?;
         Ok((request, select))
-    }
-}
-
-impl Found {
-    fn new(found: kithdb::Found, select: &Select, is_explained: bool) -> Self {
-        let kithdb::Found { hits, plan, actual, partial } = found;
-        Self {
-            points: hits.into_iter().map(|hit| ScoredPoint::new(hit, select)).collect(),
-            plan: is_explained.then(|| PlanOut::new(&plan, actual.as_ref())),
-            partial: partial.map(|seen_share| Partial { seen_share }),
-        }
     }
 }
 

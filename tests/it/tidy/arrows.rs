@@ -4,7 +4,7 @@ use super::source::Source;
 use super::{none, root, sources};
 
 /// Rooms, and the rooms each may depend on. `benches` and `tests` stand outside: they may see all, nothing sees them.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("types", &[]),
     ("storage", &["types"]),
     ("index", &["types"]),
@@ -12,12 +12,13 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("kithdb", &["query", "index", "storage", "types"]),
     ("rag", &["kithdb", "types"]),
     ("server", &["rag", "kithdb", "types"]),
+    ("python", &["server", "rag", "kithdb"]),
 ];
 
 const OUTSIDE: [&str; 2] = ["benches", "tests"];
 
 /// Heavy dependencies by the beginning of their names, and the one room of each.
-const HEAVY: [(&str, &str); 12] = [
+const HEAVY: [(&str, &str); 14] = [
     ("rocksdb", "storage"),
     ("tantivy", "index"),
     ("hnsw_rs", "index"),
@@ -30,6 +31,8 @@ const HEAVY: [(&str, &str); 12] = [
     ("tokenizers", "rag"),
     ("text-splitter", "rag"),
     ("pyo3", "python"),
+    ("numpy", "python"),
+    ("pythonize", "python"),
 ];
 
 /// Each room's manifest: its folder and what it depends on, tests and builds included.

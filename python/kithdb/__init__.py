@@ -1,0 +1,89 @@
+"""KithDB: a vector database for embeddings and RAG, in your process or on a server.
+
+>>> import kithdb
+>>> db = kithdb.open(":memory:")
+>>> docs = db.create_collection("docs", [
+...     {"id": 1, "vector": [0.9, 0.1], "title": "A crate for vectors", "year": 2024},
+...     {"id": 2, "vector": [0.1, 0.9], "title": "A book on gardens", "year": 2019},
+... ], text=["title"])
+>>> hits = docs.search([1.0, 0.0], where=kithdb.f.year >= 2020)
+>>> [(hit.id, hit["title"]) for hit in hits]
+[(1, 'A crate for vectors')]
+>>> docs.search(text="gardens").ids
+[2]
+>>> db.close()
+"""
+
+from kithdb._kithdb import VERSION as __version__
+from kithdb._kithdb import Serving
+from kithdb.collection import Collection, Written
+from kithdb.database import Database, open
+from kithdb.errors import (
+    AccessDenied,
+    AlreadyExists,
+    Busy,
+    Closed,
+    Conflict,
+    Corrupted,
+    DeadlineExceeded,
+    Error,
+    Forked,
+    Internal,
+    InvalidArgument,
+    LimitExceeded,
+    MissingPackage,
+    NotFound,
+    Poisoned,
+    StorageFailed,
+    Unreachable,
+    Unsupported,
+    UnsupportedFormat,
+)
+from kithdb.filters import Condition, Field, at_least, f, has_id, has_vector
+from kithdb.hits import Group, Hit, Hits, Matches, Point
+from kithdb.plans import Plan, WhyNot
+from kithdb.rows import id_of
+from kithdb.writing import Transaction
+
+__all__ = [
+    "AccessDenied",
+    "AlreadyExists",
+    "Busy",
+    "Closed",
+    "Collection",
+    "Condition",
+    "Conflict",
+    "Corrupted",
+    "Database",
+    "DeadlineExceeded",
+    "Error",
+    "Field",
+    "Forked",
+    "Group",
+    "Hit",
+    "Hits",
+    "Internal",
+    "InvalidArgument",
+    "LimitExceeded",
+    "Matches",
+    "MissingPackage",
+    "NotFound",
+    "Plan",
+    "Point",
+    "Poisoned",
+    "Serving",
+    "StorageFailed",
+    "Transaction",
+    "Unreachable",
+    "Unsupported",
+    "UnsupportedFormat",
+    "WhyNot",
+    "Written",
+    "__version__",
+    "at_least",
+    "f",
+    "has_id",
+    "has_vector",
+    "id_of",
+    "open",
+]

@@ -1,0 +1,315 @@
+"""A database: its collections, and what concerns all of them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from kithdb.collection import Collection
+from kithdb.doors import Door, EmbeddedDoor
+from kithdb.errors import AlreadyExists, InvalidArgument, NotFound, Unsupported
+from kithdb.rows import Progress, columns_of
+from kithdb.snapshots import Snapshots
+from kithdb.writing import Transaction
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from kithdb._kithdb import Serving
+
+#: Measures of nearness by their names here, and over HTTP.
+_METRICS = {"cosine": "Cosine", "dot": "Dot", "euclid": "Euclid", "manhattan": "Manhattan"}
+
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    durability: str = "fsync",
+    model: str | os.PathLike[str] | None = "auto",
+    api_key: str | None = None,
+    timeout_s: float = 60.0,
+) -> Database:
+    """Opens a database: in a directory, which is made if need be; in memory (`":memory:"`), gone when it is closed;
+    or on a server (`"http://127.0.0.1:6333"`).
+
+    In this process: `durability` is what a finished write has survived, `"fsync"` the loss of power, `"wal"` a crash
+    of the process, `"none"` nothing yet. `model` is the directory of a sentence-transformers model that embeds texts;
+    with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none. On a server:
+    `api_key`, and the seconds to wait for an answer.
+
+    Raises `Busy` when another process has the directory open, `UnsupportedFormat` when a newer version wrote it,
+    `Corrupted` when storage itself is damaged, `InvalidArgument` for a model that is none.
+
+    >>> import kithdb
+    >>> with kithdb.open(":memory:") as db:
+    ...     notes = db.create_collection("notes", dim=2, text=["text"])
+    ...     _ = notes.upsert([{"id": 1, "vector": [1.0, 0.0], "text": "A crate for vectors"}])
+    ...     notes.search([0.9, 0.1], text="crates").ids
+    [1]
+    """
+    place = os.fspath(path)
+    if place.startswith(("http://", "https://")):
+        # HTTP takes a quarter of the time that the whole package takes to import.
+        from kithdb.remote import RemoteDoor
+
+        return Database(RemoteDoor(place, api_key, timeout_s))
+    if "://" in place:
+        raise InvalidArgument(f"`{place}` is neither a directory nor an address that begins with http", "path")
+    directory = None if place == ":memory:" else Path(place)
+    return Database(EmbeddedDoor(directory, durability, None if model is None else os.fspath(model)))
+
+
+class Database:
+    """An open database. A context manager, which closes it at the end.
+
+    Calls may come from several threads. `db["notes"]` is `db.collection("notes")`; iteration gives names.
+    """
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<database in {self._door.place}>"
+
+    def close(self) -> None:
+        """Waits for calls that run, makes every write durable, closes the directory; again, it does nothing."""
+        self._door.close()
+
+    # Collections.
+
+    def create_collection(
+        self,
+        name: str,
+        data: Any = None,
+        *,
+        dim: int | None = None,
+        metric: str = "cosine",
+        vectors: Mapping[str, Any] | None = None,
+        sparse: Iterable[str] | Mapping[str, Any] | None = None,
+        text: Sequence[str] | None = None,
+        language: str | None = None,
+        fields: Mapping[str, str] | None = None,
+        recall: float | None = None,
+        history_s: int | None = None,
+        model: bool | Mapping[str, Any] = False,
+        exist_ok: bool = False,
+        progress: Progress = False,
+        **settings: Any,
+    ) -> Collection:
+        """Makes a collection.
+
+        `dim` and `metric` (`cosine`, `dot`, `euclid`, `manhattan`) are of its unnamed vectors, `vectors` of named
+        ones: `{"image": 512}`, or what HTTP takes for each (`{"image": {"size": 512, "distance": "Dot", "datatype":
+        "float16"}}`). `sparse` names spaces of sparse vectors. `text` are the paths of texts that are sought by
+        words, in a `language`. `fields` are indexes of the payload: `{"year": "integer"}`. `recall` is what searches
+        find that ask for none. `history_s` are seconds for which past states can be read. `settings` are members of
+        the body of HTTP.
+
+        With `model`, the unnamed vectors belong to the model that the database was opened with (or to the one that
+        `db.model` gave elsewhere): searches by `text` go by meaning, and `upsert(..., embed="title")` makes the
+        vectors.
+
+        With `data`, whatever `Collection.upsert` takes, points are written at once, and dimensions follow from them.
+
+        Raises `AlreadyExists`, unless `exist_ok`; then the collection is as it is.
+        """
+        points, first = _peeked(data)
+        if model:
+            bound = self._bound() if model is True else dict(model)
+            space = {"size": bound["dim"], "distance": "Cosine", "model": bound}
+            vectors = {"": space, **(vectors or {})}
+        spaces = _spaces(dim, metric, vectors, first)
+        keyword = None if text is None else {"paths": list(text), **({"language": language} if language else {})}
+        members = {"keyword": keyword, "fields": fields, "recall": recall, "history_s": history_s}
+        body: dict[str, Any] = {name: value for name, value in members.items() if value is not None}
+        if sparse is not None:
+            body["sparse_vectors"] = dict(sparse) if isinstance(sparse, Mapping) else {name: {} for name in sparse}
+        try:
+            self._door.call("PUT", _path(name), {"vectors": spaces, **body, **settings})
+        except AlreadyExists:
+            if not exist_ok:
+                raise
+        collection = Collection(self._door, name)
+        if points is not None:
+            collection.upsert(points, progress=progress)
+        return collection
+
+    def collection(self, name: str) -> Collection:
+        """The collection of a name, or of an alias. Raises `NotFound`."""
+        if not self._door.call("GET", f"{_path(name)}/exists")["exists"]:
+            known = self.collections()
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(known) or 'none yet'}."
+            raise NotFound(f"there is no collection `{name}`", "collection_name", hint)
+        return Collection(self._door, name)
+
+    def collections(self) -> list[str]:
+        """The names of all collections, in order."""
+        return sorted(found["name"] for found in self._door.call("GET", "/collections")["collections"])
+
+    def drop_collection(self, name: str) -> bool:
+        """Drops a collection with everything in it; false if there is none of that name. An alias is no name here."""
+        return bool(self._door.call("DELETE", _path(name)))
+
+    def __getitem__(self, name: str) -> Collection:
+        return self.collection(name)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self._door.call("GET", f"{_path(name)}/exists")["exists"])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.collections())
+
+    def __len__(self) -> int:
+        return len(self.collections())
+
+    # Aliases.
+
+    def aliases(self) -> dict[str, str]:
+        """Further names of collections: the collection of each."""
+        told = self._door.call("GET", "/aliases")["aliases"]
+        return {alias["alias_name"]: alias["collection_name"] for alias in told}
+
+    def change_aliases(self, set: Mapping[str, str] | None = None, drop: Iterable[str] = ()) -> None:
+        """Lets aliases stand for collections, whatever they stood for, and drops others, all in one commit."""
+        known = self.aliases()
+        dropped = [name for name in (*drop, *(set or {})) if name in known or name in drop]
+        actions: list[dict[str, Any]] = [{"delete_alias": {"alias_name": name}} for name in dropped]
+        for name, collection in (set or {}).items():
+            actions.append({"create_alias": {"alias_name": name, "collection_name": collection}})
+        self._door.call("POST", "/collections/aliases", {"actions": actions})
+
+    # All of it.
+
+    def transaction(self) -> Transaction:
+        """Changes of several collections in one commit: `with db.transaction() as tx: tx.on("notes").delete([1])`."""
+        return Transaction(self._door)
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Snapshots of everything."""
+        return Snapshots(self._door, None)
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """Sends a request to a route of the HTTP API, in this process or to the server; its `result`."""
+        return self._door.call(method, path, body)
+
+    # In this process alone.
+
+    def _embedded(self, what: str) -> EmbeddedDoor:
+        if isinstance(self._door, EmbeddedDoor):
+            return self._door
+        raise Unsupported(f"{what} is for the process that has the database open, and this one is on a server")
+
+    @property
+    def model(self) -> dict[str, Any] | None:
+        """The model that the database was opened with: `name`, `revision`, `dim` and what else there is to it."""
+        return self._embedded("model").engine.model()
+
+    def _bound(self) -> dict[str, Any]:
+        found = self.model
+        if found is None:
+            raise InvalidArgument("is not open; name its directory, kithdb.open(path, model=...)", "model")
+        return found
+
+    def ingest(
+        self,
+        path: str | os.PathLike[str],
+        collection: str = "documents",
+        *,
+        folder_field: str = "folder",
+        time_max_s: float | None = None,
+        progress: Callable[[int, int, int], object] | None = None,
+    ) -> dict[str, Any]:
+        """Brings a collection in step with a folder of text and Markdown, or with one file: only what changed is done.
+
+        Documents are cut into chunks, which have keywords, and vectors if the database was opened with a model. The
+        payload field `folder_field` holds the first folder of a document's path. No document is begun after
+        `time_max_s` seconds: the rest is for the next call. `progress` is called with documents done, documents there
+        are, and chunks written. Ctrl-C ends it between documents. What is returned counts what was done.
+
+        Raises `InvalidArgument` on `path` or `model`.
+        """
+        engine = self._embedded("ingest").engine
+        return engine.ingest(Path(path), collection, folder_field, time_max_s, progress)
+
+    def embed(self, texts: str | Sequence[str], *, is_question: bool = False) -> npt.NDArray[np.float32]:
+        """The vectors of texts, (n, dim), by the model that the database was opened with; (dim,) of a single text.
+
+        Some models embed questions otherwise than what is to be found: say which it is.
+        """
+        engine = self._embedded("embed").engine
+        if isinstance(texts, str):
+            vector: npt.NDArray[np.float32] = engine.embed([texts], is_question)[0]
+            return vector
+        return engine.embed(list(texts), is_question)
+
+    def flush(self) -> None:
+        """Makes every finished write durable, whatever durability the database was opened with."""
+        self._embedded("flush").engine.flush()
+
+    def start(self) -> dict[str, Any]:
+        """What opening it read, how long it took, and which indexes had to be rebuilt."""
+        return self._embedded("start").engine.start()
+
+    def serve(self, listen: str = "127.0.0.1:6333", *, allow_remote: bool = False) -> Serving:
+        """Serves the database over HTTP while this process goes on to use it; port 0 takes a free one.
+
+        What is returned has a `url`, and ends by `stop()`. Addresses that other machines reach need `allow_remote`.
+        """
+        return self._embedded("serve").engine.serve(listen, allow_remote)
+
+
+def _path(name: str) -> str:
+    if not name:
+        raise InvalidArgument("is empty; give the collection a name", "collection_name")
+    return f"/collections/{quote(name, safe='')}"
+
+
+def _spaces(
+    dim: int | None, metric: str, vectors: Mapping[str, Any] | None, first: Mapping[str, int]
+) -> dict[str, Any]:
+    """The vectors of a new collection: those that were named, and those that were found among its points."""
+    distance = _METRICS.get(metric.lower())
+    if distance is None:
+        raise InvalidArgument(f"`{metric}` is no measure; there are {', '.join(_METRICS)}", "metric")
+    named: dict[str, Any] = {**first, **({"": dim} if dim is not None else {}), **(vectors or {})}
+    sized = {
+        name: {"size": space, "distance": distance} if isinstance(space, int) else space
+        for name, space in named.items()
+    }
+    only: dict[str, Any] = sized[""] if list(sized) == [""] else sized
+    return only
+
+
+def _peeked(data: Any) -> tuple[Any, dict[str, int]]:
+    """Points, still whole, and the dimensions of the vectors of the first of them."""
+    if data is None:
+        return None, {}
+    if isinstance(data, Iterable) and not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "ndim"):
+        rows = iter(data)
+        head = next(rows, None)
+        if head is None:
+            raise InvalidArgument("is empty, so nothing follows from it; give `dim`", "data")
+        return chain([head], rows), _dimensions([head])
+    if hasattr(data, "__arrow_c_stream__") and not hasattr(data, "schema") and not hasattr(data, "columns"):
+        raise InvalidArgument("is a stream, which can be read once; give `dim`, and the points to `upsert`", "data")
+    return data, _dimensions(data)
+
+
+def _dimensions(data: Any) -> dict[str, int]:
+    first = next(columns_of(data, None, None, None, (), 1), None)
+    return {} if first is None else {name: rows.shape[1] for name, rows in first.vectors.items()}

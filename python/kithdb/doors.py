@@ -1,0 +1,123 @@
+"""The two ways to a database: in this process, and over HTTP. Whatever is asked through them is the same.
+
+Most of it is a request to a route, as `docs/http.md` describes them. What is large or frequent has a method of its
+own, so that the database in this process takes arrays without JSON: points in columns, questions, questions by the
+row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from kithdb._json import dumps
+from kithdb._kithdb import Embedded
+from kithdb.errors import of_kind
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from kithdb.rows import Columns
+
+#: The body of a question, for a vector that is put where it belongs.
+Body: TypeAlias = Callable[[Sequence[float]], dict[str, Any]]
+
+
+class Door(Protocol):
+    """A way to a database."""
+
+    #: Where it leads: a directory, `:memory:`, or an address.
+    place: str
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Sends a request to a route; what it answers as its `result`."""
+
+    def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
+        """Writes points in one commit; its number."""
+
+    def query(self, collection: str, body: Body, vector: npt.NDArray[np.float32] | None) -> dict[str, Any]:
+        """Answers a question."""
+
+    def query_rows(
+        self, collection: str, body: Body, matrix: npt.NDArray[np.float32], width: int
+    ) -> tuple[Any, npt.NDArray[np.float32], npt.NDArray[np.uint32]]:
+        """Answers a question for each row: ids, scores, and how many hits each row has."""
+
+    def download(self, path: str, collection: str | None, name: str, to: Path) -> None:
+        """Copies a snapshot into a file."""
+
+    def recover(self, path: str, collection: str, source: Path, checksum: str | None) -> None:
+        """Makes a collection of a snapshot in a file."""
+
+    def close(self) -> None:
+        """Lets go of the database."""
+
+
+class EmbeddedDoor:
+    """To a database in this process."""
+
+    def __init__(self, path: Path | None, durability: str, model: str | None) -> None:
+        self.place = ":memory:" if path is None else str(path)
+        self.engine = Embedded(path, durability, model)
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        sent = b"" if body is None else dumps(body)
+        status, kind, field, answer = self.engine.call(method, path, sent)
+        if status >= 400:
+            raise answered(status, kind, field, answer)
+        return json.loads(answer)["result"]
+
+    def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
+        body = dumps({"points": [], **conditions})
+        return self.engine.upsert(collection, body, columns.ids, columns.vectors, columns.payloads)
+
+    def query(self, collection: str, body: Body, vector: npt.NDArray[np.float32] | None) -> dict[str, Any]:
+        return self.engine.query(collection, dumps(body(())), vector)
+
+    def query_rows(
+        self, collection: str, body: Body, matrix: npt.NDArray[np.float32], width: int
+    ) -> tuple[Any, npt.NDArray[np.float32], npt.NDArray[np.uint32]]:
+        return self.engine.query_rows(collection, dumps(body(())), matrix, width)
+
+    def download(self, path: str, collection: str | None, name: str, to: Path) -> None:
+        from shutil import copyfile
+
+        copyfile(self.engine.snapshot_path(collection, name), to)
+
+    def recover(self, path: str, collection: str, source: Path, checksum: str | None) -> None:
+        self.engine.recover(collection, source, checksum)
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+def answered(status: int, kind: str | None, field: str | None, answer: bytes) -> Exception:
+    """The exception for what a route answered in place of a result."""
+    try:
+        message = str(json.loads(answer)["status"]["error"])
+    except (ValueError, LookupError, TypeError):
+        message = answer.decode(errors="replace") or f"the status is {status}"
+    error = of_kind(kind or _KINDS_OF_STATUS.get(status, "internal"), message, field)
+    if field is not None:
+        error.message = error.message.removeprefix(f"{field}: ")
+    return error
+
+
+#: Of servers that do not tell the kind.
+_KINDS_OF_STATUS = {
+    400: "invalid_argument",
+    401: "access_denied",
+    403: "access_denied",
+    404: "not_found",
+    408: "deadline_exceeded",
+    409: "already_exists",
+    412: "conflict",
+    413: "limit_exceeded",
+    422: "invalid_argument",
+    429: "busy",
+    503: "busy",
+    504: "deadline_exceeded",
+}

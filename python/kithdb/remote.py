@@ -1,0 +1,178 @@
+"""A database on a server, over HTTP, with nothing but the standard library.
+
+Connections are kept, one a thread. What a connection that was kept has lost since is sent again where that changes
+nothing: requests that only read, and upserts, which write the same points a second time.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from urllib.parse import quote, urlsplit
+
+from kithdb._json import dumps
+from kithdb.doors import Body, answered
+from kithdb.errors import Closed, InvalidArgument, Unreachable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from kithdb.rows import Columns
+
+#: A body, or a file that is one.
+Sent: TypeAlias = bytes | BinaryIO
+
+#: Questions in one request.
+_QUESTIONS = 64
+
+
+class RemoteDoor:
+    """To a database on a server."""
+
+    def __init__(self, url: str, api_key: str | None, timeout_s: float) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InvalidArgument(f"`{url}` is no address such as http://127.0.0.1:6333", "path")
+        self.place = url.rstrip("/")
+        self._is_safe, self._host, self._base = parts.scheme == "https", parts.netloc, parts.path.rstrip("/")
+        self._headers = {"content-type": "application/json"} | ({"api-key": api_key} if api_key else {})
+        self._timeout_s = timeout_s
+        self._threads = threading.local()
+        self._connections: list[HTTPConnection] = []
+        self._lock = threading.Lock()
+        self._is_closed = False
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        sent = b"" if body is None else dumps(body)
+        is_harmless = method == "GET" or path.endswith(("/query", "/query/batch", "/scroll", "/count", "/facet"))
+        with self._asked(method, path, sent, is_harmless) as response:
+            return json.loads(response.read())["result"]
+
+    def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
+        batch: dict[str, Any] = {"ids": _listed(columns.ids)}
+        vectors = {name: rows.tolist() for name, rows in columns.vectors.items()}
+        batch["vectors"] = vectors[""] if list(vectors) == [""] else vectors
+        if columns.payloads is not None:
+            batch["payloads"] = list(columns.payloads)
+        path = f"/collections/{quote(collection, safe='')}/points"
+        with self._asked("PUT", path, dumps({"batch": batch, **conditions}), not conditions) as response:
+            return int(json.loads(response.read())["result"]["operation_id"])
+
+    def query(self, collection: str, body: Body, vector: npt.NDArray[np.float32] | None) -> dict[str, Any]:
+        asked = body(() if vector is None else vector.tolist())
+        found: dict[str, Any] = self.call("POST", f"/collections/{quote(collection, safe='')}/points/query", asked)
+        return found
+
+    def query_rows(
+        self, collection: str, body: Body, matrix: npt.NDArray[np.float32], width: int
+    ) -> tuple[Any, npt.NDArray[np.float32], npt.NDArray[np.uint32]]:
+        import numpy as np
+
+        path = f"/collections/{quote(collection, safe='')}/points/query/batch"
+        counts = np.zeros(len(matrix), np.uint32)
+        scores = np.full((len(matrix), width), np.nan, np.float32)
+        ids: list[list[Any]] = []
+        for first in range(0, len(matrix), _QUESTIONS):
+            searches = [body(row.tolist()) for row in matrix[first : first + _QUESTIONS]]
+            for at, found in enumerate(self.call("POST", path, {"searches": searches}), first):
+                points = found["points"]
+                counts[at] = len(points)
+                scores[at, : len(points)] = [point["score"] for point in points]
+                ids.append([point["id"] for point in points])
+        if any(isinstance(one, str) for row in ids for one in row):
+            return ids, scores, counts
+        numbers = np.zeros((len(matrix), width), np.uint64)
+        for at, row in enumerate(ids):
+            numbers[at, : len(row)] = row
+        return numbers, scores, counts
+
+    def download(self, path: str, collection: str | None, name: str, to: Path) -> None:
+        with self._asked("GET", f"{path}/{quote(name, safe='')}", b"", True) as response, to.open("wb") as file:
+            shutil.copyfileobj(response, file)
+
+    def recover(self, path: str, collection: str, source: Path, checksum: str | None) -> None:
+        asked = f"{path}/upload" + (f"?checksum={checksum}" if checksum else "")
+        with source.open("rb") as file, self._asked("POST", asked, file, False) as response:
+            response.read()
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+
+    @contextmanager
+    def _asked(self, method: str, path: str, sent: Sent, is_harmless: bool) -> Iterator[HTTPResponse]:
+        """The answer to a request. It must be read to its end, or the connection is of no further use."""
+        if self._is_closed:
+            raise Closed("the database is closed; open it again")
+        try:
+            response = self._sent(method, path, sent, is_harmless)
+            if response.status >= 400:
+                kind, field = (response.headers[f"kithdb-error-{name}"] for name in ("kind", "field"))
+                raise answered(response.status, kind, field, response.read())
+            yield response
+        except (HTTPException, ConnectionError, TimeoutError) as error:
+            self._drop()
+            raise Unreachable(f"no answer from {self.place}: {error or type(error).__name__}") from error
+        except OSError as error:
+            # A name that is not known, a network that is not there.
+            if isinstance(error, Unreachable) or not hasattr(error, "errno") or error.errno is None:
+                raise
+            self._drop()
+            raise Unreachable(f"no answer from {self.place}: {error}") from error
+
+    def _sent(self, method: str, path: str, sent: Sent, is_harmless: bool) -> HTTPResponse:
+        connection, is_kept = self._connection()
+        headers = dict(self._headers)
+        if not isinstance(sent, bytes):
+            headers |= {"content-type": "application/octet-stream", "content-length": str(_size(sent))}
+        try:
+            connection.request(method, self._base + path, sent or None, headers)
+            return connection.getresponse()
+        except (HTTPException, ConnectionError):
+            if not (is_kept and is_harmless):
+                raise
+        self._drop()
+        connection, _ = self._connection()
+        connection.request(method, self._base + path, sent or None, headers)
+        return connection.getresponse()
+
+    def _connection(self) -> tuple[HTTPConnection, bool]:
+        kept: HTTPConnection | None = getattr(self._threads, "connection", None)
+        if kept is not None:
+            return kept, True
+        kind = HTTPSConnection if self._is_safe else HTTPConnection
+        made = kind(self._host, timeout=self._timeout_s)
+        self._threads.connection = made
+        with self._lock:
+            self._connections.append(made)
+        return made, False
+
+    def _drop(self) -> None:
+        lost: HTTPConnection | None = getattr(self._threads, "connection", None)
+        self._threads.connection = None
+        if lost is not None:
+            lost.close()
+            with self._lock:
+                if lost in self._connections:
+                    self._connections.remove(lost)
+
+
+def _size(file: BinaryIO) -> int:
+    file.seek(0, 2)
+    size = file.tell()
+    file.seek(0)
+    return size
+
+
+def _listed(ids: Sequence[int | str] | npt.NDArray[np.uint64]) -> list[int | str]:
+    return list(ids.tolist()) if hasattr(ids, "tolist") else list(ids)

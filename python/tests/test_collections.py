@@ -1,0 +1,116 @@
+"""Collections: made, found, described, changed, dropped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kithdb
+
+
+def test_a_collection_comes_and_goes(db: kithdb.Database) -> None:
+    made = db.create_collection("notes", dim=3, metric="dot", recall=0.9)
+    assert "notes" in db and list(db) == ["notes"] and len(db) == 1
+    told = made.describe()
+    assert told["vectors"][""]["size"] == 3 and told["vectors"][""]["distance"].lower() == "dot"
+    assert db["notes"].count() == 0
+    with pytest.raises(kithdb.AlreadyExists) as caught:
+        db.create_collection("notes", dim=4)
+    assert isinstance(caught.value, ValueError)
+    db.create_collection("notes", dim=3, exist_ok=True)
+    assert db.drop_collection("notes") and not db.drop_collection("notes")
+    assert "notes" not in db
+
+
+def test_the_name_that_was_meant_is_a_hint(db: kithdb.Database) -> None:
+    db.create_collection("notes", dim=2)
+    with pytest.raises(kithdb.NotFound) as caught:
+        db["nots"]
+    assert caught.value.hint == "Did you mean `notes`?" and caught.value.field == "collection_name"
+    assert isinstance(caught.value, LookupError) and "nots" in str(caught.value)
+
+
+def test_dimensions_follow_from_points(db: kithdb.Database) -> None:
+    rows = [{"id": 1, "vector": [1.0, 2.0], "a": 1}, {"id": 2, "vector": [2.0, 1.0], "a": 2}]
+    assert db.create_collection("dicts", iter(rows)).count() == 2
+    assert db.create_collection("matrix", np.eye(5, dtype=np.float32)).count() == 5
+    named = [{"id": 1, "vector": {"image": [1.0, 2.0, 3.0], "words": [1.0]}, "payload": {}}]
+    told = db.create_collection("named", named).describe()["vectors"]
+    assert {name: space["size"] for name, space in told.items()} == {"image": 3, "words": 1}
+    with pytest.raises(kithdb.InvalidArgument, match="give `dim`"):
+        db.create_collection("empty", [])
+
+
+def test_kinds_of_vectors(db: kithdb.Database) -> None:
+    spaces = {"a": 2, "b": {"size": 2, "distance": "Euclid", "multivector_config": {"comparator": "max_sim"}}}
+    mixed = db.create_collection("mixed", vectors=spaces, sparse=["words"])
+    mixed.upsert(
+        [
+            {
+                "id": 1,
+                "a": [1.0, 0.0],
+                "b": [[0.0, 0.0], [1.0, 1.0]],
+                "words": {"indices": [3, 7], "values": [1.0, 2.0]},
+            },
+            {"id": 2, "a": [0.0, 1.0]},
+        ]
+    )
+    assert mixed.search([0.0, 1.0], using="a").ids == [2, 1]
+    assert mixed.search({"indices": [7], "values": [0.5]}, using="words").scores == [1.0]
+    assert mixed.search([[1.0, 1.0]], using="b").ids == [1]
+    assert mixed.count(kithdb.has_vector("words")) == 1
+    assert mixed.get(1, with_vector=["a"]).vector == {"a": [1.0, 0.0]}
+    mixed.create_vector("c", dense={"size": 1, "distance": "Dot"})
+    mixed.update_vectors({2: {"c": [5.0]}})
+    assert mixed.search([1.0], using="c").scores == [5.0]
+    mixed.drop_vector("c")
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        mixed.search([1.0], using="c")
+    assert caught.value.field == "using"
+
+
+def test_fields_and_settings_change(books: kithdb.Collection) -> None:
+    books.create_index("year", "integer")
+    assert set(books.describe()["fields"]) == {"lang", "year"}
+    books.drop_index("year")
+    assert set(books.describe()["fields"]) == {"lang"}
+    books.configure(metadata={"owner": "us"})
+    assert books.status()["config"]["metadata"] == {"owner": "us"}
+
+
+def test_aliases(db: kithdb.Database, books: kithdb.Collection) -> None:
+    db.change_aliases({"library": "books"})
+    assert db.aliases() == {"library": "books"} and db["library"].count() == 4
+    db.create_collection("other", dim=2)
+    db.change_aliases({"library": "other"})
+    assert db["library"].count() == 0
+    db.change_aliases(drop=["library"])
+    assert db.aliases() == {}
+
+
+def test_one_segment_of_everything(books: kithdb.Collection) -> None:
+    books.optimize()
+    told = books.describe()
+    assert [segment["rows"] for segment in told["segments"]] == [4] and told["points"] == 4
+
+
+def test_a_snapshot_goes_elsewhere_and_comes_back(
+    db: kithdb.Database, books: kithdb.Collection, tmp_path: Path
+) -> None:
+    made = books.snapshots.create()
+    assert [one["name"] for one in books.snapshots.list()] == [made["name"]]
+    file = books.snapshots.download(made["name"], tmp_path)
+    assert file.stat().st_size == made["size"]
+    books.delete([1, 2, 3])
+    books.recover(file, checksum=made["checksum"])
+    assert books.count() == 4 and books.search(text="gardens").ids == [3]
+    books.snapshots.delete(made["name"])
+    assert books.snapshots.list() == []
+    whole = db.snapshots.create()
+    db.snapshots.delete(whole["name"])
+    file.write_bytes(b"no snapshot")
+    with pytest.raises(kithdb.Error):
+        books.recover(file)
+    assert books.count() == 4

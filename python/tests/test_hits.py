@@ -1,0 +1,50 @@
+"""Hits on their way elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import kithdb
+
+
+def test_every_form(books: kithdb.Collection) -> None:
+    hits = books.search([1.0, 0.0], with_vector=True)
+    assert isinstance(hits[0], kithdb.Hit) and [hit.id for hit in hits] == hits.ids and hits[-1].id == 4
+    assert hits[1:3].ids == [2, 3] and len(hits[:0]) == 0
+    assert hits.to_dicts()[1] == {
+        "id": 2,
+        "score": pytest.approx(0.8),
+        "vector": pytest.approx([0.8, 0.6]),
+        "title": "Ein Buch über Vektoren",
+        "lang": "de",
+        "year": 2021,
+        "tags": ["db"],
+    }
+    ids, scores = hits.to_numpy()
+    assert ids.dtype == np.uint64 and ids.tolist() == [1, 2, 3, 4] and scores.dtype == np.float32
+    for rows in (hits.to_arrow().to_pylist(), hits.to_pandas().to_dict("records"), hits.to_polars().to_dicts()):
+        assert [row["id"] for row in rows] == [1, 2, 3, 4] and rows[0]["year"] == 2024
+        assert list(rows[0]["vector"]) == [1.0, 0.0]
+    empty = books.search([1.0, 0.0], where="year > 3000")
+    assert len(empty) == 0 and empty.to_arrow().num_rows == 0 and empty.to_pandas().empty
+
+
+def test_names_that_clash_are_kept_apart(db: kithdb.Database) -> None:
+    clash = db.create_collection("clash", dim=1, metric="dot")
+    clash.upsert([{"id": 1, "vector": [2.0], "payload": {"id": "own", "score": 7}}])
+    row = clash.search([1.0]).to_dicts()[0]
+    assert row == {"id": 1, "score": 2.0, "payload.id": "own", "payload.score": 7}
+
+
+def test_they_are_shown(books: kithdb.Collection) -> None:
+    hits = books.search([1.0, 0.0], with_payload=["title"])
+    assert repr(hits).splitlines()[:3] == [
+        "4 hits",
+        "id  score    title",
+        "1   1.0000   A crate for vectors",
+    ]
+    assert "<td>A crate for vectors</td>" in hits._repr_html_()
+    books.set_payload({"title": "<b>" + "x" * 100}, [1])
+    shown = books.search([1.0, 0.0])._repr_html_()
+    assert "&lt;b&gt;xxx" in shown and "x" * 61 not in shown and "…" in shown

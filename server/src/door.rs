@@ -1,0 +1,214 @@
+//! Every route without a port, for a process that embeds the database: requests go to the router by a call.
+//!
+//! The dialect is translated in one place, so whatever the routes can do such a process can do, with the same errors.
+//! What is too large for JSON goes beside it: the vectors of a [`Question`], the points of an upsert.
+//!
+//! Cost: a request changes threads twice, about 30 µs, and its body is JSON both ways. A question and an upsert stay on
+//! the thread that asks.
+//! When not to use: in Rust. The embedded database has the same without JSON.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderName, Request, Response};
+use kithdb::{Database, Error, ErrorKind, Point, Receipt, Result, Value};
+use rag::Embedder;
+use tokio::runtime::{Builder, Runtime};
+use tower::ServiceExt as _;
+
+use crate::access::Rights;
+use crate::error::{FIELD_HEADER, KIND_HEADER};
+use crate::serve::sweep;
+use crate::strict::Strict;
+use crate::wire::collection;
+use crate::wire::point::Upsert;
+use crate::wire::query::QueryBody;
+pub use crate::wire::question::{Found, Question};
+use crate::wire::translate::Translator;
+use crate::{ServeOptions, State, router, wire};
+
+/// The routes over a database in this process.
+pub struct Door {
+    state: State,
+    router: Router,
+    runtime: Runtime,
+}
+
+/// What a route answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Of an error: its kind, as [`ErrorKind::name`] spells it.
+    pub kind: Option<String>,
+    /// Of an error: the field at fault.
+    pub field: Option<String>,
+    /// The body, JSON with most routes.
+    pub body: Vec<u8>,
+}
+
+/// An answer on its way. It is worked out whether anybody waits for it or not.
+pub struct Answering(Receiver<Answer>);
+
+impl Answering {
+    /// Waits for the answer, so long at most; nothing if it is not there yet.
+    ///
+    /// # Errors
+    /// `Internal` when the request was broken off.
+    pub fn wait(&self, time_max: Duration) -> Result<Option<Answer>> {
+        match self.0.recv_timeout(time_max) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Error::new(ErrorKind::Internal, "the request was broken off; please report it"))
+            }
+        }
+    }
+}
+
+impl Door {
+    /// The routes over a database. With an embedder, questions may be given as text.
+    ///
+    /// # Errors
+    /// `Io` when there are no threads to be had.
+    pub fn new(db: Database, embedder: Option<Embedder>) -> Result<Self> {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).enable_time().thread_name("kithdb-door").build()?;
+        let state = State::new(db, embedder, &ServeOptions::default());
+        runtime.spawn(sweep(state.clone()));
+        Ok(Self { router: router(state.clone()), state, runtime })
+    }
+
+    /// What the routes work on.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The model that texts are embedded by, as a vector of a new collection names the one that it is bound to.
+    pub fn model(&self) -> Option<Value> {
+        self.state.embedder().map(|embedder| collection::model(embedder.identity()))
+    }
+
+    /// Sends a request: a method, a path with its parameters, and a body.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming `method` or `path`.
+    pub fn ask(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Answering> {
+        let method = method.parse().map_err(|error| {
+            Error::invalid("method", format!("`{method}` is no method of HTTP")).with_source(error)
+        });
+        let request = Request::builder().method::<axum::http::Method>(method?).uri(path);
+        let request = request.body(Body::from(body)).map_err(|error| {
+            Error::invalid("path", format!("`{path}` is no path; encode its parts with %")).with_source(error)
+        })?;
+        let (sender, receiver) = mpsc::channel();
+        let routed = self.router.clone().oneshot(request);
+        self.runtime.spawn(async move {
+            // Nobody may wait any more.
+            let _ = sender.send(read(routed.await.unwrap_or_else(|never| match never {})).await);
+        });
+        Ok(Answering(receiver))
+    }
+
+    /// Reads a question, the body of `points/query`, of the collection's present state.
+    ///
+    /// # Errors
+    /// As for the route.
+    pub fn question(&self, collection: &str, body: &[u8]) -> Result<Question> {
+        let (db, embedder) = (self.state.database(), self.state.embedder());
+        let collection = db.collection(collection)?;
+        let strict = Strict::of(&collection, &self.state.inner.rates);
+        let rights = &Rights::Manage;
+        let translator = Translator { db, collection: &collection, embedder, rights, deadline: None, strict };
+        wire::parse::<QueryBody>(body)?.into_question(&translator)
+    }
+
+    /// Writes points as the body of an upsert says, whose own `points` are empty.
+    ///
+    /// # Errors
+    /// As for the route.
+    pub fn upsert(&self, collection: &str, body: &[u8], points: Vec<Point>) -> Result<Receipt> {
+        let collection = self.state.database().collection(collection)?;
+        let strict = Strict::of(&collection, &self.state.inner.rates);
+        wire::parse::<Upsert>(body)?.into_writes_of(points)?.run(&collection, &strict)
+    }
+}
+
+async fn read(response: Response<Body>) -> Answer {
+    let (parts, body) = response.into_parts();
+    let header = |name: &HeaderName| parts.headers.get(name)?.to_str().ok().map(str::to_owned);
+    let (kind, field) = (header(&KIND_HEADER), header(&FIELD_HEADER));
+    match to_bytes(body, usize::MAX).await {
+        Ok(bytes) => Answer { status: parts.status.as_u16(), kind, field, body: bytes.into() },
+        Err(error) => {
+            let kind = Some(ErrorKind::Io.name().to_owned());
+            Answer { status: 500, kind, field: None, body: error.to_string().into_bytes() }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kithdb::{Metric, Schema};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    fn door() -> Door {
+        let db = Database::in_memory().expect("a database");
+        db.create_collection("c", Schema::new().vector(2, Metric::Dot)).expect("a collection");
+        Door::new(db, None).expect("a door")
+    }
+
+    fn ask(door: &Door, method: &str, path: &str, body: &str) -> Answer {
+        let answering = door.ask(method, path, body.as_bytes().to_vec()).expect("asked");
+        answering.wait(LONG).expect("not broken off").expect("in time")
+    }
+
+    #[test]
+    fn a_route_answers_as_it_does_over_http() {
+        let door = door();
+        let answer = ask(&door, "GET", "/collections/c/exists", "");
+        assert_eq!((answer.status, answer.kind), (200, None));
+        assert!(String::from_utf8_lossy(&answer.body).contains("\"exists\":true"));
+        let answer = ask(&door, "PUT", "/collections/c/points", r#"{"points": [{"id": 1, "vector": [1]}]}"#);
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.kind.as_deref(), Some("invalid_argument"));
+        assert_eq!(answer.field.as_deref(), Some("points[0].vector"));
+        assert_eq!(door.ask("G T", "/", Vec::new()).err().expect("refused").field(), Some("method"));
+        assert_eq!(door.ask("GET", "a b", Vec::new()).err().expect("refused").field(), Some("path"));
+    }
+
+    #[test]
+    fn vectors_go_beside_the_json() {
+        let door = door();
+        let points = (1..4_u64).map(|id| Point::new(id).vector([id as f32, 0.0])).collect();
+        door.upsert("c", br#"{"points": []}"#, points).expect("written");
+        let question = door.question("c", br#"{"query": [], "limit": 2}"#).expect("a question");
+        let found = question.ranked(&[1.0, 0.0]).expect("hits");
+        assert_eq!(found, [(3.into(), 3.0), (2.into(), 2.0)]);
+        let found = serde_json::to_value(question.answer(Some(&[-1.0, 0.0])).expect("an answer"));
+        assert_eq!(found.expect("JSON")["points"][0]["id"], 1);
+        let error = question.answer(Some(&[1.0])).expect_err("refused");
+        assert_eq!(error.field(), Some("query"));
+        let whole = door.question("c", br#"{"query": [1, 0]}"#).expect("a question");
+        assert_eq!(whole.answer(Some(&[1.0, 0.0])).expect_err("refused").field(), Some("query"));
+    }
+
+    #[test]
+    fn an_upsert_keeps_its_conditions() {
+        let door = door();
+        let point = |x: f32| vec![Point::new(1).vector([x, 0.0])];
+        door.upsert("c", br#"{"points": []}"#, point(1.0)).expect("written");
+        let body = br#"{"points": [], "update_mode": "insert_only"}"#;
+        door.upsert("c", body, point(2.0)).expect("passed over");
+        let question = door.question("c", br#"{"query": [1, 0]}"#).expect("a question");
+        let found = serde_json::to_value(question.answer(None).expect("an answer")).expect("JSON");
+        assert_eq!(found["points"][0]["score"], 1.0);
+        let error = door.upsert("c", br#"{"points": []}"#, vec![Point::new(1).vector([1.0])]);
+        assert_eq!(error.expect_err("refused").field(), Some("points[0].vector"));
+    }
+}

@@ -1,0 +1,100 @@
+//! A query that was read, and its answer. It may be answered more than once, with vectors that did not travel as JSON.
+//!
+//! An empty vector in the body, which asks for nothing by itself, is the place of the vector that is given apart.
+
+use kithdb::{Input, PointId, Query, Reading, Request, Result, Select, Terms, Vector};
+use serde::Serialize;
+
+use super::plan::PlanOut;
+use super::point::ScoredPoint;
+
+/// A query of one state of a collection.
+pub struct Question {
+    pub(super) reading: Reading,
+    pub(super) request: Request,
+    pub(super) select: Select,
+    pub(super) terms: Terms,
+    pub(super) is_explained: bool,
+}
+
+/// The hits of a query, and the plan if it was asked for.
+#[derive(Debug, Serialize)]
+pub struct Found {
+    points: Vec<ScoredPoint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<PlanOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<Partial>,
+}
+
+/// Why an answer that was welcome in part is one.
+#[derive(Debug, Serialize)]
+struct Partial {
+    /// Of the rows to be looked at one after the other, the share that was. As much of the true hits is to be expected.
+    seen_share: f32,
+}
+
+impl Question {
+    /// Answers it, with a vector where the body left a place for one.
+    ///
+    /// # Errors
+    /// As for the route; `InvalidArgument` on `query` when there is no place for the vector.
+    pub fn answer(&self, vector: Option<&[f32]>) -> Result<Found> {
+        let request = match vector {
+            Some(vector) => self.with(vector)?,
+            None => self.request.clone(),
+        };
+        let found = self.reading.search_on(request, &self.select, self.terms)?;
+        Ok(Found::new(found, &self.select, self.is_explained))
+    }
+
+    /// The hits alone, best first: ids and scores.
+    ///
+    /// # Errors
+    /// As for [`answer`](Self::answer).
+    pub fn ranked(&self, vector: &[f32]) -> Result<Vec<(PointId, f32)>> {
+        let found = self.reading.search_on(self.with(vector)?, &Select::none(), self.terms)?;
+        Ok(found.hits.into_iter().map(|hit| (hit.id, hit.score)).collect())
+    }
+
+    fn with(&self, vector: &[f32]) -> Result<Request> {
+        let mut request = self.request.clone();
+        if put(&mut request, vector) == 0 {
+            let message = "has no place for the vector given apart; leave it one by an empty vector";
+            return Err(kithdb::Error::invalid("query", message));
+        }
+        Ok(request)
+    }
+}
+
+/// Puts a vector into the places left for it; how many there were.
+fn put(request: &mut Request, vector: &[f32]) -> usize {
+    let below: usize = request.prefetch.iter_mut().map(|leg| put(leg, vector)).sum();
+    let (Query::Nearest { vector: place, .. } | Query::Diverse { vector: place, .. }) = &mut request.query
+    else {
+        return below;
+    };
+    match place {
+        Input::Vector(Vector::Dense(empty)) if empty.is_empty() => {
+            *place = Input::Vector(Vector::Dense(vector.to_vec()));
+            below + 1
+        }
+        _ => below,
+    }
+}
+
+impl Found {
+    fn new(found: kithdb::Found, select: &Select, is_explained: bool) -> Self {
+        let kithdb::Found { hits, plan, actual, partial } = found;
+        Self {
+            points: hits.into_iter().map(|hit| ScoredPoint::new(hit, select)).collect(),
+            plan: is_explained.then(|| PlanOut::new(&plan, actual.as_ref())),
+            partial: partial.map(|seen_share| Partial { seen_share }),
+        }
+    }
+
+    /// The hits alone.
+    pub(crate) fn into_points(self) -> Vec<ScoredPoint> {
+        self.points
+    }
+}
