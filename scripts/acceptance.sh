@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Other people's test suites against a server of this build: what clients expect that know nothing of KithDB.
-#   scripts/acceptance.sh [suite...]     langchain, haystack, vectordbbench; all of them without arguments
+#   scripts/acceptance.sh [suite...]     langchain, haystack, client, js, llamaindex, vectordbbench; all of them without arguments
 #
 # KITHDB_URL names a server that runs: its collections are removed. Without it one is started on a directory that is
 # removed. A suite that cannot be installed is skipped, and the table says so. Each suite lies in an environment of its
@@ -97,8 +97,36 @@ run_vectordbbench() {
     awk -v recall="${recall:-0}" 'BEGIN { exit !(recall >= 0.95) }'
 }
 
+install_client() {
+    venv client qdrant-client==1.20.0 numpy
+}
+
+run_client() {
+    "$home/client/venv/bin/python" -W ignore "$own/client.py" "$url"
+}
+
+install_js() {
+    mkdir -p "$home/js"
+    [ -d "$home/js/node_modules/@qdrant/js-client-rest" ] ||
+        (cd "$home/js" && npm install --silent --no-audit --no-fund @qdrant/js-client-rest@1.18.0)
+}
+
+run_js() {
+    cd "$home/js"
+    node "$own/client.mjs" "$url"
+}
+
+install_llamaindex() {
+    venv llamaindex llama-index-vector-stores-qdrant==0.10.4 qdrant-client==1.20.0
+}
+
+run_llamaindex() {
+    "$home/llamaindex/venv/bin/python" -W ignore "$own/llamaindex.py" "$url"
+}
+
 declare -A expected=(
     [langchain]='309 passed' [haystack]='308 passed, 1 skipped' [vectordbbench]='recall 0.95 or more'
+    [client]='47 methods agree' [js]='44 methods answer as expected' [llamaindex]='9 checks passed'
 )
 
 suite() {
@@ -118,7 +146,7 @@ suite() {
 }
 
 start
-[ $# -gt 0 ] || set -- langchain haystack vectordbbench
+[ $# -gt 0 ] || set -- langchain haystack client js llamaindex vectordbbench
 for name in "$@"; do
     [ -n "${expected[$name]:-}" ] || { echo "there is no suite $name; there are: ${!expected[*]}" >&2; exit 2; }
     suite "$name"
