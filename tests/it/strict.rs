@@ -80,6 +80,7 @@ fn searches_are_held_to_their_limits() {
     let site = Site::new();
     let legs = [near(&json!({"limit": 9})), near(&json!({"limit": 2}))];
     let fused = json!({"prefetch": legs, "query": {"fusion": "rrf"}, "limit": 2});
+    let groups = near(&json!({"group_by": "n", "limit": 2, "group_size": 2}));
     let two = json!({"searches": [near(&json!({})), near(&json!({}))]});
     let oversampling = near(&json!({"params": {"quantization": {"oversampling": 2.0}}}));
     let exact = near(&json!({"params": {"exact": true}}));
@@ -90,6 +91,7 @@ fn searches_are_held_to_their_limits() {
         (three.clone(), "query", near(&json!({"limit": 4})), "for \"limit\""),
         (three.clone(), "query", fused, "for \"limit\""),
         (three.clone(), "scroll", json!({}), "Limit exceeded 10 > 3 for \"limit\""),
+        (three.clone(), "query/groups", groups, "Limit exceeded 4 > 3 for \"limit\""),
         (three, "search", older, "for \"limit\""),
         (seconds.clone(), "query?timeout=3", near(&json!({})), "for \"timeout\""),
         (seconds, "scroll?timeout=3", json!({}), "for \"timeout\""),
@@ -113,6 +115,7 @@ fn filters_are_held_to_their_limits_and_to_indexes() {
     let any = json!({"must": [{"key": "n", "match": {"any": [1, 2, 3]}}]});
     let inner = json!({"must": [equals("b", 1.into()), equals("c", 1.into())]});
     let nested = json!({"must": [{"nested": {"key": "a", "filter": inner}}]});
+    let formula = json!({"prefetch": near(&json!({})), "query": {"formula": {"sum": ["n", "$score"]}}});
     let by = |filter: &Value| json!({"filter": filter});
     let indexed = json!({"unindexed_filtering_retrieve": false});
     for (config, rest, body, says) in [
@@ -121,6 +124,7 @@ fn filters_are_held_to_their_limits_and_to_indexes() {
         (indexed.clone(), "count", by(&city), "city"),
         (indexed.clone(), "count", by(&nested), "\"a.b\""),
         (indexed.clone(), "scroll", json!({"order_by": "n"}), "\"n\""),
+        (indexed.clone(), "query", formula, "\"n\" in formula expression"),
         (indexed, "query/groups", near(&json!({"group_by": "city"})), "\"city\""),
         (json!({"filter_max_conditions": 5}), "count", by(&six), "Filter condition limit reached (6 > 5)"),
         (json!({"filter_max_conditions": 1}), "count", by(&nested), "Filter condition limit"),
@@ -134,6 +138,11 @@ fn filters_are_held_to_their_limits_and_to_indexes() {
     site.done("POST", &at("query"), &near(&by(&city)));
     site.done("POST", "/collections/c/facet", &json!({"key": "city", "filter": city}));
     site.refused("POST", "/collections/c/facet", &json!({"key": "n"}), 400, "\"n\"");
+    // An index of integers that is not for looking up serves ranges alone.
+    let params = json!({"type": "integer", "lookup": false, "range": true});
+    site.done("PUT", "/collections/c/index", &json!({"field_name": "n", "field_schema": params}));
+    site.refused("POST", &at("count"), &by(&any), 400, "\"n\"");
+    site.done("POST", &at("count"), &json!({"filter": {"must": [{"key": "n", "range": {"gte": 1}}]}}));
 }
 
 #[test]
@@ -223,6 +232,12 @@ fn a_collection_takes_so_many_operations_a_minute() {
         429,
         "Write rate limit exceeded: Operation requires 5 tokens but only",
     );
+    let examples = json!({"query": {"recommend": {"positive": [1, 2], "strategy": "best_score"}}});
+    let says = "request larger than rate limiter capacity, please try to split your request";
+    site.refused("POST", &at("query"), &examples, 429, says);
+    // What is absent takes nothing back.
+    site.set(json!({"read_rate_limit": null}));
+    site.refused("POST", &at("search"), &search, 429, "retry later");
     site.set(json!({"enabled": false}));
     for _ in 0..3 {
         site.done("POST", &at("search"), &search);

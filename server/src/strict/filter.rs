@@ -58,12 +58,15 @@ fn largest(filter: &Filter) -> usize {
 }
 
 /// `above` is the path of the objects that a nested filter is about.
-fn all_indexed(schema: &Schema, filter: &Filter, above: &str) -> Result<()> {
+pub(super) fn all_indexed(schema: &Schema, filter: &Filter, above: &str) -> Result<()> {
     let below = |path: &FieldPath| format!("{above}{path}");
     filter.conditions().try_for_each(|condition| match condition {
-        Condition::Field(path, predicate) => indexed(schema, &below(path), Some(kinds(predicate))),
+        Condition::Field(path, predicate) => {
+            let (kinds, option) = served_by(predicate);
+            indexed(schema, &below(path), Some(kinds), option, "")
+        }
         Condition::IsEmpty(path) | Condition::IsNull(path) | Condition::Count(path, _) => {
-            indexed(schema, &below(path), None)
+            indexed(schema, &below(path), None, None, "")
         }
         Condition::HasId(_) | Condition::Slice { .. } | Condition::HasVector(_) => Ok(()),
         Condition::Nested(path, filter) => all_indexed(schema, filter, &format!("{}.", below(path))),
@@ -71,20 +74,48 @@ fn all_indexed(schema: &Schema, filter: &Filter, above: &str) -> Result<()> {
     })
 }
 
-/// Checks that a field has an index of one of these kinds, or of any.
+/// A field by which hits are grouped: its index must know what equals what.
 ///
 /// # Errors
 /// Bad request, naming the field.
-pub(super) fn check_indexed(schema: &Schema, path: &FieldPath, kinds: Option<&[FieldKind]>) -> Result<()> {
-    indexed(schema, &path.to_string(), kinds)
+pub(super) fn check_group(schema: &Schema, path: &FieldPath) -> Result<()> {
+    let known = schema.fields.get(path);
+    let message = match known {
+        Some(FieldKind::Keyword | FieldKind::Integer | FieldKind::Bool | FieldKind::Uuid) => return Ok(()),
+        Some(kind) => format!("Index of type \"{kind:?}\" found for \"{path}\""),
+        None => format!("Index required but not found for \"{path}\""),
+    };
+    Err(refused("group_by", &message, "Create an index supporting `match` for this key."))
 }
 
-fn indexed(schema: &Schema, path: &str, kinds: Option<&[FieldKind]>) -> Result<()> {
+/// Checks that a field has an index of any kind. `of` says of what it is a part.
+///
+/// # Errors
+/// Bad request, naming the field.
+pub(super) fn check_indexed(schema: &Schema, path: &FieldPath, of: &str) -> Result<()> {
+    indexed(schema, &path.to_string(), None, None, of)
+}
+
+/// What an index is good for, and what it was told about that.
+type Use = (&'static str, bool);
+
+fn indexed(
+    schema: &Schema,
+    path: &str,
+    kinds: Option<&[FieldKind]>,
+    option: Option<Use>,
+    of: &str,
+) -> Result<()> {
     // An array at the end of a path counts as its elements, so `a` and `a[]` are one field.
     let plain = |path: &str| path.replace("[]", "");
     let wanted = plain(path);
+    let is_good = |own: &FieldPath| {
+        let Some((name, default)) = option else { return true };
+        let told = schema.params.get(own).and_then(|params| params.get(name)?.as_bool());
+        told.unwrap_or(default)
+    };
     let is_served = schema.fields.iter().any(|(own, kind)| {
-        plain(&own.to_string()) == wanted && kinds.is_none_or(|kinds| kinds.contains(kind))
+        plain(&own.to_string()) == wanted && kinds.is_none_or(|kinds| kinds.contains(kind)) && is_good(own)
     });
     if is_served {
         return Ok(());
@@ -92,24 +123,25 @@ fn indexed(schema: &Schema, path: &str, kinds: Option<&[FieldKind]>) -> Result<(
     let kinds: BTreeSet<&str> = kinds.unwrap_or(&FieldKind::ALL).iter().map(|kind| kind.name()).collect();
     let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
     let message =
-        format!("Index required but not found for \"{path}\" of one of the following types: [{kinds}]");
+        format!("Index required but not found for \"{path}\"{of} of one of the following types: [{kinds}]");
     Err(refused("filter", &message, "Create an index for this key or use a different filter."))
 }
 
-/// The kinds of index that know what satisfies a predicate.
-fn kinds(predicate: &Predicate) -> &'static [FieldKind] {
+/// The kinds of index that know what satisfies a predicate, and the option, with its default, that such an index has
+/// for that in the dialect. Ours would answer all the same; what is indexed for what is the choice of the collection.
+fn served_by(predicate: &Predicate) -> (&'static [FieldKind], Option<Use>) {
+    let (lookup, range) = (Some(("lookup", true)), Some(("range", true)));
     match predicate {
         Predicate::Any(values) | Predicate::Except(values) => match values.first() {
-            Some(Scalar::Int(_)) => &[FieldKind::Integer],
-            Some(Scalar::Bool(_)) => &[FieldKind::Bool],
-            _ => &[FieldKind::Keyword, FieldKind::Uuid],
+            Some(Scalar::Int(_)) => (&[FieldKind::Integer], lookup),
+            Some(Scalar::Bool(_)) => (&[FieldKind::Bool], None),
+            _ => (&[FieldKind::Keyword, FieldKind::Uuid], None),
         },
-        Predicate::Range(_) => &[FieldKind::Float, FieldKind::Integer],
-        Predicate::Times(_) => &[FieldKind::Datetime],
-        Predicate::Geo(_) => &[FieldKind::Geo],
-        Predicate::Prefix(_) => &[FieldKind::Keyword],
-        Predicate::Text(_) | Predicate::TextAny(_) | Predicate::Phrase(_) | Predicate::Analysed(_) => {
-            &[FieldKind::Text]
-        }
+        Predicate::Range(_) => (&[FieldKind::Float, FieldKind::Integer], range),
+        Predicate::Times(_) => (&[FieldKind::Datetime], None),
+        Predicate::Geo(_) => (&[FieldKind::Geo], None),
+        Predicate::Prefix(_) => (&[FieldKind::Keyword], None),
+        Predicate::Phrase(_) => (&[FieldKind::Text], Some(("phrase_matching", false))),
+        Predicate::Text(_) | Predicate::TextAny(_) | Predicate::Analysed(_) => (&[FieldKind::Text], None),
     }
 }

@@ -6,13 +6,16 @@
 //! Kept and told, and not enforced: `max_collection_payload_size_bytes`, since nobody counts those bytes.
 
 mod filter;
+mod formula;
 mod rates;
 mod writes;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use kithdb::{Collection, Error, FieldPath, Filter, Result};
+use kithdb::formula::Expression;
+use kithdb::{Collection, Error, FieldPath, Filter, Result, Schema};
+
 use serde::Deserialize;
 
 use crate::error::BAD_REQUEST;
@@ -145,14 +148,33 @@ impl<'a> Strict<'a> {
         self.take_read(1 + conditions(filter))
     }
 
-    /// A field that is read of every point: a group, an order, a facet.
+    /// A field that is read of every point: an order, a facet.
     ///
     /// # Errors
     /// Bad request, naming the field.
     pub(crate) fn check_field(&self, path: &FieldPath) -> Result<()> {
-        let Some(config) = &self.config else { return Ok(()) };
-        match config.unindexed_filtering_retrieve {
-            Some(false) => filter::check_indexed(&self.collection.schema(), path, None),
+        self.where_indexed(|schema| filter::check_indexed(schema, path, ""))
+    }
+
+    /// A field that hits are grouped by.
+    ///
+    /// # Errors
+    /// Bad request, naming the field.
+    pub(crate) fn check_group(&self, path: &FieldPath) -> Result<()> {
+        self.where_indexed(|schema| filter::check_group(schema, path))
+    }
+
+    /// The fields and conditions of a formula.
+    ///
+    /// # Errors
+    /// Bad request, naming the field.
+    pub(crate) fn check_formula(&self, expression: &Expression) -> Result<()> {
+        self.where_indexed(|schema| formula::check(schema, expression))
+    }
+
+    fn where_indexed(&self, check: impl Fn(&Schema) -> Result<()>) -> Result<()> {
+        match self.config.as_ref().and_then(|config| config.unindexed_filtering_retrieve) {
+            Some(false) => check(&self.collection.schema()),
             _ => Ok(()),
         }
     }

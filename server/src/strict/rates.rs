@@ -57,9 +57,9 @@ impl Rates {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Short {
     /// There will be enough.
-    Until { tokens: u64, seconds: u64 },
+    Until { tokens: f64, seconds: u64 },
     /// There never will.
-    Forever { limit: u64 },
+    Forever,
 }
 
 impl Bucket {
@@ -72,12 +72,12 @@ impl Bucket {
         let gained = now.saturating_duration_since(self.filled).as_secs_f64() * rate;
         (self.tokens, self.filled) = ((self.tokens + gained).min(self.limit as f64), now);
         if cost > self.limit {
-            return Err(Short::Forever { limit: self.limit });
+            return Err(Short::Forever);
         }
         let missing = cost as f64 - self.tokens;
         if missing > 0.0 {
             let seconds = (missing / rate).ceil() as u64;
-            return Err(Short::Until { tokens: self.tokens as u64, seconds: seconds.max(1) });
+            return Err(Short::Until { tokens: self.tokens, seconds: seconds.max(1) });
         }
         self.tokens -= cost as f64;
         Ok(())
@@ -94,14 +94,13 @@ impl Short {
             Self::Until { seconds, .. } if cost == 1 => (", retry later".to_owned(), seconds),
             Self::Until { tokens, seconds } => {
                 let why = format!(
-                    ": Operation requires {cost} tokens but only {tokens} were available. Retry after {seconds}s"
+                    ": Operation requires {cost} tokens but only {tokens:.1} were available. Retry after {seconds}s"
                 );
                 (why, seconds)
             }
-            Self::Forever { limit } => {
-                let why =
-                    format!(": Operation requires {cost} tokens but only {limit} come in a minute; split it");
-                (why, MINUTE_S as u64)
+            Self::Forever => {
+                let why = ", request larger than rate limiter capacity, please try to split your request";
+                (why.to_owned(), MINUTE_S as u64)
             }
         };
         Error::invalid(field, format!("{RATE}{name} rate limit exceeded{why}"))
@@ -120,11 +119,11 @@ mod tests {
         let mut bucket = Bucket::full(6);
         let began = bucket.filled;
         let after = |seconds: u64| began + Duration::from_secs(seconds);
-        assert_eq!(bucket.take(7, began), Err(Short::Forever { limit: 6 }));
+        assert_eq!(bucket.take(7, began), Err(Short::Forever));
         assert_eq!(bucket.take(4, began), Ok(()));
-        assert_eq!(bucket.take(3, began), Err(Short::Until { tokens: 2, seconds: 10 }));
+        assert_eq!(bucket.take(3, began), Err(Short::Until { tokens: 2.0, seconds: 10 }));
         assert_eq!(bucket.take(3, after(10)), Ok(()));
-        assert_eq!(bucket.take(1, after(15)), Err(Short::Until { tokens: 0, seconds: 5 }));
+        assert_eq!(bucket.take(1, after(15)), Err(Short::Until { tokens: 0.5, seconds: 5 }));
         assert_eq!(bucket.take(6, after(3_600)), Ok(()), "it never holds more than a minute's");
         assert!(bucket.take(1, after(3_600)).is_err());
     }

@@ -83,8 +83,8 @@ impl QueryGroups {
             groups: self.limit.unwrap_or(GROUPS),
             size: self.group_size.unwrap_or(GROUP_SIZE),
         };
-        translator.strict.check_limit(grouping.groups.max(grouping.size))?;
-        translator.strict.check_field(&grouping.path)?;
+        translator.strict.check_limit(grouping.groups.saturating_mul(grouping.size))?;
+        translator.strict.check_group(&grouping.path)?;
         let with_lookup = self.with_lookup;
         let body = QueryBody {
             prefetch: self.prefetch,

@@ -62,7 +62,7 @@ impl MatrixBody {
             limit: self.limit.unwrap_or(LIMIT),
             seed: self.seed,
         };
-        strict.check_limit(request.limit.max(request.sample))?;
+        strict.check_limit(request.limit.saturating_mul(request.sample))?;
         strict.check_filter(&request.filter)?;
         strict.take_read(request.sample)?;
         collection.matrix(&request)

@@ -313,8 +313,11 @@ fn members_of(given: Payload, field: &str, shape: &dyn Fn(&str) -> Result<Shape>
         let kept = checked(value, shape(&name)?, &place(field, &name))?;
         Ok(kept.map(|kept| (name, kept)))
     };
-    let kept: Result<Vec<_>> = given.into_iter().map(check).collect();
-    Ok(Some(kept?.into_iter().flatten().collect::<Payload>().into()))
+    let was_empty = given.is_empty();
+    let kept = given.into_iter().map(check).collect::<Result<Vec<_>>>()?;
+    let kept: Payload = kept.into_iter().flatten().collect();
+    // Nothing but absent members is absent; only what is given as empty takes back what was set.
+    Ok((was_empty || !kept.is_empty()).then(|| kept.into()))
 }
 
 fn known(members: &[(&str, Shape)], name: &str, field: &str) -> Result<Shape> {
@@ -378,7 +381,9 @@ mod tests {
             let kept = kept.unwrap_or_else(|| given.clone());
             assert_eq!(read_one(name, given.clone()).expect(name), Some(kept), "{given}");
         }
-        assert_eq!(read_one("wal_config", json!(null)).expect("absent"), None);
+        for absent in [json!(null), json!({"wal_capacity_mb": null})] {
+            assert_eq!(read_one("wal_config", absent).expect("absent"), None);
+        }
     }
 
     #[test]

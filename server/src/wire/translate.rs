@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use kithdb::{
     Collection, Condition, DEFAULT_VECTOR, Database, Error, ErrorKind, Examples, Filter, Input, Order,
-    OrderValue, Pair, Params, PayloadSelect, PointId, Query, Request, Result, Select, Terms, Vector,
-    VectorSelect,
+    OrderValue, Pair, Params, PayloadSelect, PointId, Query, Recommend, Request, Result, Select, Terms,
+    Vector, VectorSelect,
 };
 use rag::Embedder;
 
@@ -240,7 +240,11 @@ impl Translator<'_> {
                 Query::Order(order)
             }
             Some(QueryIn::Sample(seed)) => Query::Sample { seed },
-            Some(QueryIn::Formula(formula, defaults)) => Query::Formula(expression(formula, defaults)?),
+            Some(QueryIn::Formula(formula, defaults)) => {
+                let formula = expression(formula, defaults)?;
+                self.strict.check_formula(&formula.expression)?;
+                Query::Formula(formula)
+            }
         })
     }
 
@@ -355,9 +359,28 @@ impl OrderIn {
     }
 }
 
-/// What a query costs where reads are counted: 1 a level, and 1 a condition.
+/// What a query costs where reads are counted: what its vectors cost, 1 a condition, and its legs.
 fn cost(request: &Request) -> usize {
-    1 + conditions(&request.filter) + request.prefetch.iter().map(cost).sum::<usize>()
+    let asked = match &request.query {
+        Query::Nearest { vector, .. } | Query::Diverse { vector, .. } => vector_cost(vector),
+        Query::Recommend { strategy: Recommend::AverageVector, .. } => 1,
+        Query::Recommend { examples: Examples { positive, negative }, .. } => {
+            positive.iter().chain(negative).map(vector_cost).sum()
+        }
+        Query::Discover { target, context, .. } => vector_cost(target) + context.len(),
+        Query::Context { pairs, .. } => pairs.len(),
+        _ => 1,
+    };
+    asked + conditions(&request.filter) + request.prefetch.iter().map(cost).sum::<usize>()
+}
+
+/// 1 a row; a point is read, and shut out of the hits, besides.
+fn vector_cost(vector: &Input) -> usize {
+    match vector {
+        Input::Vector(Vector::Multi(rows)) => rows.len(),
+        Input::Vector(_) => 1,
+        Input::Point(_) => 3,
+    }
 }
 
 /// Both filters at once.
