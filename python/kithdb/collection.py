@@ -286,12 +286,20 @@ class Collection(Writes):
 
         Raises `InvalidArgument` naming the place, `NotFound` for an id that does not exist.
         """
-        params = _named(exact=exact, recall=recall, hnsw_ef=ef)
-        members = {
-            **_named(limit=limit, offset=offset, using=using, score_threshold=score_threshold, prefetch=prefetch),
-            **_named(with_payload=with_payload, with_vector=with_vector or None, highlight=highlight),
-            **_named(deadline_ms=deadline_ms, partial=partial, as_of=self.seqno, params=params or None),
-        }
+        members = _named(
+            limit=limit,
+            offset=offset,
+            using=using,
+            score_threshold=score_threshold,
+            prefetch=prefetch,
+            with_payload=with_payload,
+            with_vector=with_vector or None,
+            highlight=highlight,
+            deadline_ms=deadline_ms,
+            partial=partial,
+            as_of=self.seqno,
+            params=_named(exact=exact, recall=recall, hnsw_ef=ef) or None,
+        )
         sought = self._sought(using or "") if text is not None and vector is None else None
         asked = question(vector, text, query, where, sought, fusion, members)
         return self._ask(asked)
@@ -328,9 +336,14 @@ class Collection(Writes):
         """
         import numpy as np
 
-        params = _named(exact=exact, recall=recall, hnsw_ef=ef)
-        members = _named(limit=limit, using=using, score_threshold=score_threshold, params=params or None)
-        asked = question(None, None, None, where, None, "", {**members, "as_of": self.seqno}, is_by_row=True)
+        members = _named(
+            limit=limit,
+            using=using,
+            score_threshold=score_threshold,
+            as_of=self.seqno,
+            params=_named(exact=exact, recall=recall, hnsw_ef=ef) or None,
+        )
+        asked = question(None, None, None, where, None, "", members, is_by_row=True)
         rows = np.ascontiguousarray(matrix(vectors, "vectors"), np.float32)
         ids, scores, counts = self._door.query_rows(self.name, asked.body, rows, limit)
         if isinstance(ids, list):
@@ -357,10 +370,16 @@ class Collection(Writes):
         with_lookup: str | Mapping[str, Any] | None = None,
     ) -> list[Group]:
         """The best groups of hits by the values of a field: `limit` of them, each with its `group_size` best hits."""
-        members = {
-            **_named(limit=limit, group_by=by, group_size=group_size, using=using, prefetch=prefetch),
-            **_named(with_payload=with_payload, with_vector=with_vector or None, with_lookup=with_lookup),
-        }
+        members = _named(
+            limit=limit,
+            group_by=by,
+            group_size=group_size,
+            using=using,
+            prefetch=prefetch,
+            with_payload=with_payload,
+            with_vector=with_vector or None,
+            with_lookup=with_lookup,
+        )
         sought = self._sought(using or "") if text is not None and vector is None else None
         asked = question(vector, text, query, where, sought, fusion, members)
         body = asked.body(() if asked.vector is None else asked.vector.tolist())

@@ -74,12 +74,12 @@ def question(
     where: Where | None,
     sought: Sought | None,
     fusion: str | Mapping[str, Any],
-    members: Mapping[str, Any],
+    members: dict[str, Any],
     *,
     is_by_row: bool = False,
 ) -> Question:
-    """The question of these parts. `members` are further members of the body; those that are `None` are left out."""
-    rest = {name: value for name, value in members.items() if value is not None}
+    """The question of these parts. `members` are further members of its body."""
+    rest = members
     if where is not None:
         rest["filter"] = wire(where)
     fused = {"fusion": fusion} if isinstance(fusion, str) else fusion
