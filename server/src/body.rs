@@ -65,7 +65,8 @@ fn too_large(bytes: usize, bytes_max: usize) -> Error {
     Error::new(ErrorKind::LimitExceeded, message).with_field(BODY)
 }
 
-async fn drain(mut body: Body) {
+/// Reads the rest of a body that is refused, for a while.
+pub(crate) async fn drain(mut body: Body) {
     let throw_away = async {
         let mut seen = 0;
         while let Some(Ok(chunk)) = next(&mut body).await {

@@ -11,6 +11,7 @@
 mod body;
 mod cursors;
 mod error;
+mod incoming;
 mod lanes;
 mod metrics;
 mod multipart;

@@ -2,6 +2,7 @@
 //!
 //! A function of a route is synchronous: it gets a [`Call`], asks the database, and returns what goes into `result`.
 
+mod bulk;
 mod call;
 mod collections;
 mod cursors;
@@ -38,6 +39,7 @@ pub fn router(state: State) -> Router {
         .merge(legacy_routes())
         .merge(node_routes())
         .merge(snapshot_routes())
+        .merge(bulk_routes())
         .fallback(service::no_route)
         .method_not_allowed_fallback(service::no_method)
         .layer(CatchPanicLayer::custom(service::panicked))
@@ -152,6 +154,14 @@ fn snapshot_routes() -> Router<State> {
         .route(&of("/recover"), put(route(Waits, snapshots::recover)))
         .route(&of("/upload"), post(snapshots::upload))
         .route(&of("/{snapshot}"), removed().get(snapshots::download_of))
+}
+
+/// Points in columns, as many as there are.
+fn bulk_routes() -> Router<State> {
+    let import = post(bulk::import).get(route(Waits, bulk::imports));
+    Router::new()
+        .route("/api/v1/collections/{collection}/import", import)
+        .route("/api/v1/collections/{collection}/export", get(bulk::export))
 }
 
 fn matrix(form: &str) -> String {
