@@ -5,6 +5,7 @@
 //! | `model`       | any sequence of operations answers as a plain map would                     |
 //! | `crash`       | what was acknowledged survives SIGKILL, what was not is whole or absent     |
 //! | `conformance` | the same case gives the same answer through the crate and through HTTP      |
+//! | `bulk`        | points go out in columns and come in as they were; damaged columns break nothing |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `observed`    | the recall of live queries is measured, and told with its interval          |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
@@ -24,6 +25,7 @@
 
 mod aliases;
 mod bad_input;
+mod bulk;
 mod compat;
 mod concurrency;
 mod configure;

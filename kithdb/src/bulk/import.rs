@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::array::{Array as _, ArrayRef, RecordBatch, RecordBatchReader};
 use arrow::error::ArrowError;
 use crossbeam_channel::Sender;
 use types::{Error, ErrorKind, Op, PointId, Result, Seqno};
@@ -192,7 +192,7 @@ impl Source<'_> {
         blocks: &Sender<Result<Block>>,
     ) -> Result<bool> {
         let rows = batch.num_rows();
-        let most = block_rows(batch.get_array_memory_size() / rows.max(1));
+        let most = block_rows(bytes(batch) / rows.max(1));
         let most = most.min(self.collection.limits().batch_points_max).max(1);
         let mut at = 0;
         while at < rows {
@@ -211,6 +211,23 @@ impl Source<'_> {
     }
 }
 
+/// Bytes of a batch's rows. What it shares with other batches, or its columns with each other, is not counted twice.
+fn bytes(batch: &RecordBatch) -> usize {
+    let of = |column: &ArrayRef| {
+        column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+    };
+    batch.columns().iter().map(of).sum()
+}
+
+/// What a decoder makes of bytes that may be anything.
+///
+/// # Errors
+/// `InvalidArgument` on `batches` when it panics.
+pub(super) fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .map_err(|_| Error::invalid("batches", "are damaged: their decoder gave up"))
+}
+
 /// The next batch.
 ///
 /// # Errors
@@ -218,10 +235,7 @@ impl Source<'_> {
 fn next(
     batches: &mut (impl Iterator<Item = std::result::Result<RecordBatch, ArrowError>> + ?Sized),
 ) -> Result<Option<RecordBatch>> {
-    match catch_unwind(AssertUnwindSafe(|| batches.next())) {
-        Ok(next) => next.transpose().map_err(refused),
-        Err(_) => Err(Error::invalid("batches", "are damaged: their decoder gave up")),
-    }
+    guarded(|| batches.next())?.transpose().map_err(refused)
 }
 
 /// The error of a source of batches.

@@ -201,3 +201,61 @@ fn time(micros: i64, is_date: bool) -> Value {
     }
     text.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        BinaryArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Int8Array, StringViewArray,
+        TimestampNanosecondArray,
+    };
+    use arrow::datatypes::Int8Type;
+    use serde_json::json;
+
+    use super::*;
+
+    fn values(array: &ArrayRef) -> Result<Vec<Option<Value>>> {
+        let field = Field::new("a", array.data_type().clone(), true);
+        let column = Column::new(&field, array)?;
+        (0..array.len()).map(|row| column.row(row, row as u64)).collect()
+    }
+
+    #[test]
+    fn every_type_that_json_has_is_read() {
+        let dictionary: DictionaryArray<Int8Type> = ["x", "y", "x"].into_iter().collect();
+        let decimals = Decimal128Array::from(vec![125]).with_precision_and_scale(5, 2).expect("a decimal");
+        let times = TimestampNanosecondArray::from(vec![1_717_243_200_000_001_999]).with_timezone("+02:00");
+        let cases: [(ArrayRef, Value); 7] = [
+            (Arc::new(Int8Array::from(vec![Some(-7), None])), json!([-7, null])),
+            (Arc::new(Float32Array::from(vec![0.5])), json!([0.5])),
+            (
+                Arc::new(StringViewArray::from(vec!["a text of more than twelve bytes"])),
+                json!(["a text of more than twelve bytes"]),
+            ),
+            (Arc::new(dictionary.slice(1, 2)), json!(["y", "x"])),
+            (Arc::new(decimals), json!([1.25])),
+            (Arc::new(Date32Array::from(vec![19_875])), json!(["2024-06-01"])),
+            (Arc::new(times), json!(["2024-06-01T12:00:00.000001Z"])),
+        ];
+        for (array, expected) in cases {
+            let kind = array.data_type().clone();
+            let found = values(&array).expect("values").into_iter().map(|value| value.unwrap_or(Value::Null));
+            assert_eq!(Value::Array(found.collect()), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_json_has_not_is_named() {
+        let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![&b"x"[..]]));
+        let error = values(&bytes).expect_err("bytes");
+        assert_eq!(error.field(), Some("a"));
+        let floats: ArrayRef = Arc::new(Float32Array::from(vec![1.0, f32::NAN]));
+        let error = values(&floats).expect_err("no number");
+        assert_eq!(error.field(), Some("rows[1].a"));
+        let text: ArrayRef = Arc::new(StringViewArray::from(vec!["{", "[1]"]));
+        let column = Column::json("p", &text).expect("texts");
+        assert_eq!(column.row(0, 5).expect_err("no JSON").field(), Some("rows[5].p"));
+        assert_eq!(column.object(1, 6).expect_err("no object").field(), Some("rows[6].p"));
+    }
+}

@@ -138,3 +138,86 @@ fn copy(
     bar.finish_and_clear();
     Ok(bar.position())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use clap::Parser as _;
+    use kithdb::{Database, Filter, Point, Select};
+    use kithdb_server::{ServeOptions, Server};
+
+    use super::super::{Cli, Command};
+    use super::*;
+
+    fn run(arguments: &[&str]) -> Result<()> {
+        let cli = Cli::try_parse_from([&["kithdb"], arguments].concat()).expect("arguments");
+        match cli.command {
+            Command::Import(command) => command.run().map(drop),
+            Command::Export(command) => command.run().map(drop),
+            _ => panic!("another command"),
+        }
+    }
+
+    fn points(db: &Database, name: &str) -> Vec<Point> {
+        let collection = db.collection(name).expect("a collection");
+        collection.scroll(&Filter::default(), None, 100, &Select::all()).expect("a page").points
+    }
+
+    const LINES: &str = "{\"id\": 1, \"vector\": [3, 4], \"payload\": {\"n\": 1}}\n\
+                         {\"id\": 2, \"vector\": [0, 1], \"payload\": {\"n\": 2, \"tags\": [\"a\"]}}\n";
+
+    #[test]
+    fn a_file_goes_into_a_directory_and_out_and_through_a_server() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = |name: &str| folder.path().join(name).display().to_string();
+        let (data, lines) = (place("data"), place("x.jsonl"));
+        std::fs::write(&lines, LINES).expect("written");
+        run(&["import", &lines, "-c", "a", "--data", &data, "--json"]).expect("imported");
+        let formats = ["y.parquet", "y.arrow", "y.jsonl"];
+        for name in formats {
+            run(&["export", "a", &place(name), "--data", &data]).expect("exported");
+            run(&["import", &place(name), "-c", name, "--data", &data]).expect("imported");
+        }
+        run(&["export", "a", &place("z.jsonl"), "--data", &data, "--where", "n = 2"]).expect("exported");
+        let db = Database::open(&data).expect("a database");
+        let before = points(&db, "a");
+        assert_eq!(before[0], Point::new(1).vector([0.6, 0.8]).with("n", 1));
+        formats.iter().for_each(|name| assert_eq!(points(&db, name), before, "{name}"));
+        let some = std::fs::read_to_string(place("z.jsonl")).expect("read");
+        assert_eq!(some.lines().count(), 1, "{some}");
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let options = ServeOptions { listen, ..ServeOptions::default() };
+        let server = Server::start(db.clone(), None, &options).expect("a server");
+        let url = format!("http://{}", server.address());
+        for name in formats {
+            run(&["export", "a", &place("w.jsonl"), "--url", &url]).expect("exported");
+            let remote = format!("remote {name}");
+            run(&["import", &place(name), "-c", &remote, "--url", &url]).expect("imported");
+            assert_eq!(points(&db, &remote), before, "{name}");
+        }
+        let error =
+            run(&["import", &lines, "-c", "a", "--url", &url, "--id", "key"]).expect_err("no such key");
+        assert!(error.to_string().contains("has no `key`"), "{error}");
+        let missing =
+            run(&["export", "nothing", &place("v.arrow"), "--url", &url]).expect_err("no such collection");
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+        server.stop().expect("stopped");
+        assert!(!Path::new(&place("v.arrow")).exists() && !Path::new(&place("v.arrow.part")).exists());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_before_a_database_is_made() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = |name: &str| folder.path().join(name).display().to_string();
+        let data = place("data");
+        std::fs::write(place("x.npy"), b"none").expect("written");
+        for (name, said) in [("x.npy", "break"), ("y.npy", "cannot be read"), ("x.csv", "no kind of file")] {
+            let error = run(&["import", &place(name), "-c", "a", "--data", &data]).expect_err(said);
+            assert!(error.to_string().contains(said), "{error}");
+        }
+        let error = run(&["import", "-", "-c", "a", "--data", &data]).expect_err("of what kind");
+        assert_eq!(error.field(), Some("format"));
+        assert!(!Path::new(&data).exists());
+    }
+}

@@ -6,18 +6,21 @@
 //! Source: <https://arrow.apache.org/docs/format/Columnar.html>. A file is a stream behind eight bytes, with a footer
 //! behind its end, so it is read as one: without seeking.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchReader};
 use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::convert::try_fb_to_schema;
+use arrow::ipc::reader::{read_dictionary, read_record_batch};
 use arrow::ipc::{self, MessageHeader};
 use types::{Error, Result};
 
-use super::{ARROW_MAGIC, malformed};
+use super::{ARROW_MAGIC, malformed, refused};
+use crate::bulk::import::guarded;
 
 /// The mark before each length.
 const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -35,7 +38,7 @@ const PREFIX_BYTES: usize = 8;
 pub(super) struct Stream<R> {
     from: R,
     bytes_max: usize,
-    decoder: StreamDecoder,
+    dictionaries: HashMap<i64, ArrayRef>,
     schema: SchemaRef,
     is_over: bool,
 }
@@ -47,12 +50,11 @@ impl<R: Read> Stream<R> {
     /// `InvalidArgument` for bytes that are no stream; what the source says.
     pub(super) fn new(from: R, bytes_max: usize) -> Result<Self> {
         let schema = Arc::new(ArrowSchema::empty());
-        let mut stream = Self { from, bytes_max, decoder: StreamDecoder::new(), schema, is_over: false };
-        let first = stream.message(true)?;
-        stream.schema = match (first, stream.decoder.schema()) {
-            (Step::Took, Some(schema)) => schema,
+        let mut stream = Self { from, bytes_max, dictionaries: HashMap::new(), schema, is_over: false };
+        match guarded(|| stream.message(true))?? {
+            Step::Schema(schema) => stream.schema = Arc::new(schema),
             _ => return Err(malformed("has no schema at its beginning: it is no Arrow stream")),
-        };
+        }
         Ok(stream)
     }
 
@@ -83,11 +85,34 @@ impl<R: Read> Stream<R> {
         self.check("a batch", body_bytes)?;
         let body = self.take(body_bytes)?;
         self.check_compressed(&message, &body)?;
-        let mut batch = None;
-        for mut part in [Buffer::from(length), description, body] {
-            batch = batch.or(self.decoder.decode(&mut part).map_err(super::super::import::refused)?);
+        let step = self.decode(&message, &body, is_first);
+        step.map_err(refused)
+    }
+
+    fn decode(
+        &mut self,
+        message: &ipc::Message<'_>,
+        body: &Buffer,
+        is_first: bool,
+    ) -> std::result::Result<Step, ArrowError> {
+        let misplaced =
+            || ArrowError::IpcError("a message is not what it says, or not where it belongs".to_owned());
+        let (schema, version) = (Arc::clone(&self.schema), message.version());
+        match message.header_type() {
+            MessageHeader::Schema if is_first => {
+                let schema = message.header_as_schema().ok_or_else(misplaced)?;
+                Ok(Step::Schema(try_fb_to_schema(schema)?))
+            }
+            MessageHeader::RecordBatch if !is_first => {
+                let batch = message.header_as_record_batch().ok_or_else(misplaced)?;
+                read_record_batch(body, batch, schema, &self.dictionaries, None, &version).map(Step::Batch)
+            }
+            MessageHeader::DictionaryBatch if !is_first => {
+                let batch = message.header_as_dictionary_batch().ok_or_else(misplaced)?;
+                read_dictionary(body, batch, &schema, &mut self.dictionaries, &version).map(|()| Step::Took)
+            }
+            _ => Err(misplaced()),
         }
-        Ok(batch.map_or(Step::Took, Step::Batch))
     }
 
     /// The lengths that the buffers of a batch are said to have when they are decompressed.
@@ -128,10 +153,10 @@ impl<R: Read> Stream<R> {
         while filled < bytes.len() {
             match self.from.read(&mut bytes[filled..]) {
                 Ok(0) if filled == 0 && may_end => return Ok(false),
-                Ok(0) => return Err(super::super::import::refused(broken())),
+                Ok(0) => return Err(refused(broken())),
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(super::super::import::refused(error.into())),
+                Err(error) => return Err(refused(error.into())),
             }
         }
         Ok(true)
@@ -155,6 +180,8 @@ impl<R: Read> Stream<R> {
 
 /// What a message did.
 enum Step {
+    Schema(ArrowSchema),
+    /// It was a dictionary.
     Took,
     Batch(RecordBatch),
     End,
@@ -174,7 +201,7 @@ impl<R: Read> Iterator for Stream<R> {
     fn next(&mut self) -> Option<Self::Item> {
         while !self.is_over {
             match self.message(false) {
-                Ok(Step::Took) => {}
+                Ok(Step::Took | Step::Schema(_)) => {}
                 Ok(Step::Batch(batch)) => return Some(Ok(batch)),
                 Ok(Step::End) => self.is_over = true,
                 Err(error) => {
@@ -218,7 +245,7 @@ mod tests {
 
     fn read(bytes: &[u8], bytes_max: usize) -> Result<Vec<RecordBatch>> {
         let batches: std::result::Result<_, _> = Stream::new(bytes, bytes_max)?.collect();
-        batches.map_err(super::super::super::import::refused)
+        batches.map_err(refused)
     }
 
     #[test]

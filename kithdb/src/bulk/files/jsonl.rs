@@ -7,6 +7,7 @@
 //! Cost: JSON is parsed line by line, and payload written and parsed once more on its way. This is for what others
 //! wrote; columns are several times faster.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, Read as _, Write};
 use std::sync::Arc;
 
@@ -31,25 +32,22 @@ pub(super) struct Lines<R> {
     from: R,
     layout: Layout,
     schema: SchemaRef,
-    /// The first line, which says what the columns are.
-    ahead: Option<Payload>,
+    /// The first lines, which say what the columns are.
+    ahead: VecDeque<Payload>,
+    /// Lines that were read, and those that became rows, for errors.
     line: u64,
+    row: u64,
     line_bytes_max: usize,
 }
 
 /// What is where in a line.
+#[derive(Default)]
 struct Layout {
     id: Option<String>,
-    /// The key, and its vectors: their names, and forms.
-    vectors: Vec<(String, Spaces)>,
+    /// The keys of vectors, each with the name of its vector; nothing: the unnamed one, or an object of them by name.
+    keys: Vec<(String, Option<String>)>,
     /// A column for each: its vector and form, in the order of the columns.
     spaces: Vec<(String, Form)>,
-}
-
-/// The vectors under a key.
-enum Spaces {
-    One(usize),
-    Named(Vec<(String, usize)>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,6 +68,15 @@ impl Form {
         }
     }
 
+    /// The vector that a value is; nothing if it is none of this form.
+    fn read(self, value: &Value) -> Option<Vector> {
+        match self {
+            Self::Dense => floats(value).map(Vector::Dense),
+            Self::Multi => value.as_array()?.iter().map(floats).collect::<Option<_>>().map(Vector::Multi),
+            Self::Sparse => sparse(value).map(Vector::Sparse),
+        }
+    }
+
     fn kind(self) -> DataType {
         let list = |element| DataType::List(Arc::new(Field::new_list_field(element, true)));
         match self {
@@ -81,17 +88,22 @@ impl Form {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Reads the first line.
+    /// Reads the first lines.
     ///
     /// # Errors
     /// `InvalidArgument` for a line that is no JSON object; what the source says.
     pub(super) fn new(from: R, options: &ImportOptions, limits: &Limits) -> Result<Self> {
         let line_bytes_max = limits.body_bytes_max;
-        let schema = Arc::new(ArrowSchema::empty());
-        let layout = Layout { id: None, vectors: Vec::new(), spaces: Vec::new() };
-        let mut lines = Self { from, layout, schema, ahead: None, line: 0, line_bytes_max };
-        lines.ahead = lines.next_line()?.map(|(object, _)| object);
-        lines.layout = Layout::of(lines.ahead.as_ref(), options);
+        let (schema, layout) = (Arc::new(ArrowSchema::empty()), Layout::default());
+        let ahead = VecDeque::new();
+        let mut lines = Self { from, layout, schema, ahead, line: 0, row: 0, line_bytes_max };
+        let mut bytes = 0;
+        while lines.ahead.len() < LINES_MAX && bytes < BYTES_MAX {
+            let Some((object, line_bytes)) = lines.next_line()? else { break };
+            lines.ahead.push_back(object);
+            bytes += line_bytes;
+        }
+        lines.layout = Layout::of(&lines.ahead, options).map_err(malformed)?;
         lines.schema = Arc::new(lines.layout.schema());
         Ok(lines)
     }
@@ -127,69 +139,66 @@ impl<R: BufRead> Lines<R> {
     }
 
     fn batch(&mut self) -> Result<Option<RecordBatch>> {
-        let (mut rows, mut bytes) = (self.layout.rows(), 0);
-        let mut count = 0;
-        if let Some(object) = self.ahead.take() {
-            rows.take(&self.layout, object).map_err(|message| self.wrong(&message))?;
-            count += 1;
+        let (mut rows, mut bytes, first) = (self.layout.rows(), 0, self.row);
+        while self.row - first < LINES_MAX as u64 && bytes < BYTES_MAX {
+            let (object, line_bytes) = match self.ahead.pop_front() {
+                Some(object) => (object, 0),
+                None => match self.next_line()? {
+                    Some(line) => line,
+                    None => break,
+                },
+            };
+            let row = self.row;
+            let wrong = |message: String| Error::invalid(format!("rows[{row}]"), message);
+            rows.take(&self.layout, object).map_err(wrong)?;
+            (bytes, self.row) = (bytes + line_bytes, row + 1);
         }
-        while count < LINES_MAX && bytes < BYTES_MAX {
-            let Some((object, line_bytes)) = self.next_line()? else { break };
-            rows.take(&self.layout, object).map_err(|message| self.wrong(&message))?;
-            bytes += line_bytes;
-            count += 1;
-        }
-        if count == 0 {
+        if self.row == first {
             return Ok(None);
         }
-        rows.into_batch(&self.layout, &self.schema).map(Some).map_err(crate::bulk::import::refused)
+        rows.into_batch(&self.layout, &self.schema).map(Some).map_err(super::refused)
     }
 }
 
 fn broken(error: std::io::Error) -> Error {
-    crate::bulk::import::refused(error.into())
+    super::refused(error.into())
 }
 
 impl Layout {
-    fn of(first: Option<&Payload>, options: &ImportOptions) -> Self {
+    fn of(lines: &VecDeque<Payload>, options: &ImportOptions) -> std::result::Result<Self, String> {
+        let has_id = || lines.front().is_some_and(|line| line.contains_key(ID));
         let id = match &options.id {
-            IdColumn::Guessed => {
-                Some(ID.to_owned()).filter(|id| first.is_some_and(|line| line.contains_key(id)))
-            }
+            IdColumn::Guessed => has_id().then(|| ID.to_owned()),
             IdColumn::Named(name) => Some(name.clone()),
             IdColumn::Given => None,
         };
-        let mut layout = Self { id, vectors: Vec::new(), spaces: Vec::new() };
         let is_alone = options.vectors.len() == 1;
-        for (key, name) in &options.vectors {
-            let form = first.and_then(|line| Form::of(line.get(key)?)).unwrap_or(Form::Dense);
-            let is_unnamed = is_alone && form != Form::Sparse || key == VECTOR;
-            let own = if is_unnamed { DEFAULT_VECTOR } else { key };
-            let at = layout.space(name.as_deref().unwrap_or(own), form);
-            layout.vectors.push((key.clone(), Spaces::One(at)));
+        let own = |key: &String| (!is_alone && key != VECTOR).then(|| key.clone());
+        let mut keys: Vec<_> = options
+            .vectors
+            .iter()
+            .map(|(key, name)| (key.clone(), name.clone().or_else(|| own(key))))
+            .collect();
+        if keys.is_empty() {
+            keys.push((VECTOR.to_owned(), None));
         }
-        if options.vectors.is_empty() {
-            match first.and_then(|line| line.get(VECTOR)) {
-                Some(Value::Object(named)) if !named.contains_key(vectors::INDICES) => {
-                    let named = named.iter().filter_map(|(name, value)| Some((name, Form::of(value)?)));
-                    let named = named.map(|(name, form)| (name.clone(), layout.space(name, form))).collect();
-                    layout.vectors.push((VECTOR.to_owned(), Spaces::Named(named)));
-                }
-                Some(value) => {
-                    if let Some(form) = Form::of(value) {
-                        let at = layout.space(DEFAULT_VECTOR, form);
-                        layout.vectors.push((VECTOR.to_owned(), Spaces::One(at)));
+        let mut layout = Self { id, keys, spaces: Vec::new() };
+        for line in lines {
+            for (key, name) in &layout.keys {
+                for (name, value) in line.get(key).into_iter().flat_map(|value| parts(name.as_deref(), value))
+                {
+                    let Some(form) = Form::of(value) else { continue };
+                    match layout.spaces.iter().find(|(known, _)| known == name) {
+                        Some((_, known)) if *known != form => {
+                            return Err(format!("has vectors `{name}` of several kinds"));
+                        }
+                        Some(_) => {}
+                        None => layout.spaces.push((name.to_owned(), form)),
                     }
                 }
-                None => {}
             }
         }
-        layout
-    }
-
-    fn space(&mut self, name: &str, form: Form) -> usize {
-        self.spaces.push((name.to_owned(), form));
-        self.spaces.len() - 1
+        Ok(layout)
     }
 
     /// The columns: the id, the vectors, the payload as JSON.
@@ -230,22 +239,17 @@ impl Rows {
             self.ids.push(text.into());
         }
         self.vectors.iter_mut().for_each(|vectors| vectors.push(None));
-        for (key, spaces) in &layout.vectors {
+        for (key, name) in &layout.keys {
             let Some(value) = line.remove(key) else { continue };
-            match spaces {
-                Spaces::One(at) => self.put(*at, &layout.spaces[*at], &value)?,
-                Spaces::Named(named) => {
-                    let Value::Object(vectors) = value else {
-                        return Err(format!(
-                            "has a `{key}` that is no object of vectors by name, as the first has"
-                        ));
-                    };
-                    for (name, value) in vectors {
-                        let Some((_, at)) = named.iter().find(|(known, _)| *known == name) else {
-                            return Err(format!("has the vector `{name}`, which the first line has not"));
-                        };
-                        self.put(*at, &layout.spaces[*at], &value)?;
-                    }
+            for (name, value) in parts(name.as_deref(), &value).filter(|(_, value)| !value.is_null()) {
+                let found = layout.spaces.iter().position(|(known, _)| known == name);
+                let at =
+                    found.ok_or_else(|| format!("has a vector `{name}` as no line near the first has"))?;
+                let vector = layout.spaces[at].1.read(value);
+                let wrong =
+                    || format!("has a vector `{name}` that is none, or not of the kind of those before");
+                if let Some(row) = self.vectors[at].last_mut() {
+                    *row = Some(vector.ok_or_else(wrong)?);
                 }
             }
         }
@@ -255,28 +259,6 @@ impl Rows {
             line.extend(payload);
         }
         self.payloads.push(Value::Object(line));
-        Ok(())
-    }
-
-    fn put(
-        &mut self,
-        at: usize,
-        (name, form): &(String, Form),
-        value: &Value,
-    ) -> std::result::Result<(), String> {
-        if value.is_null() {
-            return Ok(());
-        }
-        let wrong = || format!("has a vector `{name}` that is not such a one as the first line has");
-        let vector = match form {
-            Form::Dense => floats(value).map(Vector::Dense),
-            Form::Multi => {
-                value.as_array().and_then(|rows| rows.iter().map(floats).collect()).map(Vector::Multi)
-            }
-            Form::Sparse => sparse(value).map(Vector::Sparse),
-        };
-        let row = self.vectors[at].last_mut().ok_or_else(wrong)?;
-        *row = Some(vector.ok_or_else(wrong)?);
         Ok(())
     }
 
@@ -297,6 +279,14 @@ impl Rows {
         columns.push(all(&self.payloads, crate::bulk::census::Kind::Json)?);
         RecordBatch::try_new(Arc::clone(schema), columns)
     }
+}
+
+/// The vectors under a key, with their names.
+fn parts<'a>(name: Option<&'a str>, value: &'a Value) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    let named = value.as_object().filter(|object| name.is_none() && !object.contains_key(vectors::INDICES));
+    let one = named.is_none().then(|| (name.unwrap_or(DEFAULT_VECTOR), value));
+    let named = named.into_iter().flatten().map(|(name, value)| (name.as_str(), value));
+    named.chain(one)
 }
 
 fn floats(value: &Value) -> Option<Vec<f32>> {

@@ -84,7 +84,7 @@ fn elements(kind: &DataType, bytes: Vec<u8>) -> ArrayRef {
 }
 
 fn broken(error: std::io::Error) -> types::Error {
-    super::super::import::refused(error.into())
+    super::refused(error.into())
 }
 
 /// The value behind a key of the header.

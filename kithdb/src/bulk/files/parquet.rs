@@ -17,6 +17,7 @@ use types::{Error, Limits, Result};
 
 use super::{Sink as Sinks, Source, malformed};
 use crate::bulk::block_rows;
+use crate::bulk::import::guarded;
 
 /// Rows of a row group that is written; its pages are held until it is full.
 const GROUP_ROWS: usize = 65_536;
@@ -26,8 +27,7 @@ const GROUP_ROWS: usize = 65_536;
 /// # Errors
 /// `InvalidArgument` for a file that is none; `LimitExceeded` for too many columns; `Io`.
 pub(super) fn open(file: File, limits: &Limits) -> Result<Source> {
-    let built = std::panic::catch_unwind(|| ParquetRecordBatchReaderBuilder::try_new(file));
-    let builder = built.map_err(|_| malformed("is damaged: its decoder gave up"))?.map_err(refused)?;
+    let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(file))?.map_err(refused)?;
     let columns = builder.schema().fields().len();
     if columns > limits.columns_max {
         return Err(Error::limit("columns", "the number of columns", columns, limits.columns_max));
@@ -37,7 +37,7 @@ pub(super) fn open(file: File, limits: &Limits) -> Result<Source> {
     let bytes: i64 = metadata.row_groups().iter().map(|group| group.total_byte_size().max(0)).sum();
     let row_bytes = (bytes as u64 / rows.max(1)).max(widths(builder.schema()));
     let batch_rows = block_rows(usize::try_from(row_bytes).unwrap_or(usize::MAX));
-    let reader = builder.with_batch_size(batch_rows).build().map_err(refused)?;
+    let reader = guarded(|| builder.with_batch_size(batch_rows).build())?.map_err(refused)?;
     Ok(Source { batches: Box::new(reader), rows: Some(rows) })
 }
 

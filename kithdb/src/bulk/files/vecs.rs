@@ -74,7 +74,7 @@ fn dimension(from: &mut impl Read) -> Result<Option<usize>> {
 }
 
 fn broken(error: std::io::Error) -> Error {
-    super::super::import::refused(error.into())
+    super::refused(error.into())
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
             .batches
             .map(|batch| batch.map(|batch| batch.num_rows()))
             .sum::<std::result::Result<_, _>>();
-        rows.map_err(super::super::super::import::refused)
+        rows.map_err(super::super::refused)
     }
 
     #[test]
