@@ -19,6 +19,7 @@ use types::{CollectionId, Durability, Error, Limits, Result, Seqno};
 use crate::Options;
 use crate::budget::Segments;
 use crate::building::Building;
+use crate::bulk::Imports;
 use crate::derived::Derived;
 use crate::files::Files;
 use crate::history::History;
@@ -99,6 +100,7 @@ pub(crate) struct Shared {
     pub(crate) building: Building,
     /// Held from when the list of segments is worked out until it is written. Taken before `derived`.
     pub(crate) listing: Mutex<()>,
+    pub(crate) imports: Imports,
     /// The last lock that is taken.
     pub(crate) history: Mutex<History>,
 }
@@ -120,6 +122,7 @@ impl Shared {
             is_dropped: AtomicBool::new(false),
             building,
             listing: Mutex::new(()),
+            imports: Imports::default(),
             history,
         })
     }

@@ -34,6 +34,7 @@ mod budget;
 mod build;
 mod builder;
 mod building;
+pub mod bulk;
 mod changes;
 mod collection;
 mod configure;
@@ -59,6 +60,7 @@ mod tiers;
 mod workers;
 
 pub use aliases::AliasChange;
+pub use arrow;
 pub use budget::Segments;
 pub use building::BuildStatus;
 pub use collection::{Collection, Page, Receipt, SegmentStatus, Status};

@@ -66,8 +66,11 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
 }
 
 /// Links the next rows of the head; whether more wait. Heads that wait to become segments are left as they are, and
-/// while there are any, so is the one behind them: it will follow them soon.
+/// while there are any, so is the one behind them: it will follow them soon. So it will where an import runs.
 fn link(shared: &Shared) -> bool {
+    if shared.imports.is_any() {
+        return false;
+    }
     let view = shared.view.load();
     let (last, before) = match view.rows.parts() {
         [before @ .., last] => (last, before.last()),

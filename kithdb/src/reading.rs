@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use query::{Actual, Grouping, Matrix, MatrixRequest, Ranked, Terms, View, WhyNot};
-use types::{Error, FieldPath, Filter, Limits, PointId, Result, Scalar, Seqno, Slot};
+use types::{Error, ErrorKind, FieldPath, Filter, Limits, PointId, Result, Scalar, Seqno, Slot};
 
 use crate::cursor::Cursor;
 use crate::engine::{Engine, Shared};
@@ -60,6 +60,20 @@ impl Reading {
     /// The commit that it shows, and everything before it.
     pub fn seqno(&self) -> Seqno {
         self.view.seqno
+    }
+
+    /// Rows of a version stay while a view holds it, but not those of a vector that is gone.
+    ///
+    /// # Errors
+    /// `Busy` when the vectors of the collection are others now, so that what was read may lack some.
+    pub(crate) fn check_vectors(&self) -> Result<()> {
+        let now = self.shared.view.load();
+        if self.view.entry.schema.has_vectors_of(&now.entry.schema) {
+            return Ok(());
+        }
+        let name = &self.shared.name;
+        let message = format!("the vectors of `{name}` changed while they were read; ask again");
+        Err(Error::new(ErrorKind::Busy, message))
     }
 
     pub(crate) fn limits(&self) -> &Limits {

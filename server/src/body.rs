@@ -124,7 +124,8 @@ pub(crate) fn discard(body: Body) {
     }
 }
 
-async fn drain(mut body: Body) {
+/// Reads the rest of a body that is refused, for a while.
+pub(crate) async fn drain(mut body: Body) {
     let throw_away = async {
         let mut seen = 0;
         while let Some(Ok(chunk)) = next(&mut body).await {

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::future::poll_fn;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -48,6 +48,45 @@ pub(crate) fn of_file(mut file: File) -> Body {
     Body::from_stream(Blocks(receiver))
 }
 
+/// What a thread writes, as a body. An error breaks the body off, so that nobody takes what came for all.
+pub(crate) fn of_writer(write: impl FnOnce(&mut Writing) -> std::io::Result<()> + Send + 'static) -> Body {
+    let (sender, receiver) = channel::<Block>(BLOCKS_MAX);
+    spawn_blocking(move || {
+        let mut writing = Writing { sender, block: Vec::with_capacity(BLOCK_BYTES) };
+        if let Err(error) = write(&mut writing).and_then(|()| writing.flush()) {
+            tracing::warn!(%error, "an answer breaks off");
+            // Who has gone away needs no telling.
+            let _ = writing.sender.blocking_send(Err(error));
+        }
+    });
+    Body::from_stream(Blocks(receiver))
+}
+
+/// Where a body is written.
+pub(crate) struct Writing {
+    sender: Sender<Block>,
+    block: Vec<u8>,
+}
+
+impl Write for Writing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.block.extend_from_slice(bytes);
+        if self.block.len() >= BLOCK_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK_BYTES));
+        let gone = |_| std::io::Error::new(ErrorKind::BrokenPipe, "nobody takes the answer any more");
+        self.sender.blocking_send(Ok(block.into())).map_err(gone)
+    }
+}
+
 struct Blocks(Receiver<Block>);
 
 impl Stream for Blocks {
@@ -64,14 +103,15 @@ pub(crate) fn to_reader() -> (Sender<Block>, Reading) {
     (sender, Reading { receiver, block: Bytes::new(), is_over: false })
 }
 
-/// Sends a body until its end, or until nobody takes it. A client that sends nothing for `idle_max` has broken off.
-pub(crate) async fn pump(mut body: Body, sender: Sender<Block>, idle_max: Duration) {
+/// Sends a body until its end, or until nobody takes it: then what is left of it is given back. A client that sends
+/// nothing for `idle_max` has broken off.
+pub(crate) async fn pump(mut body: Body, sender: Sender<Block>, idle_max: Duration) -> Option<Body> {
     loop {
         let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
         let frame = match timeout(idle_max, next).await {
             Ok(Some(frame)) => frame,
             Ok(None) => break,
-            Err(_) => return,
+            Err(_) => return None,
         };
         let block = frame.map(|frame| frame.into_data().unwrap_or_default()).map_err(std::io::Error::other);
         let is_over = block.is_err();
@@ -80,11 +120,12 @@ pub(crate) async fn pump(mut body: Body, sender: Sender<Block>, idle_max: Durati
             continue;
         }
         if sender.send(block).await.is_err() || is_over {
-            return;
+            return Some(body);
         }
     }
     // Without it the end could not be told from a sender that went away.
     let _ = sender.send(Ok(Bytes::new())).await;
+    None
 }
 
 /// A body, for threads that may wait. Ends with an empty block.
@@ -120,7 +161,7 @@ mod tests {
             let counts = [(); 3].map(|()| reading.read_to_end(&mut all).expect("no break"));
             (all, counts)
         });
-        pump(Body::from("abc"), sender, Duration::MAX).await;
+        assert!(pump(Body::from("abc"), sender, Duration::MAX).await.is_none());
         assert_eq!(read.await.expect("no panic"), (b"abc".to_vec(), [3, 0, 0]));
     }
 

@@ -82,8 +82,17 @@ impl Running {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("an answer");
         let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
-        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..end]));
-        answer.split_off(end)
+        let body = answer.split_off(end);
+        let head = String::from_utf8(answer).expect("text");
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        if header(&head, "transfer-encoding").as_deref() == Some("chunked") { joined(&body) } else { body }
+    }
+
+    /// Sends a part of a body that is said to be longer, and goes away.
+    pub(crate) fn abandon(&self, method: &str, path: &str, kind: &str, bytes: usize, part: &[u8]) {
+        let mut stream = TcpStream::connect(self.address).expect("a connection");
+        stream.write_all(self.head(method, path, kind, bytes).as_bytes()).expect("the head is read");
+        stream.write_all(part).expect("the part is read");
     }
 
     /// Sends bytes, whatever they are, and reads what comes back. A server may answer before it has read everything.
@@ -101,6 +110,23 @@ impl Running {
             }
         }
         parse(&String::from_utf8(answer).expect("text"))
+    }
+}
+
+/// A body that came in chunks, each behind its length; the last is empty.
+fn joined(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = chunks.windows(2).position(|window| window == b"\r\n").expect("a length");
+        let length =
+            str::from_utf8(&chunks[..end]).ok().and_then(|digits| usize::from_str_radix(digits, 16).ok());
+        let length = length.expect("a length");
+        if length == 0 {
+            return body;
+        }
+        let (chunk, rest) = chunks[end + 2..].split_at(length);
+        body.extend_from_slice(chunk);
+        chunks = &rest[2..];
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `crash`       | what was acknowledged survives SIGKILL, what was not is whole or absent     |
 //! | `conformance` | the same case gives the same answer through the crate and through HTTP      |
 //! | `access`      | every address asks for a key, and does for it what its rights allow         |
+//! | `bulk`        | points in columns come back as they were; damaged ones break nothing         |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `limits`      | each limit has its error; who is slow, or comes in masses, harms nobody else|
 //! | `strict`      | what a collection's own settings refuse is refused, in the dialect's words  |
@@ -28,6 +29,7 @@
 mod access;
 mod aliases;
 mod bad_input;
+mod bulk;
 mod compat;
 mod concurrency;
 mod configure;

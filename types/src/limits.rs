@@ -27,6 +27,12 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Bytes of a snapshot that comes from elsewhere (enforced by `server`).
     pub snapshot_bytes_max: u64,
+    /// Columns of an import.
+    pub columns_max: usize,
+    /// Bytes of one batch of an Arrow stream that is imported, decompressed.
+    pub record_batch_bytes_max: usize,
+    /// Bytes of a file that is put aside to be imported (enforced by `server`).
+    pub import_bytes_max: u64,
     /// Characters of a collection's name.
     pub name_chars_max: usize,
     /// Legs of one query, at all depths.
@@ -48,6 +54,9 @@ impl Default for Limits {
             query_chars_max: 32_768,
             body_bytes_max: 32 << 20,
             snapshot_bytes_max: 1 << 40,
+            columns_max: 4_096,
+            record_batch_bytes_max: 512 << 20,
+            import_bytes_max: 64 << 30,
             name_chars_max: 255,
             legs_max: 64,
         }

@@ -1,10 +1,12 @@
-//! The command line: `serve`, `config`, `ingest`, `search`, `doctor`.
+//! The command line: `serve`, `config`, `ingest`, `search`, `import`, `export`, `doctor`.
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
 //! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood.
 
 mod config;
 mod doctor;
+mod export;
+mod import;
 mod ingest;
 mod limits;
 mod open;
@@ -41,6 +43,10 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Ask a collection of documents a question
     Search(search::Search),
+    /// Read a file of points into a collection: Parquet, Arrow, JSON lines, NumPy, fvecs, HDF5
+    Import(Box<import::Import>),
+    /// Write a collection into a file: Parquet, Arrow, JSON lines
+    Export(export::Export),
     /// Verify every checksum, and that storage, vectors, fields and keywords agree
     Doctor(doctor::Doctor),
 }
@@ -73,6 +79,8 @@ fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::Fi
         }
         Command::Ingest(command) => command.run(),
         Command::Search(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Export(command) => command.run(),
         Command::Doctor(command) => command.run(),
     }
 }

@@ -39,8 +39,8 @@ impl DataArgs {
             ErrorKind::Busy => {
                 let place = self.data.display();
                 let message = format!(
-                    "`{place}` is open in another process, probably a server; stop it, or ask it with \
-                     `kithdb search --url`"
+                    "`{place}` is open in another process, probably a server; stop it, or name it \
+                     with --url"
                 );
                 Error::new(ErrorKind::Busy, message).with_source(error)
             }
@@ -56,7 +56,7 @@ impl DataArgs {
         if !is_database(&self.data) {
             let place = self.data.display();
             let message = format!(
-                "there is no database in `{place}`; `kithdb ingest` and `kithdb serve` make one, --data names another"
+                "there is no database in `{place}`; `kithdb ingest`, `import` and `serve` make one, --data names another"
             );
             return Err(Error::new(ErrorKind::NotFound, message));
         }

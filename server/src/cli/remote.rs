@@ -1,12 +1,13 @@
-//! A question to a running server, over HTTP.
+//! A running server, over HTTP.
 //!
-//! Asked so that the answer is that of [`rag::search()`] on the same data: the same legs, the same fusion.
+//! A question is asked so that the answer is that of [`rag::search()`] on the same data: the same legs, the same fusion.
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use kithdb::{Error, ErrorKind, Result, Scalar, Value};
 use serde_json::{Map, json};
-use ureq::{Agent, RequestBuilder};
+use ureq::{Agent, RequestBuilder, SendBody};
 
 use super::search::{Answer, Equals, ModeArg, Passage, Search};
 use super::terminal::say;
@@ -30,6 +31,40 @@ impl Remote {
         let config = Agent::config_builder().http_status_as_error(false).proxy(None);
         let agent = config.timeout_global(Some(TIME_MAX)).build().new_agent();
         Self { url: url.trim_end_matches('/').to_owned(), key: key.map(str::to_owned), agent }
+    }
+
+    /// The server at a URL, for what takes as long as it takes.
+    pub(super) fn unhurried(url: &str, key: Option<&str>) -> Self {
+        let agent = Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
+        Self { url: url.trim_end_matches('/').to_owned(), key: key.map(str::to_owned), agent }
+    }
+
+    /// Sends a stream of Arrow batches; what is answered.
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub(super) fn upload(&self, path: &str, from: &mut (dyn Read + Send)) -> Result<Value> {
+        let request = self.agent.post(format!("{}{path}", self.url));
+        let request = request.header("content-type", "application/vnd.apache.arrow.stream");
+        self.result(self.with_key(request).send(SendBody::from_reader(from)))
+    }
+
+    /// Asks for what is too large to hold.
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub(super) fn download(&self, path: &str) -> Result<impl Read + Send + use<>> {
+        let request = self.agent.get(format!("{}{path}", self.url));
+        let answered = self.with_key(request).call();
+        match answered {
+            Ok(response) if response.status().is_success() => Ok(response.into_body().into_reader()),
+            // Then it is an error, and small.
+            answered => Err(self.result(answered).err().unwrap_or_else(|| self.nothing())),
+        }
+    }
+
+    fn nothing(&self) -> Error {
+        Error::new(ErrorKind::Internal, format!("{} answered with nothing", self.url))
     }
 
     /// Asks the server.
@@ -160,7 +195,7 @@ fn passages(mut result: Value) -> Vec<Passage> {
 }
 
 /// A part of a path with everything but letters, digits and `-._~` escaped.
-fn encoded(part: &str) -> String {
+pub(super) fn encoded(part: &str) -> String {
     let byte = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
         other => format!("%{other:02X}"),

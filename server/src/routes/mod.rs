@@ -3,6 +3,7 @@
 //! Invariant: there is no route without a [`Need`](crate::access::Need). A function of a route is synchronous: it gets
 //! a [`Call`], asks the database, and returns what goes into `result`.
 
+mod bulk;
 mod call;
 mod collections;
 mod cursors;
@@ -52,7 +53,7 @@ pub fn router(state: State) -> Router {
 
 fn all() -> Routes {
     let routes = collection_routes(service_routes(Routes::default()));
-    snapshot_routes(node_routes(legacy_routes(update_routes(point_routes(routes)))))
+    bulk_routes(snapshot_routes(node_routes(legacy_routes(update_routes(point_routes(routes))))))
 }
 
 fn service_routes(routes: Routes) -> Routes {
@@ -171,6 +172,15 @@ fn snapshot_routes(routes: Routes) -> Routes {
         .post(&at("/upload"), Manage, snapshots::upload)
         .get(&at("/{snapshot}"), ReadWhole, snapshots::download_of)
         .delete(&at("/{snapshot}"), WriteWhole, route(Waits, snapshots::delete))
+}
+
+/// Points in columns, as many as there are.
+fn bulk_routes(routes: Routes) -> Routes {
+    let at = |rest: &str| format!("/api/v1/collections/{{collection}}{rest}");
+    routes
+        .get(&at("/import"), ReadWhole, route(Waits, bulk::imports))
+        .post(&at("/import"), WriteWhole, bulk::import)
+        .get(&at("/export"), ReadWhole, bulk::export)
 }
 
 /// Counts the request, and says which version answered it.

@@ -1,11 +1,9 @@
 //! Snapshots: made, listed, sent, taken back.
 
 use std::fs::File;
+use std::io::BufReader;
 use std::io::ErrorKind::{FileTooLarge, UnexpectedEof};
-use std::io::{BufReader, Read};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::{Path, Query, Request, State as Shared};
@@ -18,9 +16,10 @@ use serde_json::json;
 use super::Call;
 use crate::State;
 use crate::error;
+use crate::incoming::Incoming;
 use crate::lanes::Lane;
 use crate::wire::snapshot::{Described, Recover, Source};
-use crate::{multipart, stream};
+use crate::{body, multipart, stream};
 
 pub(super) fn list(call: &Call) -> Result<Vec<Described>> {
     let snapshots = call.state.db.snapshots(of(call))?;
@@ -47,67 +46,16 @@ pub(super) fn recover(call: &Call) -> Result<bool> {
     match body.source(&db.snapshots_folder())? {
         Source::File(path) => recover(&path)?,
         Source::Url(url) => {
-            let incoming = Incoming::new(db)?;
+            let incoming = incoming(db)?;
             let refused = |error: ureq::Error| {
                 Error::invalid("location", format!("cannot be read: {error}")).with_source(error)
             };
             let mut answer = ureq::get(&url).call().map_err(refused)?;
-            incoming.take(&mut answer.body_mut().as_reader(), db).map_err(faulted)?;
-            recover(&incoming.0)?;
+            incoming.take(&mut answer.body_mut().as_reader()).map_err(faulted)?;
+            recover(incoming.path())?;
         }
     }
     Ok(true)
-}
-
-/// A file that is gone when it is done with.
-struct Incoming(PathBuf);
-
-impl Incoming {
-    fn new(db: &Database) -> Result<Self> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let folder = db.snapshots_folder();
-        std::fs::create_dir_all(&folder)?;
-        Ok(Self(folder.join(format!(".incoming-{}", COUNT.fetch_add(1, Ordering::Relaxed)))))
-    }
-
-    fn create(&self, db: &Database) -> Result<Bounded> {
-        Ok(Bounded { file: File::create(&self.0)?, rest: db.limits().snapshot_bytes_max })
-    }
-
-    fn take(&self, from: &mut dyn Read, db: &Database) -> Result<()> {
-        std::io::copy(from, &mut self.create(db)?)?;
-        Ok(())
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, file = %self.0.display(), "a file stays until the next start");
-        }
-    }
-}
-
-/// A file that takes no more than a limit.
-struct Bounded {
-    file: File,
-    rest: u64,
-}
-
-impl std::io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.rest = self
-            .rest
-            .checked_sub(bytes.len() as u64)
-            .ok_or_else(|| std::io::Error::new(FileTooLarge, "the snapshot is larger than the limit"))?;
-        self.file.write_all(bytes).map(|()| bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
 }
 
 pub(super) async fn download_of(
@@ -164,18 +112,19 @@ pub(super) async fn upload(
     let (sender, reading) = stream::to_reader();
     let inner = Arc::clone(&state.inner);
     let take = move || {
-        let incoming = Incoming::new(&inner.db)?;
+        let incoming = incoming(&inner.db)?;
         let mut from = BufReader::with_capacity(256 << 10, reading);
         match boundary {
-            Some(boundary) => multipart::first_part(&mut from, &boundary, &mut incoming.create(&inner.db)?)?,
-            None => incoming.take(&mut from, &inner.db)?,
+            Some(boundary) => multipart::first_part(&mut from, &boundary, &mut incoming.create()?)?,
+            None => incoming.take(&mut from)?,
         }
         // What is behind the file is read, so that the client sees the answer.
         std::io::copy(&mut from, &mut std::io::sink())?;
-        inner.db.recover_collection(&collection, &incoming.0, checksum.as_deref())
+        inner.db.recover_collection(&collection, incoming.path(), checksum.as_deref())
     };
     let pumped = stream::pump(body, sender, state.inner.limits.body_time_max);
-    let (taken, ()) = tokio::join!(state.inner.lanes.run(Lane::Receives, take), pumped);
+    let (taken, rest) = tokio::join!(state.inner.lanes.run(Lane::Receives, take), pumped);
+    rest.map(|rest| tokio::spawn(body::drain(rest)));
     match taken.map_err(faulted) {
         Ok(()) => {
             let body = json!({"result": true, "status": "ok", "time": began.elapsed().as_secs_f64()});
@@ -183,6 +132,11 @@ pub(super) async fn upload(
         }
         Err(error) => error::respond(&error, began),
     }
+}
+
+/// A place for a snapshot that comes from elsewhere.
+fn incoming(db: &Database) -> Result<Incoming> {
+    Incoming::new(db, db.limits().snapshot_bytes_max)
 }
 
 /// A body that broke off, or has no end, is no fault of the disk.

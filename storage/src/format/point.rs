@@ -22,7 +22,7 @@
 use types::{Error, MultiVector, Payload, PointId, Result, SparseVector, Value, Vector, VectorSpec, Version};
 use uuid::Uuid;
 
-use super::Cursor;
+use super::{CHECKSUM_BYTES, Cursor};
 
 /// What a vector space holds, as far as its rows go.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,7 +107,7 @@ pub fn encode_vector(space: Space<'_>, vector: &Vector) -> Vec<u8> {
     match (space, vector) {
         (Space::Dense(spec), Vector::Dense(elements)) => {
             debug_assert_eq!(elements.len(), spec.dim, "a vector of another space");
-            body.reserve_exact(elements.len() * spec.datatype.bytes());
+            body.reserve_exact(elements.len() * spec.datatype.bytes() + CHECKSUM_BYTES);
             spec.datatype.encode(elements, &mut body);
         }
         (Space::Sparse, Vector::Sparse(vector)) => {

@@ -18,11 +18,14 @@ const ARROWS: [(&str, &[&str]); 8] = [
 const OUTSIDE: [&str; 2] = ["benches", "tests"];
 
 /// Heavy dependencies by the beginning of their names, and the one room of each.
-const HEAVY: [(&str, &str); 14] = [
+const HEAVY: [(&str, &str); 17] = [
     ("rocksdb", "storage"),
     ("tantivy", "index"),
     ("hnsw_rs", "index"),
     ("simsimd", "index"),
+    ("arrow", "kithdb"),
+    ("parquet", "kithdb"),
+    ("hdf5", "kithdb"),
     ("axum", "server"),
     ("tokio", "server"),
     ("tower", "server"),

@@ -14,8 +14,22 @@ use crate::kernels;
 pub(super) struct Coded {
     codes: Box<[i8]>,
     step: f32,
-    /// The squared length of the vector.
+    /// The squared length of the vector, kept for Euclid only.
     square: f32,
+}
+
+/// Added to a number from -127 to 127 it leaves the nearest integer in the lowest byte, in two's complement: what is
+/// below 1 has no place in an `f32` of this size. Where a processor is not known to round, that is a call an element.
+const ROUNDING: f32 = 1.5 * (1 << 23) as f32;
+
+/// The largest absolute value, in as many lanes as a register has: a fold would wait for itself at each element.
+fn largest(elements: &[f32]) -> f32 {
+    let (chunks, rest) = elements.as_chunks::<16>();
+    let mut lanes = [f32::MIN_POSITIVE; 16];
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, element)| *lane = lane.max(element.abs()));
+    }
+    lanes.iter().chain(rest).fold(f32::MIN_POSITIVE, |largest, element| largest.max(element.abs()))
 }
 
 impl Coded {
@@ -24,10 +38,12 @@ impl Coded {
         if metric == Metric::Manhattan || elements.is_empty() {
             return None;
         }
-        let largest = elements.iter().fold(f32::MIN_POSITIVE, |largest, element| largest.max(element.abs()));
-        let step = largest / 127.0;
-        let code = |element: &f32| (element / step).round_ties_even() as i8;
-        let square = elements.iter().map(|element| element * element).sum();
+        let step = largest(elements) / 127.0;
+        let code = |element: &f32| (element / step + ROUNDING).to_bits() as i8;
+        let square = match metric {
+            Metric::Euclid => -kernels::distance(Metric::Dot, elements, elements),
+            _ => 0.0,
+        };
         Some(Self { codes: elements.iter().map(code).collect(), step, square })
     }
 

@@ -1,0 +1,267 @@
+//! The way of batches into a collection: read and made points on one thread, committed on another.
+//!
+//! Invariant: blocks are committed in their order, each whole. The block in which a row is faulty is not committed, and
+//! none behind it is.
+//! Invariant: at most one block waits between the threads; who reads waits for who commits. So a source that is slow,
+//! or fast, costs no memory.
+//! Decoders of formats are not ours, and what they decode may come from anywhere: one that panics has met damaged
+//! bytes, and is told as that.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use arrow::array::{Array as _, ArrayRef, RecordBatch, RecordBatchReader};
+use arrow::error::ArrowError;
+use crossbeam_channel::Sender;
+use types::{Error, ErrorKind, Op, PointId, Result, Seqno};
+
+use super::columns::Columns;
+use super::progress::{Entry, Progress};
+use super::read::{self, Given};
+use super::{ImportOptions, block_rows, infer, last};
+use crate::{Collection, Database};
+
+/// What an import did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Imported {
+    /// Rows that are points now.
+    pub rows: u64,
+    /// The last commit of it: every later view shows all of it.
+    pub seqno: Seqno,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// Whence batches come.
+type Batches<'a> = Box<dyn Iterator<Item = std::result::Result<RecordBatch, ArrowError>> + Send + 'a>;
+
+/// Points of one commit, checked.
+struct Block {
+    ops: Vec<Op>,
+}
+
+/// Waiting between the threads.
+const BLOCKS_WAITING_MAX: usize = 1;
+
+impl Collection {
+    /// Upserts what batches have, in blocks of several thousand rows, each of which is a commit; `progress` is told
+    /// after each.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `LimitExceeded` naming the column, or the row and what is at fault there
+    /// (`rows[12].vector[3]`); `Busy` when ids are to be given, and another import does so; as for
+    /// [`Collection::apply`]. Rows that were committed before stay, and the message says how many they are.
+    pub fn import(
+        &self,
+        batches: impl RecordBatchReader + Send,
+        options: &ImportOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Imported> {
+        let columns = Columns::of(&batches.schema(), options, Some(&self.schema()), self.limits())?;
+        self.run(Box::new(batches), &columns, options, progress)
+    }
+
+    /// How far the imports are that run now, the oldest first.
+    pub fn imports(&self) -> Vec<Progress> {
+        self.shared.imports.all()
+    }
+
+    fn run(
+        &self,
+        batches: Batches<'_>,
+        columns: &Columns,
+        options: &ImportOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Imported> {
+        self.shared.check_exists()?;
+        let entry = self.shared.imports.begin(columns.id.is_none()).ok_or_else(|| {
+            let message =
+                "gives ids to its rows, as another import does that runs; wait for it, or name a column";
+            Error::new(ErrorKind::Busy, message).with_field("id")
+        })?;
+        let given = Given { next: if columns.id.is_none() { self.next_id() } else { None } };
+        let mut done = (entry.add(0), None);
+        let outcome = thread::scope(|scope| {
+            let (sender, blocks) = crossbeam_channel::bounded(BLOCKS_WAITING_MAX);
+            scope.spawn(move || Source { collection: self, columns, given }.read(batches, &sender));
+            for block in blocks {
+                let (told, seqno) = self.commit(block?, options, &entry)?;
+                done = (told, Some(seqno));
+                progress(told);
+            }
+            Ok(())
+        });
+        let rows = done.0.rows;
+        outcome.map_err(|error| told(error, rows))?;
+        let seqno = last(done.1, self.shared.view.load().seqno);
+        Ok(Imported { rows, seqno, seconds: entry.add(0).seconds })
+    }
+
+    fn commit(&self, block: Block, options: &ImportOptions, entry: &Entry<'_>) -> Result<(Progress, Seqno)> {
+        let rows = block.ops.len() as u64;
+        let durability = options.durability.unwrap_or(self.engine.durability);
+        let seqno = self.workers.write(vec![(Arc::clone(&self.shared), block.ops)], durability)?;
+        Ok((entry.add(rows), seqno))
+    }
+
+    /// The number behind the largest that is an id; nothing if there is none left.
+    fn next_id(&self) -> Option<u64> {
+        let view = self.shared.view.load_full();
+        let number = |slot| match view.id(slot) {
+            PointId::Num(number) => Some(number),
+            PointId::Uuid(_) => None,
+        };
+        view.alive.iter().filter_map(number).max().map_or(Some(0), |largest| largest.checked_add(1))
+    }
+}
+
+impl Database {
+    /// As [`Collection::import`], into a collection that is made if there is none of that name (or alias): its vectors
+    /// are those of the columns, Cosine and stored as they come unless the options say otherwise. If the import fails
+    /// before its first commit, it is gone again.
+    ///
+    /// # Errors
+    /// As for [`Collection::import`] and [`Database::create_collection`]; `InvalidArgument` naming a column that may
+    /// have vectors and was not named, or whose dimension cannot be told.
+    pub fn import(
+        &self,
+        name: &str,
+        mut batches: impl RecordBatchReader + Send,
+        options: &ImportOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Imported> {
+        match self.collection(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            found => return found?.import(batches, options, progress),
+        }
+        let schema = batches.schema();
+        let columns = Columns::of(&schema, options, None, self.limits())?;
+        let first = next(&mut batches)?;
+        let made = infer::schema(&schema, &columns, first.as_ref(), options)?;
+        let collection = self.create_collection(name, made)?;
+        let batches = Box::new(first.into_iter().map(Ok).chain(batches));
+        let imported = collection.run(batches, &columns, options, progress);
+        if imported.is_err() && collection.shared.view.load().points() == 0 {
+            self.drop_collection(name)?;
+        }
+        imported
+    }
+}
+
+/// What reads batches and makes points of them.
+struct Source<'a> {
+    collection: &'a Collection,
+    columns: &'a Columns,
+    given: Given,
+}
+
+impl Source<'_> {
+    /// Sends blocks until the end of the batches, an error, or the end of who takes them.
+    fn read(mut self, mut batches: Batches<'_>, blocks: &Sender<Result<Block>>) {
+        let (mut first, mut waiting) = (0, Vec::new());
+        let ended = loop {
+            let batch = match next(&mut batches) {
+                Ok(Some(batch)) => batch,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            match self.take(&batch, &mut first, &mut waiting, blocks) {
+                Ok(true) => {}
+                // Nobody takes them any more.
+                Ok(false) => return,
+                Err(error) => break Err(error),
+            }
+        };
+        let rest = (!waiting.is_empty()).then(|| Ok(Block { ops: waiting }));
+        // Rows before the damaged bytes are sound; rows before a faulty row share its block.
+        let rest = rest.filter(|_| ended.is_ok());
+        for block in rest.into_iter().chain(ended.err().map(Err)) {
+            if blocks.send(block).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Makes points of a batch, and sends the blocks that are full; `false` when nobody takes them.
+    fn take(
+        &mut self,
+        batch: &RecordBatch,
+        first: &mut u64,
+        waiting: &mut Vec<Op>,
+        blocks: &Sender<Result<Block>>,
+    ) -> Result<bool> {
+        let rows = batch.num_rows();
+        let most = block_rows(bytes(batch) / rows.max(1));
+        let most = most.min(self.collection.limits().batch_points_max).max(1);
+        let mut at = 0;
+        while at < rows {
+            let count = (rows - at).min(most.saturating_sub(waiting.len()).max(1));
+            let points = read::points(&batch.slice(at, count), self.columns, *first, &mut self.given)?;
+            let ops = self.collection.checked(points.into_iter().map(Op::Upsert).collect());
+            let start = *first;
+            let place = |position: usize| format!("rows[{}]", start + position as u64);
+            waiting.extend(ops.map_err(|error| error.relocated("ops", place))?);
+            (at, *first) = (at + count, *first + count as u64);
+            if waiting.len() >= most && blocks.send(Ok(Block { ops: std::mem::take(waiting) })).is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Bytes of a batch's rows. What it shares with other batches, or its columns with each other, is not counted twice.
+fn bytes(batch: &RecordBatch) -> usize {
+    let of = |column: &ArrayRef| {
+        column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+    };
+    batch.columns().iter().map(of).sum()
+}
+
+/// What a decoder makes of bytes that may be anything.
+///
+/// # Errors
+/// `InvalidArgument` on `batches` when it panics.
+pub(super) fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .map_err(|_| Error::invalid("batches", "are damaged: their decoder gave up"))
+}
+
+/// The next batch.
+///
+/// # Errors
+/// `InvalidArgument` on `batches` for bytes that are none, or that end too early; what the source says.
+fn next(
+    batches: &mut (impl Iterator<Item = std::result::Result<RecordBatch, ArrowError>> + ?Sized),
+) -> Result<Option<RecordBatch>> {
+    guarded(|| batches.next())?.transpose().map_err(refused)
+}
+
+/// The error of a source of batches.
+pub(super) fn refused(error: ArrowError) -> Error {
+    let invalid = |message: String| Error::invalid("batches", message);
+    match error {
+        ArrowError::ExternalError(source) => match source.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(source) => invalid(format!("are not readable: {source}")).with_source(source),
+        },
+        ArrowError::IoError(_, source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
+            invalid("break off before their end".to_owned()).with_source(source)
+        }
+        ArrowError::IoError(_, source) => source.into(),
+        error => invalid(format!("are not readable: {error}")).with_source(error),
+    }
+}
+
+/// The error, and what was done before it.
+fn told(error: Error, rows: u64) -> Error {
+    let before = if rows == 0 { "nothing was".to_owned() } else { format!("{rows} rows before it were") };
+    let message = format!("{}; {before} imported", error.message());
+    let field = error.field().map(str::to_owned);
+    let told = Error::new(error.kind(), message).with_source(error);
+    match field {
+        Some(field) => told.with_field(field),
+        None => told,
+    }
+}

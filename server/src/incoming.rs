@@ -1,0 +1,84 @@
+//! Files that come from elsewhere, put aside before they are looked at.
+//!
+//! Invariant: a file is no larger than its limit, and is gone when it is done with. What a crash leaves begins with a
+//! dot, in the folder of snapshots, and goes at the next start.
+
+use std::fs::File;
+use std::io::ErrorKind::FileTooLarge;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use kithdb::{Database, Result};
+
+/// A file that is gone when it is done with.
+pub(crate) struct Incoming {
+    path: PathBuf,
+    bytes_max: u64,
+}
+
+impl Incoming {
+    /// A place for a file of at most so many bytes.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn new(db: &Database, bytes_max: u64) -> Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let folder = db.snapshots_folder();
+        std::fs::create_dir_all(&folder)?;
+        let path = folder.join(format!(".incoming-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+        Ok(Self { path, bytes_max })
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Begins to write it.
+    ///
+    /// # Errors
+    /// `Io`; when it becomes too large, an error of the kind `FileTooLarge` comes from writing.
+    pub(crate) fn create(&self) -> Result<impl Write + use<>> {
+        Ok(Bounded { file: File::create(&self.path)?, rest: self.bytes_max })
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create).
+    pub(crate) fn take(&self, from: &mut dyn Read) -> Result<()> {
+        std::io::copy(from, &mut self.create()?)?;
+        Ok(())
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, file = %self.path.display(), "a file stays until the next start");
+        }
+    }
+}
+
+/// A file that takes no more than a limit.
+struct Bounded {
+    file: File,
+    rest: u64,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.rest = self
+            .rest
+            .checked_sub(bytes.len() as u64)
+            .ok_or_else(|| std::io::Error::new(FileTooLarge, "the file is larger than the limit"))?;
+        self.file.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}

@@ -1,0 +1,211 @@
+//! Points in columns: imported as they come, exported as they are read.
+//!
+//! An Arrow stream is imported while it comes, and held back when commits are slower. A Parquet file says at its end
+//! what is in it, so it is put aside first.
+
+use std::fs::File;
+use std::io::{BufReader, Cursor, ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Extension;
+use axum::extract::{Path, Query, Request, State as Shared};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use kithdb::arrow::array::RecordBatchReader as _;
+use kithdb::bulk::files::{self, Format, Source};
+use kithdb::bulk::{Export, ImportOptions, Imported};
+use kithdb::{Error, Result};
+use serde_json::json;
+
+use super::Call;
+use crate::State;
+use crate::access::{Need, Rights};
+use crate::incoming::Incoming;
+use crate::lanes::Lane;
+use crate::state::Inner;
+use crate::wire::bulk::{ExportQuery, ImportQuery, ImportedOut, Running};
+use crate::{body, error, stream};
+
+/// Types of bodies.
+const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
+const ARROW_FILE: &str = "application/vnd.apache.arrow.file";
+const PARQUET: &str = "application/vnd.apache.parquet";
+const JSON_LINES: &str = "application/x-ndjson";
+
+/// Bytes that tell a format from another.
+const MAGIC_BYTES: u64 = 8;
+
+/// `GET /api/v1/collections/{collection}/import`: how far imports are.
+pub(super) fn imports(call: &Call) -> Result<Running> {
+    Ok(call.collection()?.imports().into())
+}
+
+/// `POST /api/v1/collections/{collection}/import`.
+pub(super) async fn import(
+    Shared(state): Shared<State>,
+    Extension(rights): Extension<Rights>,
+    Path(collection): Path<String>,
+    query: std::result::Result<Query<ImportQuery>, axum::extract::rejection::QueryRejection>,
+    request: Request,
+) -> Response {
+    let began = Instant::now();
+    let options = query.map_err(|error| Error::invalid("query", error.body_text()).with_source(error));
+    let options = options.and_then(|Query(query)| query.into_options());
+    let options = match options.and_then(|options| may_make(&state, &rights, &collection).map(|()| options)) {
+        Ok(options) => options,
+        Err(error) => {
+            body::discard(request.into_body());
+            return error::respond(&error, began);
+        }
+    };
+    let (parts, body) = request.into_parts();
+    let kind =
+        parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+    let (sender, reading) = stream::to_reader();
+    let inner = Arc::clone(&state.inner);
+    let take = move || take(&inner, &collection, &kind, reading, &options);
+    let pumped = stream::pump(body, sender, state.inner.limits.body_time_max);
+    let (imported, rest) = tokio::join!(state.inner.lanes.run(Lane::Receives, take), pumped);
+    // A client that is still sending when the connection closes may never see the answer.
+    rest.map(|rest| tokio::spawn(body::drain(rest)));
+    match imported {
+        Ok(imported) => {
+            let result = ImportedOut::from(imported);
+            axum::Json(json!({"result": result, "status": "ok", "time": began.elapsed().as_secs_f64()}))
+                .into_response()
+        }
+        Err(error) => error::respond(&error, began),
+    }
+}
+
+/// An import makes its collection where there is none, which not everybody may.
+fn may_make(state: &State, rights: &Rights, collection: &str) -> Result<()> {
+    match state.inner.db.collection(collection) {
+        Ok(_) => Ok(()),
+        Err(_) => rights.check(Need::Manage),
+    }
+}
+
+/// What comes is the client's: where it fails it broke off, whatever the reason.
+struct Arriving<R>(R);
+
+impl<R: Read> Read for Arriving<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(bytes).map_err(|error| std::io::Error::new(ErrorKind::UnexpectedEof, error))
+    }
+}
+
+fn take(
+    inner: &Inner,
+    collection: &str,
+    kind: &str,
+    reading: stream::Reading,
+    options: &ImportOptions,
+) -> Result<Imported> {
+    let mut from = BufReader::with_capacity(256 << 10, Arriving(reading));
+    let mut magic = Vec::new();
+    from.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic).map_err(arrived)?;
+    let format = format(kind, &magic)?;
+    let from = Cursor::new(magic).chain(from);
+    let limits = inner.db.limits();
+    let import = |source: Source| inner.db.import(collection, source.batches, options, &mut |_| ());
+    let imported = if format == Format::Parquet {
+        let incoming = Incoming::new(&inner.db, limits.import_bytes_max)?;
+        let mut from = from;
+        incoming.take(&mut from).map_err(arrived)?;
+        files::open_parquet(File::open(incoming.path())?, limits).and_then(import)
+    } else {
+        files::read(from, None, format, options, limits).and_then(import)
+    };
+    imported.map_err(|error| match error.field() {
+        Some("batches" | "file") => error.with_field(error::BODY),
+        _ => error,
+    })
+}
+
+/// The error of bytes that did not arrive, or are too many.
+fn arrived(error: impl Into<Error>) -> Error {
+    let error = error.into();
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    match source.map(std::io::Error::kind) {
+        Some(ErrorKind::UnexpectedEof) => {
+            Error::invalid(error::BODY, "broke off before its end; nothing was imported")
+        }
+        Some(ErrorKind::FileTooLarge) => {
+            let message =
+                "is larger than the limit import_bytes_max; send it in parts, or as an Arrow stream";
+            Error::new(kithdb::ErrorKind::LimitExceeded, message).with_field(error::BODY)
+        }
+        _ => error,
+    }
+}
+
+/// What a body is: what it says, or else how it begins.
+fn format(kind: &str, magic: &[u8]) -> Result<Format> {
+    let said = match kind.split(';').next().unwrap_or_default().trim() {
+        ARROW_STREAM | ARROW_FILE => Some(Format::Arrow),
+        PARQUET | "application/x-parquet" | "application/parquet" => Some(Format::Parquet),
+        JSON_LINES | "application/jsonl" | "application/x-jsonlines" => Some(Format::JsonLines),
+        _ => None,
+    };
+    said.or_else(|| Format::of_bytes(magic)).ok_or_else(|| {
+        let message = format!(
+            "is neither an Arrow stream nor a Parquet file; its content-type `{kind}` says nothing else \
+             ({ARROW_STREAM}, {PARQUET} or {JSON_LINES} would)"
+        );
+        Error::invalid(error::BODY, message)
+    })
+}
+
+/// `GET /api/v1/collections/{collection}/export`.
+pub(super) async fn export(
+    Shared(state): Shared<State>,
+    Path(collection): Path<String>,
+    query: std::result::Result<Query<ExportQuery>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    let began = Instant::now();
+    let options = query.map_err(|error| Error::invalid("query", error.body_text()).with_source(error));
+    let (format, options) = match options.and_then(|Query(query)| query.into_options()) {
+        Ok(options) => options,
+        Err(error) => return error::respond(&error, began),
+    };
+    let inner = Arc::clone(&state.inner);
+    // The first pass, over payloads, decides the columns: what is wrong with the request shows here.
+    let begin = move || inner.db.collection(&collection)?.export(&options);
+    match state.inner.lanes.run(Lane::Computes, begin).await {
+        Ok(export) => {
+            let (kind, ending) = match format {
+                Format::Parquet => (PARQUET, "parquet"),
+                Format::JsonLines => (JSON_LINES, "jsonl"),
+                _ => (ARROW_STREAM, "arrow"),
+            };
+            let disposition = format!("attachment; filename=\"export.{ending}\"");
+            let head = [(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, disposition)];
+            let body = stream::of_writer(move |to| write(export, format, to).map_err(std::io::Error::other));
+            (head, body).into_response()
+        }
+        Err(error) => error::respond(&error, began),
+    }
+}
+
+fn write(export: Export, format: Format, to: &mut (dyn Write + Send)) -> Result<()> {
+    let mut sink = files::write(to, format, &export.schema())?;
+    for batch in export {
+        sink.write(&batch.map_err(files::refused)?)?;
+    }
+    sink.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_what_it_says_or_how_it_begins() {
+        assert_eq!(format(PARQUET, b"").expect("said"), Format::Parquet);
+        assert_eq!(format("application/octet-stream", b"PAR1..").expect("begun"), Format::Parquet);
+        assert_eq!(format("", &[0xff, 0xff, 0xff, 0xff, 8]).expect("begun"), Format::Arrow);
+        assert_eq!(format("application/json", b"[1,2]").expect_err("neither").field(), Some(error::BODY));
+    }
+}

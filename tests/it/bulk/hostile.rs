@@ -1,0 +1,165 @@
+//! Columns and streams that somebody made to break things: a clear error that names what is wrong, and nothing else.
+
+use std::sync::Arc;
+
+use kithdb::arrow::array::{
+    Array, ArrayRef, BinaryArray, DictionaryArray, FixedSizeListArray, Float32Array, Float64Array,
+    Int64Array, ListArray, StringArray, StructArray, UInt32Array,
+};
+use kithdb::arrow::buffer::OffsetBuffer;
+use kithdb::arrow::datatypes::{
+    DataType, Field, Float32Type, Int8Type, Schema as Columns, SchemaRef, UInt32Type,
+};
+use kithdb::bulk::{ImportOptions, files};
+use kithdb::{Database, ErrorKind, Limits, Metric, Point, Schema, SparseSpec, VectorSpec};
+
+use super::{all, batch, ids, source, stream, vectors};
+
+fn site() -> Database {
+    let db = Database::in_memory().expect("a database");
+    let schema = Schema::new()
+        .vector(2, Metric::Cosine)
+        .sparse_vector("words", SparseSpec::default())
+        .multi_vector("rows", VectorSpec::new(2, Metric::Dot));
+    let a = db.create_collection("a", schema).expect("a collection");
+    a.upsert(vec![Point::new(1).vector([1.0, 0.0])]).expect("written");
+    db
+}
+
+fn lists(rows: Vec<Option<Vec<Option<f32>>>>) -> ArrayRef {
+    Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(rows))
+}
+
+fn sparse(indices: Vec<u32>, values: Vec<f32>) -> ArrayRef {
+    let indices = ListArray::from_iter_primitive::<UInt32Type, _, _>([Some(indices.into_iter().map(Some))]);
+    let values = ListArray::from_iter_primitive::<Float32Type, _, _>([Some(values.into_iter().map(Some))]);
+    let field = |name: &str, array: &ListArray| Arc::new(Field::new(name, array.data_type().clone(), true));
+    let fields = [("indices", indices), ("values", values)];
+    let columns = fields.map(|(name, array)| (field(name, &array), Arc::new(array) as ArrayRef));
+    Arc::new(StructArray::from(columns.to_vec()))
+}
+
+/// Columns, what the error names, and a part of what it says.
+type Case = (Vec<(&'static str, ArrayRef)>, &'static str, &'static str);
+
+fn cases() -> Vec<Case> {
+    let good = || ("vector", vectors(&[Some([1.0, 0.0])]));
+    let empty = FixedSizeListArray::try_new_with_length(
+        Arc::new(Field::new_list_field(DataType::Float32, true)),
+        0,
+        Arc::new(Float32Array::from(Vec::<f32>::new())),
+        None,
+        1,
+    );
+    let (nan, null) = (vec![Some(f32::NAN), Some(1.0)], vec![Some(1.0), None]);
+    let dictionary: DictionaryArray<Int8Type> = ["one"].into_iter().collect();
+    vec![
+        (vec![("id", ids([2])), ("vector", lists(vec![Some(nan)]))], "rows[0].vector[0]", "NaN"),
+        (vec![("id", ids([2])), ("vector", lists(vec![Some(null)]))], "rows[0].vector[1]", "null"),
+        (vec![("id", ids([2])), ("vector", lists(vec![Some(vec![])]))], "rows[0].vector", "dim: 2, got 0"),
+        (vec![("id", ids([2])), ("vector", Arc::new(empty.expect("an array")))], "rows[0].vector", "got 0"),
+        (
+            vec![("id", ids([2])), ("words", sparse(vec![1, 1], vec![1.0, 2.0]))],
+            "rows[0].vector.words.indices[1]",
+            "before",
+        ),
+        (
+            vec![("id", ids([2])), ("words", sparse(vec![1], vec![]))],
+            "rows[0].vector.words.values",
+            "0 entries",
+        ),
+        (vec![("id", ids([2])), ("words", vectors(&[Some([1.0, 0.0])]))], "rows[0].vector.words", "dense"),
+        (vec![("id", Arc::new(Int64Array::from(vec![-1]))), good()], "rows[0].id", "negative"),
+        (vec![("id", Arc::new(Int64Array::from(vec![None]))), good()], "rows[0].id", "null"),
+        (vec![("id", Arc::new(StringArray::from(vec!["x"]))), good()], "rows[0].id", "neither"),
+        (vec![("id", Arc::new(dictionary)), good()], "rows[0].id", "neither"),
+        (vec![("id", ids([2])), good(), ("b", Arc::new(BinaryArray::from(vec![&b"x"[..]])))], "b", "Binary"),
+        (
+            vec![("id", ids([2])), good(), ("f", Arc::new(Float64Array::from(vec![f64::INFINITY])))],
+            "rows[0].f",
+            "inf",
+        ),
+    ]
+}
+
+#[test]
+fn what_is_wrong_is_named_by_column_and_row() {
+    let db = site();
+    let a = db.collection("a").expect("it is there");
+    let before = all(&a);
+    for (columns, field, said) in cases() {
+        let error =
+            a.import(source(vec![batch(columns)]), &ImportOptions::default(), &mut |_| ()).expect_err(field);
+        assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some(field)), "{error}");
+        assert!(
+            error.message().contains(said) && error.message().ends_with("nothing was imported"),
+            "{error}"
+        );
+        assert_eq!(all(&a), before);
+    }
+}
+
+#[test]
+fn nesting_and_numbers_of_columns_have_limits() {
+    let db = site();
+    let many: Vec<(String, ArrayRef)> = (0..5_000).map(|n| (n.to_string(), ids([1]))).collect();
+    let many = kithdb::arrow::array::RecordBatch::try_from_iter(many).expect("a batch");
+    let error = db.import("a", source(vec![many]), &ImportOptions::default(), &mut |_| ()).expect_err("many");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::LimitExceeded, Some("columns")));
+    let mut deep = ids([1]);
+    for _ in 0..100 {
+        let field = Arc::new(Field::new_list_field(deep.data_type().clone(), true));
+        let ends = OffsetBuffer::from_lengths([1]);
+        deep = Arc::new(ListArray::try_new(field, ends, deep, None).expect("a list"));
+    }
+    let deep = batch(vec![("id", ids([1])), ("deep", deep)]);
+    let error = db.import("a", source(vec![deep]), &ImportOptions::default(), &mut |_| ()).expect_err("deep");
+    assert_eq!(error.field().map(|field| field.starts_with("deep")), Some(true), "{error}");
+    assert!(error.message().contains("nested"), "{error}");
+}
+
+/// Reads bytes to their end; whether anything was wrong.
+fn read(bytes: &[u8]) -> kithdb::Result<usize> {
+    let (options, limits) = (ImportOptions::default(), Limits::default());
+    let bytes = std::io::Cursor::new(bytes.to_vec());
+    let source = files::read(bytes, None, files::Format::Arrow, &options, &limits)?;
+    let db = site();
+    db.import("a", source.batches, &options, &mut |_| ()).map(|imported| imported.rows as usize)
+}
+
+#[test]
+fn a_stream_whose_lengths_lie_is_refused() {
+    let rows = batch(vec![("id", ids([1, 2])), ("vector", vectors(&[Some([1.0, 0.0]), Some([0.0, 1.0])]))]);
+    let whole = stream(&[rows]);
+    assert_eq!(read(&whole).expect("a stream"), 2);
+    for at in 0..whole.len() {
+        for value in [0x00, 0x7f, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] = value;
+            if let Err(error) = read(&bytes) {
+                let expected = [ErrorKind::InvalidArgument, ErrorKind::LimitExceeded];
+                assert!(expected.contains(&error.kind()), "byte {at} as {value}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_schema_may_have_no_end() {
+    // A hundred thousand columns without a row: refused before anything is made of them.
+    let field = |n: usize| Arc::new(Field::new(n.to_string(), DataType::Null, true));
+    let columns: SchemaRef = Arc::new(Columns::new((0..100_000).map(field).collect::<Vec<_>>()));
+    let mut bytes = Vec::new();
+    let sink = files::write(&mut bytes, files::Format::Arrow, &columns).expect("a sink");
+    sink.finish().expect("the end");
+    let error = read(&bytes).expect_err("many columns");
+    assert!(matches!(error.kind(), ErrorKind::LimitExceeded | ErrorKind::InvalidArgument), "{error}");
+    // Indices that do not fit are told, not cut.
+    let db = site();
+    let wide = UInt32Array::from(vec![u32::MAX]);
+    let rows = batch(vec![("id", Arc::new(wide))]);
+    assert_eq!(
+        db.import("a", source(vec![rows]), &ImportOptions::default(), &mut |_| ()).expect("an id").rows,
+        1
+    );
+}
