@@ -27,7 +27,10 @@ use crate::wire::point::Upsert;
 use crate::wire::query::QueryBody;
 pub use crate::wire::question::{Found, Question};
 use crate::wire::translate::Translator;
-use crate::{ServeOptions, State, router, wire};
+use crate::{ServeLimits, ServeOptions, State, router, wire};
+
+/// No request takes so long.
+const TIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The routes over a database in this process.
 pub struct Door {
@@ -76,7 +79,9 @@ impl Door {
     pub fn new(db: Database, embedder: Option<Embedder>) -> Result<Self> {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_time().thread_name("kithdb-door").build()?;
-        let state = State::new(db, embedder, &ServeOptions::default());
+        // Who asks in this process waits as long as it wants to.
+        let limits = ServeLimits { request_time_max: TIME_MAX, ..ServeLimits::default() };
+        let state = State::new(db, embedder, &ServeOptions { limits, ..ServeOptions::default() });
         runtime.spawn(sweep(state.clone()));
         Ok(Self { router: router(state.clone()), state, runtime })
     }

@@ -93,6 +93,10 @@ const TABLE: &[(&str, &str)] = &[
     ("POST /collections/{collection}/snapshots/upload", "00+33333"),
     ("GET /collections/{collection}/snapshots/{snapshot}", "00+++3+3"),
     ("DELETE /collections/{collection}/snapshots/{snapshot}", "00+333+3"),
+    ("POST /api/v1/collections/{collection}/optimize", "00+333+3"),
+    ("GET /api/v1/collections/{collection}/import", "00+++3+3"),
+    ("POST /api/v1/collections/{collection}/import", "00+333+3"),
+    ("GET /api/v1/collections/{collection}/export", "00+++3+3"),
 ];
 
 const FULL: &str = "secret of all";
