@@ -10,7 +10,9 @@ use types::{DEFAULT_VECTOR, Error, Limits, Result, Schema};
 
 use super::lists::element;
 use super::vectors::{Form, unfit};
-use super::{ID, IdColumn, ImportOptions, MARKED_KEY, PAYLOAD, VECTOR, VECTOR_KEY, ids, payloads};
+use super::{
+    BY_OPTIONS, ID, IdColumn, ImportOptions, MARKED_KEY, PAYLOAD, VECTOR, VECTOR_KEY, ids, payloads,
+};
 
 /// The columns of an import, by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,7 +93,8 @@ fn vectors(
     known: Option<&Schema>,
     id: Option<usize>,
 ) -> Result<Vec<(usize, String)>> {
-    let named = if options.vectors.is_empty() {
+    let is_decided = columns.metadata.get(MARKED_KEY).is_some_and(|by| by == BY_OPTIONS);
+    let named = if options.vectors.is_empty() || is_decided {
         found(columns, known, id)
     } else {
         let is_alone = options.vectors.len() == 1;

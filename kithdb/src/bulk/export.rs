@@ -15,7 +15,8 @@ use types::{DEFAULT_VECTOR, Error, Payload, Result, Schema, Slot, Value, Vector}
 use super::arrays::{self, IdKind};
 use super::census::{Census, Kind};
 use super::{
-    ExportOptions, ID, MARKED_KEY, METRIC_KEY, MODIFIER_KEY, PAYLOAD, VECTOR, VECTOR_KEY, block_rows,
+    BY_EXPORT, ExportOptions, ID, MARKED_KEY, METRIC_KEY, MODIFIER_KEY, PAYLOAD, VECTOR, VECTOR_KEY,
+    block_rows,
 };
 use crate::Collection;
 use crate::reading::Reading;
@@ -123,7 +124,7 @@ fn fields(schema: &Schema, ids: IdKind, payload: &BTreeMap<String, Kind>, has_re
     }
     fields.extend(payload.iter().map(|(name, kind)| arrays::field(name, kind)));
     fields.extend(has_rest.then(|| arrays::json_field(PAYLOAD)));
-    ArrowSchema::new(fields).with_metadata([(MARKED_KEY, "true")])
+    ArrowSchema::new(fields).with_metadata([(MARKED_KEY, BY_EXPORT)])
 }
 
 impl Export {

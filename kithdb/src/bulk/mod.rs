@@ -19,14 +19,14 @@
 //!
 //! One column has ids, some have vectors, the others are the payload: each column a key, a null no value.
 //!
-//! | column               | types                                                                                 |
-//! |----------------------|---------------------------------------------------------------------------------------|
-//! | ids                  | integers from 0, UUIDs as text or as 16 bytes, texts of either; nothing: numbers are given |
-//! | a vector             | lists of numbers, of fixed size or of one length                                      |
-//! | a sparse vector      | a struct of two lists, `indices` and `values`                                         |
-//! | a multivector        | lists of lists of numbers                                                             |
-//! | payload              | booleans, numbers, texts, dates and times (as RFC 3339), lists and structs of these   |
-//! | payload, as JSON     | texts of the extension type `arrow.json`; a column `payload` of these is a whole object  |
+//! | column           | types                                                                                 |
+//! |------------------|---------------------------------------------------------------------------------------|
+//! | ids              | integers from 0, UUIDs as text or as 16 bytes; nothing: numbers are given             |
+//! | a vector         | lists of numbers, of fixed size or of one length                                      |
+//! | a sparse vector  | a struct of two lists, `indices` and `values`                                         |
+//! | a multivector    | lists of lists of numbers                                                             |
+//! | payload          | booleans, numbers, texts, dates and times (as RFC 3339), lists and structs of these   |
+//! | payload, as JSON | texts of the extension type `arrow.json`; a column `payload` of these is whole objects |
 //!
 //! Invariant: rows are committed in their order, in blocks; what was committed before an error stays, and the error
 //! says how many rows that is. An export shows one state, however long it takes.
@@ -97,8 +97,14 @@ pub struct ExportOptions {
     pub filter: Filter,
 }
 
-/// The key of a schema's metadata that says that every column with a vector is marked as one.
+/// The key of a schema's metadata that says that every column with a vector is marked as one, and by whom.
 const MARKED_KEY: &str = "kithdb:marked";
+
+/// Marked by an export.
+const BY_EXPORT: &str = "export";
+
+/// Marked by a reader of files that went by the options already.
+const BY_OPTIONS: &str = "options";
 
 /// The key of a field's metadata that says which vector a column has.
 const VECTOR_KEY: &str = "kithdb:vector";

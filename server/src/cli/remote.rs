@@ -1,6 +1,7 @@
 //! A running server, over HTTP.
 //!
-//! A question is asked so that the answer is that of [`rag::search()`] on the same data: the same legs, the same fusion.
+//! A question is asked so that the answer is that of [`rag::search()`] on the same data: the same legs, the same
+//! fusion.
 
 use std::io::Read;
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
 //! Arrow IPC, message by message, within bounds.
 //!
 //! Invariant: no length that a message states is believed: neither that of its body, which may be larger than memory,
-//! nor that of a buffer once it is decompressed. What is larger than the limit is refused before anything is made for it.
+//! nor that of a buffer once it is decompressed. What is larger than the limit is refused before anything is made for
+//! it.
 //! Invariant: a source that breaks off is an error, also between two messages.
 //! Source: <https://arrow.apache.org/docs/format/Columnar.html>. A file is a stream behind eight bytes, with a footer
 //! behind its end, so it is read as one: without seeking.
@@ -25,14 +26,14 @@ use crate::bulk::import::guarded;
 /// The mark before each length.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
+/// What a file begins with is filled up with zeros to a multiple of 8, of 64 at most.
+const MAGIC_BYTES_MAX: usize = 64;
+
 /// Bytes of the description of a message: a schema of the most columns takes less.
 const DESCRIPTION_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes that are made ready at once for a body, whatever its length is said to be.
 const STEP_BYTES: usize = 4 << 20;
-
-/// Bytes before a compressed buffer: how long it is.
-const PREFIX_BYTES: usize = 8;
 
 /// A stream of batches.
 pub(super) struct Stream<R> {
@@ -51,7 +52,7 @@ impl<R: Read> Stream<R> {
     pub(super) fn new(from: R, bytes_max: usize) -> Result<Self> {
         let schema = Arc::new(ArrowSchema::empty());
         let mut stream = Self { from, bytes_max, dictionaries: HashMap::new(), schema, is_over: false };
-        match guarded(|| stream.message(true))?? {
+        match stream.message(true)? {
             Step::Schema(schema) => stream.schema = Arc::new(schema),
             _ => return Err(malformed("has no schema at its beginning: it is no Arrow stream")),
         }
@@ -65,8 +66,7 @@ impl<R: Read> Stream<R> {
             return Ok(Step::End);
         }
         if is_first && length == ARROW_MAGIC[..4] {
-            self.fill(&mut [0; 4], false)?;
-            self.fill(&mut length, false)?;
+            self.skip_magic(&mut length)?;
         }
         if length == CONTINUATION {
             self.fill(&mut length, false)?;
@@ -84,9 +84,21 @@ impl<R: Read> Stream<R> {
         let body_bytes = usize::try_from(message.bodyLength()).unwrap_or(usize::MAX);
         self.check("a batch", body_bytes)?;
         let body = self.take(body_bytes)?;
-        self.check_compressed(&message, &body)?;
-        let step = self.decode(&message, &body, is_first);
+        self.check_buffers(&message, &body)?;
+        // What the checks before it miss is no reason to break down.
+        let step = guarded(|| self.decode(&message, &body, is_first))?;
         step.map_err(refused)
+    }
+
+    /// Passes over the rest of what a file begins with: up to so many bytes, the last of them zero.
+    fn skip_magic(&mut self, word: &mut [u8; 4]) -> Result<()> {
+        for _ in 1..MAGIC_BYTES_MAX / 4 {
+            self.fill(word, false)?;
+            if *word != [0; 4] && *word != *b"W1\0\0" {
+                return Ok(());
+            }
+        }
+        self.fill(word, false).map(drop)
     }
 
     fn decode(
@@ -115,8 +127,8 @@ impl<R: Read> Stream<R> {
         }
     }
 
-    /// The lengths that the buffers of a batch are said to have when they are decompressed.
-    fn check_compressed(&self, message: &ipc::Message<'_>, body: &[u8]) -> Result<()> {
+    /// The buffers of a batch lie in its body, also once they are decompressed: the decoder takes that for granted.
+    fn check_buffers(&self, message: &ipc::Message<'_>, body: &[u8]) -> Result<()> {
         let batch = match message.header_type() {
             MessageHeader::RecordBatch => message.header_as_record_batch(),
             MessageHeader::DictionaryBatch => {
@@ -124,14 +136,20 @@ impl<R: Read> Stream<R> {
             }
             _ => None,
         };
-        let Some(batch) = batch.filter(|batch| batch.compression().is_some()) else { return Ok(()) };
+        let Some(batch) = batch else { return Ok(()) };
         let mut bytes = 0_usize;
         for buffer in batch.buffers().into_iter().flatten() {
-            let start = usize::try_from(buffer.offset()).unwrap_or(usize::MAX);
-            let prefix = start.checked_add(PREFIX_BYTES).and_then(|end| body.get(start..end));
-            // An empty one has no prefix; -1 says that it is not compressed. Others the decoder refuses.
-            let said = prefix.and_then(|prefix| prefix.try_into().ok()).map_or(0, i64::from_le_bytes);
-            bytes = bytes.saturating_add(usize::try_from(said).unwrap_or(0));
+            let start = usize::try_from(buffer.offset()).ok();
+            let end = start
+                .zip(usize::try_from(buffer.length()).ok())
+                .and_then(|(start, len)| start.checked_add(len));
+            let found = start.zip(end).and_then(|(start, end)| body.get(start..end));
+            let found = found.ok_or_else(|| malformed("has a batch whose columns lie outside of it"))?;
+            if batch.compression().is_some() {
+                // An empty one has no prefix; -1 says that it is not compressed. Others the decoder refuses.
+                let said = found.first_chunk().map_or(0, |prefix| i64::from_le_bytes(*prefix));
+                bytes = bytes.saturating_add(usize::try_from(said).unwrap_or(0));
+            }
         }
         self.check("a batch, decompressed,", bytes)
     }

@@ -20,7 +20,7 @@ use types::{DEFAULT_VECTOR, Error, Limits, Payload, Point, PointId, Result, Spar
 use super::malformed;
 use crate::bulk::columns::Columns;
 use crate::bulk::read::{self, Given};
-use crate::bulk::{ID, IdColumn, ImportOptions, MARKED_KEY, PAYLOAD, VECTOR, VECTOR_KEY};
+use crate::bulk::{BY_OPTIONS, ID, IdColumn, ImportOptions, MARKED_KEY, PAYLOAD, VECTOR, VECTOR_KEY};
 use crate::bulk::{arrays, vectors};
 
 /// Lines of a batch, at most, and their bytes.
@@ -211,7 +211,7 @@ impl Layout {
         };
         let vectors = self.spaces.iter().enumerate().map(vector);
         let fields: Vec<Field> = id.into_iter().chain(vectors).chain([arrays::json_field(PAYLOAD)]).collect();
-        ArrowSchema::new(fields).with_metadata([(MARKED_KEY, "true")])
+        ArrowSchema::new(fields).with_metadata([(MARKED_KEY, BY_OPTIONS)])
     }
 
     fn rows(&self) -> Rows {

@@ -1,13 +1,13 @@
 //! The files that have points in columns: what each kind is called, how it is read and written.
 //!
-//! | ending                       | what it has                                                            | read | written |
-//! |------------------------------|------------------------------------------------------------------------|------|---------|
-//! | `.arrow` `.ipc` `.feather`   | Arrow IPC, a stream or a file                                          | yes  | a stream |
-//! | `.parquet`                   | Parquet, its pages plain or compressed by Snappy, LZ4, Zstandard, gzip | yes  | yes     |
-//! | `.jsonl` `.ndjson`           | a JSON object a line                                                   | yes  | yes     |
-//! | `.npy`                       | NumPy: one array, rows by dimensions                                   | yes  |         |
-//! | `.fvecs` `.bvecs`            | a row: its dimension, its elements as floats or bytes                  | yes  |         |
-//! | `.hdf5` `.h5`                | HDF5: the dataset `train`, as ann-benchmarks.com lays it out           | yes  |         |
+//! | ending                     | what it has                                                | read | written  |
+//! |----------------------------|------------------------------------------------------------|------|----------|
+//! | `.arrow` `.ipc` `.feather` | Arrow IPC, a stream or a file                              | yes  | a stream |
+//! | `.parquet`                 | Parquet, plain or compressed: Snappy, LZ4, Zstandard, gzip | yes  | yes      |
+//! | `.jsonl` `.ndjson`         | a JSON object a line                                       | yes  | yes      |
+//! | `.npy`                     | NumPy: one array, rows by dimensions                       | yes  |          |
+//! | `.fvecs` `.bvecs`          | a row: its dimension, its elements as floats or bytes      | yes  |          |
+//! | `.hdf5` `.h5`              | HDF5: the dataset `train`, as ann-benchmarks.com has it    | yes  |          |
 //!
 //! Cost: a batch at a time, whatever the file is.
 
@@ -27,9 +27,9 @@ use arrow::array::{ArrayRef, FixedSizeListArray, RecordBatch, RecordBatchReader}
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
-use types::{Error, Limits, Metric, Result};
+use types::{DEFAULT_VECTOR, Error, Limits, Metric, Result};
 
-use super::{ImportOptions, METRIC_KEY, VECTOR, block_rows};
+use super::{ImportOptions, METRIC_KEY, VECTOR, VECTOR_KEY, block_rows};
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,6 +226,7 @@ impl<F: FnMut() -> Rows + Send> Vectors<F> {
         let size = i32::try_from(dim).ok().filter(|size| *size > 0).ok_or_else(too_large)?;
         let list = DataType::FixedSizeList(Arc::new(Field::new_list_field(element, false)), size);
         let mut field = Field::new(VECTOR, list, false);
+        field.metadata_mut().insert(VECTOR_KEY, DEFAULT_VECTOR);
         if let Some(metric) = metric {
             field.metadata_mut().insert(METRIC_KEY, metric.name().to_owned());
         }
