@@ -109,7 +109,8 @@ impl Running {
                 Ok(bytes) => answer.extend_from_slice(&block[..bytes]),
             }
         }
-        parse(&String::from_utf8(answer).expect("text"))
+        // What is not text is no answer that is looked into.
+        parse(&String::from_utf8_lossy(&answer))
     }
 }
 

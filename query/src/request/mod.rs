@@ -251,8 +251,7 @@ mod tests {
             |vector: &[f32], using: &str| Query::Nearest { vector: vector.into(), using: using.into() };
         let ask = |query| Request { query, limit: 1, ..Request::default() };
         let with = |params| Request { params, ..ask(Query::ById) };
-        let leg =
-            Request { prefetch: vec![ask(nearest(&[0.0], ""))], ..ask(Query::Fuse(Fusion::rrf(2.0))) };
+        let leg = Request { prefetch: vec![ask(nearest(&[0.0], ""))], ..ask(Query::Fuse(Fusion::rrf(2.0))) };
         let cases = [
             (ask(nearest(&[1.0], "")), "query"),
             (ask(nearest(&[1.0, f32::NAN], "")), "query[1]"),

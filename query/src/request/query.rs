@@ -59,8 +59,8 @@ pub enum Query {
         /// The vector space.
         using: String,
     },
-    /// By nearness to a vector, corrected by how good some hits were found to be: nearer to the better of every two than
-    /// to the worse one.
+    /// By nearness to a vector, corrected by how good some hits were found to be: nearer to the better of every two
+    /// than to the worse one.
     Feedback {
         /// The vector that was asked with.
         target: Input,

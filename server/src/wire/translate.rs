@@ -19,8 +19,8 @@ use crate::strict::{Strict, conditions};
 use super::filter::FilterIn;
 use super::highlight::HighlightIn;
 use super::query::{
-    ExplainIn, ExplainWord, LookupFrom, OrderIn, PairIn, ParamsIn, Prefetch, QueryBody, QueryIn, ScoredIn,
-    VectorInput, expression,
+    ExplainIn, ExplainWord, FeedbackIn, LookupFrom, OrderIn, PairIn, ParamsIn, Prefetch, QueryBody, QueryIn,
+    ScoredIn, VectorInput, expression,
 };
 use super::question::{Found, Question};
 use super::shape::OneOrMany;
@@ -217,21 +217,7 @@ impl Translator<'_> {
             Some(QueryIn::Context(pairs)) => {
                 Query::Context { pairs: self.pairs(pairs, source, "query.context")?, using: using() }
             }
-            Some(QueryIn::Feedback(given)) => {
-                let place = "query.relevance_feedback";
-                let weights = given.weights();
-                if weights.confidence < 0.0 {
-                    let why = format!("value {:?} invalid, must be 0.0 or larger", weights.confidence);
-                    return Err(invalid(&format!("{place}.strategy.naive.b"), &why));
-                }
-                let scored =
-                    given.feedback.into_iter().enumerate().map(|(at, ScoredIn { example, score })| {
-                        Ok((input(example, &format!("{place}.feedback[{at}].example"))?, score))
-                    });
-                let scored = scored.collect::<Result<_>>()?;
-                let target = input(given.target, &format!("{place}.target"))?;
-                Query::Feedback { target, scored, weights, using: using() }
-            }
+            Some(QueryIn::Feedback(given)) => self.feedback(given, source)?,
             Some(QueryIn::Keyword(words)) => Query::Keyword(words.into_query()?),
             Some(QueryIn::Fuse(fusion)) => Query::Fuse(fusion),
             Some(QueryIn::Order(order)) => {
@@ -246,6 +232,21 @@ impl Translator<'_> {
                 Query::Formula(formula)
             }
         })
+    }
+
+    fn feedback(&self, given: FeedbackIn, source: &Source<'_>) -> Result<Query> {
+        let place = "query.relevance_feedback";
+        let weights = given.weights();
+        if weights.confidence < 0.0 {
+            let why = format!("value {:?} invalid, must be 0.0 or larger", weights.confidence);
+            return Err(invalid(&format!("{place}.strategy.naive.b"), &why));
+        }
+        let scored = given.feedback.into_iter().enumerate().map(|(at, ScoredIn { example, score })| {
+            Ok((self.input(example, source, &format!("{place}.feedback[{at}].example"))?, score))
+        });
+        let scored = scored.collect::<Result<_>>()?;
+        let target = self.input(given.target, source, &format!("{place}.target"))?;
+        Ok(Query::Feedback { target, scored, weights, using: source.using.to_owned() })
     }
 
     fn pairs(&self, pairs: OneOrMany<PairIn>, source: &Source<'_>, field: &str) -> Result<Vec<Pair>> {
@@ -469,7 +470,7 @@ mod tests {
     fn what_cannot_be_asked_names_the_field() {
         let cases = [
             (json!({"query": [1.0]}), "query"),
-            (json!({"query": [0.0, 0.0]}), "query"),
+            (json!({"query": []}), "query"),
             (json!({"query": [1.0, 0.0], "using": "other"}), "using"),
             (json!({"query": 77}), "query"),
             (json!({"query": {"nearest": 9}}), "query"),

@@ -134,9 +134,9 @@ fn progress_is_told_commit_by_commit_and_an_error_says_what_stays() {
 #[test]
 fn a_collection_that_got_nothing_is_gone_again() {
     let db = Database::in_memory().expect("a database");
-    let bad = batch(vec![("id", ids([1])), ("emb", vectors(&[Some([0.0, 0.0])]))]);
-    let error = import(&db, "a", vec![bad]).expect_err("no direction");
-    assert_eq!(error.field(), Some("rows[0].vector"));
+    let bad = batch(vec![("id", ids([1])), ("emb", vectors(&[Some([f32::NAN, 0.0])]))]);
+    let error = import(&db, "a", vec![bad]).expect_err("a number that is none");
+    assert_eq!(error.field(), Some("rows[0].vector[0]"));
     assert!(error.message().ends_with("nothing was imported"), "{error}");
     assert!(db.collection("a").is_err());
 }

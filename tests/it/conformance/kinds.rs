@@ -10,6 +10,21 @@ use serde_json::json;
 
 use super::embedded::{filter_of, id_of, vector_of};
 
+fn feedback_of(tree: &Value, using: String) -> Result<Query> {
+    let number = |tree: &Value| tree.as_f64().expect("a number") as f32;
+    let naive = &tree["strategy"]["naive"];
+    let weights =
+        Feedback { target: number(&naive["a"]), confidence: number(&naive["b"]), pair: number(&naive["c"]) };
+    let scored = tree["feedback"].as_array().expect("a list").iter();
+    let scored = scored.map(|one| Ok((input(&one["example"])?, number(&one["score"]))));
+    Ok(Query::Feedback {
+        target: input(&tree["target"])?,
+        scored: scored.collect::<Result<_>>()?,
+        weights,
+        using,
+    })
+}
+
 /// The query of an object with one name.
 pub(super) fn query_of(with: &Value, using: String) -> Result<Query> {
     if let Value::Object(_) = &with["mmr"] {
@@ -34,23 +49,7 @@ pub(super) fn query_of(with: &Value, using: String) -> Result<Query> {
             Query::Discover { target: input(&inner["target"])?, context: pairs(&inner["context"])?, using }
         }
         "context" => Query::Context { pairs: pairs(inner)?, using },
-        "relevance_feedback" => {
-            let number = |tree: &Value| tree.as_f64().expect("a number") as f32;
-            let naive = &inner["strategy"]["naive"];
-            let weights = Feedback {
-                target: number(&naive["a"]),
-                confidence: number(&naive["b"]),
-                pair: number(&naive["c"]),
-            };
-            let scored = inner["feedback"].as_array().expect("a list").iter();
-            let scored = scored.map(|one| Ok((input(&one["example"])?, number(&one["score"]))));
-            Query::Feedback {
-                target: input(&inner["target"])?,
-                scored: scored.collect::<Result<_>>()?,
-                weights,
-                using,
-            }
-        }
+        "relevance_feedback" => feedback_of(inner, using)?,
         "order_by" => Query::Order(Order {
             path: inner["key"].as_str().unwrap_or_default().parse()?,
             is_descending: inner["direction"] == "desc",

@@ -170,19 +170,20 @@ pub(crate) fn rows_of(rows: &[[i8; 2]]) -> Vec<Vec<f32>> {
     rows.iter().map(|row| row.map(f32::from).to_vec()).collect()
 }
 
-/// The elements that a space takes from a lane: sizes, where they must be whole, but for a few lanes that are refused.
+/// The elements that a space takes from a lane: sizes, where they must be whole; one that is no number from a few lanes.
 fn elements(spec: &VectorSpec, lane: [i8; 4]) -> Vec<f32> {
-    let is_whole = spec.datatype == Datatype::Uint8 && lane[..2] != [-2, -2];
-    lane[..spec.dim].iter().map(|e| f32::from(if is_whole { e.abs() } else { *e })).collect()
+    let is_whole = spec.datatype == Datatype::Uint8;
+    let element = |e: &i8| f32::from(if is_whole { e.abs() } else { *e });
+    let mut elements: Vec<f32> = lane[..spec.dim].iter().map(element).collect();
+    if is_whole && lane[..2] == [-2, -2] {
+        elements[0] = f32::NAN;
+    }
+    elements
 }
 
 /// Where in a vector it is refused, if it is.
-pub(crate) fn fault_of(spec: &VectorSpec, elements: &[f32]) -> Option<String> {
-    if spec.metric == Metric::Cosine && elements.iter().all(|e| *e == 0.0) {
-        return Some(String::new());
-    }
-    let negative = elements.iter().position(|e| *e < 0.0).filter(|_| spec.datatype == Datatype::Uint8);
-    negative.map(|position| format!("[{position}]"))
+pub(crate) fn fault_of(elements: &[f32]) -> Option<String> {
+    elements.iter().position(|e| e.is_nan()).map(|position| format!("[{position}]"))
 }
 
 /// The texts of a point, as the schema above names them.
@@ -204,6 +205,7 @@ fn score(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
     let pairs = || a.iter().zip(b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     match metric {
+        Metric::Cosine if dot(a, a) == 0.0 => 0.0,
         Metric::Cosine => dot(a, b) / dot(a, a).sqrt(),
         Metric::Dot => dot(a, b),
         Metric::Euclid => pairs().map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt(),

@@ -71,14 +71,13 @@ impl Plain {
         }
     }
 
-    /// The first vector that has no direction under cosine, or the first element that is no value of its type, if there
-    /// is one: then nothing is applied. All operations are looked at before any is applied.
+    /// The first element that is no number, if there is one: then nothing is applied. All operations are looked at before any is applied.
     pub(crate) fn bad_vector(&self, ops: &[Op]) -> Option<Fault> {
         let bad = |place: String, vectors: &Vectors| {
             let point = Point { id: 0.into(), vectors: vectors.clone(), payload: kithdb::Payload::new() };
             // Vectors are checked in the order of the point.
-            self.spaces.iter().find_map(|(name, spec)| {
-                let inner = fault_of(spec, point.vector_named(name)?)?;
+            self.spaces.iter().find_map(|(name, _)| {
+                let inner = fault_of(point.vector_named(name)?)?;
                 let vector = if name.is_empty() { "vector".to_owned() } else { format!("vector.{name}") };
                 Some((ErrorKind::InvalidArgument, format!("{place}.{vector}{inner}")))
             })

@@ -15,7 +15,7 @@ use super::select::{WithPayload, WithVector};
 use super::shape::{Ignored, OneOrMany, Refused};
 pub(super) use formula::expression;
 pub(super) use input::VectorInput;
-pub(super) use kind::{OrderIn, PairIn, QueryIn, ScoredIn};
+pub(super) use kind::{FeedbackIn, OrderIn, PairIn, QueryIn, ScoredIn};
 
 /// A query in a body.
 #[derive(Debug, Default, Deserialize)]
