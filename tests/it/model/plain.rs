@@ -125,7 +125,7 @@ impl Plain {
             let vector = point.vectors.iter_mut().find(|(other, _)| other == name);
             let Some((_, Vector::Dense(elements))) = vector else { continue };
             let norm = elements.iter().map(|e| f64::from(*e).powi(2)).sum::<f64>().sqrt();
-            let scale = if spec.metric == Metric::Cosine { norm } else { 1.0 };
+            let scale = if spec.metric == Metric::Cosine && norm > 0.0 { norm } else { 1.0 };
             for element in elements {
                 let scaled = (f64::from(*element) / scale) as f32;
                 *element = if spec.datatype == Datatype::Float16 { rounded(scaled) } else { scaled };
@@ -170,7 +170,8 @@ pub(crate) fn rows_of(rows: &[[i8; 2]]) -> Vec<Vec<f32>> {
     rows.iter().map(|row| row.map(f32::from).to_vec()).collect()
 }
 
-/// The elements that a space takes from a lane: sizes, where they must be whole; one that is no number from a few lanes.
+/// The elements that a space takes from a lane: sizes, where they must be whole; from a few lanes one that is no
+/// number.
 fn elements(spec: &VectorSpec, lane: [i8; 4]) -> Vec<f32> {
     let is_whole = spec.datatype == Datatype::Uint8;
     let element = |e: &i8| f32::from(if is_whole { e.abs() } else { *e });

@@ -71,7 +71,8 @@ impl Plain {
         }
     }
 
-    /// The first element that is no number, if there is one: then nothing is applied. All operations are looked at before any is applied.
+    /// The first element that is no number, if there is one: then nothing is applied. All operations are looked at
+    /// before any is applied.
     pub(crate) fn bad_vector(&self, ops: &[Op]) -> Option<Fault> {
         let bad = |place: String, vectors: &Vectors| {
             let point = Point { id: 0.into(), vectors: vectors.clone(), payload: kithdb::Payload::new() };
