@@ -102,8 +102,15 @@ def answered(status: int, kind: str | None, field: str | None, answer: bytes) ->
         message = answer.decode(errors="replace") or f"the status is {status}"
     error = of_kind(kind or _KINDS_OF_STATUS.get(status, "internal"), message, field)
     if field is not None:
-        error.message = error.message.removeprefix(f"{field}: ")
+        error.message = _without_field(error.message, field)
     return error
+
+
+def _without_field(message: str, field: str) -> str:
+    """The message alone: the field stands before it, behind it, or in brackets with it."""
+    if message.startswith(f"[{field}: ") and message.endswith("]"):
+        message = message[1:-1]
+    return message.removeprefix(f"{field}: ").removesuffix(f" (`{field}`)")
 
 
 #: Of servers that do not tell the kind.
