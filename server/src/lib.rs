@@ -12,6 +12,7 @@
 
 mod access;
 mod body;
+mod bucket;
 pub mod cli;
 mod connections;
 mod cursors;
@@ -20,6 +21,7 @@ mod error;
 mod incoming;
 mod lanes;
 mod limits;
+mod location;
 mod metrics;
 mod multipart;
 mod routes;
@@ -31,6 +33,7 @@ mod tls;
 mod wire;
 
 pub use access::Keys;
+pub use bucket::{Bucket, BucketOptions};
 pub use limits::ServeLimits;
 pub use routes::{addresses, router};
 pub use serve::{ServeOptions, Server};

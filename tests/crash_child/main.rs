@@ -1,8 +1,10 @@
 //! The process that `it/crash` kills: runs the script in a directory until it is dead.
 //!
-//! Arguments: directory, durability, seed, then for each thread the step it begins after. Writes a line to standard
-//! output for each thing the parent must know: `open`, and `<thread> <number>` once a step was acknowledged.
+//! Arguments: directory, durability, seed, then for each thread the step it begins after; or `restore`, directory, and
+//! snapshots to recover in turn. Writes a line to standard output for each thing the parent must know: `open`, and
+//! `<thread> <number>` once a step was acknowledged.
 
+mod restore;
 #[path = "../it/crash/script.rs"]
 mod script;
 
@@ -28,6 +30,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<()> {
+    if let [word, folder, files @ ..] = arguments
+        && word == "restore"
+    {
+        return restore::run(folder, files);
+    }
     let [folder, durability, seed, begun @ ..] = arguments else {
         return Err(Error::invalid("arguments", "are directory, durability, seed, steps done"));
     };

@@ -1,7 +1,7 @@
 //! The child process: started, listened to, killed.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
@@ -16,19 +16,26 @@ pub(super) struct Child {
     lines: Option<JoinHandle<Vec<String>>>,
 }
 
+const COMMAND: &str = env!("CARGO_BIN_EXE_kithdb-crash-child");
+
 /// A child that has not opened by then never will.
 const OPEN_MAX: Duration = Duration::from_secs(30);
 
 impl Child {
     pub(super) fn start(folder: &Path, durability: Durability, seed: u64, done: &[u64]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_kithdb-crash-child"))
-            .arg(folder)
-            .arg(durability.name())
-            .arg(seed.to_string())
-            .args(done.iter().map(u64::to_string))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the child is built beside this test");
+        let mut command = Command::new(COMMAND);
+        command.arg(folder).arg(durability.name()).arg(seed.to_string());
+        Self::spawn(command.args(done.iter().map(u64::to_string)))
+    }
+
+    /// One that recovers a collection from each of these files in turn.
+    pub(super) fn restoring(folder: &Path, files: &[PathBuf]) -> Self {
+        Self::spawn(Command::new(COMMAND).arg("restore").arg(folder).args(files))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut process =
+            command.stdout(Stdio::piped()).spawn().expect("the child is built beside this test");
         let out = BufReader::new(process.stdout.take().expect("standard output is piped"));
         let (opened, open) = channel();
         let lines = std::thread::spawn(move || {

@@ -7,6 +7,7 @@
 
 mod child;
 mod examine;
+mod restore;
 mod script;
 
 use std::time::{Duration, Instant};
