@@ -24,6 +24,7 @@ mod metrics;
 mod multipart;
 mod routes;
 mod serve;
+mod sse;
 mod state;
 mod stream;
 mod strict;

@@ -97,6 +97,11 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /api/v1/collections/{collection}/import", "00+++3+3"),
     ("POST /api/v1/collections/{collection}/import", "00+333+3"),
     ("GET /api/v1/collections/{collection}/export", "00+++3+3"),
+    ("GET /api/v1/collections/{collection}/sources/{source}", "00+++++3"),
+    ("GET /v1/models", "00++++++"),
+    ("GET /v1/models/{model}", "00++++++"),
+    ("POST /v1/embeddings", "00++++++"),
+    ("POST /v1/chat/completions", "00++++++"),
 ];
 
 const FULL: &str = "secret of all";
@@ -136,7 +141,8 @@ impl Site {
             _ => self.server.ask_with(&format!("api-key: {key}"), method, path, Some(body)),
         };
         if [401, 403].contains(&answer.status) {
-            let text = answer.body["status"]["error"].as_str().unwrap_or_default();
+            let text = answer.body["status"]["error"].as_str();
+            let text = text.or(answer.body["error"]["message"].as_str()).unwrap_or_default();
             let start = if answer.status == 401 { "Unauthorized: " } else { "Forbidden: " };
             assert!(text.starts_with(start), "{method} {path} as {key}: {answer:?}");
         }
@@ -165,7 +171,7 @@ fn every_address_asks_for_the_right_that_it_needs() {
         let (method, pattern) = address.split_once(' ').expect("a method and a path");
         let collection = if *address == "DELETE /collections/{collection}" { "gone" } else { "a" };
         let path = pattern.replace("{collection}", collection);
-        let path = ["{id}", "{vector}", "{field}", "{cursor}", "{snapshot}", "{peer}"]
+        let path = ["{id}", "{vector}", "{field}", "{cursor}", "{snapshot}", "{peer}", "{model}", "{source}"]
             .iter()
             .fold(path, |path, part| path.replace(part, "1"));
         for (who, mark) in WHO.iter().zip(marks.chars()) {
