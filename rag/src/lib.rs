@@ -5,6 +5,8 @@
 //! cuts it, [`Embedder`] makes vectors of the chunks, [`ingest()`] keeps collections in step with a folder, and
 //! [`search()`] asks them, [`answer()`] answers from them. [`engine`] is what writes answers. [`model`] says where a model is looked for; without one everything but the vectors works.
 //!
+//! [`shelf`] has what was uploaded.
+//!
 //! Architecture invariant: the only room that knows candle, tokenizers and text-splitter. A question is embedded only
 //! by the model that embedded the chunks.
 
@@ -17,6 +19,7 @@ mod markdown;
 pub mod model;
 pub mod parse;
 pub mod search;
+pub mod shelf;
 pub mod walk;
 
 pub use answer::{Answer, Asked, Citation, Library, Manner, Outcome, Passage, Retrieval, answer};
@@ -26,4 +29,5 @@ pub use engine::{Engine, EngineOptions};
 pub use ingest::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, ingest};
 pub use parse::{Kind, Skip, Source, parse};
 pub use search::{Found, Mode, check_model, search};
+pub use shelf::Shelf;
 pub use walk::{Skipped, Walk, walk};

@@ -17,6 +17,7 @@ mod connections;
 mod cursors;
 pub mod door;
 mod error;
+mod form;
 mod incoming;
 mod lanes;
 mod limits;

@@ -46,7 +46,11 @@ struct Histogram {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { started_s: started.as_secs_f64(), requests: Mutex::default(), answers: answers::Answers::default() }
+        Self {
+            started_s: started.as_secs_f64(),
+            requests: Mutex::default(),
+            answers: answers::Answers::default(),
+        }
     }
 
     /// Counts a request that was answered. `route` is a pattern, not a path: there are few of them.

@@ -73,7 +73,11 @@ impl Events {
     fn text(&self, name: Option<&str>, data: &str) -> ControlFlow<()> {
         let name = name.map_or_else(String::new, |name| format!("event: {name}\n"));
         let event = Bytes::from(format!("{name}data: {data}\n\n"));
-        if self.0.blocking_send(Ok(event)).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if self.0.blocking_send(Ok(event)).is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     }
 }
 

@@ -198,7 +198,8 @@ impl<'a> Checker<'a> {
         for size in 1..=WINDOW.min(known.len()) {
             for window in known.windows(size) {
                 let own: HashSet<&String> = window.iter().flat_map(|(_, words)| words).collect();
-                let share = claim.iter().filter(|word| own.contains(word)).count() as f32 / claim.len() as f32;
+                let share =
+                    claim.iter().filter(|word| own.contains(word)).count() as f32 / claim.len() as f32;
                 // A longer stretch must have clearly more of the words.
                 let least = best.as_ref().map_or(SUPPORT_SHARE_MIN, |best| best.share + 0.1);
                 if share >= least && has_all_numbers(&own) {
@@ -216,7 +217,8 @@ impl<'a> Checker<'a> {
 fn may_become_marker(rest: &str) -> bool {
     let rest = rest.trim_start_matches(' ');
     let inner = rest.strip_prefix('[').unwrap_or(rest);
-    (rest.is_empty() || rest.starts_with('[')) && inner.chars().all(|c| c.is_ascii_digit() || c == ',' || c == ' ')
+    (rest.is_empty() || rest.starts_with('['))
+        && inner.chars().all(|c| c.is_ascii_digit() || c == ',' || c == ' ')
 }
 
 fn is_no_answer(sentence: &str) -> bool {
@@ -236,7 +238,8 @@ fn without_markers(sentence: &str) -> (String, Vec<usize>) {
         match numbers {
             Some((numbers, after)) => {
                 text.push_str(rest[..at].trim_end_matches(' '));
-                named.extend(numbers.into_iter().filter(|number| !named.contains(number)).collect::<Vec<_>>());
+                named
+                    .extend(numbers.into_iter().filter(|number| !named.contains(number)).collect::<Vec<_>>());
                 rest = after;
             }
             None => {
@@ -256,12 +259,23 @@ mod tests {
 
     fn document(id: u64, text: &str) -> Passage {
         let (about, span) = (About::default(), 100..100 + text.len());
-        Passage { source: id.into(), about, hash: hash(text), span, text: text.into(), score: 1.0, similarity: None }
+        Passage {
+            source: id.into(),
+            about,
+            hash: hash(text),
+            span,
+            text: text.into(),
+            score: 1.0,
+            similarity: None,
+        }
     }
 
     fn documents() -> [Passage; 2] {
         [
-            document(1, "The tower stands in Paris. It was built in 1889 by Eiffel's company. It is 330 metres high."),
+            document(
+                1,
+                "The tower stands in Paris. It was built in 1889 by Eiffel's company. It is 330 metres high.",
+            ),
             document(2, "The bridge of San Francisco was opened in 1937. Its colour is orange."),
         ]
     }
@@ -271,9 +285,11 @@ mod tests {
         let is_stored = |_: PointId, _: &str| true;
         let mut checker = Checker::new(&documents, &is_stored, true);
         let chars: Vec<char> = answer.chars().collect();
-        let mut out: String = chars.chunks(step).map(|piece| checker.take(&piece.iter().collect::<String>())).collect();
+        let mut out: String =
+            chars.chunks(step).map(|piece| checker.take(&piece.iter().collect::<String>())).collect();
         out.push_str(&checker.end());
-        let slice = |range: &Range<usize>| out.chars().skip(range.start).take(range.len()).collect::<String>();
+        let slice =
+            |range: &Range<usize>| out.chars().skip(range.start).take(range.len()).collect::<String>();
         for citation in &checker.citations {
             assert_eq!(slice(&citation.at), format!("[{}]", citation.passage + 1), "{out}");
         }
@@ -299,12 +315,16 @@ mod tests {
                  The moon is made of cheese! [unsupported] The bridge's colour is orange. [2] I don't know more. Yes.",
                 "by {step}"
             );
-            let quotes: Vec<(usize, &str)> = cited.iter().map(|(number, quote)| (*number, quote.as_str())).collect();
-            assert_eq!(quotes, [
-                (1, "The tower stands in Paris."),
-                (1, "It was built in 1889 by Eiffel's company."),
-                (2, "The bridge of San Francisco was opened in 1937. Its colour is orange."),
-            ]);
+            let quotes: Vec<(usize, &str)> =
+                cited.iter().map(|(number, quote)| (*number, quote.as_str())).collect();
+            assert_eq!(
+                quotes,
+                [
+                    (1, "The tower stands in Paris."),
+                    (1, "It was built in 1889 by Eiffel's company."),
+                    (2, "The bridge of San Francisco was opened in 1937. Its colour is orange."),
+                ]
+            );
             assert_eq!(unsupported, ["It was built in 1989.", "The moon is made of cheese!"]);
         }
     }
@@ -315,7 +335,10 @@ mod tests {
         let is_stored = |id: PointId, _: &str| id != 1.into();
         let mut checker = Checker::new(&documents, &is_stored, false);
         let out = checker.take("The tower stands in Paris [1]. ") + &checker.end();
-        assert_eq!((out.as_str(), checker.citations.len(), checker.unsupported.len()), ("The tower stands in Paris. ", 0, 1));
+        assert_eq!(
+            (out.as_str(), checker.citations.len(), checker.unsupported.len()),
+            ("The tower stands in Paris. ", 0, 1)
+        );
     }
 
     #[test]

@@ -10,7 +10,8 @@ use super::passage::Passage;
 use super::words::{sentences, words};
 
 /// Said before the quotes.
-pub const EXTRACTIVE: &str = "No serving engine was asked, so these are the passages that fit best, word for word:";
+pub const EXTRACTIVE: &str =
+    "No serving engine was asked, so these are the passages that fit best, word for word:";
 
 /// Passages that are quoted.
 const QUOTES_MAX: usize = 3;
@@ -81,11 +82,15 @@ mod tests {
         };
         let long = Passage { text: "x".repeat(9_999), score: 0.5, ..passage.clone() };
         let (answer, citations) = extract("For whom do writers of a lock wait?", &[long, passage]);
-        let slice = |range: &Range<usize>| answer.chars().skip(range.start).take(range.len()).collect::<String>();
+        let slice =
+            |range: &Range<usize>| answer.chars().skip(range.start).take(range.len()).collect::<String>();
         assert_eq!(citations.len(), 2);
         let first = &citations[0];
         assert_eq!(&source[first.span.clone()], "The lock is fair to readers. Writers wait for it.");
-        assert_eq!((slice(&first.claim).as_str(), slice(&first.at).as_str()), (&source[first.span.clone()], "[2]"));
+        assert_eq!(
+            (slice(&first.claim).as_str(), slice(&first.at).as_str()),
+            (&source[first.span.clone()], "[2]")
+        );
         assert_eq!((citations[1].span.len(), slice(&citations[1].at)), (QUOTE_BYTES_MAX, "[1]".to_owned()));
         assert!(answer.starts_with(EXTRACTIVE));
     }

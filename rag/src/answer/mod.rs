@@ -28,6 +28,7 @@ use crate::{Embedder, Mode};
 use check::Checker;
 pub use check::{Citation, UNSUPPORTED};
 pub use extract::EXTRACTIVE;
+pub(crate) use passage::hash as text_hash;
 pub use passage::{About, Document, Passage, document};
 pub use prompt::Asked;
 pub use retrieve::{ACCESS_FIELD, Evidence, Retrieval, Retrieved, retrieve, sources_of};
@@ -190,7 +191,11 @@ pub fn answer(
     cancel: &Cancel,
     tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<Answer> {
-    let span = tracing::info_span!("retrieve", openinference.span.kind = "RETRIEVER", documents = tracing::field::Empty);
+    let span = tracing::info_span!(
+        "retrieve",
+        openinference.span.kind = "RETRIEVER",
+        documents = tracing::field::Empty
+    );
     let retrieved = span.in_scope(|| {
         let retrieval = &manner.retrieval;
         retrieve(library.db, library.chunks, library.embedder, &looked_for(asked), retrieval)
@@ -256,7 +261,9 @@ impl Writing<'_> {
         match self.attempt(retrieved, room, answer_tokens, &known.model, tell) {
             Err(error) => match Failure::of(&error).map(|failure| failure.kind) {
                 Some(FailureKind::ContextOverflow { prompt, context }) => {
-                    let share = prompt.zip(context).map_or(0.5, |(prompt, context)| context as f64 / prompt.max(1) as f64);
+                    let share = prompt
+                        .zip(context)
+                        .map_or(0.5, |(prompt, context)| context as f64 / prompt.max(1) as f64);
                     let less = (room as f64 * share.clamp(0.1, 0.9) * 0.9) as usize;
                     tracing::debug!(room, less, "the model's context is smaller than was told");
                     self.attempt(retrieved, less, answer_tokens.min(less.max(1)), &known.model, tell)
@@ -276,12 +283,10 @@ impl Writing<'_> {
         tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
     ) -> Result<Answer> {
         let asked = recent(self.asked, room / 4, &|text| self.engine.count(text).tokens);
-        let documents = pack::packed(
-            &retrieved.passages,
-            room,
-            &|text| self.engine.count(text).tokens,
-            &|passages| self.engine.count_messages(&prompt::messages(&asked, passages)).tokens,
-        );
+        let documents =
+            pack::packed(&retrieved.passages, room, &|text| self.engine.count(text).tokens, &|passages| {
+                self.engine.count_messages(&prompt::messages(&asked, passages)).tokens
+            });
         if tell(Told::Documents(&documents)).is_break() {
             return Err(Failure::new(FailureKind::Cancelled, "nobody waits for it").into());
         }
@@ -380,7 +385,8 @@ fn alternating(turns: &[Message]) -> Vec<Message> {
 /// Whether a source is still stored with the text that has this hash.
 fn is_stored(sources: &Collection, source: PointId, hash: &str) -> bool {
     let path = "hash".parse().expect("a single word is a path");
-    let select = Select { payload: PayloadSelect::Only(vec![path]), vectors: VectorSelect::None, highlight: None };
+    let select =
+        Select { payload: PayloadSelect::Only(vec![path]), vectors: VectorSelect::None, highlight: None };
     let found = sources.get(&[source], &select).ok().and_then(|mut found| found.pop());
     found.is_some_and(|point| point.payload.get("hash").and_then(Value::as_str) == Some(hash))
 }
@@ -408,6 +414,9 @@ impl Answer {
     /// The documents that are cited, each once, with their numbers: what a client shows that knows no citations.
     pub fn cited(&self) -> Vec<(usize, &Passage)> {
         let is_cited = |number: usize| self.citations.iter().any(|citation| citation.passage == number);
-        (0..self.documents.len()).filter(|number| is_cited(*number)).map(|number| (number + 1, &self.documents[number])).collect()
+        (0..self.documents.len())
+            .filter(|number| is_cited(*number))
+            .map(|number| (number + 1, &self.documents[number]))
+            .collect()
     }
 }

@@ -61,7 +61,15 @@ mod tests {
     fn passage(source: u64, text: &str) -> Passage {
         let about = About::default();
         let span = 10..10 + text.len();
-        Passage { source: source.into(), about, hash: String::new(), span, text: text.into(), score: 1.0, similarity: None }
+        Passage {
+            source: source.into(),
+            about,
+            hash: String::new(),
+            span,
+            text: text.into(),
+            score: 1.0,
+            similarity: None,
+        }
     }
 
     fn words(text: &str) -> usize {
@@ -69,7 +77,8 @@ mod tests {
     }
 
     fn pack(passages: &[Passage], room: usize) -> Vec<(String, usize)> {
-        let whole = |chosen: &[Passage]| 10 + chosen.iter().map(|one| words(&one.text) + FENCE_TOKENS).sum::<usize>();
+        let whole =
+            |chosen: &[Passage]| 10 + chosen.iter().map(|one| words(&one.text) + FENCE_TOKENS).sum::<usize>();
         let packed = packed(passages, room, &words, &whole);
         assert!(packed.is_empty() || whole(&packed) <= room);
         packed.into_iter().map(|one| (one.source.to_string(), one.span.end)).collect()
@@ -88,6 +97,9 @@ mod tests {
     #[test]
     fn what_alone_is_too_long_is_cut_between_sentences() {
         let long = passage(7, "One two. Three four. Five six seven.");
-        assert_eq!(pack(&[long], 10 + FENCE_TOKENS + 5), [("7".to_owned(), 10 + "One two. Three four.".len())]);
+        assert_eq!(
+            pack(&[long], 10 + FENCE_TOKENS + 5),
+            [("7".to_owned(), 10 + "One two. Three four.".len())]
+        );
     }
 }

@@ -83,7 +83,10 @@ fn fenced(number: usize, document: &Passage) -> String {
 /// A text that ends no message: marks of templates are broken up, invisible characters are gone.
 pub(crate) fn defused(text: &str) -> String {
     let visible: String = text.chars().filter(|c| !is_hidden(*c)).collect();
-    MARKS.iter().fold(visible, |text, (mark, broken)| if text.contains(mark) { text.replace(mark, broken) } else { text })
+    MARKS.iter().fold(
+        visible,
+        |text, (mark, broken)| if text.contains(mark) { text.replace(mark, broken) } else { text },
+    )
 }
 
 /// Characters that a reader does not see and a model does: tags, overrides of direction, controls.
@@ -100,7 +103,15 @@ mod tests {
     fn passage(number: u64, text: &str) -> Passage {
         let about = About { title: format!("Title {number}"), ..About::default() };
         let span = 0..text.len();
-        Passage { source: number.into(), about, hash: hash(text), span, text: text.into(), score: 1.0, similarity: None }
+        Passage {
+            source: number.into(),
+            about,
+            hash: hash(text),
+            span,
+            text: text.into(),
+            score: 1.0,
+            similarity: None,
+        }
     }
 
     /// Known ways to leave the place of a document: marks of the templates of ChatML, Llama 2 and 3, Mistral, Gemma,
@@ -154,7 +165,8 @@ mod tests {
     #[test]
     fn the_question_comes_last_and_nothing_before_it_changes() {
         let documents = [passage(1, "One."), passage(2, "Two.")];
-        let ask = |question: &str| messages(&Asked { question: question.into(), ..Asked::default() }, &documents);
+        let ask =
+            |question: &str| messages(&Asked { question: question.into(), ..Asked::default() }, &documents);
         let (first, second) = (ask("What is one?"), ask("Is it two?"));
         let (a, b) = (&first[1].text, &second[1].text);
         let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();

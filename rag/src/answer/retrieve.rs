@@ -119,7 +119,11 @@ pub fn retrieve(
     let sources = sources_of(db, chunks)?;
     let (mode, vector) = question_vector(chunks, embedder, question, how.mode)?;
     let request = request(question, vector.as_deref(), mode, how);
-    let vectors = if vector.is_some() { VectorSelect::Named(vec![DEFAULT_VECTOR.to_owned()]) } else { VectorSelect::None };
+    let vectors = if vector.is_some() {
+        VectorSelect::Named(vec![DEFAULT_VECTOR.to_owned()])
+    } else {
+        VectorSelect::None
+    };
     let select = Select { vectors, ..Select::default() };
     let (hits, _) = chunks.search(request, &select)?;
     let ids: Vec<PointId> = hits.iter().filter_map(source_id).collect();
@@ -147,7 +151,8 @@ fn question_vector(
         }
         (Mode::Hybrid, ..) => Ok((Mode::Keyword, None)),
         (Mode::Vector, ..) => {
-            let message = "a search by meaning needs the collection's model, and there is none; ask by keyword";
+            let message =
+                "a search by meaning needs the collection's model, and there is none; ask by keyword";
             Err(Error::invalid("model", message))
         }
     }
@@ -157,11 +162,17 @@ fn request(question: &str, vector: Option<&[f32]>, mode: Mode, how: &Retrieval) 
     let filter = allowed(how);
     let leg_hits = how.limit.saturating_mul(4).max(LEG_HITS_MIN);
     let nearest = |vector: &[f32]| Query::Nearest { vector: vector.into(), using: DEFAULT_VECTOR.to_owned() };
-    let ask = |query: Query, limit: usize| {
-        Request { query, limit, filter: filter.clone(), params: how.params, ..Request::default() }
+    let ask = |query: Query, limit: usize| Request {
+        query,
+        limit,
+        filter: filter.clone(),
+        params: how.params,
+        ..Request::default()
     };
     let words = || Query::Keyword(question.into());
-    let Some(vector) = vector else { return Request { score_threshold: how.score_min, ..ask(words(), how.limit) } };
+    let Some(vector) = vector else {
+        return Request { score_threshold: how.score_min, ..ask(words(), how.limit) };
+    };
     let mut legs = vec![ask(nearest(vector), leg_hits)];
     if mode == Mode::Hybrid {
         legs.push(ask(words(), leg_hits));
@@ -173,7 +184,9 @@ fn request(question: &str, vector: Option<&[f32]>, mode: Mode, how: &Retrieval) 
             diversity,
             candidates: Some(leg_hits),
         },
-        None if mode == Mode::Vector => return Request { score_threshold: how.score_min, ..ask(nearest(vector), how.limit) },
+        None if mode == Mode::Vector => {
+            return Request { score_threshold: how.score_min, ..ask(nearest(vector), how.limit) };
+        }
         None => Query::Fuse(how.fusion.clone()),
     };
     Request { prefetch: legs, query, limit: how.limit, score_threshold: how.score_min, ..Request::default() }

@@ -89,7 +89,8 @@ fn cited(text: &str) -> usize {
         let rest = &text[taken..];
         let inner = rest.trim_start_matches(' ');
         let Some(after) = inner.strip_prefix('[') else { return taken };
-        let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit() || c == ',' || c == ' ').len();
+        let digits = after.len()
+            - after.trim_start_matches(|c: char| c.is_ascii_digit() || c == ',' || c == ' ').len();
         match after[digits..].strip_prefix(']') {
             Some(left) if digits > 0 => taken = text.len() - left.len(),
             _ => return taken,
@@ -105,7 +106,8 @@ fn is_abbreviation(before: &str, mark: char) -> bool {
     let word = before.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
     let is_number = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
     let is_line_start = before.len() == word.len() || before[..before.len() - word.len()].ends_with('\n');
-    let known = ["e.g", "i.e", "etc", "cf", "vs", "dr", "mr", "mrs", "ms", "prof", "st", "no", "fig", "approx"];
+    let known =
+        ["e.g", "i.e", "etc", "cf", "vs", "dr", "mr", "mrs", "ms", "prof", "st", "no", "fig", "approx"];
     word.chars().count() == 1 && word.chars().all(char::is_alphabetic)
         || known.contains(&word.to_lowercase().as_str())
         || is_number && is_line_start
@@ -132,18 +134,17 @@ mod tests {
 
     #[test]
     fn sentences_end_where_a_reader_stops() {
-        let of = |text: &'static str| sentences(text).into_iter().map(|range| &text[range]).collect::<Vec<_>>();
+        let of =
+            |text: &'static str| sentences(text).into_iter().map(|range| &text[range]).collect::<Vec<_>>();
         assert_eq!(of("One. Two!  Three? Four"), ["One.", "Two!", "Three?", "Four"]);
-        assert_eq!(of("Dr. A. Smith paid 3.50, e.g. twice. Then \"no.\" Yes"), [
-            "Dr. A. Smith paid 3.50, e.g. twice.",
-            "Then \"no.\"",
-            "Yes"
-        ]);
-        assert_eq!(of("It is so [1]. It is not. [2] [3, 4] It may be."), [
-            "It is so [1].",
-            "It is not. [2] [3, 4]",
-            "It may be."
-        ]);
+        assert_eq!(
+            of("Dr. A. Smith paid 3.50, e.g. twice. Then \"no.\" Yes"),
+            ["Dr. A. Smith paid 3.50, e.g. twice.", "Then \"no.\"", "Yes"]
+        );
+        assert_eq!(
+            of("It is so [1]. It is not. [2] [3, 4] It may be."),
+            ["It is so [1].", "It is not. [2] [3, 4]", "It may be."]
+        );
         assert_eq!(of("1. first\n2. second\n"), ["1. first", "2. second"]);
         assert_eq!(of("你好。再见。"), ["你好。", "再见。"]);
         assert!(of(" \n ").is_empty());

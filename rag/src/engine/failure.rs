@@ -163,11 +163,15 @@ impl From<Failure> for Error {
             FailureKind::RateLimited => {
                 (ErrorKind::Busy, format!("the serving engine takes no more requests for now ({said})"))
             }
-            FailureKind::Overloaded => (ErrorKind::Busy, format!("the serving engine is overloaded ({said})")),
+            FailureKind::Overloaded => {
+                (ErrorKind::Busy, format!("the serving engine is overloaded ({said})"))
+            }
             FailureKind::Unavailable => {
                 (ErrorKind::Io, format!("the serving engine cannot be reached ({said}); is it running?"))
             }
-            FailureKind::Refused => (ErrorKind::Io, format!("the serving engine refuses the request ({said})")),
+            FailureKind::Refused => {
+                (ErrorKind::Io, format!("the serving engine refuses the request ({said})"))
+            }
             FailureKind::Garbled => {
                 (ErrorKind::Io, format!("the serving engine's answer cannot be read ({said})"))
             }

@@ -72,15 +72,17 @@ impl Engine {
         let listed = match (listed, &configured) {
             (Ok(listed), _) => listed,
             // Some engines cannot list what they have.
-            (Err(failure), Some(_)) if !failure.is_passing() && failure.kind != FailureKind::Unauthorized => Value::Null,
+            (Err(failure), Some(_)) if !failure.is_passing() && failure.kind != FailureKind::Unauthorized => {
+                Value::Null
+            }
             (Err(failure), _) => return Err(failure),
         };
         let entries = listed["data"].as_array().cloned().unwrap_or_default();
         let models: Vec<String> =
             entries.iter().filter_map(|entry| entry["id"].as_str()).map(str::to_owned).collect();
-        let model = configured.or_else(|| models.first().cloned()).ok_or_else(|| {
-            Failure::new(FailureKind::NotFound, "it lists no model; set engine_model")
-        })?;
+        let model = configured
+            .or_else(|| models.first().cloned())
+            .ok_or_else(|| Failure::new(FailureKind::NotFound, "it lists no model; set engine_model"))?;
         let told = entries.iter().find(|entry| entry["id"].as_str() == Some(&model)).or(entries.first());
         let number = |value: Option<&Value>| value.and_then(Value::as_u64).map(|number| number as usize);
         let told = number(told.and_then(|entry| entry.get("max_model_len")))

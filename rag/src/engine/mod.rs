@@ -29,8 +29,8 @@ use ureq::unversioned::transport::{Connector as _, RustlsConnector};
 use ureq::{Agent, http};
 
 pub use failure::{Failure, FailureKind};
-pub use known::{Counted, Known};
 use known::Memory;
+pub use known::{Counted, Known};
 use places::Places;
 pub use reply::{Chat, Finish, Generated, Message, Role, Usage};
 pub use watch::Cancel;
@@ -142,7 +142,9 @@ impl EngineOptions {
         if self.key.as_ref().is_some_and(|key| !key.0.chars().all(|c| c.is_ascii_graphic())) {
             return Err(Error::invalid("engine_key", "has characters that no header may have"));
         }
-        for (field, number) in [("engine_answer_tokens_max", self.answer_tokens_max), ("engine_calls_max", self.calls_max)] {
+        for (field, number) in
+            [("engine_answer_tokens_max", self.answer_tokens_max), ("engine_calls_max", self.calls_max)]
+        {
             if number == 0 {
                 return Err(Error::invalid(field, "is 0; it must be 1 at least"));
             }
@@ -195,7 +197,8 @@ impl Engine {
                 Err(failure) => failure,
             };
             let pause = pause(&failure, attempt);
-            if has_text || !failure.is_passing() || attempt >= self.options.attempts_max || pause > PAUSE_MAX {
+            if has_text || !failure.is_passing() || attempt >= self.options.attempts_max || pause > PAUSE_MAX
+            {
                 tracing::warn!(kind = ?failure.kind, said = %failure, attempt, "the serving engine failed");
                 return Err(failure.into());
             }
@@ -296,7 +299,9 @@ impl Engine {
 
 fn config(options: &EngineOptions) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
     let config = Agent::config_builder().http_status_as_error(false).proxy(None).max_redirects(0);
-    config.user_agent(concat!("kithdb/", env!("CARGO_PKG_VERSION"))).timeout_connect(Some(options.connect_time_max))
+    config
+        .user_agent(concat!("kithdb/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(options.connect_time_max))
 }
 
 /// The failure of an answer whose status is none of success.
@@ -320,7 +325,9 @@ fn of_ureq(error: ureq::Error) -> Failure {
             Failure::new(FailureKind::Unavailable, "connecting takes too long")
         }
         ureq::Error::Timeout(_) => Failure::new(FailureKind::TimedOut, "its limit of time passed"),
-        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => Failure::new(FailureKind::Unavailable, error),
+        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => {
+            Failure::new(FailureKind::Unavailable, error)
+        }
         other => Failure::new(FailureKind::Garbled, other),
     }
 }
@@ -346,7 +353,8 @@ fn of_io(error: &std::io::Error) -> Failure {
 
 /// How long to wait before the next attempt: as the engine says, or longer each time and never quite the same.
 fn pause(failure: &Failure, attempt: u32) -> Duration {
-    let spread = Duration::from_nanos(u64::from(std::process::id()).wrapping_mul(u64::from(attempt)) % 97 * 1_000_000);
+    let spread =
+        Duration::from_nanos(u64::from(std::process::id()).wrapping_mul(u64::from(attempt)) % 97 * 1_000_000);
     failure.retry_after.unwrap_or(PAUSE * 2_u32.saturating_pow(attempt - 1) + spread)
 }
 

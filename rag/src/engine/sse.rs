@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn events_are_read_however_they_are_laid_out() {
-        let text = b"\n: comment\n\nevent: x\ndata: a\n\ndata:b\r\n\r\ndata: c\ndata: d\n\nid: 1\n\ndata: last";
+        let text =
+            b"\n: comment\n\nevent: x\ndata: a\n\ndata:b\r\n\r\ndata: c\ndata: d\n\nid: 1\n\ndata: last";
         assert_eq!(read(text).expect("events"), ["a", "b", "c\nd", "last"]);
         assert!(read(b"").expect("none").is_empty());
     }

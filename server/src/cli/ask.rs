@@ -90,7 +90,9 @@ impl Ask {
         print(&format!("{}\n", list(&made.cited())));
         print(&format!("\n{}\n", style(closing(&made)).dim()));
         if engine.is_none() {
-            say("note: quotes only; --engine-url names a serving engine (vLLM, llama.cpp, …) that writes answers");
+            say(
+                "note: quotes only; --engine-url names a serving engine (vLLM, llama.cpp, …) that writes answers",
+            );
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -115,7 +117,8 @@ impl Ask {
             attempts_max: 1,
             ..EngineOptions::new(&format!("{}/v1", url.trim_end_matches('/')))
         })?;
-        let chat = Chat { messages: vec![Message::new(Role::User, self.question.clone())], ..Chat::default() };
+        let chat =
+            Chat { messages: vec![Message::new(Role::User, self.question.clone())], ..Chat::default() };
         engine.chat(&chat, &Cancel::new(), &mut |text| {
             print(text);
             ControlFlow::Continue(())
@@ -132,7 +135,10 @@ fn closing(made: &Answer) -> String {
         Outcome::NothingFound => "no model was asked".to_owned(),
     };
     let tokens = made.usage.map_or_else(String::new, |usage| {
-        format!(", {} tokens read ({} of them cached), {} written", usage.prompt, usage.cached, usage.completion)
+        format!(
+            ", {} tokens read ({} of them cached), {} written",
+            usage.prompt, usage.cached, usage.completion
+        )
     });
     let unsupported = match made.unsupported.len() {
         0 => String::new(),

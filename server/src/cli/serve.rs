@@ -94,7 +94,10 @@ impl Serve {
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         let mut told = self.told(&db, embedder.as_ref());
         let engine = options.engine.as_deref().map(|engine| engine.options().url.clone());
-        told.push(("engine", engine.unwrap_or_else(|| "none: answers are quotes (engine_url names one)".to_owned())));
+        told.push((
+            "engine",
+            engine.unwrap_or_else(|| "none: answers are quotes (engine_url names one)".to_owned()),
+        ));
         let server = Server::start(db, embedder, &options)?;
         let keys = match options.keys.is_empty() {
             true => "none: everyone who reaches the address may do everything",

@@ -69,13 +69,21 @@ impl Answers {
         for (reason, count) in &counted.failures {
             text.sample("kithdb_answer_failures_total", &[("reason", reason)], count);
         }
-        text.family("kithdb_answer_tokens_total", "counter", "Tokens of the serving engine; cached ones are also in prompt.");
+        text.family(
+            "kithdb_answer_tokens_total",
+            "counter",
+            "Tokens of the serving engine; cached ones are also in prompt.",
+        );
         for (kind, tokens) in ["prompt", "cached", "completion"].iter().zip(counted.tokens) {
             text.sample("kithdb_answer_tokens_total", &[("kind", kind)], tokens);
         }
         text.family("kithdb_answer_citations_total", "counter", "Citations in answers.");
         text.sample("kithdb_answer_citations_total", &[], counted.citations);
-        text.family("kithdb_answer_unsupported_total", "counter", "Sentences of answers that no document supports.");
+        text.family(
+            "kithdb_answer_unsupported_total",
+            "counter",
+            "Sentences of answers that no document supports.",
+        );
         text.sample("kithdb_answer_unsupported_total", &[], counted.unsupported);
     }
 }

@@ -114,6 +114,11 @@ impl Call {
         format!("{scheme}://{}", self.host.as_deref().unwrap_or("localhost"))
     }
 
+    /// The body, as it came.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.body.bytes
+    }
+
     /// Whether there is no body.
     pub(super) fn is_empty(&self) -> bool {
         self.body.bytes.is_empty()
@@ -169,7 +174,8 @@ async fn run<T: Serialize + 'static>(
     match read(state, request).await {
         Ok(call) => {
             let (state, deadline) = (Arc::clone(&call.state), call.deadline);
-            let replied = state.lanes.run_until(lane, deadline, move || reply(&call, answer, shape, began)).await;
+            let replied =
+                state.lanes.run_until(lane, deadline, move || reply(&call, answer, shape, began)).await;
             replied.unwrap_or_else(|error| error::respond(&error, began))
         }
         Err(error) => error::respond(&error, began),
@@ -224,9 +230,7 @@ fn reply<T: Serialize>(
 ) -> Response {
     let body = answer(call).and_then(|result| match shape {
         Shape::Bare => json(&result),
-        Shape::Enveloped => {
-            json(&Envelope { result, status: "ok", time: began.elapsed().as_secs_f64() })
-        }
+        Shape::Enveloped => json(&Envelope { result, status: "ok", time: began.elapsed().as_secs_f64() }),
     });
     body.map_or_else(|error| error::respond(&error, began), of_json)
 }

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use rag::engine::{
-    Cancel, Chat, Engine, EngineOptions, Failure, FailureKind, Finish, Generated, Message, Role, Secret, Usage,
+    Cancel, Chat, Engine, EngineOptions, Failure, FailureKind, Finish, Generated, Message, Role, Secret,
+    Usage,
 };
 
 use super::engine::{Act, Fake};
@@ -51,7 +52,9 @@ fn every_way_to_answer_is_understood() {
         assert_eq!(text, "It is so.", "{act:?}");
         let asked = &fake.questions()[0];
         assert_eq!((asked["model"].as_str(), asked["stream"].as_bool()), (Some("fake"), Some(true)));
-        assert!(fake.heads().iter().all(|head| head.to_lowercase().contains("authorization: bearer sk-secret")));
+        assert!(
+            fake.heads().iter().all(|head| head.to_lowercase().contains("authorization: bearer sk-secret"))
+        );
     }
 }
 
@@ -88,17 +91,24 @@ fn every_failure_is_told_apart() {
 fn what_passes_is_tried_again_until_something_was_passed_on() {
     let busy = Act::Refuse(503, "", r#"{"error":{"message":"Loading model"}}"#);
     let limited = Act::Refuse(429, "Retry-After: 1\r\n", "{}");
-    let fake = Fake::start(100, &[busy.clone(), limited, Act::Say("Now.")]);
+    let fake = Fake::start(100, &[busy, limited, Act::Say("Now.")]);
     let began = Instant::now();
     let (text, made) = ask(&engine(&fake));
     made.expect("an answer at last");
     assert_eq!((text.as_str(), fake.questions().len()), ("Now.", 3));
     assert!(began.elapsed() >= Duration::from_secs(1), "the engine asked for a second");
-    let fake = Fake::start(100, &[busy.clone(), busy.clone(), busy.clone(), busy]);
+    let fake = Fake::start(100, &[busy, busy, busy, busy]);
     let error = ask(&engine(&fake)).1.expect_err("three times are enough");
-    assert_eq!((Failure::of(&error).map(|failure| failure.kind), fake.questions().len()), (Some(FailureKind::Overloaded), 3));
+    assert_eq!(
+        (Failure::of(&error).map(|failure| failure.kind), fake.questions().len()),
+        (Some(FailureKind::Overloaded), 3)
+    );
     let fake = Fake::start(100, &[Act::Cut("It is "), Act::Say("It is so.")]);
-    assert_eq!((ask(&engine(&fake)).0.as_str(), fake.questions().len()), ("It is ", 1), "never twice the same words");
+    assert_eq!(
+        (ask(&engine(&fake)).0.as_str(), fake.questions().len()),
+        ("It is ", 1),
+        "never twice the same words"
+    );
 }
 
 #[test]
@@ -136,7 +146,11 @@ fn an_engine_that_cannot_be_reached_is_left_alone_for_a_while() {
     let mut said = Vec::new();
     for _ in 0..6 {
         let error = engine.check_health().expect_err("nobody is there");
-        assert_eq!(Failure::of(&error).map(|failure| failure.kind), Some(FailureKind::Unavailable), "{error}");
+        assert_eq!(
+            Failure::of(&error).map(|failure| failure.kind),
+            Some(FailureKind::Unavailable),
+            "{error}"
+        );
         said.push(Failure::of(&error).and_then(|failure| failure.retry_after).is_some());
     }
     assert_eq!(said, [false, false, false, false, false, true]);

@@ -12,7 +12,7 @@ use kithdb::Value;
 use serde_json::json;
 
 /// What the engine does with the next question.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Act {
     /// Answers, word by word.
     Say(&'static str),
@@ -69,7 +69,7 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
         let heard = Arc::new(Heard { has_tokenizer, context: context.into(), ..Heard::default() });
-        heard.acts.lock().expect("no panic").extend(acts.iter().cloned());
+        heard.acts.lock().expect("no panic").extend(acts.iter().copied());
         let own = Arc::clone(&heard);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -110,7 +110,12 @@ impl Heard {
         match path {
             "/v1/models" => {
                 let context = self.context.load(Ordering::SeqCst);
-                whole(stream, 200, "", &json!({"data": [{"id": "fake", "max_model_len": context}]}).to_string())
+                whole(
+                    stream,
+                    200,
+                    "",
+                    &json!({"data": [{"id": "fake", "max_model_len": context}]}).to_string(),
+                )
             }
             "/tokenize" if self.has_tokenizer => {
                 let words = body["content"].as_str().unwrap_or_default().split_whitespace().count();
@@ -118,7 +123,8 @@ impl Heard {
             }
             "/v1/chat/completions" => {
                 self.questions.lock().expect("no panic").push(body);
-                let act = self.acts.lock().expect("no panic").pop_front().unwrap_or(Act::Say("I don't know."));
+                let act =
+                    self.acts.lock().expect("no panic").pop_front().unwrap_or(Act::Say("I don't know."));
                 self.act(stream, act)
             }
             _ => whole(stream, 404, "", "{\"detail\":\"Not Found\"}"),
@@ -214,7 +220,10 @@ fn say(stream: &TcpStream, text: &str) -> Option<()> {
     begin(stream)?;
     event(stream, &json!({"choices": [{"delta": {"role": "assistant", "content": null}}]}).to_string())?;
     for word in text.split_inclusive(' ') {
-        event(stream, &json!({"choices": [{"delta": {"content": word}, "finish_reason": null}]}).to_string())?;
+        event(
+            stream,
+            &json!({"choices": [{"delta": {"content": word}, "finish_reason": null}]}).to_string(),
+        )?;
     }
     Some(())
 }

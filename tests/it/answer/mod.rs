@@ -30,23 +30,26 @@ const DOCUMENTS: [(&str, &str); 4] = [
         "# Golden Gate\n\nThe Golden Gate bridge of San Francisco was opened in 1937. Its colour is orange.\n\n## Length\n\nThe \
          main span of the bridge is 1280 metres long.\n",
     ),
-    ("secret/vault.md", "# Vault\n\nThe code of the vault is 7391. Only the keepers of the vault know the code.\n"),
+    (
+        "secret/vault.md",
+        "# Vault\n\nThe code of the vault is 7391. Only the keepers of the vault know the code.\n",
+    ),
     ("notes.txt", "Größe: die Brücke über den Rhein ist 400 Meter lang. Eine zweite Brücke gibt es nicht.\n"),
 ];
 
 /// A server over documents, perhaps with an engine.
-pub(crate) struct Site {
-    pub(crate) server: Running,
-    pub(crate) db: Database,
+struct Site {
+    server: Running,
+    db: Database,
     folder: tempfile::TempDir,
 }
 
 impl Site {
-    pub(crate) fn new(engine: Option<&Fake>) -> Self {
+    fn new(engine: Option<&Fake>) -> Self {
         Self::of(&DOCUMENTS, engine)
     }
 
-    pub(crate) fn of(documents: &[(&str, &str)], engine: Option<&Fake>) -> Self {
+    fn of(documents: &[(&str, &str)], engine: Option<&Fake>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for (path, text) in documents {
             let path = folder.path().join("documents").join(path);
@@ -60,7 +63,8 @@ impl Site {
             rag::ingest(&db, &path, &options, None, &|_| ControlFlow::Continue(())).expect("ingested")
         };
         ingest();
-        let engine = engine.map(|fake| Arc::new(Engine::new(EngineOptions::new(&fake.url)).expect("an engine")));
+        let engine =
+            engine.map(|fake| Arc::new(Engine::new(EngineOptions::new(&fake.url)).expect("an engine")));
         let server = Running::with(db.clone(), ServeOptions { engine, ..ServeOptions::default() });
         Self { server, db, folder }
     }
@@ -114,8 +118,11 @@ fn check_citations(site: &Site, content: &str, rag: &Value) -> usize {
         let number = |key: &str| citation[key].as_u64().expect(key) as usize;
         let text = site.text(citation["path"].as_str().expect("a path"));
         assert_eq!(text.get(number("start")..number("end")), citation["quote"].as_str(), "{citation}");
-        let marker: String =
-            content.chars().skip(number("start_index")).take(number("end_index") - number("start_index")).collect();
+        let marker: String = content
+            .chars()
+            .skip(number("start_index"))
+            .take(number("end_index") - number("start_index"))
+            .collect();
         assert_eq!(marker, format!("[{}]", citation["number"]), "{content}");
         let document = &rag["documents"][number("number") - 1];
         assert_eq!((&document["path"], &document["hash"]), (&citation["path"], &citation["hash"]));

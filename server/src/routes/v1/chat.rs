@@ -18,8 +18,8 @@ use crate::lanes::Lane;
 use crate::sse::{CancelOnDrop, Events, events};
 use crate::wire::openai::chat::{ChatAsked, ChatIn, Head, finish};
 use crate::wire::openai::cited::{Places, list};
-use crate::wire::openai::{fresh, now_s};
 use crate::wire::openai::rag as told;
+use crate::wire::openai::{fresh, now_s};
 use crate::{State, error};
 
 pub(super) async fn complete(Shared(state): Shared<State>, request: Request) -> Response {
@@ -47,7 +47,9 @@ pub(super) async fn complete(Shared(state): Shared<State>, request: Request) -> 
         let events = Arc::new(events);
         let own = Arc::clone(&events);
         let write = move || write(&call, &asked, &cancel, &own);
-        if let Err(error) = state.lanes.run_until(Lane::Generates, deadline, write).await.and_then(|made| made) {
+        if let Err(error) =
+            state.lanes.run_until(Lane::Generates, deadline, write).await.and_then(|made| made)
+        {
             let fail = move || events.fail(error);
             // It ends early only with the runtime.
             let _ = tokio::task::spawn_blocking(fail).await;

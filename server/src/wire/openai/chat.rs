@@ -70,7 +70,8 @@ impl ChatIn {
         }
         let lists_sources = rag.list_sources.unwrap_or(true);
         let mut manner = rag.into_manner()?;
-        manner.answer_tokens_max = self.max_completion_tokens.or(self.max_tokens).filter(|tokens| *tokens > 0);
+        manner.answer_tokens_max =
+            self.max_completion_tokens.or(self.max_tokens).filter(|tokens| *tokens > 0);
         (manner.temperature, manner.top_p, manner.seed) = (self.temperature, self.top_p, self.seed);
         manner.stop = self.stop.map(Texts::into_vec).unwrap_or_default();
         check_sampling(&manner)?;
@@ -200,7 +201,8 @@ mod tests {
 
     #[test]
     fn a_conversation_ends_with_its_question() {
-        let parts = json!([{"type": "text", "text": "And"}, {"type": "image_url"}, {"type": "text", "text": "now?"}]);
+        let parts =
+            json!([{"type": "text", "text": "And"}, {"type": "image_url"}, {"type": "text", "text": "now?"}]);
         let read = read(&json!({
             "model": "rag:a", "unknown": 1, "max_tokens": 0, "stop": "x",
             "messages": [
@@ -212,7 +214,10 @@ mod tests {
         .expect("understood");
         assert_eq!((read.collection.as_str(), read.asked.question.as_str()), ("a", "And\nnow?"));
         assert_eq!((read.asked.history.len(), read.asked.instructions.as_str()), (2, "Be kind.\n"));
-        assert_eq!((read.manner.answer_tokens_max, read.manner.stop.as_slice()), (None, &["x".to_owned()][..]));
+        assert_eq!(
+            (read.manner.answer_tokens_max, read.manner.stop.as_slice()),
+            (None, &["x".to_owned()][..])
+        );
     }
 
     #[test]

@@ -57,7 +57,8 @@ impl EmbeddingsIn {
     /// `InvalidArgument` or `LimitExceeded` naming the field; `NotFound` for another model.
     pub(crate) fn run(self, embedder: Option<&Embedder>) -> Result<Value> {
         let embedder = embedder.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "this server was started without an embedding model").with_field("model")
+            Error::new(ErrorKind::NotFound, "this server was started without an embedding model")
+                .with_field("model")
         })?;
         let name = model_name(embedder);
         if self.model != name && name.rsplit('/').next() != Some(&self.model) {
@@ -71,14 +72,14 @@ impl EmbeddingsIn {
         }
         let texts = self.input.into_texts()?;
         let vectors = match self.input_type {
-            Some(InputType::Query) => texts.iter().map(|text| embedder.embed_query(text)).collect::<Result<_>>()?,
+            Some(InputType::Query) => {
+                texts.iter().map(|text| embedder.embed_query(text)).collect::<Result<_>>()?
+            }
             _ => embedder.embed_documents(&texts.iter().map(String::as_str).collect::<Vec<_>>(), &|_| ())?,
         };
         let tokens: usize = texts.iter().map(|text| embedder.tokens(text)).sum();
         let encoding = self.encoding_format.unwrap_or(Encoding::Float);
-        let entry = |(index, vector): (usize, &Vec<f32>)| {
-            json!({"object": "embedding", "index": index, "embedding": encoding.encode(vector)})
-        };
+        let entry = |(index, vector): (usize, &Vec<f32>)| json!({"object": "embedding", "index": index, "embedding": encoding.encode(vector)});
         let all: Vec<Value> = vectors.iter().enumerate().map(entry).collect();
         Ok(json!({
             "object": "list", "data": all, "model": name,
@@ -92,9 +93,12 @@ impl Input {
         let texts = match self {
             Self::Text(text) => vec![text],
             Self::Texts(texts) => texts,
-            Self::Tokens(_) => {
-                let message = "must be a text or a list of texts: numbers of tokens belong to one tokenizer only \
-                               (in LangChain, set check_embedding_ctx_length=False)";
+            Self::Tokens(tokens) => {
+                let message = format!(
+                    "is a list of {} that are no texts; numbers of tokens belong to one tokenizer only (in LangChain, set \
+                     check_embedding_ctx_length=False)",
+                    tokens.len()
+                );
                 return Err(Error::invalid("input", message));
             }
         };
@@ -114,7 +118,8 @@ impl Encoding {
         match self {
             Self::Float => vector.into(),
             Self::Base64 => {
-                let bytes: Vec<u8> = vector.iter().flat_map(|element| element.to_bits().to_le_bytes()).collect();
+                let bytes: Vec<u8> =
+                    vector.iter().flat_map(|element| element.to_bits().to_le_bytes()).collect();
                 STANDARD.encode(bytes).into()
             }
         }

@@ -3,10 +3,15 @@
 //! Requests: what is not known is passed over. Answers: every field that strict clients ask for, and no other but `rag`.
 //! Times are seconds since 1970.
 
-pub(crate) mod cited;
+pub(crate) mod attributes;
 pub(crate) mod chat;
+pub(crate) mod cited;
 pub(crate) mod embeddings;
+pub(crate) mod files;
+pub(crate) mod page;
 pub(crate) mod rag;
+pub(crate) mod responses;
+pub(crate) mod stores;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -3,8 +3,8 @@
 //! Read strictly, unlike the rest of the dialect: who misspells `labels` must not be shown more than was meant.
 
 use kithdb::{Error, Fusion, Result};
-use rag::answer::{Answer, Manner, Outcome, Retrieval};
 use rag::Mode;
+use rag::answer::{Answer, Manner, Outcome, Retrieval};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
