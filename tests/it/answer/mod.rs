@@ -6,6 +6,7 @@ mod chat;
 mod client;
 mod engine;
 mod injection;
+mod stores;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
