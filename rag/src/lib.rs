@@ -1,25 +1,33 @@
-//! Documents in: files are parsed, cut into chunks that know their place in the source, and embedded by a model
-//! that runs in this process.
+//! Documents in, answers out: files are parsed, cut into chunks that know their place in the source, and embedded by a
+//! model that runs in this process; questions are answered from them, by a serving engine or in quotes, with proof.
 //!
 //! The path of a document: [`walk`](mod@walk) finds files, [`parse()`] turns one into a [`Source`], [`chunk()`]
 //! cuts it, [`Embedder`] makes vectors of the chunks, [`ingest()`] keeps collections in step with a folder, and
-//! [`search()`] asks them. [`model`] says where a model is looked for; without one everything but the vectors works.
+//! [`search()`] asks them, [`answer()`] answers from them. [`engine`] is what writes answers. [`model`] says where a model is looked for; without one everything but the vectors works.
+//!
+//! [`shelf`] has what was uploaded.
 //!
 //! Architecture invariant: the only room that knows candle, tokenizers and text-splitter. A question is embedded only
 //! by the model that embedded the chunks.
 
+pub mod answer;
 pub mod chunk;
 pub mod embed;
+pub mod engine;
 pub mod ingest;
 mod markdown;
 pub mod model;
 pub mod parse;
 pub mod search;
+pub mod shelf;
 pub mod walk;
 
+pub use answer::{Answer, Asked, Citation, Library, Manner, Outcome, Passage, Retrieval, answer};
 pub use chunk::{Chunk, Sizing, chunk};
 pub use embed::Embedder;
+pub use engine::{Engine, EngineOptions};
 pub use ingest::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, ingest};
 pub use parse::{Kind, Skip, Source, parse};
 pub use search::{Found, Mode, check_model, search};
+pub use shelf::Shelf;
 pub use walk::{Skipped, Walk, walk};

@@ -18,6 +18,17 @@ pub enum Mode {
     Keyword,
 }
 
+impl Mode {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Vector => "vector",
+            Self::Keyword => "keyword",
+        }
+    }
+}
+
 /// What a question found.
 #[derive(Clone, Debug)]
 pub struct Found {

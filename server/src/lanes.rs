@@ -1,8 +1,9 @@
 //! Where calls of the engine run: never on the threads that serve connections.
 //!
-//! Three lanes. What computes is bounded to the cores, so that no call makes another slower than waiting would. What
+//! Four lanes. What computes is bounded to the cores, so that no call makes another slower than waiting would. What
 //! mostly waits (a commit for its fsync, a look at the counters) has many places, so that commits form groups and
-//! nobody who only wants to look stands behind searches. What waits for a client, who may be slow, has few of its own.
+//! nobody who only wants to look stands behind searches. What waits for a client, who may be slow, has few of its own, and
+//! so has what waits for the serving engine.
 //!
 //! Invariant: a call that began ends, even if its client has gone; its place is free only then.
 
@@ -22,6 +23,9 @@ const WAITING_MAX: usize = 64;
 /// Files that may be received at the same time. Each holds a thread for as long as its client sends.
 const RECEIVING_MAX: usize = 4;
 
+/// Answers that may be on their way at the same time. Each holds a thread for as long as it is written.
+const GENERATING_MAX: usize = 64;
+
 /// What a call mostly does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
@@ -31,6 +35,8 @@ pub(crate) enum Lane {
     Waits,
     /// It waits for its client.
     Receives,
+    /// It waits for the serving engine.
+    Generates,
 }
 
 /// The places of both lanes.
@@ -39,13 +45,15 @@ pub(crate) struct Lanes {
     computes: Arc<Semaphore>,
     waits: Arc<Semaphore>,
     receives: Arc<Semaphore>,
+    generates: Arc<Semaphore>,
 }
 
 impl Lanes {
     pub(crate) fn new() -> Self {
         let cores = available_parallelism().map_or(1, NonZero::get);
         let lane = |places| Arc::new(Semaphore::new(places));
-        Self { computes: lane(cores), waits: lane(WAITING_MAX), receives: lane(RECEIVING_MAX) }
+        let (computes, waits) = (lane(cores), lane(WAITING_MAX));
+        Self { computes, waits, receives: lane(RECEIVING_MAX), generates: lane(GENERATING_MAX) }
     }
 
     /// Runs a call as soon as its lane has a place.
@@ -87,7 +95,7 @@ impl Lanes {
             outcome
         }));
         match lane {
-            Lane::Waits | Lane::Receives => Ok(ran.await),
+            Lane::Waits | Lane::Receives | Lane::Generates => Ok(ran.await),
             Lane::Computes => match timeout_at(deadline.into(), ran).await {
                 Ok(outcome) => Ok(outcome),
                 Err(_) => {
@@ -102,6 +110,7 @@ impl Lanes {
             Lane::Computes => &self.computes,
             Lane::Waits => &self.waits,
             Lane::Receives => &self.receives,
+            Lane::Generates => &self.generates,
         }
     }
 }

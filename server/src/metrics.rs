@@ -2,6 +2,8 @@
 //!
 //! Cost: one short lock a request. A scrape looks at every collection once.
 
+mod answers;
+
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -20,6 +22,7 @@ const BUCKETS: [f64; 14] =
 pub(crate) struct Metrics {
     started_s: f64,
     requests: Mutex<Requests>,
+    answers: answers::Answers,
 }
 
 #[derive(Default)]
@@ -43,7 +46,11 @@ struct Histogram {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { started_s: started.as_secs_f64(), requests: Mutex::default() }
+        Self {
+            started_s: started.as_secs_f64(),
+            requests: Mutex::default(),
+            answers: answers::Answers::default(),
+        }
     }
 
     /// Counts a request that was answered. `route` is a pattern, not a path: there are few of them.
@@ -100,6 +107,7 @@ impl Metrics {
         database(&mut text, db);
         collections(&mut text, db);
         self.requests(&mut text);
+        self.answers.expose(&mut text);
         tracing::debug!(elapsed_us = began.elapsed().as_micros() as u64, "metrics scraped");
         text.0
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kithdb::{Database, Error, ErrorKind, Result};
-use rag::Embedder;
+use rag::{Embedder, Engine};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -31,6 +31,8 @@ pub struct ServeOptions {
     pub are_metrics_open: bool,
     /// What connections are encrypted by; without it they are not.
     pub tls: Option<Tls>,
+    /// What writes answers; without it they are quotes.
+    pub engine: Option<Arc<Engine>>,
     /// What clients may take.
     pub limits: ServeLimits,
 }
@@ -43,6 +45,7 @@ impl Default for ServeOptions {
             is_open_to_all: false,
             are_metrics_open: false,
             tls: None,
+            engine: None,
             limits: ServeLimits::default(),
         }
     }

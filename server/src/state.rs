@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kithdb::Database;
-use rag::Embedder;
+use rag::{Embedder, Engine};
 
 use tokio::sync::Semaphore;
 
@@ -23,12 +23,16 @@ pub struct State {
 pub(crate) struct Inner {
     pub(crate) db: Database,
     pub(crate) embedder: Option<Arc<Embedder>>,
+    /// What writes answers.
+    pub(crate) engine: Option<Arc<Engine>>,
     pub(crate) keys: Keys,
     pub(crate) lanes: Lanes,
     pub(crate) cursors: Cursors,
     pub(crate) metrics: Metrics,
     pub(crate) rates: Rates,
     pub(crate) limits: ServeLimits,
+    /// Connections are encrypted.
+    pub(crate) has_tls: bool,
     /// Who scrapes needs no key.
     pub(crate) are_metrics_open: bool,
     /// A place for each request in progress.
@@ -54,6 +58,8 @@ impl State {
         let inner = Inner {
             db,
             embedder,
+            engine: options.engine.clone(),
+            has_tls: options.tls.is_some(),
             keys: options.keys.clone(),
             lanes: Lanes::new(),
             cursors: Cursors::default(),

@@ -97,6 +97,37 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /api/v1/collections/{collection}/import", "00+++3+3"),
     ("POST /api/v1/collections/{collection}/import", "00+333+3"),
     ("GET /api/v1/collections/{collection}/export", "00+++3+3"),
+    ("GET /api/v1/collections/{collection}/sources/{source}", "00+++++3"),
+    ("GET /v1/models", "00++++++"),
+    ("GET /v1/models/{model}", "00++++++"),
+    ("POST /v1/embeddings", "00++++++"),
+    ("POST /v1/chat/completions", "00++++++"),
+    ("POST /v1/responses", "00++++++"),
+    ("GET /v1/responses/{response}", "00++3333"),
+    ("DELETE /v1/responses/{response}", "00+33333"),
+    ("POST /v1/responses/{response}/cancel", "00++3333"),
+    ("GET /v1/responses/{response}/input_items", "00++3333"),
+    ("GET /v1/files", "00++3333"),
+    ("POST /v1/files", "00+33333"),
+    ("GET /v1/files/{file}", "00++3333"),
+    ("DELETE /v1/files/{file}", "00+33333"),
+    ("GET /v1/files/{file}/content", "00++3333"),
+    ("GET /v1/vector_stores", "00++++++"),
+    ("POST /v1/vector_stores", "00+33333"),
+    ("GET /v1/vector_stores/{collection}", "00+++++3"),
+    ("POST /v1/vector_stores/{collection}", "00+333+3"),
+    ("DELETE /v1/vector_stores/{collection}", "00+33333"),
+    ("POST /v1/vector_stores/{collection}/search", "00+++++3"),
+    ("GET /v1/vector_stores/{collection}/files", "00+++++3"),
+    ("POST /v1/vector_stores/{collection}/files", "00+33++3"),
+    ("GET /v1/vector_stores/{collection}/files/{file}", "00+++++3"),
+    ("POST /v1/vector_stores/{collection}/files/{file}", "00+33++3"),
+    ("DELETE /v1/vector_stores/{collection}/files/{file}", "00+33++3"),
+    ("GET /v1/vector_stores/{collection}/files/{file}/content", "00+++++3"),
+    ("POST /v1/vector_stores/{collection}/file_batches", "00+33++3"),
+    ("GET /v1/vector_stores/{collection}/file_batches/{batch}", "00+++++3"),
+    ("POST /v1/vector_stores/{collection}/file_batches/{batch}/cancel", "00+33++3"),
+    ("GET /v1/vector_stores/{collection}/file_batches/{batch}/files", "00+++++3"),
 ];
 
 const FULL: &str = "secret of all";
@@ -136,7 +167,8 @@ impl Site {
             _ => self.server.ask_with(&format!("api-key: {key}"), method, path, Some(body)),
         };
         if [401, 403].contains(&answer.status) {
-            let text = answer.body["status"]["error"].as_str().unwrap_or_default();
+            let text = answer.body["status"]["error"].as_str();
+            let text = text.or(answer.body["error"]["message"].as_str()).unwrap_or_default();
             let start = if answer.status == 401 { "Unauthorized: " } else { "Forbidden: " };
             assert!(text.starts_with(start), "{method} {path} as {key}: {answer:?}");
         }
@@ -165,9 +197,21 @@ fn every_address_asks_for_the_right_that_it_needs() {
         let (method, pattern) = address.split_once(' ').expect("a method and a path");
         let collection = if *address == "DELETE /collections/{collection}" { "gone" } else { "a" };
         let path = pattern.replace("{collection}", collection);
-        let path = ["{id}", "{vector}", "{field}", "{cursor}", "{snapshot}", "{peer}"]
-            .iter()
-            .fold(path, |path, part| path.replace(part, "1"));
+        let path = [
+            "{id}",
+            "{vector}",
+            "{field}",
+            "{cursor}",
+            "{snapshot}",
+            "{peer}",
+            "{model}",
+            "{source}",
+            "{file}",
+            "{batch}",
+            "{response}",
+        ]
+        .iter()
+        .fold(path, |path, part| path.replace(part, "1"));
         for (who, mark) in WHO.iter().zip(marks.chars()) {
             let answer = site.ask(who, method, &path, &json!({}));
             let got = match answer.status {

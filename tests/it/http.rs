@@ -88,6 +88,29 @@ impl Running {
         if header(&head, "transfer-encoding").as_deref() == Some("chunked") { joined(&body) } else { body }
     }
 
+    /// Asks, and reads an answer that comes in pieces to its end.
+    pub(crate) fn stream(&self, method: &str, path: &str, body: &Value) -> String {
+        let body = body.to_string();
+        let mut stream = self.connect();
+        stream.write_all(self.head(method, path, "application/json", body.len()).as_bytes()).expect("sent");
+        stream.write_all(body.as_bytes()).expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
+        let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+        let is_chunked = header(&head, "transfer-encoding").as_deref() == Some("chunked");
+        let body = if is_chunked { joined(&answer[end..]) } else { answer[end..].to_vec() };
+        String::from_utf8(body).expect("text")
+    }
+
+    /// Asks, and goes away after a while, whatever has come by then.
+    pub(crate) fn abandon_after(&self, method: &str, path: &str, body: &[u8], time: Duration) {
+        let mut stream = self.connect();
+        stream.write_all(self.head(method, path, "application/json", body.len()).as_bytes()).expect("sent");
+        stream.write_all(body).expect("sent");
+        std::thread::sleep(time);
+    }
+
     /// Sends a part of a body that is said to be longer, and goes away.
     pub(crate) fn abandon(&self, method: &str, path: &str, kind: &str, bytes: usize, part: &[u8]) {
         let mut stream = TcpStream::connect(self.address).expect("a connection");

@@ -6,6 +6,7 @@
 //! | `crash`       | what was acknowledged survives SIGKILL, what was not is whole or absent     |
 //! | `conformance` | the same case gives the same answer through the crate and through HTTP      |
 //! | `access`      | every address asks for a key, and does for it what its rights allow         |
+//! | `answer`      | answers rest on what is stored, whatever the engine does and the documents say|
 //! | `bulk`        | points in columns come back as they were; damaged ones break nothing         |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `limits`      | each limit has its error; who is slow, or comes in masses, harms nobody else|
@@ -28,6 +29,7 @@
 
 mod access;
 mod aliases;
+mod answer;
 mod bad_input;
 mod bulk;
 mod compat;

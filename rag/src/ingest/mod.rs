@@ -136,6 +136,14 @@ pub fn ingest(
     Ok(run.report)
 }
 
+/// Makes the two collections of a library that holds nothing yet, where they do not exist.
+///
+/// # Errors
+/// As for [`ingest`].
+pub fn prepare(db: &Database, options: &IngestOptions, embedder: Option<&Embedder>) -> Result<()> {
+    Library::open(db, options, embedder).map(drop)
+}
+
 /// One ingestion at work.
 struct Run<'a> {
     db: &'a Database,

@@ -1,10 +1,12 @@
-//! The command line: `serve`, `config`, `ingest`, `search`, `import`, `export`, `doctor`.
+//! The command line: `serve`, `config`, `ingest`, `search`, `ask`, `import`, `export`, `doctor`.
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
 //! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood.
 
+mod ask;
 mod config;
 mod doctor;
+mod engine;
 mod export;
 mod import;
 mod ingest;
@@ -15,6 +17,8 @@ mod remote;
 mod search;
 mod serve;
 mod terminal;
+
+pub(crate) use remote::encoded;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -43,6 +47,8 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Ask a collection of documents a question
     Search(search::Search),
+    /// Ask a question, and get an answer from the documents of a collection, with its citations
+    Ask(Box<ask::Ask>),
     /// Read a file of points into a collection: Parquet, Arrow, JSON lines, NumPy, fvecs, HDF5
     Import(Box<import::Import>),
     /// Write a collection into a file: Parquet, Arrow, JSON lines
@@ -79,6 +85,7 @@ fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::Fi
         }
         Command::Ingest(command) => command.run(),
         Command::Search(command) => command.run(),
+        Command::Ask(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Doctor(command) => command.run(),

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use kithdb::{Error, ErrorKind, Result, Scalar, Value};
+use rag::Mode;
 use serde_json::{Map, json};
 use ureq::{Agent, RequestBuilder, SendBody};
 
@@ -94,7 +95,7 @@ impl Remote {
         let plan = result["plan"]["text"].as_str().map(str::to_owned);
         Ok(Answer {
             answers: passages(result),
-            mode: super::search::mode_name(mode.into()),
+            mode: Mode::from(mode).name(),
             plan,
             place: self.url.clone(),
             elapsed_ms,
@@ -196,7 +197,7 @@ fn passages(mut result: Value) -> Vec<Passage> {
 }
 
 /// A part of a path with everything but letters, digits and `-._~` escaped.
-pub(super) fn encoded(part: &str) -> String {
+pub(crate) fn encoded(part: &str) -> String {
     let byte = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
         other => format!("%{other:02X}"),

@@ -9,6 +9,7 @@ use kithdb::{Database, Durability, Error, Options, Result};
 use rag::Embedder;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::engine::EngineArgs;
 use super::limits::LimitArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::terminal::{counted, grouped, print, table};
@@ -33,6 +34,8 @@ pub(super) struct Serve {
     sampled: f64,
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
     #[command(flatten)]
     access: AccessArgs,
     #[command(flatten)]
@@ -90,6 +93,11 @@ impl Serve {
         })?;
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         let mut told = self.told(&db, embedder.as_ref());
+        let engine = options.engine.as_deref().map(|engine| engine.options().url.clone());
+        told.push((
+            "engine",
+            engine.unwrap_or_else(|| "none: answers are quotes (engine_url names one)".to_owned()),
+        ));
         let server = Server::start(db, embedder, &options)?;
         let keys = match options.keys.is_empty() {
             true => "none: everyone who reaches the address may do everything",
@@ -120,6 +128,7 @@ impl Serve {
             is_open_to_all: access.no_auth,
             are_metrics_open: access.open_metrics,
             tls: access.tls()?,
+            engine: self.engine.open()?,
             limits: self.limits.serve(),
         })
     }

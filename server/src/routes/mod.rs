@@ -12,6 +12,7 @@ mod points;
 mod service;
 mod snapshots;
 mod table;
+mod v1;
 
 use std::time::Instant;
 
@@ -27,7 +28,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::access::Need::{Key, Manage, Metrics, Nothing, Read, ReadAll, ReadWhole, Write, WriteWhole};
 use crate::access::{Gate, guard};
 use crate::lanes::Lane::{Computes, Waits};
-use crate::{State, VERSION};
+use crate::{State, VERSION, error};
 use call::{Call, route};
 use table::Routes;
 
@@ -53,7 +54,7 @@ pub fn router(state: State) -> Router {
 
 fn all() -> Routes {
     let routes = collection_routes(service_routes(Routes::default()));
-    bulk_routes(snapshot_routes(node_routes(legacy_routes(update_routes(point_routes(routes))))))
+    v1::routes(bulk_routes(snapshot_routes(node_routes(legacy_routes(update_routes(point_routes(routes)))))))
 }
 
 fn service_routes(routes: Routes) -> Routes {
@@ -188,7 +189,11 @@ async fn observe(Shared(state): Shared<State>, request: Request, next: Next) -> 
     let began = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let is_openai = request.uri().path().starts_with(v1::PREFIX);
     let mut response = next.run(request).await;
+    if is_openai {
+        response = error::into_openai(response);
+    }
     response.headers_mut().insert(VERSION_HEADER, HeaderValue::from_static(VERSION));
     // An address that does not exist is not kept: there is no end of them.
     let (method, route) = route.as_ref().map_or(("", ""), |route| (method.as_str(), route.as_str()));

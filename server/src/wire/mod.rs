@@ -22,6 +22,7 @@ pub(crate) mod highlight;
 pub(crate) mod id;
 pub(crate) mod legacy;
 pub(crate) mod matrix;
+pub(crate) mod openai;
 pub(crate) mod optimizations;
 pub(crate) mod plan;
 pub(crate) mod point;
