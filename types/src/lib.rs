@@ -23,6 +23,7 @@ pub mod schema;
 pub mod sparse;
 pub mod text;
 pub mod vector;
+pub mod waypoint;
 
 pub use change::{Change, Selection, UpsertMode};
 pub use datatype::{Codes, Datatype};
