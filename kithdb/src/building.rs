@@ -39,6 +39,16 @@ pub(crate) enum Role {
     Merge,
 }
 
+impl Role {
+    /// What it passes on its way: a segment is made, readers see it, the list names it.
+    pub(crate) fn waypoints(self) -> [&'static str; 3] {
+        match self {
+            Self::Seal => ["seal.built", "seal.published", "seal.listed"],
+            Self::Merge => ["merge.built", "merge.published", "merge.listed"],
+        }
+    }
+}
+
 /// The state of a collection's builds.
 #[derive(Default)]
 pub(crate) struct Building {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use storage::Store;
-use types::{Durability, Limits, Op, Result, Schema};
+use types::{Durability, Error, Limits, Op, Result, Schema};
 
 use crate::budget::Segments;
 use crate::collection::{Collection, Receipt};
@@ -90,6 +90,7 @@ impl Database {
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let path = path.as_ref();
         std::fs::create_dir_all(path)?;
+        check_whole(path)?;
         let store = Store::open(&path.join("storage"))?;
         Self::over(store, Folder::Kept(path.to_owned()), options)
     }
@@ -232,6 +233,18 @@ impl Database {
     fn handle(&self, shared: Arc<Shared>) -> Collection {
         Collection { engine: Arc::clone(&self.engine), workers: Arc::clone(&self.workers), shared }
     }
+}
+
+/// Indexes without storage: that was taken away, or is not mounted. A new one would have their files removed, and hide it.
+fn check_whole(path: &Path) -> Result<()> {
+    let storage = path.join("storage");
+    let Ok(mut indexes) = std::fs::read_dir(path.join("index")) else { return Ok(()) };
+    if storage.exists() || indexes.next().is_none() {
+        return Ok(());
+    }
+    let why =
+        "it is missing, although there are indexes of collections; restore it, or remove `index` as well";
+    Err(Error::corrupted(storage.display(), why))
 }
 
 /// Removes index files of collections that no longer exist: a crash came between their drop and its end.

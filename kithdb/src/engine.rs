@@ -190,6 +190,12 @@ impl Engine {
         self.collections.read().get(name).cloned().ok_or_else(|| Error::no_collection(name))
     }
 
+    /// # Errors
+    /// `StorageFull` when only what makes room may be written; `Io`.
+    pub(crate) fn check_room(&self) -> Result<()> {
+        self.store.check_room(self.limits.disk_free_bytes_min)
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<Shared>> {
         self.collections.read().values().cloned().collect()
     }

@@ -17,6 +17,7 @@ use parking_lot::MutexGuard;
 use storage::{CatalogEntry, CollectionState, Commit};
 use types::{
     CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Payload, Result, Schema, Seqno,
+    waypoint,
 };
 
 use crate::aliases::AliasChange;
@@ -109,6 +110,12 @@ impl Write {
         self.targets.iter().flat_map(|(_, ops)| ops).map(Op::size).sum::<usize>().max(1)
     }
 
+    /// Whether it may only make room.
+    fn is_delete(&self) -> bool {
+        let mut ops = self.targets.iter().flat_map(|(_, ops)| ops);
+        ops.all(|op| matches!(op, Op::Delete(_) | Op::DeleteWhere(_)))
+    }
+
     fn is_by_filter(&self) -> bool {
         self.targets.iter().flat_map(|(_, ops)| ops).any(Op::is_by_filter)
     }
@@ -168,10 +175,12 @@ impl Sequencer {
         let (staged, replies) = self.stage(group, &locks);
         let Some((commit, parts)) = join(staged) else { return };
         let seqno = commit.seqno();
+        waypoint::pass("commit.staged");
         if let Err(error) = self.engine.store.commit(commit, durability) {
             replies.iter().for_each(|(reply, _)| answer(reply, Err(error.duplicate())));
             return;
         }
+        waypoint::pass("commit.stored");
         self.seqno = seqno;
         for part in parts {
             if let Some(derived) = locks.get_mut(&part.shared.id) {
@@ -184,13 +193,21 @@ impl Sequencer {
             shareds[id].publish(derived);
         }
         drop(locks);
+        waypoint::pass("commit.published");
         replies.iter().for_each(|(reply, seqno)| answer(reply, Ok(*seqno)));
     }
 
     fn stage(&self, group: Vec<Write>, locks: &Locks<'_>) -> (Vec<Staged>, Vec<(Reply<Seqno>, Seqno)>) {
         let (mut overlay, mut seqno) = (Overlay::default(), self.seqno);
         let (mut all, mut replies) = (Vec::new(), Vec::new());
+        let room = self.engine.check_room();
         for write in group {
+            if let Err(error) = &room
+                && !write.is_delete()
+            {
+                answer(&write.reply, Err(error.duplicate()));
+                continue;
+            }
             let derived = |id| locks.get(&id).map(|derived| &**derived);
             match stage(write.targets, seqno.next(), &overlay, &self.engine.limits, derived) {
                 Ok(mut staged) => {
@@ -213,6 +230,7 @@ impl Sequencer {
             return Err(Error::new(ErrorKind::AlreadyExists, message).with_field("collection_name"));
         }
         self.check_alias(name)?;
+        self.engine.check_room()?;
         let id = self.next_collection;
         let entry = Arc::new(CatalogEntry::new(id, name, schema));
         let (seqno, next) = (self.seqno.next(), CollectionId(id.0 + 1));
@@ -222,10 +240,12 @@ impl Sequencer {
         commit.close_collection(id, &[], &CollectionState { seqno, ..CollectionState::default() });
         self.engine.store.commit(commit, Durability::Fsync)?;
         (self.seqno, self.next_collection) = (seqno, next);
+        waypoint::pass("create.stored");
         let folder = self.engine.folder.collection(id);
         let (store, seal_rows) = (&self.engine.store, self.engine.segments.rows());
         let source = loading::Source { store, entry: &entry, folder: &folder, seal_rows };
         let shared = Shared::new(source.load()?.derived);
+        waypoint::pass("create.loaded");
         self.engine.collections.write().insert(name.to_owned(), Arc::clone(&shared));
         Ok(shared)
     }
@@ -250,6 +270,7 @@ impl Sequencer {
         let mut derived = shared.derived.lock();
         self.engine.store.commit(commit, Durability::Fsync)?;
         self.seqno = self.seqno.next();
+        waypoint::pass("drop.stored");
         self.engine.collections.write().remove(name);
         aliases.retain(|_, of| of != name);
         *self.engine.aliases.write() = aliases;
@@ -265,6 +286,9 @@ impl Sequencer {
         index: Option<(FieldKind, Payload)>,
     ) -> Result<Seqno> {
         shared.check_exists()?;
+        if index.is_some() {
+            self.engine.check_room()?;
+        }
         let mut derived = shared.derived.lock();
         let mut entry = (*derived.entry).clone();
         let (kind, params) = index.unzip();
@@ -285,7 +309,9 @@ impl Sequencer {
         let state = CollectionState { seqno, ..derived.state };
         commit.close_collection(shared.id, &[], &state);
         let laid = refield(&self.engine, &derived, &entry)?;
+        waypoint::pass("field.laid");
         self.engine.store.commit(commit, Durability::Fsync)?;
+        waypoint::pass("field.stored");
         self.seqno = seqno;
         (derived.entry, derived.state) = (Arc::new(entry), state);
         derived.lay(laid);

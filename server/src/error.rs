@@ -125,6 +125,7 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::Conflict => StatusCode::PRECONDITION_FAILED,
         ErrorKind::Busy | ErrorKind::Poisoned => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::DeadlineExceeded => StatusCode::REQUEST_TIMEOUT,
+        ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         // Io, Corrupted, UnsupportedFormat, Internal, and whatever is added without a line here.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -213,6 +214,7 @@ fn text(error: &Error) -> String {
             }
         }
         (ErrorKind::Busy | ErrorKind::Poisoned, _) => format!("Service unavailable: {error}"),
+        (ErrorKind::StorageFull, _) => format!("Insufficient storage: {error}"),
         (ErrorKind::Conflict, _) => format!("Version conflict: {error}"),
         (ErrorKind::DeadlineExceeded, _) => format!("Timeout error: {error}"),
         _ => format!("Service internal error: {error}"),
@@ -234,6 +236,7 @@ mod tests {
             (ErrorKind::Busy, 503),
             (ErrorKind::Poisoned, 503),
             (ErrorKind::DeadlineExceeded, 408),
+            (ErrorKind::StorageFull, 507),
             (ErrorKind::Io, 500),
             (ErrorKind::Corrupted, 500),
             (ErrorKind::UnsupportedFormat, 500),

@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use types::{CollectionId, Durability, Error, ErrorKind, Payload, PointId, Result, Seqno, Vector, Version};
+use types::{
+    CollectionId, Durability, Error, ErrorKind, Payload, PointId, Result, Seqno, Vector, Version, waypoint,
+};
 use uuid::Uuid;
 
 use crate::format::manifest::SegmentList;
@@ -139,7 +141,9 @@ impl Store {
     pub fn set_watermark(&self, collection: CollectionId, index: &str, seqno: Seqno) -> Result<()> {
         let key = keys::watermark(collection, index);
         let value = format::seal(&key, format::manifest::encode_seqno(seqno));
-        self.write(vec![Change::Put(Table::Manifest, key, value)], Durability::None)
+        self.write(vec![Change::Put(Table::Manifest, key, value)], Durability::None)?;
+        waypoint::pass("watermark.written");
+        Ok(())
     }
 
     /// Up to where the journal is trimmed: an index whose watermark is lower must be rebuilt.
@@ -172,7 +176,10 @@ impl Store {
     ) -> Result<()> {
         let key = keys::segments(collection);
         let value = format::seal(&key, format::manifest::encode_segments(list));
-        self.write(vec![Change::Put(Table::Manifest, key, value)], durability)
+        waypoint::pass("list.write");
+        self.write(vec![Change::Put(Table::Manifest, key, value)], durability)?;
+        waypoint::pass("list.written");
+        Ok(())
     }
 
     fn seqno_at(&self, key: &[u8]) -> Result<Seqno> {
@@ -220,6 +227,24 @@ impl Store {
     /// Bytes on disk and bytes in memory, approximately.
     pub fn bytes(&self) -> (u64, u64) {
         self.rows.bytes()
+    }
+
+    /// Whether there is room on the disk, beyond what is kept for making room.
+    ///
+    /// # Errors
+    /// `StorageFull` when there is not; `Io`.
+    pub fn check_room(&self, free_bytes_min: u64) -> Result<()> {
+        match self.rows.free_bytes()? {
+            Some(free) if free < free_bytes_min => {
+                let message = format!(
+                    "the disk has {} MiB free, and {} MiB are kept for deletes and for the tables of storage                      (`disk_free_bytes_min`): make room, then write again; deletes and reads go on",
+                    free >> 20,
+                    free_bytes_min >> 20
+                );
+                Err(Error::new(ErrorKind::StorageFull, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {

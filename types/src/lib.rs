@@ -24,6 +24,7 @@ pub mod space;
 pub mod sparse;
 pub mod text;
 pub mod vector;
+pub mod waypoint;
 
 pub use change::{Change, Selection, UpsertMode};
 pub use datatype::{Codes, Datatype, Memory};

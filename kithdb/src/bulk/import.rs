@@ -14,7 +14,7 @@ use std::thread;
 use arrow::array::{Array as _, ArrayRef, RecordBatch, RecordBatchReader};
 use arrow::error::ArrowError;
 use crossbeam_channel::Sender;
-use types::{Error, ErrorKind, Op, PointId, Result, Seqno};
+use types::{Error, ErrorKind, Op, PointId, Result, Seqno, waypoint};
 
 use super::columns::Columns;
 use super::progress::{Entry, Progress};
@@ -102,6 +102,7 @@ impl Collection {
         let rows = block.ops.len() as u64;
         let durability = options.durability.unwrap_or(self.engine.durability);
         let seqno = self.workers.write(vec![(Arc::clone(&self.shared), block.ops)], durability)?;
+        waypoint::pass("import.committed");
         Ok((entry.add(rows), seqno))
     }
 

@@ -99,6 +99,14 @@ pub trait Rows: Send + Sync {
 
     /// Bytes on disk and bytes in memory, approximately.
     fn bytes(&self) -> (u64, u64);
+
+    /// Bytes that may still be written where the rows are kept; nothing where that has no end that could be told.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
 }
 
 #[cfg(test)]

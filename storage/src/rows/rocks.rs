@@ -12,7 +12,7 @@ use rocksdb::{
     ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, ReadOptions, WriteBatch,
     WriteOptions,
 };
-use types::{Durability, Error, ErrorKind, Result};
+use types::{Durability, Error, ErrorKind, Result, waypoint};
 
 use super::{Change, Rows, Table, Visit, tuning};
 
@@ -28,11 +28,13 @@ impl RocksRows {
     /// # Errors
     /// `Busy` when another process (or another handle) has it open; `Corrupted` or `Io` otherwise.
     pub fn open(path: &Path) -> Result<Self> {
+        check_begun(path)?;
         let tuning = tuning::Tuning::new();
         let families =
             Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), tuning.family(table)));
         let db = DB::open_cf_descriptors(&tuning.database(), path, families)
             .map_err(|error| translate_open(path, error))?;
+        waypoint::pass("storage.opened");
         Ok(Self { db, path: path.to_owned() })
     }
 
@@ -41,13 +43,27 @@ impl RocksRows {
     }
 
     fn translate(&self, error: rocksdb::Error) -> Error {
-        let kind = match error.kind() {
-            rocksdb::ErrorKind::Corruption => ErrorKind::Corrupted,
-            _ => ErrorKind::Io,
-        };
+        let kind = kind(&error);
         let what = if kind == ErrorKind::Corrupted { "is damaged" } else { "could not be read or written" };
         Error::new(kind, format!("the storage in {} {what}: {error}", self.path.display())).with_source(error)
     }
+}
+
+/// RocksDB takes a directory without the file `CURRENT` for a new one, and removes tables that it does not know.
+fn check_begun(path: &Path) -> Result<()> {
+    if path.join("CURRENT").exists() {
+        return Ok(());
+    }
+    let Ok(found) = std::fs::read_dir(path) else { return Ok(()) };
+    for file in found {
+        let file = file?.path();
+        let kind = file.extension().and_then(|kind| kind.to_str());
+        if matches!(kind, Some("sst" | "blob" | "log")) {
+            let why = format!("`CURRENT` is missing, although there is {}; restore a backup", file.display());
+            return Err(Error::corrupted(format!("the storage in {}", path.display()), why));
+        }
+    }
+    Ok(())
 }
 
 fn translate_open(path: &Path, error: rocksdb::Error) -> Error {
@@ -60,11 +76,16 @@ fn translate_open(path: &Path, error: rocksdb::Error) -> Error {
         );
         return Error::new(ErrorKind::Busy, message).with_source(error);
     }
-    let kind = match error.kind() {
+    Error::new(kind(&error), format!("the storage in {place} could not be opened: {text}")).with_source(error)
+}
+
+fn kind(error: &rocksdb::Error) -> ErrorKind {
+    match error.kind() {
         rocksdb::ErrorKind::Corruption => ErrorKind::Corrupted,
+        // RocksDB has a kind for it that its binding does not tell.
+        _ if error.as_ref().contains("No space left on device") => ErrorKind::StorageFull,
         _ => ErrorKind::Io,
-    };
-    Error::new(kind, format!("the storage in {place} could not be opened: {text}")).with_source(error)
+    }
 }
 
 impl Rows for RocksRows {
@@ -114,16 +135,24 @@ impl Rows for RocksRows {
                 Change::RemoveRange(..) => {}
             }
         }
-        let written = self.db.write_opt(batch, &WriteOptions::default()).and_then(|()| match durability {
+        waypoint::pass("storage.write");
+        self.db.write_opt(batch, &WriteOptions::default()).map_err(|error| self.translate(error))?;
+        waypoint::pass("storage.written");
+        let flushed = match durability {
             Durability::None => Ok(()),
             Durability::Wal => self.db.flush_wal(false),
             Durability::Fsync => self.db.flush_wal(true),
-        });
-        written.map_err(|error| self.translate(error))
+        };
+        flushed.map_err(|error| self.translate(error))?;
+        waypoint::pass("storage.synced");
+        Ok(())
     }
 
     fn flush(&self) -> Result<()> {
-        self.db.flush_wal(true).map_err(|error| self.translate(error))
+        waypoint::pass("storage.flush");
+        self.db.flush_wal(true).map_err(|error| self.translate(error))?;
+        waypoint::pass("storage.flushed");
+        Ok(())
     }
 
     fn bytes(&self) -> (u64, u64) {
@@ -135,12 +164,18 @@ impl Rows for RocksRows {
         let cache = self.db.property_int_value("rocksdb.block-cache-usage").ok().flatten().unwrap_or(0);
         (disk, sum("rocksdb.cur-size-all-mem-tables") + sum("rocksdb.estimate-table-readers-mem") + cache)
     }
+
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        let found = rustix::fs::statvfs(&self.path).map_err(std::io::Error::from)?;
+        Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
+    }
 }
 
 impl Drop for RocksRows {
     /// A clean close leaves nothing that only the log holds: recovery takes a log that is damaged later for one that
     /// ends there, and could not tell.
     fn drop(&mut self) {
+        waypoint::pass("storage.close");
         let closed = self.db.flush_wal(true).and_then(|()| {
             let families: Vec<&ColumnFamily> =
                 Table::ALL.into_iter().map(|table| self.family(table)).collect();
@@ -149,5 +184,6 @@ impl Drop for RocksRows {
         if let Err(error) = closed {
             tracing::error!(%error, "the storage could not be closed cleanly; the log keeps what is not in tables");
         }
+        waypoint::pass("storage.closed");
     }
 }
