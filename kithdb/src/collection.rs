@@ -6,13 +6,16 @@ use index::Body;
 use query::MeasuredRecall;
 use types::{
     Change, Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Payload, Point, PointId, Result,
-    Schema, Selection, Seqno, Value, Vectors,
+    Schema, Selection, Seqno, Value, Vectors, Version,
 };
 
 use crate::building::BuildStatus;
 use crate::engine::{Engine, Shared};
 use crate::sequencer::Order;
 use crate::workers::Workers;
+
+/// Payloads read at once.
+const BLOCK_POINTS: usize = 4096;
 
 /// A handle on a collection. Clones are cheap and share it.
 #[derive(Clone)]
@@ -221,6 +224,18 @@ impl Collection {
         let request = self.shared.building.ask();
         self.workers.merger.ring();
         if wait { self.shared.building.wait(request, || self.shared.check_exists()) } else { Ok(()) }
+    }
+
+    /// Bytes of all payloads as they are stored, and the commit that they are of. Every one of them is read.
+    ///
+    /// # Errors
+    /// `Corrupted`, `Io`.
+    pub fn payload_bytes(&self) -> Result<(u64, Seqno)> {
+        let view = self.shared.view.load_full();
+        let versions: Vec<Version> = view.alive.iter().filter_map(|slot| view.rows.version(slot)).collect();
+        let count = |block: &[Version]| view.store.payload_bytes(view.entry.id, block);
+        let bytes: Result<u64> = versions.chunks(BLOCK_POINTS).map(count).sum();
+        Ok((bytes?, view.seqno))
     }
 
     /// Where the collection stands.

@@ -184,6 +184,6 @@ impl<'a> QueryBuilder<'a> {
         };
         // The legs have filtered already.
         let filter = if prefetch.is_empty() { filter } else { Filter::default() };
-        Request { prefetch, query, filter, limit, offset, score_threshold, params }
+        Request { prefetch, query, filter, limit, offset, score_threshold, params, corpus: None }
     }
 }

@@ -1,7 +1,8 @@
 //! Levels that ask with a sparse vector: planned by how many weights the lists hold, answered exactly by either way.
 //!
 //! Where a space is weighted by rarity, its statistics are those of the points that exist, over all parts: `n` with a
-//! vector in the space, `df` with a weight in the dimension; a filter does not change them.
+//! vector in the space, `df` with a weight in the dimension; a filter does not change them. A request may name other
+//! points to count over, its corpus.
 //! A part whose lists cannot be read is answered from storage, vector by vector, until they are made anew.
 
 use index::sparse::{Counts, Way};
@@ -75,17 +76,22 @@ pub(crate) fn plan(parts: &[SparsePart], terms: usize, candidates: Option<usize>
     parts.iter().map(choose).collect()
 }
 
-/// The weights of a query in its space: its own, or each times how rare its dimension is.
-pub(crate) fn weighted(view: &View, using: &str, query: &SparseVector) -> Result<SparseVector> {
+/// The weights of a query in its space: its own, or each times how rare its dimension is in the corpus.
+pub(crate) fn weighted(
+    view: &View,
+    using: &str,
+    query: &SparseVector,
+    corpus: Option<&RoaringBitmap>,
+) -> Result<SparseVector> {
     if !view.entry.schema.sparse_space(using)?.is_idf() {
         return Ok(query.clone());
     }
-    let shown = Shown { alive: &view.alive, accept: None };
+    let shown = Shown { alive: &view.alive, accept: corpus };
     let mut sum = Counts { vectors: 0, with: vec![0; query.len()] };
     for (number, part) in view.rows.parts().iter().enumerate() {
         let counts = match view.sparse.counts((number, part), using, &query.indices, shown) {
             Some(counts) => counts,
-            None => counted(&stored(view, part, using, None)?, query),
+            None => counted(&stored(view, part, using, corpus)?, query),
         };
         sum.vectors += counts.vectors;
         sum.with.iter_mut().zip(counts.with).for_each(|(sum, with)| *sum += with);

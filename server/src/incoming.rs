@@ -4,7 +4,7 @@
 //! dot, in the folder of snapshots, and goes at the next start.
 
 use std::fs::File;
-use std::io::ErrorKind::FileTooLarge;
+use std::io::ErrorKind::{FileTooLarge, UnexpectedEof};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +50,15 @@ impl Incoming {
     pub(crate) fn take(&self, from: &mut dyn Read) -> Result<()> {
         std::io::copy(from, &mut self.create()?)?;
         Ok(())
+    }
+}
+
+/// What comes from elsewhere: where it fails it broke off, whatever the reason.
+pub(crate) struct Arriving<R>(pub(crate) R);
+
+impl<R: Read> Read for Arriving<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(bytes).map_err(|error| std::io::Error::new(UnexpectedEof, error))
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod access;
 mod body;
+mod bucket;
 pub mod cli;
 mod connections;
 mod cursors;
@@ -21,6 +22,7 @@ mod form;
 mod incoming;
 mod lanes;
 mod limits;
+mod location;
 mod metrics;
 mod multipart;
 mod routes;
@@ -33,6 +35,7 @@ mod tls;
 mod wire;
 
 pub use access::Keys;
+pub use bucket::{Bucket, BucketOptions};
 pub use limits::ServeLimits;
 pub use routes::{addresses, router};
 pub use serve::{ServeOptions, Server};

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::connections::{self, Door};
-use crate::{Keys, ServeLimits, State, Tls, router};
+use crate::{Bucket, Keys, ServeLimits, State, Tls, router};
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -35,6 +35,10 @@ pub struct ServeOptions {
     pub engine: Option<Arc<Engine>>,
     /// What clients may take.
     pub limits: ServeLimits,
+    /// Where snapshots are kept, if not in the folder of the database.
+    pub bucket: Option<Bucket>,
+    /// The hosts that snapshots may be fetched from, as `host` or `host:port`; `*` is every public one.
+    pub snapshot_hosts: Vec<String>,
 }
 
 impl Default for ServeOptions {
@@ -47,6 +51,8 @@ impl Default for ServeOptions {
             tls: None,
             engine: None,
             limits: ServeLimits::default(),
+            bucket: None,
+            snapshot_hosts: Vec::new(),
         }
     }
 }
@@ -114,6 +120,7 @@ impl Server {
             Error::new(ErrorKind::Io, message).with_field("listen").with_source(error)
         })?;
         let address = listener.local_addr()?;
+        state.inner.hosts.listen_on(address);
         let (stop, stopped) = watch::channel(false);
         let db = state.database().clone();
         runtime.spawn(sweep(state.clone()));

@@ -8,8 +8,10 @@ use rag::{Embedder, Engine};
 use tokio::sync::Semaphore;
 
 use crate::body::BLOCK_BYTES;
+use crate::bucket::Bucket;
 use crate::cursors::Cursors;
 use crate::lanes::Lanes;
+use crate::location::Hosts;
 use crate::metrics::Metrics;
 use crate::strict::Rates;
 use crate::{Keys, ServeLimits, ServeOptions};
@@ -30,6 +32,10 @@ pub(crate) struct Inner {
     pub(crate) cursors: Cursors,
     pub(crate) metrics: Metrics,
     pub(crate) rates: Rates,
+    /// Where snapshots are kept, if not in the folder of the database.
+    pub(crate) bucket: Option<Bucket>,
+    /// From where they may be fetched.
+    pub(crate) hosts: Hosts,
     pub(crate) limits: ServeLimits,
     /// Connections are encrypted.
     pub(crate) has_tls: bool,
@@ -65,6 +71,8 @@ impl State {
             cursors: Cursors::default(),
             metrics: Metrics::new(),
             rates: Rates::default(),
+            bucket: options.bucket.clone(),
+            hosts: Hosts::new(&options.snapshot_hosts),
             requests: Semaphore::new(options.limits.requests_max.min(Semaphore::MAX_PERMITS)),
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
             limits: options.limits.clone(),

@@ -209,6 +209,16 @@ impl Store {
         self.read_many(Table::Payloads, &keys, point::decode_payload)
     }
 
+    /// Bytes of the payloads of versions as they are stored, with the ids of their points.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn payload_bytes(&self, collection: CollectionId, versions: &[Version]) -> Result<u64> {
+        let keys: Vec<_> = versions.iter().map(|version| keys::payload(collection, *version)).collect();
+        let bytes = self.read_many(Table::Payloads, &keys, |body| Ok(body.len() as u64))?;
+        Ok(bytes.into_iter().flatten().sum())
+    }
+
     /// One vector of each version, in their order; `None` where the point has none of that name.
     ///
     /// # Errors

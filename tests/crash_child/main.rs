@@ -4,6 +4,7 @@
 //! after. `at=<waypoint>:<count>:<ms>` has it end itself where it comes to a waypoint for the so manieth time, that long
 //! after it got there, while the other threads go on. `opens` has it close again what it opened. `endures=<ms>` has it
 //! go on where a write fails, ask some more when all have ended, and close: for disks that fail.
+//! `restore`, a directory and snapshots has it recover these in turn instead.
 //! Writes a line to standard output for each thing the parent must know: `open`, and `<thread> <number>` once a step was
 //! acknowledged, `failed <thread> <kind>` where one was not, `closed` at the end, if it has one.
 
@@ -12,6 +13,7 @@ mod chores;
 mod death;
 mod keeper;
 mod reader;
+mod restore;
 #[path = "../it/crash/script.rs"]
 mod script;
 mod writers;
@@ -32,6 +34,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<()> {
+    if let [word, folder, files @ ..] = arguments
+        && word == "restore"
+    {
+        return restore::run(folder, files);
+    }
     let (steps, told): (Vec<&String>, Vec<&String>) =
         arguments.iter().partition(|argument| !argument.contains('=') && *argument != "opens");
     let [folder, durability, seed, begun @ ..] = &steps[..] else {

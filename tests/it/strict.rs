@@ -213,6 +213,27 @@ fn a_collection_grows_as_far_as_it_may() {
 }
 
 #[test]
+fn payloads_take_as_much_room_as_they_may() {
+    let site = Site::new();
+    let payload = json!({"text": "x".repeat(100)});
+    let upsert = |id: u64| json!({"points": [{"id": id, "vector": [1, 2], "payload": payload}]});
+    site.set(json!({"enabled": true, "max_collection_payload_size_bytes": 600}));
+    // A point that is written again takes no further room, however often.
+    for id in [6, 6, 6, 6, 6, 6, 7, 8] {
+        site.done("PUT", POINTS, &upsert(id));
+    }
+    let full = "Max payload storage size limit of";
+    for _ in 0..2 {
+        site.refused("PUT", POINTS, &upsert(9), 400, full);
+    }
+    let everywhere = json!({"payload": {"more": "y".repeat(40)}, "filter": {}});
+    site.refused("POST", &at("payload"), &everywhere, 400, full);
+    site.done("POST", &at("delete"), &json!({"points": [6]}));
+    site.done("PUT", POINTS, &upsert(9));
+    site.refused("PUT", POINTS, &upsert(10), 400, full);
+}
+
+#[test]
 fn a_collection_takes_so_many_operations_a_minute() {
     let site = Site::new();
     site.set(json!({"enabled": true, "read_rate_limit": 1, "write_rate_limit": 7}));

@@ -12,6 +12,7 @@ use super::{Level, PartActual, Ranked};
 use crate::kinds::alike::Alike;
 use crate::kinds::diverse;
 use crate::kinds::rate::Rating;
+use crate::matching::Matching;
 use crate::multi;
 use crate::observed::Sampled;
 use crate::plan::{PartPlan, Plan, Step, Strategy, near_count, nearest_parts};
@@ -74,7 +75,9 @@ impl Level<'_> {
         let Step::Sparse { parts, .. } = &plan.step else {
             return Err(Error::new(ErrorKind::Internal, "a sparse query has a plan of another kind"));
         };
-        let query = sparse::weighted(self.view, using, vector)?;
+        let corpus = self.request.corpus.as_ref().filter(|corpus| !corpus.is_empty());
+        let corpus = corpus.map(|corpus| Matching::new(self.view, corpus)?.all()).transpose()?;
+        let query = sparse::weighted(self.view, using, vector, corpus.as_ref())?;
         let accept = self.accept(candidates);
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
             self.find_sparse((using, &query), parts, accept, count)

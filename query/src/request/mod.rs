@@ -3,7 +3,7 @@
 mod query;
 mod resolve;
 
-use types::{Error, Filter, KeywordQuery, Limits, Metric, Result, Schema, Vector};
+use types::{Error, Filter, KeywordQuery, Limits, Metric, Result, Schema, SparseSpec, Vector};
 
 pub use query::{Examples, Feedback, Input, Order, OrderValue, Pair, Query, Recommend};
 
@@ -24,6 +24,9 @@ pub struct Request {
     pub score_threshold: Option<f32>,
     /// How hard to search.
     pub params: Params,
+    /// Of a sparse vector whose space weights by rarity: the points that rarity is counted over. All if it is absent;
+    /// the filter does not change it.
+    pub corpus: Option<Filter>,
 }
 
 /// How hard to search.
@@ -65,6 +68,7 @@ impl Request {
                 .map_err(|error| error.within(&format!("prefetch[{position}]")))?;
         }
         self.filter.check(limits)?;
+        self.check_corpus(schema, limits)?;
         self.bound(limits, points);
         // As in the dialect: passing over some of a choice at random would only make it smaller.
         if matches!(self.query, Query::Sample { .. }) && self.prefetch.is_empty() {
@@ -104,6 +108,20 @@ impl Request {
         if is_above && points <= limits.hits_max && !matches!(self.query, Query::Order(_)) {
             self.limit = self.limit.min(points.max(1));
         }
+    }
+
+    fn check_corpus(&self, schema: &Schema, limits: &Limits) -> Result<()> {
+        let Some(corpus) = &self.corpus else { return Ok(()) };
+        let using = match &self.query {
+            Query::Nearest { using, .. } | Query::Diverse { using, .. } => Some(using),
+            Query::Recommend { using, strategy: Recommend::AverageVector, .. } => Some(using),
+            _ => None,
+        };
+        if !using.is_some_and(|using| schema.sparse.get(using).is_some_and(SparseSpec::is_idf)) {
+            let message = "counts for a sparse vector with the modifier `idf` only; leave it out";
+            return Err(Error::invalid("params.idf", message));
+        }
+        corpus.check(limits).map_err(|error| error.within("params.idf.corpus"))
     }
 
     fn check_query(&mut self, schema: &Schema, limits: &Limits) -> Result<()> {
@@ -264,6 +282,7 @@ mod tests {
             (with(Params { recall: Some(0.9), ef: Some(9), ..Params::default() }), "params.recall"),
             (Request { limit: 2, offset: usize::MAX, ..ask(Query::ById) }, "limit"),
             (leg, "prefetch[0].query"),
+            (Request { corpus: Some(Filter::default()), ..ask(nearest(&[1.0, 0.0], "")) }, "params.idf"),
         ];
         for (mut request, field) in cases {
             let error = request.check(&schema, &Limits::default(), 9).expect_err(field);

@@ -75,6 +75,7 @@ impl Request {
             offset: 0,
             score_threshold: self.score_threshold,
             params: self.params,
+            corpus: self.corpus,
         };
         let Self { limit, offset, params, .. } = self;
         Self {
@@ -85,6 +86,7 @@ impl Request {
             offset,
             score_threshold: None,
             params,
+            corpus: None,
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct Config {
 const CONFIG: &str = "config";
 
 /// Arguments whose values are not printed.
-const SECRETS: [&str; 4] = ["api_key", "alt_api_key", "read_only_api_key", "keys"];
+const SECRETS: [&str; 5] = ["api_key", "alt_api_key", "read_only_api_key", "keys", "s3_secret_access_key"];
 
 /// A key that is shown to others: its hash would not do in its place.
 const UNSEEN: &str = "engine_key";

@@ -16,8 +16,8 @@ use kithdb::{Error, ErrorKind, Result};
 use serde_json::json;
 
 use super::import::{bar, batches};
-use super::open::DataArgs;
-use super::remote::{Remote, encoded};
+use super::place::PlaceArgs;
+use super::remote::encoded;
 use super::terminal::{grouped, print, say, table};
 
 /// Export a collection: .parquet, .arrow, .jsonl.
@@ -34,16 +34,7 @@ pub(super) struct Export {
     #[arg(long = "where", value_name = "FILTER")]
     condition: Option<String>,
     #[command(flatten)]
-    data: DataArgs,
-    /// Export from a running server instead of a directory
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// The key of the server
-    #[arg(long, value_name = "KEY", env = "KITHDB_API_KEY", hide_env_values = true)]
-    api_key: Option<String>,
-    /// Print the summary as JSON
-    #[arg(long)]
-    json: bool,
+    place: PlaceArgs,
 }
 
 impl Export {
@@ -65,7 +56,7 @@ impl Export {
             self.to_file(format)?
         };
         let (name, seconds) = (self.file.display().to_string(), began.elapsed().as_secs_f64());
-        if self.json {
+        if self.place.json {
             let summary = json!({
                 "collection": self.collection, "file": name, "rows": rows, "seconds": seconds,
             });
@@ -102,19 +93,19 @@ impl Export {
 
     fn write(&self, format: Format, to: impl Write + Send) -> Result<u64> {
         let to = BufWriter::with_capacity(1 << 20, to);
-        match &self.url {
-            Some(url) => {
+        match self.place.unhurried_server() {
+            Some(server) => {
                 let filter = self.condition.as_deref().map(|text| format!("&filter={}", encoded(text)));
                 let path = format!(
                     "/api/v1/collections/{}/export?format=arrow{}",
                     encoded(&self.collection),
                     filter.unwrap_or_default()
                 );
-                let source = batches(Remote::unhurried(url, self.api_key.as_deref()).download(&path)?)?;
+                let source = batches(server.download(&path)?)?;
                 copy(source.batches, None, format, to)
             }
             None => {
-                let db = self.data.open_existing()?;
+                let db = self.place.data.open_existing()?;
                 let filter = self.condition.as_deref().map(str::parse).transpose()?.unwrap_or_default();
                 let export: Rows = db.collection(&self.collection)?.export(&ExportOptions { filter })?;
                 let rows = export.rows() as u64;

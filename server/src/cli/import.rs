@@ -15,7 +15,7 @@ use kithdb::bulk::{IdColumn, ImportOptions};
 use kithdb::{Datatype, Durability, Error, ErrorKind, Limits, Metric, Options, Result};
 use serde_json::{Value, json};
 
-use super::open::DataArgs;
+use super::place::PlaceArgs;
 use super::remote::{Remote, encoded};
 use super::terminal::{grouped, print, table};
 
@@ -52,16 +52,7 @@ pub(super) struct Import {
     #[arg(long, value_name = "LEVEL")]
     durability: Option<Durability>,
     #[command(flatten)]
-    data: DataArgs,
-    /// Import into a running server instead of a directory
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// The key of the server
-    #[arg(long, value_name = "KEY", env = "KITHDB_API_KEY", hide_env_values = true)]
-    api_key: Option<String>,
-    /// Print the summary as JSON
-    #[arg(long)]
-    json: bool,
+    place: PlaceArgs,
 }
 
 fn vector(text: &str) -> std::result::Result<(String, Option<String>), String> {
@@ -81,13 +72,13 @@ struct Done {
 
 impl Import {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let done = match &self.url {
-            Some(url) => self.to_server(&Remote::unhurried(url, self.api_key.as_deref()))?,
+        let done = match self.place.unhurried_server() {
+            Some(server) => self.to_server(&server)?,
             None => self.to_directory()?,
         };
         let Done { rows, seqno, seconds } = done;
         let (name, collection) = (self.file.display().to_string(), &self.collection);
-        if self.json {
+        if self.place.json {
             let summary: Value = json!({
                 "file": name, "collection": collection, "rows": rows, "seqno": seqno, "seconds": seconds,
             });
@@ -104,7 +95,7 @@ impl Import {
         let options = self.options();
         // What is wrong with the file is told before a database is made.
         let source = self.source(&options, &Limits::default())?;
-        let db = self.data.open(Options::default())?;
+        let db = self.place.data.open(Options::default())?;
         let bar = bar(source.rows)?;
         let show = &mut |progress: kithdb::bulk::Progress| bar.set_position(progress.rows);
         let imported = db.import(&self.collection, source.batches, &options, show)?;

@@ -1,9 +1,12 @@
-//! The command line: `serve`, `config`, `ingest`, `search`, `ask`, `import`, `export`, `doctor`.
+//! The command line: `serve`, `config`, `ingest`, `search`, `ask`, `import`, `export`, `snapshot`, `doctor`, `bench`,
+//! `completions`.
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
 //! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood.
 
 mod ask;
+mod bench;
+mod completions;
 mod config;
 mod doctor;
 mod engine;
@@ -12,10 +15,12 @@ mod import;
 mod ingest;
 mod limits;
 mod open;
+mod place;
 mod present;
 mod remote;
 mod search;
 mod serve;
+mod snapshot;
 mod terminal;
 
 pub(crate) use remote::encoded;
@@ -53,8 +58,14 @@ enum Command {
     Import(Box<import::Import>),
     /// Write a collection into a file: Parquet, Arrow, JSON lines
     Export(export::Export),
+    /// Make, list, restore and delete snapshots
+    Snapshot(snapshot::Snapshot),
     /// Verify every checksum, and that storage, vectors, fields and keywords agree
     Doctor(doctor::Doctor),
+    /// Measure recall and speed of searches, on a collection or on generated vectors
+    Bench(bench::Bench),
+    /// Print completions for a shell: bash, zsh, fish, elvish, powershell
+    Completions(completions::Completions),
 }
 
 /// Runs a command. The first argument is the name that it was called by. What is not understood ends the process.
@@ -88,7 +99,10 @@ fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::Fi
         Command::Ask(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
+        Command::Snapshot(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Bench(command) => command.run(),
+        Command::Completions(completions) => completions.run(command.clone()),
     }
 }
 

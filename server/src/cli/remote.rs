@@ -3,7 +3,9 @@
 //! A question is asked so that the answer is that of [`rag::search()`] on the same data: the same legs, the same
 //! fusion.
 
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kithdb::{Error, ErrorKind, Result, Scalar, Value};
@@ -102,12 +104,48 @@ impl Remote {
         })
     }
 
-    fn get(&self, path: &str) -> Result<Value> {
+    /// Sends a file as it is.
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub(super) fn upload_file(&self, path: &str, file: &Path) -> Result<Value> {
+        let request = self.agent.post(format!("{}{path}", self.url));
+        let request = request.header("content-type", "application/octet-stream");
+        self.result(self.with_key(request).send(File::open(file)?))
+    }
+
+    /// As [`search`](Self::search), of any route.
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub(super) fn get(&self, path: &str) -> Result<Value> {
         let request = self.agent.get(format!("{}{path}", self.url));
         self.result(self.with_key(request).call())
     }
 
-    fn post(&self, path: &str, body: &Value) -> Result<Value> {
+    /// As [`get`](Self::get).
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        let request =
+            self.agent.put(format!("{}{path}", self.url)).header("content-type", "application/json");
+        self.result(self.with_key(request).send(body.to_string()))
+    }
+
+    /// As [`get`](Self::get).
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub(super) fn delete(&self, path: &str) -> Result<Value> {
+        self.result(self.with_key(self.agent.delete(format!("{}{path}", self.url))).call())
+    }
+
+    /// As [`get`](Self::get).
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let request =
             self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         self.result(self.with_key(request).send(body.to_string()))

@@ -11,9 +11,9 @@ use kithdb::{
 use rag::Mode;
 use serde_json::{Value, json};
 
-use super::open::{DataArgs, ModelArgs};
+use super::open::ModelArgs;
+use super::place::PlaceArgs;
 use super::present;
-use super::remote::Remote;
 use super::terminal::{print, say};
 
 /// Where a server listens unless it was told otherwise.
@@ -42,17 +42,8 @@ pub(super) struct Search {
     /// Show the plan
     #[arg(long)]
     pub(super) explain: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    data: DataArgs,
-    /// Ask a running server instead of a directory
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// The key of the server
-    #[arg(long, value_name = "KEY", env = "KITHDB_API_KEY", hide_env_values = true)]
-    api_key: Option<String>,
+    place: PlaceArgs,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -96,11 +87,11 @@ pub(super) struct Passage {
 
 impl Search {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let answer = match &self.url {
-            Some(url) => Remote::new(url, self.api_key.as_deref()).search(&self)?,
+        let answer = match self.place.server() {
+            Some(server) => server.search(&self)?,
             None => self.of_directory()?,
         };
-        if self.json {
+        if self.place.json {
             print(&format!("{}\n", self.to_json(&answer)));
         } else {
             print(&present::answer(&self.question, &self.collection, &answer));
@@ -109,13 +100,13 @@ impl Search {
     }
 
     fn of_directory(&self) -> Result<Answer> {
-        let db = match self.data.open_existing() {
+        let db = match self.place.data.open_existing() {
             Err(error) if error.kind() == ErrorKind::Busy => {
                 say(&format!(
                     "note: `{}` is open in another process; asking {DEFAULT_URL}",
-                    self.data.data.display()
+                    self.place.data.data.display()
                 ));
-                return Remote::new(DEFAULT_URL, self.api_key.as_deref()).search(self);
+                return self.place.server_at(DEFAULT_URL).search(self);
             }
             opened => opened?,
         };
@@ -137,7 +128,7 @@ impl Search {
             answers: found.hits.into_iter().map(passage).collect(),
             mode: found.mode.name(),
             plan: self.explain.then(|| found.plan.to_text()),
-            place: self.data.data.display().to_string(),
+            place: self.place.data.data.display().to_string(),
             elapsed_ms,
         })
     }

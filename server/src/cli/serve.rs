@@ -13,7 +13,7 @@ use super::engine::EngineArgs;
 use super::limits::LimitArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::terminal::{counted, grouped, print, table};
-use crate::{Keys, ServeOptions, Server, Tls, VERSION};
+use crate::{Bucket, BucketOptions, Keys, ServeOptions, Server, Tls, VERSION};
 
 /// Serve a database over HTTP.
 #[derive(Args)]
@@ -40,6 +40,52 @@ pub(super) struct Serve {
     access: AccessArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    snapshots: SnapshotArgs,
+}
+
+/// Where snapshots are, and come from.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Snapshots")]
+struct SnapshotArgs {
+    /// Keep snapshots in a bucket of an S3-compatible store: s3://BUCKET/PREFIX
+    #[arg(long, value_name = "URL", env = "KITHDB_SNAPSHOT_STORE")]
+    snapshot_store: Option<String>,
+    /// The address of the store, if it is not Amazon's
+    #[arg(long, value_name = "URL", env = "KITHDB_S3_ENDPOINT", requires = "snapshot_store")]
+    s3_endpoint: Option<String>,
+    /// Its region; without it AWS_REGION
+    #[arg(long, value_name = "NAME", env = "KITHDB_S3_REGION", requires = "snapshot_store")]
+    s3_region: Option<String>,
+    /// The name of the key that opens it; without it AWS_ACCESS_KEY_ID, or what the machine has
+    #[arg(long, value_name = "ID", env = "KITHDB_S3_ACCESS_KEY_ID", requires = "snapshot_store")]
+    s3_access_key_id: Option<String>,
+    /// The key
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "KITHDB_S3_SECRET_ACCESS_KEY",
+        hide_env_values = true,
+        requires = "snapshot_store"
+    )]
+    s3_secret_access_key: Option<String>,
+    /// A host that snapshots may be fetched from, as HOST or HOST:PORT, or several; * is every public one
+    #[arg(long, value_name = "HOST", env = "KITHDB_SNAPSHOT_HOSTS", value_delimiter = ',')]
+    snapshot_hosts: Vec<String>,
+}
+
+impl SnapshotArgs {
+    fn bucket(&self) -> Result<Option<Bucket>> {
+        let Some(url) = &self.snapshot_store else { return Ok(None) };
+        let options = BucketOptions {
+            url: url.clone(),
+            endpoint: self.s3_endpoint.clone(),
+            region: self.s3_region.clone(),
+            access_key_id: self.s3_access_key_id.clone(),
+            secret_access_key: self.s3_secret_access_key.clone(),
+        };
+        Bucket::new(&options).map(Some)
+    }
 }
 
 /// Who may do what, and what is encrypted.
@@ -130,6 +176,8 @@ impl Serve {
             tls: access.tls()?,
             engine: self.engine.open()?,
             limits: self.limits.serve(),
+            bucket: self.snapshots.bucket()?,
+            snapshot_hosts: self.snapshots.snapshot_hosts.clone(),
         })
     }
 

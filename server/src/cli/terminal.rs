@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use console::{measure_text_width, style};
+
 /// Prints what was asked for. A reader that has gone away (`| head`) is no error.
 pub(super) fn print(text: &str) {
     let mut out = std::io::stdout();
@@ -39,6 +41,31 @@ pub(super) fn table(rows: &[(&str, String)]) -> String {
     rows.iter().map(|(name, value)| format!("  {name:width$}  {value}\n")).collect()
 }
 
+/// Rows under their heads; a column of numbers stands to the right.
+pub(super) fn columns(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let is_number =
+        |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit()) && !cell.contains(['-', ' ']);
+    let column = |at: usize| rows.iter().filter_map(move |row| row.get(at));
+    let widths: Vec<usize> = heads
+        .iter()
+        .enumerate()
+        .map(|(at, head)| column(at).map(|cell| measure_text_width(cell)).max().unwrap_or(0).max(head.len()))
+        .collect();
+    let line = |cells: Vec<&str>| {
+        let cells = cells.into_iter().zip(&widths).enumerate().map(|(at, (cell, width))| {
+            let room = " ".repeat(width.saturating_sub(measure_text_width(cell)));
+            match column(at).all(is_number) {
+                true => format!("  {room}{cell}"),
+                false => format!("  {cell}{room}"),
+            }
+        });
+        format!("{}\n", cells.collect::<String>().trim_end())
+    };
+    let mut text = style(line(heads.to_vec())).dim().to_string();
+    text.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +77,12 @@ mod tests {
         assert_eq!(grouped(1_234_567_u64), "1,234,567");
         assert_eq!(counted(1_usize, "point"), "1 point");
         assert_eq!(counted(2_usize, "point"), "2 points");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_in_them() {
+        let rows = [["a", "1,000"], ["long", "2"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(columns(&["name", "n"], &rows), "  name      n\n  a     1,000\n  long      2\n");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use serde_json::json;
 use super::Call;
 use crate::State;
 use crate::access::{Need, Rights};
-use crate::incoming::Incoming;
+use crate::incoming::{Arriving, Incoming};
 use crate::lanes::Lane;
 use crate::state::Inner;
 use crate::wire::bulk::{ExportQuery, ImportQuery, ImportedOut, Running};
@@ -32,6 +32,9 @@ const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
 const ARROW_FILE: &str = "application/vnd.apache.arrow.file";
 const PARQUET: &str = "application/vnd.apache.parquet";
 const JSON_LINES: &str = "application/x-ndjson";
+
+/// All of them.
+pub(super) const KINDS: [&str; 4] = [ARROW_STREAM, ARROW_FILE, PARQUET, JSON_LINES];
 
 /// Bytes that tell a format from another.
 const MAGIC_BYTES: u64 = 8;
@@ -64,7 +67,11 @@ pub(super) async fn import(
         parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
     let (sender, reading) = stream::to_reader();
     let inner = Arc::clone(&state.inner);
-    let take = move || take(&inner, &collection, &kind, reading, &options);
+    let take = move || {
+        let taken = take(&inner, &collection, &kind, reading, &options);
+        inner.rates.recount(&collection);
+        taken
+    };
     let pumped = stream::pump(body, sender, state.inner.limits.body_time_max);
     let (imported, rest) = tokio::join!(state.inner.lanes.run(Lane::Receives, take), pumped);
     // A client that is still sending when the connection closes may never see the answer.
@@ -84,15 +91,6 @@ fn may_make(state: &State, rights: &Rights, collection: &str) -> Result<()> {
     match state.inner.db.collection(collection) {
         Ok(_) => Ok(()),
         Err(_) => rights.check(Need::Manage),
-    }
-}
-
-/// What comes is the client's: where it fails it broke off, whatever the reason.
-struct Arriving<R>(R);
-
-impl<R: Read> Read for Arriving<R> {
-    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
-        self.0.read(bytes).map_err(|error| std::io::Error::new(ErrorKind::UnexpectedEof, error))
     }
 }
 

@@ -5,15 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::RequestExt;
 use axum::body::Body;
 use axum::extract::{Query, RawPathParams, Request, State as Shared};
-use axum::http::Uri;
 use axum::http::header::{CONTENT_TYPE, HOST, HeaderValue};
-use axum::response::Response;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Json, RequestExt};
 use kithdb::{Collection, Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::State;
 use crate::access::Rights;
@@ -172,14 +173,63 @@ async fn run<T: Serialize + 'static>(
 ) -> Response {
     let began = Instant::now();
     match read(state, request).await {
-        Ok(call) => {
-            let (state, deadline) = (Arc::clone(&call.state), call.deadline);
-            let replied =
-                state.lanes.run_until(lane, deadline, move || reply(&call, answer, shape, began)).await;
-            replied.unwrap_or_else(|error| error::respond(&error, began))
-        }
+        Ok(call) => answered(call, lane, shape, answer, began).await,
         Err(error) => error::respond(&error, began),
     }
+}
+
+async fn answered<T: Serialize + 'static>(
+    call: Call,
+    lane: Lane,
+    shape: Shape,
+    answer: fn(&Call) -> Result<T>,
+    began: Instant,
+) -> Response {
+    let (state, deadline) = (Arc::clone(&call.state), call.deadline);
+    let replied = state.lanes.run_until(lane, deadline, move || reply(&call, answer, shape, began)).await;
+    replied.unwrap_or_else(|error| error::respond(&error, began))
+}
+
+#[derive(Deserialize)]
+struct Wait {
+    wait: Option<bool>,
+}
+
+/// As [`route`], of what may take long: with `wait=false` it is looked at by `check`, and answered before it is done.
+/// What becomes of it then is in the log.
+pub(super) fn later<T: Serialize + Send + 'static>(
+    check: fn(&Call) -> Result<()>,
+    answer: fn(&Call) -> Result<T>,
+) -> impl Fn(Shared<State>, Request) -> Answering + Clone + Send + Sync + 'static {
+    move |Shared(state), request| Box::pin(run_later(state, request, check, answer))
+}
+
+async fn run_later<T: Serialize + Send + 'static>(
+    state: State,
+    request: Request,
+    check: fn(&Call) -> Result<()>,
+    answer: fn(&Call) -> Result<T>,
+) -> Response {
+    let began = Instant::now();
+    let asked = read(state, request).await.and_then(|call| Ok((call.query::<Wait>()?.wait, call)));
+    let call = match asked {
+        Ok((Some(false), call)) => Arc::new(call),
+        Ok((_, call)) => return answered(call, Lane::Waits, Shape::Enveloped, answer, began).await,
+        Err(error) => return error::respond(&error, began),
+    };
+    let (state, looked_at) = (Arc::clone(&call.state), Arc::clone(&call));
+    if let Err(error) = state.lanes.run(Lane::Waits, move || check(&looked_at)).await {
+        return error::respond(&error, began);
+    }
+    tokio::spawn(async move {
+        let path = call.uri.path().to_owned();
+        match state.lanes.run(Lane::Waits, move || answer(&call)).await {
+            Ok(_) => tracing::info!(path, "what was accepted is done"),
+            Err(error) => tracing::error!(%error, path, "what was accepted could not be done"),
+        }
+    });
+    let body = json!({"status": "accepted", "time": began.elapsed().as_secs_f64()});
+    (StatusCode::ACCEPTED, Json(body)).into_response()
 }
 
 /// Reads a request, up to its limits.

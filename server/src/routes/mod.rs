@@ -7,6 +7,7 @@ mod bulk;
 mod call;
 mod collections;
 mod cursors;
+mod document;
 mod node;
 mod points;
 mod service;
@@ -29,7 +30,7 @@ use crate::access::Need::{Key, Manage, Metrics, Nothing, Read, ReadAll, ReadWhol
 use crate::access::{Gate, guard};
 use crate::lanes::Lane::{Computes, Waits};
 use crate::{State, VERSION, error};
-use call::{Call, route};
+use call::{Call, later, route};
 use table::Routes;
 
 /// The header with the version of KithDB; the body of `GET /` has the version of the dialect.
@@ -64,6 +65,9 @@ fn service_routes(routes: Routes) -> Routes {
         .get("/livez", Nothing, service::health)
         .get("/readyz", Nothing, service::ready)
         .get("/metrics", Metrics, service::metrics)
+        .get("/openapi.json", Nothing, document::openapi)
+        .get("/docs", Nothing, document::page)
+        .get("/docs/page.js", Nothing, document::script)
 }
 
 fn collection_routes(routes: Routes) -> Routes {
@@ -164,15 +168,15 @@ fn snapshot_routes(routes: Routes) -> Routes {
     let at = |rest: &str| format!("/collections/{{collection}}/snapshots{rest}");
     routes
         .get("/snapshots", ReadAll, route(Waits, snapshots::list))
-        .post("/snapshots", Manage, route(Waits, snapshots::create))
+        .post("/snapshots", Manage, later(snapshots::may_create, snapshots::create))
         .get("/snapshots/{snapshot}", ReadAll, snapshots::download_of_all)
-        .delete("/snapshots/{snapshot}", Manage, route(Waits, snapshots::delete))
+        .delete("/snapshots/{snapshot}", Manage, later(snapshots::may_delete, snapshots::delete))
         .get(&at(""), ReadWhole, route(Waits, snapshots::list))
-        .post(&at(""), WriteWhole, route(Waits, snapshots::create))
-        .put(&at("/recover"), Manage, route(Waits, snapshots::recover))
+        .post(&at(""), WriteWhole, later(snapshots::may_create, snapshots::create))
+        .put(&at("/recover"), Manage, later(snapshots::may_recover, snapshots::recover))
         .post(&at("/upload"), Manage, snapshots::upload)
         .get(&at("/{snapshot}"), ReadWhole, snapshots::download_of)
-        .delete(&at("/{snapshot}"), WriteWhole, route(Waits, snapshots::delete))
+        .delete(&at("/{snapshot}"), WriteWhole, later(snapshots::may_delete, snapshots::delete))
 }
 
 /// Points in columns, as many as there are.

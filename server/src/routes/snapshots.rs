@@ -6,7 +6,9 @@ use std::io::ErrorKind::{FileTooLarge, UnexpectedEof};
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::body::Body;
 use axum::extract::{Path, Query, Request, State as Shared};
+use axum::http::HeaderName;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use kithdb::{Database, Error, ErrorKind, Result};
@@ -22,16 +24,50 @@ use crate::wire::snapshot::{Described, Recover, Source};
 use crate::{body, multipart, stream};
 
 pub(super) fn list(call: &Call) -> Result<Vec<Described>> {
-    let snapshots = call.state.db.snapshots(of(call))?;
-    Ok(snapshots.into_iter().map(Described::from).collect())
+    let (state, of) = (&call.state, of(call));
+    let snapshots = match &state.bucket {
+        Some(bucket) => bucket.list(&state.db, of),
+        None => state.db.snapshots(of),
+    };
+    Ok(snapshots?.into_iter().map(Described::from).collect())
 }
 
 pub(super) fn create(call: &Call) -> Result<Described> {
-    call.state.db.create_snapshot(of(call)).map(Described::from)
+    let (state, of) = (&call.state, of(call));
+    let made = match &state.bucket {
+        Some(bucket) => bucket.create(&state.db, of),
+        None => state.db.create_snapshot(of),
+    };
+    made.map(Described::from)
 }
 
 pub(super) fn delete(call: &Call) -> Result<bool> {
-    call.state.db.delete_snapshot(of(call), call.part("snapshot")?).map(|()| true)
+    let (state, of, name) = (&call.state, of(call), call.part("snapshot")?);
+    let deleted = match &state.bucket {
+        Some(bucket) => bucket.delete(&state.db, of, name),
+        None => state.db.delete_snapshot(of, name),
+    };
+    deleted.map(|()| true)
+}
+
+/// Whether there is what a snapshot is to be made of.
+pub(super) fn may_create(call: &Call) -> Result<()> {
+    of(call).map_or(Ok(()), |_| call.collection().map(drop))
+}
+
+/// Whether there is a snapshot to be deleted.
+pub(super) fn may_delete(call: &Call) -> Result<()> {
+    let (state, of, name) = (&call.state, of(call), call.part("snapshot")?);
+    match &state.bucket {
+        Some(bucket) => bucket.path(&state.db, of, name).map(drop),
+        None => state.db.snapshot_path(of, name).map(drop),
+    }
+}
+
+/// Whether a collection may be made of what is named.
+pub(super) fn may_recover(call: &Call) -> Result<()> {
+    let body: Recover = call.parse()?;
+    body.source(&call.state.db.snapshots_folder()).map(drop)
 }
 
 /// The collection of the path; nothing where the route is of everything.
@@ -43,18 +79,30 @@ pub(super) fn recover(call: &Call) -> Result<bool> {
     let (db, body): (&Database, Recover) = (&call.state.db, call.parse()?);
     let collection = call.part("collection")?;
     let recover = |path: &std::path::Path| db.recover_collection(collection, path, body.checksum.as_deref());
+    let incoming = incoming(db)?;
     match body.source(&db.snapshots_folder())? {
         Source::File(path) => recover(&path)?,
+        Source::Kept(name) => match &call.state.bucket {
+            Some(bucket) => {
+                let path = bucket.path(db, Some(collection), &name)?;
+                bucket.fetch_from(&path, &mut incoming.create()?).map_err(faulted)?;
+                recover(incoming.path())?;
+            }
+            None => recover(&db.snapshot_path(Some(collection), &name)?)?,
+        },
         Source::Url(url) => {
-            let incoming = incoming(db)?;
-            let refused = |error: ureq::Error| {
-                Error::invalid("location", format!("cannot be read: {error}")).with_source(error)
-            };
-            let mut answer = ureq::get(&url).call().map_err(refused)?;
-            incoming.take(&mut answer.body_mut().as_reader()).map_err(faulted)?;
+            call.state.hosts.fetch(&url, &mut incoming.create()?).map_err(faulted)?;
+            recover(incoming.path())?;
+        }
+        Source::Bucket(location) => {
+            let none =
+                || Error::invalid("location", "is in a bucket, and this server has none (snapshot_store)");
+            let bucket = call.state.bucket.as_ref().ok_or_else(none)?;
+            bucket.fetch(&location, &mut incoming.create()?).map_err(faulted)?;
             recover(incoming.path())?;
         }
     }
+    call.state.rates.recount(collection);
     Ok(true)
 }
 
@@ -72,24 +120,39 @@ pub(super) async fn download_of_all(Shared(state): Shared<State>, Path(name): Pa
 async fn download(state: State, of: Option<String>, name: String) -> Response {
     let began = Instant::now();
     let inner = Arc::clone(&state.inner);
+    if let Some(bucket) = inner.bucket.clone() {
+        let path =
+            state.inner.lanes.run(Lane::Waits, move || bucket.path(&inner.db, of.as_deref(), &name)).await;
+        return match path {
+            Ok(path) => sent(&state, &path).await.unwrap_or_else(|error| error::respond(&error, began)),
+            Err(error) => error::respond(&error, began),
+        };
+    }
     let open = move || {
         let file = File::open(inner.db.snapshot_path(of.as_deref(), &name)?)?;
         let bytes = file.metadata()?.len();
         Ok::<_, Error>((file, bytes, name))
     };
     match state.inner.lanes.run(Lane::Waits, open).await {
-        Ok((file, bytes, name)) => {
-            let name: String =
-                name.chars().map(|c| if c.is_ascii_graphic() && c != '"' { c } else { '_' }).collect();
-            let head = [
-                (CONTENT_TYPE, "application/octet-stream".to_owned()),
-                (CONTENT_LENGTH, bytes.to_string()),
-                (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
-            ];
-            (head, stream::of_file(file)).into_response()
-        }
+        Ok((file, bytes, name)) => (head(bytes, &name), stream::of_file(file)).into_response(),
         Err(error) => error::respond(&error, began),
     }
+}
+
+/// A snapshot of the bucket, passed on as it comes.
+async fn sent(state: &State, path: &object_store::path::Path) -> Result<Response> {
+    let none = || Error::new(ErrorKind::Internal, "the server has no bucket");
+    let (bytes, blocks) = state.inner.bucket.as_ref().ok_or_else(none)?.open_stream(path).await?;
+    Ok((head(bytes, path.filename().unwrap_or_default()), Body::from_stream(blocks)).into_response())
+}
+
+fn head(bytes: u64, name: &str) -> [(HeaderName, String); 3] {
+    let name: String = name.chars().map(|c| if c.is_ascii_graphic() && c != '"' { c } else { '_' }).collect();
+    [
+        (CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (CONTENT_LENGTH, bytes.to_string()),
+        (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+    ]
 }
 
 #[derive(Deserialize)]
@@ -120,6 +183,7 @@ pub(super) async fn upload(
         }
         // What is behind the file is read, so that the client sees the answer.
         std::io::copy(&mut from, &mut std::io::sink())?;
+        inner.rates.recount(&collection);
         inner.db.recover_collection(&collection, incoming.path(), checksum.as_deref())
     };
     let pumped = stream::pump(body, sender, state.inner.limits.body_time_max);

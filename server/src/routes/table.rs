@@ -50,6 +50,12 @@ impl Routes {
         self.0.iter().map(|route| (route.method.to_owned(), route.path.clone())).collect()
     }
 
+    /// What a route asks of its caller; nothing where there is no such route.
+    pub(super) fn need(&self, method: &str, path: &str) -> Option<Need> {
+        let found = self.0.iter().find(|route| route.method == method && route.path == path);
+        found.map(|route| route.need)
+    }
+
     /// The router, with each route behind what guards its need.
     pub(super) fn into_router(self, state: &State) -> Router<State> {
         self.0.into_iter().fold(Router::new(), |router, route| {

@@ -3,11 +3,11 @@
 //! Invariant: a request is checked as a whole before anything of it is done. Nothing is refused where strict mode is
 //! not enabled.
 //! Cost: a look at the settings for each request; the schema is read only where strict mode is on.
-//! Kept and told, and not enforced: `max_collection_payload_size_bytes`, since nobody counts those bytes.
 
 mod filter;
 mod formula;
 mod rates;
+mod sizes;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -40,6 +40,7 @@ struct Config {
     search_max_batchsize: Option<usize>,
     upsert_max_batchsize: Option<usize>,
     max_collection_vector_size_bytes: Option<usize>,
+    max_collection_payload_size_bytes: Option<u64>,
     max_points_count: Option<usize>,
     max_payload_index_count: Option<usize>,
     max_resident_memory_percent: Option<f64>,

@@ -9,12 +9,15 @@ use std::time::Instant;
 use kithdb::{Error, Result};
 use parking_lot::Mutex;
 
+use super::sizes::Sizes;
 use crate::error::{RATE, RetryAfter};
 
 /// The buckets of a server.
 #[derive(Default)]
 pub(crate) struct Rates {
     buckets: Mutex<HashMap<(String, Kind), Bucket>>,
+    /// Bytes that they have, beside the operations of a minute.
+    pub(super) sizes: Sizes,
 }
 
 /// What is counted together.
@@ -47,9 +50,15 @@ impl Rates {
         bucket.take(cost, Instant::now()).map_err(|short| short.refused(kind, cost))
     }
 
-    /// Forgets the buckets of a collection that goes.
+    /// Counts its bytes anew, after it got points in another way than by operations.
+    pub(crate) fn recount(&self, collection: &str) {
+        self.sizes.forget(collection);
+    }
+
+    /// Forgets a collection that goes.
     pub(crate) fn forget(&self, collection: &str) {
         self.buckets.lock().retain(|(name, _), _| name != collection);
+        self.sizes.forget(collection);
     }
 }
 

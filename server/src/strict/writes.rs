@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use kithdb::{Error, Filter, Op, Point, PointId, Result, Select, Selection, Vector, Vectors};
+use kithdb::{Change, Error, Filter, Op, Point, PointId, Result, Select, Selection, Vector, Vectors};
 
 use super::rates::Kind;
-use super::{BAD_REQUEST, Config, Strict, refused};
+use super::{BAD_REQUEST, Config, Strict, refused, sizes};
 use crate::metrics;
 
 /// What a write by a filter costs: how many points it changes is not known before.
@@ -82,6 +82,14 @@ impl Strict<'_> {
                 return Err(reached("max_collection_vector_size_bytes", &message));
             }
         }
+        if let Some(limit) = config.max_collection_payload_size_bytes {
+            let added = ops.iter().map(|op| self.payload_bytes(op)).sum::<Result<u64>>()?;
+            if added > 0 && !self.rates.sizes.may_take(self.collection, added, limit)? {
+                let megabytes = limit as f64 / f64::from(1 << 20);
+                let message = format!("Max payload storage size limit of {megabytes}MB reached!");
+                return Err(reached("max_collection_payload_size_bytes", &message));
+            }
+        }
         match (config.max_resident_memory_percent, metrics::resident_percent()) {
             (Some(limit), Some(percent)) if percent >= limit => {
                 let message = format!(
@@ -93,6 +101,23 @@ impl Strict<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Bytes of payloads that an operation adds, at most.
+    fn payload_bytes(&self, op: &Op) -> Result<u64> {
+        let all = |points: &[Point]| points.iter().map(|point| sizes::bytes(&point.payload)).sum();
+        Ok(match op {
+            Op::Upsert(point) => sizes::bytes(&point.payload),
+            Op::UpsertWhere { points, .. } => all(points),
+            Op::Change(selection, Change::SetPayload { payload, .. } | Change::OverwritePayload(payload)) => {
+                let points = match selection {
+                    Selection::Ids(ids) => ids.len(),
+                    Selection::Where(filter) => self.collection.count(filter)?,
+                };
+                sizes::bytes(payload) * points as u64
+            }
+            _ => 0,
+        })
     }
 
     /// Of the points that would be made, those that are not there.

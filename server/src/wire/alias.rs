@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 
 use kithdb::AliasChange;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::shape::Ignored;
 
 /// Several changes, all or none.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeAliases {
     actions: Vec<Action>,
     #[serde(rename = "timeout")]
+    #[schema(value_type = Option<Value>)]
     _timeout: Ignored,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = AliasAction)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[expect(clippy::enum_variant_names, reason = "the names are those of the dialect")]
 enum Action {
@@ -25,20 +28,20 @@ enum Action {
     RenameAlias(RenameAlias),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateAlias {
     collection_name: String,
     alias_name: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DeleteAlias {
     alias_name: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RenameAlias {
     old_alias_name: String,
@@ -46,12 +49,12 @@ struct RenameAlias {
 }
 
 /// `GET aliases`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Aliases {
     aliases: Vec<Alias>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Alias {
     alias_name: String,
     collection_name: String,

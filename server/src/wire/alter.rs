@@ -7,59 +7,82 @@ use std::collections::BTreeMap;
 
 use kithdb::{Error, ErrorKind, Payload, Result, Schema, Value, VectorSpec};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::collection::MultiIn;
 use super::quantization::{self, DISABLED};
 use super::settings;
 use super::shape::Ignored;
+use super::shapes;
 use super::sparse::SparseIn;
 
 /// `PATCH collections/{name}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = UpdateCollection)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Alter {
     vectors: Option<BTreeMap<String, AlterVector>>,
     sparse_vectors: Option<BTreeMap<String, SparseIn>>,
     params: Option<Params>,
+    #[schema(schema_with = shapes::hnsw_config)]
     hnsw_config: Option<Value>,
+    #[schema(schema_with = shapes::optimizers_config)]
     optimizers_config: Option<Value>,
+    #[schema(schema_with = shapes::requantization)]
     quantization_config: Option<Value>,
+    #[schema(schema_with = shapes::strict_mode_config)]
     strict_mode_config: Option<Value>,
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Payload>,
     #[serde(rename = "timeout")]
+    #[schema(value_type = Option<Value>)]
     _timeout: Ignored,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = UpdateVector)]
 #[serde(deny_unknown_fields)]
 struct AlterVector {
+    #[schema(schema_with = shapes::hnsw_config)]
     hnsw_config: Option<Value>,
+    #[schema(schema_with = shapes::requantization)]
     quantization_config: Option<Value>,
+    #[schema(schema_with = shapes::flag)]
     on_disk: Option<Value>,
+    #[schema(schema_with = shapes::place)]
     memory: Option<Value>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = UpdateParams)]
 #[serde(deny_unknown_fields)]
 struct Params {
+    #[schema(schema_with = shapes::count)]
     replication_factor: Option<Value>,
+    #[schema(schema_with = shapes::count)]
     write_consistency_factor: Option<Value>,
+    #[schema(schema_with = shapes::whole)]
     read_fan_out_factor: Option<Value>,
+    #[schema(schema_with = shapes::whole)]
     read_fan_out_delay_ms: Option<Value>,
+    #[schema(schema_with = shapes::flag)]
     on_disk_payload: Option<Value>,
+    #[schema(schema_with = shapes::placed)]
     payload: Option<Value>,
+    #[schema(schema_with = shapes::id_tracker)]
     id_tracker: Option<Value>,
 }
 
 /// `PUT collections/{name}/vectors/{vector}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum CreateVector {
     Dense(DenseIn),
     Sparse(SparseVectorIn),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewDenseVector)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DenseIn {
     size: usize,
@@ -68,7 +91,8 @@ pub(crate) struct DenseIn {
     datatype: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewSparseVector)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SparseVectorIn {
     modifier: Option<String>,

@@ -4,6 +4,7 @@ use kithdb::bulk::files::Format;
 use kithdb::bulk::{ExportOptions, IdColumn, ImportOptions, Imported, Progress};
 use kithdb::{Error, Result};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `?id=..&vectors=..` of an import.
 #[derive(Debug, Default, Deserialize)]
@@ -78,7 +79,8 @@ impl ExportQuery {
 }
 
 /// What an import did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Imported)]
 pub(crate) struct ImportedOut {
     rows: u64,
     seqno: u64,
@@ -93,12 +95,14 @@ impl From<Imported> for ImportedOut {
 }
 
 /// The imports that run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RunningImports)]
 pub(crate) struct Running {
     running: Vec<ProgressOut>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportProgress)]
 struct ProgressOut {
     rows: u64,
     seconds: f64,

@@ -11,15 +11,18 @@ use kithdb::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
+use utoipa::ToSchema;
 
 use super::shape::Ignored;
 use super::sparse::SparseIn;
-use super::{parse_part, quantization, settings};
+use super::{parse_part, quantization, settings, shapes};
 
 /// `PUT collections/{name}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CreateCollection)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Create {
+    #[schema(schema_with = shapes::vectors)]
     vectors: Option<Value>,
     /// Ours: the texts at these paths are ranked by BM25.
     keyword: Option<KeywordIn>,
@@ -31,26 +34,41 @@ pub(crate) struct Create {
     history_s: Option<u32>,
     sparse_vectors: Option<BTreeMap<String, SparseIn>>,
     #[serde(alias = "quantization")]
+    #[schema(schema_with = shapes::quantization_config)]
     quantization_config: Option<Value>,
+    #[schema(schema_with = shapes::metadata)]
     metadata: Option<Value>,
+    #[schema(schema_with = shapes::count)]
     shard_number: Option<Value>,
+    #[schema(schema_with = shapes::sharding_method)]
     sharding_method: Option<Value>,
+    #[schema(schema_with = shapes::count)]
     replication_factor: Option<Value>,
+    #[schema(schema_with = shapes::count)]
     write_consistency_factor: Option<Value>,
+    #[schema(schema_with = shapes::flag)]
     on_disk_payload: Option<Value>,
+    #[schema(schema_with = shapes::placed)]
     payload: Option<Value>,
+    #[schema(schema_with = shapes::id_tracker)]
     id_tracker: Option<Value>,
+    #[schema(schema_with = shapes::hnsw_config)]
     hnsw_config: Option<Value>,
+    #[schema(schema_with = shapes::wal_config)]
     wal_config: Option<Value>,
+    #[schema(schema_with = shapes::optimizers_config)]
     optimizers_config: Option<Value>,
+    #[schema(schema_with = shapes::strict_mode_config)]
     strict_mode_config: Option<Value>,
     #[serde(rename = "timeout")]
+    #[schema(value_type = Option<Value>)]
     _timeout: Ignored,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = VectorParams)]
 #[serde(deny_unknown_fields)]
-struct SpaceIn {
+pub(super) struct SpaceIn {
     size: usize,
     distance: String,
     /// Ours: the model whose vectors these are.
@@ -58,10 +76,14 @@ struct SpaceIn {
     datatype: Option<String>,
     /// Ours: as `quantization_config`, and `off` besides.
     codes: Option<String>,
+    #[schema(schema_with = shapes::quantization_config)]
     quantization_config: Option<Value>,
     multivector_config: Option<MultiIn>,
+    #[schema(schema_with = shapes::hnsw_config)]
     hnsw_config: Option<Value>,
+    #[schema(schema_with = shapes::flag)]
     on_disk: Option<Value>,
+    #[schema(schema_with = shapes::place)]
     memory: Option<Value>,
 }
 
@@ -75,21 +97,23 @@ pub(super) struct Space {
 }
 
 /// How multivectors are compared: there is one way.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = MultivectorConfig)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MultiIn {
     #[serde(rename = "comparator")]
     _comparator: Comparator,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Comparator {
     MaxSim,
 }
 
 /// The identity of a model, in and out.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[schema(as = Model)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ModelJson {
     name: String,
@@ -103,7 +127,8 @@ pub(super) struct ModelJson {
     is_normalised: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = KeywordIndex)]
 #[serde(deny_unknown_fields)]
 struct KeywordIn {
     paths: Vec<String>,
@@ -111,10 +136,12 @@ struct KeywordIn {
 }
 
 /// `PUT collections/{name}/index`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CreateFieldIndex)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateField {
     field_name: String,
+    #[schema(schema_with = shapes::field_schema)]
     field_schema: Value,
 }
 

@@ -2,6 +2,7 @@
 
 use kithdb::{Error, Result, Select};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::point::ScoredPoint;
 use super::query::QueryBody;
@@ -9,14 +10,15 @@ use super::translate::Translator;
 use crate::cursors::{Cursors, Open, Paged};
 
 /// The body of a further page; it may be empty.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = NextPage)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NextBody {
     pub(crate) limit: Option<usize>,
 }
 
 /// A page.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CursorPage {
     /// Asks for the next page; `null` behind the last.
     cursor: Option<String>,

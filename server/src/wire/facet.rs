@@ -2,6 +2,7 @@
 
 use kithdb::{Collection, Error, FieldPath, Result, Scalar};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::strict::Strict;
 
@@ -9,7 +10,8 @@ use super::filter::FilterIn;
 use super::shape::Ignored;
 
 /// The body. Every count is exact.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = FacetRequest)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct Facet {
@@ -17,25 +19,27 @@ pub(crate) struct Facet {
     limit: Option<usize>,
     filter: Option<FilterIn>,
     exact: Option<bool>,
+    #[schema(value_type = Option<Value>)]
     shard_key: Ignored,
     /// Ours: the commit whose state is counted.
     as_of: Option<u64>,
 }
 
 /// The values that most points hold.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FacetHits {
     hits: Vec<FacetHit>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct FacetHit {
     value: ScalarOut,
     count: usize,
 }
 
 /// A value of a field.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Scalar)]
 #[serde(untagged)]
 pub(crate) enum ScalarOut {
     Str(String),

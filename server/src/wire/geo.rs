@@ -2,9 +2,11 @@
 
 use kithdb::{GeoArea, GeoPoint};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 /// A place.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[schema(as = GeoPoint)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlaceIn {
     lon: f64,
@@ -12,7 +14,8 @@ pub(crate) struct PlaceIn {
 }
 
 /// `geo_bounding_box`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = GeoBoundingBox)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BoxIn {
     top_left: PlaceIn,
@@ -20,7 +23,8 @@ pub(crate) struct BoxIn {
 }
 
 /// `geo_radius`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = GeoRadius)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CircleIn {
     center: PlaceIn,
@@ -29,14 +33,16 @@ pub(crate) struct CircleIn {
 }
 
 /// `geo_polygon`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = GeoPolygon)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PolygonIn {
     exterior: RingIn,
     interiors: Option<Vec<RingIn>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = GeoLine)]
 #[serde(deny_unknown_fields)]
 struct RingIn {
     points: Vec<PlaceIn>,

@@ -2,20 +2,23 @@
 
 use kithdb::{Error, FieldPath, Group, Grouping, PayloadSelect, PointId, Result, Scalar, Select};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::facet::ScalarOut;
 use super::filter::FilterIn;
 use super::highlight::HighlightIn;
 use super::point::{Record, ScoredPoint};
 use super::query::{LookupFrom, ParamsIn, Prefetch, QueryBody, QueryIn};
+use super::schema::one_or_many;
 use super::select::{WithPayload, WithVector};
 use super::shape::{Ignored, OneOrMany};
 use super::translate::Translator;
 
 /// The body: a query without an offset, and how its hits are grouped.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QueryGroups {
+    #[schema(schema_with = one_or_many::<Prefetch>)]
     prefetch: Option<OneOrMany<Prefetch>>,
     query: Option<QueryIn>,
     using: Option<String>,
@@ -33,18 +36,20 @@ pub(crate) struct QueryGroups {
     group_size: Option<usize>,
     with_lookup: Option<WithLookup>,
     #[serde(rename = "shard_key")]
+    #[schema(value_type = Option<Value>)]
     _shard_key: Ignored,
 }
 
 /// Points of another collection whose ids are the values of the groups.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum WithLookup {
     Name(String),
     Some(LookupIn),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Lookup)]
 #[serde(deny_unknown_fields)]
 struct LookupIn {
     collection: String,
@@ -54,12 +59,14 @@ struct LookupIn {
 }
 
 /// Groups.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GroupsResult)]
 pub(crate) struct Groups {
     groups: Vec<GroupOut>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PointGroup)]
 struct GroupOut {
     id: ScalarOut,
     hits: Vec<ScoredPoint>,

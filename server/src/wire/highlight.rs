@@ -7,12 +7,15 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
+use utoipa::ToSchema;
+
+use super::schema::{Shown, any_of, declare, flag, many, map, named, nullable};
 
 /// `true`, or an object that says how.
 #[derive(Debug)]
 pub(crate) struct HighlightIn(Option<HighlightObject>);
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct HighlightObject {
     fields: Option<Vec<String>>,
@@ -22,12 +25,21 @@ struct HighlightObject {
     post_tag: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Fragment)]
 struct FragmentOut {
     text: String,
     value: usize,
     start: usize,
+    #[schema(value_type = Vec<Vec<usize>>)]
     spans: Vec<(usize, usize)>,
+}
+
+declare!(HighlightIn as "Highlight": any_of([flag(), named::<HighlightObject>()]), HighlightObject, FragmentOut);
+
+/// Fragments by field.
+pub(super) fn fragments() -> Shown {
+    nullable(map(many(named::<FragmentOut>())))
 }
 
 impl HighlightIn {

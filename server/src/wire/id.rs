@@ -5,10 +5,21 @@ use std::fmt;
 use kithdb::PointId;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
+use utoipa::openapi::{ObjectBuilder, RefOr, SchemaFormat, Type};
+
+use super::schema::{Shown, any_of, declare, whole};
 
 /// A point id in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Id(pub(crate) PointId);
+
+declare!(Id as "PointId": any_of([whole(0), uuid()]));
+
+/// The text of a UUID.
+fn uuid() -> Shown {
+    let format = SchemaFormat::Custom("uuid".to_owned());
+    RefOr::T(ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into())
+}
 
 impl Id {
     /// The ids of the engine.

@@ -2,6 +2,7 @@
 
 use kithdb::{Collection, DEFAULT_VECTOR, Matrix, MatrixRequest, Result};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::strict::Strict;
 
@@ -10,7 +11,8 @@ use super::id::Id;
 use super::shape::Ignored;
 
 /// The body.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = MatrixRequest)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct MatrixBody {
@@ -20,16 +22,18 @@ pub(crate) struct MatrixBody {
     using: Option<String>,
     /// Ours: equal seeds choose alike.
     seed: Option<u64>,
+    #[schema(value_type = Option<Value>)]
     shard_key: Ignored,
 }
 
 /// The matrix as pairs of ids.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MatrixPairs {
     pairs: Vec<Pair>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MatrixPair)]
 struct Pair {
     a: Id,
     b: Id,
@@ -37,7 +41,7 @@ struct Pair {
 }
 
 /// The matrix as places in a list of ids.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct MatrixOffsets {
     offsets_row: Vec<usize>,
     offsets_col: Vec<usize>,

@@ -1,8 +1,8 @@
 //! The JSON on the wire: Qdrant's REST shapes, and our few additions to them, as types of their own.
 //!
 //! A module a subject: what comes in is `Deserialize` and turns into the engine's nouns, what goes out is `Serialize`.
-//! Fields of the dialect fall in three sorts: understood; accepted and passed over, because they cannot change an
-//! answer ([`shape::Ignored`]); refused by name, because they would ([`shape::Refused`]). Any other field is an error.
+//! Fields of the dialect are understood, or accepted and passed over, because they cannot change an answer
+//! ([`shape::Ignored`]). Any other field is an error.
 //! `null` is the same as absent.
 //!
 //! Invariant: an error names the place in the body (`points[3].vector[2]`), and comes before anything is changed.
@@ -14,6 +14,7 @@ pub(crate) mod bulk;
 pub(crate) mod collection;
 pub(crate) mod cursor;
 pub(crate) mod describe;
+pub(crate) mod described;
 pub(crate) mod facet;
 pub(crate) mod filter;
 pub(crate) mod geo;
@@ -29,9 +30,11 @@ pub(crate) mod point;
 pub(crate) mod quantization;
 pub(crate) mod query;
 pub(crate) mod question;
+pub(crate) mod schema;
 pub(crate) mod select;
 pub(crate) mod settings;
 pub(crate) mod shape;
+pub(crate) mod shapes;
 pub(crate) mod snapshot;
 pub(crate) mod sparse;
 pub(crate) mod translate;

@@ -5,9 +5,10 @@
 use kithdb::{BuildStatus, Error, Result, Status, Value};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 /// `POST /api/v1/collections/{name}/optimize`, ours: one segment of all rows.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Optimize {
     wait: Option<bool>,

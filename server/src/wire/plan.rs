@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 
 use kithdb::{Actual, PartActual, PartPlan, Plan, SparsePlan, SparseWay, Step, Strategy};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::schema::{Shown, many, number, object, text, whole};
 
 /// A plan in an answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Plan)]
 pub(crate) struct PlanOut {
     tree: Node,
     text: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanStep)]
 struct Node {
     step: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,11 +36,13 @@ struct Node {
     #[serde(skip_serializing_if = "Option::is_none")]
     actual: Option<ActualOut>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
     legs: Vec<Node>,
 }
 
 /// What a level really did, its legs included in its time.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StepActual)]
 struct ActualOut {
     elapsed_ns: u64,
     found: usize,
@@ -50,7 +57,8 @@ struct ActualOut {
     parts: Vec<PartActualOut>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PartActual)]
 struct PartActualOut {
     elapsed_ns: u64,
     found: usize,
@@ -59,7 +67,8 @@ struct PartActualOut {
 }
 
 /// What is done in one part of the collection.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanPart)]
 struct Part {
     kind: &'static str,
     rows: usize,
@@ -68,11 +77,13 @@ struct Part {
     cost_ns: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_recall: Option<f32>,
+    #[schema(schema_with = rejected)]
     rejected: Vec<Rejected>,
 }
 
 /// What is done with a sparse vector in one part of the collection.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanLists)]
 struct Lists {
     kind: &'static str,
     rows: usize,
@@ -83,7 +94,8 @@ struct Lists {
     rejected_cost_ns: f64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanWay)]
 struct Way {
     name: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,10 +110,16 @@ struct Rejected {
 }
 
 /// Points that the filter lets through.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanMatching)]
 struct Matching {
     at_least: usize,
     at_most: usize,
+}
+
+/// Ways that cost more.
+fn rejected() -> Shown {
+    many(object([("name", text()), ("cost_ns", number())]).may("ef", whole(0)).shown())
 }
 
 impl PlanOut {

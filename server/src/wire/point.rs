@@ -6,10 +6,12 @@ use kithdb::{
 };
 use kithdb::{Query, Request, Selection, UpsertMode, VectorSelect, Vectors};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::strict::Strict;
 
 use super::filter::FilterIn;
+use super::highlight::fragments;
 use super::id::Id;
 use super::query::OrderIn;
 use super::select::{WithPayload, WithVector};
@@ -18,36 +20,42 @@ use super::update::Writes;
 use super::vector::{Columns, VectorIn, VectorsIn, VectorsOut};
 
 /// `PUT points`: a list of points, or a batch of columns.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = UpsertPoints)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over, or refused while it was read")]
 pub(crate) struct Upsert {
     points: Option<Vec<PointIn>>,
     batch: Option<Batch>,
+    #[schema(value_type = Option<Value>)]
     shard_key: Ignored,
     update_filter: Option<FilterIn>,
     update_mode: Option<UpdateMode>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Point)]
 #[serde(deny_unknown_fields)]
 struct PointIn {
     id: Id,
     vector: Option<VectorsIn>,
+    #[schema(value_type = Option<Object>)]
     payload: Option<Payload>,
     /// Ours: the write is refused unless the point has this version.
     if_version: Option<u64>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = PointBatch)]
 #[serde(deny_unknown_fields)]
 struct Batch {
     ids: Vec<Id>,
     vectors: Columns,
+    #[schema(value_type = Option<Vec<Option<Object>>>)]
     payloads: Option<Vec<Option<Payload>>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum UpdateMode {
     Upsert,
@@ -56,7 +64,8 @@ enum UpdateMode {
 }
 
 /// `POST points`: points by id.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = RetrievePoints)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct Retrieve {
@@ -64,23 +73,27 @@ pub(crate) struct Retrieve {
     with_payload: Option<WithPayload>,
     #[serde(alias = "with_vectors")]
     with_vector: Option<WithVector>,
+    #[schema(value_type = Option<Value>)]
     shard_key: Ignored,
     /// Ours: the commit whose state is read.
     as_of: Option<u64>,
 }
 
 /// `POST points/delete`: by id or by filter.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = PointSelector)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct Delete {
     points: Option<Vec<Id>>,
     filter: Option<FilterIn>,
+    #[schema(value_type = Option<Value>)]
     shard_key: Ignored,
 }
 
 /// `POST points/scroll`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ScrollRequest)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct Scroll {
@@ -91,37 +104,41 @@ pub(crate) struct Scroll {
     #[serde(alias = "with_vectors")]
     with_vector: Option<WithVector>,
     order_by: Option<OrderIn>,
+    #[schema(value_type = Option<Value>)]
     shard_key: Ignored,
     /// Ours: the commit whose state is read.
     as_of: Option<u64>,
 }
 
 /// `POST points/count`. Every count is exact.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CountRequest)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct Count {
     filter: Option<FilterIn>,
     exact: Option<bool>,
+    #[schema(value_type = Option<Value>)]
     shard_key: Ignored,
     /// Ours: the commit whose state is counted.
     as_of: Option<u64>,
 }
 
 /// A point that was read.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Record {
     id: Id,
     #[serde(skip_serializing_if = "Option::is_none")]
     order_value: Option<OrderOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     payload: Option<Payload>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vector: Option<VectorsOut>,
 }
 
 /// A point that was found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ScoredPoint {
     id: Id,
     version: u64,
@@ -129,30 +146,35 @@ pub(crate) struct ScoredPoint {
     #[serde(skip_serializing_if = "Option::is_none")]
     order_value: Option<OrderOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     payload: Option<Payload>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vector: Option<VectorsOut>,
     /// Ours: only where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = fragments)]
     highlight: Option<Payload>,
 }
 
 /// A page of a scroll.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ScrollResult)]
 pub(crate) struct Scrolled {
     points: Vec<Record>,
     next_page_offset: Option<Id>,
 }
 
 /// What became of a write.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UpdateResult)]
 pub(crate) struct Updated {
     operation_id: u64,
     status: &'static str,
 }
 
 /// How many points match.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CountResult)]
 pub(crate) struct Counted {
     pub(crate) count: usize,
 }
@@ -357,7 +379,8 @@ impl Record {
 }
 
 /// A value that points were ordered by.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrderValue)]
 #[serde(untagged)]
 enum OrderOut {
     Integer(i64),

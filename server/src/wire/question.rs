@@ -4,6 +4,7 @@
 
 use kithdb::{Input, PointId, Query, Reading, Request, Result, Select, Terms, Vector};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::plan::PlanOut;
 use super::point::ScoredPoint;
@@ -18,7 +19,8 @@ pub struct Question {
 }
 
 /// The hits of a query, and the plan if it was asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = QueryResult)]
 pub struct Found {
     points: Vec<ScoredPoint>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,7 +30,7 @@ pub struct Found {
 }
 
 /// Why an answer that was welcome in part is one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Partial {
     /// Of the rows to be looked at one after the other, the share that was. As much of the true hits is to be expected.
     seen_share: f32,

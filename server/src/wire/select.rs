@@ -6,6 +6,9 @@ use kithdb::{FieldPath, PayloadSelect, Result, Select, VectorSelect};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use utoipa::ToSchema;
+
+use super::schema::{any_of, declare, flag, many, named, text};
 
 /// `with_payload`: yes or no, keys, or keys to include or exclude.
 #[derive(Debug, PartialEq)]
@@ -52,12 +55,16 @@ fn paths(keys: &[String]) -> Result<Vec<FieldPath>> {
         .collect()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PayloadKeys)]
 #[serde(deny_unknown_fields)]
 struct Keys {
     include: Option<Vec<String>>,
     exclude: Option<Vec<String>>,
 }
+
+declare!(WithPayload as "WithPayload": any_of([flag(), many(text()), named::<Keys>()]), Keys);
+declare!(WithVector as "WithVector": any_of([flag(), many(text())]));
 
 impl<'de> Deserialize<'de> for WithPayload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {

@@ -1,17 +1,13 @@
-//! Shapes that recur: one or a list of something, fields that are passed over, fields that are refused.
+//! Shapes that recur: one or a list of something, fields that are passed over.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A field of the dialect that cannot change an answer here: accepted and passed over.
 pub(crate) type Ignored = Option<IgnoredAny>;
-
-/// A field of the dialect that would change the answer if it were supported. Empty is as good as absent.
-#[derive(Debug)]
-pub(crate) struct Refused;
 
 /// An object, or a list of them.
 #[derive(Debug)]
@@ -55,37 +51,5 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         let item = T::deserialize(MapAccessDeserializer::new(map))?;
         Ok(OneOrMany { items: vec![item], is_list: false })
-    }
-}
-
-impl<'de> Deserialize<'de> for Refused {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RefusedVisitor)
-    }
-}
-
-struct RefusedVisitor;
-
-const REFUSED: &str = "is not supported by this server; leave it out";
-
-impl<'de> Visitor<'de> for RefusedVisitor {
-    type Value = Refused;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing: it is not supported by this server; leave it out")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Refused, A::Error> {
-        match seq.next_element::<IgnoredAny>()? {
-            None => Ok(Refused),
-            Some(_) => Err(A::Error::custom(REFUSED)),
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Refused, A::Error> {
-        match map.next_key::<IgnoredAny>()? {
-            None => Ok(Refused),
-            Some(_) => Err(A::Error::custom(REFUSED)),
-        }
     }
 }

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use kithdb::{Error, Result, Snapshot, datetime};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::shape::Ignored;
 
 /// A snapshot.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Snapshot)]
 pub(crate) struct Described {
     name: String,
     creation_time: String,
@@ -18,16 +20,20 @@ pub(crate) struct Described {
 }
 
 /// `PUT collections/{name}/snapshots/recover`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = RecoverSnapshot)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Recover {
     location: String,
     pub(crate) checksum: Option<String>,
     #[serde(rename = "priority")]
+    #[schema(value_type = Option<Value>)]
     _priority: Ignored,
     #[serde(rename = "api_key")]
+    #[schema(value_type = Option<Value>)]
     _api_key: Ignored,
     #[serde(rename = "wait")]
+    #[schema(value_type = Option<Value>)]
     _wait: Ignored,
 }
 
@@ -36,6 +42,10 @@ pub(crate) struct Recover {
 pub(crate) enum Source {
     File(PathBuf),
     Url(String),
+    /// In the bucket of the server.
+    Bucket(String),
+    /// Among the snapshots of the collection, by its name.
+    Kept(String),
 }
 
 impl From<Snapshot> for Described {
@@ -56,6 +66,12 @@ impl Recover {
         let refuse = |why: String| Err(Error::invalid("location", why));
         if self.location.starts_with("http://") || self.location.starts_with("https://") {
             return Ok(Source::Url(self.location.clone()));
+        }
+        if self.location.starts_with("s3://") {
+            return Ok(Source::Bucket(self.location.clone()));
+        }
+        if self.location.ends_with(".snapshot") && !self.location.contains(['/', '\\']) {
+            return Ok(Source::Kept(self.location.clone()));
         }
         let path = self.location.strip_prefix("file://").unwrap_or(&self.location);
         let Ok(path) = Path::new(path).canonicalize() else {

@@ -2,11 +2,13 @@
 
 use kithdb::{Error, Result, Schema, SparseOptions, SparseSpec, Value};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::settings;
+use super::{settings, shapes};
 
 /// A space of sparse vectors, in and out: told as it was set.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
+#[schema(as = SparseVectorParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SparseIn {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -15,7 +17,8 @@ pub(super) struct SparseIn {
     modifier: Option<String>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[schema(as = SparseIndexParams)]
 #[serde(deny_unknown_fields)]
 struct SparseIndexIn {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,6 +28,7 @@ struct SparseIndexIn {
     #[serde(skip_serializing_if = "Option::is_none")]
     datatype: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = shapes::memory)]
     memory: Option<Value>,
 }
 

@@ -19,8 +19,8 @@ use crate::strict::{Strict, conditions};
 use super::filter::FilterIn;
 use super::highlight::HighlightIn;
 use super::query::{
-    ExplainIn, ExplainWord, FeedbackIn, LookupFrom, OrderIn, PairIn, ParamsIn, Prefetch, QueryBody, QueryIn,
-    ScoredIn, VectorInput, expression,
+    ExplainIn, ExplainWord, FeedbackIn, IdfIn, LookupFrom, OrderIn, PairIn, ParamsIn, Prefetch, QueryBody,
+    QueryIn, ScoredIn, VectorInput, expression,
 };
 use super::question::{Found, Question};
 use super::shape::OneOrMany;
@@ -143,6 +143,8 @@ impl Translator<'_> {
         let (params, limit) = (params.unwrap_or_default(), limit.unwrap_or(LIMIT));
         self.strict.check_limit(limit)?;
         self.strict.check_effort(params.effort())?;
+        let corpus = params.idf.map(IdfIn::into_corpus).transpose()?;
+        corpus.as_ref().map_or(Ok(()), |corpus| self.strict.check_filter(corpus))?;
         Ok(Request {
             prefetch: legs,
             query,
@@ -155,6 +157,7 @@ impl Translator<'_> {
                 ef: params.hnsw_ef,
                 recall: params.recall,
             },
+            corpus,
         })
     }
 

@@ -8,6 +8,7 @@ use kithdb::{
     Transaction,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::access::{Need, Rights};
 use crate::strict::{Rates, Strict};
@@ -34,39 +35,43 @@ struct Place {
 }
 
 /// `POST points/payload` merges, `PUT points/payload` replaces.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct SetPayload {
+    #[schema(value_type = Object)]
     payload: Payload,
     points: Option<Vec<Id>>,
     filter: Option<FilterIn>,
     key: Option<String>,
+    #[schema(value_type = Option<Value>)]
     shard_key: Ignored,
 }
 
 /// `POST points/payload/delete`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct DeletePayload {
     keys: Vec<String>,
     points: Option<Vec<Id>>,
     filter: Option<FilterIn>,
+    #[schema(value_type = Option<Value>)]
     shard_key: Ignored,
 }
 
 /// `PUT points/vectors`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct UpdateVectors {
     points: Vec<PointVectors>,
     update_filter: Option<FilterIn>,
+    #[schema(value_type = Option<Value>)]
     shard_key: Ignored,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PointVectors {
     id: Id,
@@ -74,24 +79,26 @@ struct PointVectors {
 }
 
 /// `POST points/vectors/delete`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct DeleteVectors {
     vector: Vec<String>,
     points: Option<Vec<Id>>,
     filter: Option<FilterIn>,
+    #[schema(value_type = Option<Value>)]
     shard_key: Ignored,
 }
 
 /// Ours, in batches and transactions: versions that points must have; whatever follows is done only then.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Require {
     points: Vec<Required>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = RequiredVersion)]
 #[serde(deny_unknown_fields)]
 struct Required {
     id: Id,
@@ -99,20 +106,21 @@ struct Required {
 }
 
 /// `POST points/batch`: operations in order.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateBatch {
     operations: Vec<Operation>,
 }
 
 /// `POST /api/v1/transaction`: operations that name their collection.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Transaction)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TransactionIn {
     operations: Vec<Operation>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Operation {
     collection: Option<String>,
@@ -128,7 +136,7 @@ struct Operation {
 }
 
 /// What became of a transaction.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Committed {
     seqno: u64,
 }

@@ -8,8 +8,10 @@ use kithdb::{DEFAULT_VECTOR, SparseVector, Vector, Vectors};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use utoipa::ToSchema;
 
 use super::never;
+use super::schema::{Shown, any_of, declare, many, map, named, number};
 
 /// One dense vector.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,10 +22,12 @@ pub(crate) struct Dense(pub(crate) Vec<f32>);
 pub(crate) struct VectorIn(pub(crate) Vector);
 
 /// One sparse vector.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, ToSchema)]
+#[schema(as = SparseVector)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SparseJson {
     indices: Vec<u32>,
+    #[schema(value_type = Vec<f32>)]
     values: Vec<Element>,
 }
 
@@ -48,6 +52,22 @@ pub(crate) enum Columns {
     Rows(Vec<VectorsIn>),
     /// By name.
     Named(Vec<(String, Vec<VectorIn>)>),
+}
+
+declare!(Dense as "DenseVector": many(number()));
+declare!(VectorIn as "Vector": vector(), SparseJson);
+declare!(VectorsIn as "PointVectors": any_of([elements(), map(named::<VectorIn>())]), VectorIn);
+declare!(VectorsOut as "StoredVectors": named::<VectorsIn>(), VectorsIn);
+declare!(Columns as "VectorColumns": any_of([many(named::<VectorsIn>()), map(many(named::<VectorIn>()))]), VectorsIn);
+
+/// A vector of any kind.
+pub(super) fn vector() -> Shown {
+    any_of([elements(), named::<SparseJson>()])
+}
+
+/// The elements of a dense vector, or the rows of a multivector.
+fn elements() -> Shown {
+    many(any_of([number(), many(number())]))
 }
 
 impl SparseJson {

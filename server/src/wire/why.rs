@@ -2,13 +2,15 @@
 
 use kithdb::{Failed, Rank, Result, Why, WhyNot};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::id::Id;
 use super::query::QueryBody;
 use super::translate::Translator;
 
 /// The body: a query, and the point.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = WhyNotRequest)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WhyNotBody {
     query: QueryBody,
@@ -16,7 +18,8 @@ pub(crate) struct WhyNotBody {
 }
 
 /// What became of the point at one level, and at its legs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WhyNot)]
 pub(crate) struct WhyNotOut {
     why: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,6 +30,7 @@ pub(crate) struct WhyNotOut {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     filter: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
     legs: Vec<WhyNotOut>,
 }
 

@@ -320,6 +320,7 @@ fn request_of(with: &Value) -> Result<Request> {
             ef: number(&with["ef"]),
             recall: with["recall"].as_f64().map(|recall| recall as f32),
         },
+        corpus: with.get("corpus").map(filter_of).transpose()?,
     })
 }
 

@@ -191,6 +191,10 @@ fn query_of(with: &Value) -> Value {
                 params.insert(member.to_owned(), value.clone());
                 continue;
             }
+            "corpus" => {
+                params.insert("idf".to_owned(), json!({"corpus": value}));
+                continue;
+            }
             other => (other, value.clone()),
         };
         body.insert(member.to_owned(), value);

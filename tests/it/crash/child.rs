@@ -38,6 +38,8 @@ pub(super) struct Fate {
     pub(super) disk: Option<(String, PathBuf, u64)>,
 }
 
+const COMMAND: &str = env!("CARGO_BIN_EXE_kithdb-crash-child");
+
 /// A child that has not opened by then never will.
 const OPEN_MAX: Duration = Duration::from_secs(30);
 
@@ -47,21 +49,29 @@ const LOOK: Duration = Duration::from_millis(1);
 impl Child {
     pub(super) fn start(folder: &Path, durability: Durability, seed: u64, done: &[u64], fate: &Fate) -> Self {
         let at = fate.death.map(|(waypoint, count, ms)| format!("at={waypoint}:{count}:{ms}"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kithdb-crash-child"));
+        let mut command = Command::new(COMMAND);
         if let Some((fault, library, ms)) = &fate.disk {
             command.env("FAULT", fault).env("FAULT_FOLDER", folder).env("LD_PRELOAD", library);
             command.arg(format!("endures={ms}"));
         }
-        let mut process = command
+        command
             .arg(folder)
             .arg(durability.name())
             .arg(seed.to_string())
             .args(done.iter().map(u64::to_string))
             .args(at)
-            .args(fate.opens_only.then_some("opens"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the child is built beside this test");
+            .args(fate.opens_only.then_some("opens"));
+        Self::spawn(&mut command)
+    }
+
+    /// One that recovers a collection from each of these files in turn.
+    pub(super) fn restoring(folder: &Path, files: &[PathBuf]) -> Self {
+        Self::spawn(Command::new(COMMAND).arg("restore").arg(folder).args(files))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut process =
+            command.stdout(Stdio::piped()).spawn().expect("the child is built beside this test");
         let out = BufReader::new(process.stdout.take().expect("standard output is piped"));
         let (opened, open) = channel();
         let lines = std::thread::spawn(move || {

@@ -14,6 +14,7 @@ mod disk;
 mod examine;
 mod house;
 mod power;
+mod restore;
 mod script;
 
 use std::path::PathBuf;

@@ -13,10 +13,12 @@ use kithdb::{
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use utoipa::ToSchema;
 
 use crate::error::invalid;
 use crate::wire::geo::{BoxIn, CircleIn, PolygonIn};
 use crate::wire::id::Id;
+use crate::wire::schema::{any_of, declare, flag, integer, named, number, one_or_many, text};
 use crate::wire::shape::OneOrMany;
 
 /// A filter in a body.
@@ -28,34 +30,45 @@ pub(crate) enum FilterIn {
     Clauses(Clauses),
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = FilterClauses)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Clauses {
+    #[schema(schema_with = one_or_many::<ConditionIn>)]
     must: Option<OneOrMany<ConditionIn>>,
+    #[schema(schema_with = one_or_many::<ConditionIn>)]
     should: Option<OneOrMany<ConditionIn>>,
+    #[schema(schema_with = one_or_many::<ConditionIn>)]
     must_not: Option<OneOrMany<ConditionIn>>,
     min_should: Option<MinShouldIn>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = MinShould)]
 #[serde(deny_unknown_fields)]
 struct MinShouldIn {
+    #[schema(no_recursion)]
     conditions: Vec<ConditionIn>,
     min_count: usize,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Condition)]
 #[serde(deny_unknown_fields)]
-struct ConditionIn {
+pub(crate) struct ConditionIn {
     key: Option<String>,
     r#match: Option<MatchIn>,
     range: Option<RangeIn>,
     is_empty: Option<Target>,
     is_null: Option<Target>,
     has_id: Option<Vec<Id>>,
+    #[schema(no_recursion)]
     filter: Option<FilterIn>,
+    #[schema(schema_with = one_or_many::<ConditionIn>)]
     must: Option<OneOrMany<ConditionIn>>,
+    #[schema(schema_with = one_or_many::<ConditionIn>)]
     should: Option<OneOrMany<ConditionIn>>,
+    #[schema(schema_with = one_or_many::<ConditionIn>)]
     must_not: Option<OneOrMany<ConditionIn>>,
     min_should: Option<MinShouldIn>,
     slice: Option<SliceIn>,
@@ -67,14 +80,17 @@ struct ConditionIn {
     values_count: Option<CountIn>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Nested)]
 #[serde(deny_unknown_fields)]
 struct NestedIn {
     key: String,
+    #[schema(no_recursion)]
     filter: FilterIn,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ValuesCount)]
 #[serde(deny_unknown_fields)]
 struct CountIn {
     lt: Option<usize>,
@@ -83,7 +99,8 @@ struct CountIn {
     gte: Option<usize>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Match)]
 #[serde(deny_unknown_fields)]
 struct MatchIn {
     value: Option<ScalarIn>,
@@ -95,7 +112,8 @@ struct MatchIn {
     prefix: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Range)]
 #[serde(deny_unknown_fields)]
 struct RangeIn {
     lt: Option<Bound>,
@@ -119,6 +137,11 @@ enum Bound {
     Number(f64),
     Time(String),
 }
+
+declare!(FilterIn as "Filter": any_of([named::<Clauses>(), text()]), Clauses, ConditionIn);
+declare!(ScalarIn as "MatchValue": any_of([text(), flag(), integer()]));
+declare!(Bound as "Bound": any_of([number(), text()]));
+declare!(Target as "FieldTarget": any_of([flag(), named::<KeyIn>()]), KeyIn);
 
 impl FilterIn {
     /// The engine's filter.
@@ -232,9 +255,11 @@ impl ConditionIn {
 }
 
 /// One of `total` parts of a collection, for reading it by several clients at once.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Slice)]
 #[serde(deny_unknown_fields)]
 struct SliceIn {
+    #[schema(value_type = u32, minimum = 1)]
     total: NonZeroU32,
     index: u32,
 }
@@ -446,7 +471,8 @@ impl<'de> Deserialize<'de> for Target {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PayloadKey)]
 #[serde(deny_unknown_fields)]
 struct KeyIn {
     key: String,

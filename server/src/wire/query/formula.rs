@@ -6,9 +6,10 @@ use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
 use kithdb::{Condition, Error, Result, Value, datetime};
 use serde::Deserialize;
 
-use crate::wire::filter::FilterIn;
+use crate::wire::filter::{ConditionIn, FilterIn};
 use crate::wire::geo::PlaceIn;
 use crate::wire::parse_part;
+use crate::wire::schema::{Shown, any_of, declare, many, named, number, object, text};
 
 const FIELD: &str = "query.formula";
 
@@ -61,6 +62,37 @@ struct DecayIn {
     target: Option<Value>,
     scale: Option<f64>,
     midpoint: Option<f64>,
+}
+
+/// A formula, or a part of one.
+pub(super) enum Part {}
+
+declare!(Part as "Expression": any_of([number(), text(), named::<ConditionIn>(), operations()]), ConditionIn);
+
+/// The schema of a formula.
+pub(super) fn shown() -> Shown {
+    named::<Part>()
+}
+
+/// One operation by its name.
+fn operations() -> Shown {
+    let part = named::<Part>;
+    let decay = || {
+        object([("x", part())]).may("target", part()).may("scale", number()).may("midpoint", number()).shown()
+    };
+    let lists = ["sum", "mult", "max", "min"].map(|name| (name, many(part())));
+    let unary = ["neg", "abs", "sqrt", "exp", "ln", "log10", "acosh"].map(|name| (name, part()));
+    let decays = ["lin_decay", "gauss_decay", "exp_decay"].map(|name| (name, decay()));
+    let div = object([("left", part()), ("right", part())]).may("by_zero_default", number()).shown();
+    let others = [
+        ("div", div),
+        ("pow", object([("base", part()), ("exponent", part())]).shown()),
+        ("datetime", text()),
+        ("datetime_key", text()),
+        ("geo_distance", object([("origin", named::<PlaceIn>()), ("to", text())]).shown()),
+    ];
+    let all = lists.into_iter().chain(unary).chain(decays).chain(others);
+    all.fold(object([]), |object, (name, kind)| object.may(name, kind)).shown()
 }
 
 fn part(value: Value, field: &str) -> Result<Expression> {

@@ -6,9 +6,11 @@ use kithdb::{PointId, SparseVector, Vector};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use utoipa::ToSchema;
 
 use crate::wire::id::Id;
-use crate::wire::vector::{Dense, list};
+use crate::wire::schema::{any_of, declare, named};
+use crate::wire::vector::{Dense, list, vector};
 
 /// A vector, or what stands for one.
 #[derive(Debug)]
@@ -18,13 +20,16 @@ pub(crate) enum VectorInput {
     Text(String),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = VectorInputObject)]
 #[serde(deny_unknown_fields)]
 struct ObjectIn {
     text: Option<String>,
     indices: Option<Vec<u32>>,
     values: Option<Dense>,
 }
+
+declare!(VectorInput as "VectorInput": any_of([vector(), named::<Id>(), named::<ObjectIn>()]), ObjectIn, Id);
 
 impl<'de> Deserialize<'de> for VectorInput {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -6,9 +6,13 @@ use kithdb::{Error, FieldPath, Fuzzy, KeywordQuery, Operator, Result};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use utoipa::ToSchema;
+
+use crate::wire::schema::{any_of, declare, many, map, named, number, text};
 
 /// A question to the keyword index.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = KeywordQueryObject)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeywordObject {
     text: String,
@@ -24,14 +28,16 @@ pub(crate) struct KeywordObject {
 #[derive(Debug)]
 pub(crate) struct KeywordIn(KeywordObject);
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[schema(as = KeywordOperator)]
 #[serde(rename_all = "lowercase")]
 enum OperatorIn {
     Any,
     All,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Fuzzy)]
 #[serde(deny_unknown_fields)]
 struct FuzzyIn {
     distance: Option<u8>,
@@ -44,6 +50,9 @@ struct Fields(Vec<(String, f32)>);
 
 /// Letters that may differ where a question does not say how many.
 const DISTANCE: u8 = 1;
+
+declare!(KeywordIn as "KeywordQuery": any_of([text(), named::<KeywordObject>()]), KeywordObject);
+declare!(Fields as "KeywordFields": any_of([many(text()), map(number())]));
 
 impl KeywordIn {
     /// The engine's question.

@@ -7,12 +7,15 @@ use kithdb::{Feedback, Fusion, Recommend, SparseVector, Value};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use utoipa::ToSchema;
 
+use super::formula::Part;
 use super::input::{InputVisitor, VectorInput};
 use super::keyword::KeywordIn;
 use crate::wire::id::Id;
+use crate::wire::schema::{any_of, declare, named, one_or_many, text};
 use crate::wire::shape::OneOrMany;
-use crate::wire::vector::Dense;
+use crate::wire::vector::{Dense, vector};
 
 /// How candidates are ranked.
 #[derive(Debug)]
@@ -31,14 +34,16 @@ pub(crate) enum QueryIn {
     Formula(Value, BTreeMap<String, Value>),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Mmr)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MmrIn {
     pub(in crate::wire) diversity: Option<f32>,
     pub(in crate::wire) candidates_limit: Option<usize>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Recommend)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecommendIn {
     pub(in crate::wire) positive: Option<Vec<VectorInput>>,
@@ -46,7 +51,8 @@ pub(crate) struct RecommendIn {
     strategy: Option<StrategyIn>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[schema(as = RecommendStrategy)]
 #[serde(rename_all = "snake_case")]
 enum StrategyIn {
     AverageVector,
@@ -55,7 +61,8 @@ enum StrategyIn {
 }
 
 /// Hits that were found before, and how good each was.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = RelevanceFeedback)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FeedbackIn {
     pub(in crate::wire) target: VectorInput,
@@ -63,20 +70,23 @@ pub(crate) struct FeedbackIn {
     strategy: FeedbackStrategyIn,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ScoredExample)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScoredIn {
     pub(in crate::wire) example: VectorInput,
     pub(in crate::wire) score: f32,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = FeedbackStrategy)]
 #[serde(deny_unknown_fields)]
 struct FeedbackStrategyIn {
     naive: NaiveIn,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NaiveFeedback)]
 #[serde(deny_unknown_fields)]
 struct NaiveIn {
     a: f32,
@@ -91,17 +101,20 @@ impl FeedbackIn {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ContextPair)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PairIn {
     pub(in crate::wire) positive: VectorInput,
     pub(in crate::wire) negative: VectorInput,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Discover)]
 #[serde(deny_unknown_fields)]
 struct DiscoverIn {
     target: VectorInput,
+    #[schema(schema_with = one_or_many::<PairIn>)]
     context: Option<OneOrMany<PairIn>>,
 }
 
@@ -113,7 +126,8 @@ pub(crate) struct OrderIn {
     pub(in crate::wire) start_from: Option<Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = OrderByObject)]
 #[serde(deny_unknown_fields)]
 struct OrderObject {
     key: String,
@@ -121,7 +135,8 @@ struct OrderObject {
     start_from: Option<Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Direction)]
 #[serde(rename_all = "lowercase")]
 enum DirectionIn {
     Asc,
@@ -131,7 +146,7 @@ enum DirectionIn {
 /// Qdrant's constant of reciprocal rank fusion.
 const RRF_K: f32 = 2.0;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct QueryObject {
     /// Of a sparse vector that stands alone.
@@ -141,6 +156,7 @@ struct QueryObject {
     mmr: Option<MmrIn>,
     recommend: Option<RecommendIn>,
     discover: Option<DiscoverIn>,
+    #[schema(schema_with = one_or_many::<PairIn>)]
     context: Option<OneOrMany<PairIn>>,
     relevance_feedback: Option<FeedbackIn>,
     keyword: Option<KeywordIn>,
@@ -152,11 +168,13 @@ struct QueryObject {
     sample: Option<SampleIn>,
     /// Ours: equal seeds sample alike.
     seed: Option<u64>,
+    #[schema(schema_with = super::formula::shown)]
     formula: Option<Value>,
     defaults: Option<BTreeMap<String, Value>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Fusion)]
 #[serde(rename_all = "lowercase")]
 enum FusionIn {
     Rrf,
@@ -165,24 +183,30 @@ enum FusionIn {
     Adaptive,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RelativeScore)]
 #[serde(deny_unknown_fields)]
 struct RelativeIn {
     weights: Option<Vec<f32>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Sample)]
 #[serde(rename_all = "lowercase")]
 enum SampleIn {
     Random,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Rrf)]
 #[serde(deny_unknown_fields)]
 struct RrfIn {
     k: Option<f32>,
     weights: Option<Vec<f32>>,
 }
+
+declare!(QueryIn as "Query": any_of([vector(), named::<Id>(), named::<QueryObject>()]), QueryObject, Id, Part);
+declare!(OrderIn as "OrderBy": any_of([text(), named::<OrderObject>()]), OrderObject);
 
 impl RecommendIn {
     /// Whether it has no example at all.

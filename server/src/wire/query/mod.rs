@@ -1,27 +1,33 @@
 //! The shapes of `POST points/query`. What they mean is in [`translate`](super::translate).
 
 mod formula;
+mod idf;
 mod input;
 mod keyword;
 mod kind;
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::strict::Effort;
 
 use super::filter::FilterIn;
 use super::highlight::HighlightIn;
+use super::schema::one_or_many;
 use super::select::{WithPayload, WithVector};
-use super::shape::{Ignored, OneOrMany, Refused};
+use super::shape::{Ignored, OneOrMany};
 pub(super) use formula::expression;
+pub(super) use idf::IdfIn;
 pub(super) use input::VectorInput;
 pub(super) use kind::{FeedbackIn, OrderIn, PairIn, QueryIn, ScoredIn};
 
 /// A query in a body.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = QueryRequest)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct QueryBody {
+    #[schema(schema_with = one_or_many::<Prefetch>)]
     pub(super) prefetch: Option<OneOrMany<Prefetch>>,
     pub(super) query: Option<QueryIn>,
     pub(super) using: Option<String>,
@@ -34,6 +40,7 @@ pub(crate) struct QueryBody {
     #[serde(alias = "with_vectors")]
     pub(super) with_vector: Option<WithVector>,
     pub(super) lookup_from: Option<LookupFrom>,
+    #[schema(value_type = Option<Value>)]
     pub(super) shard_key: Ignored,
     /// Ours: fragments of texts come with the points.
     pub(super) highlight: Option<HighlightIn>,
@@ -48,29 +55,31 @@ pub(crate) struct QueryBody {
 }
 
 /// What comes with the points.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, ToSchema)]
+#[schema(as = Explain)]
 #[serde(untagged)]
 pub(super) enum ExplainIn {
     Flag(bool),
     Word(ExplainWord),
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ExplainWord {
     Analyze,
 }
 
 /// Several queries in a body.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QueryBatch {
     pub(crate) searches: Vec<QueryBody>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Prefetch {
+    #[schema(schema_with = one_or_many::<Prefetch>)]
     pub(super) prefetch: Option<OneOrMany<Prefetch>>,
     pub(super) query: Option<QueryIn>,
     pub(super) using: Option<String>,
@@ -82,40 +91,44 @@ pub(super) struct Prefetch {
 }
 
 /// Where the vectors of points are that are asked with: in another collection, or another space.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LookupFrom {
     pub(super) collection: String,
     pub(super) vector: Option<String>,
     #[serde(rename = "shard_key")]
+    #[schema(value_type = Option<Value>)]
     _shard_key: Ignored,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = SearchParams)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "accepted and passed over: they speed other engines up; or refused while it was read"
-)]
+#[expect(dead_code, reason = "accepted and passed over: they speed other engines up")]
 pub(super) struct ParamsIn {
     pub(super) hnsw_ef: Option<usize>,
     pub(super) exact: Option<bool>,
     /// Ours: the share of the true hits to find.
     pub(super) recall: Option<f32>,
     quantization: Option<QuantizationIn>,
+    #[schema(value_type = Option<Value>)]
     indexed_only: Ignored,
+    #[schema(value_type = Option<Value>)]
     acorn: Ignored,
-    idf: Option<Refused>,
+    pub(super) idf: Option<IdfIn>,
 }
 
 /// How other engines read their codes: passed over, but for what strict mode limits.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = QuantizationParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct QuantizationIn {
     oversampling: Option<f64>,
     #[serde(rename = "ignore")]
+    #[schema(value_type = Option<Value>)]
     _ignore: Ignored,
     #[serde(rename = "rescore")]
+    #[schema(value_type = Option<Value>)]
     _rescore: Ignored,
 }
 

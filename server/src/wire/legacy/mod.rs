@@ -3,6 +3,8 @@
 //! Invariant: what is understood is what a query understands, and errors name the place in the body that was sent.
 //! When not to use: in new clients; `points/query` says all of it.
 
+pub(crate) mod schema;
+
 use kithdb::{Error, Payload, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
