@@ -18,6 +18,7 @@ mod cursors;
 pub mod door;
 mod error;
 mod incoming;
+mod jobs;
 mod lanes;
 mod limits;
 mod metrics;

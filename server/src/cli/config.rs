@@ -30,7 +30,7 @@ pub(super) struct Config {
 const CONFIG: &str = "config";
 
 /// Arguments whose values are not printed.
-const SECRETS: [&str; 4] = ["api_key", "alt_api_key", "read_only_api_key", "keys"];
+const SECRETS: [&str; 5] = ["api_key", "alt_api_key", "read_only_api_key", "keys", "embed_api_key"];
 
 /// Why there are no arguments.
 #[derive(Debug)]

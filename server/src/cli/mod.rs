@@ -1,16 +1,20 @@
-//! The command line: `serve`, `config`, `ingest`, `search`, `import`, `export`, `doctor`.
+//! The command line: `serve`, `config`, `ingest`, `search`, `reembed`, `eval`,
+//! `import`, `export`, `doctor`.
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
 //! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood.
 
 mod config;
 mod doctor;
+mod eval;
 mod export;
 mod import;
 mod ingest;
 mod limits;
 mod open;
 mod present;
+mod provider;
+mod reembed;
 mod remote;
 mod search;
 mod serve;
@@ -36,13 +40,17 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve a database over HTTP, in the dialect of Qdrant's REST API
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Print the configuration that `serve` would have, with where each value comes from
-    Config(config::Config),
-    /// Read a folder of text and Markdown files into a collection; later runs do only what changed
-    Ingest(ingest::Ingest),
+    Config(Box<config::Config>),
+    /// Read a folder of documents into a collection; later runs do only what changed
+    Ingest(Box<ingest::Ingest>),
     /// Ask a collection of documents a question
-    Search(search::Search),
+    Search(Box<search::Search>),
+    /// Move a collection of documents to another model: a new one beside it, behind a gate
+    Reembed(Box<reembed::Reembed>),
+    /// Measure how well questions with known answers find them, in one or two configurations
+    Eval(Box<eval::Eval>),
     /// Read a file of points into a collection: Parquet, Arrow, JSON lines, NumPy, fvecs, HDF5
     Import(Box<import::Import>),
     /// Write a collection into a file: Parquet, Arrow, JSON lines
@@ -79,6 +87,8 @@ fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::Fi
         }
         Command::Ingest(command) => command.run(),
         Command::Search(command) => command.run(),
+        Command::Reembed(command) => command.run(),
+        Command::Eval(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Doctor(command) => command.run(),

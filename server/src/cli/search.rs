@@ -15,6 +15,7 @@ use super::open::{DataArgs, ModelArgs};
 use super::present;
 use super::remote::Remote;
 use super::terminal::{print, say};
+pub(super) use crate::wire::eval::mode_name;
 
 /// Where a server listens unless it was told otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:6333";
@@ -179,15 +180,6 @@ fn with_names(error: Error, db: &Database) -> Error {
     let names: Vec<String> = db.collections().iter().map(|known| format!("`{}`", known.name())).collect();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     Error::new(error.kind(), format!("{} There are: {names}.", error.message())).with_source(error)
-}
-
-/// The word for a mode.
-pub(super) fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Hybrid => "hybrid",
-        Mode::Vector => "vector",
-        Mode::Keyword => "keyword",
-    }
 }
 
 impl From<ModeArg> for Mode {

@@ -36,6 +36,7 @@ pub(super) struct Call {
     timeout_s: Option<u64>,
     uri: Uri,
     path: Vec<(String, String)>,
+    content_type: String,
     body: Held,
 }
 
@@ -90,6 +91,21 @@ impl Call {
     pub(super) fn part(&self, name: &str) -> Result<&str> {
         let found = self.path.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
         found.ok_or_else(|| Error::new(ErrorKind::Internal, format!("the route has no part `{name}`")))
+    }
+
+    /// When it must be answered.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What the body says it is; empty where it says nothing.
+    pub(super) fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// The body as it came.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.body.bytes
     }
 
     /// Whether there is no body.
@@ -163,11 +179,13 @@ async fn read(state: State, mut request: Request) -> Result<Call> {
     let rights = request.extensions_mut().remove::<Rights>().ok_or_else(unguarded)?;
     let (parts, body) = request.into_parts();
     let body = body::read(&parts.headers, body, &allowance).await?;
+    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let mut call = Call {
         state: state.inner,
         rights,
         deadline: Instant::now(),
         timeout_s: None,
+        content_type: content_type.unwrap_or_default().to_owned(),
         uri: parts.uri,
         path,
         body,

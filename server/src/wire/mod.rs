@@ -14,6 +14,8 @@ pub(crate) mod bulk;
 pub(crate) mod collection;
 pub(crate) mod cursor;
 pub(crate) mod describe;
+pub(crate) mod documents;
+pub(crate) mod eval;
 pub(crate) mod facet;
 pub(crate) mod filter;
 pub(crate) mod geo;
