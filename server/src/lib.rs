@@ -20,6 +20,7 @@ pub mod door;
 mod error;
 mod form;
 mod incoming;
+mod jobs;
 mod lanes;
 mod limits;
 mod location;

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use crate::body::BLOCK_BYTES;
 use crate::bucket::Bucket;
 use crate::cursors::Cursors;
+use crate::jobs::Jobs;
 use crate::lanes::Lanes;
 use crate::location::Hosts;
 use crate::metrics::Metrics;
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     pub(crate) keys: Keys,
     pub(crate) lanes: Lanes,
     pub(crate) cursors: Cursors,
+    pub(crate) jobs: Arc<Jobs>,
     pub(crate) metrics: Metrics,
     pub(crate) rates: Rates,
     /// Where snapshots are kept, if not in the folder of the database.
@@ -50,16 +52,19 @@ pub(crate) struct Inner {
 impl State {
     /// The state of a server over a database. With an embedder, queries may be given as text.
     pub fn new(db: Database, embedder: Option<Embedder>, options: &ServeOptions) -> Self {
-        Self::over(db, embedder.map(Arc::new), options)
+        let embedder = embedder.map(Arc::new);
+        let jobs = Arc::new(Jobs::start(&db, embedder.clone()));
+        Self::over(db, embedder, jobs, options)
     }
 
     /// Another server's, over the same database and with the same model.
     #[must_use]
     pub fn under(&self, options: &ServeOptions) -> Self {
-        Self::over(self.inner.db.clone(), self.inner.embedder.clone(), options)
+        let Inner { db, embedder, jobs, .. } = &*self.inner;
+        Self::over(db.clone(), embedder.clone(), Arc::clone(jobs), options)
     }
 
-    fn over(db: Database, embedder: Option<Arc<Embedder>>, options: &ServeOptions) -> Self {
+    fn over(db: Database, embedder: Option<Arc<Embedder>>, jobs: Arc<Jobs>, options: &ServeOptions) -> Self {
         let blocks = options.limits.bodies_bytes_max / BLOCK_BYTES;
         let inner = Inner {
             db,
@@ -69,6 +74,7 @@ impl State {
             keys: options.keys.clone(),
             lanes: Lanes::new(),
             cursors: Cursors::default(),
+            jobs,
             metrics: Metrics::new(),
             rates: Rates::default(),
             bucket: options.bucket.clone(),

@@ -12,6 +12,7 @@
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `limits`      | each limit has its error; who is slow, or comes in masses, harms nobody else|
 //! | `strict`      | what a collection's own settings refuse is refused, in the dialect's words  |
+//! | `documents`   | uploads become chunks, whatever ends the process meanwhile                  |
 //! | `observed`    | the recall of live queries is measured, and told with its interval          |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
 //! | `past`        | a past state is read as it was, and a cursor reads one state                |
@@ -40,6 +41,7 @@ mod concurrency;
 mod configure;
 mod conformance;
 mod crash;
+mod documents;
 mod drift;
 mod explain;
 mod folder;

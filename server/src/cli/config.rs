@@ -30,7 +30,8 @@ pub(super) struct Config {
 const CONFIG: &str = "config";
 
 /// Arguments whose values are not printed.
-const SECRETS: [&str; 5] = ["api_key", "alt_api_key", "read_only_api_key", "keys", "s3_secret_access_key"];
+const SECRETS: [&str; 6] =
+    ["api_key", "alt_api_key", "read_only_api_key", "keys", "s3_secret_access_key", "embed_api_key"];
 
 /// A key that is shown to others: its hash would not do in its place.
 const UNSEEN: &str = "engine_key";

@@ -1,5 +1,5 @@
-//! The command line: `serve`, `config`, `ingest`, `search`, `ask`, `import`, `export`, `snapshot`, `doctor`, `bench`,
-//! `completions`.
+//! The command line: `serve`, `config`, `ingest`, `search`, `ask`, `reembed`, `eval`, `import`, `export`, `snapshot`,
+//! `doctor`, `bench`, `completions`.
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
 //! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood.
@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod doctor;
 mod engine;
+mod eval;
 mod export;
 mod import;
 mod ingest;
@@ -17,6 +18,8 @@ mod limits;
 mod open;
 mod place;
 mod present;
+mod provider;
+mod reembed;
 mod remote;
 mod search;
 mod serve;
@@ -45,15 +48,19 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve a database over HTTP, in the dialect of Qdrant's REST API
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Print the configuration that `serve` would have, with where each value comes from
-    Config(config::Config),
-    /// Read a folder of text and Markdown files into a collection; later runs do only what changed
-    Ingest(ingest::Ingest),
+    Config(Box<config::Config>),
+    /// Read a folder of documents into a collection; later runs do only what changed
+    Ingest(Box<ingest::Ingest>),
     /// Ask a collection of documents a question
-    Search(search::Search),
+    Search(Box<search::Search>),
     /// Ask a question, and get an answer from the documents of a collection, with its citations
     Ask(Box<ask::Ask>),
+    /// Move a collection of documents to another model: a new one beside it, behind a gate
+    Reembed(Box<reembed::Reembed>),
+    /// Measure how well questions with known answers find them, in one or two configurations
+    Eval(Box<eval::Eval>),
     /// Read a file of points into a collection: Parquet, Arrow, JSON lines, NumPy, fvecs, HDF5
     Import(Box<import::Import>),
     /// Write a collection into a file: Parquet, Arrow, JSON lines
@@ -97,6 +104,8 @@ fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::Fi
         Command::Ingest(command) => command.run(),
         Command::Search(command) => command.run(),
         Command::Ask(command) => command.run(),
+        Command::Reembed(command) => command.run(),
+        Command::Eval(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Snapshot(command) => command.run(),

@@ -37,6 +37,7 @@ pub(super) struct Call {
     timeout_s: Option<u64>,
     uri: Uri,
     path: Vec<(String, String)>,
+    content_type: String,
     body: Held,
     /// Where the client thinks that it is.
     host: Option<String>,
@@ -115,7 +116,12 @@ impl Call {
         format!("{scheme}://{}", self.host.as_deref().unwrap_or("localhost"))
     }
 
-    /// The body, as it came.
+    /// What the body says it is; empty where it says nothing.
+    pub(super) fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// The body as it came.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.body.bytes
     }
@@ -255,11 +261,13 @@ pub(super) async fn read(state: State, mut request: Request) -> Result<Call> {
     let (parts, body) = request.into_parts();
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
     let body = body::read(&parts.headers, body, &allowance).await?;
+    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let mut call = Call {
         state: state.inner,
         rights,
         deadline: Instant::now(),
         timeout_s: None,
+        content_type: content_type.unwrap_or_default().to_owned(),
         uri: parts.uri,
         path,
         body,

@@ -8,6 +8,8 @@ mod call;
 mod collections;
 mod cursors;
 mod document;
+mod documents;
+mod eval;
 mod node;
 mod points;
 mod service;
@@ -55,7 +57,8 @@ pub fn router(state: State) -> Router {
 
 fn all() -> Routes {
     let routes = collection_routes(service_routes(Routes::default()));
-    v1::routes(bulk_routes(snapshot_routes(node_routes(legacy_routes(update_routes(point_routes(routes)))))))
+    let routes = legacy_routes(update_routes(point_routes(routes)));
+    document_routes(v1::routes(bulk_routes(snapshot_routes(node_routes(routes)))))
 }
 
 fn service_routes(routes: Routes) -> Routes {
@@ -186,6 +189,22 @@ fn bulk_routes(routes: Routes) -> Routes {
         .get(&at("/import"), ReadWhole, route(Waits, bulk::imports))
         .post(&at("/import"), WriteWhole, bulk::import)
         .get(&at("/export"), ReadWhole, bulk::export)
+}
+
+/// Documents, the jobs that ingest them, and how well questions find them.
+fn document_routes(routes: Routes) -> Routes {
+    let at = |rest: &str| format!("/api/v1/collections/{{collection}}{rest}");
+    routes
+        .post(&at("/documents"), Write, route(Waits, documents::upload))
+        .get(&at("/documents"), Read, route(Computes, documents::list))
+        .get(&at("/documents/{document}"), Read, route(Computes, documents::get))
+        .delete(&at("/documents/{document}"), Write, route(Waits, documents::remove))
+        .get(&at("/jobs"), Read, route(Computes, documents::jobs_of))
+        .get("/api/v1/jobs/{job}", Key, route(Computes, documents::job))
+        .put(&at("/eval/questions"), Write, route(Waits, eval::put))
+        .get(&at("/eval/questions"), Read, route(Computes, eval::list))
+        .delete(&at("/eval/questions"), Write, route(Waits, eval::clear))
+        .post(&at("/eval"), Read, route(Computes, eval::run))
 }
 
 /// Counts the request, and says which version answered it.

@@ -15,6 +15,8 @@ pub(crate) mod collection;
 pub(crate) mod cursor;
 pub(crate) mod describe;
 pub(crate) mod described;
+pub(crate) mod documents;
+pub(crate) mod eval;
 pub(crate) mod facet;
 pub(crate) mod filter;
 pub(crate) mod geo;

@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 const OUTSIDE: [&str; 2] = ["benches", "tests"];
 
 /// Heavy dependencies by the beginning of their names, and the one room of each.
-const HEAVY: [(&str, &str); 20] = [
+const HEAVY: [(&str, &str); 24] = [
     ("rocksdb", "storage"),
     ("tantivy", "index"),
     ("hnsw_rs", "index"),
@@ -36,6 +36,11 @@ const HEAVY: [(&str, &str); 20] = [
     ("candle", "rag"),
     ("tokenizers", "rag"),
     ("text-splitter", "rag"),
+    ("tree-sitter", "rag"),
+    ("hayro", "rag"),
+    ("html5gum", "rag"),
+    ("csv", "rag"),
+    ("serde-saphyr", "rag"),
     ("pyo3", "python"),
     ("numpy", "python"),
     ("pythonize", "python"),
