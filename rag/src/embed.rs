@@ -117,6 +117,7 @@ impl Embedder {
     /// # Errors
     /// `InvalidArgument` when the tokenizer refuses the text.
     pub fn embed_query(&self, text: &str) -> Result<Vec<f32>> {
+        let _span = tracing::info_span!("embed", gen_ai.request.model = self.identity().name).entered();
         let ids = self.tokens.ids(&format!("{}{text}", self.identity.query_prefix))?;
         let mut vectors = self.embed_batch(&[ids])?;
         vectors.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a batch of one text gave no vector"))

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use crate::body::BLOCK_BYTES;
 use crate::cursors::Cursors;
 use crate::lanes::Lanes;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Requests};
 use crate::strict::Rates;
 use crate::{Keys, ServeLimits, ServeOptions};
 
@@ -37,6 +37,17 @@ pub(crate) struct Inner {
     pub(crate) blocks: Arc<Semaphore>,
 }
 
+fn requests_max(limits: &ServeLimits) -> usize {
+    limits.requests_max.min(Semaphore::MAX_PERMITS)
+}
+
+impl Inner {
+    /// Requests that may be in progress.
+    pub(crate) fn requests_max(&self) -> usize {
+        requests_max(&self.limits)
+    }
+}
+
 impl State {
     /// The state of a server over a database. With an embedder, queries may be given as text.
     pub fn new(db: Database, embedder: Option<Embedder>, options: &ServeOptions) -> Self {
@@ -59,12 +70,17 @@ impl State {
             cursors: Cursors::default(),
             metrics: Metrics::new(),
             rates: Rates::default(),
-            requests: Semaphore::new(options.limits.requests_max.min(Semaphore::MAX_PERMITS)),
+            requests: Semaphore::new(requests_max(&options.limits)),
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
             limits: options.limits.clone(),
             are_metrics_open: options.are_metrics_open,
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// What was counted.
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.inner.metrics.requests
     }
 
     /// The database.

@@ -17,6 +17,7 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /readyz", "++++++++"),
     ("GET /metrics", "00++3333"),
     ("GET /telemetry", "00++++++"),
+    ("GET /api/v1/slow-queries", "00++++++"),
     ("GET /collections", "00++++++"),
     ("POST /collections/aliases", "00+33333"),
     ("GET /aliases", "00++++++"),

@@ -10,6 +10,7 @@
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `limits`      | each limit has its error; who is slow, or comes in masses, harms nobody else|
 //! | `strict`      | what a collection's own settings refuse is refused, in the dialect's words  |
+//! | `observability` | what a server tells of itself is well formed, whole, and no secret       |
 //! | `observed`    | the recall of live queries is measured, and told with its interval          |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
 //! | `past`        | a past state is read as it was, and a cursor reads one state                |
@@ -43,6 +44,7 @@ mod http;
 mod indexed;
 mod limits;
 mod model;
+mod observability;
 mod observed;
 mod options;
 mod past;

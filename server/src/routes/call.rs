@@ -20,6 +20,7 @@ use crate::access::Rights;
 use crate::body::{Allowance, Held};
 use crate::error::PATH_VALIDATION;
 use crate::lanes::Lane;
+use crate::observe::RequestId;
 use crate::state::Inner;
 use crate::strict::Strict;
 use crate::wire::translate::Translator;
@@ -37,6 +38,7 @@ pub(super) struct Call {
     uri: Uri,
     path: Vec<(String, String)>,
     body: Held,
+    request_id: RequestId,
 }
 
 #[derive(Deserialize)]
@@ -161,6 +163,7 @@ async fn read(state: State, mut request: Request) -> Result<Call> {
     // The guard puts them there; without them nothing is answered.
     let unguarded = || Error::new(ErrorKind::Internal, "the route has no guard");
     let rights = request.extensions_mut().remove::<Rights>().ok_or_else(unguarded)?;
+    let request_id = request.extensions_mut().remove::<RequestId>().unwrap_or_default();
     let (parts, body) = request.into_parts();
     let body = body::read(&parts.headers, body, &allowance).await?;
     let mut call = Call {
@@ -171,6 +174,7 @@ async fn read(state: State, mut request: Request) -> Result<Call> {
         uri: parts.uri,
         path,
         body,
+        request_id,
     };
     let wrong = |_| Error::invalid("timeout", "must be a whole number of seconds, 1 or more");
     call.timeout_s = call.query::<Timeout>().map_err(wrong)?.timeout.map(NonZero::get);
@@ -180,7 +184,8 @@ async fn read(state: State, mut request: Request) -> Result<Call> {
 }
 
 fn reply<T: Serialize>(call: &Call, answer: fn(&Call) -> Result<T>, began: Instant) -> Response {
-    let body = answer(call).and_then(|result| {
+    let answered = kithdb::on_behalf_of(&call.request_id.0, || answer(call));
+    let body = answered.and_then(|result| {
         let time = began.elapsed().as_secs_f64();
         serde_json::to_vec(&Envelope { result, status: "ok", time }).map_err(|error| {
             Error::new(ErrorKind::Internal, format!("the answer is no JSON: {error}")).with_source(error)

@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 const OUTSIDE: [&str; 2] = ["benches", "tests"];
 
 /// Heavy dependencies by the beginning of their names, and the one room of each.
-const HEAVY: [(&str, &str); 17] = [
+const HEAVY: [(&str, &str); 19] = [
     ("rocksdb", "storage"),
     ("tantivy", "index"),
     ("hnsw_rs", "index"),
@@ -30,6 +30,8 @@ const HEAVY: [(&str, &str); 17] = [
     ("tokio", "server"),
     ("tower", "server"),
     ("hyper", "server"),
+    ("opentelemetry", "server"),
+    ("tracing-opentelemetry", "server"),
     ("candle", "rag"),
     ("tokenizers", "rag"),
     ("text-splitter", "rag"),
