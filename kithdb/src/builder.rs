@@ -161,7 +161,7 @@ fn one(
     shared.building.begin(role, BuildStatus { what, rows, vectors, vectors_built: 0 });
     drop(derived);
     let result = make(engine, shared, role, &build);
-    shared.building.end(role, &result);
+    engine.meters.build(what, shared.building.end(role, &result));
     engine.room.notify_all();
     if let Err(error) = &result {
         tracing::warn!(%error, collection = shared.name, what, "a segment could not be built; it is tried again");

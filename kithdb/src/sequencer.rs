@@ -9,12 +9,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use index::Body;
 use index::fields::Source;
 use parking_lot::MutexGuard;
 use storage::{CatalogEntry, CollectionState, Commit};
+use tracing::Span;
 use types::{
     CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Payload, Result, Schema, Seqno,
     waypoint,
@@ -42,11 +44,7 @@ type Reply<T> = Sender<Result<T>>;
 
 /// What the sequencer is asked for.
 pub(crate) enum Order {
-    Write {
-        targets: Vec<Target>,
-        durability: Durability,
-        reply: Reply<Seqno>,
-    },
+    Write(Write),
     Create {
         name: String,
         schema: Box<Schema>,
@@ -98,10 +96,15 @@ pub(crate) enum Order {
     },
 }
 
-struct Write {
-    targets: Vec<Target>,
-    durability: Durability,
-    reply: Reply<Seqno>,
+/// A write that waits.
+pub(crate) struct Write {
+    pub(crate) targets: Vec<Target>,
+    pub(crate) durability: Durability,
+    pub(crate) reply: Reply<Seqno>,
+    /// What is done for it is told below.
+    pub(crate) span: Span,
+    /// When its caller began to wait.
+    pub(crate) sent: Instant,
 }
 
 impl Write {
@@ -136,8 +139,7 @@ impl Sequencer {
         let mut held: Option<Order> = None;
         while let Some(order) = held.take().or_else(|| orders.recv().ok()) {
             match order {
-                Order::Write { targets, durability, reply } => {
-                    let first = Write { targets, durability, reply };
+                Order::Write(first) => {
                     let group = gather(first, orders, &mut held);
                     self.commit(group);
                 }
@@ -165,6 +167,11 @@ impl Sequencer {
 
     /// Commits a group: one batch, one fsync, one view a collection.
     fn commit(&mut self, group: Vec<Write>) {
+        let began = Instant::now();
+        group.iter().for_each(|write| self.engine.meters.waits.observe(began - write.sent));
+        let spans: Vec<Span> = group.iter().map(|write| write.span.clone()).collect();
+        let below =
+            told(&spans, |span| tracing::info_span!(parent: span, "stage", kithdb.writes = group.len()));
         let mut shareds: BTreeMap<CollectionId, Arc<Shared>> = BTreeMap::new();
         for (shared, _) in group.iter().flat_map(|write| &write.targets) {
             shareds.entry(shared.id).or_insert_with(|| Arc::clone(shared));
@@ -173,15 +180,23 @@ impl Sequencer {
         let mut locks: Locks<'_> = shareds.iter().map(|(id, shared)| (*id, shared.derived.lock())).collect();
         let durability = group.iter().map(|write| write.durability).max().unwrap_or_default();
         let (staged, replies) = self.stage(group, &locks);
+        drop(below);
         let Some((commit, parts)) = join(staged) else { return };
         let seqno = commit.seqno();
         waypoint::pass("commit.staged");
+        let (number, level) = (seqno.0, durability.name());
+        let below = told(
+            &spans,
+            |span| tracing::info_span!(parent: span, "storage", kithdb.seqno = number, kithdb.durability = level),
+        );
         if let Err(error) = self.engine.store.commit(commit, durability) {
             replies.iter().for_each(|(reply, _)| answer(reply, Err(error.duplicate())));
             return;
         }
         waypoint::pass("commit.stored");
+        drop(below);
         self.seqno = seqno;
+        let below = told(&spans, |span| tracing::info_span!(parent: span, "publish"));
         for part in parts {
             if let Some(derived) = locks.get_mut(&part.shared.id) {
                 derived.apply(&part.effects, part.state);
@@ -194,6 +209,9 @@ impl Sequencer {
         }
         drop(locks);
         waypoint::pass("commit.published");
+        self.engine.meters.commits.observe(began.elapsed());
+        // What is told of them ends before their callers go on.
+        drop((below, spans));
         replies.iter().for_each(|(reply, seqno)| answer(reply, Ok(*seqno)));
     }
 
@@ -320,6 +338,11 @@ impl Sequencer {
     }
 }
 
+/// A span below each of those that somebody listens to.
+fn told(spans: &[Span], below: impl Fn(&Span) -> Span) -> Vec<Span> {
+    spans.iter().filter(|span| !span.is_disabled()).map(below).collect()
+}
+
 type Locks<'a> = BTreeMap<CollectionId, MutexGuard<'a, Derived>>;
 
 /// Takes what waits behind the first write, until the group is full or something else comes.
@@ -328,11 +351,9 @@ fn gather(first: Write, orders: &Receiver<Order>, held: &mut Option<Order>) -> V
     let mut group = vec![first];
     while size < GROUP_POINTS_MAX {
         match orders.try_recv() {
-            Ok(Order::Write { targets, durability, reply }) => {
-                let write = Write { targets, durability, reply };
+            Ok(Order::Write(write)) => {
                 if write.is_by_filter() {
-                    let Write { targets, durability, reply } = write;
-                    *held = Some(Order::Write { targets, durability, reply });
+                    *held = Some(Order::Write(write));
                     break;
                 }
                 size += write.size();

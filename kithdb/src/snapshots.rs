@@ -90,6 +90,7 @@ impl Database {
             None => self.workers.order(|reply| Order::Views { reply })?,
         };
         self.engine.check_room()?;
+        let _counted = Counted::begin(&self.engine, &views);
         create_folder(&folder)?;
         let seqno = views.iter().map(|(_, view)| view.seqno).max().unwrap_or_default();
         let now = datetime::format(now_micros()).replace([':', '.'], "-");
@@ -110,6 +111,9 @@ impl Database {
         std::fs::rename(&part.0, folder.join(&name))?;
         waypoint::pass("snapshot.renamed");
         File::open(&folder)?.sync_all()?;
+        for (shared, _) in &views {
+            self.engine.meters.snapshot(&shared.name, |counts| counts.created += 1);
+        }
         described(&folder, name)
     }
 
@@ -158,7 +162,9 @@ impl Database {
             return Err(Error::invalid("checksum", "is not that of the snapshot; load it anew"));
         }
         let id = self.workers.order(|reply| Order::Reserve { reply })?;
+        self.engine.meters.snapshot(name, |counts| counts.recovering += 1);
         let recovered = self.recover(id, name, file);
+        self.engine.meters.snapshot(name, |counts| counts.recovering -= 1);
         if recovered.is_err()
             && let Err(error) = self.workers.order(|reply| Order::Abandon { id, reply })
         {
@@ -166,6 +172,12 @@ impl Database {
             tracing::warn!(%error, "rows of a snapshot that was not recovered remain until the next start");
         }
         recovered
+    }
+
+    /// When the newest snapshot was made that is still there, of a collection or of everything, in microseconds since
+    /// 1970; nothing if there is none.
+    pub fn last_snapshot_micros(&self) -> Option<i64> {
+        newest(&self.snapshots_folder())
     }
 
     fn recover(&self, id: CollectionId, name: &str, file: &Path) -> Result<()> {
@@ -221,6 +233,37 @@ impl Database {
     }
 }
 
+/// Collections whose snapshots are being made, as long as it lives.
+struct Counted<'a>(&'a Engine, Vec<String>);
+
+impl<'a> Counted<'a> {
+    fn begin(engine: &'a Engine, views: &Views) -> Self {
+        let names: Vec<String> = views.iter().map(|(shared, _)| shared.name.clone()).collect();
+        names.iter().for_each(|name| engine.meters.snapshot(name, |counts| counts.creating += 1));
+        Self(engine, names)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.1.iter().for_each(|name| self.0.meters.snapshot(name, |counts| counts.creating -= 1));
+    }
+}
+
+/// The newest snapshot in a folder and those below. What cannot be read is none.
+fn newest(folder: &Path) -> Option<i64> {
+    let found = std::fs::read_dir(folder).ok()?;
+    let made = |file: std::fs::DirEntry| {
+        let name = file.file_name().into_string().unwrap_or_default();
+        match file.file_type().ok()?.is_dir() {
+            true => newest(&file.path()),
+            false if is_name(&name) => described(folder, name).ok().map(|snapshot| snapshot.created_micros),
+            false => None,
+        }
+    };
+    found.filter_map(|file| made(file.ok()?)).max()
+}
+
 /// A file that goes unless it got another name.
 struct Part(PathBuf);
 
@@ -231,7 +274,7 @@ impl Drop for Part {
     }
 }
 
-fn now_micros() -> i64 {
+pub(crate) fn now_micros() -> i64 {
     UNIX_EPOCH.elapsed().unwrap_or_default().as_micros() as i64
 }
 

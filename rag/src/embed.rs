@@ -77,6 +77,7 @@ impl Embedder {
     /// # Errors
     /// As for [`embed_documents`](Self::embed_documents).
     pub fn embed_query(&self, text: &str) -> Result<Vec<f32>> {
+        let _span = tracing::info_span!("embed", gen_ai.request.model = self.identity().name).entered();
         match &self.0 {
             Place::Here(local) => local.embed_query(text),
             Place::There(remote) => remote.embed_query(text),

@@ -9,13 +9,15 @@
 
 use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::Instant;
 
-use kithdb::{Error, ErrorKind, Result};
-use tokio::sync::Semaphore;
+use kithdb::{Error, ErrorKind, Histogram, Result, Times};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout_at;
+use tracing::Span;
 
 /// Calls that may wait at the same time.
 const WAITING_MAX: usize = 64;
@@ -39,21 +41,84 @@ pub(crate) enum Lane {
     Generates,
 }
 
-/// The places of both lanes.
+/// The lanes.
 #[derive(Debug)]
 pub(crate) struct Lanes {
-    computes: Arc<Semaphore>,
-    waits: Arc<Semaphore>,
-    receives: Arc<Semaphore>,
-    generates: Arc<Semaphore>,
+    computes: Places,
+    waits: Places,
+    receives: Places,
+    generates: Places,
+}
+
+/// The places of a lane.
+#[derive(Debug)]
+struct Places {
+    name: &'static str,
+    count: usize,
+    free: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    waits: Histogram,
+}
+
+/// How full a lane is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    pub(crate) name: &'static str,
+    pub(crate) places: usize,
+    /// Calls that have a place.
+    pub(crate) running: usize,
+    /// Calls that wait for one.
+    pub(crate) waiting: usize,
+    /// How long calls waited.
+    pub(crate) waits: Times,
+}
+
+impl Places {
+    fn new(name: &'static str, count: usize) -> Self {
+        let (free, waiting) = (Arc::new(Semaphore::new(count)), AtomicUsize::new(0));
+        Self { name, count, free, waiting, waits: Histogram::default() }
+    }
+
+    /// A place, as soon as there is one. The semaphore is never closed: without a place a call would run all the same.
+    async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        /// Counted also where the wait is given up.
+        struct Waiting<'a>(&'a Places, Instant);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+                self.0.waits.observe(self.1.elapsed());
+            }
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(self, Instant::now());
+        Arc::clone(&self.free).acquire_owned().await.ok()
+    }
+
+    fn figures(&self) -> Figures {
+        Figures {
+            name: self.name,
+            places: self.count,
+            running: self.count - self.free.available_permits().min(self.count),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            waits: self.waits.times(),
+        }
+    }
 }
 
 impl Lanes {
     pub(crate) fn new() -> Self {
         let cores = available_parallelism().map_or(1, NonZero::get);
-        let lane = |places| Arc::new(Semaphore::new(places));
-        let (computes, waits) = (lane(cores), lane(WAITING_MAX));
-        Self { computes, waits, receives: lane(RECEIVING_MAX), generates: lane(GENERATING_MAX) }
+        Self {
+            computes: Places::new("computes", cores),
+            waits: Places::new("waits", WAITING_MAX),
+            receives: Places::new("receives", RECEIVING_MAX),
+            generates: Places::new("generates", GENERATING_MAX),
+        }
+    }
+
+    /// How full they are.
+    pub(crate) fn figures(&self) -> [Figures; 4] {
+        [&self.computes, &self.waits, &self.receives, &self.generates].map(Places::figures)
     }
 
     /// Runs a call as soon as its lane has a place.
@@ -62,14 +127,8 @@ impl Lanes {
         lane: Lane,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        // The semaphores are never closed: without a place the call would run all the same.
-        let place = Arc::clone(self.places(lane)).acquire_owned().await.ok();
-        ended(spawn_blocking(move || {
-            let outcome = call();
-            drop(place);
-            outcome
-        }))
-        .await
+        let place = self.places(lane).take().await;
+        ended(begun(place, call)).await
     }
 
     /// Runs a call that must be answered by then. A call without a place until then never begins; one that computes
@@ -85,15 +144,11 @@ impl Lanes {
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
         let late = |what: &str| Err(Error::new(ErrorKind::DeadlineExceeded, what));
-        let place = match timeout_at(deadline.into(), Arc::clone(self.places(lane)).acquire_owned()).await {
-            Ok(place) => place.ok(),
+        let place = match timeout_at(deadline.into(), self.places(lane).take()).await {
+            Ok(place) => place,
             Err(_) => return late("the server had no time for it, and nothing was done; try again later"),
         };
-        let ran = ended(spawn_blocking(move || {
-            let outcome = call();
-            drop(place);
-            outcome
-        }));
+        let ran = ended(begun(place, call));
         match lane {
             Lane::Waits | Lane::Receives | Lane::Generates => Ok(ran.await),
             Lane::Computes => match timeout_at(deadline.into(), ran).await {
@@ -105,7 +160,7 @@ impl Lanes {
         }
     }
 
-    fn places(&self, lane: Lane) -> &Arc<Semaphore> {
+    fn places(&self, lane: Lane) -> &Places {
         match lane {
             Lane::Computes => &self.computes,
             Lane::Waits => &self.waits,
@@ -113,6 +168,19 @@ impl Lanes {
             Lane::Generates => &self.generates,
         }
     }
+}
+
+/// Begins a call, told below the span of who asks.
+fn begun<T: Send + 'static>(
+    place: Option<OwnedSemaphorePermit>,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    let span = Span::current();
+    spawn_blocking(move || {
+        let outcome = span.in_scope(call);
+        drop(place);
+        outcome
+    })
 }
 
 /// What a call returned.
@@ -126,7 +194,6 @@ async fn ended<T>(ran: JoinHandle<T>) -> T {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     use super::*;
@@ -174,5 +241,8 @@ mod tests {
         let error = lanes.run_until(Lane::Computes, soon(), || ()).await.expect_err("no place");
         assert!(error.message().contains("nothing was done"), "{error}");
         lanes.run_until(Lane::Waits, soon(), slow).await.expect("a write is waited for");
+        let computes = lanes.figures()[0];
+        assert_eq!((computes.name, computes.places, computes.waiting), ("computes", cores, 0));
+        assert_eq!(computes.waits.count(), cores as u64 + 1, "who gave up has waited, too");
     }
 }

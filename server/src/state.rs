@@ -13,7 +13,7 @@ use crate::cursors::Cursors;
 use crate::jobs::Jobs;
 use crate::lanes::Lanes;
 use crate::location::Hosts;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Requests};
 use crate::strict::Rates;
 use crate::{Keys, ServeLimits, ServeOptions};
 
@@ -49,6 +49,17 @@ pub(crate) struct Inner {
     pub(crate) blocks: Arc<Semaphore>,
 }
 
+fn requests_max(limits: &ServeLimits) -> usize {
+    limits.requests_max.min(Semaphore::MAX_PERMITS)
+}
+
+impl Inner {
+    /// Requests that may be in progress.
+    pub(crate) fn requests_max(&self) -> usize {
+        requests_max(&self.limits)
+    }
+}
+
 impl State {
     /// The state of a server over a database. With an embedder, queries may be given as text.
     pub fn new(db: Database, embedder: Option<Embedder>, options: &ServeOptions) -> Self {
@@ -79,12 +90,17 @@ impl State {
             rates: Rates::default(),
             bucket: options.bucket.clone(),
             hosts: Hosts::new(&options.snapshot_hosts),
-            requests: Semaphore::new(options.limits.requests_max.min(Semaphore::MAX_PERMITS)),
+            requests: Semaphore::new(requests_max(&options.limits)),
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
             limits: options.limits.clone(),
             are_metrics_open: options.are_metrics_open,
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// What was counted.
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.inner.metrics.requests
     }
 
     /// The database.

@@ -20,6 +20,7 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /docs", "++++++++"),
     ("GET /docs/page.js", "++++++++"),
     ("GET /telemetry", "00++++++"),
+    ("GET /api/v1/slow-queries", "00++++++"),
     ("GET /collections", "00++++++"),
     ("POST /collections/aliases", "00+33333"),
     ("GET /aliases", "00++++++"),

@@ -19,6 +19,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The field that the error names.
     pub(crate) field: Option<String>,
+    /// The id of the request.
+    pub(crate) id: Option<String>,
     pub(crate) body: Value,
 }
 
@@ -28,6 +30,11 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 impl Running {
     pub(crate) fn over(db: Database) -> Self {
         Self::with(db, ServeOptions::default())
+    }
+
+    /// One that runs elsewhere.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self { server: None, address }
     }
 
     /// A server with options of its own, but for where it listens.
@@ -170,9 +177,9 @@ fn header(head: &str, name: &str) -> Option<String> {
 fn parse(text: &str) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: `{text}`"));
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let field = header(head, "kithdb-error-field");
+    let (field, id) = (header(head, "kithdb-error-field"), header(head, "x-request-id"));
     let body = serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()));
-    Answer { status: status.unwrap_or_else(|| panic!("no status: `{head}`")), field, body }
+    Answer { status: status.unwrap_or_else(|| panic!("no status: `{head}`")), field, id, body }
 }
 
 impl Drop for Running {

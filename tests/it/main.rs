@@ -13,6 +13,7 @@
 //! | `limits`      | each limit has its error; who is slow, or comes in masses, harms nobody else|
 //! | `strict`      | what a collection's own settings refuse is refused, in the dialect's words  |
 //! | `documents`   | uploads become chunks, whatever ends the process meanwhile                  |
+//! | `observability` | what a server tells of itself is well formed, whole, and no secret       |
 //! | `observed`    | the recall of live queries is measured, and told with its interval          |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
 //! | `past`        | a past state is read as it was, and a cursor reads one state                |
@@ -50,6 +51,7 @@ mod http;
 mod indexed;
 mod limits;
 mod model;
+mod observability;
 mod observed;
 mod options;
 mod past;

@@ -11,6 +11,7 @@ pub mod durability;
 pub mod error;
 pub mod filter;
 pub mod geo;
+pub mod histogram;
 pub mod id;
 pub mod keyword;
 pub mod language;
@@ -35,6 +36,7 @@ pub use filter::{
     TimeRange,
 };
 pub use geo::{GeoArea, GeoPoint};
+pub use histogram::{Histogram, Times};
 pub use id::{CollectionId, PointId, Seqno, Slot, Version};
 pub use keyword::{Fuzzy, KeywordQuery, Operator};
 pub use language::Language;

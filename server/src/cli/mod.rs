@@ -15,6 +15,7 @@ mod export;
 mod import;
 mod ingest;
 mod limits;
+mod observe;
 mod open;
 mod place;
 mod present;
@@ -29,13 +30,13 @@ mod terminal;
 pub(crate) use remote::encoded;
 
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use config::Failure;
 use kithdb::Result;
-use tracing_subscriber::EnvFilter;
+
+use crate::{Logging, log};
 
 /// KithDB: a vector database in one directory.
 #[derive(Parser)]
@@ -94,7 +95,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::File>) -> Result<ExitCode> {
     let cli = Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
-    log(if matches!(cli.command, Command::Serve(_)) { "warn" } else { "error" });
+    let logging = match &cli.command {
+        Command::Serve(command) => command.logging(),
+        _ => Logging {
+            filter: std::env::var("KITHDB_LOG").unwrap_or_else(|_| "error".to_owned()),
+            ..Logging::default()
+        },
+    };
+    // What is left of traces is sent when the command has ended.
+    let _tracing = log(&logging)?;
     match cli.command {
         Command::Serve(command) => command.run(),
         Command::Config(config) => {
@@ -113,17 +122,6 @@ fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::Fi
         Command::Bench(command) => command.run(),
         Command::Completions(completions) => completions.run(command.clone()),
     }
-}
-
-/// Logs to standard error: from this level on, unless `KITHDB_LOG` says otherwise.
-fn log(level: &str) {
-    let filter = EnvFilter::try_from_env("KITHDB_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let is_terminal = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(is_terminal)
-        .with_writer(std::io::stderr)
-        .init();
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::engine::EngineArgs;
 use super::limits::LimitArgs;
+use super::observe::ObserveArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::terminal::{counted, grouped, print, table};
-use crate::{Bucket, BucketOptions, Keys, ServeOptions, Server, Tls, VERSION};
+use crate::{Bucket, BucketOptions, Keys, Logging, ServeOptions, Server, Tls, VERSION};
 
 /// Serve a database over HTTP.
 #[derive(Args)]
@@ -42,6 +43,8 @@ pub(super) struct Serve {
     limits: LimitArgs,
     #[command(flatten)]
     snapshots: SnapshotArgs,
+    #[command(flatten)]
+    observe: ObserveArgs,
 }
 
 /// Where snapshots are, and come from.
@@ -120,7 +123,7 @@ struct AccessArgs {
     tls_key: Option<PathBuf>,
 }
 
-fn share(text: &str) -> std::result::Result<f64, String> {
+pub(super) fn share(text: &str) -> std::result::Result<f64, String> {
     let share = text.parse().map_err(|_| "must be a number from 0 to 1".to_owned())?;
     if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("must be from 0 to 1".to_owned()) }
 }
@@ -135,6 +138,7 @@ impl Serve {
             durability: self.durability,
             sampled: self.sampled,
             limits: self.limits.database(),
+            slow_queries: self.observe.slow_queries(),
             ..Options::default()
         })?;
         let scheme = if options.tls.is_some() { "https" } else { "http" };
@@ -160,6 +164,11 @@ impl Serve {
         server.stop()?;
         print("stopped: everything acknowledged is on disk\n");
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What is logged, and traced.
+    pub(super) fn logging(&self) -> Logging {
+        self.observe.logging()
     }
 
     /// How to serve.

@@ -59,31 +59,24 @@ fn reason(error: &Error) -> String {
 }
 
 impl Answers {
-    pub(super) fn expose(&self, text: &mut Exposition) {
+    pub(super) fn expose(&self, out: &mut Exposition) {
         let counted = self.0.lock();
-        text.family("kithdb_answers_total", "counter", "Answers, by how they came about.");
-        for (outcome, count) in &counted.outcomes {
-            text.sample("kithdb_answers_total", &[("outcome", outcome)], count);
-        }
-        text.family("kithdb_answer_failures_total", "counter", "Questions without an answer, by the reason.");
-        for (reason, count) in &counted.failures {
-            text.sample("kithdb_answer_failures_total", &[("reason", reason)], count);
-        }
-        text.family(
-            "kithdb_answer_tokens_total",
-            "counter",
-            "Tokens of the serving engine; cached ones are also in prompt.",
-        );
-        for (kind, tokens) in ["prompt", "cached", "completion"].iter().zip(counted.tokens) {
-            text.sample("kithdb_answer_tokens_total", &[("kind", kind)], tokens);
-        }
-        text.family("kithdb_answer_citations_total", "counter", "Citations in answers.");
-        text.sample("kithdb_answer_citations_total", &[], counted.citations);
-        text.family(
-            "kithdb_answer_unsupported_total",
-            "counter",
-            "Sentences of answers that no document supports.",
-        );
-        text.sample("kithdb_answer_unsupported_total", &[], counted.unsupported);
+        out.counter("kithdb_answers_total", "Answers, by how they came about.", |family| {
+            counted.outcomes.iter().for_each(|(outcome, count)| family.put(&[("outcome", outcome)], count));
+        });
+        let help = "Questions without an answer, by the reason.";
+        out.counter("kithdb_answer_failures_total", help, |family| {
+            counted.failures.iter().for_each(|(reason, count)| family.put(&[("reason", reason)], count));
+        });
+        let help = "Tokens of the serving engine; cached ones are also in prompt.";
+        out.counter("kithdb_answer_tokens_total", help, |family| {
+            for (kind, tokens) in ["prompt", "cached", "completion"].iter().zip(counted.tokens) {
+                family.put(&[("kind", kind)], tokens);
+            }
+        });
+        let help = "Citations in answers.";
+        out.counter("kithdb_answer_citations_total", help, |family| family.put(&[], counted.citations));
+        let help = "Sentences of answers that no document supports.";
+        out.counter("kithdb_answer_unsupported_total", help, |family| family.put(&[], counted.unsupported));
     }
 }

@@ -21,6 +21,7 @@ use crate::access::Rights;
 use crate::body::{Allowance, Held};
 use crate::error::PATH_VALIDATION;
 use crate::lanes::Lane;
+use crate::observe::RequestId;
 use crate::state::Inner;
 use crate::strict::Strict;
 use crate::wire::translate::Translator;
@@ -39,6 +40,7 @@ pub(super) struct Call {
     path: Vec<(String, String)>,
     content_type: String,
     body: Held,
+    request_id: RequestId,
     /// Where the client thinks that it is.
     host: Option<String>,
 }
@@ -258,6 +260,7 @@ pub(super) async fn read(state: State, mut request: Request) -> Result<Call> {
     // The guard puts them there; without them nothing is answered.
     let unguarded = || Error::new(ErrorKind::Internal, "the route has no guard");
     let rights = request.extensions_mut().remove::<Rights>().ok_or_else(unguarded)?;
+    let request_id = request.extensions_mut().remove::<RequestId>().unwrap_or_default();
     let (parts, body) = request.into_parts();
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
     let body = body::read(&parts.headers, body, &allowance).await?;
@@ -272,6 +275,7 @@ pub(super) async fn read(state: State, mut request: Request) -> Result<Call> {
         path,
         body,
         host,
+        request_id,
     };
     let wrong = |_| Error::invalid("timeout", "must be a whole number of seconds, 1 or more");
     call.timeout_s = call.query::<Timeout>().map_err(wrong)?.timeout.map(NonZero::get);
@@ -286,7 +290,8 @@ fn reply<T: Serialize>(
     shape: Shape,
     began: Instant,
 ) -> Response {
-    let body = answer(call).and_then(|result| match shape {
+    let answered = kithdb::on_behalf_of(&call.request_id.0, || answer(call));
+    let body = answered.and_then(|result| match shape {
         Shape::Bare => json(&result),
         Shape::Enveloped => json(&Envelope { result, status: "ok", time: began.elapsed().as_secs_f64() }),
     });

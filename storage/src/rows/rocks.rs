@@ -7,19 +7,22 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, ReadOptions, WriteBatch,
+    ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, Range, ReadOptions, WriteBatch,
     WriteOptions,
 };
-use types::{Durability, Error, ErrorKind, Result, waypoint};
+use types::{Durability, Error, ErrorKind, Histogram, Result, waypoint};
 
-use super::{Change, Rows, Table, Visit, tuning};
+use super::{Change, Figures, Rows, Table, Visit, tuning};
 
 /// Rows in a RocksDB directory, locked against other processes while the value lives.
 pub struct RocksRows {
     db: DB,
     path: PathBuf,
+    writes: Histogram,
+    syncs: Histogram,
 }
 
 impl RocksRows {
@@ -35,11 +38,18 @@ impl RocksRows {
         let db = DB::open_cf_descriptors(&tuning.database(), path, families)
             .map_err(|error| translate_open(path, error))?;
         waypoint::pass("storage.opened");
-        Ok(Self { db, path: path.to_owned() })
+        Ok(Self { db, path: path.to_owned(), writes: Histogram::default(), syncs: Histogram::default() })
     }
 
     fn family(&self, table: Table) -> &ColumnFamily {
         self.db.cf_handle(table.name()).expect("every table is opened as a family in `open`")
+    }
+
+    fn sync(&self) -> std::result::Result<(), rocksdb::Error> {
+        let began = Instant::now();
+        let synced = self.db.flush_wal(true);
+        self.syncs.observe(began.elapsed());
+        synced
     }
 
     fn translate(&self, error: rocksdb::Error) -> Error {
@@ -124,6 +134,7 @@ impl Rows for RocksRows {
     }
 
     fn write(&self, changes: Vec<Change>, durability: Durability) -> Result<()> {
+        let began = Instant::now();
         let mut batch = WriteBatch::default();
         for change in &changes {
             match change {
@@ -141,8 +152,9 @@ impl Rows for RocksRows {
         let flushed = match durability {
             Durability::None => Ok(()),
             Durability::Wal => self.db.flush_wal(false),
-            Durability::Fsync => self.db.flush_wal(true),
+            Durability::Fsync => self.sync(),
         };
+        self.writes.observe(began.elapsed());
         flushed.map_err(|error| self.translate(error))?;
         waypoint::pass("storage.synced");
         Ok(())
@@ -150,19 +162,42 @@ impl Rows for RocksRows {
 
     fn flush(&self) -> Result<()> {
         waypoint::pass("storage.flush");
-        self.db.flush_wal(true).map_err(|error| self.translate(error))?;
+        self.sync().map_err(|error| self.translate(error))?;
         waypoint::pass("storage.flushed");
         Ok(())
     }
 
-    fn bytes(&self) -> (u64, u64) {
+    fn figures(&self) -> Figures {
+        let of = |property: &str| self.db.property_int_value(property).ok().flatten().unwrap_or(0);
         let sum = |property: &str| {
             let of = |table: Table| self.db.property_int_value_cf(self.family(table), property);
             Table::ALL.into_iter().filter_map(|table| of(table).ok().flatten()).sum::<u64>()
         };
-        let disk = sum("rocksdb.total-sst-files-size") + sum("rocksdb.total-blob-file-size");
-        let cache = self.db.property_int_value("rocksdb.block-cache-usage").ok().flatten().unwrap_or(0);
-        (disk, sum("rocksdb.cur-size-all-mem-tables") + sum("rocksdb.estimate-table-readers-mem") + cache)
+        let files = |table: Table| {
+            let count =
+                self.db.property_value_cf(self.family(table), "rocksdb.num-files-at-level0").ok()??;
+            count.parse::<u64>().ok()
+        };
+        let buffer_bytes = sum("rocksdb.cur-size-all-mem-tables");
+        Figures {
+            disk_bytes: sum("rocksdb.total-sst-files-size") + sum("rocksdb.total-blob-file-size"),
+            buffer_bytes,
+            // The buffers are charged to the cache (see `tuning`).
+            cache_bytes: of("rocksdb.block-cache-usage").saturating_sub(buffer_bytes),
+            index_bytes: sum("rocksdb.estimate-table-readers-mem"),
+            compaction_pending_bytes: sum("rocksdb.estimate-pending-compaction-bytes"),
+            compactions: of("rocksdb.num-running-compactions"),
+            flushes: of("rocksdb.num-running-flushes"),
+            uncompacted_files: Table::ALL.into_iter().filter_map(files).sum(),
+            background_errors: of("rocksdb.background-errors"),
+            is_stalled: of("rocksdb.is-write-stopped") > 0 || of("rocksdb.actual-delayed-write-rate") > 0,
+            writes: self.writes.times(),
+            syncs: self.syncs.times(),
+        }
+    }
+
+    fn bytes(&self, table: Table, from: &[u8], to: &[u8]) -> u64 {
+        self.db.get_approximate_sizes_cf(self.family(table), &[Range::new(from, to)]).iter().sum()
     }
 
     fn free_bytes(&self) -> Result<Option<u64>> {

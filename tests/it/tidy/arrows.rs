@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 const OUTSIDE: [&str; 2] = ["benches", "tests"];
 
 /// Heavy dependencies by the beginning of their names, and the one room of each.
-const HEAVY: [(&str, &str); 24] = [
+const HEAVY: [(&str, &str); 27] = [
     ("rocksdb", "storage"),
     ("tantivy", "index"),
     ("hnsw_rs", "index"),
@@ -33,6 +33,8 @@ const HEAVY: [(&str, &str); 24] = [
     ("object_store", "server"),
     ("reqwest", "server"),
     ("utoipa", "server"),
+    ("opentelemetry", "server"),
+    ("tracing-opentelemetry", "server"),
     ("candle", "rag"),
     ("tokenizers", "rag"),
     ("text-splitter", "rag"),
