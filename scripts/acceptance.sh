@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Other people's test suites against a server of this build: what clients expect that know nothing of KithDB.
-#   scripts/acceptance.sh [suite...]     langchain, haystack, client, js, llamaindex, vectordbbench, schemathesis, bucket; all of
-#                                        them without arguments
+#   scripts/acceptance.sh [suite...]     langchain, haystack, client, js, llamaindex, openai, vectordbbench, schemathesis,
+#                                        bucket; all of them without arguments
 #
 # KITHDB_URL names a server that runs: its collections are removed. Without it one is started on a directory that is
 # removed. A suite that cannot be installed is skipped, and the table says so. Each suite lies in an environment of its
@@ -125,6 +125,14 @@ run_llamaindex() {
     "$home/llamaindex/venv/bin/python" -W ignore "$own/llamaindex.py" "$url"
 }
 
+install_openai() {
+    venv openai openai==3.54.0
+}
+
+run_openai() {
+    "$home/openai/venv/bin/python" -W error "$own/openai_sdk.py" "$url" ${KITHDB_ENGINE_URL:+engine}
+}
+
 install_schemathesis() {
     venv schemathesis schemathesis==4.32.5
 }
@@ -145,6 +153,7 @@ run_bucket() {
 
 declare -A expected=(
     [langchain]='309 passed' [haystack]='308 passed, 1 skipped' [vectordbbench]='recall 0.95 or more'
+    [openai]='every operation answers as the SDK expects'
     [client]='47 methods agree' [js]='44 methods answer as expected' [llamaindex]='9 checks passed'
     [schemathesis]='no fault' [bucket]='14 checks passed'
 )
@@ -166,7 +175,7 @@ suite() {
 }
 
 start
-[ $# -gt 0 ] || set -- langchain haystack client js llamaindex vectordbbench schemathesis bucket
+[ $# -gt 0 ] || set -- langchain haystack client js llamaindex openai vectordbbench schemathesis bucket
 for name in "$@"; do
     [ -n "${expected[$name]:-}" ] || { echo "there is no suite $name; there are: ${!expected[*]}" >&2; exit 2; }
     suite "$name"

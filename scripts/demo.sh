@@ -110,9 +110,20 @@ else
     ask_about_dependencies
 fi
 
+answer() { # question
+    say "$1   [answered]"
+    "$kithdb" ask "$1" --url "$url" --collection documents
+}
+
+[ -n "$dir" ] || answer "What is the minimum supported Rust version of tokio?"
+
 say "Yours to go on with"
 cat <<TXT
   $kithdb serve --data $data
   $kithdb search "your question" --data $data
+  $kithdb ask "your question" --data $data
   curl -s $url/collections/documents       (while it serves)
+
+The answer above is made of quotes. For one that a model writes, name a serving engine (vLLM, llama.cpp, Ollama, …):
+  $kithdb serve --data $data --engine-url http://127.0.0.1:8080/v1
 TXT

@@ -8,6 +8,7 @@ mod ann;
 mod clusters;
 mod documents;
 mod embedded;
+mod embedding;
 mod engine;
 mod figures;
 mod golden;
@@ -35,6 +36,8 @@ enum Bench {
     Engine(engine::Arguments),
     /// Documents a second from files to searchable chunks, embedding included.
     Documents(documents::Arguments),
+    /// Texts a second of the embedder, a round a line of standard input.
+    Embedding(embedding::Arguments),
     /// nDCG@10 and recall@100 on labelled collections in the layout of BEIR.
     Retrieval(retrieval::Arguments),
     /// Approximate nearest neighbours without the database: a segment's graph, and that of the head.
@@ -70,6 +73,7 @@ fn run(bench: &Bench) -> Result<(String, bool)> {
     let (report, is_passed) = match bench {
         Bench::Engine(arguments) => (engine::run(arguments)?, true),
         Bench::Documents(arguments) => (documents::run(arguments)?, true),
+        Bench::Embedding(arguments) => return Ok((embedding::run(arguments)?, true)),
         Bench::Retrieval(arguments) => (retrieval::run(arguments)?, true),
         Bench::Ann(arguments) => (ann::run(arguments)?, true),
         Bench::AnnEngine(arguments) => return Ok((ann::run_engine(arguments)?, true)),

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use storage::Commit;
-use types::{Durability, Error, ErrorKind, Result, Seqno, schema};
+use types::{Durability, Error, ErrorKind, Result, Seqno, schema, waypoint};
 
 use crate::database::Database;
 use crate::engine::Engine;
@@ -67,6 +67,7 @@ impl Sequencer {
         let seqno = self.seqno.next();
         let commit = changed(&before, &after, seqno);
         self.engine.store.commit(commit, Durability::Fsync)?;
+        waypoint::pass("alias.stored");
         self.seqno = seqno;
         *self.engine.aliases.write() = after;
         Ok(())

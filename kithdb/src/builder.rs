@@ -20,7 +20,7 @@ use index::graph::Progress as _;
 use index::sparse::PartSparse;
 use index::{Body, GRAPH_ROWS_MIN};
 use query::View;
-use types::{CollectionId, Durability, ErrorKind, Result, Seqno, Version};
+use types::{CollectionId, Durability, ErrorKind, Result, Seqno, Version, waypoint};
 
 use crate::budget;
 use crate::build::{Build, Built};
@@ -161,7 +161,7 @@ fn one(
     shared.building.begin(role, BuildStatus { what, rows, vectors, vectors_built: 0 });
     drop(derived);
     let result = make(engine, shared, role, &build);
-    shared.building.end(role, &result);
+    engine.meters.build(what, shared.building.end(role, &result));
     engine.room.notify_all();
     if let Err(error) = &result {
         tracing::warn!(%error, collection = shared.name, what, "a segment could not be built; it is tried again");
@@ -176,9 +176,11 @@ fn one(
 fn make(engine: &Engine, shared: &Shared, role: Role, build: &Build) -> Result<()> {
     let (files, stored) = (engine.files(shared.id), stored(engine, shared));
     let watch = Watch { engine, shared, role };
+    engine.check_room()?;
     let built = build.run(&files, &stored, engine.segments.threads.max(1), &watch);
+    waypoint::pass(role.waypoints()[0]);
     let is_installed = match &built {
-        Ok(Some(built)) => publish(engine, shared, build, built),
+        Ok(Some(built)) => publish(engine, shared, role, (build, built)),
         Ok(None) => Ok(false),
         Err(error) => Err(error.duplicate()),
     };
@@ -188,11 +190,14 @@ fn make(engine: &Engine, shared: &Shared, role: Role, build: &Build) -> Result<(
         Ok(false) => files.remove(build.number()),
         Err(_) => {}
     }
+    if role == Role::Merge {
+        waypoint::pass("merge.replaced");
+    }
     is_installed.map(drop)
 }
 
 /// Puts a new segment in the place of its parts, in the view and in the list; `false` if they are gone.
-fn publish(engine: &Engine, shared: &Shared, build: &Build, built: &Built) -> Result<bool> {
+fn publish(engine: &Engine, shared: &Shared, role: Role, (build, built): (&Build, &Built)) -> Result<bool> {
     let _listing = shared.listing.lock();
     let mut derived = shared.derived.lock();
     let is_gone = shared.check_exists().is_err();
@@ -203,8 +208,11 @@ fn publish(engine: &Engine, shared: &Shared, build: &Build, built: &Built) -> Re
     shared.publish(&derived);
     let list = derived.list();
     drop(derived);
+    let [_, is_published, is_listed] = role.waypoints();
+    waypoint::pass(is_published);
     // Durable, for the files that the list before names are removed next.
     engine.store.set_segments(shared.id, &list, Durability::Fsync)?;
+    waypoint::pass(is_listed);
     Ok(true)
 }
 

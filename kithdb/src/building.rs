@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use index::Segment;
 use index::graph::Progress;
 use parking_lot::{Condvar, Mutex};
-use types::{Error, Result};
+use types::{Error, Histogram, Result, Times};
 
 use crate::engine::{Engine, Shared};
 
@@ -39,6 +39,16 @@ pub(crate) enum Role {
     Merge,
 }
 
+impl Role {
+    /// What it passes on its way: a segment is made, readers see it, the list names it.
+    pub(crate) fn waypoints(self) -> [&'static str; 3] {
+        match self {
+            Self::Seal => ["seal.built", "seal.published", "seal.listed"],
+            Self::Merge => ["merge.built", "merge.published", "merge.listed"],
+        }
+    }
+}
+
 /// The state of a collection's builds.
 #[derive(Default)]
 pub(crate) struct Building {
@@ -46,6 +56,8 @@ pub(crate) struct Building {
     changed: Condvar,
     /// Segments of which nobody has read every byte since they were opened.
     unverified: Mutex<Vec<Weak<Segment>>>,
+    /// How long builds took.
+    done: Histogram,
 }
 
 #[derive(Default)]
@@ -61,6 +73,7 @@ struct State {
 #[derive(Default)]
 struct Work {
     doing: Option<BuildStatus>,
+    began: Option<Instant>,
     /// Vectors of spaces that are done, and of the one that is being built.
     built: (u64, u32),
     failure: Option<(Error, Instant)>,
@@ -147,16 +160,24 @@ impl Building {
     pub(crate) fn begin(&self, role: Role, status: BuildStatus) {
         let mut state = self.state.lock();
         let work = state.work(role);
-        (work.doing, work.built) = (Some(status), (0, 0));
+        (work.doing, work.built, work.began) = (Some(status), (0, 0), Some(Instant::now()));
     }
 
-    /// Ends what was begun.
-    pub(crate) fn end(&self, role: Role, result: &Result<()>) {
+    /// Ends what was begun; how long it took.
+    pub(crate) fn end(&self, role: Role, result: &Result<()>) -> Duration {
         let mut state = self.state.lock();
         let work = state.work(role);
         work.doing = None;
+        let took = work.began.take().map_or(Duration::ZERO, |began| began.elapsed());
         work.failure = result.as_ref().err().map(|error| (error.duplicate(), Instant::now()));
         self.changed.notify_all();
+        self.done.observe(took);
+        took
+    }
+
+    /// How long builds took that have ended.
+    pub(crate) fn done(&self) -> Times {
+        self.done.times()
     }
 
     /// Whether a role is at something.

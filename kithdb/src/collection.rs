@@ -1,14 +1,16 @@
 //! A collection: what a user writes to and asks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use index::Body;
-use query::MeasuredRecall;
+use query::{MeasuredRecall, View};
 use types::{
     Change, Durability, Error, FieldKind, FieldPath, Filter, Limits, Op, Payload, Point, PointId, Result,
-    Schema, Selection, Seqno, Value, Vectors, Version,
+    Schema, Selection, Seqno, Times, Value, Vectors, Version,
 };
 
+use crate::asked::{Asked, Operation};
 use crate::building::BuildStatus;
 use crate::engine::{Engine, Shared};
 use crate::sequencer::Order;
@@ -52,10 +54,25 @@ pub struct Status {
     pub vectors_linked: usize,
     /// Vectors there are, over all spaces.
     pub vectors: usize,
+    /// The same by space: vectors, dead ones included, and those that a graph covers; of sparse vectors all are found
+    /// by lists.
+    pub spaces: BTreeMap<String, SpaceStatus>,
     /// Documents that the keyword index has not committed; they are searched all the same.
     pub keyword_pending: usize,
+    /// Commits that the durable keyword index lags behind.
+    pub keyword_lag: u64,
     /// Bytes of the indexes in memory, approximately. Segments are mapped, and not counted.
     pub index_bytes: usize,
+    /// Of these, those of the heads.
+    pub head_bytes: usize,
+    /// And those of the fields.
+    pub field_bytes: usize,
+    /// And those of the sparse vectors.
+    pub sparse_bytes: usize,
+    /// Heads.
+    pub heads: usize,
+    /// Rows, in segments and heads, that are dead.
+    pub dead_rows: usize,
     /// The segments, by version.
     pub segments: Vec<SegmentStatus>,
     /// Rows, dead ones included, that no segment holds.
@@ -64,10 +81,21 @@ pub struct Status {
     pub waiting_rows: usize,
     /// What is being built.
     pub build: Option<BuildStatus>,
+    /// How long the builds took that have ended since it was opened.
+    pub builds: Times,
     /// Why the last build failed, if it did; it is tried again.
     pub failure: Option<String>,
     /// What live queries have found of the true hits, by vector space and by what their filters let through.
     pub recall: Vec<MeasuredRecall>,
+}
+
+/// The vectors of a space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpaceStatus {
+    /// Vectors there are.
+    pub vectors: usize,
+    /// Vectors that need no scan to be found.
+    pub linked: usize,
 }
 
 /// A segment of a collection.
@@ -158,10 +186,12 @@ impl Collection {
     /// # Errors
     /// As for [`Collection::upsert`].
     pub fn apply_with(&self, ops: Vec<Op>, durability: Durability) -> Result<Receipt> {
+        let asked = Asked::of(&self.engine, &self.shared.name, Operation::Write);
         self.shared.check_exists()?;
         let ops = self.checked(ops)?;
-        let written = self.workers.write(vec![(Arc::clone(&self.shared), ops)], durability);
+        let written = self.workers.write(vec![(Arc::clone(&self.shared), ops)], durability, asked.span());
         let seqno = written.map_err(|error| error.relocated("targets", |_| String::new()))?;
+        asked.answered(0);
         Ok(Receipt { seqno })
     }
 
@@ -238,6 +268,11 @@ impl Collection {
         Ok((bytes?, view.seqno))
     }
 
+    /// Bytes of its payloads in storage, about; those of the last writes are not counted yet.
+    pub fn payload_bytes_stored(&self) -> u64 {
+        self.engine.store.payload_bytes_stored(self.shared.id)
+    }
+
     /// Where the collection stands.
     pub fn status(&self) -> Status {
         let view = self.shared.view.load_full();
@@ -254,29 +289,56 @@ impl Collection {
                 Body::Head(head) => heads.push(head),
             }
         }
-        let spaces = || view.entry.schema.vectors.keys();
-        let sum = |count: &dyn Fn(&Body, &str) -> u32| {
-            let parts = parts.iter().flat_map(|part| spaces().map(|space| count(&part.body, space) as usize));
-            parts.sum::<usize>()
-        };
+        let spaces = spaces(&view);
+        let dense = || view.entry.schema.vectors.keys().filter_map(|name| spaces.get(name));
+        let head_rows = heads.iter().map(|head| head.rows() as usize).sum::<usize>();
+        let rows = head_rows + segments.iter().map(|segment| segment.rows).sum::<usize>();
+        let head_bytes = heads.iter().map(|head| head.bytes()).sum::<usize>();
+        let (field_bytes, sparse_bytes) = (view.fields.bytes(), view.sparse.bytes());
         let waiting = heads.len().saturating_sub(1);
         Status {
             points: view.points(),
             seqno: view.seqno,
-            vectors_linked: sum(&|body, space| body.linked(space).min(body.vectors(space))),
-            vectors: sum(&|body, space| body.vectors(space)),
-            keyword_pending: keyword.map_or(0, |keyword| keyword.pending()),
-            index_bytes: heads.iter().map(|head| head.bytes()).sum::<usize>()
-                + view.fields.bytes()
-                + view.sparse.bytes(),
+            vectors_linked: dense().map(|space| space.linked).sum(),
+            vectors: dense().map(|space| space.vectors).sum(),
+            keyword_pending: keyword.as_ref().map_or(0, |keyword| keyword.pending()),
+            keyword_lag: keyword.map_or(0, |keyword| view.seqno.0.saturating_sub(keyword.seqno().0)),
+            index_bytes: head_bytes + field_bytes + sparse_bytes,
+            head_bytes,
+            field_bytes,
+            sparse_bytes,
+            heads: heads.len(),
+            dead_rows: rows.saturating_sub(view.points()),
             segments,
-            head_rows: heads.iter().map(|head| head.rows() as usize).sum(),
+            head_rows,
             waiting_rows: heads[..waiting].iter().map(|head| head.rows() as usize).sum(),
             build: self.shared.building.status(),
+            builds: self.shared.building.done(),
             failure: self.shared.building.failure(),
             recall: view.observed.measured(),
+            spaces,
         }
     }
+}
+
+/// The vectors of each space, as far as parts count them.
+fn spaces(view: &View) -> BTreeMap<String, SpaceStatus> {
+    let mut spaces = BTreeMap::new();
+    for (number, part) in view.rows.parts().iter().enumerate() {
+        for name in view.entry.schema.vectors.keys() {
+            let (vectors, linked) = (part.body.vectors(name) as usize, part.body.linked(name) as usize);
+            let space: &mut SpaceStatus = spaces.entry(name.clone()).or_default();
+            space.vectors += vectors;
+            space.linked += linked.min(vectors);
+        }
+        for name in view.entry.schema.sparse.keys() {
+            let vectors = view.sparse.sizes(number, name, &[]).map_or(0, |(vectors, _)| vectors);
+            let space: &mut SpaceStatus = spaces.entry(name.clone()).or_default();
+            space.vectors += vectors;
+            space.linked += vectors;
+        }
+    }
+    spaces
 }
 
 /// The error of the only operation of a write.

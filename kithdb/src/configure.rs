@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use index::Body;
 use storage::{CatalogEntry, CollectionState, Commit};
-use types::{Durability, Error, Result, Schema, Seqno};
+use types::{Durability, Error, Result, Schema, Seqno, waypoint};
 
 use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
@@ -52,7 +52,9 @@ impl Sequencer {
         let state = CollectionState { seqno, ..derived.state };
         commit.close_collection(entry.id, &[], &state);
         let laid = if is_anew { Vec::new() } else { relaid(&engine, &derived, &entry)? };
+        waypoint::pass("schema.laid");
         engine.store.commit(commit, Durability::Fsync)?;
+        waypoint::pass("schema.stored");
         self.seqno = seqno;
         (derived.entry, derived.state) = (Arc::clone(&entry), state);
         shared.history.lock().configure(&entry.schema);

@@ -12,8 +12,10 @@ use query::{OrderValue, Ranked, Terms};
 use types::{Error, Result};
 
 use crate::Request;
+use crate::asked::Operation;
 use crate::hit::{Hit, Select};
 use crate::reading::{Reading, highlighter, hits};
+use crate::slow;
 
 /// Hits that the first page asks for, at least: a next page is likely.
 const FOUND_MIN: usize = 128;
@@ -73,7 +75,9 @@ impl Cursor {
 
     fn find(&mut self, count: usize) -> Result<()> {
         let request = Request { limit: count, ..self.request.clone() };
+        let asked = self.reading.asked(Operation::Search).says(|| slow::text_of(&request));
         let answer = query::execute(self.reading.view()?, request, Terms::default())?;
+        asked.found(answer.hits.len(), &answer.plan, &answer.effort);
         self.is_whole = answer.hits.len() < count || count == self.reading.limits().hits_max;
         for ranked in answer.hits {
             if self.seen.insert((ranked.slot.0, ranked.order.map(bits))) {

@@ -12,15 +12,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use storage::Store;
-use types::{Durability, Limits, Op, Result, Schema};
+use storage::{Figures, Store};
+use types::{Durability, Error, Limits, Op, Result, Schema};
 
+use crate::asked::{Asked, Operation};
 use crate::budget::Segments;
 use crate::collection::{Collection, Receipt};
 use crate::engine::{Engine, Folder, Shared};
 use crate::loading::{self, Start};
+use crate::meters::Measures;
 use crate::monitor::Monitor;
-use crate::sequencer::Order;
+use crate::sequencer::{Order, QUEUE_WRITES_MAX};
+use crate::slow::{SlowQueries, SlowQuery};
 use crate::snapshots;
 use crate::workers::Workers;
 
@@ -44,12 +47,14 @@ pub struct Options {
     /// The share of queries whose approximate searches are compared with exact ones, in the background and as far as
     /// 2 % of one core go: what [`Status::recall`](crate::Status::recall) is measured by.
     pub sampled: f64,
+    /// Which queries are slow, and what is kept of them.
+    pub slow_queries: SlowQueries,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let (durability, limits, segments) = <(Durability, Limits, Segments)>::default();
-        Self { durability, limits, segments, sampled: 0.001 }
+        Self { durability, limits, segments, sampled: 0.001, slow_queries: SlowQueries::default() }
     }
 }
 
@@ -90,6 +95,7 @@ impl Database {
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let path = path.as_ref();
         std::fs::create_dir_all(path)?;
+        check_whole(path)?;
         let store = Store::open(&path.join("storage"))?;
         Self::over(store, Folder::Kept(path.to_owned()), options)
     }
@@ -205,9 +211,12 @@ impl Database {
             targets.push((collection.shared, ops));
             names.push(name);
         }
-        let written = self.workers.write(targets, self.engine.durability);
+        let name = names.first().map(String::as_str).unwrap_or_default();
+        let asked = Asked::of(&self.engine, name, Operation::Write);
+        let written = self.workers.write(targets, self.engine.durability, asked.span());
         let seqno =
             written.map_err(|error| error.relocated("targets", |position| names[position].clone()))?;
+        asked.answered(0);
         Ok(Receipt { seqno })
     }
 
@@ -219,9 +228,19 @@ impl Database {
         self.workers.order(|reply| Order::Flush { reply })
     }
 
-    /// Bytes of storage on disk and in memory, approximately.
-    pub fn storage_bytes(&self) -> (u64, u64) {
-        self.engine.store.bytes()
+    /// What storage takes, and how it is doing.
+    pub fn storage(&self) -> Figures {
+        self.engine.store.figures()
+    }
+
+    /// What was counted since it was opened.
+    pub fn measures(&self) -> Measures {
+        self.engine.meters.measures(self.workers.waiting(), QUEUE_WRITES_MAX)
+    }
+
+    /// The last queries that were slow, newest first.
+    pub fn slow_queries(&self) -> Vec<SlowQuery> {
+        self.engine.slow.last()
     }
 
     /// Whether a write failed since it was opened, so that it takes no more.
@@ -232,6 +251,18 @@ impl Database {
     fn handle(&self, shared: Arc<Shared>) -> Collection {
         Collection { engine: Arc::clone(&self.engine), workers: Arc::clone(&self.workers), shared }
     }
+}
+
+/// Indexes without storage: that was taken away, or is not mounted. A new one would have their files removed, and hide it.
+fn check_whole(path: &Path) -> Result<()> {
+    let storage = path.join("storage");
+    let Ok(mut indexes) = std::fs::read_dir(path.join("index")) else { return Ok(()) };
+    if storage.exists() || indexes.next().is_none() {
+        return Ok(());
+    }
+    let why =
+        "it is missing, although there are indexes of collections; restore it, or remove `index` as well";
+    Err(Error::corrupted(storage.display(), why))
 }
 
 /// Removes index files of collections that no longer exist: a crash came between their drop and its end.

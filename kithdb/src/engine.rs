@@ -23,7 +23,9 @@ use crate::bulk::Imports;
 use crate::derived::Derived;
 use crate::files::Files;
 use crate::history::History;
+use crate::meters::Meters;
 use crate::monitor::Monitor;
+use crate::slow::SlowLog;
 
 /// An open database.
 pub(crate) struct Engine {
@@ -36,6 +38,8 @@ pub(crate) struct Engine {
     pub(crate) is_closing: AtomicBool,
     pub(crate) room: Room,
     pub(crate) monitor: Monitor,
+    pub(crate) meters: Meters,
+    pub(crate) slow: SlowLog,
     /// By name; the lock is held for a look-up or a change of the map only.
     pub(crate) collections: RwLock<BTreeMap<String, Arc<Shared>>>,
     /// Further names, each with that of its collection. Changed by the sequencer alone.
@@ -67,7 +71,8 @@ pub(crate) enum Folder {
 }
 
 impl Folder {
-    fn path(&self) -> &Path {
+    /// The folder of everything.
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Kept(path) => path,
             Self::Temporary(folder) => folder.path(),
@@ -162,10 +167,24 @@ impl Engine {
         collections: BTreeMap<String, Arc<Shared>>,
         aliases: BTreeMap<String, String>,
     ) -> Self {
-        let Options { durability, limits, segments, .. } = options;
+        let Options { durability, limits, segments, slow_queries, .. } = options;
+        let (meters, slow) = (Meters::default(), SlowLog::new(slow_queries));
         let (is_closing, room) = (AtomicBool::new(false), Room::default());
         let (collections, aliases) = (RwLock::new(collections), RwLock::new(aliases));
-        Self { store, folder, limits, durability, segments, is_closing, room, monitor, collections, aliases }
+        Self {
+            store,
+            folder,
+            limits,
+            durability,
+            segments,
+            is_closing,
+            room,
+            monitor,
+            meters,
+            slow,
+            collections,
+            aliases,
+        }
     }
 
     /// The files of a collection's segments.
@@ -188,6 +207,12 @@ impl Engine {
     /// `NotFound`.
     pub(crate) fn named(&self, name: &str) -> Result<Arc<Shared>> {
         self.collections.read().get(name).cloned().ok_or_else(|| Error::no_collection(name))
+    }
+
+    /// # Errors
+    /// `StorageFull` when only what makes room may be written; `Io`.
+    pub(crate) fn check_room(&self) -> Result<()> {
+        self.store.check_room(self.limits.disk_free_bytes_min)
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Shared>> {

@@ -52,13 +52,7 @@ impl Files {
     /// # Errors
     /// `Io`.
     pub(crate) fn create(&self) -> Result<()> {
-        if !self.folder.exists() {
-            std::fs::create_dir_all(&self.folder)?;
-            for folder in self.folder.ancestors().skip(1).take(2) {
-                std::fs::File::open(folder)?.sync_all()?;
-            }
-        }
-        Ok(())
+        create_folder(&self.folder)
     }
 
     /// Opens the segment of a record.
@@ -188,6 +182,20 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// Makes a folder below the directory of a database, and those above it that are missing, durably: a file in it may be
+/// as durable as it will, it is lost with the name of its folder.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn create_folder(folder: &Path) -> Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    std::fs::create_dir_all(folder)?;
+    for parent in missing.iter().filter_map(|folder| folder.parent()) {
+        std::fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn mark(segment: &Segment) -> Mark {

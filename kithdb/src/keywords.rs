@@ -9,6 +9,7 @@ use storage::{CollectionState, JournalOp};
 use types::{Result, Seqno, Version};
 
 use crate::derived::Derived;
+use crate::files::create_folder;
 use crate::loading::{Rebuilt, Source};
 
 /// The name of the keyword index: its folder, and its watermark.
@@ -74,6 +75,7 @@ fn open(source: &Source<'_>, state: &CollectionState) -> Result<Opened> {
         Err(error) => error.to_string(),
     };
     remove_folder(&folder)?;
+    create_folder(&folder)?;
     let keyword = KeywordIndex::create(&folder, field)?;
     let rebuilt = (!is_new).then(|| source.rebuilt(KEYWORD, reason));
     Ok((Some(Arc::new(keyword)), rebuilt))

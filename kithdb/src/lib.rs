@@ -29,6 +29,7 @@
 
 mod admit;
 mod aliases;
+mod asked;
 mod asking;
 mod budget;
 mod build;
@@ -41,6 +42,7 @@ mod configure;
 mod cursor;
 mod database;
 mod derived;
+mod disk;
 mod doctor;
 mod engine;
 mod files;
@@ -50,10 +52,12 @@ mod hit;
 mod keywords;
 mod loading;
 mod maintenance;
+mod meters;
 mod monitor;
 mod query_builder;
 mod reading;
 mod sequencer;
+mod slow;
 mod snapshots;
 mod stage;
 mod tiers;
@@ -61,25 +65,30 @@ mod workers;
 
 pub use aliases::AliasChange;
 pub use arrow;
+pub use asked::on_behalf_of;
 pub use budget::Segments;
 pub use building::BuildStatus;
-pub use collection::{Collection, Page, Receipt, SegmentStatus, Status};
+pub use collection::{Collection, Page, Receipt, SegmentStatus, SpaceStatus, Status};
 pub use cursor::Cursor;
 pub use database::{Database, Options, Transaction};
+pub use disk::Disk;
 pub use doctor::{Fault, Health};
 pub use highlight::{Fragment, Fragments, Highlight};
 pub use hit::{Hit, PayloadSelect, Select, VectorSelect};
 pub use index::sparse::Way as SparseWay;
 pub use loading::{Rebuilt, Start};
+pub use meters::{Measures, SnapshotCounts};
 pub use query::explain::name as strategy_name;
 pub use query::formula;
 pub use query::plan::Step;
 pub use query::{
-    Actual, Examples, Failed, Feedback, Fusion, Grouping, Input, Matrix, MatrixRequest, MeasuredRecall,
-    Order, OrderValue, Pair, Params, PartActual, PartPlan, Plan, Query, RRF_K, Rank, Recommend, Request,
-    Share, SparsePart, SparsePlan, Strategy, Terms, Why, WhyNot,
+    Actual, Effort, Examples, Failed, Feedback, Fusion, Grouping, Input, Matrix, MatrixRequest,
+    MeasuredRecall, Order, OrderValue, Pair, Params, PartActual, PartPlan, Plan, Query, RRF_K, Rank,
+    Recommend, Request, Share, SparsePart, SparsePlan, Stage, Stages, Strategy, Terms, Why, WhyNot,
 };
 pub use query_builder::QueryBuilder;
 pub use reading::{Found, Group, Reading};
+pub use slow::{SlowQueries, SlowQuery};
 pub use snapshots::Snapshot;
+pub use storage::Figures;
 pub use types::*;

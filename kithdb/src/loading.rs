@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use storage::{CatalogEntry, CollectionState, SegmentList, Store, StoredPoint};
-use types::{Durability, Payload, Result, Seqno, Slot, Vectors, Version};
+use types::{Durability, Payload, Result, Seqno, Slot, Vectors, Version, waypoint};
 
 use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
@@ -82,6 +82,7 @@ impl Source<'_> {
             }
         };
         Files::new(self.folder).remove_others(&list.segments)?;
+        waypoint::pass("load.cleaned");
         self.fill(state, segments, list.seqno, rebuilt)
     }
 
@@ -290,6 +291,7 @@ pub(crate) fn reload_locked(engine: &Engine, shared: &Shared, derived: &mut Deri
     // One directory has one keyword index open at a time; views keep theirs for reading.
     derived.keyword = None;
     remove_folder(&folder.join(keywords::KEYWORD))?;
+    waypoint::pass("reload.removed");
     let entry = Arc::clone(&derived.entry);
     let source =
         Source { store: &engine.store, entry: &entry, folder: &folder, seal_rows: engine.segments.rows() };
@@ -300,7 +302,9 @@ pub(crate) fn reload_locked(engine: &Engine, shared: &Shared, derived: &mut Deri
     let before = std::mem::replace(derived, loaded);
     shared.history.lock().forget(derived.state.seqno, derived.state.next_version);
     shared.publish(derived);
+    waypoint::pass("reload.published");
     engine.store.set_segments(shared.id, &derived.list(), Durability::Fsync)?;
+    waypoint::pass("reload.listed");
     before.list().segments.iter().for_each(|record| files.remove(record.number));
     Ok(())
 }

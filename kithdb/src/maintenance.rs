@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use index::Body;
-use types::{Durability, Result};
+use types::{Durability, Result, waypoint};
 
 use crate::engine::{Engine, Shared};
 use crate::keywords::KEYWORD;
@@ -97,8 +97,10 @@ fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
     let commit = keyword.begin(derived.state.seqno);
     drop(derived);
     let Some(commit) = commit else { return Ok(()) };
+    waypoint::pass("keyword.begun");
     // First the truth, then what is derived from it.
     engine.store.flush()?;
+    waypoint::pass("keyword.flushed");
     commit.write()?;
     engine.store.set_watermark(shared.id, KEYWORD, keyword.seqno())?;
     let derived = shared.derived.lock();
@@ -128,6 +130,7 @@ fn purge(engine: &Engine, shared: &Shared) -> Result<()> {
     if !list.segments.is_empty() {
         engine.store.set_segments(shared.id, &list, Durability::None)?;
     }
+    waypoint::pass("purge.listed");
     let removed = engine.store.purge(&view.entry, upto)?;
     tracing::trace!(collection = shared.name, removed, "old versions purged");
     Ok(())

@@ -6,13 +6,15 @@
 
 use std::sync::Arc;
 
-use query::{Actual, Grouping, Matrix, MatrixRequest, Ranked, Terms, View, WhyNot};
+use query::{Actual, Effort, Grouping, Matrix, MatrixRequest, Ranked, Terms, View, WhyNot};
 use types::{Error, ErrorKind, FieldPath, Filter, Limits, PointId, Result, Scalar, Seqno, Slot};
 
+use crate::asked::{Asked, Operation, fetched};
 use crate::cursor::Cursor;
 use crate::engine::{Engine, Shared};
 use crate::highlight::Highlighter;
 use crate::hit::Select;
+use crate::slow;
 use crate::{Hit, Page, Plan, Point, Request};
 
 /// One state of a collection. Clones are cheap and share it.
@@ -76,6 +78,14 @@ impl Reading {
         Err(Error::new(ErrorKind::Busy, message))
     }
 
+    pub(crate) fn asked(&self, operation: Operation) -> Asked<'_> {
+        Asked::of(&self.engine, &self.shared.name, operation)
+    }
+
+    fn asked_by(&self, operation: Operation, filter: &Filter) -> Asked<'_> {
+        self.asked(operation).says(|| slow::text_of_filter(filter))
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.engine.limits
     }
@@ -89,9 +99,12 @@ impl Reading {
         if ids.len() > limit {
             return Err(Error::limit("ids", "the number of ids", ids.len(), limit));
         }
+        let asked = self.asked(Operation::Get);
         let view = self.view()?;
         let slots: Vec<Slot> = view.slots(ids)?.into_iter().flatten().collect();
-        select.points(view, &slots)
+        let points = select.points(view, &slots)?;
+        asked.answered(points.len());
+        Ok(points)
     }
 
     /// Begins to answer a request page by page.
@@ -121,9 +134,12 @@ impl Reading {
         if limit > self.limits().hits_max {
             return Err(Error::limit("limit", "the limit", limit, self.limits().hits_max));
         }
+        let asked = self.asked_by(Operation::Scroll, filter);
         let view = self.view()?;
         let page = query::scroll(view, filter, from, limit)?;
-        Ok(Page { points: select.points(view, &page.slots)?, next: page.next })
+        let points = fetched(&mut Effort::default(), || select.points(view, &page.slots))?;
+        asked.answered(points.len());
+        Ok(Page { points, next: page.next })
     }
 
     /// How many points match, exactly.
@@ -132,19 +148,19 @@ impl Reading {
     /// As for [`Reading::scroll`].
     pub fn count(&self, filter: &Filter) -> Result<usize> {
         filter.check(self.limits())?;
-        query::count(self.view()?, filter)
+        let asked = self.asked_by(Operation::Count, filter);
+        let count = query::count(self.view()?, filter)?;
+        asked.answered(1);
+        Ok(count)
     }
 
     /// Answers a request: its best hits, and the plan that found them.
     ///
     /// # Errors
     /// `InvalidArgument` or `LimitExceeded` naming the field; `NotFound` when the collection was dropped.
-    pub fn search(&self, mut request: Request, select: &Select) -> Result<(Vec<Hit>, Plan)> {
-        let view = self.view()?;
-        self.check(&mut request)?;
-        let highlighter = highlighter(view, &request, select)?;
-        let answer = self.ask(view, request, Terms::default())?;
-        Ok((hits(view, &answer.hits, select, highlighter.as_ref())?, answer.plan))
+    pub fn search(&self, request: Request, select: &Select) -> Result<(Vec<Hit>, Plan)> {
+        let found = self.search_on(request, select, Terms::default())?;
+        Ok((found.hits, found.plan))
     }
 
     /// Answers a request on terms: with a deadline, or with what was done.
@@ -152,12 +168,17 @@ impl Reading {
     /// # Errors
     /// As for [`Reading::search`]; `DeadlineExceeded`.
     pub fn search_on(&self, mut request: Request, select: &Select, terms: Terms) -> Result<Found> {
+        let asked = self.asked(Operation::Search).says(|| slow::text_of(&request));
         let view = self.view()?;
         self.check(&mut request)?;
         let highlighter = highlighter(view, &request, select)?;
         let answer = self.ask(view, request, terms)?;
-        let query::Answer { plan, actual, partial, .. } = answer;
-        let hits = hits(view, &answer.hits, select, highlighter.as_ref())?;
+        let query::Answer { plan, actual, partial, mut effort, .. } = answer;
+        let hits = fetched(&mut effort, || hits(view, &answer.hits, select, highlighter.as_ref()))?;
+        if partial.is_some() {
+            self.engine.meters.partial();
+        }
+        asked.found(hits.len(), &plan, &effort);
         Ok(Found { hits, plan, actual, partial })
     }
 
@@ -181,9 +202,12 @@ impl Reading {
     /// # Errors
     /// As for [`Reading::search`].
     pub fn why_not(&self, mut request: Request, id: PointId) -> Result<WhyNot> {
+        let asked = self.asked(Operation::WhyNot).says(|| slow::text_of(&request));
         let view = self.view()?;
         self.check(&mut request)?;
-        query::why_not(view, request, id)
+        let why = query::why_not(view, request, id)?;
+        asked.answered(1);
+        Ok(why)
     }
 
     /// The plan of a request, without answering it.
@@ -203,6 +227,7 @@ impl Reading {
     /// As for [`Reading::search`].
     pub fn groups(&self, request: Request, grouping: &Grouping, select: &Select) -> Result<Vec<Group>> {
         grouping.check(self.limits())?;
+        let asked = self.asked(Operation::Groups).says(|| slow::text_of(&request));
         let view = self.view()?;
         let mut request = Request { limit: 1, ..request };
         self.check(&mut request)?;
@@ -211,7 +236,11 @@ impl Reading {
             let hits = hits(view, &group.hits, select, highlighter.as_ref())?;
             Ok(Group { value: group.value, hits })
         };
-        query::groups(view, &request, grouping)?.into_iter().map(group).collect()
+        let query::Grouped { groups, plan, mut effort } = query::groups(view, &request, grouping)?;
+        let groups: Result<Vec<Group>> = fetched(&mut effort, || groups.into_iter().map(group).collect());
+        let groups = groups?;
+        asked.found(groups.len(), &plan, &effort);
+        Ok(groups)
     }
 
     /// The `limit` values of a field that most of the points that match hold, and how many do.
@@ -223,7 +252,10 @@ impl Reading {
         if limit == 0 {
             return Err(Error::invalid("limit", "is 0; ask for at least 1 value"));
         }
-        query::facets(self.view()?, filter, path, limit)
+        let asked = self.asked_by(Operation::Facets, filter);
+        let facets = query::facets(self.view()?, filter, path, limit)?;
+        asked.answered(facets.len());
+        Ok(facets)
     }
 
     /// Points chosen at random, each with its nearest among them.
@@ -232,7 +264,10 @@ impl Reading {
     /// As for [`Reading::search`].
     pub fn matrix(&self, request: &MatrixRequest) -> Result<Matrix> {
         request.check(self.limits())?;
-        query::matrix(self.view()?, request)
+        let asked = self.asked_by(Operation::Matrix, &request.filter);
+        let matrix = query::matrix(self.view()?, request)?;
+        asked.answered(matrix.ids.len());
+        Ok(matrix)
     }
 }
 

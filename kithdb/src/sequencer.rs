@@ -9,14 +9,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use index::Body;
 use index::fields::Source;
 use parking_lot::MutexGuard;
 use storage::{CatalogEntry, CollectionState, Commit};
+use tracing::Span;
 use types::{
     CollectionId, Durability, Error, ErrorKind, FieldKind, FieldPath, Op, Payload, Result, Schema, Seqno,
+    waypoint,
 };
 
 use crate::aliases::AliasChange;
@@ -41,11 +44,7 @@ type Reply<T> = Sender<Result<T>>;
 
 /// What the sequencer is asked for.
 pub(crate) enum Order {
-    Write {
-        targets: Vec<Target>,
-        durability: Durability,
-        reply: Reply<Seqno>,
-    },
+    Write(Write),
     Create {
         name: String,
         schema: Box<Schema>,
@@ -97,16 +96,27 @@ pub(crate) enum Order {
     },
 }
 
-struct Write {
-    targets: Vec<Target>,
-    durability: Durability,
-    reply: Reply<Seqno>,
+/// A write that waits.
+pub(crate) struct Write {
+    pub(crate) targets: Vec<Target>,
+    pub(crate) durability: Durability,
+    pub(crate) reply: Reply<Seqno>,
+    /// What is done for it is told below.
+    pub(crate) span: Span,
+    /// When its caller began to wait.
+    pub(crate) sent: Instant,
 }
 
 impl Write {
     /// The points that it names; never 0, so that every group has an end.
     fn size(&self) -> usize {
         self.targets.iter().flat_map(|(_, ops)| ops).map(Op::size).sum::<usize>().max(1)
+    }
+
+    /// Whether it may only make room.
+    fn is_delete(&self) -> bool {
+        let mut ops = self.targets.iter().flat_map(|(_, ops)| ops);
+        ops.all(|op| matches!(op, Op::Delete(_) | Op::DeleteWhere(_)))
     }
 
     fn is_by_filter(&self) -> bool {
@@ -129,8 +139,7 @@ impl Sequencer {
         let mut held: Option<Order> = None;
         while let Some(order) = held.take().or_else(|| orders.recv().ok()) {
             match order {
-                Order::Write { targets, durability, reply } => {
-                    let first = Write { targets, durability, reply };
+                Order::Write(first) => {
                     let group = gather(first, orders, &mut held);
                     self.commit(group);
                 }
@@ -158,6 +167,11 @@ impl Sequencer {
 
     /// Commits a group: one batch, one fsync, one view a collection.
     fn commit(&mut self, group: Vec<Write>) {
+        let began = Instant::now();
+        group.iter().for_each(|write| self.engine.meters.waits.observe(began - write.sent));
+        let spans: Vec<Span> = group.iter().map(|write| write.span.clone()).collect();
+        let below =
+            told(&spans, |span| tracing::info_span!(parent: span, "stage", kithdb.writes = group.len()));
         let mut shareds: BTreeMap<CollectionId, Arc<Shared>> = BTreeMap::new();
         for (shared, _) in group.iter().flat_map(|write| &write.targets) {
             shareds.entry(shared.id).or_insert_with(|| Arc::clone(shared));
@@ -166,13 +180,23 @@ impl Sequencer {
         let mut locks: Locks<'_> = shareds.iter().map(|(id, shared)| (*id, shared.derived.lock())).collect();
         let durability = group.iter().map(|write| write.durability).max().unwrap_or_default();
         let (staged, replies) = self.stage(group, &locks);
+        drop(below);
         let Some((commit, parts)) = join(staged) else { return };
         let seqno = commit.seqno();
+        waypoint::pass("commit.staged");
+        let (number, level) = (seqno.0, durability.name());
+        let below = told(
+            &spans,
+            |span| tracing::info_span!(parent: span, "storage", kithdb.seqno = number, kithdb.durability = level),
+        );
         if let Err(error) = self.engine.store.commit(commit, durability) {
             replies.iter().for_each(|(reply, _)| answer(reply, Err(error.duplicate())));
             return;
         }
+        waypoint::pass("commit.stored");
+        drop(below);
         self.seqno = seqno;
+        let below = told(&spans, |span| tracing::info_span!(parent: span, "publish"));
         for part in parts {
             if let Some(derived) = locks.get_mut(&part.shared.id) {
                 derived.apply(&part.effects, part.state);
@@ -184,13 +208,24 @@ impl Sequencer {
             shareds[id].publish(derived);
         }
         drop(locks);
+        waypoint::pass("commit.published");
+        self.engine.meters.commits.observe(began.elapsed());
+        // What is told of them ends before their callers go on.
+        drop((below, spans));
         replies.iter().for_each(|(reply, seqno)| answer(reply, Ok(*seqno)));
     }
 
     fn stage(&self, group: Vec<Write>, locks: &Locks<'_>) -> (Vec<Staged>, Vec<(Reply<Seqno>, Seqno)>) {
         let (mut overlay, mut seqno) = (Overlay::default(), self.seqno);
         let (mut all, mut replies) = (Vec::new(), Vec::new());
+        let room = self.engine.check_room();
         for write in group {
+            if let Err(error) = &room
+                && !write.is_delete()
+            {
+                answer(&write.reply, Err(error.duplicate()));
+                continue;
+            }
             let derived = |id| locks.get(&id).map(|derived| &**derived);
             match stage(write.targets, seqno.next(), &overlay, &self.engine.limits, derived) {
                 Ok(mut staged) => {
@@ -213,6 +248,7 @@ impl Sequencer {
             return Err(Error::new(ErrorKind::AlreadyExists, message).with_field("collection_name"));
         }
         self.check_alias(name)?;
+        self.engine.check_room()?;
         let id = self.next_collection;
         let entry = Arc::new(CatalogEntry::new(id, name, schema));
         let (seqno, next) = (self.seqno.next(), CollectionId(id.0 + 1));
@@ -222,10 +258,12 @@ impl Sequencer {
         commit.close_collection(id, &[], &CollectionState { seqno, ..CollectionState::default() });
         self.engine.store.commit(commit, Durability::Fsync)?;
         (self.seqno, self.next_collection) = (seqno, next);
+        waypoint::pass("create.stored");
         let folder = self.engine.folder.collection(id);
         let (store, seal_rows) = (&self.engine.store, self.engine.segments.rows());
         let source = loading::Source { store, entry: &entry, folder: &folder, seal_rows };
         let shared = Shared::new(source.load()?.derived);
+        waypoint::pass("create.loaded");
         self.engine.collections.write().insert(name.to_owned(), Arc::clone(&shared));
         Ok(shared)
     }
@@ -250,6 +288,7 @@ impl Sequencer {
         let mut derived = shared.derived.lock();
         self.engine.store.commit(commit, Durability::Fsync)?;
         self.seqno = self.seqno.next();
+        waypoint::pass("drop.stored");
         self.engine.collections.write().remove(name);
         aliases.retain(|_, of| of != name);
         *self.engine.aliases.write() = aliases;
@@ -265,6 +304,9 @@ impl Sequencer {
         index: Option<(FieldKind, Payload)>,
     ) -> Result<Seqno> {
         shared.check_exists()?;
+        if index.is_some() {
+            self.engine.check_room()?;
+        }
         let mut derived = shared.derived.lock();
         let mut entry = (*derived.entry).clone();
         let (kind, params) = index.unzip();
@@ -285,13 +327,20 @@ impl Sequencer {
         let state = CollectionState { seqno, ..derived.state };
         commit.close_collection(shared.id, &[], &state);
         let laid = refield(&self.engine, &derived, &entry)?;
+        waypoint::pass("field.laid");
         self.engine.store.commit(commit, Durability::Fsync)?;
+        waypoint::pass("field.stored");
         self.seqno = seqno;
         (derived.entry, derived.state) = (Arc::new(entry), state);
         derived.lay(laid);
         shared.publish(&derived);
         Ok(seqno)
     }
+}
+
+/// A span below each of those that somebody listens to.
+fn told(spans: &[Span], below: impl Fn(&Span) -> Span) -> Vec<Span> {
+    spans.iter().filter(|span| !span.is_disabled()).map(below).collect()
 }
 
 type Locks<'a> = BTreeMap<CollectionId, MutexGuard<'a, Derived>>;
@@ -302,11 +351,9 @@ fn gather(first: Write, orders: &Receiver<Order>, held: &mut Option<Order>) -> V
     let mut group = vec![first];
     while size < GROUP_POINTS_MAX {
         match orders.try_recv() {
-            Ok(Order::Write { targets, durability, reply }) => {
-                let write = Write { targets, durability, reply };
+            Ok(Order::Write(write)) => {
                 if write.is_by_filter() {
-                    let Write { targets, durability, reply } = write;
-                    *held = Some(Order::Write { targets, durability, reply });
+                    *held = Some(Order::Write(write));
                     break;
                 }
                 size += write.size();

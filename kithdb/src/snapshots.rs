@@ -6,8 +6,8 @@
 //! <snapshot>.sha256                                     its checksum, in hexadecimal
 //! ```
 //!
-//! Invariant: a file has its name only when all of it is durable; what a crash leaves begins with a dot, and is removed
-//! at the next start. No name leads anywhere else. A collection is recovered beside what there is, and takes its place
+//! Invariant: a file has its name only when all of it is durable; what a crash leaves begins with a dot, or is the
+//! checksum of nothing, and is removed at the next start. No name leads anywhere else. A collection is recovered beside what there is, and takes its place
 //! in one commit: a crash leaves the old or the new.
 //! Cost: making one reads every point once and keeps its view; recovering one is as long as opening a collection
 //! without its indexes. Writers wait for the last commit of it only.
@@ -22,11 +22,12 @@ use std::time::UNIX_EPOCH;
 use query::View;
 use sha2::{Digest as _, Sha256};
 use storage::{CatalogEntry, CollectionState, Commit, SnapshotReader, SnapshotWriter};
-use types::{CollectionId, Durability, Error, ErrorKind, Result, Slot, Version, datetime, schema};
+use types::{CollectionId, Durability, Error, ErrorKind, Result, Slot, Version, datetime, schema, waypoint};
 
 use crate::database::Database;
 use crate::derived::Derived;
 use crate::engine::{Engine, Shared};
+use crate::files::create_folder;
 use crate::keywords::remove_folder;
 use crate::loading::Source;
 use crate::sequencer::{Order, Sequencer};
@@ -49,6 +50,9 @@ pub(crate) type Views = Vec<(Arc<Shared>, Arc<View>)>;
 
 /// What all names end with.
 const ENDING: &str = ".snapshot";
+
+/// What is added for the file of a checksum.
+const CHECKSUM_ENDING: &str = ".sha256";
 
 /// Points read at once.
 const BLOCK_POINTS: usize = 4096;
@@ -85,7 +89,9 @@ impl Database {
             }
             None => self.workers.order(|reply| Order::Views { reply })?,
         };
-        std::fs::create_dir_all(&folder)?;
+        self.engine.check_room()?;
+        let _counted = Counted::begin(&self.engine, &views);
+        create_folder(&folder)?;
         let seqno = views.iter().map(|(_, view)| view.seqno).max().unwrap_or_default();
         let now = datetime::format(now_micros()).replace([':', '.'], "-");
         let stem = views.first().filter(|_| of.is_some()).map_or("kithdb", |(shared, _)| &shared.name);
@@ -94,15 +100,20 @@ impl Database {
         let aliases = if of.is_none() { self.aliases() } else { Default::default() };
         let mut writer = SnapshotWriter::create(&part.0, seqno, &aliases)?;
         for (shared, view) in &views {
-            write(&mut writer, shared, view)?;
+            write(&mut writer, shared, view, &|| self.engine.check_room())?;
         }
         writer.finish()?;
         let checksum = sha256(&part.0)?;
-        let mut beside = File::create(folder.join(format!("{name}.sha256")))?;
+        let mut beside = File::create(folder.join(format!("{name}{CHECKSUM_ENDING}")))?;
         beside.write_all(checksum.as_bytes())?;
         beside.sync_all()?;
+        waypoint::pass("snapshot.checksum");
         std::fs::rename(&part.0, folder.join(&name))?;
+        waypoint::pass("snapshot.renamed");
         File::open(&folder)?.sync_all()?;
+        for (shared, _) in &views {
+            self.engine.meters.snapshot(&shared.name, |counts| counts.created += 1);
+        }
         described(&folder, name)
     }
 
@@ -127,8 +138,9 @@ impl Database {
         let path = self.snapshot_path(of, name)?;
         std::fs::remove_file(&path)?;
         // Only the checksum of what is gone.
-        let _ = std::fs::remove_file(path.with_file_name(format!("{name}.sha256")));
-        Ok(())
+        let _ = std::fs::remove_file(path.with_file_name(format!("{name}{CHECKSUM_ENDING}")));
+        // What was removed does not come back with the power.
+        path.parent().map_or(Ok(()), |folder| Ok(File::open(folder)?.sync_all()?))
     }
 
     /// Where snapshots lie.
@@ -150,11 +162,22 @@ impl Database {
             return Err(Error::invalid("checksum", "is not that of the snapshot; load it anew"));
         }
         let id = self.workers.order(|reply| Order::Reserve { reply })?;
+        self.engine.meters.snapshot(name, |counts| counts.recovering += 1);
         let recovered = self.recover(id, name, file);
-        if recovered.is_err() {
-            self.workers.order(|reply| Order::Abandon { id, reply })?;
+        self.engine.meters.snapshot(name, |counts| counts.recovering -= 1);
+        if recovered.is_err()
+            && let Err(error) = self.workers.order(|reply| Order::Abandon { id, reply })
+        {
+            // The first error says why. What was read stays marked, and goes at the next start.
+            tracing::warn!(%error, "rows of a snapshot that was not recovered remain until the next start");
         }
         recovered
+    }
+
+    /// When the newest snapshot was made that is still there, of a collection or of everything, in microseconds since
+    /// 1970; nothing if there is none.
+    pub fn last_snapshot_micros(&self) -> Option<i64> {
+        newest(&self.snapshots_folder())
     }
 
     fn recover(&self, id: CollectionId, name: &str, file: &Path) -> Result<()> {
@@ -175,6 +198,7 @@ impl Database {
             }
             entry.schema.check(&self.engine.limits)?;
             let points = self.engine.store.restore(&entry, &mut reader)?;
+            waypoint::pass("restore.read");
             restored = Some((entry, points));
         }
         let (entry, points) = restored.ok_or_else(|| Error::invalid("snapshot", "has no collection"))?;
@@ -195,6 +219,7 @@ impl Database {
         if derived.alive.len() as u64 != points {
             return Err(Error::corrupted("the snapshot", "a point is there twice"));
         }
+        waypoint::pass("restore.loaded");
         let derived = Box::new(derived);
         self.workers.order(|reply| Order::Adopt { derived, reply })
     }
@@ -208,6 +233,37 @@ impl Database {
     }
 }
 
+/// Collections whose snapshots are being made, as long as it lives.
+struct Counted<'a>(&'a Engine, Vec<String>);
+
+impl<'a> Counted<'a> {
+    fn begin(engine: &'a Engine, views: &Views) -> Self {
+        let names: Vec<String> = views.iter().map(|(shared, _)| shared.name.clone()).collect();
+        names.iter().for_each(|name| engine.meters.snapshot(name, |counts| counts.creating += 1));
+        Self(engine, names)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.1.iter().for_each(|name| self.0.meters.snapshot(name, |counts| counts.creating -= 1));
+    }
+}
+
+/// The newest snapshot in a folder and those below. What cannot be read is none.
+fn newest(folder: &Path) -> Option<i64> {
+    let found = std::fs::read_dir(folder).ok()?;
+    let made = |file: std::fs::DirEntry| {
+        let name = file.file_name().into_string().unwrap_or_default();
+        match file.file_type().ok()?.is_dir() {
+            true => newest(&file.path()),
+            false if is_name(&name) => described(folder, name).ok().map(|snapshot| snapshot.created_micros),
+            false => None,
+        }
+    };
+    found.filter_map(|file| made(file.ok()?)).max()
+}
+
 /// A file that goes unless it got another name.
 struct Part(PathBuf);
 
@@ -218,7 +274,7 @@ impl Drop for Part {
     }
 }
 
-fn now_micros() -> i64 {
+pub(crate) fn now_micros() -> i64 {
     UNIX_EPOCH.elapsed().unwrap_or_default().as_micros() as i64
 }
 
@@ -231,7 +287,7 @@ fn described(folder: &Path, name: String) -> Result<Snapshot> {
     let path = folder.join(&name);
     let found = std::fs::metadata(&path)?;
     let made = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let checksum = std::fs::read_to_string(folder.join(format!("{name}.sha256"))).ok();
+    let checksum = std::fs::read_to_string(folder.join(format!("{name}{CHECKSUM_ENDING}"))).ok();
     Ok(Snapshot { name, created_micros: made.as_micros() as i64, bytes: found.len(), checksum })
 }
 
@@ -246,11 +302,17 @@ fn sha256(path: &Path) -> Result<String> {
     }
 }
 
-/// Writes a collection as its view shows it.
-fn write(writer: &mut SnapshotWriter, shared: &Shared, view: &View) -> Result<()> {
+/// Writes a collection as its view shows it, as long as `check` passes.
+fn write(
+    writer: &mut SnapshotWriter,
+    shared: &Shared,
+    view: &View,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<()> {
     writer.begin(&view.entry, view.points() as u64)?;
     let slots: Vec<Slot> = view.alive.iter().collect();
     for slots in slots.chunks(BLOCK_POINTS) {
+        check()?;
         let versions: Vec<Version> = slots.iter().filter_map(|slot| view.rows.version(*slot)).collect();
         writer.put(&view.store, &view.entry, &versions)?;
     }
@@ -266,6 +328,7 @@ fn write(writer: &mut SnapshotWriter, shared: &Shared, view: &View) -> Result<()
 impl Sequencer {
     /// Gives a number to a collection that is being recovered.
     pub(crate) fn reserve(&mut self) -> Result<CollectionId> {
+        self.engine.check_room()?;
         let id = self.next_collection;
         let (seqno, next) = (self.seqno.next(), CollectionId(id.0 + 1));
         let mut commit = Commit::new(seqno);
@@ -273,6 +336,7 @@ impl Sequencer {
         commit.begin_restore(id);
         self.engine.store.commit(commit, Durability::Fsync)?;
         (self.seqno, self.next_collection) = (seqno, next);
+        waypoint::pass("restore.reserved");
         Ok(id)
     }
 
@@ -309,6 +373,7 @@ impl Sequencer {
         commit.end_restore(entry.id);
         engine.store.commit(commit, Durability::Fsync)?;
         self.seqno = seqno;
+        waypoint::pass("restore.stored");
         engine.collections.write().insert(entry.name.clone(), Shared::new(derived));
         if let (Some(old), Some(derived)) = (&old, &mut held) {
             forget(&engine, old, derived);
@@ -327,10 +392,12 @@ impl Sequencer {
 pub(crate) fn forget(engine: &Engine, shared: &Shared, derived: &mut Derived) {
     shared.is_dropped.store(true, Ordering::Release);
     derived.keyword = None;
+    waypoint::pass("drop.files");
     let folder = engine.folder.collection(shared.id);
     if let Err(error) = remove_folder(&folder) {
         tracing::warn!(%error, folder = %folder.display(), "index files of a dropped collection remain");
     }
+    waypoint::pass("drop.forgotten");
 }
 
 /// Removes what a crash left of snapshots that were being made.
@@ -343,8 +410,13 @@ pub(crate) fn remove_parts(folder: &Path) -> Result<()> {
         let file = file?;
         if file.file_type()?.is_dir() {
             remove_parts(&file.path())?;
-        } else if file.file_name().to_str().is_some_and(|name| name.starts_with('.')) {
-            std::fs::remove_file(file.path())?;
+            continue;
+        }
+        let (path, name) = (file.path(), file.file_name());
+        let Some(name) = name.to_str() else { continue };
+        let of = name.strip_suffix(CHECKSUM_ENDING).filter(|of| is_name(of));
+        if name.starts_with('.') || of.is_some_and(|of| !path.with_file_name(of).exists()) {
+            std::fs::remove_file(path)?;
         }
     }
     Ok(())

@@ -6,9 +6,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
+use tracing::Span;
 use types::{Durability, Error, ErrorKind, Op, Result, Seqno};
 
 use crate::builder;
@@ -16,7 +18,7 @@ use crate::building::Role;
 use crate::engine::{Engine, Shared};
 use crate::maintenance::{self, Wake};
 use crate::monitor::{self, Job};
-use crate::sequencer::{Order, QUEUE_WRITES_MAX, Sequencer};
+use crate::sequencer::{Order, QUEUE_WRITES_MAX, Sequencer, Write};
 
 /// The threads of a database. Dropped with the last handle: they end, and the log is flushed.
 pub(crate) struct Workers {
@@ -58,7 +60,7 @@ impl Workers {
         Ok(Self { engine, orders, merger, threads: Mutex::new(threads) })
     }
 
-    /// Hands a checked write to the sequencer, and waits for its commit.
+    /// Hands a checked write to the sequencer, and waits for its commit. What is done for it is told below `span`.
     ///
     /// # Errors
     /// What staging or storage says; `Internal` when the sequencer is gone.
@@ -66,8 +68,14 @@ impl Workers {
         &self,
         targets: Vec<(Arc<Shared>, Vec<Op>)>,
         durability: Durability,
+        span: Span,
     ) -> Result<Seqno> {
-        self.order(|reply| Order::Write { targets, durability, reply })
+        self.order(|reply| Order::Write(Write { targets, durability, reply, span, sent: Instant::now() }))
+    }
+
+    /// Orders that wait for the sequencer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.orders.as_ref().map_or(0, Sender::len)
     }
 
     /// Hands an order to the sequencer, and waits for its answer.

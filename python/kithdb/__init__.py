@@ -14,6 +14,10 @@
 >>> db.close()
 """
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from kithdb._kithdb import VERSION as __version__
 from kithdb._kithdb import Serving
 from kithdb.collection import Collection, Written
@@ -35,6 +39,7 @@ from kithdb.errors import (
     NotFound,
     Poisoned,
     StorageFailed,
+    StorageFull,
     Unreachable,
     Unsupported,
     UnsupportedFormat,
@@ -45,9 +50,18 @@ from kithdb.plans import Plan, WhyNot
 from kithdb.rows import id_of
 from kithdb.writing import Transaction
 
+if _TYPE_CHECKING:
+    from kithdb import importers
+    from kithdb.aio import AsyncCollection, AsyncDatabase, AsyncHits, AsyncSnapshots, AsyncTransaction, aopen
+
 __all__ = [
     "AccessDenied",
     "AlreadyExists",
+    "AsyncCollection",
+    "AsyncDatabase",
+    "AsyncHits",
+    "AsyncSnapshots",
+    "AsyncTransaction",
     "Busy",
     "Closed",
     "Collection",
@@ -73,6 +87,7 @@ __all__ = [
     "Poisoned",
     "Serving",
     "StorageFailed",
+    "StorageFull",
     "Transaction",
     "Unreachable",
     "Unsupported",
@@ -80,10 +95,21 @@ __all__ = [
     "WhyNot",
     "Written",
     "__version__",
+    "aopen",
     "at_least",
     "f",
     "has_id",
     "has_vector",
     "id_of",
+    "importers",
     "open",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    # What takes longer to import than all of this package.
+    if name == "importers":
+        return _import_module("kithdb.importers")
+    if name in __all__:
+        return getattr(_import_module("kithdb.aio"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

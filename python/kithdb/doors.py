@@ -8,7 +8,9 @@ row.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -24,6 +26,30 @@ if TYPE_CHECKING:
 
 #: The body of a question, for a vector that is put where it belongs.
 Body: TypeAlias = Callable[[Sequence[float]], dict[str, Any]]
+
+
+class GivenUp(BaseException):
+    """Nobody waits for the call any more. It ends before it asks the engine again."""
+
+
+_calls = threading.local()
+
+
+@contextmanager
+def unless(is_given_up: Callable[[], bool]) -> Iterator[None]:
+    """Lets the calls that this thread makes meanwhile end when nobody waits for them any more."""
+    _calls.is_given_up = is_given_up
+    try:
+        yield
+    finally:
+        del _calls.is_given_up
+
+
+def go_on() -> None:
+    """Ends a call that nobody waits for: what stands before every question to the engine."""
+    is_given_up: Callable[[], bool] | None = getattr(_calls, "is_given_up", None)
+    if is_given_up is not None and is_given_up():
+        raise GivenUp
 
 
 class Door(Protocol):
@@ -64,6 +90,7 @@ class EmbeddedDoor:
         self.engine = Embedded(path, durability, model)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
+        go_on()
         sent = b"" if body is None else dumps(body)
         status, kind, field, answer = self.engine.call(method, path, sent)
         if status >= 400:
@@ -71,15 +98,18 @@ class EmbeddedDoor:
         return json.loads(answer)["result"]
 
     def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
+        go_on()
         body = dumps({"points": [], **conditions})
         return self.engine.upsert(collection, body, columns.ids, columns.vectors, columns.payloads)
 
     def query(self, collection: str, body: Body, vector: npt.NDArray[np.float32] | None) -> dict[str, Any]:
+        go_on()
         return self.engine.query(collection, dumps(body(())), vector)
 
     def query_rows(
         self, collection: str, body: Body, matrix: npt.NDArray[np.float32], width: int
     ) -> tuple[Any, npt.NDArray[np.float32], npt.NDArray[np.uint32]]:
+        go_on()
         return self.engine.query_rows(collection, dumps(body(())), matrix, width)
 
     def download(self, path: str, collection: str | None, name: str, to: Path) -> None:

@@ -82,6 +82,13 @@ class StorageFailed(Error, OSError):
     kind = "io"
 
 
+class StorageFull(StorageFailed):
+    """The disk has no room but for deletes."""
+
+    kind = "storage_full"
+    _hint = "Make room on the disk, or delete points."
+
+
 class Corrupted(StorageFailed):
     """Stored bytes do not match their checksum or their format."""
 

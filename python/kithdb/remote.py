@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from kithdb._json import dumps
-from kithdb.doors import Body, answered
+from kithdb.doors import Body, answered, go_on
 from kithdb.errors import Closed, InvalidArgument, Unreachable
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ class RemoteDoor:
     @contextmanager
     def _asked(self, method: str, path: str, sent: Sent, is_harmless: bool) -> Iterator[HTTPResponse]:
         """The answer to a request. It must be read to its end, or the connection is of no further use."""
+        go_on()
         if self._is_closed:
             raise Closed("the database is closed; open it again")
         try:

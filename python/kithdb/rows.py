@@ -296,8 +296,8 @@ def _is_dense(vector: Any) -> bool:
 Progress: TypeAlias = bool | Callable[[int], None]
 
 
-def teller(progress: Progress) -> Callable[[int], None]:
-    """What is told how many points are written; `True` stands for a bar of tqdm."""
+def teller(progress: Progress, total: int | None = None) -> Callable[[int], None]:
+    """What is told how many points are written, of `total` if that is known; `True` stands for a bar of tqdm."""
     if callable(progress):
         return progress
     if not progress:
@@ -306,9 +306,11 @@ def teller(progress: Progress) -> Callable[[int], None]:
         from tqdm.auto import tqdm
     except ImportError as error:
         raise missing("tqdm", "a progress bar") from error
-    bar = tqdm(unit=" points")
+    bar = tqdm(unit=" points", total=total)
 
     def tell(points: int) -> None:
         bar.update(points - bar.n)
+        if points == total:
+            bar.close()
 
     return tell

@@ -1,11 +1,16 @@
-"""The same tests through both doors: in this process, and over HTTP from a server that this package brings along."""
+"""The same tests through every door: in this process, over HTTP from a server that this package brings along, and by
+the asynchronous methods."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -27,9 +32,82 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert process.returncode == 0
 
 
-@pytest.fixture(params=["embedded", "remote"])
+class Through:
+    """An asynchronous object as if it were none: what it is asked runs on a loop of another thread."""
+
+    def __init__(self, inner: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._inner, self._loop = inner, loop
+
+    def _done(self, given: Any) -> Any:
+        if inspect.isawaitable(given):
+            given = asyncio.run_coroutine_threadsafe(_awaited(given), self._loop).result()
+        if inspect.isasyncgen(given):
+            return self._iterated(given)
+        return Through(given, self._loop) if type(given).__module__ == "kithdb.aio" else given
+
+    def _iterated(self, given: AsyncIterator[Any]) -> Iterator[Any]:
+        end = object()
+        try:
+            while (one := self._done(anext(given, end))) is not end:
+                yield one
+        finally:
+            self._done(given.aclose())  # type: ignore[attr-defined]
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if not inspect.ismethod(found):
+            return self._done(found)
+        return lambda *arguments, **named: self._done(found(*arguments, **named))
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self.collection(at) if isinstance(at, str) else self._done(self._inner[at])
+
+    def __len__(self) -> int:
+        if isinstance(self._inner, kithdb.AsyncCollection):
+            return cast(int, self.count())
+        return len(self.collections() if isinstance(self._inner, kithdb.AsyncDatabase) else self._inner)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.collections() if isinstance(self._inner, kithdb.AsyncDatabase) else self._inner)
+
+    def __contains__(self, name: object) -> bool:
+        return name in list(self)
+
+    def __enter__(self) -> Any:
+        return self._done(self._inner.__aenter__())
+
+    def __exit__(self, *how: Any) -> None:
+        self._done(self._inner.__aexit__(*how))
+
+
+async def _awaited(given: Any) -> Any:
+    return await given
+
+
+@pytest.fixture(scope="session")
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop on a thread of its own: tests may have one themselves."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(params=["embedded", "remote", "async"])
 def db(request: pytest.FixtureRequest) -> Iterator[kithdb.Database]:
     """An empty database, through each door."""
+    if request.param == "async":
+        loop: asyncio.AbstractEventLoop = request.getfixturevalue("loop")
+        opened = asyncio.run_coroutine_threadsafe(kithdb.aopen(":memory:"), loop).result()
+        with Through(opened, loop) as through:
+            yield cast(kithdb.Database, through)
+        return
     place = ":memory:" if request.param == "embedded" else request.getfixturevalue("server")
     with kithdb.open(place) as db:
         yield db

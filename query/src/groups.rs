@@ -6,10 +6,11 @@
 //! Cost: that of the last search, and the payloads of its hits.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use types::{Error, FieldPath, Limits, Payload, Result, Scalar, Slot, Value};
 
-use crate::{Ranked, Request, Terms, View, execute};
+use crate::{Effort, Plan, Ranked, Request, Stage, Terms, View, execute};
 
 /// How hits are grouped.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,17 @@ pub struct Grouping {
     pub groups: usize,
     /// Hits of a group, at most.
     pub size: usize,
+}
+
+/// Groups, and how they were found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grouped {
+    /// Best first.
+    pub groups: Vec<Group>,
+    /// The plan of the last search.
+    pub plan: Plan,
+    /// What all searches took.
+    pub effort: Effort,
 }
 
 /// One group.
@@ -57,17 +69,22 @@ impl Grouping {
 ///
 /// # Errors
 /// As for [`execute()`].
-pub fn groups(view: &View, request: &Request, grouping: &Grouping) -> Result<Vec<Group>> {
-    let mut limit = grouping.groups.saturating_mul(grouping.size);
+pub fn groups(view: &View, request: &Request, grouping: &Grouping) -> Result<Grouped> {
+    let (mut limit, mut effort) = (grouping.groups.saturating_mul(grouping.size), Effort::default());
     loop {
         let answer = execute(view, widened(request.clone(), limit), Terms::default())?;
+        effort.add(&answer.effort);
         let slots: Vec<Slot> = answer.hits.iter().map(|hit| hit.slot).collect();
+        let fetch = Stage::Fetch.span().entered();
+        let began = Instant::now();
         let payloads = view.payloads(&slots)?;
+        effort.stages.add(Stage::Fetch, began.elapsed());
+        drop(fetch);
         let groups = group(&answer.hits, &payloads, grouping);
         let is_full =
             groups.len() == grouping.groups && groups.iter().all(|group| group.hits.len() == grouping.size);
         if is_full || answer.hits.len() < limit || limit >= view.points() {
-            return Ok(groups);
+            return Ok(Grouped { groups, plan: answer.plan, effort });
         }
         limit = limit.saturating_mul(GROWTH).min(view.points());
     }

@@ -25,16 +25,19 @@ pub mod plan;
 mod request;
 mod scroll;
 mod sparse;
+mod stages;
 mod stored;
 mod view;
 
 pub use analysed::analysed;
 pub use execute::{
-    Actual, Answer, Failed, PartActual, Rank, Ranked, Terms, Why, WhyNot, execute, execute_sampled, why_not,
+    Actual, Answer, Effort, Failed, PartActual, Rank, Ranked, Terms, Why, WhyNot, execute, execute_sampled,
+    why_not,
 };
 pub use facets::facets;
 pub use fuse::Fusion;
-pub use groups::{Group, Grouping, groups};
+pub use groups::{Group, Grouped, Grouping, groups};
+pub use index::Work;
 pub use matrix::{Matrix, MatrixRequest, matrix};
 pub use observed::{MeasuredRecall, Observed, Sampled, Share};
 pub use plan::{PartPlan, Plan, Strategy};
@@ -43,4 +46,5 @@ pub use request::{
 };
 pub use scroll::{Page, count, scroll};
 pub use sparse::{SparsePart, SparsePlan};
+pub use stages::{Stage, Stages};
 pub use view::View;

@@ -14,6 +14,7 @@ use types::{Condition, FieldKind, FieldPath, Filter, PointId, Result, Slot};
 
 use crate::View;
 use crate::execute::watch::Watch;
+use crate::stages::Stage;
 
 /// Rows whose payloads are read at once.
 const VERIFY_ROWS: usize = 1024;
@@ -127,7 +128,7 @@ impl<'a> Matching<'a> {
             self.payloads_read.set(self.payloads_read.get() + unsure.len());
             let holds: RoaringBitmap = unsure
                 .iter()
-                .zip(self.view.verify(&self.filter, &unsure)?)
+                .zip(self.verify(&unsure)?)
                 .filter_map(|(slot, holds)| holds.then_some(slot.0))
                 .collect();
             let is_match = |slot: Slot| bounds.lower.contains(slot.0) || holds.contains(slot.0);
@@ -135,6 +136,15 @@ impl<'a> Matching<'a> {
         }
         kept.truncate(count);
         Ok(kept)
+    }
+
+    fn verify(&self, slots: &[Slot]) -> Result<Vec<bool>> {
+        match self.watch {
+            Some(watch) if !slots.is_empty() => {
+                watch.during(Stage::Filter, |_| self.view.verify(&self.filter, slots))
+            }
+            _ => self.view.verify(&self.filter, slots),
+        }
     }
 
     /// Every row that matches.

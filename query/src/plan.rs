@@ -11,6 +11,7 @@ use types::{FieldKind, FieldPath, Metric, SparseVector};
 use crate::cost;
 use crate::kinds::rate::Rating;
 use crate::sparse::{self, SparsePart, SparsePlan};
+use crate::stages::Stage;
 use crate::{Query, Request};
 
 /// What the planner knows of a view and of the filters of a request.
@@ -71,6 +72,67 @@ pub struct Plan {
     pub cost_ns: f64,
     /// The legs.
     pub legs: Vec<Plan>,
+}
+
+impl Plan {
+    /// What [`kind`](Self::kind) may be; first the strategies, that which approximates most before the others.
+    pub const KINDS: [&'static str; 14] = [
+        "graph",
+        "codes",
+        "scan",
+        "sparse",
+        "max_sim",
+        "rescore",
+        "keyword",
+        "fuse",
+        "by_id",
+        "rate",
+        "diversify",
+        "order",
+        "sample",
+        "formula",
+    ];
+
+    /// The kind of its last step, one of a few: of several strategies, that which approximates most.
+    pub fn kind(&self) -> &'static str {
+        match &self.step {
+            Step::Vector { .. } | Step::Sparse { .. } | Step::MaxSim { .. } if !self.legs.is_empty() => {
+                "rescore"
+            }
+            Step::Vector { parts, .. } => {
+                let rank = |part: &PartPlan| match part.strategy {
+                    Strategy::Graph { .. } => 0,
+                    Strategy::Codes => 1,
+                    Strategy::Scan => 2,
+                };
+                Self::KINDS[parts.iter().map(rank).min().unwrap_or(2)]
+            }
+            Step::Sparse { .. } => "sparse",
+            Step::MaxSim { .. } => "max_sim",
+            Step::Keyword => "keyword",
+            Step::Fuse { .. } => "fuse",
+            Step::ById => "by_id",
+            Step::Rate { .. } => "rate",
+            Step::Diversify => "diversify",
+            Step::Order { .. } => "order",
+            Step::Sample => "sample",
+            Step::Formula => "formula",
+        }
+    }
+
+    /// The stage that its last step is.
+    pub(crate) fn stage(&self) -> Stage {
+        match &self.step {
+            Step::Fuse { .. } => Stage::Fuse,
+            _ if !self.legs.is_empty() => Stage::Rescore,
+            Step::Vector { .. } | Step::MaxSim { .. } => Stage::Vector,
+            Step::Sparse { .. } => Stage::Sparse,
+            Step::Keyword => Stage::Keyword,
+            Step::Rate { .. } => Stage::Rate,
+            Step::ById | Step::Order { .. } | Step::Sample => Stage::Order,
+            Step::Diversify | Step::Formula => Stage::Rescore,
+        }
+    }
 }
 
 /// What one level does.

@@ -1,11 +1,12 @@
 //! A source into chunks: pieces small enough for the model that still say what they are about.
 //!
-//! The cuts are text-splitter's: the largest structure that fits (Markdown sections, blocks; paragraphs, sentences,
-//! words), neighbours merged while they fit. Sizes are in the model's own tokens, so that nothing is cut off when a
-//! chunk is embedded together with its headings; without a model, in characters.
+//! The cuts are text-splitter's: the largest structure that fits (Markdown sections, blocks; definitions and statements
+//! of source code; paragraphs, sentences, words), neighbours merged while they fit. Sizes are in the model's own tokens,
+//! so that nothing is cut off when a chunk is embedded together with its headings; without a model, in characters.
 //!
-//! Invariants: chunks are in order, do not overlap, start and end on characters that are not white space, and
-//! together hold every such character of the source. A chunk with its heading fits the model's window.
+//! Invariants: chunks are in order, overlap only where that was asked for, start and end on characters that are not
+//! white space, and together hold every such character of the source behind its front matter. A chunk with its heading
+//! fits the model's window. No chunk holds two records.
 //!
 //! Cost: the source is tokenised once, not once per candidate cut; a chunk is tokenised once more to make sure. About a
 //! second a megabyte. Markdown of many megabytes without a heading takes quadratic time.
@@ -13,7 +14,7 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
-use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
+use text_splitter::{ChunkConfig, ChunkSizer, CodeSplitter, MarkdownSplitter, TextSplitter};
 
 use crate::markdown::{self, Heading, SEPARATOR};
 use crate::{Embedder, Kind, Source};
@@ -25,9 +26,13 @@ pub struct Chunk {
     pub start: usize,
     /// Byte offset after its last character.
     pub end: usize,
-    /// The Markdown headings it lies under, outermost first (`Guide > Install`), its own included if it starts with
-    /// one. Empty where there are none. Outer headings are left out where all would not fit beside the chunk.
+    /// The headings or definitions it lies under, outermost first (`Guide > Install`), its own included if it starts
+    /// with one. Empty where there are none. Outer headings are left out where all would not fit beside the chunk.
     pub heading: String,
+    /// The page of its first character, from 1, where there are pages.
+    pub page: Option<usize>,
+    /// Which of [`Source::records`] it is of, where there are records.
+    pub record: Option<usize>,
 }
 
 /// How large chunks may be.
@@ -39,11 +44,15 @@ pub enum Sizing<'m> {
         embedder: &'m Embedder,
         /// Of one chunk.
         tokens_max: usize,
+        /// That a chunk may repeat of the one before: half of a chunk at most.
+        overlap: usize,
     },
     /// Characters, for collections without a model.
     Characters {
         /// Of one chunk.
         chars_max: usize,
+        /// That a chunk may repeat of the one before: half of a chunk at most.
+        overlap: usize,
     },
 }
 
@@ -56,7 +65,7 @@ pub const CHUNK_CHARS_MAX: usize = 800;
 /// A token counts for at least this many bytes: a model may take kilobytes without a space for one unknown word.
 const TOKEN_BYTES_MAX: usize = 16;
 
-/// Bytes of Markdown, to the next heading, that are cut at a time.
+/// Bytes of Markdown or code, to the next heading, that are cut at a time.
 const SECTION_BYTES: usize = 64 << 10;
 
 /// Bytes that are tokenised at a time.
@@ -64,15 +73,12 @@ const BLOCK_BYTES: usize = 16 << 10;
 
 /// Cuts a source. A source of white space has no chunks.
 pub fn chunk(source: &Source, sizing: &Sizing<'_>) -> Vec<Chunk> {
-    let headings = match source.kind {
-        Kind::Markdown => markdown::headings(&source.text),
-        Kind::Text => Vec::new(),
+    let place = |(range, record): (Range<usize>, Option<usize>)| {
+        let heading = sizing.fit_heading(&markdown::path(&source.outline, range.start));
+        let page = source.pages.partition_point(|start| *start <= range.start);
+        Chunk { start: range.start, end: range.end, heading, page: (page > 0).then_some(page), record }
     };
-    let place = |range: Range<usize>| {
-        let heading = sizing.fit_heading(&markdown::path(&headings, range.start + 1));
-        Chunk { start: range.start, end: range.end, heading }
-    };
-    cuts(source, sizing, &headings).into_iter().map(place).collect()
+    cuts(source, sizing).into_iter().map(place).collect()
 }
 
 impl Chunk {
@@ -91,20 +97,35 @@ impl Chunk {
 impl<'m> Sizing<'m> {
     /// The default sizes: in tokens if there is a model.
     pub fn new(embedder: Option<&'m Embedder>) -> Self {
+        Self::of(embedder, None, 0)
+    }
+
+    /// These sizes, in tokens if there is a model, in characters if there is none; the default one where none is named.
+    pub fn of(embedder: Option<&'m Embedder>, size_max: Option<usize>, overlap: usize) -> Self {
         match embedder {
-            Some(embedder) => Self::Tokens { embedder, tokens_max: CHUNK_TOKENS_MAX },
-            None => Self::Characters { chars_max: CHUNK_CHARS_MAX },
+            Some(embedder) => {
+                Self::Tokens { embedder, tokens_max: size_max.unwrap_or(CHUNK_TOKENS_MAX), overlap }
+            }
+            None => Self::Characters { chars_max: size_max.unwrap_or(CHUNK_CHARS_MAX), overlap },
         }
     }
 
     /// Units of a chunk: never 0, never more than what leaves room for a heading.
     fn capacity(&self) -> usize {
         match self {
-            Self::Tokens { embedder, tokens_max } => {
+            Self::Tokens { embedder, tokens_max, .. } => {
                 (*tokens_max).min(embedder.document_tokens_max() * 3 / 4).max(1)
             }
-            Self::Characters { chars_max } => (*chars_max).max(1),
+            Self::Characters { chars_max, .. } => (*chars_max).max(1),
         }
+    }
+
+    /// How text-splitter is told of these sizes.
+    fn config<S: ChunkSizer>(&self, sizer: S) -> ChunkConfig<S> {
+        let (Self::Tokens { overlap, .. } | Self::Characters { overlap, .. }) = self;
+        let overlap = (*overlap).min(self.capacity() / 2);
+        let config = ChunkConfig::new(self.capacity()).with_sizer(sizer).with_overlap(overlap);
+        config.expect("the overlap is half of a chunk at most")
     }
 
     /// The innermost headings that fit beside a full chunk, joined.
@@ -131,33 +152,52 @@ impl<'m> Sizing<'m> {
     }
 }
 
-/// Byte ranges of the chunks.
-fn cuts(source: &Source, sizing: &Sizing<'_>, headings: &[Heading]) -> Vec<Range<usize>> {
+/// Byte ranges of the chunks, each with the record it is of.
+fn cuts(source: &Source, sizing: &Sizing<'_>) -> Vec<(Range<usize>, Option<usize>)> {
     let ruler = sizing.ruler(&source.text);
-    let cut = |section: Range<usize>| {
-        let config = ChunkConfig::new(sizing.capacity()).with_sizer(&ruler);
+    let cut = |(section, record): (Range<usize>, Option<usize>)| {
         let text = &source.text[section.clone()];
-        let pieces: Vec<(usize, &str)> = match source.kind {
-            Kind::Markdown => MarkdownSplitter::new(config).chunk_indices(text).collect(),
-            Kind::Text => TextSplitter::new(config).chunk_indices(text).collect(),
+        let pieces: Vec<(usize, &str)> = match record.filter(|_| ruler.size(text) <= sizing.capacity()) {
+            Some(_) => vec![(0, text)],
+            None => split(source.kind, text, sizing, &ruler),
         };
-        pieces.into_iter().flat_map(move |(from, piece)| cut_again(section.start + from, piece, sizing))
+        let again = move |(from, piece)| cut_again(section.start + from, piece, sizing);
+        pieces.into_iter().flat_map(again).map(move |range| (range, record))
     };
-    sections(&source.text, headings).into_iter().flat_map(cut).collect()
+    if !source.records.is_empty() {
+        let records = source.records.iter().enumerate();
+        return records.flat_map(|(nth, record)| cut((record.range.clone(), Some(nth)))).collect();
+    }
+    sections(source).into_iter().flat_map(|section| cut((section, None))).collect()
 }
 
-/// Consecutive ranges that begin at headings and are cut one by one: the splitter looks through all Markdown elements
-/// that remain for every chunk, which is quadratic.
-fn sections(text: &str, headings: &[Heading]) -> Vec<Range<usize>> {
-    let mut start = 0;
+fn split<'t>(kind: Kind, text: &'t str, sizing: &Sizing<'_>, ruler: &Ruler<'_>) -> Vec<(usize, &'t str)> {
+    let config = sizing.config(ruler);
+    let grammar = match kind {
+        Kind::Code(syntax) => syntax.grammar(text),
+        Kind::Markdown | Kind::Html => return MarkdownSplitter::new(config).chunk_indices(text).collect(),
+        _ => None,
+    };
+    match grammar.map(|grammar| CodeSplitter::new(grammar, sizing.config(ruler))) {
+        Some(Ok(splitter)) => splitter.chunk_indices(text).collect(),
+        _ => TextSplitter::new(config).chunk_indices(text).collect(),
+    }
+}
+
+/// Consecutive ranges that begin at headings and are cut one by one: the splitter looks through all elements of
+/// Markdown or code that remain for every chunk, which is quadratic.
+fn sections(source: &Source) -> Vec<Range<usize>> {
+    // A part of a definition is none.
+    let is_whole = |heading: &&Heading| heading.level == 1 || !matches!(source.kind, Kind::Code(_));
+    let mut start = source.body;
     let mut sections = Vec::new();
-    for heading in headings {
+    for heading in source.outline.iter().filter(is_whole) {
         if heading.start >= start + SECTION_BYTES {
             sections.push(start..heading.start);
             start = heading.start;
         }
     }
-    sections.push(start..text.len());
+    sections.push(start..source.text.len());
     sections
 }
 
@@ -166,8 +206,7 @@ fn cut_again(start: usize, piece: &str, sizing: &Sizing<'_>) -> Vec<Range<usize>
     if sizing.measure(piece) <= sizing.capacity() {
         return trim(start, piece).into_iter().collect();
     }
-    let config = ChunkConfig::new(sizing.capacity()).with_sizer(Exact(sizing));
-    TextSplitter::new(config)
+    TextSplitter::new(sizing.config(Exact(sizing)))
         .chunk_indices(piece)
         .filter_map(|(from, part)| trim(start + from, part))
         .collect()
@@ -242,10 +281,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Syntax;
     use crate::embed::tiny;
+    use crate::formats::code;
 
     fn source(kind: Kind, text: &str) -> Source {
-        Source { path: "a".into(), title: "A".into(), text: text.into(), kind }
+        let outline = match kind {
+            Kind::Markdown => markdown::headings(text),
+            Kind::Code(syntax) => code::outline(syntax, text),
+            _ => Vec::new(),
+        };
+        Source { path: "a".into(), title: "A".into(), text: text.into(), kind, outline, ..Source::default() }
     }
 
     /// In order, apart, trimmed, complete, and within the window.
@@ -284,16 +330,16 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(400))]
         #[test]
-        fn chunks_hold_the_whole_text_once(pieces in prop::collection::vec(piece(), 0..60), tokens_max in 1..60_usize) {
+        fn chunks_hold_the_whole_text_once(pieces in prop::collection::vec(piece(), 0..60), size in 1..60_usize) {
             thread_local! {
                 static EMBEDDER: Embedder = tiny::open().1;
             }
             let text = pieces.concat();
             EMBEDDER.with(|embedder| {
-                for kind in [Kind::Markdown, Kind::Text] {
+                for kind in [Kind::Markdown, Kind::Text, Kind::Code(Syntax::Rust)] {
                     let source = source(kind, &text);
-                    assert_sound(&source, &Sizing::Tokens { embedder, tokens_max });
-                    assert_sound(&source, &Sizing::Characters { chars_max: tokens_max });
+                    assert_sound(&source, &Sizing::of(Some(embedder), Some(size), 0));
+                    assert_sound(&source, &Sizing::of(None, Some(size), 0));
                 }
             });
         }
@@ -305,7 +351,7 @@ mod tests {
         let text =
             "# fox\n\nthe fox\n\n## lazy dog\n\nthe dog\n\n### quick\n\nover the dog\n\n# brown\n\nfox";
         let source = source(Kind::Markdown, text);
-        let sizing = Sizing::Tokens { embedder: &embedder, tokens_max: 7 };
+        let sizing = Sizing::of(Some(&embedder), Some(7), 0);
         let chunks: Vec<(&str, String)> =
             chunk(&source, &sizing).into_iter().map(|chunk| (chunk.text(&source), chunk.heading)).collect();
         let expected = [
@@ -315,7 +361,7 @@ mod tests {
             ("# brown\n\nfox", "brown"),
         ];
         assert!(chunks.iter().map(|(text, heading)| (*text, heading.as_str())).eq(expected), "{chunks:?}");
-        let narrow = Sizing::Tokens { embedder: &embedder, tokens_max: 1_000 };
+        let narrow = Sizing::of(Some(&embedder), Some(1_000), 0);
         let long = "fox ".repeat(60);
         assert_eq!(narrow.fit_heading(&[&long, "lazy", "dog"]), "lazy > dog");
         assert_eq!(narrow.fit_heading(&["lazy", &long]), "");
@@ -325,8 +371,8 @@ mod tests {
     fn long_markdown_is_cut_by_sections_without_a_seam() {
         let part = "# fox\n\nthe *quick* fox\n\n- lazy\n- dog\n\n```\n# over\n```\n\n";
         let source = source(Kind::Markdown, &part.repeat(3 * SECTION_BYTES / part.len()));
-        assert_eq!(sections(&source.text, &markdown::headings(&source.text)).len(), 3);
-        let sizing = Sizing::Characters { chars_max: part.len() };
+        assert_eq!(sections(&source).len(), 3);
+        let sizing = Sizing::of(None, Some(part.len()), 0);
         assert_sound(&source, &sizing);
         assert!(chunk(&source, &sizing).iter().all(|chunk| chunk.text(&source) == part.trim()));
     }
@@ -339,6 +385,47 @@ mod tests {
         assert_sound(&source, &sizing);
         assert!(chunk(&source, &sizing).len() >= 50_000 / (sizing.capacity() * TOKEN_BYTES_MAX));
         assert!(chunk(&self::source(Kind::Text, " \n\t "), &sizing).is_empty());
+    }
+
+    #[test]
+    fn an_overlap_repeats_the_end_of_the_chunk_before() {
+        let text = (0..60).map(|n| format!("Sentence number {n}.")).collect::<Vec<_>>().join(" ");
+        let source = source(Kind::Text, &text);
+        let apart = chunk(&source, &Sizing::of(None, Some(100), 0));
+        let over = chunk(&source, &Sizing::of(None, Some(100), 30));
+        assert!(apart.windows(2).all(|pair| pair[0].end < pair[1].start));
+        let repeated = |pair: &[Chunk]| pair[0].end.saturating_sub(pair[1].start);
+        assert!(over.windows(2).all(|pair| (1..=30).contains(&repeated(pair))), "{over:?}");
+        assert!(over.len() > apart.len());
+    }
+
+    #[test]
+    fn code_is_cut_at_definitions_and_records_never_share_a_chunk() {
+        let functions = (0..40).map(|n| format!("fn f{n}() -> u32 {{\n    let a = {n};\n    a + 1\n}}\n"));
+        let code = source(Kind::Code(Syntax::Rust), &functions.collect::<String>());
+        let chunks = chunk(&code, &Sizing::of(None, Some(150), 0));
+        assert!(chunks.iter().all(|chunk| chunk.text(&code).starts_with("fn f")), "{chunks:?}");
+        assert_eq!(
+            chunks[1].heading,
+            format!("fn f{}() -> u32", code.text[..chunks[1].start].matches("fn").count())
+        );
+        let rows = crate::parse("a.csv", b"name,note\nA,short\nB,also short\n".to_vec()).expect("a table");
+        let chunks = chunk(&rows, &Sizing::of(None, Some(40), 0));
+        let parts: Vec<_> = chunks.iter().map(|chunk| (chunk.record, chunk.text(&rows))).collect();
+        assert_eq!(parts, [(Some(0), "name: A\nnote: short"), (Some(1), "name: B\nnote: also short")]);
+    }
+
+    #[test]
+    fn front_matter_is_cut_into_no_chunk_and_pages_are_counted_from_one() {
+        let text = "---\ntitle: x\n---\n\n# A\n\ntext\n";
+        let matter = crate::parse("a.md", text.into()).expect("Markdown");
+        let chunks = chunk(&matter, &Sizing::new(None));
+        assert_eq!((chunks.len(), chunks[0].text(&matter)), (1, "# A\n\ntext"));
+        let mut paged = source(Kind::Pdf, "first page\n\nsecond page");
+        paged.pages = vec![0, 12];
+        let pages: Vec<_> =
+            chunk(&paged, &Sizing::of(None, Some(12), 0)).iter().map(|chunk| chunk.page).collect();
+        assert_eq!(pages, [Some(1), Some(2)]);
     }
 
     #[test]

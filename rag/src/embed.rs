@@ -1,49 +1,37 @@
-//! Text to vectors, by a sentence-transformers model that runs in this process.
+//! Text to vectors: by a sentence-transformers model that runs in this process, or by a server that embeds.
 //!
-//! What it computes is what sentence-transformers computes from the same directory: the window, pooling,
-//! normalisation and prompts come from the directory's files. Models other than BERT encoders with mean or
-//! first-token pooling are refused when they are opened.
+//! Invariants: an embedding depends on its own text alone, not on the batch it is computed in; calls from many threads
+//! are fine; an embedder is of one [`ModelIdentity`], and only vectors of the same one are compared.
 //!
-//! Invariants: an embedding depends on its own text alone, not on the batch it is computed in; two calls with the
-//! same text on one machine give the same vector; calls from many threads are fine.
-//!
-//! Cost: all-MiniLM-L6-v2 needs 2 * 10.6 million operations a token. Documents are laid end to end in batches of
-//! [`BATCH_TOKENS`] and each batch is one core's: two cores with a batch each are faster than two cores inside
-//! one batch, because nothing waits at the end of every matrix product.
+//! Cost: nearly all of an ingestion. In process, see the module of the model; by a server, what it takes and the way
+//! there, once for each text that the cache does not hold.
 
 mod bert;
 mod directory;
 mod fused;
+mod local;
+#[cfg(test)]
+mod tests;
 #[cfg(test)]
 pub(crate) mod tiny;
 mod tokens;
 
-use std::num::NonZero;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
 
-use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
-use types::{Error, ErrorKind, ModelIdentity, Result};
+use types::{Error, ModelIdentity, Result};
 
-use bert::Bert;
-use directory::{Directory, Pooling};
-use tokens::Tokens;
-
-/// Tokens of a batch: enough rows to keep a matrix product busy, few enough to stay in a core's cache.
-const BATCH_TOKENS: usize = 1024;
+use crate::providers::{Provider, Remote};
+use local::Local;
+pub(crate) use tokens::Tokens;
 
 /// An opened model.
-pub struct Embedder {
-    tokens: Tokens,
-    bert: Bert,
-    pooling: Pooling,
-    identity: ModelIdentity,
-    /// One thread each: what runs inside one never spreads to another core.
-    lanes: Vec<ThreadPool>,
+pub struct Embedder(Place);
+
+/// Where texts are embedded.
+enum Place {
+    Here(Box<Local>),
+    There(Box<Remote>),
 }
 
 impl Embedder {
@@ -53,272 +41,116 @@ impl Embedder {
     /// # Errors
     /// `InvalidArgument` on `model`, saying which file is missing, damaged, or asks for what is not supported; `Io`.
     pub fn open(dir: &Path) -> Result<Self> {
-        let directory = Directory::read(dir)?;
-        let tokens = Tokens::load(dir, &directory)?;
-        let bert = Bert::load(&directory.config, &directory.weights).map_err(|error| {
-            directory::refuse(dir, &format!("model.safetensors: {error}")).with_source(error)
-        })?;
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let lanes = (0..cores).map(lane).collect::<Result<_>>()?;
-        tracing::info!(
-            model = directory.identity.name,
-            revision = directory.identity.revision,
-            cores,
-            "model opened"
-        );
-        Ok(Self { tokens, bert, pooling: directory.pooling, identity: directory.identity, lanes })
+        Local::open(dir).map(|local| Self(Place::Here(Box::new(local))))
+    }
+
+    /// Uses a server that embeds. Asks it for a vector where the configuration does not say how long they are.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming what the configuration has wrong; `Busy` when the server does not answer.
+    pub fn connect(provider: &Provider) -> Result<Self> {
+        Remote::connect(provider).map(|remote| Self(Place::There(Box::new(remote))))
     }
 
     /// Which model this is.
     pub fn identity(&self) -> &ModelIdentity {
-        &self.identity
+        match &self.0 {
+            Place::Here(local) => local.identity(),
+            Place::There(remote) => remote.identity(),
+        }
     }
 
-    /// Embeds documents on all cores: a vector each, in the order of the texts. A text beyond the model's window
-    /// is cut. `progress` is called on the calling thread with the number of texts done so far.
+    /// Embeds documents: a vector each, in the order of the texts. A text beyond the model's window is cut. `progress`
+    /// is called on the calling thread with the number of texts done so far.
     ///
     /// # Errors
-    /// `InvalidArgument` when the tokenizer refuses a text.
+    /// `InvalidArgument` when a text is refused; `Busy` when a server does not answer after several attempts.
     pub fn embed_documents(&self, texts: &[&str], progress: &dyn Fn(usize)) -> Result<Vec<Vec<f32>>> {
-        let sequences: Vec<Vec<u32>> = texts
-            .par_iter()
-            .map(|text| self.tokens.ids(&format!("{}{text}", self.identity.document_prefix)))
-            .collect::<Result<_>>()?;
-        let batches = batches(&sequences);
-        let mut vectors = vec![Vec::new(); texts.len()];
-        let next = AtomicUsize::new(0);
-        thread::scope(|scope| {
-            let (sender, receiver) = mpsc::channel();
-            for lane in &self.lanes {
-                let (sender, next, batches, sequences) = (sender.clone(), &next, &batches, &sequences);
-                scope.spawn(move || {
-                    while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let outcome = lane.install(|| self.embed_batch(&sequences[batch.clone()]));
-                        // Nobody listens any more once another batch has failed.
-                        if sender.send((batch.clone(), outcome)).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-            drop(sender);
-            let mut done = 0;
-            for (batch, outcome) in receiver {
-                done += batch.len();
-                vectors[batch].clone_from_slice(&outcome?);
-                progress(done);
-            }
-            Ok(vectors)
-        })
+        match &self.0 {
+            Place::Here(local) => local.embed_documents(texts, progress),
+            Place::There(remote) => remote.embed_documents(texts, progress),
+        }
     }
 
     /// Embeds a query, on the calling thread.
     ///
     /// # Errors
-    /// `InvalidArgument` when the tokenizer refuses the text.
+    /// As for [`embed_documents`](Self::embed_documents).
     pub fn embed_query(&self, text: &str) -> Result<Vec<f32>> {
-        let ids = self.tokens.ids(&format!("{}{text}", self.identity.query_prefix))?;
-        let mut vectors = self.embed_batch(&[ids])?;
-        vectors.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a batch of one text gave no vector"))
+        let _span = tracing::info_span!("embed", gen_ai.request.model = self.identity().name).entered();
+        match &self.0 {
+            Place::Here(local) => local.embed_query(text),
+            Place::There(remote) => remote.embed_query(text),
+        }
     }
 
     /// The ids that the model sees of a text: special tokens included, cut to the window, no prefix added.
     ///
     /// # Errors
-    /// `InvalidArgument` when the tokenizer refuses the text.
+    /// `InvalidArgument` when the tokenizer refuses the text, or is not known.
     pub fn token_ids(&self, text: &str) -> Result<Vec<u32>> {
-        self.tokens.ids(text)
+        let tokens = match &self.0 {
+            Place::Here(local) => return local.token_ids(text),
+            Place::There(remote) => remote.tokenizer(),
+        };
+        let unknown = || Error::invalid("tokenizer", "of the server is not known; name its tokenizer.json");
+        tokens.ok_or_else(unknown)?.ids(text)
     }
 
-    /// How many tokens a text has: special ones not counted, nothing cut.
+    /// How many tokens a text has: special ones not counted, nothing cut. Without the tokenizer of a server, an
+    /// estimate that is rather too high.
     pub fn tokens(&self, text: &str) -> usize {
-        self.tokens.count(text)
+        match &self.0 {
+            Place::Here(local) => local.tokens(text),
+            Place::There(remote) => {
+                remote.tokenizer().map_or_else(|| estimate(text).len(), |tokens| tokens.count(text))
+            }
+        }
     }
 
     /// How many tokens of a document the model sees: its window without special tokens and prefix.
     pub fn document_tokens_max(&self) -> usize {
-        self.tokens.own_max().saturating_sub(self.tokens.count(&self.identity.document_prefix))
+        match &self.0 {
+            Place::Here(local) => local.document_tokens_max(),
+            Place::There(remote) => {
+                let special =
+                    remote.tokenizer().map_or(SPECIAL_TOKENS, |tokens| remote.window() - tokens.own_max());
+                let taken = special + self.tokens(&remote.identity().document_prefix);
+                remote.window().saturating_sub(taken).max(1)
+            }
+        }
     }
 
     /// The byte range of each token of a text, in order.
     pub(crate) fn token_spans(&self, text: &str) -> Vec<Range<usize>> {
-        self.tokens.spans(text)
-    }
-
-    fn embed_batch(&self, sequences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
-        let texts: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
-        let states = self.bert.forward(&texts).map_err(|error| {
-            Error::new(ErrorKind::Internal, format!("the model failed: {error}")).with_source(error)
-        })?;
-        let mut rest = states.as_slice();
-        let mut vectors = Vec::with_capacity(texts.len());
-        for text in texts {
-            let (own, others) = rest.split_at(text.len() * self.identity.dim);
-            vectors.push(self.pool(own));
-            rest = others;
-        }
-        Ok(vectors)
-    }
-
-    /// One vector from the states of a text's tokens.
-    fn pool(&self, states: &[f32]) -> Vec<f32> {
-        let dim = self.identity.dim;
-        let mut vector = states[..dim].to_vec();
-        if self.pooling == Pooling::Mean {
-            for state in states[dim..].chunks_exact(dim) {
-                vector.iter_mut().zip(state).for_each(|(sum, element)| *sum += element);
-            }
-            let count = (states.len() / dim) as f32;
-            vector.iter_mut().for_each(|element| *element /= count);
-        }
-        if self.identity.is_normalised {
-            let norm = vector.iter().map(|element| element * element).sum::<f32>().sqrt().max(1e-12);
-            vector.iter_mut().for_each(|element| *element /= norm);
-        }
-        vector
-    }
-}
-
-fn lane(at: usize) -> Result<ThreadPool> {
-    let name = move |_| format!("embed-{at}");
-    ThreadPoolBuilder::new().num_threads(1).thread_name(name).build().map_err(|error| {
-        Error::new(ErrorKind::Io, "a thread for embedding cannot be started").with_source(error)
-    })
-}
-
-/// Consecutive texts of about [`BATCH_TOKENS`] together, at least one text each.
-fn batches(sequences: &[Vec<u32>]) -> Vec<Range<usize>> {
-    let mut batches: Vec<Range<usize>> = Vec::new();
-    let mut tokens = usize::MAX;
-    for (at, sequence) in sequences.iter().enumerate() {
-        match batches.last_mut() {
-            Some(batch) if tokens + sequence.len() <= BATCH_TOKENS => {
-                batch.end = at + 1;
-                tokens += sequence.len();
-            }
-            _ => {
-                batches.push(at..at + 1);
-                tokens = sequence.len();
+        match &self.0 {
+            Place::Here(local) => local.token_spans(text),
+            Place::There(remote) => {
+                remote.tokenizer().map_or_else(|| estimate(text), |tokens| tokens.spans(text))
             }
         }
     }
-    batches
 }
 
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-    use std::env;
-    use std::fs;
+/// Tokens that models put around a text.
+const SPECIAL_TOKENS: usize = 2;
 
-    use serde_json::Value;
+/// Bytes of a token of a word, where the tokenizer is not known: English has 4 or more.
+const TOKEN_BYTES: usize = 3;
 
-    use super::*;
-
-    const TEXTS: [&str; 8] = [
-        "",
-        "the quick brown fox",
-        "the",
-        "\u{1F980} \u{4F60}\u{597D} caf\u{E9} \u{0} \u{202E}fox",
-        "fox fox fox fox fox fox fox fox fox fox fox fox fox fox fox fox fox fox fox fox fox fox fox fox",
-        "  \n\t ",
-        "[SEP] [CLS] [PAD]",
-        "quick brown jumps over the lazy dog",
-    ];
-
-    #[test]
-    fn a_batch_gives_what_each_text_gives_alone() {
-        let (_folder, embedder) = tiny::open();
-        let many: Vec<&str> = TEXTS.iter().copied().cycle().take(300).collect();
-        let done = Cell::new(0);
-        let together = embedder.embed_documents(&many, &|count| done.set(count)).expect("embeds");
-        assert_eq!(done.get(), many.len());
-        assert_eq!(together, embedder.embed_documents(&many, &|_| {}).expect("embeds again"));
-        for (text, vector) in many.iter().zip(&together) {
-            let alone = &embedder.embed_query(text).expect("embeds");
-            assert!(vector.iter().zip(alone).all(|(a, b)| (a - b).abs() < 1e-5), "{text:?}");
-            let norm = vector.iter().map(|element| element * element).sum::<f32>();
-            assert!((norm - 1.0).abs() < 1e-5, "{text:?} has the squared length {norm}");
+/// Where tokens would be: a piece of a word each, and every mark.
+fn estimate(text: &str) -> Vec<Range<usize>> {
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    let mut is_word = false;
+    for (at, c) in text.char_indices() {
+        let end = at + c.len_utf8();
+        let continues = is_word && c.is_alphanumeric();
+        match spans.last_mut() {
+            Some(last) if continues && end - last.start <= TOKEN_BYTES => last.end = end,
+            _ if !c.is_whitespace() => spans.push(at..end),
+            _ => {}
         }
-        assert!((together[1][0] - together[2][0]).abs() > 1e-4, "different texts, one vector");
-        assert!(embedder.embed_documents(&[], &|_| {}).expect("nothing").is_empty());
+        is_word = c.is_alphanumeric();
     }
-
-    #[test]
-    fn a_text_is_cut_to_the_window_of_the_directory() {
-        let (_folder, embedder) = tiny::open();
-        let window = embedder.identity().tokens_max;
-        let long = "fox ".repeat(window * 3);
-        assert_eq!(embedder.tokens(&long), window * 3);
-        let ids = embedder.token_ids(&long).expect("ids");
-        assert_eq!((ids.len(), ids.first(), ids.last()), (window, Some(&tiny::CLS), Some(&tiny::SEP)));
-        let cut = "fox ".repeat(embedder.document_tokens_max());
-        assert_eq!(embedder.embed_query(&long).expect("cut"), embedder.embed_query(&cut).expect("whole"));
-    }
-
-    #[test]
-    fn identity_follows_the_files_not_the_place() {
-        let (folder, first) = tiny::open();
-        let (_other, second) = tiny::open();
-        assert_eq!(first.identity().revision, second.identity().revision);
-        assert_eq!((first.identity().dim, first.identity().revision.len()), (tiny::WIDTH, 64));
-        let path = folder.path().join("tokenizer.json");
-        let spaced = format!("{} ", fs::read_to_string(&path).expect("reads"));
-        fs::write(&path, spaced).expect("writes");
-        let changed = Embedder::open(folder.path()).expect("opens");
-        assert_ne!(changed.identity().revision, first.identity().revision);
-    }
-
-    #[test]
-    fn unsupported_and_damaged_models_are_refused_with_the_file_named() {
-        let cases: [(&str, &str, &str); 7] = [
-            ("config.json", r#""model_type":"bert""#, r#""model_type":"gpt2""#),
-            ("config.json", r#""hidden_act":"gelu""#, r#""hidden_act":"silu""#),
-            ("config.json", r#""num_attention_heads":4"#, r#""num_attention_heads":0"#),
-            ("config.json", r#""vocab_size":"#, r#""vocab_size":9"#),
-            ("modules.json", "models.Normalize", "models.Dense"),
-            ("1_Pooling/config.json", "mean_tokens", "max_tokens"),
-            ("tokenizer.json", "{", "<"),
-        ];
-        for (file, from, to) in cases {
-            let folder = tiny::write();
-            let path = folder.path().join(file);
-            let text = fs::read_to_string(&path).expect(file);
-            assert!(text.contains(from), "{file} has no {from}");
-            fs::write(&path, text.replacen(from, to, 1)).expect(file);
-            let error = Embedder::open(folder.path()).err().expect(to);
-            assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("model")), "{error}");
-        }
-        for file in ["config.json", "tokenizer.json", "model.safetensors"] {
-            let folder = tiny::write();
-            fs::remove_file(folder.path().join(file)).expect(file);
-            let error = Embedder::open(folder.path()).err().expect(file);
-            assert!(error.to_string().contains(&format!("there is no {file}")), "{error}");
-        }
-        let folder = tiny::write();
-        fs::write(folder.path().join("model.safetensors"), b"short").expect("writes");
-        assert!(Embedder::open(folder.path()).is_err());
-    }
-
-    /// Runs where the reference vectors and the real model are at hand: `KITHDB_SHARED` and `KITHDB_MODEL`.
-    #[test]
-    fn agrees_with_sentence_transformers() {
-        let (Some(shared), Some(model)) = (env::var_os("KITHDB_SHARED"), env::var_os("KITHDB_MODEL")) else {
-            return;
-        };
-        let path = Path::new(&shared).join("data/golden_minilm.json");
-        let golden: Value = serde_json::from_slice(&fs::read(path).expect("golden")).expect("JSON");
-        let embedder = Embedder::open(Path::new(&model)).expect("opens");
-        let rows = golden["rows"].as_array().expect("rows");
-        let texts: Vec<&str> = rows.iter().map(|row| row["text"].as_str().expect("text")).collect();
-        let vectors = embedder.embed_documents(&texts, &|_| {}).expect("embeds");
-        for ((row, text), vector) in rows.iter().zip(&texts).zip(&vectors) {
-            let ids: Vec<u32> = serde_json::from_value(row["token_ids"].clone()).expect("ids");
-            assert_eq!(embedder.token_ids(text).expect("ids"), ids, "{text:?}");
-            let expected: Vec<f32> = serde_json::from_value(row["embedding"].clone()).expect("embedding");
-            let cosine = vector.iter().zip(&expected).map(|(a, b)| a * b).sum::<f32>();
-            let most = vector.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(cosine > 0.999_99 && most < 2e-6, "{text:?}: cosine {cosine}, off by {most}");
-        }
-    }
+    spans
 }

@@ -7,11 +7,13 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 /// Between the headings of a path.
 pub(crate) const SEPARATOR: &str = " > ";
 
-/// A heading and where it starts.
+/// A heading, or the first line of a definition in source code, and where what it heads starts and ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Heading {
+pub struct Heading {
     /// Byte offset of its first character, marks included.
     pub(crate) start: usize,
+    /// Byte offset behind what it heads; the next heading of its level or above ends that too.
+    pub(crate) end: usize,
     /// 1 for the highest.
     pub(crate) level: usize,
     /// Its text without marks, on one line. Never empty.
@@ -26,7 +28,8 @@ pub(crate) fn headings(markdown: &str) -> Vec<Heading> {
     for (event, range) in Parser::new_ext(markdown, options).into_offset_iter() {
         match (event, &mut open) {
             (Event::Start(Tag::Heading { level, .. }), _) => {
-                open = Some(Heading { start: range.start, level: level as usize, text: String::new() });
+                let (start, level) = (range.start, level as usize);
+                open = Some(Heading { start, end: usize::MAX, level, text: String::new() });
             }
             (Event::End(TagEnd::Heading(_)), _) => {
                 found.extend(open.take().and_then(tidy));
@@ -39,16 +42,16 @@ pub(crate) fn headings(markdown: &str) -> Vec<Heading> {
     found
 }
 
-/// The headings that `end` lies under, outermost first: of every level the last one that starts before `end`, unless a
-/// higher one followed it.
-pub(crate) fn path(headings: &[Heading], end: usize) -> Vec<&str> {
-    let before = headings.partition_point(|heading| heading.start < end);
+/// The headings that the character at `at` lies under, outermost first: of every level the last one that starts there
+/// or before, unless a higher one followed it, or it has ended.
+pub(crate) fn path(headings: &[Heading], at: usize) -> Vec<&str> {
+    let before = headings.partition_point(|heading| heading.start <= at);
     let mut level = usize::MAX;
     let mut path = Vec::new();
     for heading in headings[..before].iter().rev() {
         if heading.level < level {
             level = heading.level;
-            path.push(heading.text.as_str());
+            path.extend((at < heading.end).then_some(heading.text.as_str()));
         }
         if level == 1 {
             break;
@@ -74,7 +77,7 @@ mod tests {
         let names: Vec<(usize, &str)> =
             found.iter().map(|found| (found.level, found.text.as_str())).collect();
         assert_eq!(names, [(1, "A b"), (2, "B"), (2, "Setext c"), (1, "D"), (3, "E")]);
-        let at = |needle: &str| path(&found, text.find(needle).expect(needle) + 1);
+        let at = |needle: &str| path(&found, text.find(needle).expect(needle));
         assert!(at("title").is_empty());
         assert_eq!(at("# no"), ["A b"]);
         assert_eq!(at("text"), ["A b", "B"]);

@@ -2,7 +2,9 @@
 //!
 //! Invariant: a question is embedded only by the model that embedded the chunks.
 
-use kithdb::{Collection, DEFAULT_VECTOR, Error, Filter, Hit, Plan, Result, Select, VectorSpec};
+use kithdb::{
+    Collection, DEFAULT_VECTOR, Error, Filter, Hit, ModelIdentity, Plan, Request, Result, Select, VectorSpec,
+};
 
 use crate::Embedder;
 
@@ -16,6 +18,17 @@ pub enum Mode {
     Vector,
     /// BM25 alone.
     Keyword,
+}
+
+impl Mode {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Vector => "vector",
+            Self::Keyword => "keyword",
+        }
+    }
 }
 
 /// What a question found.
@@ -42,6 +55,20 @@ pub fn search(
     filter: Filter,
     limit: usize,
 ) -> Result<Found> {
+    let (mode, request) = request(collection, embedder, question, mode, filter, limit)?;
+    let (hits, plan) = collection.search(request, &Select::default())?;
+    Ok(Found { hits, plan, mode })
+}
+
+/// What a question asks of a collection, and the mode that it comes to.
+pub(crate) fn request(
+    collection: &Collection,
+    embedder: Option<&Embedder>,
+    question: &str,
+    mode: Mode,
+    filter: Filter,
+    limit: usize,
+) -> Result<(Mode, Request)> {
     let schema = collection.schema();
     let space = schema.vectors.get(DEFAULT_VECTOR);
     let query = collection.query().filter_by(filter).limit(limit);
@@ -61,8 +88,7 @@ pub fn search(
             return Err(Error::invalid("model", message));
         }
     };
-    let (hits, plan) = collection.search(query.request(), &Select::default())?;
-    Ok(Found { hits, plan, mode })
+    Ok((mode, query.request()))
 }
 
 /// Checks that vectors of a space may be compared with those of a model.
@@ -71,8 +97,21 @@ pub fn search(
 /// `InvalidArgument` on `model`, naming both.
 pub fn check_model(collection: &str, spec: &VectorSpec, embedder: &Embedder) -> Result<()> {
     let offered = embedder.identity();
+    // The weights alone do not make vectors comparable: a prefix moves them too.
+    let parts = |model: &ModelIdentity| {
+        let ModelIdentity { revision, dim, query_prefix, document_prefix, is_normalised, .. } = model.clone();
+        (revision, dim, query_prefix, document_prefix, is_normalised)
+    };
     match &spec.model {
-        Some(model) if model.revision == offered.revision => Ok(()),
+        Some(model) if parts(model) == parts(offered) => Ok(()),
+        Some(model) if model.revision == offered.revision => Err(Error::invalid(
+            "model",
+            format!(
+                "collection `{collection}` has other prefixes or lengths of vectors than model `{}` now; their \
+                 vectors cannot be compared",
+                model.name
+            ),
+        )),
         Some(model) => Err(Error::invalid(
             "model",
             format!(

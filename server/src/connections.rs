@@ -20,7 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use crate::State;
 use crate::limits::ServeLimits;
+use crate::metrics::CONNECTIONS;
 use crate::tls::Tls;
 
 /// Who is told to come back is told so by so many at the same time; beyond that a connection just ends.
@@ -43,6 +45,7 @@ pub(crate) struct Door {
     pub(crate) router: Router,
     pub(crate) tls: Option<Tls>,
     pub(crate) limits: Arc<ServeLimits>,
+    pub(crate) state: State,
 }
 
 /// Takes connections until it is told to stop, and then waits until the last has ended.
@@ -63,11 +66,14 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, mut stopped: watch:
         } else if door.tls.is_none()
             && let Ok(place) = Arc::clone(&turned_away).try_acquire_owned()
         {
+            door.state.requests().refuse(CONNECTIONS);
             tokio::spawn(async move {
                 // Who does not listen is not told.
                 let _ = timeout(TURN_AWAY_TIME_MAX, turn_away(stream)).await;
                 drop(place);
             });
+        } else {
+            door.state.requests().refuse(CONNECTIONS);
         }
     }
     drop(listener);

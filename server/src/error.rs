@@ -7,10 +7,11 @@ use std::fmt;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
 use kithdb::{Error, ErrorKind};
-use serde_json::json;
+use rag::engine::{Failure, FailureKind};
+use serde_json::{Value, json};
 
 /// The header that names the field at fault.
 pub(crate) const FIELD_HEADER: HeaderName = HeaderName::from_static("kithdb-error-field");
@@ -74,6 +75,47 @@ impl fmt::Display for RetryAfter {
 
 impl std::error::Error for RetryAfter {}
 
+/// What an error says, beside its answer: for a dialect that says it in another way.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) message: String,
+    pub(crate) field: Option<String>,
+    pub(crate) kind: Option<&'static str>,
+}
+
+impl Told {
+    /// What an error says.
+    pub(crate) fn of(error: &Error) -> Self {
+        let kind = Some(error.kind().name());
+        Self { message: error.message().to_owned(), field: error.field().map(str::to_owned), kind }
+    }
+}
+
+/// The HTTP status of what the serving engine failed in.
+fn engine_status(failure: &Failure) -> StatusCode {
+    match failure.kind {
+        FailureKind::ContextOverflow { .. } => StatusCode::BAD_REQUEST,
+        FailureKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        FailureKind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        FailureKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    }
+}
+
+/// The HTTP status of an error.
+pub(crate) fn status_of(error: &Error) -> StatusCode {
+    let begins = BEGINNINGS.iter().find(|(start, _)| error.message().starts_with(start));
+    match (error.kind(), error.field(), begins) {
+        _ if Failure::of(error).is_some() => {
+            Failure::of(error).map_or(StatusCode::INTERNAL_SERVER_ERROR, engine_status)
+        }
+        (ErrorKind::LimitExceeded, Some(BODY), _) => StatusCode::PAYLOAD_TOO_LARGE,
+        (ErrorKind::LimitExceeded, Some(HEAD), _) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        (ErrorKind::InvalidArgument, _, Some((_, status))) => *status,
+        (kind, ..) => status(kind),
+    }
+}
+
 /// The HTTP status of each kind of error.
 pub(crate) fn status(kind: ErrorKind) -> StatusCode {
     match kind {
@@ -83,6 +125,7 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::Conflict => StatusCode::PRECONDITION_FAILED,
         ErrorKind::Busy | ErrorKind::Poisoned => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::DeadlineExceeded => StatusCode::REQUEST_TIMEOUT,
+        ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         // Io, Corrupted, UnsupportedFormat, Internal, and whatever is added without a line here.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -90,13 +133,7 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
 
 /// The answer to a request that failed.
 pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
-    let begins = BEGINNINGS.iter().find(|(start, _)| error.message().starts_with(start));
-    let status = match (error.kind(), error.field(), begins) {
-        (ErrorKind::LimitExceeded, Some(BODY), _) => StatusCode::PAYLOAD_TOO_LARGE,
-        (ErrorKind::LimitExceeded, Some(HEAD), _) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        (ErrorKind::InvalidArgument, _, Some((_, status))) => *status,
-        (kind, ..) => status(kind),
-    };
+    let status = status_of(error);
     // Who is busy says so to each client: in the log it would only be noise.
     if status.is_server_error() && error.kind() != ErrorKind::Busy {
         tracing::error!(%error, source = ?std::error::Error::source(error), "a request failed");
@@ -108,7 +145,10 @@ pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
     }
     response.headers_mut().insert(KIND_HEADER, HeaderValue::from_static(error.kind().name()));
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RetryAfter>());
-    let later = source.map(|later| later.seconds).or((error.kind() == ErrorKind::Busy).then_some(1));
+    let engine = Failure::of(error).and_then(|failure| failure.retry_after);
+    let later = source.map(|later| later.seconds).or(engine.map(|later| later.as_secs().max(1)));
+    let later = later.or((error.kind() == ErrorKind::Busy).then_some(1));
+    response.extensions_mut().insert(Told::of(error));
     if let Some(seconds) = later {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -121,7 +161,30 @@ pub(crate) fn envelope(status: StatusCode, text: &str, began: Instant) -> Respon
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.extensions_mut().insert(Told { message: text.to_owned(), field: None, kind: None });
     response
+}
+
+/// An error in the envelope of OpenAI's dialect.
+pub(crate) fn openai(told: &Told, status: StatusCode) -> Value {
+    let kind = match status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        429 => "rate_limit_error",
+        500.. => "server_error",
+        _ => "invalid_request_error",
+    };
+    json!({"error": {"message": told.message, "type": kind, "param": told.field, "code": told.kind}})
+}
+
+/// An answer of the dialect of OpenAI, where it is an error: the same in that envelope.
+pub(crate) fn into_openai(response: Response<Body>) -> Response<Body> {
+    let Some(told) = response.extensions().get::<Told>().cloned() else { return response };
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    let body = openai(&told, parts.status).to_string();
+    Response::from_parts(parts, Body::from(body))
 }
 
 /// The text, beginning as clients expect it: several look for "Not found" and "already exists" there. A message in the
@@ -151,6 +214,7 @@ fn text(error: &Error) -> String {
             }
         }
         (ErrorKind::Busy | ErrorKind::Poisoned, _) => format!("Service unavailable: {error}"),
+        (ErrorKind::StorageFull, _) => format!("Insufficient storage: {error}"),
         (ErrorKind::Conflict, _) => format!("Version conflict: {error}"),
         (ErrorKind::DeadlineExceeded, _) => format!("Timeout error: {error}"),
         _ => format!("Service internal error: {error}"),
@@ -172,6 +236,7 @@ mod tests {
             (ErrorKind::Busy, 503),
             (ErrorKind::Poisoned, 503),
             (ErrorKind::DeadlineExceeded, 408),
+            (ErrorKind::StorageFull, 507),
             (ErrorKind::Io, 500),
             (ErrorKind::Corrupted, 500),
             (ErrorKind::UnsupportedFormat, 500),

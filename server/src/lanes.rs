@@ -1,26 +1,32 @@
 //! Where calls of the engine run: never on the threads that serve connections.
 //!
-//! Three lanes. What computes is bounded to the cores, so that no call makes another slower than waiting would. What
+//! Four lanes. What computes is bounded to the cores, so that no call makes another slower than waiting would. What
 //! mostly waits (a commit for its fsync, a look at the counters) has many places, so that commits form groups and
-//! nobody who only wants to look stands behind searches. What waits for a client, who may be slow, has few of its own.
+//! nobody who only wants to look stands behind searches. What waits for a client, who may be slow, has few of its own, and
+//! so has what waits for the serving engine.
 //!
 //! Invariant: a call that began ends, even if its client has gone; its place is free only then.
 
 use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::Instant;
 
-use kithdb::{Error, ErrorKind, Result};
-use tokio::sync::Semaphore;
+use kithdb::{Error, ErrorKind, Histogram, Result, Times};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout_at;
+use tracing::Span;
 
 /// Calls that may wait at the same time.
 const WAITING_MAX: usize = 64;
 
 /// Files that may be received at the same time. Each holds a thread for as long as its client sends.
 const RECEIVING_MAX: usize = 4;
+
+/// Answers that may be on their way at the same time. Each holds a thread for as long as it is written.
+const GENERATING_MAX: usize = 64;
 
 /// What a call mostly does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,21 +37,88 @@ pub(crate) enum Lane {
     Waits,
     /// It waits for its client.
     Receives,
+    /// It waits for the serving engine.
+    Generates,
 }
 
-/// The places of both lanes.
+/// The lanes.
 #[derive(Debug)]
 pub(crate) struct Lanes {
-    computes: Arc<Semaphore>,
-    waits: Arc<Semaphore>,
-    receives: Arc<Semaphore>,
+    computes: Places,
+    waits: Places,
+    receives: Places,
+    generates: Places,
+}
+
+/// The places of a lane.
+#[derive(Debug)]
+struct Places {
+    name: &'static str,
+    count: usize,
+    free: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    waits: Histogram,
+}
+
+/// How full a lane is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    pub(crate) name: &'static str,
+    pub(crate) places: usize,
+    /// Calls that have a place.
+    pub(crate) running: usize,
+    /// Calls that wait for one.
+    pub(crate) waiting: usize,
+    /// How long calls waited.
+    pub(crate) waits: Times,
+}
+
+impl Places {
+    fn new(name: &'static str, count: usize) -> Self {
+        let (free, waiting) = (Arc::new(Semaphore::new(count)), AtomicUsize::new(0));
+        Self { name, count, free, waiting, waits: Histogram::default() }
+    }
+
+    /// A place, as soon as there is one. The semaphore is never closed: without a place a call would run all the same.
+    async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        /// Counted also where the wait is given up.
+        struct Waiting<'a>(&'a Places, Instant);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+                self.0.waits.observe(self.1.elapsed());
+            }
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(self, Instant::now());
+        Arc::clone(&self.free).acquire_owned().await.ok()
+    }
+
+    fn figures(&self) -> Figures {
+        Figures {
+            name: self.name,
+            places: self.count,
+            running: self.count - self.free.available_permits().min(self.count),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            waits: self.waits.times(),
+        }
+    }
 }
 
 impl Lanes {
     pub(crate) fn new() -> Self {
         let cores = available_parallelism().map_or(1, NonZero::get);
-        let lane = |places| Arc::new(Semaphore::new(places));
-        Self { computes: lane(cores), waits: lane(WAITING_MAX), receives: lane(RECEIVING_MAX) }
+        Self {
+            computes: Places::new("computes", cores),
+            waits: Places::new("waits", WAITING_MAX),
+            receives: Places::new("receives", RECEIVING_MAX),
+            generates: Places::new("generates", GENERATING_MAX),
+        }
+    }
+
+    /// How full they are.
+    pub(crate) fn figures(&self) -> [Figures; 4] {
+        [&self.computes, &self.waits, &self.receives, &self.generates].map(Places::figures)
     }
 
     /// Runs a call as soon as its lane has a place.
@@ -54,14 +127,8 @@ impl Lanes {
         lane: Lane,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        // The semaphores are never closed: without a place the call would run all the same.
-        let place = Arc::clone(self.places(lane)).acquire_owned().await.ok();
-        ended(spawn_blocking(move || {
-            let outcome = call();
-            drop(place);
-            outcome
-        }))
-        .await
+        let place = self.places(lane).take().await;
+        ended(begun(place, call)).await
     }
 
     /// Runs a call that must be answered by then. A call without a place until then never begins; one that computes
@@ -77,17 +144,13 @@ impl Lanes {
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
         let late = |what: &str| Err(Error::new(ErrorKind::DeadlineExceeded, what));
-        let place = match timeout_at(deadline.into(), Arc::clone(self.places(lane)).acquire_owned()).await {
-            Ok(place) => place.ok(),
+        let place = match timeout_at(deadline.into(), self.places(lane).take()).await {
+            Ok(place) => place,
             Err(_) => return late("the server had no time for it, and nothing was done; try again later"),
         };
-        let ran = ended(spawn_blocking(move || {
-            let outcome = call();
-            drop(place);
-            outcome
-        }));
+        let ran = ended(begun(place, call));
         match lane {
-            Lane::Waits | Lane::Receives => Ok(ran.await),
+            Lane::Waits | Lane::Receives | Lane::Generates => Ok(ran.await),
             Lane::Computes => match timeout_at(deadline.into(), ran).await {
                 Ok(outcome) => Ok(outcome),
                 Err(_) => {
@@ -97,13 +160,27 @@ impl Lanes {
         }
     }
 
-    fn places(&self, lane: Lane) -> &Arc<Semaphore> {
+    fn places(&self, lane: Lane) -> &Places {
         match lane {
             Lane::Computes => &self.computes,
             Lane::Waits => &self.waits,
             Lane::Receives => &self.receives,
+            Lane::Generates => &self.generates,
         }
     }
+}
+
+/// Begins a call, told below the span of who asks.
+fn begun<T: Send + 'static>(
+    place: Option<OwnedSemaphorePermit>,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    let span = Span::current();
+    spawn_blocking(move || {
+        let outcome = span.in_scope(call);
+        drop(place);
+        outcome
+    })
 }
 
 /// What a call returned.
@@ -117,7 +194,6 @@ async fn ended<T>(ran: JoinHandle<T>) -> T {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     use super::*;
@@ -165,5 +241,8 @@ mod tests {
         let error = lanes.run_until(Lane::Computes, soon(), || ()).await.expect_err("no place");
         assert!(error.message().contains("nothing was done"), "{error}");
         lanes.run_until(Lane::Waits, soon(), slow).await.expect("a write is waited for");
+        let computes = lanes.figures()[0];
+        assert_eq!((computes.name, computes.places, computes.waiting), ("computes", cores, 0));
+        assert_eq!(computes.waits.count(), cores as u64 + 1, "who gave up has waited, too");
     }
 }

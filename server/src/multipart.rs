@@ -1,7 +1,6 @@
-//! The first file of a form (`multipart/form-data`), as it comes in.
+//! Forms (`multipart/form-data`): the first file of one as it comes in, or every part of one that is there.
 //!
-//! Invariant: never more than a block of it is held. What stands behind the first part is not looked at.
-//! When not to use: for forms with fields that mean something.
+//! Invariant: of the first file never more than a block is held; what stands behind the first part is not looked at.
 
 use std::io::{BufRead, Read, Write};
 
@@ -54,6 +53,81 @@ pub(crate) fn first_part(from: &mut dyn BufRead, boundary: &str, to: &mut dyn Wr
     }
 }
 
+/// A part of a form.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Part<'b> {
+    /// What the form calls it.
+    pub(crate) name: String,
+    /// Of a file, what it is called.
+    pub(crate) file_name: Option<String>,
+    /// What it holds.
+    pub(crate) content: &'b [u8],
+}
+
+/// A form has no more of them.
+const PARTS_MAX: usize = 10_000;
+
+/// Every part of a form.
+///
+/// # Errors
+/// `InvalidArgument` on `body` when it is no such form.
+pub(crate) fn parts<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<Part<'b>>> {
+    let (opening, delimiter) = (format!("--{boundary}"), format!("\r\n--{boundary}"));
+    // A delimiter begins a line; the first may begin the body.
+    let mut rest = match body.strip_prefix(opening.as_bytes()) {
+        Some(rest) => rest,
+        None => split(body, delimiter.as_bytes()).ok_or_else(|| malformed("is no form"))?.1,
+    };
+    let mut parts = Vec::new();
+    while !rest.starts_with(b"--") {
+        if parts.len() == PARTS_MAX {
+            return Err(malformed(&format!("has more than {PARTS_MAX} parts")));
+        }
+        let (part, behind) =
+            split(rest, delimiter.as_bytes()).ok_or_else(|| malformed("ends before its last boundary"))?;
+        // A part without header fields has its empty line all the same.
+        let (_, part) = split(part, b"\r\n").ok_or_else(|| malformed("has a part without a head"))?;
+        let (head, content) = match part.strip_prefix(b"\r\n") {
+            Some(content) => (&part[..0], content),
+            None => {
+                split(part, b"\r\n\r\n").ok_or_else(|| malformed("has a part without an end of its head"))?
+            }
+        };
+        let (name, file_name) = disposition(&String::from_utf8_lossy(head));
+        parts.push(Part { name, file_name, content });
+        rest = behind;
+    }
+    Ok(parts)
+}
+
+/// What stands before and behind the first such bytes.
+fn split<'b>(bytes: &'b [u8], at: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
+    let begin = bytes.windows(at.len()).position(|window| window == at)?;
+    Some((&bytes[..begin], &bytes[begin + at.len()..]))
+}
+
+/// `name` and `filename` of a part's head.
+fn disposition(head: &str) -> (String, Option<String>) {
+    let is_it = |line: &&str| line.to_ascii_lowercase().starts_with("content-disposition:");
+    let line = head.lines().find(is_it).unwrap_or_default();
+    let value = |key: &str| {
+        let begin = line.find(&format!("; {key}=\""))? + key.len() + 4;
+        let mut value = String::new();
+        let mut chars = line[begin..].chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '"' => return Some(value),
+                '\\' => value.extend(chars.next()),
+                c => value.push(c),
+            }
+        }
+        None
+    };
+    // Browsers write what would end the name so.
+    let plain = |text: String| text.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n");
+    (value("name").map(plain).unwrap_or_default(), value("filename").map(plain))
+}
+
 /// Passes over lines up to and with this one.
 fn pass(from: &mut dyn BufRead, last: &str) -> Result<()> {
     for _ in 0..LINES_MAX {
@@ -102,6 +176,29 @@ mod tests {
             assert!(first_part(&mut &form[..len], "boundary", &mut Vec::new()).is_err(), "cut to {len}");
         }
         assert!(first_part(&mut &form[..], "other", &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn every_part_of_a_form_is_found() {
+        let form = b"--b\r\nContent-Disposition: form-data; name=\"options\"\r\n\r\n{}\r\n--b\r\n\
+            content-type: text/plain\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a \\\"b%22.md\"\r\n\r\n\
+            \r\n--\r\n\r\n--b\r\n\r\nbare\r\n--b--\r\n";
+        let found = parts(form, "b").expect("a form");
+        let part = |name: &str, file: Option<&str>, content| Part {
+            name: name.to_owned(),
+            file_name: file.map(str::to_owned),
+            content,
+        };
+        let expected: [Part<'_>; 3] = [
+            part("options", None, b"{}"),
+            part("file", Some("a \"b\".md"), b"\r\n--\r\n"),
+            part("", None, b"bare"),
+        ];
+        assert_eq!(found, expected);
+        for len in 0..form.len() - 4 {
+            assert!(parts(&form[..len], "b").is_err(), "cut to {len}");
+        }
+        assert!(parts(b"x\r\n--b--", "b").expect("no parts").is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kithdb::{Database, Error, ErrorKind, Result};
-use rag::Embedder;
+use rag::{Embedder, Engine};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -31,6 +31,8 @@ pub struct ServeOptions {
     pub are_metrics_open: bool,
     /// What connections are encrypted by; without it they are not.
     pub tls: Option<Tls>,
+    /// What writes answers; without it they are quotes.
+    pub engine: Option<Arc<Engine>>,
     /// What clients may take.
     pub limits: ServeLimits,
     /// Where snapshots are kept, if not in the folder of the database.
@@ -47,6 +49,7 @@ impl Default for ServeOptions {
             is_open_to_all: false,
             are_metrics_open: false,
             tls: None,
+            engine: None,
             limits: ServeLimits::default(),
             bucket: None,
             snapshot_hosts: Vec::new(),
@@ -122,7 +125,7 @@ impl Server {
         let db = state.database().clone();
         runtime.spawn(sweep(state.clone()));
         let limits = Arc::new(options.limits.clone());
-        let door = Door { router: router(state), tls: options.tls.clone(), limits };
+        let door = Door { router: router(state.clone()), tls: options.tls.clone(), limits, state };
         let task = runtime.spawn(connections::serve(listener, door, stopped));
         Ok(Self { db, address, runtime, task, stop, stop_time_max: options.limits.stop_time_max })
     }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use kithdb::Database;
-use rag::Embedder;
+use rag::{Embedder, Engine};
 
 use tokio::sync::Semaphore;
 
 use crate::body::BLOCK_BYTES;
 use crate::bucket::Bucket;
 use crate::cursors::Cursors;
+use crate::jobs::Jobs;
 use crate::lanes::Lanes;
 use crate::location::Hosts;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Requests};
 use crate::strict::Rates;
 use crate::{Keys, ServeLimits, ServeOptions};
 
@@ -25,9 +26,12 @@ pub struct State {
 pub(crate) struct Inner {
     pub(crate) db: Database,
     pub(crate) embedder: Option<Arc<Embedder>>,
+    /// What writes answers.
+    pub(crate) engine: Option<Arc<Engine>>,
     pub(crate) keys: Keys,
     pub(crate) lanes: Lanes,
     pub(crate) cursors: Cursors,
+    pub(crate) jobs: Arc<Jobs>,
     pub(crate) metrics: Metrics,
     pub(crate) rates: Rates,
     /// Where snapshots are kept, if not in the folder of the database.
@@ -35,6 +39,8 @@ pub(crate) struct Inner {
     /// From where they may be fetched.
     pub(crate) hosts: Hosts,
     pub(crate) limits: ServeLimits,
+    /// Connections are encrypted.
+    pub(crate) has_tls: bool,
     /// Who scrapes needs no key.
     pub(crate) are_metrics_open: bool,
     /// A place for each request in progress.
@@ -43,36 +49,58 @@ pub(crate) struct Inner {
     pub(crate) blocks: Arc<Semaphore>,
 }
 
+fn requests_max(limits: &ServeLimits) -> usize {
+    limits.requests_max.min(Semaphore::MAX_PERMITS)
+}
+
+impl Inner {
+    /// Requests that may be in progress.
+    pub(crate) fn requests_max(&self) -> usize {
+        requests_max(&self.limits)
+    }
+}
+
 impl State {
     /// The state of a server over a database. With an embedder, queries may be given as text.
     pub fn new(db: Database, embedder: Option<Embedder>, options: &ServeOptions) -> Self {
-        Self::over(db, embedder.map(Arc::new), options)
+        let embedder = embedder.map(Arc::new);
+        let jobs = Arc::new(Jobs::start(&db, embedder.clone()));
+        Self::over(db, embedder, jobs, options)
     }
 
     /// Another server's, over the same database and with the same model.
     #[must_use]
     pub fn under(&self, options: &ServeOptions) -> Self {
-        Self::over(self.inner.db.clone(), self.inner.embedder.clone(), options)
+        let Inner { db, embedder, jobs, .. } = &*self.inner;
+        Self::over(db.clone(), embedder.clone(), Arc::clone(jobs), options)
     }
 
-    fn over(db: Database, embedder: Option<Arc<Embedder>>, options: &ServeOptions) -> Self {
+    fn over(db: Database, embedder: Option<Arc<Embedder>>, jobs: Arc<Jobs>, options: &ServeOptions) -> Self {
         let blocks = options.limits.bodies_bytes_max / BLOCK_BYTES;
         let inner = Inner {
             db,
             embedder,
+            engine: options.engine.clone(),
+            has_tls: options.tls.is_some(),
             keys: options.keys.clone(),
             lanes: Lanes::new(),
             cursors: Cursors::default(),
+            jobs,
             metrics: Metrics::new(),
             rates: Rates::default(),
             bucket: options.bucket.clone(),
             hosts: Hosts::new(&options.snapshot_hosts),
-            requests: Semaphore::new(options.limits.requests_max.min(Semaphore::MAX_PERMITS)),
+            requests: Semaphore::new(requests_max(&options.limits)),
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
             limits: options.limits.clone(),
             are_metrics_open: options.are_metrics_open,
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// What was counted.
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.inner.metrics.requests
     }
 
     /// The database.

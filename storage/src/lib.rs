@@ -26,6 +26,7 @@ pub use commit::Commit;
 pub use format::catalog::CatalogEntry;
 pub use format::journal::{JournalEntry, JournalOp};
 pub use format::manifest::{CollectionState, SegmentList, SegmentRecord};
+pub use rows::Figures;
 pub use scan::StoredPoint;
 pub use snapshot::{SnapshotReader, SnapshotWriter};
 pub use store::Store;

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use types::{CollectionId, Durability, Error, Payload, PointId, Result, Seqno, Vectors, Version};
+use types::{CollectionId, Durability, Error, Payload, PointId, Result, Seqno, Vectors, Version, waypoint};
 
 use crate::format::{self, journal, keys, point};
 use crate::rows::{Change, Table};
@@ -171,7 +171,9 @@ impl Store {
             let key = keys::trimmed(entry.id);
             let value = format::seal(&key, format::manifest::encode_seqno(seen));
             changes.push(Change::Put(Table::Manifest, key, value));
+            waypoint::pass("purge.read");
             self.write(changes, Durability::None)?;
+            waypoint::pass("purge.written");
         }
         Ok(removed)
     }

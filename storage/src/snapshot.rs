@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use types::{CollectionId, Durability, Error, ErrorKind, Result, Seqno, Vector, Version};
+use types::{CollectionId, Durability, Error, ErrorKind, Result, Seqno, Vector, Version, waypoint};
 
 use crate::format::snapshot::{HEAD, Record, SNAPSHOT_VERSION, collection_file, points_file};
 use crate::format::{self, keys, point};
@@ -89,6 +89,7 @@ impl SnapshotWriter {
                 }
             }
             records.iter().try_for_each(|record| self.tar.put(&record.encode()))?;
+            waypoint::pass("snapshot.points");
         }
         Ok(())
     }
@@ -98,7 +99,9 @@ impl SnapshotWriter {
     /// # Errors
     /// `Io`.
     pub fn finish(self) -> Result<()> {
-        self.tar.finish()
+        self.tar.finish()?;
+        waypoint::pass("snapshot.durable");
+        Ok(())
     }
 }
 
@@ -193,6 +196,7 @@ impl Store {
             }
         }
         self.write(changes, Durability::None)?;
+        waypoint::pass("restore.block");
         Ok(version.0)
     }
 

@@ -6,12 +6,14 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use types::{CollectionId, Durability, Error, ErrorKind, Payload, PointId, Result, Seqno, Vector, Version};
+use types::{
+    CollectionId, Durability, Error, ErrorKind, Payload, PointId, Result, Seqno, Vector, Version, waypoint,
+};
 use uuid::Uuid;
 
 use crate::format::manifest::SegmentList;
 use crate::format::{self, keys, point};
-use crate::rows::{Change, MemoryRows, RocksRows, Rows, Table};
+use crate::rows::{Change, Figures, MemoryRows, RocksRows, Rows, Table};
 use crate::{Catalog, CatalogEntry, CollectionState, Commit};
 
 /// One database's storage. Shared by reference between the writer and any number of readers.
@@ -139,7 +141,9 @@ impl Store {
     pub fn set_watermark(&self, collection: CollectionId, index: &str, seqno: Seqno) -> Result<()> {
         let key = keys::watermark(collection, index);
         let value = format::seal(&key, format::manifest::encode_seqno(seqno));
-        self.write(vec![Change::Put(Table::Manifest, key, value)], Durability::None)
+        self.write(vec![Change::Put(Table::Manifest, key, value)], Durability::None)?;
+        waypoint::pass("watermark.written");
+        Ok(())
     }
 
     /// Up to where the journal is trimmed: an index whose watermark is lower must be rebuilt.
@@ -172,7 +176,10 @@ impl Store {
     ) -> Result<()> {
         let key = keys::segments(collection);
         let value = format::seal(&key, format::manifest::encode_segments(list));
-        self.write(vec![Change::Put(Table::Manifest, key, value)], durability)
+        waypoint::pass("list.write");
+        self.write(vec![Change::Put(Table::Manifest, key, value)], durability)?;
+        waypoint::pass("list.written");
+        Ok(())
     }
 
     fn seqno_at(&self, key: &[u8]) -> Result<Seqno> {
@@ -227,9 +234,34 @@ impl Store {
         self.read_many(Table::Vectors, &keys, |body| point::decode_vector(space, body))
     }
 
-    /// Bytes on disk and bytes in memory, approximately.
-    pub fn bytes(&self) -> (u64, u64) {
-        self.rows.bytes()
+    /// What the engine takes, and how it is doing.
+    pub fn figures(&self) -> Figures {
+        self.rows.figures()
+    }
+
+    /// Bytes of a collection's payloads, about, as far as files hold them.
+    pub fn payload_bytes_stored(&self, collection: CollectionId) -> u64 {
+        let (from, to) = keys::collection(collection);
+        self.rows.bytes(Table::Payloads, &from, &to)
+    }
+
+    /// Whether there is room on the disk, beyond what is kept for making room.
+    ///
+    /// # Errors
+    /// `StorageFull` when there is not; `Io`.
+    pub fn check_room(&self, free_bytes_min: u64) -> Result<()> {
+        match self.rows.free_bytes()? {
+            Some(free) if free < free_bytes_min => {
+                let message = format!(
+                    "the disk has {} MiB free, and {} MiB are kept for deletes and for the tables of storage \
+                     (`disk_free_bytes_min`): make room, then write again; deletes and reads go on",
+                    free >> 20,
+                    free_bytes_min >> 20
+                );
+                Err(Error::new(ErrorKind::StorageFull, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -243,6 +275,8 @@ impl Store {
         keys: &[Vec<u8>],
         decode: impl Fn(&[u8]) -> Result<T>,
     ) -> Result<Vec<Option<T>>> {
+        let _span =
+            tracing::info_span!("storage", kithdb.table = table.name(), kithdb.rows = keys.len()).entered();
         let values = self.rows.get_many(table, keys)?;
         let decode = |(key, value): (&Vec<u8>, Option<Vec<u8>>)| {
             value.map(|value| decode(format::unseal(table, key, &value)?)).transpose()
@@ -360,8 +394,11 @@ mod tests {
         fn flush(&self) -> Result<()> {
             Ok(())
         }
-        fn bytes(&self) -> (u64, u64) {
-            self.0.bytes()
+        fn figures(&self) -> Figures {
+            self.0.figures()
+        }
+        fn bytes(&self, table: Table, from: &[u8], to: &[u8]) -> u64 {
+            self.0.bytes(table, from, to)
         }
     }
 

@@ -20,6 +20,7 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /docs", "++++++++"),
     ("GET /docs/page.js", "++++++++"),
     ("GET /telemetry", "00++++++"),
+    ("GET /api/v1/slow-queries", "00++++++"),
     ("GET /collections", "00++++++"),
     ("POST /collections/aliases", "00+33333"),
     ("GET /aliases", "00++++++"),
@@ -46,6 +47,16 @@ const TABLE: &[(&str, &str)] = &[
     ("POST /collections/{collection}/points/search/matrix/pairs", "00+++++3"),
     ("POST /collections/{collection}/points/search/matrix/offsets", "00+++++3"),
     ("POST /collections/{collection}/facet", "00+++++3"),
+    ("POST /api/v1/collections/{collection}/documents", "00+33++3"),
+    ("GET /api/v1/collections/{collection}/documents", "00+++++3"),
+    ("GET /api/v1/collections/{collection}/documents/{document}", "00+++++3"),
+    ("DELETE /api/v1/collections/{collection}/documents/{document}", "00+33++3"),
+    ("GET /api/v1/collections/{collection}/jobs", "00+++++3"),
+    ("GET /api/v1/jobs/{job}", "00++++++"),
+    ("PUT /api/v1/collections/{collection}/eval/questions", "00+33++3"),
+    ("GET /api/v1/collections/{collection}/eval/questions", "00+++++3"),
+    ("DELETE /api/v1/collections/{collection}/eval/questions", "00+33++3"),
+    ("POST /api/v1/collections/{collection}/eval", "00+++++3"),
     ("POST /api/v1/collections/{collection}/why-not", "00+++++3"),
     ("POST /api/v1/collections/{collection}/cursors", "00+++++3"),
     ("POST /api/v1/cursors/{cursor}", "00++++++"),
@@ -100,6 +111,37 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /api/v1/collections/{collection}/import", "00+++3+3"),
     ("POST /api/v1/collections/{collection}/import", "00+333+3"),
     ("GET /api/v1/collections/{collection}/export", "00+++3+3"),
+    ("GET /api/v1/collections/{collection}/sources/{source}", "00+++++3"),
+    ("GET /v1/models", "00++++++"),
+    ("GET /v1/models/{model}", "00++++++"),
+    ("POST /v1/embeddings", "00++++++"),
+    ("POST /v1/chat/completions", "00++++++"),
+    ("POST /v1/responses", "00++++++"),
+    ("GET /v1/responses/{response}", "00++3333"),
+    ("DELETE /v1/responses/{response}", "00+33333"),
+    ("POST /v1/responses/{response}/cancel", "00++3333"),
+    ("GET /v1/responses/{response}/input_items", "00++3333"),
+    ("GET /v1/files", "00++3333"),
+    ("POST /v1/files", "00+33333"),
+    ("GET /v1/files/{file}", "00++3333"),
+    ("DELETE /v1/files/{file}", "00+33333"),
+    ("GET /v1/files/{file}/content", "00++3333"),
+    ("GET /v1/vector_stores", "00++++++"),
+    ("POST /v1/vector_stores", "00+33333"),
+    ("GET /v1/vector_stores/{collection}", "00+++++3"),
+    ("POST /v1/vector_stores/{collection}", "00+333+3"),
+    ("DELETE /v1/vector_stores/{collection}", "00+33333"),
+    ("POST /v1/vector_stores/{collection}/search", "00+++++3"),
+    ("GET /v1/vector_stores/{collection}/files", "00+++++3"),
+    ("POST /v1/vector_stores/{collection}/files", "00+33++3"),
+    ("GET /v1/vector_stores/{collection}/files/{file}", "00+++++3"),
+    ("POST /v1/vector_stores/{collection}/files/{file}", "00+33++3"),
+    ("DELETE /v1/vector_stores/{collection}/files/{file}", "00+33++3"),
+    ("GET /v1/vector_stores/{collection}/files/{file}/content", "00+++++3"),
+    ("POST /v1/vector_stores/{collection}/file_batches", "00+33++3"),
+    ("GET /v1/vector_stores/{collection}/file_batches/{batch}", "00+++++3"),
+    ("POST /v1/vector_stores/{collection}/file_batches/{batch}/cancel", "00+33++3"),
+    ("GET /v1/vector_stores/{collection}/file_batches/{batch}/files", "00+++++3"),
 ];
 
 const FULL: &str = "secret of all";
@@ -139,7 +181,8 @@ impl Site {
             _ => self.server.ask_with(&format!("api-key: {key}"), method, path, Some(body)),
         };
         if [401, 403].contains(&answer.status) {
-            let text = answer.body["status"]["error"].as_str().unwrap_or_default();
+            let text = answer.body["status"]["error"].as_str();
+            let text = text.or(answer.body["error"]["message"].as_str()).unwrap_or_default();
             let start = if answer.status == 401 { "Unauthorized: " } else { "Forbidden: " };
             assert!(text.starts_with(start), "{method} {path} as {key}: {answer:?}");
         }
@@ -168,9 +211,21 @@ fn every_address_asks_for_the_right_that_it_needs() {
         let (method, pattern) = address.split_once(' ').expect("a method and a path");
         let collection = if *address == "DELETE /collections/{collection}" { "gone" } else { "a" };
         let path = pattern.replace("{collection}", collection);
-        let path = ["{id}", "{vector}", "{field}", "{cursor}", "{snapshot}", "{peer}"]
-            .iter()
-            .fold(path, |path, part| path.replace(part, "1"));
+        let path = [
+            "{id}",
+            "{vector}",
+            "{field}",
+            "{cursor}",
+            "{snapshot}",
+            "{peer}",
+            "{model}",
+            "{source}",
+            "{file}",
+            "{batch}",
+            "{response}",
+        ]
+        .iter()
+        .fold(path, |path, part| path.replace(part, "1"));
         for (who, mark) in WHO.iter().zip(marks.chars()) {
             let answer = site.ask(who, method, &path, &json!({}));
             let got = match answer.status {

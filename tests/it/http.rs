@@ -19,6 +19,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The field that the error names.
     pub(crate) field: Option<String>,
+    /// The id of the request.
+    pub(crate) id: Option<String>,
     pub(crate) body: Value,
 }
 
@@ -28,6 +30,11 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 impl Running {
     pub(crate) fn over(db: Database) -> Self {
         Self::with(db, ServeOptions::default())
+    }
+
+    /// One that runs elsewhere.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self { server: None, address }
     }
 
     /// A server with options of its own, but for where it listens.
@@ -86,6 +93,29 @@ impl Running {
         let head = String::from_utf8(answer).expect("text");
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         if header(&head, "transfer-encoding").as_deref() == Some("chunked") { joined(&body) } else { body }
+    }
+
+    /// Asks, and reads an answer that comes in pieces to its end.
+    pub(crate) fn stream(&self, method: &str, path: &str, body: &Value) -> String {
+        let body = body.to_string();
+        let mut stream = self.connect();
+        stream.write_all(self.head(method, path, "application/json", body.len()).as_bytes()).expect("sent");
+        stream.write_all(body.as_bytes()).expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
+        let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+        let is_chunked = header(&head, "transfer-encoding").as_deref() == Some("chunked");
+        let body = if is_chunked { joined(&answer[end..]) } else { answer[end..].to_vec() };
+        String::from_utf8(body).expect("text")
+    }
+
+    /// Asks, and goes away after a while, whatever has come by then.
+    pub(crate) fn abandon_after(&self, method: &str, path: &str, body: &[u8], time: Duration) {
+        let mut stream = self.connect();
+        stream.write_all(self.head(method, path, "application/json", body.len()).as_bytes()).expect("sent");
+        stream.write_all(body).expect("sent");
+        std::thread::sleep(time);
     }
 
     /// Sends a part of a body that is said to be longer, and goes away.
@@ -147,9 +177,9 @@ fn header(head: &str, name: &str) -> Option<String> {
 fn parse(text: &str) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: `{text}`"));
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let field = header(head, "kithdb-error-field");
+    let (field, id) = (header(head, "kithdb-error-field"), header(head, "x-request-id"));
     let body = serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()));
-    Answer { status: status.unwrap_or_else(|| panic!("no status: `{head}`")), field, body }
+    Answer { status: status.unwrap_or_else(|| panic!("no status: `{head}`")), field, id, body }
 }
 
 impl Drop for Running {

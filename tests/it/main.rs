@@ -3,13 +3,17 @@
 //! | module        | what it proves                                                              |
 //! |---------------|-----------------------------------------------------------------------------|
 //! | `model`       | any sequence of operations answers as a plain map would                     |
-//! | `crash`       | what was acknowledged survives SIGKILL, what was not is whole or absent     |
+//! | `crash`       | what was acknowledged survives SIGKILL, losses of power and failing disks    |
 //! | `conformance` | the same case gives the same answer through the crate and through HTTP      |
 //! | `access`      | every address asks for a key, and does for it what its rights allow         |
+//! | `answer`      | answers rest on what is stored, whatever the engine does and the documents say|
 //! | `bulk`        | points in columns come back as they were; damaged ones break nothing         |
+//! | `backup`      | a backup made under load is one commit; newer formats are refused           |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `limits`      | each limit has its error; who is slow, or comes in masses, harms nobody else|
 //! | `strict`      | what a collection's own settings refuse is refused, in the dialect's words  |
+//! | `documents`   | uploads become chunks, whatever ends the process meanwhile                  |
+//! | `observability` | what a server tells of itself is well formed, whole, and no secret       |
 //! | `observed`    | the recall of live queries is measured, and told with its interval          |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
 //! | `past`        | a past state is read as it was, and a cursor reads one state                |
@@ -18,16 +22,19 @@
 //! | `indexed`     | an index of a field changes no answer                                       |
 //! | `rated`       | ratings by examples that look at few vectors find what all would give       |
 //! | `heal`        | a damaged index is healed and says so; damaged storage never answers wrongly|
+//! | `sweep`       | damage of any file is found or harmless, and never answered with            |
 //! | `sealed`      | segments are opened without reading rows; damage in them is found and healed|
 //! | `compat`      | a directory of every released format opens                                  |
 //! | `concurrency` | readers never wait for the writer, and see whole commits                    |
 //! | `tidy`        | the sources keep to the rules of the house                                  |
 //!
-//! Nothing here needs a network or a file outside the repository. Longer runs: `KITHDB_MODEL_CASES`,
-//! `KITHDB_CRASH_CYCLES`; the same run again: `KITHDB_CRASH_SEED`.
+//! Nothing here needs a network or a file outside the repository. Longer runs: `KITHDB_MODEL_CASES`, and what
+//! `make faults` sets; the same run again: `KITHDB_CRASH_SEED`.
 
 mod access;
 mod aliases;
+mod answer;
+mod backup;
 mod bad_input;
 mod bulk;
 mod compat;
@@ -35,6 +42,7 @@ mod concurrency;
 mod configure;
 mod conformance;
 mod crash;
+mod documents;
 mod drift;
 mod explain;
 mod folder;
@@ -43,6 +51,7 @@ mod http;
 mod indexed;
 mod limits;
 mod model;
+mod observability;
 mod observed;
 mod options;
 mod past;
@@ -51,5 +60,6 @@ mod rated;
 mod sealed;
 mod snapshots;
 mod strict;
+mod sweep;
 mod tidy;
 mod writes;

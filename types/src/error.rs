@@ -26,6 +26,8 @@ pub enum ErrorKind {
     DeadlineExceeded,
     /// The operating system refused a read or write.
     Io,
+    /// There is no room on the disk, or less than is kept for deletes and the tables of storage.
+    StorageFull,
     /// Stored bytes do not match their checksum or format.
     Corrupted,
     /// An earlier fsync failed: writes are refused until the database is opened anew.
@@ -37,6 +39,14 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The kind of what the operating system refuses.
+    pub fn of_io(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::StorageFull,
+            _ => Self::Io,
+        }
+    }
+
     /// Its name, as programs that know no Rust spell it.
     pub fn name(self) -> &'static str {
         match self {
@@ -48,6 +58,7 @@ impl ErrorKind {
             Self::Busy => "busy",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Io => "io",
+            Self::StorageFull => "storage_full",
             Self::Corrupted => "corrupted",
             Self::Poisoned => "poisoned",
             Self::UnsupportedFormat => "unsupported_format",
@@ -183,7 +194,8 @@ impl StdError for Error {
 
 impl From<std::io::Error> for Error {
     fn from(source: std::io::Error) -> Self {
-        Self::new(ErrorKind::Io, format!("the operating system refused: {source}")).with_source(source)
+        let kind = ErrorKind::of_io(&source);
+        Self::new(kind, format!("the operating system refused: {source}")).with_source(source)
     }
 }
 

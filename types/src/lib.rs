@@ -11,6 +11,7 @@ pub mod durability;
 pub mod error;
 pub mod filter;
 pub mod geo;
+pub mod histogram;
 pub mod id;
 pub mod keyword;
 pub mod language;
@@ -24,6 +25,7 @@ pub mod space;
 pub mod sparse;
 pub mod text;
 pub mod vector;
+pub mod waypoint;
 
 pub use change::{Change, Selection, UpsertMode};
 pub use datatype::{Codes, Datatype, Memory};
@@ -34,6 +36,7 @@ pub use filter::{
     TimeRange,
 };
 pub use geo::{GeoArea, GeoPoint};
+pub use histogram::{Histogram, Times};
 pub use id::{CollectionId, PointId, Seqno, Slot, Version};
 pub use keyword::{Fuzzy, KeywordQuery, Operator};
 pub use language::Language;

@@ -37,6 +37,9 @@ pub struct Limits {
     pub name_chars_max: usize,
     /// Legs of one query, at all depths.
     pub legs_max: usize,
+    /// Bytes of the disk that stay free: below, only what makes room is done. By default twice what the write buffers of
+    /// storage hold, so that what was accepted can still become tables, and deletes be written.
+    pub disk_free_bytes_min: u64,
 }
 
 impl Default for Limits {
@@ -59,6 +62,7 @@ impl Default for Limits {
             import_bytes_max: 64 << 30,
             name_chars_max: 255,
             legs_max: 64,
+            disk_free_bytes_min: 128 << 20,
         }
     }
 }

@@ -35,7 +35,7 @@ pub use writer::{FileWriter, SectionWriter};
 /// The error of a file that the operating system does not read or write.
 pub(crate) fn refused(path: &Path, source: std::io::Error) -> Error {
     let message = format!("the operating system refused {}: {source}", path.display());
-    Error::new(ErrorKind::Io, message).with_source(source)
+    Error::new(ErrorKind::of_io(&source), message).with_source(source)
 }
 
 /// The error of a part of a file that is not what it should be.

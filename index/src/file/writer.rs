@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytemuck::AnyBitPattern;
-use types::{Error, ErrorKind, Result};
+use types::{Error, ErrorKind, Result, waypoint};
 
 use super::layout::{self, Entry, Kind};
 use super::map::Map;
@@ -52,6 +52,7 @@ impl FileWriter {
         let mut writer =
             Self { path: path.to_owned(), part, file, len: 0, entries: Vec::new(), is_renamed: false };
         writer.put(&layout::encode_header())?;
+        waypoint::pass("file.created");
         Ok(writer)
     }
 
@@ -113,12 +114,16 @@ impl FileWriter {
         let (directory, checksum) = layout::encode_directory(&self.entries, self.len);
         self.put(&directory)?;
         self.flush()?;
+        waypoint::pass("file.written");
         self.file.get_ref().sync_all().map_err(|source| refused(&self.part, source))?;
+        waypoint::pass("file.synced");
         fs::rename(&self.part, &self.path).map_err(|source| refused(&self.path, source))?;
         self.is_renamed = true;
+        waypoint::pass("file.renamed");
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| refused(folder, source))?;
+        waypoint::pass("file.durable");
         Ok(checksum)
     }
 

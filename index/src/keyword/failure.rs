@@ -37,7 +37,7 @@ pub(super) fn unread(error: io::Error) -> Error {
 pub(super) fn damaged(error: TantivyError) -> Error {
     let error = failure(error);
     match error.kind() {
-        ErrorKind::Io | ErrorKind::Busy => error,
+        ErrorKind::Io | ErrorKind::StorageFull | ErrorKind::Busy => error,
         _ => Error::corrupted("the keyword index", &error).with_source(error),
     }
 }
@@ -47,6 +47,6 @@ fn of_io(error: &io::Error) -> ErrorKind {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::NotFound => {
             ErrorKind::Corrupted
         }
-        _ => ErrorKind::Io,
+        _ => ErrorKind::of_io(error),
     }
 }

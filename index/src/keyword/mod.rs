@@ -38,7 +38,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::merge_policy::LogMergePolicy;
 use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument};
-use types::{Error, KeywordField, Language, Result, Seqno, Version};
+use types::{Error, KeywordField, Language, Result, Seqno, Version, waypoint};
 
 pub use best::Scored;
 use committed::Committed;
@@ -233,9 +233,12 @@ impl KeywordIndex {
                 }
             }
         }
+        waypoint::pass("keyword.added");
         let mut prepared = writer.prepare_commit().map_err(failure)?;
         prepared.set_payload(&mark.to_payload());
+        waypoint::pass("keyword.prepared");
         prepared.commit().map_err(failure)?;
+        waypoint::pass("keyword.committed");
         Ok(())
     }
 

@@ -14,12 +14,13 @@ use std::thread;
 use arrow::array::{Array as _, ArrayRef, RecordBatch, RecordBatchReader};
 use arrow::error::ArrowError;
 use crossbeam_channel::Sender;
-use types::{Error, ErrorKind, Op, PointId, Result, Seqno};
+use types::{Error, ErrorKind, Op, PointId, Result, Seqno, waypoint};
 
 use super::columns::Columns;
 use super::progress::{Entry, Progress};
 use super::read::{self, Given};
 use super::{ImportOptions, block_rows, infer, last};
+use crate::asked::{Asked, Operation};
 use crate::{Collection, Database};
 
 /// What an import did.
@@ -101,7 +102,11 @@ impl Collection {
     fn commit(&self, block: Block, options: &ImportOptions, entry: &Entry<'_>) -> Result<(Progress, Seqno)> {
         let rows = block.ops.len() as u64;
         let durability = options.durability.unwrap_or(self.engine.durability);
-        let seqno = self.workers.write(vec![(Arc::clone(&self.shared), block.ops)], durability)?;
+        let asked = Asked::of(&self.engine, &self.shared.name, Operation::Write);
+        let targets = vec![(Arc::clone(&self.shared), block.ops)];
+        let seqno = self.workers.write(targets, durability, asked.span())?;
+        asked.answered(0);
+        waypoint::pass("import.committed");
         Ok((entry.add(rows), seqno))
     }
 

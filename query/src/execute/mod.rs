@@ -21,8 +21,9 @@ use crate::observed::{Sampled, Share};
 use crate::plan::{PartStatistics, Plan, SpaceStatistics, Statistics, plan};
 use crate::request::{Input, OrderValue, Query, Request};
 use crate::sparse::{self, SparsePart};
+use crate::stages::Stage;
 use watch::Watch;
-pub use watch::{Actual, PartActual, Terms};
+pub use watch::{Actual, Effort, PartActual, Terms};
 pub use why::{Failed, Rank, Why, WhyNot, why_not};
 
 /// A slot and its score, as users see scores.
@@ -56,6 +57,8 @@ pub struct Answer {
     pub partial: Option<f32>,
     /// Its approximate searches, if they were to be kept for a comparison.
     pub sampled: Vec<Sampled>,
+    /// What it took.
+    pub effort: Effort,
 }
 
 /// Plans and answers a request, which must have passed [`Request::check`].
@@ -78,13 +81,17 @@ pub fn execute_sampled(view: &View, request: Request, terms: Terms) -> Result<An
 fn answer(view: &View, request: Request, watch: &Watch) -> Result<Answer> {
     let request = request.resolved(view)?;
     let level = Level::prepare(view, &request, watch)?;
-    let plan = plan(&request, &level.statistics());
+    let plan = watch.during(Stage::Plan, |span| {
+        let plan = plan(&request, &level.statistics());
+        span.record("kithdb.strategy", plan.kind());
+        plan
+    });
     let hits = level.run(&plan)?;
     let partial = watch.verdict()?;
     let actual = watch.is_analyzed().then(|| level.actual.into_inner());
     // What was cut off says nothing of what a search finds.
     let sampled = if partial.is_none() { watch.sampled() } else { Vec::new() };
-    Ok(Answer { hits, plan, actual, partial, sampled })
+    Ok(Answer { hits, plan, actual, partial, sampled, effort: watch.effort() })
 }
 
 /// Plans a request without answering it.
@@ -111,7 +118,15 @@ impl<'a> Level<'a> {
     fn prepare(view: &'a View, request: &'a Request, watch: &'a Watch) -> Result<Self> {
         let legs: Result<Vec<Self>> =
             request.prefetch.iter().map(|leg| Self::prepare(view, leg, watch)).collect();
-        let matching = Matching::new(view, &request.filter)?.watched(watch);
+        let matching = match request.filter.is_empty() {
+            true => Matching::new(view, &request.filter),
+            false => watch.during(Stage::Filter, |span| {
+                let matching = Matching::new(view, &request.filter);
+                span.record("kithdb.found", matching.as_ref().map_or(0, |matching| matching.estimate().1));
+                matching
+            }),
+        }?
+        .watched(watch);
         Ok(Self { view, request, matching, legs: legs?, watch, actual: RefCell::default() })
     }
 
@@ -175,7 +190,22 @@ impl<'a> Level<'a> {
         let legs = legs?;
         let candidates: Option<RoaringBitmap> =
             (!legs.is_empty()).then(|| legs.iter().flatten().map(|ranked| ranked.slot.0).collect());
-        let candidates = candidates.as_ref();
+        self.watch.during(plan.stage(), |span| {
+            let hits = self.own(plan, legs, candidates.as_ref());
+            if let Ok(hits) = &hits {
+                span.record("kithdb.strategy", plan.kind()).record("kithdb.found", hits.len());
+            }
+            hits
+        })
+    }
+
+    /// The same, once the legs have found theirs.
+    fn own(
+        &self,
+        plan: &Plan,
+        legs: Vec<Vec<Ranked>>,
+        candidates: Option<&RoaringBitmap>,
+    ) -> Result<Vec<Ranked>> {
         match &self.request.query {
             Query::Nearest { vector: Input::Vector(Vector::Sparse(vector)), using } => {
                 self.sparse(plan, vector, using, candidates)

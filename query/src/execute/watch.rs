@@ -6,7 +6,9 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use crate::observed::Sampled;
+use crate::stages::{Stage, Stages, Stopwatch};
 use index::Work;
+use tracing::Span;
 use types::{Error, ErrorKind, Result};
 
 /// Terms of a request beside what it asks.
@@ -50,21 +52,49 @@ pub struct PartActual {
     pub elapsed: Duration,
 }
 
+/// What an answer took, whether anybody asked or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// By stage.
+    pub stages: Stages,
+    /// In all parts of all legs.
+    pub work: Work,
+}
+
+impl Effort {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.stages.add_all(&other.stages);
+        self.work = sum(self.work, other.work);
+    }
+}
+
+fn sum(a: Work, b: Work) -> Work {
+    Work { hops: a.hops + b.hops, distances: a.distances + b.distances, wanted: a.wanted + b.wanted }
+}
+
 /// The watch of one request.
 #[derive(Debug)]
 pub(crate) struct Watch {
     terms: Terms,
+    stopwatch: Stopwatch,
     is_cut: Cell<bool>,
-    /// Rows that were to be looked at one after the other, and those that were.
-    wanted: Cell<u64>,
+    /// Rows that were looked at, of those that were to be looked at one after the other.
     seen: Cell<u64>,
+    work: Cell<Work>,
     /// What approximate searches found, if it is to be kept.
     sampled: Option<RefCell<Vec<Sampled>>>,
 }
 
 impl Watch {
     pub(crate) fn new(terms: Terms) -> Self {
-        Self { terms, is_cut: Cell::new(false), wanted: Cell::new(0), seen: Cell::new(0), sampled: None }
+        Self {
+            terms,
+            stopwatch: Stopwatch::new(),
+            is_cut: Cell::new(false),
+            seen: Cell::new(0),
+            work: Cell::default(),
+            sampled: None,
+        }
     }
 
     /// Keeps what approximate searches find, to be compared with exact ones.
@@ -93,8 +123,18 @@ impl Watch {
 
     /// Counts what was done in a part.
     pub(crate) fn count(&self, work: Work) {
-        self.wanted.set(self.wanted.get() + work.wanted);
         self.seen.set(self.seen.get() + work.distances.min(work.wanted));
+        self.work.set(sum(self.work.get(), work));
+    }
+
+    /// Does something that counts for a stage.
+    pub(crate) fn during<T>(&self, stage: Stage, work: impl FnOnce(&Span) -> T) -> T {
+        self.stopwatch.during(stage, work)
+    }
+
+    /// What was done so far.
+    pub(crate) fn effort(&self) -> Effort {
+        Effort { stages: self.stopwatch.stages(), work: self.work.get() }
     }
 
     /// Whether searches are kept for a comparison.
@@ -132,7 +172,7 @@ impl Watch {
                            filter, or welcome a partial answer";
             return Err(Error::new(ErrorKind::DeadlineExceeded, message).with_field("timeout"));
         }
-        let (seen, wanted) = (self.seen.get() as f32, self.wanted.get().max(1) as f32);
+        let (seen, wanted) = (self.seen.get() as f32, self.work.get().wanted.max(1) as f32);
         Ok(Some((seen / wanted).min(1.0)))
     }
 }

@@ -14,7 +14,7 @@ use types::{Error, ErrorKind, Result};
 use super::directory::{Directory, refuse};
 
 /// A tokenizer with the model's window.
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     tokenizer: Tokenizer,
     /// Tokens of a text that fit beside the special ones.
     own_max: usize,
@@ -22,22 +22,28 @@ pub(super) struct Tokens {
 
 impl Tokens {
     pub(super) fn load(path: &Path, directory: &Directory) -> Result<Self> {
-        let fail = |error: tokenizers::Error| refuse(path, &format!("tokenizer.json: {error}"));
-        let mut tokenizer = Tokenizer::from_bytes(&directory.tokenizer).map_err(fail)?;
-        tokenizer.with_truncation(None).map_err(fail)?;
-        tokenizer.with_padding(None);
-        let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
+        let tokens = Self::new(path, &directory.tokenizer, directory.identity.tokens_max)?;
+        let largest = tokens.tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
         if largest >= directory.config.vocab_size {
             return Err(refuse(path, "tokenizer.json has more tokens than the weights"));
         }
-        let special = tokenizer.encode_fast("", true).map_err(fail)?.len();
-        let window = directory.identity.tokens_max;
-        if special == 0 {
-            return Err(refuse(
-                path,
-                "tokenizer.json adds no special tokens, so an empty text has no embedding",
-            ));
+        if tokens.own_max == directory.identity.tokens_max {
+            let why = "tokenizer.json adds no special tokens, so an empty text has no embedding";
+            return Err(refuse(path, why));
         }
+        Ok(tokens)
+    }
+
+    /// Of the bytes of a `tokenizer.json`, with a window.
+    ///
+    /// # Errors
+    /// `InvalidArgument` on `model`.
+    pub(crate) fn new(path: &Path, bytes: &[u8], window: usize) -> Result<Self> {
+        let fail = |error: tokenizers::Error| refuse(path, &format!("tokenizer.json: {error}"));
+        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(fail)?;
+        tokenizer.with_truncation(None).map_err(fail)?;
+        tokenizer.with_padding(None);
+        let special = tokenizer.encode_fast("", true).map_err(fail)?.len();
         if window <= special {
             let why = format!("its window of {window} tokens leaves no room beside {special} special ones");
             return Err(refuse(path, &why));
@@ -46,7 +52,7 @@ impl Tokens {
     }
 
     /// The ids of a text with special tokens, cut to the window.
-    pub(super) fn ids(&self, text: &str) -> Result<Vec<u32>> {
+    pub(crate) fn ids(&self, text: &str) -> Result<Vec<u32>> {
         let mut encoding = self.tokenizer.encode_fast(text, false).map_err(refuse_text)?;
         encoding.truncate(self.own_max, 0, TruncationDirection::Right);
         let encoding = self.tokenizer.post_process(encoding, None, true).map_err(refuse_text)?;
@@ -54,17 +60,17 @@ impl Tokens {
     }
 
     /// Tokens of a text that fit beside the special ones.
-    pub(super) fn own_max(&self) -> usize {
+    pub(crate) fn own_max(&self) -> usize {
         self.own_max
     }
 
     /// How many tokens a text has, special ones not counted, nothing cut.
-    pub(super) fn count(&self, text: &str) -> usize {
+    pub(crate) fn count(&self, text: &str) -> usize {
         self.tokenizer.encode_fast(text, false).map_or(text.len(), |encoding| encoding.len())
     }
 
     /// The byte range of each token of a text, special ones left out, nothing cut.
-    pub(super) fn spans(&self, text: &str) -> Vec<Range<usize>> {
+    pub(crate) fn spans(&self, text: &str) -> Vec<Range<usize>> {
         let ranges =
             |encoding: Encoding| encoding.get_offsets().iter().map(|&(start, end)| start..end).collect();
         // A text that the tokenizer refuses counts as a token a byte: too many rather than too few.

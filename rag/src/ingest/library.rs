@@ -1,14 +1,16 @@
-//! The two collections of a library, and what they hold already.
+//! The two collections of a library, what they hold already, and which of their documents say the same.
 
 use std::collections::HashMap;
 
 use kithdb::{
     Collection, Condition, DEFAULT_VECTOR, Database, Error, ErrorKind, FieldKind, FieldPath, Filter,
-    Language, Metric, PayloadSelect, Point, PointId, Result, Schema, Select, Value, VectorSelect, VectorSpec,
+    Language, Metric, Op, PayloadSelect, Point, PointId, Predicate, Result, Scalar, Schema, Select,
+    Transaction, Value, VectorSelect, VectorSpec,
 };
 
-use super::IngestOptions;
+use super::document::Document;
 use crate::Embedder;
+use crate::dedup::{Duplicate, SIMILARITY_MIN, Signature};
 use crate::search::check_model;
 
 /// Behind the name of a collection of chunks, the name of the collection of their sources.
@@ -29,73 +31,186 @@ pub(super) struct OldChunk {
     pub(super) vector: Option<Vec<f32>>,
 }
 
-/// The fingerprints of the sources that came from one folder.
-pub(super) struct Known(HashMap<PointId, String>);
-
-impl Known {
-    pub(super) fn fingerprint(&self, id: PointId) -> Option<&String> {
-        self.0.get(&id)
-    }
-
-    pub(super) fn ids(&self) -> impl Iterator<Item = PointId> {
-        self.0.keys().copied()
-    }
+/// A source as it is stored, as far as a new version is compared with it.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) fingerprint: String,
+    pub(super) revision: u64,
 }
 
+/// Candidates that a document is compared with.
+const CANDIDATES_MAX: usize = 64;
+
 impl Library {
-    pub(super) fn open(db: &Database, options: &IngestOptions, embedder: Option<&Embedder>) -> Result<Self> {
-        let sources = format!("{}{SOURCES_SUFFIX}", options.collection);
-        let chunks = or_create(db, &options.collection, || chunk_schema(options, embedder))?;
+    pub(super) fn open(
+        db: &Database,
+        collection: &str,
+        folder_field: &str,
+        embedder: Option<&Embedder>,
+    ) -> Result<Self> {
+        let is_gone = db.collection(collection).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        if is_gone {
+            // Sources without their chunks would look as if they were ingested.
+            db.drop_collection(&format!("{collection}{SOURCES_SUFFIX}"))?;
+        }
+        let chunks = or_create(db, collection, || chunk_schema(folder_field, embedder))?;
         check_same_model(&chunks, embedder)?;
-        let root: FieldPath = "root".parse()?;
-        let sources = or_create(db, &sources, || Ok(Schema::new().field(root, FieldKind::Keyword)))?;
+        add_fields(&chunks, &CHUNK_FIELDS)?;
+        let sources = format!("{}{SOURCES_SUFFIX}", chunks.name());
+        let sources = or_create(db, &sources, || Ok(Schema::new()))?;
+        add_fields(&sources, &SOURCE_FIELDS)?;
         Ok(Self { chunks, sources })
     }
 
-    /// What is stored of documents from a folder.
-    pub(super) fn known(&self, root: &str) -> Result<Known> {
+    /// A library that is there.
+    pub(super) fn existing(db: &Database, collection: &str) -> Result<Self> {
+        let chunks = db.collection(collection)?;
+        let sources = format!("{}{SOURCES_SUFFIX}", chunks.name());
+        let sources = db.collection(&sources).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                let message =
+                    format!("collection `{collection}` has no documents; ingest some, or upload them");
+                Error::new(ErrorKind::NotFound, message).with_field("collection_name")
+            }
+            _ => error,
+        })?;
+        Ok(Self { chunks, sources })
+    }
+
+    /// What is stored of documents under a root.
+    pub(super) fn known(&self, root: &str) -> Result<HashMap<PointId, Known>> {
         let filter = Filter::must(Condition::equals("root", root)?);
-        let select =
-            Select { payload: PayloadSelect::Only(vec!["fingerprint".parse()?]), ..Select::default() };
-        let points = all(&self.sources, &filter, &select)?;
-        Ok(Known(
-            points.into_iter().map(|point| (point.id, text(&point, "fingerprint").to_owned())).collect(),
-        ))
+        let points = all(&self.sources, &filter, &only(&["fingerprint", "revision"])?)?;
+        Ok(points.into_iter().map(|point| (point.id, known(&point))).collect())
+    }
+
+    /// What is stored of one document.
+    pub(super) fn known_one(&self, id: PointId) -> Result<Option<Known>> {
+        let points = self.sources.get(&[id], &only(&["fingerprint", "revision"])?)?;
+        Ok(points.first().map(known))
+    }
+
+    /// The stored document that is most like this one, if one is enough.
+    pub(super) fn duplicate(&self, document: &Document) -> Result<Option<Duplicate>> {
+        let found = |of: &str, similarity| {
+            Some(Duplicate { path: document.source.path.clone(), of: of.to_owned(), similarity })
+        };
+        let page = |condition: Condition, keys: &[&str]| {
+            let filter = Filter::must(condition);
+            Ok::<_, Error>(self.sources.scroll(&filter, None, CANDIDATES_MAX, &only(keys)?)?.points)
+        };
+        let same = page(Condition::equals("hash", document.hash.as_str())?, &["path"])?;
+        if let Some(same) = same.iter().find(|point| point.id != document.id) {
+            return Ok(found(text(same, "path"), 1.0));
+        }
+        let Some(signature) = &document.signature else { return Ok(None) };
+        let bands = signature.bands().into_iter().map(Scalar::Str).collect();
+        let condition = Condition::Field("bands".parse()?, Predicate::Any(bands));
+        let candidates = page(condition, &["path", "signature"])?;
+        let alike = candidates.iter().filter(|point| point.id != document.id).filter_map(|point| {
+            let other = Signature::decoded(text(point, "signature"))?;
+            Some((point, signature.similarity(&other)))
+        });
+        let most = alike.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.id.cmp(&a.0.id)));
+        let most = most.filter(|(_, similarity)| *similarity >= SIMILARITY_MIN);
+        Ok(most.and_then(|(point, similarity)| found(text(point, "path"), similarity)))
+    }
+
+    /// What removes a document and its chunks.
+    pub(super) fn removal(&self, source: PointId) -> Result<Transaction> {
+        let chunks: Vec<_> = self.chunks_of(source)?.into_iter().map(|chunk| chunk.id).collect();
+        let transaction = Transaction::new();
+        let transaction = match chunks.is_empty() {
+            true => transaction,
+            false => transaction.on(self.chunks.name(), vec![Op::Delete(chunks)]),
+        };
+        Ok(transaction.on(self.sources.name(), vec![Op::Delete(vec![source])]))
     }
 
     /// The stored chunks of a source.
     pub(super) fn chunks_of(&self, source: PointId) -> Result<Vec<OldChunk>> {
-        let filter = Filter::must(Condition::equals("source", source.to_string().as_str())?);
         let payload = PayloadSelect::Only(vec!["heading".parse()?, "text".parse()?]);
         let select = Select { payload, vectors: VectorSelect::All, ..Select::default() };
-        let chunk = |point: Point| {
-            let (heading, body) = (text(&point, "heading"), text(&point, "text"));
-            let text_to_embed =
-                if heading.is_empty() { body.to_owned() } else { format!("{heading}\n{body}") };
-            OldChunk {
-                id: point.id,
-                text_to_embed,
-                vector: point.vector_named(DEFAULT_VECTOR).map(<[f32]>::to_vec),
-            }
+        let chunk = |point: Point| OldChunk {
+            id: point.id,
+            text_to_embed: text_to_embed(&point),
+            vector: point.vector_named(DEFAULT_VECTOR).map(<[f32]>::to_vec),
         };
-        Ok(all(&self.chunks, &filter, &select)?.into_iter().map(chunk).collect())
+        Ok(all(&self.chunks, &of_source(source)?, &select)?.into_iter().map(chunk).collect())
+    }
+
+    /// The same as points, without their vectors.
+    pub(super) fn points_of(&self, source: PointId) -> Result<Vec<Point>> {
+        all(&self.chunks, &of_source(source)?, &Select::default())
     }
 }
 
-fn or_create(db: &Database, name: &str, schema: impl FnOnce() -> Result<Schema>) -> Result<Collection> {
+fn of_source(source: PointId) -> Result<Filter> {
+    Ok(Filter::must(Condition::equals("source", source.to_string().as_str())?))
+}
+
+/// What was embedded of a stored chunk.
+pub(super) fn text_to_embed(chunk: &Point) -> String {
+    let (heading, body) = (text(chunk, "heading"), text(chunk, "text"));
+    if heading.is_empty() { body.to_owned() } else { format!("{heading}\n{body}") }
+}
+
+pub(crate) fn or_create(
+    db: &Database,
+    name: &str,
+    schema: impl FnOnce() -> Result<Schema>,
+) -> Result<Collection> {
     match db.collection(name) {
-        Err(error) if error.kind() == ErrorKind::NotFound => db.create_collection(name, schema()?),
+        Err(error) if error.kind() == ErrorKind::NotFound => match db.create_collection(name, schema()?) {
+            // Somebody else was faster.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => db.collection(name),
+            made => made,
+        },
         other => other,
     }
 }
 
-fn chunk_schema(options: &IngestOptions, embedder: Option<&Embedder>) -> Result<Schema> {
+/// Fields of chunks that filters name.
+const CHUNK_FIELDS: [(&str, FieldKind); 7] = [
+    ("source", FieldKind::Keyword),
+    ("path", FieldKind::Keyword),
+    ("kind", FieldKind::Keyword),
+    ("author", FieldKind::Keyword),
+    ("time", FieldKind::Datetime),
+    ("labels", FieldKind::Keyword),
+    ("page", FieldKind::Integer),
+];
+
+/// Fields of sources that filters name.
+const SOURCE_FIELDS: [(&str, FieldKind); 7] = [
+    ("root", FieldKind::Keyword),
+    ("path", FieldKind::Keyword),
+    ("hash", FieldKind::Keyword),
+    ("bands", FieldKind::Keyword),
+    ("author", FieldKind::Keyword),
+    ("time", FieldKind::Datetime),
+    ("labels", FieldKind::Keyword),
+];
+
+/// Indexes the fields that are not yet, as in a collection of an earlier version.
+fn add_fields(collection: &Collection, fields: &[(&str, FieldKind)]) -> Result<()> {
+    let schema = collection.schema();
+    for (path, kind) in fields {
+        let path: FieldPath = path.parse()?;
+        if !schema.fields.contains_key(&path) {
+            collection.create_field(path, *kind)?;
+        }
+    }
+    Ok(())
+}
+
+fn chunk_schema(folder_field: &str, embedder: Option<&Embedder>) -> Result<Schema> {
     let texts: Result<Vec<FieldPath>> = ["title", "heading", "text"].into_iter().map(str::parse).collect();
-    let mut schema = Schema::new()
-        .keyword(texts?, Language::English)
-        .field("source".parse()?, FieldKind::Keyword)
-        .field("path".parse()?, FieldKind::Keyword)
-        .field(options.folder_field.parse()?, FieldKind::Keyword);
+    let mut schema =
+        Schema::new().keyword(texts?, Language::English).field(folder_field.parse()?, FieldKind::Keyword);
+    for (path, kind) in CHUNK_FIELDS {
+        schema = schema.field(path.parse()?, kind);
+    }
     if let Some(embedder) = embedder {
         let model = embedder.identity().clone();
         let spec = VectorSpec::new(model.dim, Metric::Cosine);
@@ -106,7 +221,7 @@ fn chunk_schema(options: &IngestOptions, embedder: Option<&Embedder>) -> Result<
 }
 
 /// Chunks with and without vectors, or of two models, are never mixed.
-fn check_same_model(chunks: &Collection, embedder: Option<&Embedder>) -> Result<()> {
+pub(super) fn check_same_model(chunks: &Collection, embedder: Option<&Embedder>) -> Result<()> {
     let schema = chunks.schema();
     let name = chunks.name();
     match (schema.vectors.get(DEFAULT_VECTOR), embedder) {
@@ -125,7 +240,7 @@ fn check_same_model(chunks: &Collection, embedder: Option<&Embedder>) -> Result<
     }
 }
 
-fn all(collection: &Collection, filter: &Filter, select: &Select) -> Result<Vec<Point>> {
+pub(super) fn all(collection: &Collection, filter: &Filter, select: &Select) -> Result<Vec<Point>> {
     let (mut points, mut from) = (Vec::new(), None);
     loop {
         let page = collection.scroll(filter, from, PAGE_POINTS, select)?;
@@ -137,6 +252,17 @@ fn all(collection: &Collection, filter: &Filter, select: &Select) -> Result<Vec<
     }
 }
 
-fn text<'a>(point: &'a Point, key: &str) -> &'a str {
+fn known(point: &Point) -> Known {
+    let revision = point.payload.get("revision").and_then(Value::as_u64).unwrap_or(1);
+    Known { fingerprint: text(point, "fingerprint").to_owned(), revision }
+}
+
+/// Points with these fields alone.
+pub(super) fn only(keys: &[&str]) -> Result<Select> {
+    let paths = keys.iter().map(|key| key.parse()).collect::<Result<_>>()?;
+    Ok(Select { payload: PayloadSelect::Only(paths), ..Select::default() })
+}
+
+pub(super) fn text<'a>(point: &'a Point, key: &str) -> &'a str {
     point.payload.get(key).and_then(Value::as_str).unwrap_or_default()
 }

@@ -1,31 +1,40 @@
-//! A folder of documents into a collection, again and again: only what changed is done anew.
+//! Documents into a collection, again and again: only what changed is done anew.
 //!
-//! Two collections hold a library: `<name>` has the chunks (vector, keywords, payload), `<name>.sources` the documents
-//! they were cut from, whole, so that a chunk's span can be shown and checked.
+//! Three collections hold a library: `<name>` has the chunks (vector, keywords, payload), `<name>.sources` the documents
+//! they were cut from, whole, so that a chunk's span can be shown and checked; `<name>.jobs` what was uploaded and is not
+//! yet ingested, and how far that is ([`jobs`]). Folders are read where they lie ([`ingest`]).
 //!
-//! Invariants: a document becomes visible, changes or goes in one commit over both collections, never by halves. The
-//! bytes `start..end` of the stored source are the text of the chunk. A document whose hash, model and chunk size are
-//! those of its stored source is not touched; of a changed one, chunks whose text stayed keep their vector.
+//! Invariants: a document becomes visible, changes or goes in one commit over all of them, never by halves. The
+//! bytes `start..end` of the stored source are the text of the chunk. A document whose hash, model, metadata and chunk
+//! size are those of its stored source is not touched; of a changed one, chunks whose text stayed keep their vector.
 //!
 //! Cost: embedding is nearly all of it. Documents are embedded in groups of about [`GROUP_CHUNKS`] chunks, so that a
 //! batch has texts of like length; an interrupted run has lost at most one group and goes on from there.
 
 mod document;
+pub mod documents;
+pub mod jobs;
 mod library;
+pub mod reembed;
 #[cfg(test)]
 mod tests;
+mod writer;
 
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kithdb::{Database, Error, Op, Result, Transaction};
+use kithdb::{Database, Error, PointId, Result};
 
+use crate::dedup::Duplicate;
 use crate::walk::FILE_BYTES_MAX;
-use crate::{Embedder, Skip, Skipped, Walk, walk};
-use document::Document;
+use crate::{Embedder, Metadata, Skipped, Walk, walk};
+use document::{Document, Shape};
 pub use library::SOURCES_SUFFIX;
+pub(crate) use library::or_create;
 use library::{Known, Library};
+use writer::Writer;
 
 /// Chunks that are embedded and committed together, about.
 const GROUP_CHUNKS: usize = 128;
@@ -41,6 +50,12 @@ pub struct IngestOptions {
     pub time_max: Option<Duration>,
     /// Longer files are passed over.
     pub file_bytes_max: u64,
+    /// Tokens of a chunk, or characters where there is no model.
+    pub chunk_size_max: Option<usize>,
+    /// Of them, those that a chunk may repeat of the one before.
+    pub chunk_overlap: usize,
+    /// What is said of every document.
+    pub metadata: Metadata,
 }
 
 impl Default for IngestOptions {
@@ -50,6 +65,9 @@ impl Default for IngestOptions {
             folder_field: "folder".to_owned(),
             time_max: None,
             file_bytes_max: FILE_BYTES_MAX,
+            chunk_size_max: None,
+            chunk_overlap: 0,
+            metadata: Metadata::default(),
         }
     }
 }
@@ -84,6 +102,8 @@ pub struct IngestReport {
     pub embedded: usize,
     /// Bytes of text read for them.
     pub bytes: usize,
+    /// Documents that say what another one of the library says.
+    pub duplicates: Vec<Duplicate>,
     /// What was passed over, and why.
     pub skipped: Vec<Skipped>,
     /// Whether the chunks have vectors; without a model they have keywords only.
@@ -107,164 +127,118 @@ pub fn ingest(
     progress: &dyn Fn(Progress) -> ControlFlow<()>,
 ) -> Result<IngestReport> {
     let walk = walk(path, options.file_bytes_max)?;
-    let library = Library::open(db, options, embedder)?;
+    check_sizes(options.chunk_size_max, options.chunk_overlap)?;
+    let library = Library::open(db, &options.collection, &options.folder_field, embedder)?;
     let root = walk.root.canonicalize().map_err(|error| {
         Error::invalid("path", format!("`{}` cannot be read: {error}", walk.root.display()))
             .with_source(error)
     })?;
     let root = root.to_string_lossy().into_owned();
     let known = library.known(&root)?;
-    let files = walk.files.clone();
     let report =
         IngestReport { skipped: walk.skipped.clone(), has_vectors: embedder.is_some(), ..Default::default() };
-    let mut run = Run {
-        db,
-        library,
-        options,
-        embedder,
-        progress,
-        root,
-        known,
-        total: files.len(),
-        began: Instant::now(),
-        group: Vec::new(),
-        report,
+    let shape = Shape {
+        size_max: options.chunk_size_max,
+        overlap: options.chunk_overlap,
+        metadata: options.metadata.clone().checked()?,
     };
-    run.documents(&walk, &files)?;
+    let writer = Writer::new(db, library, embedder, &options.folder_field, report);
+    let mut run = Run { writer, options, embedder, progress, shape, root, known, began: Instant::now() };
+    run.documents(&walk)?;
     run.remove_gone(&walk)?;
-    run.report.elapsed = run.began.elapsed();
-    Ok(run.report)
+    let mut report = run.writer.report;
+    report.elapsed = run.began.elapsed();
+    Ok(report)
 }
 
-/// One ingestion at work.
+/// Makes the two collections of a library that holds nothing yet, where they do not exist.
+///
+/// # Errors
+/// As for [`ingest`].
+pub fn prepare(db: &Database, options: &IngestOptions, embedder: Option<&Embedder>) -> Result<()> {
+    Library::open(db, options, embedder).map(drop)
+}
+
+/// Checks the sizes of chunks that were asked for.
+///
+/// # Errors
+/// `InvalidArgument` naming the size.
+fn check_sizes(size_max: Option<usize>, overlap: usize) -> Result<()> {
+    let size = size_max.unwrap_or(usize::MAX);
+    if size < CHUNK_SIZE_MIN {
+        return Err(Error::invalid("chunk_size", format!("is {size}; {CHUNK_SIZE_MIN} is the least")));
+    }
+    if overlap > size / 2 {
+        return Err(Error::invalid("chunk_overlap", format!("is {overlap}, more than half of a chunk")));
+    }
+    Ok(())
+}
+
+/// A smaller chunk says nothing.
+const CHUNK_SIZE_MIN: usize = 16;
+
+/// One ingestion of a folder at work.
 struct Run<'a> {
-    db: &'a Database,
-    library: Library,
+    writer: Writer<'a>,
     options: &'a IngestOptions,
     embedder: Option<&'a Embedder>,
     progress: &'a dyn Fn(Progress) -> ControlFlow<()>,
+    shape: Shape,
     root: String,
-    known: Known,
-    total: usize,
+    known: HashMap<PointId, Known>,
     began: Instant,
-    /// Documents that wait to be embedded and committed.
-    group: Vec<Document>,
-    report: IngestReport,
 }
 
 impl Run<'_> {
-    fn documents(&mut self, walk: &Walk, files: &[String]) -> Result<()> {
-        for (position, file) in files.iter().enumerate() {
+    fn documents(&mut self, walk: &Walk) -> Result<()> {
+        let total = walk.files.len();
+        let none = |_: &IngestReport| Vec::new();
+        for (position, file) in walk.files.iter().enumerate() {
             if self.options.time_max.is_some_and(|time_max| self.began.elapsed() >= time_max) {
-                self.report.left = files.len() - position;
+                self.writer.report.left = total - position;
                 break;
             }
-            match walk.read(file) {
-                Ok(source) => self.document(Document::new(&self.root, source, self.embedder))?,
-                Err(reason) => self.pass_over(file, reason),
+            self.document(walk, file)?;
+            if self.writer.is_full() {
+                self.writer.commit(none)?;
             }
-            if self.group.iter().map(|document| document.chunks.len()).sum::<usize>() >= GROUP_CHUNKS {
-                self.commit()?;
-            }
-            if self.tell(position + 1).is_break() {
-                self.report.left = files.len() - position - 1;
+            if self.tell(position + 1, total).is_break() {
+                self.writer.report.left = total - position - 1;
                 break;
             }
         }
-        self.commit()?;
+        self.writer.commit(none)?;
         // What is left is left already.
-        let _ = self.tell(files.len() - self.report.left);
+        let _ = self.tell(total - self.writer.report.left, total);
         Ok(())
     }
 
-    fn tell(&self, documents: usize) -> ControlFlow<()> {
-        let chunks = self.report.chunks;
-        (self.progress)(Progress { documents, documents_total: self.total, chunks })
+    fn tell(&self, documents: usize, documents_total: usize) -> ControlFlow<()> {
+        (self.progress)(Progress { documents, documents_total, chunks: self.writer.report.chunks })
     }
 
-    fn pass_over(&mut self, file: &str, reason: Skip) {
-        self.report.skipped.push(Skipped { path: file.to_owned(), reason });
-    }
-
-    fn document(&mut self, document: Document) -> Result<()> {
-        match self.known.fingerprint(document.id) {
-            Some(fingerprint) if *fingerprint == document.fingerprint => self.report.unchanged += 1,
-            known => {
-                let is_new = known.is_none();
-                self.report.added += usize::from(is_new);
-                self.report.changed += usize::from(!is_new);
-                self.report.bytes += document.source.text.len();
-                self.group.push(document);
+    fn document(&mut self, walk: &Walk, file: &str) -> Result<()> {
+        let none = Metadata::default();
+        let read = walk.read(file);
+        let document =
+            read.and_then(|source| Document::new(&self.root, source, &none, &self.shape, self.embedder));
+        match document {
+            Ok(document) => {
+                let known = self.known.get(&document.id);
+                self.writer.offer(document, known)
+            }
+            Err(reason) => {
+                self.writer.pass_over(file, reason);
+                Ok(())
             }
         }
-        Ok(())
-    }
-
-    /// Embeds the documents that wait, and commits each in one go over both collections.
-    fn commit(&mut self) -> Result<()> {
-        let group = std::mem::take(&mut self.group);
-        let old: Result<Vec<_>> = group.iter().map(|document| self.library.chunks_of(document.id)).collect();
-        let old = old?;
-        let vectors = self.vectors(&group, &old)?;
-        let mut vectors = vectors.into_iter();
-        let (mut chunk_ops, mut source_ops) = (Vec::new(), Vec::new());
-        for (document, old) in group.iter().zip(&old) {
-            let mut points = document.points(&self.options.folder_field);
-            if self.embedder.is_some() {
-                points = points
-                    .into_iter()
-                    .zip(vectors.by_ref())
-                    .map(|(point, vector)| point.vector(vector))
-                    .collect();
-            }
-            self.report.chunks += points.len();
-            let stale: Vec<_> =
-                old.iter().map(|old| old.id).filter(|id| points.iter().all(|new| new.id != *id)).collect();
-            chunk_ops.push(Op::Delete(stale));
-            chunk_ops.extend(points.into_iter().map(Op::Upsert));
-            source_ops.push(Op::Upsert(document.source_point()));
-        }
-        if source_ops.is_empty() {
-            return Ok(());
-        }
-        let library = &self.library;
-        let transaction =
-            Transaction::new().on(library.chunks.name(), chunk_ops).on(library.sources.name(), source_ops);
-        self.db.commit(transaction).map(drop)
-    }
-
-    /// The vectors of all chunks of a group, in order: kept where the text stayed, else made by the model.
-    fn vectors(&mut self, group: &[Document], old: &[Vec<library::OldChunk>]) -> Result<Vec<Vec<f32>>> {
-        let Some(embedder) = self.embedder else { return Ok(Vec::new()) };
-        let mut vectors: Vec<Option<Vec<f32>>> = Vec::new();
-        let mut texts: Vec<String> = Vec::new();
-        for (document, old) in group.iter().zip(old) {
-            for text in document.texts_to_embed() {
-                let kept =
-                    old.iter().find(|old| old.text_to_embed == text).and_then(|old| old.vector.clone());
-                if kept.is_none() {
-                    texts.push(text);
-                }
-                vectors.push(kept);
-            }
-        }
-        let made =
-            embedder.embed_documents(&texts.iter().map(String::as_str).collect::<Vec<_>>(), &|_| ())?;
-        self.report.embedded += made.len();
-        let mut made = made.into_iter();
-        Ok(vectors.into_iter().map(|kept| kept.or_else(|| made.next()).unwrap_or_default()).collect())
     }
 
     fn remove_gone(&mut self, walk: &Walk) -> Result<()> {
-        let present: std::collections::HashSet<_> =
+        let present: HashSet<_> =
             walk.files.iter().map(|file| document::source_id(&self.root, file)).collect();
-        for id in self.known.ids().filter(|id| !present.contains(id)) {
-            let chunks: Vec<_> = self.library.chunks_of(id)?.into_iter().map(|chunk| chunk.id).collect();
-            let transaction = Transaction::new()
-                .on(self.library.chunks.name(), vec![Op::Delete(chunks)])
-                .on(self.library.sources.name(), vec![Op::Delete(vec![id])]);
-            self.db.commit(transaction)?;
-            self.report.removed += 1;
+        for id in self.known.keys().filter(|id| !present.contains(id)) {
+            self.writer.remove(*id, |_| Vec::new())?;
         }
         Ok(())
     }

@@ -1,14 +1,17 @@
 //! Ingesting again and again, with a tiny model and without one.
 
 use std::fs;
-use std::ops::ControlFlow::Continue;
+use std::ops::ControlFlow::{Break, Continue};
 use std::path::Path;
 
 use kithdb::{Condition, Database, Filter, PointId, Select};
 
-use super::{IngestOptions, IngestReport, SOURCES_SUFFIX, ingest};
+use super::reembed::{Move, reembed};
+use super::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, ingest, jobs};
 use crate::embed::tiny;
-use crate::{Embedder, Mode, search};
+use crate::eval::{self, Question};
+use crate::providers::fake;
+use crate::{Embedder, Metadata, Mode, Provider, search};
 
 fn run(db: &Database, folder: &Path, embedder: Option<&Embedder>) -> IngestReport {
     ingest(db, folder, &IngestOptions::default(), embedder, &|_| Continue(())).expect("an ingestion")
@@ -129,4 +132,126 @@ fn when_the_time_is_up_the_rest_is_left_for_the_next_run() {
     let report = ingest(&db, folder.path(), &options, None, &|_| Continue(())).expect("an ingestion");
     assert_eq!((report.added, report.left), (0, 2));
     assert_eq!(run(&db, folder.path(), None).added, 2);
+}
+
+#[test]
+fn a_collection_that_was_dropped_is_ingested_anew() {
+    let db = Database::in_memory().expect("a database");
+    let folder = folder_of(&[("guide.md", GUIDE)]);
+    run(&db, folder.path(), None);
+    db.drop_collection("documents").expect("dropped");
+    let report = run(&db, folder.path(), None);
+    assert_eq!((report.added, report.unchanged), (1, 0), "its sources alone are no library");
+}
+
+#[test]
+fn metadata_and_sizes_make_a_document_another_one() {
+    let db = Database::in_memory().expect("a database");
+    let folder = folder_of(&[("guide.md", GUIDE)]);
+    run(&db, folder.path(), None);
+    let metadata = Metadata { labels: vec!["staff".into()], ..Metadata::default() };
+    let labelled = IngestOptions { metadata, ..IngestOptions::default() };
+    let small = IngestOptions { chunk_size_max: Some(30), chunk_overlap: 10, ..labelled.clone() };
+    for options in [labelled, small] {
+        let again = || ingest(&db, folder.path(), &options, None, &|_| Continue(())).expect("an ingestion");
+        assert_eq!((again().changed, again().unchanged), (1, 1));
+    }
+    let chunks = db.collection("documents").expect("the chunks");
+    let staff = Filter::must(Condition::equals("labels", "staff").expect("a label"));
+    assert_eq!(chunks.count(&staff).expect("a count"), chunks.count(&Filter::default()).expect("a count"));
+    let wrong = IngestOptions { chunk_size_max: Some(1), ..IngestOptions::default() };
+    let error = ingest(&db, folder.path(), &wrong, None, &|_| Continue(())).expect_err("too small");
+    assert_eq!(error.field(), Some("chunk_size"));
+}
+
+#[test]
+fn a_job_stopped_after_each_group_ends_as_one_that_was_not() {
+    let (_model, embedder) = tiny::open();
+    let upload = |nth: usize| jobs::Upload {
+        path: format!("{nth}.md"),
+        bytes: format!("# Fox {nth}\n\n{}", "the quick brown fox jumps over the lazy dog. ".repeat(nth % 30))
+            .into(),
+        ..jobs::Upload::default()
+    };
+    let made = |stops: bool| {
+        let db = Database::in_memory().expect("a database");
+        let order = jobs::Order::default();
+        let uploads = (0..200).map(upload).collect();
+        let id = jobs::submit(&db, "documents", &order, uploads, Some(&embedder)).expect("a job").id;
+        let mut runs = 0;
+        loop {
+            let groups = std::cell::Cell::new(0);
+            let is_stopped = || stops && groups.replace(groups.get() + 1) > 0;
+            runs += 1;
+            let job = jobs::run(&db, id, Some(&embedder), &is_stopped).expect("a run");
+            if job.state == jobs::State::Done {
+                let points = |name: &str| {
+                    let collection = db.collection(name).expect(name);
+                    let page =
+                        collection.scroll(&Filter::default(), None, 10_000, &Select::all()).expect("all");
+                    page.points.into_iter().map(|point| (point.id, format!("{point:?}"))).collect::<Vec<_>>()
+                };
+                let counts = (job.added, job.chunks, job.embedded, job.duplicates.len());
+                return (runs, points("documents"), points("documents.sources"), counts);
+            }
+        }
+    };
+    let (one, chunks, sources, counts) = made(false);
+    let (many, again_chunks, again_sources, again_counts) = made(true);
+    assert!(one == 1 && many > 3, "{many} runs");
+    assert_eq!((chunks, sources, counts), (again_chunks, again_sources, again_counts));
+}
+
+#[test]
+fn a_library_moves_to_another_model_behind_a_gate() {
+    let (_model, old) = tiny::open();
+    let (url, _) = fake::start(Vec::new());
+    let provider =
+        Provider { url, model: "other".into(), pause_max: std::time::Duration::ZERO, ..Provider::default() };
+    let new = Embedder::connect(&provider).expect("a provider");
+    let db = Database::in_memory().expect("a database");
+    let folder =
+        folder_of(&[("guide.md", GUIDE), ("fox.txt", "The quick brown fox jumps over the lazy dog.")]);
+    run(&db, folder.path(), Some(&old));
+    let questions = r#"{"question": "quick brown fox", "expected": [{"path": "fox.txt"}]}"#;
+    eval::store(&db, "documents", &Question::read_lines(questions).expect("questions")).expect("stored");
+    let order = |alias: Option<&str>, loss_max| Move {
+        from: "documents".into(),
+        to: "moved".into(),
+        alias: alias.map(str::to_owned),
+        loss_max,
+    };
+    let moved = |order: &Move, stop: usize| {
+        let progress = |told: Progress| if told.documents == stop { Break(()) } else { Continue(()) };
+        reembed(&db, order, Some(&old), &new, &progress).expect("a move")
+    };
+    let broken_off = moved(&order(Some("live"), None), 1);
+    assert_eq!((broken_off.documents, broken_off.is_switched), (1, false));
+    let refused = moved(&order(Some("live"), Some(-2.0)), 0);
+    assert_eq!(
+        (refused.documents, refused.unchanged, refused.is_switched),
+        (1, 1, false),
+        "worse by less than a gain"
+    );
+    assert!(refused.gate.is_some() && db.collection("live").is_err());
+    fs::remove_file(folder.path().join("guide.md")).expect("removed");
+    fs::write(folder.path().join("fox.txt"), "The quick brown fox sleeps.").expect("a file");
+    run(&db, folder.path(), Some(&old));
+    let passed = moved(&order(Some("live"), Some(1.0)), 0);
+    assert_eq!((passed.documents, passed.removed, passed.is_switched), (1, 1, true));
+    let live = db.collection("live").expect("the alias");
+    let found =
+        search(&live, Some(&new), "sleeping fox", Mode::Hybrid, Filter::default(), 3).expect("an answer");
+    assert_eq!(found.hits[0].text("text"), Some("The quick brown fox sleeps."));
+    assert!(
+        search(&live, Some(&old), "fox", Mode::Vector, Filter::default(), 3).is_err(),
+        "of another model"
+    );
+    let options = IngestOptions { collection: "moved".into(), ..IngestOptions::default() };
+    let report = ingest(&db, folder.path(), &options, Some(&new), &|_| Continue(())).expect("an ingestion");
+    assert_eq!(
+        (report.unchanged, report.changed),
+        (1, 0),
+        "a later ingestion by the new model finds nothing to do"
+    );
 }

@@ -30,7 +30,11 @@ pub(super) struct Config {
 const CONFIG: &str = "config";
 
 /// Arguments whose values are not printed.
-const SECRETS: [&str; 5] = ["api_key", "alt_api_key", "read_only_api_key", "keys", "s3_secret_access_key"];
+const SECRETS: [&str; 6] =
+    ["api_key", "alt_api_key", "read_only_api_key", "keys", "s3_secret_access_key", "embed_api_key"];
+
+/// A key that is shown to others: its hash would not do in its place.
+const UNSEEN: &str = "engine_key";
 
 /// Why there are no arguments.
 #[derive(Debug)]
@@ -192,6 +196,7 @@ fn shown(command: &Command, matches: &ArgMatches, file: Option<&File>) -> String
             .map(|text| text.to_string_lossy().into_owned())
             .collect();
         lines.push(match (value(id, &given), origin) {
+            (Some(_), Some(origin)) if id == UNSEEN => format!("# {id} is set and not shown  # {origin}"),
             (Some(value), Some(origin)) => format!("{id} = {value}  # {origin}"),
             _ => format!("# {id} is not set"),
         });
@@ -299,6 +304,8 @@ mod tests {
             told(file, &["--read-only-api-key", "hush4", "--data", "x \"y\""]).expect("a configuration");
         assert!(!first.contains("hush"), "{first}");
         assert_eq!(first.matches("sha256:").count(), 4, "{first}");
+        let engine = line("engine_key = \"hush7\"", &[], "engine_key");
+        assert_eq!(engine, "# engine_key is set and not shown  # FILE line 1");
         let values = |text: &str| toml::from_str::<toml::Table>(text).expect("TOML");
         let again = told(&first, &[]).expect("it can be used");
         assert_eq!(values(&first), values(&again));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use kithdb::{Error, ErrorKind, Options, Result};
-use rag::{IngestOptions, IngestReport, Progress};
+use rag::{IngestOptions, IngestReport, Metadata, Progress};
 use serde_json::{Value, json};
 
 use super::open::{DataArgs, ModelArgs, say_no_model};
@@ -31,6 +31,18 @@ pub(super) struct Ingest {
     /// Begin no further documents after so many seconds; the next run goes on from there
     #[arg(long, value_name = "N")]
     time_limit_s: Option<u64>,
+    /// Tokens of a chunk, or characters without a model
+    #[arg(long, value_name = "N")]
+    chunk_size: Option<usize>,
+    /// Of them, those that a chunk repeats of the one before
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    chunk_overlap: usize,
+    /// An access label of every document, for filters on `labels`; may be said several times
+    #[arg(long, value_name = "LABEL")]
+    label: Vec<String>,
+    /// The author of every document
+    #[arg(long, value_name = "NAME")]
+    author: Option<String>,
     #[command(flatten)]
     model: ModelArgs,
     /// Print the summary as JSON
@@ -49,6 +61,13 @@ impl Ingest {
             collection: self.collection.clone(),
             folder_field: self.folder_field.clone(),
             time_max: self.time_limit_s.map(Duration::from_secs),
+            chunk_size_max: self.chunk_size,
+            chunk_overlap: self.chunk_overlap,
+            metadata: Metadata {
+                labels: self.label.clone(),
+                author: self.author.clone(),
+                ..Metadata::default()
+            },
             ..IngestOptions::default()
         };
         let bar = bar()?;
@@ -84,6 +103,12 @@ impl Ingest {
         if !report.has_vectors {
             rows.push(("vectors", "none: keyword search only".to_owned()));
         }
+        if let Some(first) = report.duplicates.first() {
+            let count = counted(report.duplicates.len(), "document");
+            let share = (first.similarity * 100.0).round();
+            let what = format!("{count}, such as {} ({share} % of {})", first.path, first.of);
+            rows.push(("duplicates", what));
+        }
         if let Some(first) = report.skipped.first() {
             let count = counted(report.skipped.len(), "path");
             let what = format!("{count}, such as {} ({})", first.path, first.reason);
@@ -98,6 +123,11 @@ impl Ingest {
             .iter()
             .map(|skipped| json!({"path": skipped.path, "reason": skipped.reason.to_string()}))
             .collect();
+        let duplicates: Vec<Value> = report
+            .duplicates
+            .iter()
+            .map(|found| json!({"path": found.path, "of": found.of, "similarity": found.similarity}))
+            .collect();
         json!({
             "collection": self.collection,
             "added": report.added,
@@ -111,6 +141,7 @@ impl Ingest {
             "has_vectors": report.has_vectors,
             "elapsed_ms": report.elapsed.as_millis() as u64,
             "skipped": skipped,
+            "duplicates": duplicates,
         })
     }
 }

@@ -58,6 +58,9 @@ pub(super) struct LimitArgs {
     /// Bytes of the payload of one point
     #[arg(long, value_name = "BYTES", env = "KITHDB_PAYLOAD_BYTES_MAX", default_value_t = Limits::default().payload_bytes_max)]
     payload_bytes_max: usize,
+    /// Bytes of the disk that stay free; below, only deletes are written
+    #[arg(long, value_name = "BYTES", env = "KITHDB_DISK_FREE_BYTES_MIN", default_value_t = Limits::default().disk_free_bytes_min)]
+    disk_free_bytes_min: u64,
 }
 
 impl LimitArgs {
@@ -86,6 +89,7 @@ impl LimitArgs {
             filter_conditions_max: self.filter_conditions_max,
             filter_depth_max: self.filter_depth_max,
             payload_bytes_max: self.payload_bytes_max,
+            disk_free_bytes_min: self.disk_free_bytes_min,
             ..Limits::default()
         }
     }

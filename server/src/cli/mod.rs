@@ -1,34 +1,42 @@
-//! The command line: `serve`, `config`, `ingest`, `search`, `import`, `export`, `snapshot`, `doctor`, `bench`,
-//! `completions`.
+//! The command line: `serve`, `config`, `ingest`, `search`, `ask`, `reembed`, `eval`, `import`, `export`, `snapshot`,
+//! `doctor`, `bench`, `completions`.
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
 //! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood.
 
+mod ask;
 mod bench;
 mod completions;
 mod config;
 mod doctor;
+mod engine;
+mod eval;
 mod export;
 mod import;
 mod ingest;
 mod limits;
+mod observe;
 mod open;
 mod place;
 mod present;
+mod provider;
+mod reembed;
 mod remote;
 mod search;
 mod serve;
 mod snapshot;
 mod terminal;
 
+pub(crate) use remote::encoded;
+
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use config::Failure;
 use kithdb::Result;
-use tracing_subscriber::EnvFilter;
+
+use crate::{Logging, log};
 
 /// KithDB: a vector database in one directory.
 #[derive(Parser)]
@@ -41,13 +49,19 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve a database over HTTP, in the dialect of Qdrant's REST API
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Print the configuration that `serve` would have, with where each value comes from
-    Config(config::Config),
-    /// Read a folder of text and Markdown files into a collection; later runs do only what changed
-    Ingest(ingest::Ingest),
+    Config(Box<config::Config>),
+    /// Read a folder of documents into a collection; later runs do only what changed
+    Ingest(Box<ingest::Ingest>),
     /// Ask a collection of documents a question
-    Search(search::Search),
+    Search(Box<search::Search>),
+    /// Ask a question, and get an answer from the documents of a collection, with its citations
+    Ask(Box<ask::Ask>),
+    /// Move a collection of documents to another model: a new one beside it, behind a gate
+    Reembed(Box<reembed::Reembed>),
+    /// Measure how well questions with known answers find them, in one or two configurations
+    Eval(Box<eval::Eval>),
     /// Read a file of points into a collection: Parquet, Arrow, JSON lines, NumPy, fvecs, HDF5
     Import(Box<import::Import>),
     /// Write a collection into a file: Parquet, Arrow, JSON lines
@@ -81,7 +95,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::File>) -> Result<ExitCode> {
     let cli = Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
-    log(if matches!(cli.command, Command::Serve(_)) { "warn" } else { "error" });
+    let logging = match &cli.command {
+        Command::Serve(command) => command.logging(),
+        _ => Logging {
+            filter: std::env::var("KITHDB_LOG").unwrap_or_else(|_| "error".to_owned()),
+            ..Logging::default()
+        },
+    };
+    // What is left of traces is sent when the command has ended.
+    let _tracing = log(&logging)?;
     match cli.command {
         Command::Serve(command) => command.run(),
         Command::Config(config) => {
@@ -90,6 +112,9 @@ fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::Fi
         }
         Command::Ingest(command) => command.run(),
         Command::Search(command) => command.run(),
+        Command::Ask(command) => command.run(),
+        Command::Reembed(command) => command.run(),
+        Command::Eval(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Snapshot(command) => command.run(),
@@ -97,17 +122,6 @@ fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::Fi
         Command::Bench(command) => command.run(),
         Command::Completions(completions) => completions.run(command.clone()),
     }
-}
-
-/// Logs to standard error: from this level on, unless `KITHDB_LOG` says otherwise.
-fn log(level: &str) {
-    let filter = EnvFilter::try_from_env("KITHDB_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let is_terminal = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(is_terminal)
-        .with_writer(std::io::stderr)
-        .init();
 }
 
 #[cfg(test)]

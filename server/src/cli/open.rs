@@ -6,6 +6,7 @@ use clap::{ArgAction, Args};
 use kithdb::{Database, Error, ErrorKind, Options, Result};
 use rag::{Embedder, model};
 
+use super::provider::ProviderArgs;
 use super::terminal::say;
 
 /// Where the database lies.
@@ -26,6 +27,8 @@ pub(super) struct ModelArgs {
     #[arg(long, value_name = "BOOL", env = "KITHDB_NO_MODEL", num_args = 0..=1, require_equals = true,
           default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     no_model: bool,
+    #[command(flatten)]
+    provider: ProviderArgs,
 }
 
 impl DataArgs {
@@ -69,13 +72,16 @@ fn is_database(path: &Path) -> bool {
 }
 
 impl ModelArgs {
-    /// Opens the model, if there is one and it is wanted.
+    /// Opens the model, if there is one and it is wanted: that of an embedding server before one of this machine.
     ///
     /// # Errors
     /// `InvalidArgument` on `model`, when the one that was named cannot be used.
     pub(super) fn open(&self) -> Result<Option<Embedder>> {
         if self.no_model {
             return Ok(None);
+        }
+        if let Some(embedder) = self.provider.open()? {
+            return Ok(Some(embedder));
         }
         let named = self.model.as_deref().filter(|path| !path.as_os_str().is_empty());
         model::find(named)?.map(|path| Embedder::open(&path)).transpose()

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kithdb::{Error, ErrorKind, Result, Scalar, Value};
+use rag::Mode;
 use serde_json::{Map, json};
 use ureq::{Agent, RequestBuilder, SendBody};
 
@@ -96,7 +97,7 @@ impl Remote {
         let plan = result["plan"]["text"].as_str().map(str::to_owned);
         Ok(Answer {
             answers: passages(result),
-            mode: super::search::mode_name(mode.into()),
+            mode: Mode::from(mode).name(),
             plan,
             place: self.url.clone(),
             elapsed_ms,
@@ -234,7 +235,7 @@ fn passages(mut result: Value) -> Vec<Passage> {
 }
 
 /// A part of a path with everything but letters, digits and `-._~` escaped.
-pub(super) fn encoded(part: &str) -> String {
+pub(crate) fn encoded(part: &str) -> String {
     let byte = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
         other => format!("%{other:02X}"),

@@ -15,9 +15,10 @@ use super::open::ModelArgs;
 use super::place::PlaceArgs;
 use super::present;
 use super::terminal::{print, say};
+pub(super) use crate::wire::eval::mode_name;
 
 /// Where a server listens unless it was told otherwise.
-const DEFAULT_URL: &str = "http://127.0.0.1:6333";
+pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:6333";
 
 /// Ask a question.
 #[derive(Args)]
@@ -126,7 +127,7 @@ impl Search {
         let passage = |hit: Hit| Passage { id: hit.id.to_string(), score: hit.score, payload: hit.payload };
         Ok(Answer {
             answers: found.hits.into_iter().map(passage).collect(),
-            mode: mode_name(found.mode),
+            mode: found.mode.name(),
             plan: self.explain.then(|| found.plan.to_text()),
             place: self.place.data.data.display().to_string(),
             elapsed_ms,
@@ -134,9 +135,7 @@ impl Search {
     }
 
     fn conditions(&self) -> Result<Filter> {
-        let equals =
-            |equals: &Equals| Condition::Field(equals.path.clone(), Predicate::Any(equals.values.clone()));
-        let mut must: Vec<Condition> = self.filter.iter().map(equals).collect();
+        let mut must: Vec<Condition> = self.filter.iter().map(equal).collect();
         if let Some(text) = &self.condition {
             must.push(Condition::Filter(Box::new(text.parse()?)));
         }
@@ -165,20 +164,16 @@ impl Search {
     }
 }
 
+/// A field that has the value.
+pub(super) fn equal(equals: &Equals) -> Condition {
+    Condition::Field(equals.path.clone(), Predicate::Any(equals.values.clone()))
+}
+
 /// Says which collections there are.
-fn with_names(error: Error, db: &Database) -> Error {
+pub(super) fn with_names(error: Error, db: &Database) -> Error {
     let names: Vec<String> = db.collections().iter().map(|known| format!("`{}`", known.name())).collect();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     Error::new(error.kind(), format!("{} There are: {names}.", error.message())).with_source(error)
-}
-
-/// The word for a mode.
-pub(super) fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Hybrid => "hybrid",
-        Mode::Vector => "vector",
-        Mode::Keyword => "keyword",
-    }
 }
 
 impl From<ModeArg> for Mode {

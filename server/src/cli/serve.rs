@@ -9,10 +9,12 @@ use kithdb::{Database, Durability, Error, Options, Result};
 use rag::Embedder;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::engine::EngineArgs;
 use super::limits::LimitArgs;
+use super::observe::ObserveArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::terminal::{counted, grouped, print, table};
-use crate::{Bucket, BucketOptions, Keys, ServeOptions, Server, Tls, VERSION};
+use crate::{Bucket, BucketOptions, Keys, Logging, ServeOptions, Server, Tls, VERSION};
 
 /// Serve a database over HTTP.
 #[derive(Args)]
@@ -34,11 +36,15 @@ pub(super) struct Serve {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
     access: AccessArgs,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
     snapshots: SnapshotArgs,
+    #[command(flatten)]
+    observe: ObserveArgs,
 }
 
 /// Where snapshots are, and come from.
@@ -117,7 +123,7 @@ struct AccessArgs {
     tls_key: Option<PathBuf>,
 }
 
-fn share(text: &str) -> std::result::Result<f64, String> {
+pub(super) fn share(text: &str) -> std::result::Result<f64, String> {
     let share = text.parse().map_err(|_| "must be a number from 0 to 1".to_owned())?;
     if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("must be from 0 to 1".to_owned()) }
 }
@@ -132,10 +138,16 @@ impl Serve {
             durability: self.durability,
             sampled: self.sampled,
             limits: self.limits.database(),
+            slow_queries: self.observe.slow_queries(),
             ..Options::default()
         })?;
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         let mut told = self.told(&db, embedder.as_ref());
+        let engine = options.engine.as_deref().map(|engine| engine.options().url.clone());
+        told.push((
+            "engine",
+            engine.unwrap_or_else(|| "none: answers are quotes (engine_url names one)".to_owned()),
+        ));
         let server = Server::start(db, embedder, &options)?;
         let keys = match options.keys.is_empty() {
             true => "none: everyone who reaches the address may do everything",
@@ -154,6 +166,11 @@ impl Serve {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// What is logged, and traced.
+    pub(super) fn logging(&self) -> Logging {
+        self.observe.logging()
+    }
+
     /// How to serve.
     ///
     /// # Errors
@@ -166,6 +183,7 @@ impl Serve {
             is_open_to_all: access.no_auth,
             are_metrics_open: access.open_metrics,
             tls: access.tls()?,
+            engine: self.engine.open()?,
             limits: self.limits.serve(),
             bucket: self.snapshots.bucket()?,
             snapshot_hosts: self.snapshots.snapshot_hosts.clone(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Query, RawPathParams, Request, State as Shared};
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, RequestExt};
@@ -21,6 +21,7 @@ use crate::access::Rights;
 use crate::body::{Allowance, Held};
 use crate::error::PATH_VALIDATION;
 use crate::lanes::Lane;
+use crate::observe::RequestId;
 use crate::state::Inner;
 use crate::strict::Strict;
 use crate::wire::translate::Translator;
@@ -37,7 +38,20 @@ pub(super) struct Call {
     timeout_s: Option<u64>,
     uri: Uri,
     path: Vec<(String, String)>,
+    content_type: String,
     body: Held,
+    request_id: RequestId,
+    /// Where the client thinks that it is.
+    host: Option<String>,
+}
+
+/// What stands around an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// The envelope of the dialect.
+    Enveloped,
+    /// Nothing.
+    Bare,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +107,27 @@ impl Call {
         found.ok_or_else(|| Error::new(ErrorKind::Internal, format!("the route has no part `{name}`")))
     }
 
+    /// When it must be answered.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The address that the client reached the server by, without a path.
+    pub(super) fn base(&self) -> String {
+        let scheme = if self.state.has_tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.host.as_deref().unwrap_or("localhost"))
+    }
+
+    /// What the body says it is; empty where it says nothing.
+    pub(super) fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// The body as it came.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.body.bytes
+    }
+
     /// Whether there is no body.
     pub(super) fn is_empty(&self) -> bool {
         self.body.bytes.is_empty()
@@ -126,18 +161,27 @@ pub(super) fn route<T: Serialize + 'static>(
     lane: Lane,
     answer: fn(&Call) -> Result<T>,
 ) -> impl Fn(Shared<State>, Request) -> Answering + Clone + Send + Sync + 'static {
-    move |Shared(state), request| Box::pin(run(state, request, lane, answer))
+    move |Shared(state), request| Box::pin(run(state, request, lane, Shape::Enveloped, answer))
+}
+
+/// The same without the envelope: what other dialects than Qdrant's want.
+pub(super) fn bare<T: Serialize + 'static>(
+    lane: Lane,
+    answer: fn(&Call) -> Result<T>,
+) -> impl Fn(Shared<State>, Request) -> Answering + Clone + Send + Sync + 'static {
+    move |Shared(state), request| Box::pin(run(state, request, lane, Shape::Bare, answer))
 }
 
 async fn run<T: Serialize + 'static>(
     state: State,
     request: Request,
     lane: Lane,
+    shape: Shape,
     answer: fn(&Call) -> Result<T>,
 ) -> Response {
     let began = Instant::now();
     match read(state, request).await {
-        Ok(call) => answered(call, lane, answer, began).await,
+        Ok(call) => answered(call, lane, shape, answer, began).await,
         Err(error) => error::respond(&error, began),
     }
 }
@@ -145,11 +189,12 @@ async fn run<T: Serialize + 'static>(
 async fn answered<T: Serialize + 'static>(
     call: Call,
     lane: Lane,
+    shape: Shape,
     answer: fn(&Call) -> Result<T>,
     began: Instant,
 ) -> Response {
     let (state, deadline) = (Arc::clone(&call.state), call.deadline);
-    let replied = state.lanes.run_until(lane, deadline, move || reply(&call, answer, began)).await;
+    let replied = state.lanes.run_until(lane, deadline, move || reply(&call, answer, shape, began)).await;
     replied.unwrap_or_else(|error| error::respond(&error, began))
 }
 
@@ -177,7 +222,7 @@ async fn run_later<T: Serialize + Send + 'static>(
     let asked = read(state, request).await.and_then(|call| Ok((call.query::<Wait>()?.wait, call)));
     let call = match asked {
         Ok((Some(false), call)) => Arc::new(call),
-        Ok((_, call)) => return answered(call, Lane::Waits, answer, began).await,
+        Ok((_, call)) => return answered(call, Lane::Waits, Shape::Enveloped, answer, began).await,
         Err(error) => return error::respond(&error, began),
     };
     let (state, looked_at) = (Arc::clone(&call.state), Arc::clone(&call));
@@ -195,7 +240,11 @@ async fn run_later<T: Serialize + Send + 'static>(
     (StatusCode::ACCEPTED, Json(body)).into_response()
 }
 
-async fn read(state: State, mut request: Request) -> Result<Call> {
+/// Reads a request, up to its limits.
+///
+/// # Errors
+/// `InvalidArgument`; what reading its body returns.
+pub(super) async fn read(state: State, mut request: Request) -> Result<Call> {
     let limits = &state.inner.limits;
     let allowance = Allowance {
         bytes_max: state.inner.db.limits().body_bytes_max,
@@ -211,16 +260,22 @@ async fn read(state: State, mut request: Request) -> Result<Call> {
     // The guard puts them there; without them nothing is answered.
     let unguarded = || Error::new(ErrorKind::Internal, "the route has no guard");
     let rights = request.extensions_mut().remove::<Rights>().ok_or_else(unguarded)?;
+    let request_id = request.extensions_mut().remove::<RequestId>().unwrap_or_default();
     let (parts, body) = request.into_parts();
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
     let body = body::read(&parts.headers, body, &allowance).await?;
+    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let mut call = Call {
         state: state.inner,
         rights,
         deadline: Instant::now(),
         timeout_s: None,
+        content_type: content_type.unwrap_or_default().to_owned(),
         uri: parts.uri,
         path,
         body,
+        host,
+        request_id,
     };
     let wrong = |_| Error::invalid("timeout", "must be a whole number of seconds, 1 or more");
     call.timeout_s = call.query::<Timeout>().map_err(wrong)?.timeout.map(NonZero::get);
@@ -229,19 +284,33 @@ async fn read(state: State, mut request: Request) -> Result<Call> {
     Ok(call)
 }
 
-fn reply<T: Serialize>(call: &Call, answer: fn(&Call) -> Result<T>, began: Instant) -> Response {
-    let body = answer(call).and_then(|result| {
-        let time = began.elapsed().as_secs_f64();
-        serde_json::to_vec(&Envelope { result, status: "ok", time }).map_err(|error| {
-            Error::new(ErrorKind::Internal, format!("the answer is no JSON: {error}")).with_source(error)
-        })
+fn reply<T: Serialize>(
+    call: &Call,
+    answer: fn(&Call) -> Result<T>,
+    shape: Shape,
+    began: Instant,
+) -> Response {
+    let answered = kithdb::on_behalf_of(&call.request_id.0, || answer(call));
+    let body = answered.and_then(|result| match shape {
+        Shape::Bare => json(&result),
+        Shape::Enveloped => json(&Envelope { result, status: "ok", time: began.elapsed().as_secs_f64() }),
     });
-    match body {
-        Ok(body) => {
-            let mut response = Response::new(Body::from(body));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        }
-        Err(error) => error::respond(&error, began),
-    }
+    body.map_or_else(|error| error::respond(&error, began), of_json)
+}
+
+/// An answer as JSON.
+///
+/// # Errors
+/// `Internal` when it cannot be said in it.
+pub(super) fn json<T: Serialize>(answer: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(answer).map_err(|error| {
+        Error::new(ErrorKind::Internal, format!("the answer is no JSON: {error}")).with_source(error)
+    })
+}
+
+/// A response of JSON.
+pub(super) fn of_json(body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }

@@ -8,32 +8,28 @@ mod call;
 mod collections;
 mod cursors;
 mod document;
+mod documents;
+mod eval;
 mod node;
 mod points;
 mod service;
 mod snapshots;
 mod table;
-
-use std::time::Instant;
+mod telemetry;
+pub(crate) mod v1;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State as Shared};
 use axum::handler::Handler as _;
-use axum::http::HeaderName;
-use axum::http::header::HeaderValue;
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::middleware;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::Need::{Key, Manage, Metrics, Nothing, Read, ReadAll, ReadWhole, Write, WriteWhole};
 use crate::access::{Gate, guard};
 use crate::lanes::Lane::{Computes, Waits};
-use crate::{State, VERSION};
+use crate::{State, observe};
 use call::{Call, later, route};
+pub(crate) use service::DIALECT_VERSION;
 use table::Routes;
-
-/// The header with the version of KithDB; the body of `GET /` has the version of the dialect.
-const VERSION_HEADER: HeaderName = HeaderName::from_static("kithdb-version");
 
 /// Every address that is served, as method and pattern: what a test that forgets none goes through.
 pub fn addresses() -> Vec<(String, String)> {
@@ -48,13 +44,14 @@ pub fn router(state: State) -> Router {
         .fallback(service::no_route.layer(known.clone()))
         .method_not_allowed_fallback(service::no_method.layer(known))
         .layer(CatchPanicLayer::custom(service::panicked))
-        .layer(middleware::from_fn_with_state(state.clone(), observe))
+        .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
         .with_state(state)
 }
 
 fn all() -> Routes {
     let routes = collection_routes(service_routes(Routes::default()));
-    bulk_routes(snapshot_routes(node_routes(legacy_routes(update_routes(point_routes(routes))))))
+    let routes = legacy_routes(update_routes(point_routes(routes)));
+    document_routes(v1::routes(bulk_routes(snapshot_routes(node_routes(routes)))))
 }
 
 fn service_routes(routes: Routes) -> Routes {
@@ -143,7 +140,8 @@ fn legacy_routes(routes: Routes) -> Routes {
 fn node_routes(routes: Routes) -> Routes {
     let at = |rest: &str| format!("/collections/{{collection}}{rest}");
     let mut routes = routes
-        .get("/telemetry", Key, route(Waits, node::telemetry))
+        .get("/telemetry", Key, route(Waits, telemetry::telemetry))
+        .get("/api/v1/slow-queries", Key, route(Waits, telemetry::slow_queries))
         .get("/cluster", ReadAll, route(Waits, node::cluster))
         .get("/cluster/telemetry", Key, node::alone)
         .get("/issues", Key, route(Waits, node::issues))
@@ -187,17 +185,20 @@ fn bulk_routes(routes: Routes) -> Routes {
         .get(&at("/export"), ReadWhole, bulk::export)
 }
 
-/// Counts the request, and says which version answered it.
-async fn observe(Shared(state): Shared<State>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(VERSION_HEADER, HeaderValue::from_static(VERSION));
-    // An address that does not exist is not kept: there is no end of them.
-    let (method, route) = route.as_ref().map_or(("", ""), |route| (method.as_str(), route.as_str()));
-    state.inner.metrics.record(method, route, response.status().as_u16(), began.elapsed());
-    response
+/// Documents, the jobs that ingest them, and how well questions find them.
+fn document_routes(routes: Routes) -> Routes {
+    let at = |rest: &str| format!("/api/v1/collections/{{collection}}{rest}");
+    routes
+        .post(&at("/documents"), Write, route(Waits, documents::upload))
+        .get(&at("/documents"), Read, route(Computes, documents::list))
+        .get(&at("/documents/{document}"), Read, route(Computes, documents::get))
+        .delete(&at("/documents/{document}"), Write, route(Waits, documents::remove))
+        .get(&at("/jobs"), Read, route(Computes, documents::jobs_of))
+        .get("/api/v1/jobs/{job}", Key, route(Computes, documents::job))
+        .put(&at("/eval/questions"), Write, route(Waits, eval::put))
+        .get(&at("/eval/questions"), Read, route(Computes, eval::list))
+        .delete(&at("/eval/questions"), Write, route(Waits, eval::clear))
+        .post(&at("/eval"), Read, route(Computes, eval::run))
 }
 
 #[cfg(test)]

@@ -1,19 +1,15 @@
 //! What a cluster of the dialect is asked, as a single node answers it: there is one shard, and it is here.
 
-use std::num::NonZero;
-use std::thread::available_parallelism;
 use std::time::Instant;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use kithdb::{Collection, Error, Result, Value, datetime};
+use kithdb::{Error, Result, Value};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Call;
-use super::service::DIALECT_VERSION;
 use crate::error::envelope;
-use crate::wire::describe;
 use crate::wire::optimizations::optimizations;
 
 /// `GET /cluster`.
@@ -84,52 +80,4 @@ pub(super) fn set_quotas(call: &Call) -> Result<bool> {
         Some((name, _)) => Err(Error::invalid(name, "is not supported: this server keeps no quotas")),
         None => Ok(true),
     }
-}
-
-#[derive(Deserialize)]
-struct Details {
-    details_level: Option<u8>,
-}
-
-/// `GET /telemetry`: what is known of what the dialect tells there.
-pub(super) fn telemetry(call: &Call) -> Result<Value> {
-    let level = call.query::<Details>()?.details_level.unwrap_or(0);
-    let (db, metrics) = (&call.state.db, &call.state.metrics);
-    let mut all = db.collections();
-    all.retain(|collection| call.rights.sees(collection.name()));
-    let mut collections = json!({"number_of_collections": all.len()});
-    if level > 0 {
-        let one = |collection: &Collection| {
-            let config = describe::config(&collection.schema());
-            let (name, vectors) = (collection.name(), collection.status().vectors);
-            match level {
-                1 => json!({"vectors": vectors, "optimizers_status": "ok", "params": config["params"]}),
-                _ => json!({"id": name, "config": config}),
-            }
-        };
-        collections["collections"] = all.iter().map(one).collect::<Vec<_>>().into();
-        let snapshots = all.iter().map(|collection| json!({"id": collection.name()}));
-        collections["snapshots"] = snapshots.collect::<Vec<_>>().into();
-    }
-    let mut told = json!({
-        "id": metrics.process(),
-        "app": {
-            "name": "kithdb",
-            "version": DIALECT_VERSION,
-            "startup": datetime::format(metrics.started_micros()),
-        },
-        "collections": collections,
-        "cluster": {"enabled": false},
-        "requests": {"rest": {"responses": metrics.responses()}, "grpc": {"responses": {}}},
-        "quota": {"config": {"enabled": false}, "exceeded": {}},
-    });
-    if level > 0 {
-        told["app"]["system"] = system();
-    }
-    Ok(told)
-}
-
-fn system() -> Value {
-    let cores = available_parallelism().map_or(1, NonZero::get);
-    json!({"is_docker": false, "container_runtime": "none", "cores": cores, "cpu_flags": ""})
 }

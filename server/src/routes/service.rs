@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
-use axum::extract::{Request, State as Shared};
+use axum::extract::{Query, Request, State as Shared};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use kithdb::Value;
+use kithdb::{Error, Value};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::State;
-use crate::error::envelope;
+use crate::error::{self, envelope};
 use crate::lanes::Lane;
+use crate::metrics::{self, Detail};
 
 /// The version of the dialect. Clients compare it with their own and warn when it is far off.
-pub(super) const DIALECT_VERSION: &str = "1.19.0";
+pub(crate) const DIALECT_VERSION: &str = "1.19.0";
 
 /// `GET /`.
 pub(super) async fn version() -> Json<Value> {
@@ -40,10 +42,27 @@ pub(super) async fn ready(Shared(state): Shared<State>) -> Response {
     "all shards are ready".into_response()
 }
 
+/// What a scrape may ask for.
+#[derive(Deserialize)]
+struct Scrape {
+    anonymize: Option<bool>,
+    per_collection: Option<bool>,
+}
+
 /// `GET /metrics`.
-pub(super) async fn metrics(Shared(state): Shared<State>) -> Response {
+pub(super) async fn metrics(Shared(state): Shared<State>, request: Request) -> Response {
+    let began = Instant::now();
+    let detail = match Query::<Scrape>::try_from_uri(request.uri()) {
+        Ok(Query(Scrape { anonymize, per_collection })) => {
+            Detail { is_per_collection: per_collection == Some(true), is_anonymous: anonymize == Some(true) }
+        }
+        Err(error) => {
+            let error = Error::invalid("query", error.body_text()).with_source(error);
+            return error::respond(&error, began);
+        }
+    };
     let inner = Arc::clone(&state.inner);
-    let text = state.inner.lanes.run(Lane::Waits, move || inner.metrics.expose(&inner.db)).await;
+    let text = state.inner.lanes.run(Lane::Waits, move || metrics::expose(&inner, detail)).await;
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use parking_lot::RwLock;
 use types::{Durability, Result};
 
-use super::{Change, Rows, Table, Visit};
+use super::{Change, Figures, Rows, Table, Visit};
 
 type Key = (Table, Vec<u8>);
 
@@ -62,8 +62,15 @@ impl Rows for MemoryRows {
         Ok(())
     }
 
-    fn bytes(&self) -> (u64, u64) {
+    fn figures(&self) -> Figures {
         let bytes = self.rows.read().iter().map(|((_, key), value)| key.len() + value.len()).sum::<usize>();
-        (0, bytes as u64)
+        Figures { buffer_bytes: bytes as u64, ..Figures::default() }
+    }
+
+    fn bytes(&self, table: Table, from: &[u8], to: &[u8]) -> u64 {
+        let rows = self.rows.read();
+        let is_within = |of: &Table, key: &[u8]| *of == table && from <= key && key < to;
+        let rows = rows.iter().filter(|((of, key), _)| is_within(of, key));
+        rows.map(|((_, key), value)| (key.len() + value.len()) as u64).sum()
     }
 }

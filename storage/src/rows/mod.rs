@@ -10,7 +10,7 @@ mod tuning;
 
 use std::ops::ControlFlow;
 
-use types::{Durability, Result};
+use types::{Durability, Result, Times};
 
 pub use memory::MemoryRows;
 pub use rocks::RocksRows;
@@ -97,8 +97,48 @@ pub trait Rows: Send + Sync {
     /// `Io`, as for `write`.
     fn flush(&self) -> Result<()>;
 
-    /// Bytes on disk and bytes in memory, approximately.
-    fn bytes(&self) -> (u64, u64);
+    /// What it takes, and how it is doing.
+    fn figures(&self) -> Figures;
+
+    /// Bytes that may still be written where the rows are kept; nothing where that has no end that could be told.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
+    /// Bytes of rows with `from <= key < to`, about, as far as files hold them.
+    fn bytes(&self, table: Table, from: &[u8], to: &[u8]) -> u64;
+}
+
+/// What an engine takes, and how it is doing. What it does not know is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Bytes on disk, about.
+    pub disk_bytes: u64,
+    /// Bytes of rows that are not on disk as files yet.
+    pub buffer_bytes: u64,
+    /// Bytes of the cache of blocks that were read.
+    pub cache_bytes: u64,
+    /// Bytes of what is kept of every file to find rows in it.
+    pub index_bytes: u64,
+    /// Bytes that compaction has to rewrite before its levels have their sizes.
+    pub compaction_pending_bytes: u64,
+    /// Compactions that run.
+    pub compactions: u64,
+    /// Flushes of buffers to files that run.
+    pub flushes: u64,
+    /// Files that no compaction has taken up yet: with many of them writes are slowed down.
+    pub uncompacted_files: u64,
+    /// Errors in the background since it was opened.
+    pub background_errors: u64,
+    /// Whether writes wait for compaction.
+    pub is_stalled: bool,
+    /// How long batches took, whatever was asked of them.
+    pub writes: Times,
+    /// How long the disk took to make the log durable.
+    pub syncs: Times,
 }
 
 #[cfg(test)]

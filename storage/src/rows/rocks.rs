@@ -7,19 +7,22 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, ReadOptions, WriteBatch,
+    ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, Range, ReadOptions, WriteBatch,
     WriteOptions,
 };
-use types::{Durability, Error, ErrorKind, Result};
+use types::{Durability, Error, ErrorKind, Histogram, Result, waypoint};
 
-use super::{Change, Rows, Table, Visit, tuning};
+use super::{Change, Figures, Rows, Table, Visit, tuning};
 
 /// Rows in a RocksDB directory, locked against other processes while the value lives.
 pub struct RocksRows {
     db: DB,
     path: PathBuf,
+    writes: Histogram,
+    syncs: Histogram,
 }
 
 impl RocksRows {
@@ -28,26 +31,49 @@ impl RocksRows {
     /// # Errors
     /// `Busy` when another process (or another handle) has it open; `Corrupted` or `Io` otherwise.
     pub fn open(path: &Path) -> Result<Self> {
+        check_begun(path)?;
         let tuning = tuning::Tuning::new();
         let families =
             Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), tuning.family(table)));
         let db = DB::open_cf_descriptors(&tuning.database(), path, families)
             .map_err(|error| translate_open(path, error))?;
-        Ok(Self { db, path: path.to_owned() })
+        waypoint::pass("storage.opened");
+        Ok(Self { db, path: path.to_owned(), writes: Histogram::default(), syncs: Histogram::default() })
     }
 
     fn family(&self, table: Table) -> &ColumnFamily {
         self.db.cf_handle(table.name()).expect("every table is opened as a family in `open`")
     }
 
+    fn sync(&self) -> std::result::Result<(), rocksdb::Error> {
+        let began = Instant::now();
+        let synced = self.db.flush_wal(true);
+        self.syncs.observe(began.elapsed());
+        synced
+    }
+
     fn translate(&self, error: rocksdb::Error) -> Error {
-        let kind = match error.kind() {
-            rocksdb::ErrorKind::Corruption => ErrorKind::Corrupted,
-            _ => ErrorKind::Io,
-        };
+        let kind = kind(&error);
         let what = if kind == ErrorKind::Corrupted { "is damaged" } else { "could not be read or written" };
         Error::new(kind, format!("the storage in {} {what}: {error}", self.path.display())).with_source(error)
     }
+}
+
+/// RocksDB takes a directory without the file `CURRENT` for a new one, and removes tables that it does not know.
+fn check_begun(path: &Path) -> Result<()> {
+    if path.join("CURRENT").exists() {
+        return Ok(());
+    }
+    let Ok(found) = std::fs::read_dir(path) else { return Ok(()) };
+    for file in found {
+        let file = file?.path();
+        let kind = file.extension().and_then(|kind| kind.to_str());
+        if matches!(kind, Some("sst" | "blob" | "log")) {
+            let why = format!("`CURRENT` is missing, although there is {}; restore a backup", file.display());
+            return Err(Error::corrupted(format!("the storage in {}", path.display()), why));
+        }
+    }
+    Ok(())
 }
 
 fn translate_open(path: &Path, error: rocksdb::Error) -> Error {
@@ -60,11 +86,16 @@ fn translate_open(path: &Path, error: rocksdb::Error) -> Error {
         );
         return Error::new(ErrorKind::Busy, message).with_source(error);
     }
-    let kind = match error.kind() {
+    Error::new(kind(&error), format!("the storage in {place} could not be opened: {text}")).with_source(error)
+}
+
+fn kind(error: &rocksdb::Error) -> ErrorKind {
+    match error.kind() {
         rocksdb::ErrorKind::Corruption => ErrorKind::Corrupted,
+        // RocksDB has a kind for it that its binding does not tell.
+        _ if error.as_ref().contains("No space left on device") => ErrorKind::StorageFull,
         _ => ErrorKind::Io,
-    };
-    Error::new(kind, format!("the storage in {place} could not be opened: {text}")).with_source(error)
+    }
 }
 
 impl Rows for RocksRows {
@@ -103,6 +134,7 @@ impl Rows for RocksRows {
     }
 
     fn write(&self, changes: Vec<Change>, durability: Durability) -> Result<()> {
+        let began = Instant::now();
         let mut batch = WriteBatch::default();
         for change in &changes {
             match change {
@@ -114,26 +146,63 @@ impl Rows for RocksRows {
                 Change::RemoveRange(..) => {}
             }
         }
-        let written = self.db.write_opt(batch, &WriteOptions::default()).and_then(|()| match durability {
+        waypoint::pass("storage.write");
+        self.db.write_opt(batch, &WriteOptions::default()).map_err(|error| self.translate(error))?;
+        waypoint::pass("storage.written");
+        let flushed = match durability {
             Durability::None => Ok(()),
             Durability::Wal => self.db.flush_wal(false),
-            Durability::Fsync => self.db.flush_wal(true),
-        });
-        written.map_err(|error| self.translate(error))
+            Durability::Fsync => self.sync(),
+        };
+        self.writes.observe(began.elapsed());
+        flushed.map_err(|error| self.translate(error))?;
+        waypoint::pass("storage.synced");
+        Ok(())
     }
 
     fn flush(&self) -> Result<()> {
-        self.db.flush_wal(true).map_err(|error| self.translate(error))
+        waypoint::pass("storage.flush");
+        self.sync().map_err(|error| self.translate(error))?;
+        waypoint::pass("storage.flushed");
+        Ok(())
     }
 
-    fn bytes(&self) -> (u64, u64) {
+    fn figures(&self) -> Figures {
+        let of = |property: &str| self.db.property_int_value(property).ok().flatten().unwrap_or(0);
         let sum = |property: &str| {
             let of = |table: Table| self.db.property_int_value_cf(self.family(table), property);
             Table::ALL.into_iter().filter_map(|table| of(table).ok().flatten()).sum::<u64>()
         };
-        let disk = sum("rocksdb.total-sst-files-size") + sum("rocksdb.total-blob-file-size");
-        let cache = self.db.property_int_value("rocksdb.block-cache-usage").ok().flatten().unwrap_or(0);
-        (disk, sum("rocksdb.cur-size-all-mem-tables") + sum("rocksdb.estimate-table-readers-mem") + cache)
+        let files = |table: Table| {
+            let count =
+                self.db.property_value_cf(self.family(table), "rocksdb.num-files-at-level0").ok()??;
+            count.parse::<u64>().ok()
+        };
+        let buffer_bytes = sum("rocksdb.cur-size-all-mem-tables");
+        Figures {
+            disk_bytes: sum("rocksdb.total-sst-files-size") + sum("rocksdb.total-blob-file-size"),
+            buffer_bytes,
+            // The buffers are charged to the cache (see `tuning`).
+            cache_bytes: of("rocksdb.block-cache-usage").saturating_sub(buffer_bytes),
+            index_bytes: sum("rocksdb.estimate-table-readers-mem"),
+            compaction_pending_bytes: sum("rocksdb.estimate-pending-compaction-bytes"),
+            compactions: of("rocksdb.num-running-compactions"),
+            flushes: of("rocksdb.num-running-flushes"),
+            uncompacted_files: Table::ALL.into_iter().filter_map(files).sum(),
+            background_errors: of("rocksdb.background-errors"),
+            is_stalled: of("rocksdb.is-write-stopped") > 0 || of("rocksdb.actual-delayed-write-rate") > 0,
+            writes: self.writes.times(),
+            syncs: self.syncs.times(),
+        }
+    }
+
+    fn bytes(&self, table: Table, from: &[u8], to: &[u8]) -> u64 {
+        self.db.get_approximate_sizes_cf(self.family(table), &[Range::new(from, to)]).iter().sum()
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        let found = rustix::fs::statvfs(&self.path).map_err(std::io::Error::from)?;
+        Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
     }
 }
 
@@ -141,6 +210,7 @@ impl Drop for RocksRows {
     /// A clean close leaves nothing that only the log holds: recovery takes a log that is damaged later for one that
     /// ends there, and could not tell.
     fn drop(&mut self) {
+        waypoint::pass("storage.close");
         let closed = self.db.flush_wal(true).and_then(|()| {
             let families: Vec<&ColumnFamily> =
                 Table::ALL.into_iter().map(|table| self.family(table)).collect();
@@ -149,5 +219,6 @@ impl Drop for RocksRows {
         if let Err(error) = closed {
             tracing::error!(%error, "the storage could not be closed cleanly; the log keeps what is not in tables");
         }
+        waypoint::pass("storage.closed");
     }
 }

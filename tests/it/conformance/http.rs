@@ -18,7 +18,7 @@ impl HttpDoor {
     }
 
     fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, Refusal> {
-        let Answer { status, field, mut body } = self.server.ask(method, path, Some(body));
+        let Answer { status, field, mut body, .. } = self.server.ask(method, path, Some(body));
         let kind = match status {
             200 => {
                 assert_eq!(body["status"], "ok", "{body}");

@@ -1,13 +1,24 @@
-//! The child process: started, listened to, killed.
+//! The child process: started, listened to, killed, or seen to die where it was told to.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kithdb::Durability;
+
+/// What a child said that came to its end by itself.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// The last step of each thread that it acknowledged.
+    pub(super) acks: Vec<u64>,
+    /// Which thread could not write, and the kind of the error, in their order.
+    pub(super) failures: Vec<(usize, String)>,
+    /// Why it could not even open, or go on to ask.
+    pub(super) error: Option<String>,
+}
 
 /// A running child; killed when dropped.
 pub(super) struct Child {
@@ -16,16 +27,41 @@ pub(super) struct Child {
     lines: Option<JoinHandle<Vec<String>>>,
 }
 
+/// What a child is told beside the steps that are done.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fate {
+    /// A waypoint, at the how manieth time it is passed, and for how many milliseconds others go on there.
+    pub(super) death: Option<(&'static str, u64, u64)>,
+    /// It closes again what it opened.
+    pub(super) opens_only: bool,
+    /// What its disk does, and the library that does it; then it goes on where a write fails, for so many milliseconds.
+    pub(super) disk: Option<(String, PathBuf, u64)>,
+}
+
 const COMMAND: &str = env!("CARGO_BIN_EXE_kithdb-crash-child");
 
 /// A child that has not opened by then never will.
 const OPEN_MAX: Duration = Duration::from_secs(30);
 
+/// How often it is looked whether the child is dead.
+const LOOK: Duration = Duration::from_millis(1);
+
 impl Child {
-    pub(super) fn start(folder: &Path, durability: Durability, seed: u64, done: &[u64]) -> Self {
+    pub(super) fn start(folder: &Path, durability: Durability, seed: u64, done: &[u64], fate: &Fate) -> Self {
+        let at = fate.death.map(|(waypoint, count, ms)| format!("at={waypoint}:{count}:{ms}"));
         let mut command = Command::new(COMMAND);
-        command.arg(folder).arg(durability.name()).arg(seed.to_string());
-        Self::spawn(command.args(done.iter().map(u64::to_string)))
+        if let Some((fault, library, ms)) = &fate.disk {
+            command.env("FAULT", fault).env("FAULT_FOLDER", folder).env("LD_PRELOAD", library);
+            command.arg(format!("endures={ms}"));
+        }
+        command
+            .arg(folder)
+            .arg(durability.name())
+            .arg(seed.to_string())
+            .args(done.iter().map(u64::to_string))
+            .args(at)
+            .args(fate.opens_only.then_some("opens"));
+        Self::spawn(&mut command)
     }
 
     /// One that recovers a collection from each of these files in turn.
@@ -61,11 +97,41 @@ impl Child {
         self.open.recv_timeout(OPEN_MAX).expect("the child opens the database");
     }
 
-    /// Kills it; the last step of each thread that it acknowledged, or what was `done` before.
-    pub(super) fn kill(&mut self, done: &[u64]) -> Vec<u64> {
-        self.process.kill().expect("a kill");
+    /// Whether it dies of itself within this time.
+    pub(super) fn dies_within(&mut self, most: Duration) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < most {
+            if self.process.try_wait().expect("a child").is_some() {
+                return true;
+            }
+            std::thread::sleep(LOOK);
+        }
+        false
+    }
+
+    /// Its number, for signals.
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Kills it, if it is not dead; whether a signal ended it, not its own will, and what it said.
+    fn end(&mut self) -> (bool, Vec<String>) {
+        // Dead already, where it killed itself.
+        let _ = self.process.kill();
         let status = self.process.wait().expect("a dead child");
         let lines = self.lines.take().expect("killed once").join().expect("a listener");
+        (status.code().is_none(), lines)
+    }
+
+    /// Ends one that only opens. It may have closed already.
+    pub(super) fn kill_opening(mut self) {
+        let (_, lines) = self.end();
+        assert!(lines.is_empty(), "the child that opens said {lines:?}");
+    }
+
+    /// Kills it; the last step of each thread that it acknowledged, or what was `done` before.
+    pub(super) fn kill(&mut self, done: &[u64]) -> Vec<u64> {
+        let (is_killed, lines) = self.end();
         let mut acks = done.to_vec();
         for line in lines {
             let step = line.split_once(' ').and_then(|(thread, number)| {
@@ -75,8 +141,44 @@ impl Child {
             assert_eq!(number, acks[thread] + 1, "thread {thread} left a step out");
             acks[thread] = number;
         }
-        assert_eq!(status.code(), None, "the child ended before it was killed");
+        assert!(is_killed, "the child ended before it was killed");
         acks
+    }
+}
+
+impl Child {
+    /// Waits for one that ends by itself.
+    pub(super) fn finish(mut self, done: &[u64], most: Duration) -> Ended {
+        assert!(self.dies_within(most), "the child does not end");
+        let status = self.process.wait().expect("a dead child");
+        let lines = self.lines.take().expect("ended once").join().expect("a listener");
+        let mut ended = Ended { acks: done.to_vec(), failures: Vec::new(), error: None };
+        let mut is_closed = false;
+        for line in &lines {
+            match line.split(' ').collect::<Vec<_>>()[..] {
+                ["closed"] => is_closed = true,
+                ["failed", thread, kind] => {
+                    let thread = thread.parse().expect("a thread");
+                    ended.failures.push((thread, kind.to_owned()));
+                }
+                ["error", ..] => ended.error = Some(line.clone()),
+                [thread, number] => {
+                    let thread: usize = thread.parse().unwrap_or_else(|_| panic!("it said `{line}`"));
+                    let number: u64 = number.parse().unwrap_or_else(|_| panic!("it said `{line}`"));
+                    assert_eq!(number, ended.acks[thread] + 1, "thread {thread} left a step out");
+                    assert!(
+                        !ended.failures.iter().any(|(failed, _)| *failed == thread),
+                        "thread {thread} was told that its write is durable after one that failed: {lines:?}"
+                    );
+                    ended.acks[thread] = number;
+                }
+                _ => panic!("the child said `{line}`"),
+            }
+        }
+        let expected = if is_closed { 0 } else { 1 };
+        assert_eq!(status.code(), Some(expected), "it neither closed nor said why: {lines:?}");
+        assert!(is_closed != ended.error.is_some(), "{lines:?}");
+        ended
     }
 }
 

@@ -3,33 +3,62 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kithdb::{
-    Collection, Condition, Database, Durability, Filter, Hit, Point, PointId, Predicate, Select, SparseVector,
-};
+use kithdb::{Collection, Condition, Database, Filter, Hit, Point, PointId, Predicate, Select, SparseVector};
 
-use super::script::{COLLECTIONS, GROUPS, Step, mark, point, step};
+use super::chores::{COPY, Chore, chore};
+use super::house::{House, check_files};
+use super::script::{COLLECTIONS, GROUPS, Step, mark, owner, point, step};
 
-/// Writers at work at once.
-const THREADS: u64 = 4;
+/// Writers at work at once. Behind them stands the keeper.
+const WRITERS: usize = 4;
 
 /// What the points of one thread should be: the step that wrote each, by collection and id.
-pub(super) type Expected = [BTreeMap<u64, u64>; 2];
+type Expected = [BTreeMap<u64, u64>; 2];
 
 type Checked<T> = Result<T, String>;
+
+/// The points of one collection: the step that wrote each.
+type Side = BTreeMap<u64, u64>;
+
+/// What must be there of what writers were told is done. What the keeper was told always is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    All,
+    /// What was there before, and the first steps since then.
+    Prefix,
+}
 
 /// How far the scripts have got, and what that should have left.
 pub(super) struct Progress {
     seed: u64,
     pub(super) done: Vec<u64>,
     expected: Vec<Expected>,
+    /// What the first collection was after each step since the last examination, for each writer.
+    trails: Vec<Vec<Side>>,
+    /// The same for the time in which its snapshot was made that is there now.
+    trails_of_snapshot: Vec<Vec<Side>>,
+    /// The copy, as it was found last.
+    copy: Option<Side>,
+    house: House,
     /// Segments seen so far.
     pub(super) segments: usize,
+    /// Copies of a collection held against its states so far.
+    pub(super) copies: usize,
 }
 
 impl Progress {
     pub(super) fn new(seed: u64) -> Self {
-        let threads = THREADS as usize;
-        Self { seed, done: vec![0; threads], expected: vec![Expected::default(); threads], segments: 0 }
+        Self {
+            seed,
+            done: vec![0; WRITERS + 1],
+            expected: vec![Expected::default(); WRITERS],
+            trails: vec![Vec::new(); WRITERS],
+            trails_of_snapshot: vec![Vec::new(); WRITERS],
+            copy: None,
+            house: House::default(),
+            segments: 0,
+            copies: 0,
+        }
     }
 
     /// Goes on to the step that left just these points, at least to the step `least` and at most to `most`. Returns
@@ -37,10 +66,12 @@ impl Progress {
     fn advance(&mut self, thread: usize, found: &Expected, least: u64, most: u64) -> Checked<u64> {
         let mut expected = self.expected[thread].clone();
         let mut fits = None;
+        self.trails[thread].clear();
         for number in self.done[thread]..=most {
             if number > self.done[thread] {
                 apply(&step(self.seed, thread as u64, number), number, &mut expected);
             }
+            self.trails[thread].push(expected[0].clone());
             if number >= least && expected == *found {
                 fits = Some((number, expected.clone()));
             }
@@ -55,13 +86,59 @@ impl Progress {
         (self.done[thread], self.expected[thread]) = (number, expected);
         Ok(number)
     }
+
+    /// Holds what the keeper left against its chores; the number of the last one that is done.
+    fn keep(&mut self, db: &Database, acknowledged: u64) -> Checked<u64> {
+        let house = House::read(db).map_err(|error| error.to_string())?;
+        let reached = house.reached(acknowledged)?;
+        let began = std::mem::replace(&mut self.done[WRITERS], reached);
+        let copy = db.collection(COPY).ok().filter(|_| house.has_copy);
+        let copy = copy.map(|copy| self.check_copy(&copy)).transpose()?;
+        let is_snapshot_new = (began + 1..=reached).any(|number| chore(number) == Chore::Snapshot);
+        if house.snapshots > 0 && (is_snapshot_new || self.house.snapshots == 0) {
+            self.trails_of_snapshot = self.trails.clone();
+        }
+        (self.copy, self.house) = (copy, house);
+        Ok(reached)
+    }
+
+    /// The copy shows the first collection as it was at one commit: each writer's points after one of its steps.
+    fn check_copy(&mut self, copy: &Collection) -> Checked<Side> {
+        let points = read(copy)?;
+        find_all(copy, &points)?;
+        let numbers = points.values().map(|point| (point.id, point.payload["number"].as_u64().unwrap_or(0)));
+        let found: Side = numbers
+            .filter_map(|(id, number)| match id {
+                PointId::Num(id) => Some((id, number)),
+                PointId::Uuid(_) => None,
+            })
+            .collect();
+        if self.copy.as_ref() == Some(&found) {
+            return Ok(found);
+        }
+        for thread in 0..WRITERS {
+            let of_thread: Side = found
+                .iter()
+                .filter(|(id, _)| owner(**id) == thread as u64)
+                .map(|(id, n)| (*id, *n))
+                .collect();
+            let mut states = self.trails[thread].iter().chain(&self.trails_of_snapshot[thread]);
+            if !states.any(|state| *state == of_thread) {
+                return Err(format!(
+                    "the copy has points of thread {thread} as no step left them: {of_thread:?}"
+                ));
+            }
+        }
+        self.copies += 1;
+        Ok(found)
+    }
 }
 
 /// Opens the directory and holds it against the script. Returns how many operations were found that had not been
 /// acknowledged.
 pub(super) fn examine(
     folder: &Path,
-    durability: Durability,
+    promise: Promise,
     acks: &[u64],
     progress: &mut Progress,
 ) -> Checked<u64> {
@@ -75,18 +152,20 @@ pub(super) fn examine(
         // Killed before both were made: then nothing can have been written.
         return if acks.iter().all(|ack| *ack == 0) { Ok(0) } else { Err("a collection is gone".into()) };
     }
+    check_files(folder, &db)?;
     progress.segments += sides.iter().map(|side| side.status().segments.len()).sum::<usize>();
     let found = [read(&sides[0])?, read(&sides[1])?];
     let mut unacknowledged = 0;
-    for (thread, ack) in acks.iter().enumerate() {
+    for (thread, ack) in acks[..WRITERS].iter().enumerate() {
         let of_thread = found.each_ref().map(|side| {
             let own = side.iter().filter(|(_, point)| point.payload["thread"] == thread as u64);
             own.map(|(id, point)| (*id, point.payload["number"].as_u64().unwrap_or(0))).collect()
         });
-        let least = if durability == Durability::None { progress.done[thread] } else { *ack };
+        let least = if promise == Promise::All { *ack } else { progress.done[thread] };
         let reached = progress.advance(thread, &of_thread, least, ack + 1)?;
         unacknowledged += u64::from(reached > *ack);
     }
+    unacknowledged += u64::from(progress.keep(&db, acks[WRITERS])? > acks[WRITERS]);
     for (collection, points) in sides.iter().zip(&found) {
         find_all(collection, points)?;
     }

@@ -70,8 +70,13 @@ pub(crate) fn point(id: u64, number: u64) -> Point {
         .with("text", format!("point {id} {}", mark(id, number)))
         .with("mark", mark(id, number))
         .with("group", id % GROUPS)
-        .with("thread", id / IDS)
+        .with("thread", owner(id))
         .with("number", number)
+}
+
+/// The thread that an id belongs to.
+pub(crate) fn owner(id: u64) -> u64 {
+    id / IDS
 }
 
 /// Weights of which one is of an index that no other point has.

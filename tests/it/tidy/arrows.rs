@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 const OUTSIDE: [&str; 2] = ["benches", "tests"];
 
 /// Heavy dependencies by the beginning of their names, and the one room of each.
-const HEAVY: [(&str, &str); 20] = [
+const HEAVY: [(&str, &str); 27] = [
     ("rocksdb", "storage"),
     ("tantivy", "index"),
     ("hnsw_rs", "index"),
@@ -33,9 +33,16 @@ const HEAVY: [(&str, &str); 20] = [
     ("object_store", "server"),
     ("reqwest", "server"),
     ("utoipa", "server"),
+    ("opentelemetry", "server"),
+    ("tracing-opentelemetry", "server"),
     ("candle", "rag"),
     ("tokenizers", "rag"),
     ("text-splitter", "rag"),
+    ("tree-sitter", "rag"),
+    ("hayro", "rag"),
+    ("html5gum", "rag"),
+    ("csv", "rag"),
+    ("serde-saphyr", "rag"),
     ("pyo3", "python"),
     ("numpy", "python"),
     ("pythonize", "python"),

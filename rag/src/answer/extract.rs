@@ -1,0 +1,97 @@
+//! An answer without a model that writes: the sentences of the best passages that fit the question, word for word.
+//!
+//! Invariant: every quote is text of its source as it is stored, and its citation has exactly its bytes.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::check::Citation;
+use super::passage::Passage;
+use super::words::{sentences, words};
+
+/// Said before the quotes.
+pub const EXTRACTIVE: &str =
+    "No serving engine was asked, so these are the passages that fit best, word for word:";
+
+/// Passages that are quoted.
+const QUOTES_MAX: usize = 3;
+
+/// Bytes of a quote.
+const QUOTE_BYTES_MAX: usize = 600;
+
+/// Writes the answer, and its citations. Passages are given in the order of their numbers.
+pub(crate) fn extract(question: &str, passages: &[Passage]) -> (String, Vec<Citation>) {
+    let asked = words(question);
+    let mut best: Vec<usize> = (0..passages.len()).collect();
+    best.sort_by(|a, b| passages[*b].score.total_cmp(&passages[*a].score));
+    let (mut text, mut citations) = (EXTRACTIVE.to_owned(), Vec::new());
+    for number in best.into_iter().take(QUOTES_MAX) {
+        let passage = &passages[number];
+        let quote = quote(&passage.text, &asked);
+        text.push_str("\n\n");
+        let start = text.chars().count();
+        text.push_str(&passage.text[quote.clone()]);
+        let claim = start..text.chars().count();
+        text.push_str(&format!(" [{}]", number + 1));
+        let at = claim.end + 1..text.chars().count();
+        let span = passage.span.start + quote.start..passage.span.start + quote.end;
+        let (source, hash) = (passage.source, passage.hash.clone());
+        citations.push(Citation { passage: number, at, claim, source, hash, span });
+    }
+    (text, citations)
+}
+
+/// The stretch of whole sentences that has most of the words that were asked for; of several, the shortest.
+fn quote(text: &str, asked: &HashSet<String>) -> Range<usize> {
+    let sentences = sentences(text);
+    let mut best = 0..text.len().min(text.floor_char_boundary(QUOTE_BYTES_MAX));
+    let mut most: Option<(usize, usize)> = None;
+    for (position, first) in sentences.iter().enumerate() {
+        for last in &sentences[position..] {
+            let range = first.start..last.end;
+            if range.len() > QUOTE_BYTES_MAX {
+                break;
+            }
+            let found = words(&text[range.clone()]).intersection(asked).count();
+            if most.is_none_or(|(words, bytes)| found > words || (found == words && range.len() < bytes)) {
+                most = Some((found, range.len()));
+                best = range;
+            }
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::passage::{About, hash};
+    use super::*;
+
+    #[test]
+    fn quotes_are_the_stored_bytes_that_fit() {
+        let text = "Größe matters. The lock is fair to readers. Writers wait for it. Nothing else is said.";
+        let source = format!("0123456789{text}");
+        let passage = Passage {
+            source: 1.into(),
+            about: About::default(),
+            hash: hash(&source),
+            span: 10..source.len(),
+            text: text.to_owned(),
+            score: 1.0,
+            similarity: None,
+        };
+        let long = Passage { text: "x".repeat(9_999), score: 0.5, ..passage.clone() };
+        let (answer, citations) = extract("For whom do writers of a lock wait?", &[long, passage]);
+        let slice =
+            |range: &Range<usize>| answer.chars().skip(range.start).take(range.len()).collect::<String>();
+        assert_eq!(citations.len(), 2);
+        let first = &citations[0];
+        assert_eq!(&source[first.span.clone()], "The lock is fair to readers. Writers wait for it.");
+        assert_eq!(
+            (slice(&first.claim).as_str(), slice(&first.at).as_str()),
+            (&source[first.span.clone()], "[2]")
+        );
+        assert_eq!((citations[1].span.len(), slice(&citations[1].at)), (QUOTE_BYTES_MAX, "[1]".to_owned()));
+        assert!(answer.starts_with(EXTRACTIVE));
+    }
+}

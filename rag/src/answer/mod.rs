@@ -1,0 +1,422 @@
+//! An answer with proof: passages are found, a model writes, what it wrote is held against them.
+//!
+//! The path of a question: [`retrieve()`] finds passages, as who asks may see them; when nothing speaks for an answer
+//! being among them, that is said and no model is asked. Otherwise they are packed into the model's context, fenced as data
+//! (`prompt`), and each sentence that comes back is cited or marked before it goes out (`check`). Without a serving engine,
+//! or when that is asked for, the answer is made of quotes (`extract`), and says so.
+//!
+//! Invariants: a citation names bytes of a document that is stored with the hash that it names. What documents say never
+//! stands in the place of instructions. A model is asked at most twice: the second time with less, when the engine says
+//! that its context was too small.
+//! Cost: the engine's time. Before it a search, the sources of its hits, and a few questions to the engine's tokenizer.
+//! When not to use: for a conversation without documents.
+
+mod check;
+mod extract;
+mod pack;
+mod passage;
+mod prompt;
+mod retrieve;
+mod words;
+
+use std::ops::{ControlFlow, Range};
+
+use kithdb::{Collection, Database, PayloadSelect, PointId, Result, Select, Value, VectorSelect};
+
+use crate::engine::{Cancel, Chat, Engine, Failure, FailureKind, Finish, Message, Role, Usage};
+use crate::{Embedder, Mode};
+use check::Checker;
+pub use check::{Citation, UNSUPPORTED};
+pub use extract::EXTRACTIVE;
+pub(crate) use passage::hash as text_hash;
+pub use passage::{About, Document, Passage, document};
+pub use prompt::Asked;
+pub use retrieve::{ACCESS_FIELD, Evidence, Retrieval, Retrieved, retrieve, sources_of};
+
+/// Said when nothing speaks for an answer being in the documents.
+pub const NOTHING_FOUND: &str = "I found nothing in the documents that answers this question.";
+
+/// What questions are answered from, and with.
+#[derive(Clone, Copy)]
+pub struct Library<'a> {
+    /// The database.
+    pub db: &'a Database,
+    /// The chunks of the documents.
+    pub chunks: &'a Collection,
+    /// The model of the chunks.
+    pub embedder: Option<&'a Embedder>,
+    /// What writes answers.
+    pub engine: Option<&'a Engine>,
+}
+
+/// How an answer is made.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// How passages are looked for.
+    pub retrieval: Retrieval,
+    /// What must speak for an answer being there.
+    pub relevance: Relevance,
+    /// Tokens of the prompt, documents included; as many as the model has room for, up to [`PROMPT_TOKENS_MAX`], if absent.
+    pub prompt_tokens_max: Option<usize>,
+    /// Tokens of the answer; the engine's setting, if absent.
+    pub answer_tokens_max: Option<usize>,
+    /// How freely tokens are chosen.
+    pub temperature: Option<f32>,
+    /// The share of likely tokens that are chosen from.
+    pub top_p: Option<f32>,
+    /// What ends an answer.
+    pub stop: Vec<String>,
+    /// Equal seeds answer alike, where the engine can do that.
+    pub seed: Option<i64>,
+    /// Quotes only, also where there is a serving engine.
+    pub is_extractive: bool,
+    /// Whether sentences that nothing supports are marked in the text itself.
+    pub marks_unsupported: bool,
+}
+
+/// What must speak for an answer being there: less is none.
+///
+/// Near misses are the hard part: passages on the subject that do not have the answer. What the defaults refuse, rightly and
+/// wrongly, stands in `benches/RESULTS.md`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Relevance {
+    /// The cosine of the question and the nearest chunk, where there is a model.
+    pub similarity_min: f32,
+    /// The share of the question's words that one passage has, where there is none.
+    pub coverage_min: f32,
+}
+
+/// What becomes of a question, as it does.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// The documents in the order of their numbers.
+    Documents(&'a [Passage]),
+    /// The next sentences, and what they cite.
+    Text(&'a str, &'a [Citation]),
+}
+
+/// How an answer came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A model wrote it.
+    Generated,
+    /// It is made of quotes.
+    Extractive,
+    /// There was nothing to answer from.
+    NothingFound,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// How it came about.
+    pub outcome: Outcome,
+    /// Its text, with markers `[1]` for its citations.
+    pub text: String,
+    /// The documents that it was made from, in the order of their numbers.
+    pub documents: Vec<Passage>,
+    /// Its citations.
+    pub citations: Vec<Citation>,
+    /// The sentences that no document supports, in characters of the text.
+    pub unsupported: Vec<Range<usize>>,
+    /// What spoke for it.
+    pub evidence: Evidence,
+    /// How passages were looked for in the end.
+    pub mode: Mode,
+    /// Why it ended.
+    pub finish: Finish,
+    /// What it took of a model; nothing of quotes.
+    pub usage: Option<Usage>,
+    /// The model that wrote it.
+    pub model: Option<String>,
+}
+
+/// So much of a question's words in one passage speaks for it, whatever its vector says.
+const COVERAGE_ENOUGH: f32 = 0.8;
+
+/// Tokens of a prompt unless it is said otherwise, where the model has room for more.
+pub const PROMPT_TOKENS_MAX: usize = 8_192;
+
+/// The room that a model has which tells nothing of it.
+const CONTEXT_TOKENS: usize = 4_096;
+
+/// Kept free for what templates add.
+const SPARE_TOKENS: usize = 16;
+
+/// A question with fewer words that matter is looked for together with the one before it.
+const QUESTION_WORDS_MIN: usize = 3;
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            retrieval: Retrieval::default(),
+            relevance: Relevance::default(),
+            prompt_tokens_max: None,
+            answer_tokens_max: None,
+            temperature: None,
+            top_p: None,
+            stop: Vec::new(),
+            seed: None,
+            is_extractive: false,
+            marks_unsupported: true,
+        }
+    }
+}
+
+impl Default for Relevance {
+    fn default() -> Self {
+        Self { similarity_min: 0.5, coverage_min: 0.34 }
+    }
+}
+
+impl Relevance {
+    /// Whether enough speaks for an answer being there.
+    pub fn is_met(&self, evidence: &Evidence) -> bool {
+        match evidence.similarity {
+            // Identifiers are found by words: no model knows them.
+            Some(similarity) => similarity >= self.similarity_min || evidence.coverage >= COVERAGE_ENOUGH,
+            None => evidence.coverage >= self.coverage_min,
+        }
+    }
+}
+
+/// Answers a question. `tell` gets the answer as it comes, and may break it off.
+///
+/// # Errors
+/// As for [`retrieve()`]; those of the serving engine have a [`Failure`] as their source.
+pub fn answer(
+    library: &Library<'_>,
+    asked: &Asked,
+    manner: &Manner,
+    cancel: &Cancel,
+    tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
+) -> Result<Answer> {
+    let span = tracing::info_span!(
+        "retrieve",
+        openinference.span.kind = "RETRIEVER",
+        documents = tracing::field::Empty
+    );
+    let retrieved = span.in_scope(|| {
+        let retrieval = &manner.retrieval;
+        retrieve(library.db, library.chunks, library.embedder, &looked_for(asked), retrieval)
+    })?;
+    span.record("documents", retrieved.passages.len());
+    if retrieved.passages.is_empty() || !manner.relevance.is_met(&retrieved.evidence) {
+        // Who breaks it off now has all of it.
+        let _ = tell(Told::Text(NOTHING_FOUND, &[]));
+        return Ok(Answer::of(Outcome::NothingFound, NOTHING_FOUND.to_owned(), &retrieved));
+    }
+    match library.engine.filter(|_| !manner.is_extractive) {
+        Some(engine) => Writing { library, engine, asked, manner, cancel }.answer(&retrieved, tell),
+        None => Ok(extractive(asked, &retrieved, tell)),
+    }
+}
+
+/// What is looked for: a short question that follows another is meant with it.
+fn looked_for(asked: &Asked) -> String {
+    let before = asked.history.iter().rev().find(|turn| turn.role == Role::User);
+    match before {
+        Some(before) if words::words(&asked.question).len() < QUESTION_WORDS_MIN => {
+            format!("{} {}", before.text, asked.question)
+        }
+        _ => asked.question.clone(),
+    }
+}
+
+fn extractive(
+    asked: &Asked,
+    retrieved: &Retrieved,
+    tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
+) -> Answer {
+    let (text, citations) = extract::extract(&asked.question, &retrieved.passages);
+    let documents = retrieved.passages.clone();
+    if tell(Told::Documents(&documents)).is_continue() {
+        // As above.
+        let _ = tell(Told::Text(&text, &citations));
+    }
+    Answer { documents, citations, ..Answer::of(Outcome::Extractive, text, retrieved) }
+}
+
+/// An answer that a model writes.
+struct Writing<'a> {
+    library: &'a Library<'a>,
+    engine: &'a Engine,
+    asked: &'a Asked,
+    manner: &'a Manner,
+    cancel: &'a Cancel,
+}
+
+impl Writing<'_> {
+    fn answer(
+        &self,
+        retrieved: &Retrieved,
+        tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
+    ) -> Result<Answer> {
+        let known = self.engine.known()?;
+        let context = known.context_tokens.unwrap_or(CONTEXT_TOKENS);
+        let wanted = self.manner.answer_tokens_max.unwrap_or(self.engine.options().answer_tokens_max);
+        let answer_tokens = wanted.clamp(1, (context / 2).max(1));
+        let room = context.saturating_sub(answer_tokens + SPARE_TOKENS);
+        let room = room.min(self.manner.prompt_tokens_max.unwrap_or(PROMPT_TOKENS_MAX));
+        match self.attempt(retrieved, room, answer_tokens, &known.model, tell) {
+            Err(error) => match Failure::of(&error).map(|failure| failure.kind) {
+                Some(FailureKind::ContextOverflow { prompt, context }) => {
+                    let share = prompt
+                        .zip(context)
+                        .map_or(0.5, |(prompt, context)| context as f64 / prompt.max(1) as f64);
+                    let less = (room as f64 * share.clamp(0.1, 0.9) * 0.9) as usize;
+                    tracing::debug!(room, less, "the model's context is smaller than was told");
+                    self.attempt(retrieved, less, answer_tokens.min(less.max(1)), &known.model, tell)
+                }
+                _ => Err(error),
+            },
+            made => made,
+        }
+    }
+
+    fn attempt(
+        &self,
+        retrieved: &Retrieved,
+        room: usize,
+        answer_tokens: usize,
+        model: &str,
+        tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
+    ) -> Result<Answer> {
+        let asked = recent(self.asked, room / 4, &|text| self.engine.count(text).tokens);
+        let documents =
+            pack::packed(&retrieved.passages, room, &|text| self.engine.count(text).tokens, &|passages| {
+                self.engine.count_messages(&prompt::messages(&asked, passages)).tokens
+            });
+        if tell(Told::Documents(&documents)).is_break() {
+            return Err(Failure::new(FailureKind::Cancelled, "nobody waits for it").into());
+        }
+        let sources = sources_of(self.library.db, self.library.chunks)?;
+        let is_stored = |source: PointId, hash: &str| is_stored(&sources, source, hash);
+        let mut checker = Checker::new(&documents, &is_stored, self.manner.marks_unsupported);
+        let (mut text, mut told) = (String::new(), 0);
+        let mut pass_on = |checker: &Checker<'_>, out: &str, text: &mut String| {
+            text.push_str(out);
+            let new = &checker.citations[told..];
+            told = checker.citations.len();
+            if out.is_empty() { ControlFlow::Continue(()) } else { tell(Told::Text(out, new)) }
+        };
+        let span = generation_span(model, answer_tokens);
+        let generated = span.in_scope(|| {
+            self.engine.chat(&self.chat(&asked, &documents, answer_tokens), self.cancel, &mut |piece| {
+                let out = checker.take(piece);
+                pass_on(&checker, &out, &mut text)
+            })
+        })?;
+        let out = checker.end();
+        // Who breaks it off now has nearly all of it.
+        let _ = pass_on(&checker, &out, &mut text);
+        if let Some(usage) = generated.usage {
+            span.record("gen_ai.usage.input_tokens", usage.prompt);
+            span.record("gen_ai.usage.output_tokens", usage.completion);
+            span.record("gen_ai.usage.cache_read.input_tokens", usage.cached);
+        }
+        let Checker { citations, unsupported, .. } = checker;
+        Ok(Answer {
+            citations,
+            unsupported,
+            finish: generated.finish,
+            usage: generated.usage,
+            model: Some(model.to_owned()),
+            ..Answer::of(Outcome::Generated, text, retrieved).with_documents(documents)
+        })
+    }
+
+    fn chat(&self, asked: &Asked, documents: &[Passage], answer_tokens_max: usize) -> Chat {
+        let Manner { temperature, top_p, seed, .. } = *self.manner;
+        let messages = prompt::messages(asked, documents);
+        Chat { messages, answer_tokens_max, temperature, top_p, seed, stop: self.manner.stop.clone() }
+    }
+}
+
+/// Named as OpenTelemetry and OpenInference do.
+fn generation_span(model: &str, answer_tokens_max: usize) -> tracing::Span {
+    tracing::info_span!(
+        "chat",
+        gen_ai.operation.name = "chat",
+        gen_ai.request.model = model,
+        gen_ai.request.max_tokens = answer_tokens_max,
+        gen_ai.usage.input_tokens = tracing::field::Empty,
+        gen_ai.usage.output_tokens = tracing::field::Empty,
+        gen_ai.usage.cache_read.input_tokens = tracing::field::Empty,
+        openinference.span.kind = "LLM",
+    )
+}
+
+/// The question with as many of the last turns before it as there is room for. Pairs stay together, so that roles
+/// alternate.
+fn recent(asked: &Asked, room: usize, count: &dyn Fn(&str) -> usize) -> Asked {
+    let (mut left, mut from) = (room, asked.history.len());
+    for (position, turn) in asked.history.iter().enumerate().rev() {
+        let tokens = count(&turn.text);
+        if tokens > left {
+            break;
+        }
+        left -= tokens;
+        if turn.role == Role::User {
+            from = position;
+        }
+    }
+    Asked { history: alternating(&asked.history[from..]), ..asked.clone() }
+}
+
+/// Turns of which a question follows an answer and the other way round: templates of chats refuse others.
+fn alternating(turns: &[Message]) -> Vec<Message> {
+    let mut kept: Vec<Message> = Vec::new();
+    for turn in turns.iter().filter(|turn| turn.role != Role::System) {
+        match kept.last_mut().filter(|last| last.role == turn.role) {
+            Some(last) => {
+                last.text.push_str("\n\n");
+                last.text.push_str(&turn.text);
+            }
+            None => kept.push(turn.clone()),
+        }
+    }
+    if kept.last().is_some_and(|last| last.role == Role::User) {
+        kept.push(Message::new(Role::Assistant, "…"));
+    }
+    kept
+}
+
+/// Whether a source is still stored with the text that has this hash.
+fn is_stored(sources: &Collection, source: PointId, hash: &str) -> bool {
+    let path = "hash".parse().expect("a single word is a path");
+    let select =
+        Select { payload: PayloadSelect::Only(vec![path]), vectors: VectorSelect::None, highlight: None };
+    let found = sources.get(&[source], &select).ok().and_then(|mut found| found.pop());
+    found.is_some_and(|point| point.payload.get("hash").and_then(Value::as_str) == Some(hash))
+}
+
+impl Answer {
+    fn of(outcome: Outcome, text: String, retrieved: &Retrieved) -> Self {
+        Self {
+            outcome,
+            text,
+            documents: Vec::new(),
+            citations: Vec::new(),
+            unsupported: Vec::new(),
+            evidence: retrieved.evidence,
+            mode: retrieved.mode,
+            finish: Finish::Stop,
+            usage: None,
+            model: None,
+        }
+    }
+
+    fn with_documents(self, documents: Vec<Passage>) -> Self {
+        Self { documents, ..self }
+    }
+
+    /// The documents that are cited, each once, with their numbers: what a client shows that knows no citations.
+    pub fn cited(&self) -> Vec<(usize, &Passage)> {
+        let is_cited = |number: usize| self.citations.iter().any(|citation| citation.passage == number);
+        (0..self.documents.len())
+            .filter(|number| is_cited(*number))
+            .map(|number| (number + 1, &self.documents[number]))
+            .collect()
+    }
+}

@@ -1,0 +1,122 @@
+//! A passage: a stretch of a stored document that may be put before a model, and cited.
+//!
+//! Invariant: its text is the bytes `start..end` of the source as it is stored now, and `hash` is the SHA-256 of that
+//! source's text, computed from the text itself. A passage for which this does not hold is never made.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use kithdb::{Collection, Error, ErrorKind, Payload, PointId, Result, Select, Value};
+use sha2::{Digest, Sha256};
+
+/// A stretch of a stored document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Passage {
+    /// The point of the document, in the collection of sources.
+    pub source: PointId,
+    /// What its payload says beside its text.
+    pub about: About,
+    /// SHA-256 of the document's text, in hexadecimal.
+    pub hash: String,
+    /// The bytes of the document that are its text.
+    pub span: Range<usize>,
+    /// Its text.
+    pub text: String,
+    /// How well it fits the question, by the fusion of the search.
+    pub score: f32,
+    /// How near its nearest chunk is to the question, where there is a model: the cosine.
+    pub similarity: Option<f32>,
+}
+
+/// What is known of a document.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct About {
+    /// Where it came from, relative to its folder; the name of an uploaded file.
+    pub path: String,
+    /// Its title.
+    pub title: String,
+    /// The headings above the passage.
+    pub heading: String,
+    /// Its address, if its metadata has one.
+    pub url: Option<String>,
+    /// The id of the uploaded file, if it is one.
+    pub file: Option<String>,
+    /// What it was given when it was uploaded.
+    pub attributes: Payload,
+}
+
+/// A document as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) text: String,
+    pub(crate) hash: String,
+}
+
+/// A document, whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// What its payload says beside its text.
+    pub about: About,
+    /// Its text.
+    pub text: String,
+    /// SHA-256 of it, in hexadecimal.
+    pub hash: String,
+}
+
+/// A document as it is stored now.
+///
+/// # Errors
+/// `NotFound`; `Corrupted` when its text is not what its hash says.
+pub fn document(sources: &Collection, id: PointId) -> Result<Document> {
+    let mut point = sources.get(&[id], &Select::default())?.pop().ok_or_else(|| Error::no_point(id))?;
+    let about = About::of(&point.payload);
+    let Some(Value::String(text)) = point.payload.remove("text") else {
+        return Err(Error::new(ErrorKind::NotFound, format!("Not found: document {id} has no text")));
+    };
+    let hash = hash(&text);
+    if point.payload.get("hash").and_then(Value::as_str) != Some(&hash) {
+        return Err(Error::corrupted(format!("document {id}"), "its text is not what its hash says"));
+    }
+    Ok(Document { about, text, hash })
+}
+
+impl Passage {
+    /// The title, or what stands for it.
+    pub fn title(&self) -> &str {
+        let About { title, path, .. } = &self.about;
+        if title.is_empty() { path } else { title }
+    }
+}
+
+impl About {
+    pub(crate) fn of(payload: &Payload) -> Self {
+        let text = |key: &str| payload.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let some = |key: &str| Some(text(key)).filter(|text| !text.is_empty());
+        let attributes = payload.get("attributes").and_then(Value::as_object).cloned().unwrap_or_default();
+        Self {
+            path: text("path"),
+            title: text("title"),
+            heading: text("heading"),
+            url: some("url"),
+            file: some("file_id"),
+            attributes,
+        }
+    }
+}
+
+/// Reads documents as they are stored now. Those that are gone, or whose text is not what their hash says, are left out.
+pub(crate) fn stored(sources: &Collection, ids: &[PointId]) -> Result<HashMap<PointId, Stored>> {
+    let points = sources.get(ids, &Select::default())?;
+    let read = points.into_iter().filter_map(|mut point| {
+        let Some(Value::String(text)) = point.payload.remove("text") else { return None };
+        let hash = hash(&text);
+        let is_whole = point.payload.get("hash").and_then(Value::as_str) == Some(&hash);
+        is_whole.then_some((point.id, Stored { text, hash }))
+    });
+    Ok(read.collect())
+}
+
+/// SHA-256 of a text, in hexadecimal.
+pub(crate) fn hash(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,202 @@
+//! A library moved to another model: a second one is made beside it, chunk by chunk, while the first is read and written;
+//! a gate compares both on the questions about the first; an alias moves from one to the other in one commit.
+//!
+//! Invariants: the first library is not touched. A document is copied in one commit, and its copy says of which version it
+//! is: a run that was broken off goes on, and a later run takes up what changed meanwhile. The alias moves only if the
+//! gate lets it.
+//! When not to use: where chunks should be cut anew by the tokens of the other model; ingest the sources again for that.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use kithdb::{
+    AliasChange, Collection, DEFAULT_VECTOR, Database, Error, Filter, Op, Point, PointId, Result, Select,
+    Value,
+};
+
+use super::library::{self, Library};
+use super::{Progress, SOURCES_SUFFIX};
+use crate::eval::{self, Config, Run};
+use crate::{Embedder, Mode};
+
+/// What to move where.
+#[derive(Clone, Debug)]
+pub struct Move {
+    /// The collection of the library.
+    pub from: String,
+    /// The collection of the new one; made if it does not exist.
+    pub to: String,
+    /// What points to the new one in the end, if the gate lets it.
+    pub alias: Option<String>,
+    /// The gate: nDCG may fall by so much. Without it nothing is asked.
+    pub loss_max: Option<f64>,
+}
+
+/// What was moved.
+#[derive(Clone, Debug, Default)]
+pub struct MoveReport {
+    /// Documents copied by this run.
+    pub documents: usize,
+    /// Documents that had been copied as they are.
+    pub unchanged: usize,
+    /// Documents that are gone.
+    pub removed: usize,
+    /// Chunks embedded.
+    pub chunks: usize,
+    /// Of them, those that the model does not see to their end.
+    pub cut: usize,
+    /// How the questions went before and after, by meaning alone.
+    pub gate: Option<(Run, Run)>,
+    /// Whether the alias points to the new library.
+    pub is_switched: bool,
+}
+
+/// Passages of the gate's answers.
+const GATE_LIMIT: usize = 10;
+
+/// The key of a copy's source that says which version it is a copy of.
+const COPY_OF: &str = "copy_of";
+
+/// Moves a library, or goes on with it. `old` is the model of the first, which the gate asks with.
+///
+/// # Errors
+/// `InvalidArgument` on `to`, `model` or `questions`; what the database and the model return.
+pub fn reembed(
+    db: &Database,
+    order: &Move,
+    old: Option<&Embedder>,
+    new: &Embedder,
+    progress: &dyn Fn(Progress) -> ControlFlow<()>,
+) -> Result<MoveReport> {
+    let from = Library::existing(db, &order.from)?;
+    let to = target(db, &from, &order.to, new)?;
+    let mut report = MoveReport::default();
+    let mut copier = Copier { db, from: &from, to: &to, new, report: &mut report };
+    if copier.documents(progress)?.is_break() {
+        return Ok(report);
+    }
+    let questions = eval::load(db, &order.from)?;
+    // The new library is measured by the same ones from now on.
+    eval::store(db, to.chunks.name(), &questions)?;
+    if let Some(loss_max) = order.loss_max {
+        let config = Config {
+            name: "before".to_owned(),
+            mode: Mode::Vector,
+            limit: GATE_LIMIT,
+            filter: Filter::default(),
+        };
+        let before = eval::run(&from.chunks, old, &questions, &config, None)?;
+        let config = Config { name: "after".to_owned(), ..config };
+        let after = eval::run(&to.chunks, Some(new), &questions, &config, None)?;
+        let is_worse = after.mean.ndcg < before.mean.ndcg - loss_max;
+        report.gate = Some((before, after));
+        if is_worse {
+            return Ok(report);
+        }
+    }
+    if let Some(alias) = &order.alias {
+        let collection = to.chunks.name().to_owned();
+        db.change_aliases(vec![AliasChange::Set { alias: alias.clone(), collection }])?;
+        report.is_switched = true;
+    }
+    Ok(report)
+}
+
+/// The new library: the schema of the old one, with vectors of the other model.
+fn target(db: &Database, from: &Library, name: &str, new: &Embedder) -> Result<Library> {
+    if name == from.chunks.name() {
+        return Err(Error::invalid("to", "is the collection that is moved; name another one"));
+    }
+    let make = || {
+        let mut schema = from.chunks.schema();
+        let model = new.identity().clone();
+        let spec = schema.vectors.get_mut(DEFAULT_VECTOR).ok_or_else(|| {
+            let message =
+                format!("collection `{}` has keywords only; ingest it with a model", from.chunks.name());
+            Error::invalid("from", message)
+        })?;
+        spec.dim = model.dim;
+        spec.model = Some(model);
+        Ok(schema)
+    };
+    let chunks = library::or_create(db, name, make)?;
+    library::check_same_model(&chunks, Some(new))?;
+    let sources = format!("{}{SOURCES_SUFFIX}", chunks.name());
+    let sources = library::or_create(db, &sources, || Ok(from.sources.schema()))?;
+    Ok(Library { chunks, sources })
+}
+
+struct Copier<'a> {
+    db: &'a Database,
+    from: &'a Library,
+    to: &'a Library,
+    new: &'a Embedder,
+    report: &'a mut MoveReport,
+}
+
+impl Copier<'_> {
+    fn documents(&mut self, progress: &dyn Fn(Progress) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+        let wanted = versions(&self.from.sources, "fingerprint")?;
+        let mut there = versions(&self.to.sources, COPY_OF)?;
+        let mut ids: Vec<&PointId> = wanted.keys().collect();
+        ids.sort();
+        for (done, id) in ids.into_iter().enumerate() {
+            if there.remove(id).as_ref() == wanted.get(id) {
+                self.report.unchanged += 1;
+            } else {
+                self.copy(*id)?;
+            }
+            let told =
+                Progress { documents: done + 1, documents_total: wanted.len(), chunks: self.report.chunks };
+            if progress(told).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        for id in there.into_keys() {
+            self.db.commit(self.to.removal(id)?)?;
+            self.report.removed += 1;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Copies a document: its chunks as they are, with vectors of the other model.
+    fn copy(&mut self, id: PointId) -> Result<()> {
+        // Removed since it was listed: the next run sees it.
+        let Some(mut source) = self.from.sources.get(&[id], &Select::default())?.pop() else { return Ok(()) };
+        let chunks = self.from.points_of(id)?;
+        let texts: Vec<String> = chunks.iter().map(library::text_to_embed).collect();
+        let room = self.new.document_tokens_max();
+        self.report.cut += texts.iter().filter(|text| self.new.tokens(text) > room).count();
+        let vectors =
+            self.new.embed_documents(&texts.iter().map(String::as_str).collect::<Vec<_>>(), &|_| ())?;
+        let fingerprint = library::text(&source, "fingerprint").to_owned();
+        source.payload.insert("fingerprint".to_owned(), self.of_new(&fingerprint).into());
+        source.payload.insert(COPY_OF.to_owned(), fingerprint.into());
+        let stale = self.to.removal(id)?;
+        let put = |(chunk, vector): (Point, Vec<f32>)| {
+            Op::Upsert(Point::new(chunk.id).payload(chunk.payload).vector(vector))
+        };
+        let (chunks_name, sources_name) = (self.to.chunks.name(), self.to.sources.name());
+        self.report.documents += 1;
+        self.report.chunks += vectors.len();
+        let transaction = stale
+            .on(chunks_name, chunks.into_iter().zip(vectors).map(put).collect())
+            .on(sources_name, vec![Op::Upsert(source)]);
+        self.db.commit(transaction).map(drop)
+    }
+
+    /// A fingerprint as the other model would have made it, so that a later ingestion finds nothing changed.
+    fn of_new(&self, fingerprint: &str) -> String {
+        let revision = &self.new.identity().revision;
+        let parts = fingerprint.split('/').enumerate();
+        let parts = parts.map(|(at, part)| if at == 1 { revision.as_str() } else { part });
+        parts.collect::<Vec<_>>().join("/")
+    }
+}
+
+/// What each source says under a key.
+fn versions(sources: &Collection, key: &str) -> Result<HashMap<PointId, Value>> {
+    let points = library::all(sources, &Filter::default(), &library::only(&[key])?)?;
+    let version = |mut point: Point| (point.id, point.payload.remove(key).unwrap_or_default());
+    Ok(points.into_iter().map(version).collect())
+}

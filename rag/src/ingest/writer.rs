@@ -1,0 +1,161 @@
+//! Documents that wait together: embedded in one go, committed in one go.
+//!
+//! Invariant: one commit has whole documents over both collections, and whatever else its caller wants to be true with
+//! them. A chunk whose text stayed keeps its vector.
+
+use std::collections::HashSet;
+
+use kithdb::{Database, Op, Point, PointId, Result, Transaction};
+
+use super::document::Document;
+use super::library::{Known, Library, OldChunk};
+use super::{GROUP_CHUNKS, IngestReport};
+use crate::dedup::{Duplicate, SIMILARITY_MIN};
+use crate::{Embedder, Skip, Skipped};
+
+/// The one way of documents into a library.
+pub(super) struct Writer<'a> {
+    db: &'a Database,
+    pub(super) library: Library,
+    embedder: Option<&'a Embedder>,
+    folder_field: &'a str,
+    pub(super) report: IngestReport,
+    /// Documents that wait, each with the revision that it becomes.
+    group: Vec<(Document, u64)>,
+}
+
+/// Operations of a commit, by collection.
+pub(super) type Ops = Vec<(String, Vec<Op>)>;
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        db: &'a Database,
+        library: Library,
+        embedder: Option<&'a Embedder>,
+        folder_field: &'a str,
+        report: IngestReport,
+    ) -> Self {
+        Self { db, library, embedder, folder_field, report, group: Vec::new() }
+    }
+
+    /// Takes a document, unless it is as it is stored.
+    pub(super) fn offer(&mut self, document: Document, known: Option<&Known>) -> Result<()> {
+        if known.is_some_and(|known| known.fingerprint == document.fingerprint) {
+            self.report.unchanged += 1;
+            return Ok(());
+        }
+        let limit = self.db.limits().payload_bytes_max;
+        let bytes = kithdb::payload::bytes(&document.source_point(1).payload);
+        if bytes > limit {
+            let reason = Skip::TooLarge { bytes: bytes as u64, bytes_max: limit as u64 };
+            self.pass_over(&document.source.path, reason);
+            return Ok(());
+        }
+        let duplicate = self.duplicate(&document)?;
+        self.report.duplicates.extend(duplicate);
+        self.report.added += usize::from(known.is_none());
+        self.report.changed += usize::from(known.is_some());
+        self.report.bytes += document.source.text.len();
+        self.group.push((document, known.map_or(1, |known| known.revision + 1)));
+        Ok(())
+    }
+
+    pub(super) fn pass_over(&mut self, path: &str, reason: Skip) {
+        self.report.skipped.push(Skipped { path: path.to_owned(), reason });
+    }
+
+    /// Whether enough waits to be committed.
+    pub(super) fn is_full(&self) -> bool {
+        self.group.iter().map(|(document, _)| document.chunks.len()).sum::<usize>() >= GROUP_CHUNKS
+    }
+
+    /// The document that this one is most like, of those that are stored and those that wait.
+    fn duplicate(&self, document: &Document) -> Result<Option<Duplicate>> {
+        let among =
+            self.group.iter().filter(|(other, _)| other.id != document.id).filter_map(|(other, _)| {
+                let similarity = match (&document.signature, &other.signature) {
+                    _ if other.hash == document.hash => 1.0,
+                    (Some(own), Some(signature)) => own.similarity(signature),
+                    _ => 0.0,
+                };
+                (similarity >= SIMILARITY_MIN).then(|| Duplicate {
+                    path: document.source.path.clone(),
+                    of: other.source.path.clone(),
+                    similarity,
+                })
+            });
+        let stored = self.library.duplicate(document)?;
+        Ok(stored.into_iter().chain(among).reduce(|a, b| if b.similarity > a.similarity { b } else { a }))
+    }
+
+    /// Embeds the documents that wait and commits them, with what `also` makes of the report as it then is.
+    pub(super) fn commit(&mut self, also: impl FnOnce(&IngestReport) -> Ops) -> Result<()> {
+        let group = std::mem::take(&mut self.group);
+        let old: Vec<Vec<OldChunk>> =
+            group.iter().map(|(document, _)| self.library.chunks_of(document.id)).collect::<Result<_>>()?;
+        let mut vectors = self.vectors(&group, &old)?.into_iter();
+        let (mut chunk_ops, mut source_ops) = (Vec::new(), Vec::new());
+        for ((document, revision), old) in group.iter().zip(&old) {
+            let mut points = document.points(self.folder_field);
+            if self.embedder.is_some() {
+                let both = points.into_iter().zip(vectors.by_ref());
+                points = both.map(|(point, vector)| point.vector(vector)).collect();
+            }
+            self.report.chunks += points.len();
+            let kept: HashSet<PointId> = points.iter().map(|point| point.id).collect();
+            let stale: Vec<_> = old.iter().map(|old| old.id).filter(|id| !kept.contains(id)).collect();
+            if !stale.is_empty() {
+                chunk_ops.push(Op::Delete(stale));
+            }
+            chunk_ops.extend(points.into_iter().map(Op::Upsert));
+            source_ops.push(Op::Upsert(document.source_point(*revision)));
+        }
+        let transaction = Transaction::new()
+            .on(self.library.chunks.name(), chunk_ops)
+            .on(self.library.sources.name(), source_ops);
+        self.send(transaction, also(&self.report), !group.is_empty())
+    }
+
+    /// Removes a document and its chunks, with what `also` makes of the report as it then is.
+    pub(super) fn remove(&mut self, id: PointId, also: impl FnOnce(&IngestReport) -> Ops) -> Result<()> {
+        let transaction = self.library.removal(id)?;
+        self.report.removed += 1;
+        self.send(transaction, also(&self.report), true)
+    }
+
+    fn send(&self, transaction: Transaction, also: Ops, is_needed: bool) -> Result<()> {
+        if also.is_empty() && !is_needed {
+            return Ok(());
+        }
+        let all = also.into_iter().fold(transaction, |all, (collection, ops)| all.on(&collection, ops));
+        self.db.commit(all).map(drop)
+    }
+
+    /// The vectors of all chunks of a group, in order: kept where the text stayed, else made by the model.
+    fn vectors(&mut self, group: &[(Document, u64)], old: &[Vec<OldChunk>]) -> Result<Vec<Vec<f32>>> {
+        let Some(embedder) = self.embedder else { return Ok(Vec::new()) };
+        let mut vectors: Vec<Option<Vec<f32>>> = Vec::new();
+        let mut texts: Vec<String> = Vec::new();
+        for ((document, _), old) in group.iter().zip(old) {
+            let old: std::collections::HashMap<&str, &OldChunk> =
+                old.iter().map(|old| (old.text_to_embed.as_str(), old)).collect();
+            for text in document.texts_to_embed() {
+                let kept = old.get(text.as_str()).and_then(|old| old.vector.clone());
+                if kept.is_none() {
+                    texts.push(text);
+                }
+                vectors.push(kept);
+            }
+        }
+        let made =
+            embedder.embed_documents(&texts.iter().map(String::as_str).collect::<Vec<_>>(), &|_| ())?;
+        self.report.embedded += made.len();
+        let mut made = made.into_iter();
+        Ok(vectors.into_iter().map(|kept| kept.or_else(|| made.next()).unwrap_or_default()).collect())
+    }
+}
+
+/// A point that is written.
+pub(super) fn put(collection: &str, point: Point) -> (String, Vec<Op>) {
+    (collection.to_owned(), vec![Op::Upsert(point)])
+}

@@ -1,0 +1,115 @@
+//! Files as they were uploaded.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kithdb::{Error, Payload, Result};
+
+use super::Shelf;
+use super::records::{missing, number, text};
+
+/// The collection that they lie in.
+pub const FILES: &str = "openai.files";
+
+/// Bytes of a file.
+const FILE_BYTES_MAX: usize = 8 << 20;
+
+/// Characters of a file's name.
+const NAME_CHARS_MAX: usize = 255;
+
+/// An uploaded file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it was uploaded for.
+    pub purpose: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When, in seconds since 1970.
+    pub created_s: u64,
+}
+
+impl Shelf<'_> {
+    /// Keeps a file under a new id.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `LimitExceeded` on `file`; what the database returns.
+    pub fn upload(&self, id: &str, name: &str, purpose: &str, bytes: &[u8], now_s: u64) -> Result<File> {
+        if bytes.len() > FILE_BYTES_MAX {
+            return Err(Error::limit("file", "the number of bytes", bytes.len(), FILE_BYTES_MAX));
+        }
+        if bytes.is_empty() {
+            return Err(Error::invalid("file", "is empty"));
+        }
+        // A path in a name is of the machine that it came from.
+        let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        if name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
+            return Err(Error::invalid(
+                "file",
+                format!("must have a name, of {NAME_CHARS_MAX} characters at most"),
+            ));
+        }
+        let mut record = Payload::new();
+        record.insert("name".to_owned(), name.into());
+        record.insert("purpose".to_owned(), purpose.into());
+        record.insert("bytes".to_owned(), bytes.len().into());
+        record.insert("created_s".to_owned(), now_s.into());
+        record.insert("content".to_owned(), STANDARD.encode(bytes).into());
+        let file = File::of(id, &record);
+        self.keep(FILES, id, record)?;
+        Ok(file)
+    }
+
+    /// A file.
+    ///
+    /// # Errors
+    /// `NotFound`; what the database returns.
+    pub fn file(&self, id: &str) -> Result<File> {
+        let record = self.kept(FILES, id, &["content"])?.ok_or_else(|| missing("file", id))?;
+        Ok(File::of(id, &record))
+    }
+
+    /// What a file holds.
+    ///
+    /// # Errors
+    /// `NotFound`; what the database returns.
+    pub fn content(&self, id: &str) -> Result<Vec<u8>> {
+        let record = self.kept(FILES, id, &[])?.ok_or_else(|| missing("file", id))?;
+        STANDARD
+            .decode(text(&record, "content"))
+            .map_err(|error| Error::corrupted(format!("file {id}"), &error).with_source(error))
+    }
+
+    /// Every file, the oldest first.
+    ///
+    /// # Errors
+    /// What the database returns.
+    pub fn files(&self) -> Result<Vec<File>> {
+        let all = self.all(FILES, &["content"])?;
+        let mut files: Vec<File> = all.iter().map(|record| File::of(&text(record, "id"), record)).collect();
+        files.sort_by(|a, b| (a.created_s, &a.id).cmp(&(b.created_s, &b.id)));
+        Ok(files)
+    }
+
+    /// Deletes a file. Stores that it was put into keep it.
+    ///
+    /// # Errors
+    /// `NotFound`; what the database returns.
+    pub fn delete_file(&self, id: &str) -> Result<()> {
+        if self.forget(FILES, id)? { Ok(()) } else { Err(missing("file", id)) }
+    }
+}
+
+impl File {
+    fn of(id: &str, record: &Payload) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: text(record, "name"),
+            purpose: text(record, "purpose"),
+            bytes: number(record, "bytes"),
+            created_s: number(record, "created_s"),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `kithdb ask`: a question answered from the documents of a collection, with what it rests on.
+//!
+//! Of a directory, by the engine that the flags name, or in quotes; or of a running server, which has its own.
+
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+
+use clap::Args;
+use console::style;
+use kithdb::{Collection, Condition, ErrorKind, Filter, Result};
+use rag::answer::{Answer, Asked, Library, Manner, Told, answer};
+use rag::engine::{Cancel, Chat, Message, Role, Secret};
+use rag::{Engine, EngineOptions, Outcome};
+
+use super::engine::EngineArgs;
+use super::open::{DataArgs, ModelArgs};
+use super::search::{DEFAULT_URL, Equals, equal, with_names};
+use super::terminal::{print, say};
+use crate::wire::openai::chat::MODEL_PREFIX;
+use crate::wire::openai::cited::list;
+
+/// Ask a question, and get an answer with its citations.
+#[derive(Args)]
+pub(super) struct Ask {
+    /// The question, in plain words
+    question: String,
+    /// The collection
+    #[arg(long, short, value_name = "NAME", default_value = "documents")]
+    collection: String,
+    /// How many chunks are looked at
+    #[arg(short = 'k', long, value_name = "N", default_value_t = 8)]
+    limit: usize,
+    /// Only where a payload field has this value; may be said several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<Equals>,
+    /// Only where a filter holds, such as "year >= 2020 AND tags IN ('a', 'b')" (docs/filters.md)
+    #[arg(long = "where", value_name = "FILTER")]
+    condition: Option<String>,
+    /// Only what documents with one of these access labels, or without any, say; may be said several times
+    #[arg(long, value_name = "LABEL")]
+    label: Vec<String>,
+    /// Answer in quotes, also if there is a serving engine
+    #[arg(long)]
+    extractive: bool,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Ask a running server instead of a directory
+    #[arg(long, value_name = "URL", conflicts_with_all = ["filter", "condition", "label", "extractive"])]
+    url: Option<String>,
+    /// The key of the server
+    #[arg(long, value_name = "KEY", env = "KITHDB_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+impl Ask {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        if let Some(url) = &self.url {
+            return self.of_server(url);
+        }
+        match self.data.open_existing() {
+            Err(error) if error.kind() == ErrorKind::Busy => {
+                let place = self.data.data.display();
+                say(&format!("note: `{place}` is open in another process; asking {DEFAULT_URL}"));
+                self.of_server(DEFAULT_URL)
+            }
+            opened => {
+                let db = opened?;
+                let collection = db.collection(&self.collection).map_err(|error| with_names(error, &db))?;
+                self.of_collection(&db, &collection)
+            }
+        }
+    }
+
+    fn of_collection(&self, db: &kithdb::Database, chunks: &Collection) -> Result<ExitCode> {
+        let (embedder, engine) = (self.model.open()?, self.engine.open()?);
+        let (embedder, engine) = (embedder.as_ref(), engine.as_deref());
+        let library = Library { db, chunks, embedder, engine };
+        let asked = Asked { question: self.question.clone(), ..Asked::default() };
+        let mut tell = |told: Told<'_>| {
+            if let Told::Text(text, _) = told {
+                print(text);
+            }
+            ControlFlow::Continue(())
+        };
+        let made = answer(&library, &asked, &self.manner()?, &Cancel::new(), &mut tell)?;
+        print(&format!("{}\n", list(&made.cited())));
+        print(&format!("\n{}\n", style(closing(&made)).dim()));
+        if engine.is_none() {
+            say(
+                "note: quotes only; --engine-url names a serving engine (vLLM, llama.cpp, …) that writes answers",
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn manner(&self) -> Result<Manner> {
+        let mut must: Vec<Condition> = self.filter.iter().map(equal).collect();
+        if let Some(text) = &self.condition {
+            must.push(Condition::Filter(Box::new(text.parse()?)));
+        }
+        let mut manner = Manner { is_extractive: self.extractive, ..Manner::default() };
+        manner.retrieval.filter = Filter { must, ..Filter::default() };
+        manner.retrieval.limit = self.limit;
+        manner.retrieval.labels = Some(self.label.clone()).filter(|labels| !labels.is_empty());
+        Ok(manner)
+    }
+
+    /// A server is asked as any serving engine is.
+    fn of_server(&self, url: &str) -> Result<ExitCode> {
+        let engine = Engine::new(EngineOptions {
+            model: Some(format!("{MODEL_PREFIX}{}", self.collection)),
+            key: self.api_key.as_deref().and_then(Secret::new),
+            attempts_max: 1,
+            ..EngineOptions::new(&format!("{}/v1", url.trim_end_matches('/')))
+        })?;
+        let chat =
+            Chat { messages: vec![Message::new(Role::User, self.question.clone())], ..Chat::default() };
+        engine.chat(&chat, &Cancel::new(), &mut |text| {
+            print(text);
+            ControlFlow::Continue(())
+        })?;
+        print("\n");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn closing(made: &Answer) -> String {
+    let way = match made.outcome {
+        Outcome::Generated => format!("written by {}", made.model.as_deref().unwrap_or("a model")),
+        Outcome::Extractive => "quotes, no model was asked".to_owned(),
+        Outcome::NothingFound => "no model was asked".to_owned(),
+    };
+    let tokens = made.usage.map_or_else(String::new, |usage| {
+        format!(
+            ", {} tokens read ({} of them cached), {} written",
+            usage.prompt, usage.cached, usage.completion
+        )
+    });
+    let unsupported = match made.unsupported.len() {
+        0 => String::new(),
+        count => format!(", {count} not supported by any document"),
+    };
+    format!("{way}; {} cited, {} search{tokens}{unsupported}", made.citations.len(), made.mode.name())
+}

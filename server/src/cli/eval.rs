@@ -1,0 +1,147 @@
+//! `kithdb eval`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use kithdb::{Error, ErrorKind, Filter, Result};
+use rag::eval::{self, Comparison, Config, Question, Run};
+
+use super::open::{DataArgs, ModelArgs};
+use super::search::{ModeArg, mode_name};
+use super::terminal::{print, say, table};
+use crate::wire::eval::{LIMIT, ReportOut};
+
+/// Ask questions with known answers.
+#[derive(Args)]
+pub(super) struct Eval {
+    /// The collection
+    #[arg(long, short, value_name = "NAME", default_value = "documents")]
+    collection: String,
+    /// Store these questions first, a JSON object a line: {"question": "…", "expected": [{"path": "guide.md"}]}
+    #[arg(long, value_name = "FILE")]
+    questions: Option<PathBuf>,
+    /// Drop the questions that were stored before
+    #[arg(long)]
+    clear: bool,
+    /// How to ask
+    #[arg(long, value_enum, default_value_t = ModeArg::Hybrid)]
+    mode: ModeArg,
+    /// How to ask the second time, to be compared with the first
+    #[arg(long, value_enum)]
+    versus: Option<ModeArg>,
+    /// Passages of an answer
+    #[arg(short = 'k', long, value_name = "N", default_value_t = LIMIT)]
+    limit: usize,
+    /// Passages of an answer the second time, if not as many
+    #[arg(long, value_name = "N", requires = "versus")]
+    versus_limit: Option<usize>,
+    /// Only among passages where a filter holds (docs/filters.md)
+    #[arg(long = "where", value_name = "FILTER")]
+    condition: Option<String>,
+    /// The commit that is read, within the time that the collection keeps past states
+    #[arg(long, value_name = "SEQNO")]
+    as_of: Option<u64>,
+    /// Write a report to be looked at
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print JSON, with every question
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+impl Eval {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let embedder = self.model.open()?;
+        let db = self.data.open_existing()?;
+        let collection = db.collection(&self.collection)?;
+        if self.clear {
+            eval::clear(&db, &self.collection)?;
+        }
+        if let Some(path) = &self.questions {
+            let text = fs::read_to_string(path).map_err(|error| {
+                Error::invalid("questions", format!("{} cannot be read: {error}", path.display()))
+                    .with_source(error)
+            })?;
+            eval::store(&db, &self.collection, &Question::read_lines(&text)?)?;
+        }
+        let questions = eval::load(&db, &self.collection)?;
+        let runs: Vec<Run> = self
+            .configs()?
+            .iter()
+            .map(|config| eval::run(&collection, embedder.as_ref(), &questions, config, self.as_of))
+            .collect::<Result<_>>()?;
+        if let Some(path) = &self.html {
+            let page = eval::html(&self.collection, &runs.iter().collect::<Vec<_>>());
+            fs::write(path, page).map_err(|error| {
+                let message = format!("{} cannot be written: {error}", path.display());
+                Error::new(ErrorKind::Io, message).with_field("html").with_source(error)
+            })?;
+            say(&format!("report: {}", path.display()));
+        }
+        if self.json {
+            let report = serde_json::to_string_pretty(&ReportOut::new(&runs, true));
+            let report = report.map_err(|error| {
+                Error::new(ErrorKind::Internal, "the report is no JSON").with_source(error)
+            })?;
+            print(&format!("{report}\n"));
+        } else {
+            print(&self.to_text(&runs));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn configs(&self) -> Result<Vec<Config>> {
+        let filter: Filter = match &self.condition {
+            Some(text) => text.parse().map_err(|error: Error| error.with_field("where"))?,
+            None => Filter::default(),
+        };
+        let config = |mode: ModeArg, limit: usize| {
+            let name = format!("{} {limit}", mode_name(mode.into()));
+            Config { name, mode: mode.into(), limit, filter: filter.clone() }
+        };
+        let second = self.versus.map(|mode| config(mode, self.versus_limit.unwrap_or(self.limit)));
+        Ok(std::iter::once(config(self.mode, self.limit)).chain(second).collect())
+    }
+
+    fn to_text(&self, runs: &[Run]) -> String {
+        let mut text = String::new();
+        if let Some(first) = runs.first() {
+            let count = first.rows.len();
+            text = format!("{count} questions about `{}`, at commit {}\n", self.collection, first.seqno);
+        }
+        if let [a, b] = runs {
+            let row = |one: &Comparison| {
+                let values = format!(
+                    "{:.4}  {:.4}  {:+.4} ({:+.4} to {:+.4}), p {:.4}, {} better, {} worse",
+                    one.a,
+                    one.b,
+                    one.b - one.a,
+                    one.interval.0,
+                    one.interval.1,
+                    one.p,
+                    one.wins,
+                    one.losses
+                );
+                (one.measure, values)
+            };
+            let _ = std::fmt::Write::write_fmt(
+                &mut text,
+                format_args!("{} beside {}\n", a.config.name, b.config.name),
+            );
+            return text + &table(&eval::compare(a, b).iter().map(row).collect::<Vec<_>>());
+        }
+        for run in runs {
+            text.push_str(&format!("{}\n", run.config.name));
+            let rows: Vec<_> =
+                run.means().into_iter().map(|(name, mean)| (name, format!("{mean:.4}"))).collect();
+            text.push_str(&table(&rows));
+        }
+        text
+    }
+}

@@ -1,0 +1,105 @@
+//! The thread that ingests what was uploaded, job by job, in the order in which they came.
+//!
+//! Invariants: one thread for a database in this process, so that no document is ingested twice at once; what a job has
+//! done is in the database alone, so that it goes on wherever a process ended. A job that cannot go on for now (no model,
+//! an embedding server that is down) is tried again, less and less often.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use kithdb::{Database, Error, ErrorKind};
+use parking_lot::Mutex;
+use rag::{Embedder, jobs};
+
+/// The pause after a job could not go on; it doubles up to the second.
+const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE_MAX: Duration = Duration::from_secs(120);
+
+/// The thread, which ends with this.
+pub(crate) struct Jobs {
+    woken: Mutex<Option<Sender<()>>>,
+    is_stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Jobs {
+    /// Goes on with what an earlier process left, and waits for more.
+    pub(crate) fn start(db: &Database, embedder: Option<Arc<Embedder>>) -> Self {
+        let (woken, wakes) = channel();
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let (db, stopping) = (db.clone(), Arc::clone(&is_stopping));
+        let work = move || work(&db, embedder.as_deref(), &wakes, &stopping);
+        let thread = thread::Builder::new().name("kithdb-jobs".to_owned()).spawn(work);
+        let thread = thread.map_err(|error| tracing::error!(%error, "uploads are not ingested")).ok();
+        Self { woken: Mutex::new(Some(woken)), is_stopping, thread }
+    }
+
+    /// Says that there is a job.
+    pub(crate) fn wake(&self) {
+        if let Some(woken) = &*self.woken.lock() {
+            // Without the thread the job waits for the next process.
+            let _ = woken.send(());
+        }
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        *self.woken.lock() = None;
+        if let Some(thread) = self.thread.take() {
+            // It has said what went wrong itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(db: &Database, embedder: Option<&Embedder>, wakes: &Receiver<()>, stopping: &AtomicBool) {
+    let is_stopped = || stopping.load(Ordering::Relaxed);
+    let mut pause = PAUSE;
+    while !is_stopped() {
+        let is_stuck = !go_on(db, embedder, &is_stopped);
+        pause = if is_stuck { (pause * 2).min(PAUSE_MAX) } else { PAUSE };
+        let woken = match is_stuck {
+            true => wakes.recv_timeout(pause),
+            false => wakes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        if woken == Err(RecvTimeoutError::Disconnected) {
+            break;
+        }
+        // One look finds all that have come.
+        while wakes.try_recv().is_ok() {}
+    }
+}
+
+/// Goes on with every job there is; whether all of them ended.
+fn go_on(db: &Database, embedder: Option<&Embedder>, is_stopped: &dyn Fn() -> bool) -> bool {
+    let unfinished = jobs::unfinished(db).unwrap_or_else(|error| {
+        tracing::error!(%error, "jobs cannot be read");
+        Vec::new()
+    });
+    let mut all_ended = true;
+    for job in unfinished {
+        if is_stopped() {
+            return false;
+        }
+        if let Err(error) = jobs::run(db, job.id, embedder, is_stopped) {
+            let is_final = !can_pass(&error);
+            all_ended &= is_final;
+            tracing::warn!(job = %job.id, collection = job.collection, %error, is_final, "a job could not go on");
+            if let Err(error) = jobs::note(db, job.id, &error, is_final) {
+                tracing::error!(job = %job.id, %error, "what went wrong could not be noted");
+            }
+        }
+    }
+    all_ended
+}
+
+/// Whether the same job may go on another time: the fault is not its own.
+fn can_pass(error: &Error) -> bool {
+    let kinds = [ErrorKind::Busy, ErrorKind::Io, ErrorKind::DeadlineExceeded, ErrorKind::Poisoned];
+    kinds.contains(&error.kind()) || error.field() == Some("model")
+}

@@ -1,0 +1,78 @@
+//! The log of the process: to standard error, as text for people or as JSON, one object a line.
+//!
+//! Invariant: nothing is written twice, and no secret at all: keys, tokens and bodies are in no line at any level.
+//! Cost: a line that is filtered out, a comparison.
+
+use std::io::IsTerminal as _;
+
+use kithdb::{Error, Result};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt};
+
+use super::otlp::{self, Tracing};
+
+/// How lines are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl std::str::FromStr for LogFormat {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(Error::invalid("log_format", format!("`{name}` is none of text, json"))),
+        }
+    }
+}
+
+/// What a process tells of itself while it runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Logging {
+    /// Which lines: a level, or levels by target, as `tracing` has them: `warn`, `info,kithdb_server=debug`.
+    pub filter: String,
+    /// How they are laid out.
+    pub format: LogFormat,
+    /// Where traces are sent to; nothing: nowhere.
+    pub otlp_endpoint: Option<String>,
+    /// The share of traces that are sent, of those that begin here.
+    pub trace_share: f64,
+}
+
+/// Begins to log, once for the process; what is given back ends the sending of traces when it is dropped.
+///
+/// # Errors
+/// `InvalidArgument` on `log` and `otlp_endpoint`.
+pub fn log(logging: &Logging) -> Result<Option<Tracing>> {
+    let filter = EnvFilter::try_new(&logging.filter).map_err(|error| {
+        let message = format!("`{}` is no filter of a log: {error}", logging.filter);
+        Error::invalid("log", message).with_source(error)
+    })?;
+    let (layer, tracing) = match &logging.otlp_endpoint {
+        Some(endpoint) => {
+            let (layer, tracing) = otlp::layer(endpoint, logging.trace_share)?;
+            (Some(layer), Some(tracing))
+        }
+        None => (None, None),
+    };
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match logging.format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
+        LogFormat::Json => {
+            lines.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed()
+        }
+    };
+    // A process that logs already keeps its log.
+    if Registry::default().with(layer).with(lines).try_init().is_ok() {
+        otlp::turn(tracing.is_some());
+    }
+    Ok(tracing)
+}

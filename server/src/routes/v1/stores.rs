@@ -1,0 +1,170 @@
+//! `/v1/vector_stores`: collections of documents, their files, batches of files, and searches.
+
+use kithdb::{Payload, Result, Value};
+use rag::answer::{Passage, retrieve};
+use rag::shelf::{Batch, Chunking, FILES, Member, Shelf};
+use serde_json::json;
+
+use super::super::Call;
+use super::shelf;
+use crate::access::Need;
+use crate::wire::openai::page::{LIMIT, PageIn};
+use crate::wire::openai::stores::{self, AttributesIn, BatchIn, ChunkingIn, MemberIn, SearchIn, StoreIn};
+use crate::wire::openai::{fresh, now_s};
+
+pub(super) fn create(call: &Call) -> Result<Value> {
+    let given: StoreIn = if call.is_empty() { crate::wire::parse(b"{}")? } else { call.parse()? };
+    let (wanted, chunking) = (given.wanted()?, ChunkingIn::chunking(given.chunking_strategy.as_ref())?);
+    let (shelf, files) = (shelf(call), given.file_ids.unwrap_or_default());
+    // Nothing is made when one of the files is not there.
+    files.iter().try_for_each(|file| shelf.file(file).map(drop))?;
+    let store = shelf.create_store(&fresh("vs_"), wanted, now_s())?;
+    let add = |file: &String| shelf.add(&store.id, file, &Payload::new(), chunking, now_s());
+    let members: Vec<Member> = files.iter().map(add).collect::<Result<_>>()?;
+    Ok(stores::told(&store, &members, now_s()))
+}
+
+pub(super) fn list(call: &Call) -> Result<Value> {
+    let page: PageIn = call.query()?;
+    let shelf = shelf(call);
+    let seen = shelf.stores()?.into_iter().filter(|store| call.rights.sees(&store.id));
+    let told = seen.map(|store| {
+        let members = shelf.members(&store.id)?;
+        Ok((store.id.clone(), stores::told(&store, &members, now_s())))
+    });
+    page.of(told.collect::<Result<_>>()?, LIMIT)
+}
+
+pub(super) fn get(call: &Call) -> Result<Value> {
+    let (shelf, id) = (shelf(call), call.part("collection")?);
+    let store = shelf.store(id)?;
+    Ok(stores::told(&store, &shelf.members(&store.id)?, now_s()))
+}
+
+pub(super) fn change(call: &Call) -> Result<Value> {
+    let wanted = call.parse::<StoreIn>()?.wanted()?;
+    let (shelf, id) = (shelf(call), call.part("collection")?);
+    let store = shelf.change_store(id, wanted, now_s())?;
+    Ok(stores::told(&store, &shelf.members(&store.id)?, now_s()))
+}
+
+pub(super) fn delete(call: &Call) -> Result<Value> {
+    let id = call.part("collection")?;
+    shelf(call).drop_store(id)?;
+    Ok(json!({"id": id, "object": "vector_store.deleted", "deleted": true}))
+}
+
+pub(super) fn search(call: &Call) -> Result<Value> {
+    let (queries, how) = call.parse::<SearchIn>()?.read()?;
+    let collection = call.collection()?;
+    shelf(call).store(collection.name())?.check_alive(now_s())?;
+    let (db, embedder) = (&call.state.db, call.state.embedder.as_deref());
+    let mut found: Vec<Passage> = Vec::new();
+    for query in &queries {
+        let passages = retrieve(db, &collection, embedder, query, &how)?.passages;
+        // A chunk that answers several questions counts by the one that it answers best.
+        for passage in passages {
+            let same = |own: &&mut Passage| (own.source, &own.span) == (passage.source, &passage.span);
+            match found.iter_mut().find(same) {
+                Some(own) => own.score = own.score.max(passage.score),
+                None => found.push(passage),
+            }
+        }
+    }
+    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    found.truncate(how.limit);
+    Ok(json!({
+        "object": "vector_store.search_results.page", "search_query": queries,
+        "data": found.iter().map(stores::hit).collect::<Vec<_>>(), "has_more": false, "next_page": null,
+    }))
+}
+
+pub(super) fn add(call: &Call) -> Result<Value> {
+    let (file, attributes, chunking) = call.parse::<MemberIn>()?.read()?;
+    call.rights.check_of(&call.state.db, FILES, Need::Read)?;
+    let store = alive(call)?;
+    let member = shelf(call).add(&store, &file, &attributes, chunking, now_s())?;
+    Ok(stores::member(&store, &member))
+}
+
+/// The store of the path, which may be used.
+fn alive(call: &Call) -> Result<String> {
+    let store = shelf(call).store(call.part("collection")?)?;
+    store.check_alive(now_s()).map(|()| store.id)
+}
+
+pub(super) fn members(call: &Call) -> Result<Value> {
+    let page: PageIn = call.query()?;
+    let store = call.part("collection")?;
+    listed(&page, store, shelf(call).members(store)?)
+}
+
+fn listed(page: &PageIn, store: &str, members: Vec<Member>) -> Result<Value> {
+    let wanted =
+        |member: &Member| page.filter.as_deref().is_none_or(|filter| filter == stores::status(member));
+    let told =
+        members.into_iter().filter(wanted).map(|member| (member.id.clone(), stores::member(store, &member)));
+    page.of(told.collect(), LIMIT)
+}
+
+pub(super) fn member(call: &Call) -> Result<Value> {
+    let store = call.part("collection")?;
+    shelf(call).member(store, call.part("file")?).map(|member| stores::member(store, &member))
+}
+
+pub(super) fn set_attributes(call: &Call) -> Result<Value> {
+    let attributes = call.parse::<AttributesIn>()?.read()?;
+    let store = call.part("collection")?;
+    let member = shelf(call).set_attributes(store, call.part("file")?, &attributes)?;
+    Ok(stores::member(store, &member))
+}
+
+pub(super) fn remove(call: &Call) -> Result<Value> {
+    let file = call.part("file")?;
+    shelf(call).remove(call.part("collection")?, file)?;
+    Ok(json!({"id": file, "object": "vector_store.file.deleted", "deleted": true}))
+}
+
+pub(super) fn content(call: &Call) -> Result<Value> {
+    let text = shelf(call).member_text(call.part("collection")?, call.part("file")?)?;
+    Ok(json!({
+        "object": "vector_store.file_content.page", "data": [{"type": "text", "text": text}], "has_more": false,
+        "next_page": null,
+    }))
+}
+
+pub(super) fn create_batch(call: &Call) -> Result<Value> {
+    let files: Vec<(String, Payload, Chunking)> = call.parse::<BatchIn>()?.read()?;
+    call.rights.check_of(&call.state.db, FILES, Need::Read)?;
+    let (shelf, store) = (shelf(call), alive(call)?);
+    files.iter().try_for_each(|(file, ..)| shelf.file(file).map(drop))?;
+    let ids = files.iter().map(|(file, ..)| file.clone()).collect();
+    let batch = Batch { id: fresh("vsfb_"), store, created_s: now_s(), files: ids };
+    for (file, attributes, chunking) in files {
+        shelf.add(&batch.store, &file, &attributes, chunking, now_s())?;
+    }
+    shelf.keep_batch(&batch)?;
+    told_batch(shelf, &batch)
+}
+
+fn told_batch(shelf: Shelf<'_>, batch: &Batch) -> Result<Value> {
+    let members: Vec<Option<Member>> =
+        batch.files.iter().map(|file| shelf.member(&batch.store, file).ok()).collect();
+    Ok(stores::batch(batch, &members))
+}
+
+fn batch(call: &Call) -> Result<Batch> {
+    shelf(call).batch(call.part("collection")?, call.part("batch")?)
+}
+
+/// Cancelling it changes nothing: a batch is answered when it is done.
+pub(super) fn get_batch(call: &Call) -> Result<Value> {
+    told_batch(shelf(call), &batch(call)?)
+}
+
+pub(super) fn batch_members(call: &Call) -> Result<Value> {
+    let page: PageIn = call.query()?;
+    let batch = batch(call)?;
+    let members = batch.files.iter().filter_map(|file| shelf(call).member(&batch.store, file).ok());
+    listed(&page, &batch.store, members.collect())
+}

@@ -1,0 +1,211 @@
+//! Questions about a collection, and how well they are answered.
+
+use kithdb::{Error, Filter, Result, Value};
+use rag::Mode;
+use rag::eval::{Comparison, Config, Measure, Measures, Question, Row, Run, compare};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::translate::Translator;
+
+/// The body that stores questions.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuestionsIn {
+    questions: Vec<Value>,
+}
+
+impl QuestionsIn {
+    /// # Errors
+    /// `InvalidArgument` naming the place.
+    pub(crate) fn into_questions(self) -> Result<Vec<Question>> {
+        let read = |(nth, value): (usize, Value)| {
+            Question::read(value).map_err(|error| error.within(&format!("questions[{nth}]")))
+        };
+        (0..).zip(self.questions).map(read).collect()
+    }
+}
+
+/// The body that asks them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EvalIn {
+    /// The first configuration.
+    #[serde(default)]
+    a: ConfigIn,
+    /// The second one, that is compared with it.
+    b: Option<ConfigIn>,
+    /// The commit that is read.
+    as_of: Option<u64>,
+    /// Tell of each question.
+    #[serde(default)]
+    with_questions: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigIn {
+    name: Option<String>,
+    mode: Option<String>,
+    limit: Option<usize>,
+    /// As text, in the language of docs/filters.md.
+    filter: Option<String>,
+}
+
+/// Passages of an answer unless the request says otherwise.
+pub(crate) const LIMIT: usize = 5;
+
+/// What an evaluation asks for.
+pub(crate) struct Eval {
+    pub(crate) configs: Vec<Config>,
+    pub(crate) as_of: Option<u64>,
+    pub(crate) with_questions: bool,
+}
+
+impl EvalIn {
+    /// # Errors
+    /// `InvalidArgument` naming the place.
+    pub(crate) fn into_eval(self, translator: &Translator<'_>) -> Result<Eval> {
+        let config = |(place, config): (&str, ConfigIn)| {
+            config.into_config(translator).map_err(|error| error.within(place))
+        };
+        let both = [("a", Some(self.a)), ("b", self.b)];
+        let given = both.into_iter().filter_map(|(place, config)| Some((place, config?)));
+        Ok(Eval {
+            configs: given.map(config).collect::<Result<_>>()?,
+            as_of: self.as_of,
+            with_questions: self.with_questions,
+        })
+    }
+}
+
+impl ConfigIn {
+    fn into_config(self, translator: &Translator<'_>) -> Result<Config> {
+        let mode = self.mode.as_deref().unwrap_or("hybrid");
+        let limit = self.limit.unwrap_or(LIMIT);
+        let most = translator.db.limits().hits_max;
+        if !(1..=most).contains(&limit) {
+            return Err(Error::invalid("limit", format!("is {limit}; it must be from 1 to {most}")));
+        }
+        let filter: Filter = match &self.filter {
+            Some(text) => text.parse().map_err(|error: Error| error.with_field("filter"))?,
+            None => Filter::default(),
+        };
+        filter.check(translator.db.limits())?;
+        Ok(Config {
+            name: self.name.unwrap_or_else(|| mode.to_owned()),
+            mode: parse_mode(mode)?,
+            limit,
+            filter,
+        })
+    }
+}
+
+/// # Errors
+/// `InvalidArgument` on `mode`.
+pub(crate) fn parse_mode(text: &str) -> Result<Mode> {
+    match text {
+        "hybrid" => Ok(Mode::Hybrid),
+        "vector" => Ok(Mode::Vector),
+        "keyword" => Ok(Mode::Keyword),
+        _ => Err(Error::invalid("mode", format!("`{text}` is none of hybrid, vector, keyword"))),
+    }
+}
+
+/// How well questions were answered, in one or two configurations.
+#[derive(Serialize)]
+pub(crate) struct ReportOut {
+    runs: Vec<RunOut>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    comparison: Vec<ComparisonOut>,
+}
+
+#[derive(Serialize)]
+struct RunOut {
+    name: String,
+    mode: &'static str,
+    limit: usize,
+    seqno: u64,
+    questions: usize,
+    unanswerable: usize,
+    mean: Value,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rows: Vec<Value>,
+}
+
+#[derive(Serialize)]
+struct ComparisonOut {
+    measure: &'static str,
+    a: f64,
+    b: f64,
+    difference: f64,
+    interval: [f64; 2],
+    p: f64,
+    wins: usize,
+    losses: usize,
+}
+
+impl ReportOut {
+    pub(crate) fn new(runs: &[Run], with_questions: bool) -> Self {
+        let comparison = match runs {
+            [a, b] => compare(a, b),
+            _ => Vec::new(),
+        };
+        Self {
+            runs: runs.iter().map(|run| RunOut::new(run, with_questions)).collect(),
+            comparison: comparison.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl RunOut {
+    fn new(run: &Run, with_questions: bool) -> Self {
+        let rows = if with_questions { run.rows.iter().map(row).collect() } else { Vec::new() };
+        Self {
+            name: run.config.name.clone(),
+            mode: mode_name(run.mode),
+            limit: run.config.limit,
+            seqno: run.seqno,
+            questions: run.rows.len(),
+            unanswerable: run.unanswerable,
+            mean: measures(&run.mean),
+            rows,
+        }
+    }
+}
+
+/// The name of a mode.
+pub(crate) fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Hybrid => "hybrid",
+        Mode::Vector => "vector",
+        Mode::Keyword => "keyword",
+    }
+}
+
+fn measures(measures: &Measures) -> Value {
+    let value = |(name, read): Measure| read(measures).map(|value| (name.to_owned(), json!(value)));
+    Value::Object(rag::eval::MEASURES.into_iter().filter_map(value).collect())
+}
+
+fn row(row: &Row) -> Value {
+    json!({
+        "id": row.id.to_string(), "question": row.question, "measures": measures(&row.measures),
+        "found": row.found, "is_expected": row.is_expected, "elapsed_ms": row.elapsed_ms,
+    })
+}
+
+impl From<Comparison> for ComparisonOut {
+    fn from(one: Comparison) -> Self {
+        Self {
+            measure: one.measure,
+            a: one.a,
+            b: one.b,
+            difference: one.b - one.a,
+            interval: [one.interval.0, one.interval.1],
+            p: one.p,
+            wins: one.wins,
+            losses: one.losses,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The member `rag`: of a request, how it is answered from documents; of an answer, what it rests on.
+//!
+//! Read strictly, unlike the rest of the dialect: who misspells `labels` must not be shown more than was meant.
+
+use kithdb::{Error, Fusion, Result};
+use rag::Mode;
+use rag::answer::{Answer, Manner, Outcome, Retrieval};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::cited::Places;
+use crate::wire::filter::{self, FilterIn};
+
+/// How to answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RagIn {
+    /// The collection, where the model does not name one.
+    pub(crate) collection: Option<String>,
+    /// Chunks to find.
+    top_k: Option<usize>,
+    /// Only among these: as in the dialect of Qdrant, or as text.
+    filter: Option<FilterIn>,
+    /// What who asks may see.
+    labels: Option<Vec<String>>,
+    mode: Option<ModeIn>,
+    /// From 0, the best alone, to 1, the most different.
+    diversity: Option<f32>,
+    score_threshold: Option<f32>,
+    fusion: Option<FusionIn>,
+    /// Chunks that touch become one passage.
+    merge: Option<bool>,
+    /// Quotes only.
+    extractive: Option<bool>,
+    /// Mark in the text what no document supports.
+    mark_unsupported: Option<bool>,
+    /// Put a list of what is cited behind the text.
+    pub(crate) list_sources: Option<bool>,
+    /// Tokens of the prompt, documents included.
+    prompt_tokens: Option<usize>,
+    /// What must speak for an answer being there.
+    min_similarity: Option<f32>,
+    min_coverage: Option<f32>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ModeIn {
+    Hybrid,
+    Vector,
+    Keyword,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FusionIn {
+    Adaptive,
+    Rrf,
+    Dbsf,
+}
+
+/// Chunks of a question, at most.
+const TOP_K_MAX: usize = 100;
+
+impl RagIn {
+    /// How it is answered.
+    ///
+    /// # Errors
+    /// `InvalidArgument` or `LimitExceeded` naming the field.
+    pub(crate) fn into_manner(self) -> Result<Manner> {
+        let plain = Retrieval::default();
+        let top_k = self.top_k.unwrap_or(plain.limit);
+        if top_k == 0 {
+            return Err(Error::invalid("rag.top_k", "is 0; ask for at least 1 chunk"));
+        }
+        if top_k > TOP_K_MAX {
+            return Err(Error::limit("rag.top_k", "the number of chunks", top_k, TOP_K_MAX));
+        }
+        if self.diversity.is_some_and(|diversity| !(0.0..=1.0).contains(&diversity)) {
+            return Err(Error::invalid("rag.diversity", "must be between 0 and 1"));
+        }
+        if self.prompt_tokens == Some(0) {
+            return Err(Error::invalid("rag.prompt_tokens", "is 0, so that no document would fit"));
+        }
+        let filter = filter::or_everything(self.filter).map_err(|error| error.within("rag"))?;
+        let mode = match self.mode {
+            Some(ModeIn::Vector) => Mode::Vector,
+            Some(ModeIn::Keyword) => Mode::Keyword,
+            Some(ModeIn::Hybrid) | None => Mode::Hybrid,
+        };
+        let fusion = match self.fusion {
+            Some(FusionIn::Rrf) => Fusion::rrf(kithdb::RRF_K),
+            Some(FusionIn::Dbsf) => Fusion::Dbsf,
+            Some(FusionIn::Adaptive) | None => plain.fusion.clone(),
+        };
+        let mut manner = Manner {
+            retrieval: Retrieval {
+                mode,
+                limit: top_k,
+                filter,
+                labels: self.labels,
+                diversity: self.diversity,
+                fusion,
+                score_min: self.score_threshold,
+                is_merged: self.merge.unwrap_or(true),
+                ..plain
+            },
+            prompt_tokens_max: self.prompt_tokens,
+            is_extractive: self.extractive.unwrap_or(false),
+            marks_unsupported: self.mark_unsupported.unwrap_or(true),
+            ..Manner::default()
+        };
+        manner.relevance.similarity_min = self.min_similarity.unwrap_or(manner.relevance.similarity_min);
+        manner.relevance.coverage_min = self.min_coverage.unwrap_or(manner.relevance.coverage_min);
+        Ok(manner)
+    }
+}
+
+/// What an answer rests on.
+pub(crate) fn told(answer: &Answer, places: &Places<'_>) -> Value {
+    let outcome = match answer.outcome {
+        Outcome::Generated => "generated",
+        Outcome::Extractive => "extractive",
+        Outcome::NothingFound => "nothing_found",
+    };
+    let document = |(number, passage): (usize, &rag::Passage)| {
+        json!({
+            "number": number, "source": passage.source.to_string(), "path": passage.about.path,
+            "title": passage.title(), "heading": passage.about.heading, "hash": passage.hash,
+            "start": passage.span.start, "end": passage.span.end, "score": passage.score,
+            "similarity": passage.similarity, "url": places.url(passage, &passage.span),
+        })
+    };
+    let documents: Vec<Value> = (1..).zip(&answer.documents).map(document).collect();
+    let unsupported: Vec<Value> = answer
+        .unsupported
+        .iter()
+        .map(|range| json!({"start_index": range.start, "end_index": range.end}))
+        .collect();
+    json!({
+        "outcome": outcome,
+        "mode": answer.mode.name(),
+        "evidence": {"similarity": answer.evidence.similarity, "coverage": answer.evidence.coverage},
+        "documents": documents,
+        "citations": answer.citations.iter().map(|citation| places.proof(&answer.documents, citation)).collect::<Vec<_>>(),
+        "unsupported": unsupported,
+    })
+}

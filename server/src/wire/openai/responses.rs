@@ -1,0 +1,339 @@
+//! `responses`: a question that is answered by searching a vector store, and the events of its answer.
+
+use kithdb::{Error, Payload, Result};
+use rag::answer::{Answer, Asked, Manner, Passage};
+use rag::engine::{Finish, Message, Role};
+use rag::{Citation, Outcome};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::attributes::FilterIn;
+use super::chat::{MODEL_PREFIX, check_sampling};
+use super::cited::Places;
+use super::stores::{RankingIn, file_id, retrieval};
+use super::{Content, fresh, now_s};
+
+/// A request.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ResponsesIn {
+    model: Option<String>,
+    input: Input,
+    instructions: Option<String>,
+    stream: Option<bool>,
+    store: Option<bool>,
+    previous_response_id: Option<String>,
+    max_output_tokens: Option<usize>,
+    temperature: Option<f32>,
+    top_p: Option<f32>,
+    metadata: Option<Payload>,
+    #[serde(default)]
+    tools: Vec<ToolIn>,
+    #[serde(default)]
+    include: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Input {
+    Text(String),
+    Items(Vec<ItemIn>),
+}
+
+#[derive(Debug, Deserialize)]
+struct ItemIn {
+    role: Option<String>,
+    content: Option<Content>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct ToolIn {
+    r#type: String,
+    vector_store_ids: Option<Vec<String>>,
+    max_num_results: Option<usize>,
+    filters: Option<FilterIn>,
+    ranking_options: Option<RankingIn>,
+    /// What was sent, to be told again.
+    #[serde(flatten)]
+    rest: Payload,
+}
+
+/// A request that was understood.
+pub(crate) struct Asking {
+    pub(crate) id: String,
+    pub(crate) store: String,
+    pub(crate) asked: Asked,
+    pub(crate) manner: Manner,
+    pub(crate) is_stream: bool,
+    pub(crate) is_kept: bool,
+    pub(crate) previous: Option<String>,
+    model: String,
+    created_s: u64,
+    message: String,
+    call: String,
+    instructions: Option<String>,
+    metadata: Payload,
+    tool: Value,
+    answer_tokens: Option<usize>,
+    /// Whether what was found is told in full.
+    tells_results: bool,
+}
+
+impl ResponsesIn {
+    /// What is asked.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the field.
+    pub(crate) fn into_asking(self) -> Result<Asking> {
+        let model = self.model.unwrap_or_default();
+        let (store, manner, tool) = manner(&model, self.tools)?;
+        let (asked, instructions) = (asked(self.input, self.instructions.as_deref())?, self.instructions);
+        let mut manner = manner;
+        manner.answer_tokens_max = self.max_output_tokens.filter(|tokens| *tokens > 0);
+        (manner.temperature, manner.top_p) = (self.temperature, self.top_p);
+        check_sampling(&manner)?;
+        Ok(Asking {
+            id: fresh("resp_"),
+            store,
+            asked,
+            manner,
+            is_stream: self.stream.unwrap_or(false),
+            is_kept: self.store.unwrap_or(true),
+            previous: self.previous_response_id,
+            model,
+            created_s: now_s(),
+            message: fresh("msg_"),
+            call: fresh("fs_"),
+            instructions,
+            metadata: self.metadata.unwrap_or_default(),
+            tool,
+            answer_tokens: self.max_output_tokens,
+            tells_results: self.include.iter().any(|what| what == "file_search_call.results"),
+        })
+    }
+}
+
+/// The store, how it is searched, and the tool that said so.
+fn manner(model: &str, tools: Vec<ToolIn>) -> Result<(String, Manner, Value)> {
+    if let Some(at) = tools.iter().position(|tool| tool.r#type != "file_search") {
+        let message =
+            format!("`{}` is not file_search, the only tool that this server has", tools[at].r#type);
+        return Err(Error::invalid(format!("tools[{at}].type"), message));
+    }
+    let mut manner = Manner::default();
+    let Some(tool) = tools.into_iter().next() else {
+        let store = model.strip_prefix(MODEL_PREFIX).ok_or_else(|| {
+            let message =
+                "has no file_search; name a vector store by it, or by the model, as rag:<collection>";
+            Error::invalid("tools", message)
+        })?;
+        return Ok((store.to_owned(), manner, Value::Null));
+    };
+    let field = |error: Error| error.within("tools[0]");
+    let ids = tool.vector_store_ids.unwrap_or_default();
+    let [store] = ids.as_slice() else {
+        let message = "must name one vector store; an answer is made from one";
+        return Err(Error::invalid("tools[0].vector_store_ids", message));
+    };
+    let limit = manner.retrieval.limit;
+    let found =
+        retrieval(tool.max_num_results, tool.filters.clone(), tool.ranking_options, limit).map_err(field)?;
+    manner.retrieval = rag::Retrieval { is_merged: true, ..found };
+    let mut told = json!({
+        "type": "file_search", "vector_store_ids": ids, "max_num_results": manner.retrieval.limit, "filters": null,
+        "ranking_options": {"ranker": "auto", "score_threshold": manner.retrieval.score_min.unwrap_or(0.0)},
+    });
+    for (key, value) in tool.rest {
+        told[key.as_str()] = value;
+    }
+    Ok((store.clone(), manner, told))
+}
+
+fn asked(input: Input, instructions: Option<&str>) -> Result<Asked> {
+    let mut asked = Asked { instructions: instructions.unwrap_or_default().to_owned(), ..Asked::default() };
+    let items = match input {
+        Input::Text(text) => vec![ItemIn { role: None, content: Some(Content::Text(text)) }],
+        Input::Items(items) => items,
+    };
+    for (at, item) in items.into_iter().enumerate() {
+        // Calls of tools, and what they gave, are items without a content of this kind.
+        let Some(content) = item.content else { continue };
+        let text = content.into_text();
+        match item.role.as_deref() {
+            Some("system" | "developer") => {
+                asked.instructions.push('\n');
+                asked.instructions.push_str(&text);
+            }
+            Some("assistant") => asked.history.push(Message::new(Role::Assistant, text)),
+            None | Some("user") => asked.history.push(Message::new(Role::User, text)),
+            Some(other) => {
+                let message = format!("`{other}` is none of system, developer, user, assistant");
+                return Err(Error::invalid(format!("input[{at}].role"), message));
+            }
+        }
+    }
+    match asked.history.pop() {
+        Some(last) if last.role == Role::User && !last.text.trim().is_empty() => {
+            Ok(Asked { question: last.text, ..asked })
+        }
+        _ => Err(Error::invalid("input", "must end with a text of the user, which is the question")),
+    }
+}
+
+impl Asking {
+    /// The answer as it stands: in progress, or done.
+    fn response(&self, status: &str, output: &Value, usage: &Value) -> Value {
+        let tools = if self.tool.is_null() { json!([]) } else { json!([self.tool]) };
+        json!({
+            "id": self.id, "object": "response", "created_at": self.created_s, "status": status, "error": null,
+            "incomplete_details": null, "instructions": self.instructions, "max_output_tokens": self.answer_tokens,
+            "metadata": self.metadata, "model": self.model, "output": output, "parallel_tool_calls": true,
+            "previous_response_id": self.previous, "temperature": self.manner.temperature,
+            "top_p": self.manner.top_p, "tool_choice": "auto", "tools": tools, "truncation": "disabled",
+            "text": {"format": {"type": "text"}}, "usage": usage, "store": self.is_kept,
+        })
+    }
+
+    fn search(&self, status: &str, made: Option<&Answer>) -> Value {
+        let result = |passage: &Passage| {
+            json!({
+                "file_id": file_id(passage), "filename": passage.about.path, "score": passage.score.clamp(0.0, 1.0),
+                "text": passage.text, "attributes": passage.about.attributes,
+            })
+        };
+        let results = made.filter(|_| self.tells_results);
+        let results = results.map(|made| made.documents.iter().map(result).collect::<Vec<_>>());
+        json!({
+            "id": self.call, "type": "file_search_call", "status": status, "queries": [self.asked.question],
+            "results": results,
+        })
+    }
+
+    fn text(text: &str, annotations: &[Value]) -> Value {
+        json!({"type": "output_text", "text": text, "annotations": annotations, "logprobs": []})
+    }
+
+    fn message(&self, status: &str, content: &[Value]) -> Value {
+        json!({"id": self.message, "type": "message", "role": "assistant", "status": status, "content": content})
+    }
+
+    /// What an answer says, with what it cites.
+    fn content(made: &Answer) -> Value {
+        let annotations: Vec<Value> =
+            made.citations.iter().map(|citation| file_citation(&made.documents, citation)).collect();
+        Self::text(&made.text, &annotations)
+    }
+
+    /// The whole answer.
+    pub(crate) fn whole(&self, made: &Answer, places: &Places<'_>) -> Value {
+        let usage = made.usage.unwrap_or_default();
+        let usage = json!({
+            "input_tokens": usage.prompt,
+            "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+            "output_tokens": usage.completion, "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": usage.prompt + usage.completion,
+        });
+        let is_cut = made.outcome == Outcome::Generated && made.finish != Finish::Stop;
+        let status = if is_cut { "incomplete" } else { "completed" };
+        let output =
+            json!([self.search("completed", Some(made)), self.message(status, &[Self::content(made)]),]);
+        let mut whole = self.response(status, &output, &usage);
+        if is_cut {
+            let reason = if made.finish == Finish::Length { "max_output_tokens" } else { "content_filter" };
+            whole["incomplete_details"] = json!({"reason": reason});
+        }
+        whole["rag"] = super::rag::told(made, places);
+        whole
+    }
+
+    /// The events before the first text.
+    pub(crate) fn beginning(&self) -> Vec<Value> {
+        let response = self.response("in_progress", &json!([]), &Value::Null);
+        let call = |kind: &str| json!({"type": kind, "output_index": 0, "item_id": self.call});
+        vec![
+            json!({"type": "response.created", "response": response}),
+            json!({"type": "response.in_progress", "response": response}),
+            json!({"type": "response.output_item.added", "output_index": 0, "item": self.search("in_progress", None)}),
+            call("response.file_search_call.in_progress"),
+            call("response.file_search_call.searching"),
+            call("response.file_search_call.completed"),
+            json!({"type": "response.output_item.done", "output_index": 0, "item": self.search("completed", None)}),
+            json!({"type": "response.output_item.added", "output_index": 1, "item": self.message("in_progress", &[])}),
+            json!({
+                "type": "response.content_part.added", "output_index": 1, "content_index": 0, "item_id": self.message,
+                "part": Self::text("", &[]),
+            }),
+        ]
+    }
+
+    /// The next sentences.
+    pub(crate) fn delta(&self, text: &str) -> Value {
+        json!({
+            "type": "response.output_text.delta", "output_index": 1, "content_index": 0, "item_id": self.message,
+            "delta": text, "logprobs": [],
+        })
+    }
+
+    /// What they cite.
+    pub(crate) fn annotation(&self, documents: &[Passage], citation: &Citation, index: usize) -> Value {
+        json!({
+            "type": "response.output_text.annotation.added", "output_index": 1, "content_index": 0,
+            "item_id": self.message, "annotation_index": index, "annotation": file_citation(documents, citation),
+        })
+    }
+
+    /// The events behind the last text.
+    pub(crate) fn ending(&self, made: &Answer, whole: &Value) -> Vec<Value> {
+        let content = Self::content(made);
+        let status = whole["status"].as_str().unwrap_or("completed");
+        vec![
+            json!({
+                "type": "response.output_text.done", "output_index": 1, "content_index": 0, "item_id": self.message,
+                "text": made.text, "logprobs": [],
+            }),
+            json!({
+                "type": "response.content_part.done", "output_index": 1, "content_index": 0, "item_id": self.message,
+                "part": content,
+            }),
+            json!({
+                "type": "response.output_item.done", "output_index": 1, "item": self.message(status, &[content]),
+            }),
+            json!({"type": format!("response.{status}"), "response": whole}),
+        ]
+    }
+}
+
+fn file_citation(documents: &[Passage], citation: &Citation) -> Value {
+    let passage = &documents[citation.passage];
+    json!({
+        "type": "file_citation", "file_id": file_id(passage), "filename": passage.about.path, "index": citation.at.start,
+    })
+}
+
+/// What is kept of an answer: itself, what was asked, and the turns that a next question follows.
+pub(crate) fn record(asking: &Asking, whole: &Value) -> Payload {
+    let mut turns: Vec<&Message> = asking.asked.history.iter().collect();
+    let question = Message::new(Role::User, asking.asked.question.clone());
+    let said = whole["output"][1]["content"][0]["text"].as_str().unwrap_or_default();
+    let answer = Message::new(Role::Assistant, said);
+    turns.extend([&question, &answer]);
+    let turns: Vec<Value> = turns.iter().map(|turn| json!([turn.role.name(), turn.text])).collect();
+    let item = json!({
+        "id": fresh("msg_"), "type": "message", "role": "user", "status": "completed",
+        "content": [{"type": "input_text", "text": asking.asked.question}],
+    });
+    let mut record = Payload::new();
+    record.insert("response".to_owned(), whole.clone());
+    record.insert("input".to_owned(), json!([item]));
+    record.insert("turns".to_owned(), json!(turns));
+    record
+}
+
+/// The turns of an answer that was kept.
+pub(crate) fn turns(record: &Payload) -> Vec<Message> {
+    let turns = record.get("turns").and_then(Value::as_array).into_iter().flatten();
+    let turn = |turn: &Value| {
+        let role = if turn[0] == Role::User.name() { Role::User } else { Role::Assistant };
+        Some(Message::new(role, turn[1].as_str()?))
+    };
+    turns.filter_map(turn).collect()
+}

@@ -1,0 +1,346 @@
+//! Vector stores, their files and batches, and searches of them.
+
+use kithdb::{Error, Fusion, Payload, Result};
+use rag::answer::{Passage, Retrieval};
+use rag::shelf::{Batch, Chunking, Member, State, Store, Wanted};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Texts;
+use super::attributes::{self, FilterIn};
+
+/// A store to be made, or changed.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StoreIn {
+    name: Option<String>,
+    pub(crate) file_ids: Option<Vec<String>>,
+    pub(crate) chunking_strategy: Option<ChunkingIn>,
+    metadata: Option<Payload>,
+    #[serde(default, deserialize_with = "given")]
+    expires_after: Option<Option<ExpiresIn>>,
+}
+
+/// Tells what is absent from what is null.
+fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> std::result::Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(from).map(Some)
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct ExpiresIn {
+    anchor: Option<String>,
+    days: u64,
+}
+
+/// How files are to be cut.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ChunkingIn {
+    r#type: String,
+    r#static: Option<StaticIn>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct StaticIn {
+    max_chunk_size_tokens: usize,
+    chunk_overlap_tokens: usize,
+}
+
+/// Files of a store at once.
+pub(crate) const FILES_MAX: usize = 2_000;
+
+impl StoreIn {
+    /// What is to be made or changed.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the field.
+    pub(crate) fn wanted(&self) -> Result<Wanted> {
+        if let Some(metadata) = &self.metadata {
+            attributes::check(metadata, "metadata")?;
+        }
+        let days = |expires: &ExpiresIn| {
+            if expires.anchor.as_deref().is_some_and(|anchor| anchor != "last_active_at") {
+                return Err(Error::invalid("expires_after.anchor", "must be last_active_at"));
+            }
+            match expires.days {
+                1..=365 => Ok(expires.days),
+                _ => Err(Error::invalid("expires_after.days", "must be between 1 and 365")),
+            }
+        };
+        let expires_days = match &self.expires_after {
+            None => None,
+            Some(expires) => Some(expires.as_ref().map(days).transpose()?),
+        };
+        Ok(Wanted { name: self.name.clone(), metadata: self.metadata.clone(), expires_days })
+    }
+}
+
+impl ChunkingIn {
+    /// How files are cut.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the field.
+    pub(crate) fn chunking(given: Option<&Self>) -> Result<Chunking> {
+        let Some(given) = given else { return Ok(Chunking::Auto) };
+        let field = |name: &str| format!("chunking_strategy.{name}");
+        match (given.r#type.as_str(), &given.r#static) {
+            ("auto", _) => Ok(Chunking::Auto),
+            ("static", None) => Err(Error::invalid(field("static"), "is missing")),
+            ("static", Some(sizes)) => {
+                let (tokens_max, overlap) = (sizes.max_chunk_size_tokens, sizes.chunk_overlap_tokens);
+                if !(100..=4_096).contains(&tokens_max) {
+                    return Err(Error::invalid(
+                        field("static.max_chunk_size_tokens"),
+                        "must be between 100 and 4096",
+                    ));
+                }
+                if overlap > tokens_max / 2 {
+                    let message = "must be at most half of max_chunk_size_tokens";
+                    return Err(Error::invalid(field("static.chunk_overlap_tokens"), message));
+                }
+                Ok(Chunking::Static { tokens_max, overlap })
+            }
+            (other, _) => Err(Error::invalid(field("type"), format!("`{other}` is neither auto nor static"))),
+        }
+    }
+}
+
+/// A file that is put into a store.
+#[derive(Debug, Deserialize)]
+pub(crate) struct MemberIn {
+    pub(crate) file_id: String,
+    attributes: Option<Payload>,
+    chunking_strategy: Option<ChunkingIn>,
+}
+
+impl MemberIn {
+    /// What the file is given, and how it is cut.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the field.
+    pub(crate) fn read(self) -> Result<(String, Payload, Chunking)> {
+        let given = self.attributes.unwrap_or_default();
+        attributes::check(&given, "attributes")?;
+        Ok((self.file_id, given, ChunkingIn::chunking(self.chunking_strategy.as_ref())?))
+    }
+}
+
+/// Other attributes of a file.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AttributesIn {
+    attributes: Option<Payload>,
+}
+
+impl AttributesIn {
+    /// Them.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the attribute.
+    pub(crate) fn read(self) -> Result<Payload> {
+        let given = self.attributes.unwrap_or_default();
+        attributes::check(&given, "attributes").map(|()| given)
+    }
+}
+
+/// Files that are put into a store together.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BatchIn {
+    file_ids: Option<Vec<String>>,
+    files: Option<Vec<MemberIn>>,
+    attributes: Option<Payload>,
+    chunking_strategy: Option<ChunkingIn>,
+}
+
+impl BatchIn {
+    /// Each file with what it is given.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `LimitExceeded` naming the field.
+    pub(crate) fn read(self) -> Result<Vec<(String, Payload, Chunking)>> {
+        let files = match (self.file_ids, self.files) {
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid("files", "stands beside file_ids; give one of them"));
+            }
+            (None, None) => return Err(Error::invalid("file_ids", "is missing; give ids, or files")),
+            (None, Some(files)) => {
+                let read = files.into_iter().enumerate();
+                let read =
+                    read.map(|(at, file)| file.read().map_err(|error| error.within(&format!("files[{at}]"))));
+                read.collect::<Result<Vec<_>>>()?
+            }
+            (Some(ids), None) => {
+                let given = self.attributes.unwrap_or_default();
+                attributes::check(&given, "attributes")?;
+                let chunking = ChunkingIn::chunking(self.chunking_strategy.as_ref())?;
+                ids.into_iter().map(|id| (id, given.clone(), chunking)).collect()
+            }
+        };
+        match files.len() {
+            0 => Err(Error::invalid("file_ids", "is empty")),
+            count if count > FILES_MAX => {
+                Err(Error::limit("file_ids", "the number of files", count, FILES_MAX))
+            }
+            _ => Ok(files),
+        }
+    }
+}
+
+/// A search of a store.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SearchIn {
+    query: Texts,
+    max_num_results: Option<usize>,
+    filters: Option<FilterIn>,
+    ranking_options: Option<RankingIn>,
+}
+
+/// How hits are ranked.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RankingIn {
+    score_threshold: Option<f32>,
+    hybrid_search: Option<WeightsIn>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct WeightsIn {
+    embedding_weight: f32,
+    text_weight: f32,
+}
+
+impl SearchIn {
+    /// The questions, and how their chunks are looked for.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the field.
+    pub(crate) fn read(self) -> Result<(Vec<String>, Retrieval)> {
+        let queries = self.query.into_vec();
+        if queries.is_empty() || queries.iter().any(|query| query.trim().is_empty()) {
+            return Err(Error::invalid("query", "is empty; ask for something"));
+        }
+        let retrieval = retrieval(self.max_num_results, self.filters, self.ranking_options, 10)?;
+        Ok((queries, retrieval))
+    }
+}
+
+/// How chunks are looked for.
+///
+/// # Errors
+/// `InvalidArgument` naming the field.
+pub(crate) fn retrieval(
+    results: Option<usize>,
+    filters: Option<FilterIn>,
+    ranking: Option<RankingIn>,
+    default: usize,
+) -> Result<Retrieval> {
+    let limit = results.unwrap_or(default);
+    if !(1..=50).contains(&limit) {
+        return Err(Error::invalid("max_num_results", "must be between 1 and 50"));
+    }
+    let filter = filters.map(|filter| filter.into_filter("filters")).transpose()?.unwrap_or_default();
+    let score_min = ranking.as_ref().and_then(|ranking| ranking.score_threshold);
+    if score_min.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+        return Err(Error::invalid("ranking_options.score_threshold", "must be between 0 and 1"));
+    }
+    let fusion = match ranking.and_then(|ranking| ranking.hybrid_search) {
+        None => Fusion::Adaptive,
+        Some(WeightsIn { embedding_weight, text_weight }) => {
+            let sum = embedding_weight + text_weight;
+            let is_fine = embedding_weight >= 0.0 && text_weight >= 0.0 && sum > 0.0 && sum.is_finite();
+            if !is_fine {
+                let message = "weights must be numbers of 0 or more, and one of them more than 0";
+                return Err(Error::invalid("ranking_options.hybrid_search", message));
+            }
+            Fusion::RelativeScore { weights: vec![embedding_weight / sum, text_weight / sum] }
+        }
+    };
+    Ok(Retrieval {
+        limit,
+        filter,
+        score_min: score_min.filter(|score| *score > 0.0),
+        fusion,
+        is_merged: false,
+        ..Retrieval::default()
+    })
+}
+
+/// A hit, as clients know it.
+pub(crate) fn hit(passage: &Passage) -> Value {
+    json!({
+        "file_id": file_id(passage), "filename": passage.about.path, "score": passage.score.clamp(0.0, 1.0),
+        "attributes": passage.about.attributes, "content": [{"type": "text", "text": passage.text}],
+    })
+}
+
+/// The id of the file of a passage; of what was ingested, that of the document.
+pub(crate) fn file_id(passage: &Passage) -> String {
+    passage.about.file.clone().unwrap_or_else(|| passage.source.to_string())
+}
+
+/// A store.
+pub(crate) fn told(store: &Store, members: &[Member], now_s: u64) -> Value {
+    let expires_s = store.expires_s();
+    let status = if expires_s.is_some_and(|expires_s| now_s > expires_s) { "expired" } else { "completed" };
+    json!({
+        "id": store.id, "object": "vector_store", "created_at": store.created_s, "name": store.name,
+        "usage_bytes": members.iter().map(|member| member.bytes).sum::<u64>(),
+        "file_counts": counts(members.iter().map(Some)),
+        "status": status,
+        "expires_after": store.expires_days.map(|days| json!({"anchor": "last_active_at", "days": days})),
+        "expires_at": expires_s, "last_active_at": store.active_s, "metadata": store.metadata,
+    })
+}
+
+/// How many files there are of each status; one that is gone was cancelled.
+fn counts<'a>(members: impl Iterator<Item = Option<&'a Member>>) -> Value {
+    let (mut completed, mut failed, mut cancelled) = (0, 0, 0);
+    for member in members {
+        match member.map(|member| &member.state) {
+            Some(State::Completed) => completed += 1,
+            Some(State::Failed { .. }) => failed += 1,
+            None => cancelled += 1,
+        }
+    }
+    json!({
+        "in_progress": 0, "completed": completed, "failed": failed, "cancelled": cancelled,
+        "total": completed + failed + cancelled,
+    })
+}
+
+/// The word for a file's state.
+pub(crate) fn status(member: &Member) -> &'static str {
+    match member.state {
+        State::Completed => "completed",
+        State::Failed { .. } => "failed",
+    }
+}
+
+/// A file of a store.
+pub(crate) fn member(store: &str, member: &Member) -> Value {
+    let error = match &member.state {
+        State::Completed => Value::Null,
+        State::Failed { is_unsupported, message } => {
+            let code = if *is_unsupported { "unsupported_file" } else { "invalid_file" };
+            json!({"code": code, "message": message})
+        }
+    };
+    let chunking = match member.chunking {
+        Chunking::Auto => json!({"type": "other"}),
+        Chunking::Static { tokens_max, overlap } => json!({
+            "type": "static",
+            "static": {"max_chunk_size_tokens": tokens_max, "chunk_overlap_tokens": overlap},
+        }),
+    };
+    json!({
+        "id": member.id, "object": "vector_store.file", "created_at": member.created_s, "usage_bytes": member.bytes,
+        "vector_store_id": store, "status": status(member), "last_error": error, "attributes": member.attributes,
+        "chunking_strategy": chunking,
+    })
+}
+
+/// A batch of files, of which those that are still there are given.
+pub(crate) fn batch(batch: &Batch, members: &[Option<Member>]) -> Value {
+    json!({
+        "id": batch.id, "object": "vector_store.files_batch", "created_at": batch.created_s,
+        "vector_store_id": batch.store, "status": "completed", "file_counts": counts(members.iter().map(Option::as_ref)),
+    })
+}

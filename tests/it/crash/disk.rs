@@ -1,0 +1,89 @@
+//! Disks that fail: no room, no fsync, no rename, half of a write. An operation that meets it fails in plain words; what
+//! was acknowledged stays, searches go on, and nothing is acknowledged after a write that failed.
+//!
+//! The disk is a small library that stands before the C library of the child (`tests/faults/disk.c`); it is compiled
+//! here, by the compiler that the build needs anyway. `KITHDB_CRASH_DISKS` sets how many disks fail.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::child::{Ended, Fate};
+use super::{Campaign, number};
+
+const DISKS: u64 = 12;
+
+/// What may fail, the largest count at which it does, and whether that stops all writing.
+const KINDS: [(&str, u64, bool); 9] = [
+    ("space", 1_500_000, true),
+    ("sync", 250, true),
+    ("sync-once", 250, true),
+    ("write", 1_500, true),
+    ("locked", 1_500, true),
+    ("rename", 40, false),
+    ("open", 60, false),
+    ("short", 4, false),
+    ("interrupt", 4, false),
+];
+
+/// How long a child writes, and after how long it has hung.
+const LIFE_MS: u64 = 700;
+const LIFE_MAX: Duration = Duration::from_secs(30);
+
+/// Kinds of errors that a failing disk may cause.
+const HONEST: [&str; 4] = ["io", "storage_full", "poisoned", "corrupted"];
+
+fn library(folder: &std::path::Path) -> PathBuf {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/disk.c");
+    let library = folder.join("disk.so");
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let compiled = Command::new(compiler)
+        .args(["-O1", "-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(source)
+        .arg("-ldl")
+        .status()
+        .expect("a C compiler, which the build needs too");
+    assert!(compiled.success(), "{source} does not compile");
+    library
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_disk_that_fails_is_told_and_costs_nothing_that_was_acknowledged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let library = library(folder.path());
+    let mut campaign = Campaign::new();
+    let disks = number("KITHDB_CRASH_DISKS").unwrap_or(DISKS);
+    let (mut stopping, mut stopped) = (0, 0);
+    for disk in 0..disks {
+        // Fsync is the promise that a disk can break; the others come with it now and then.
+        campaign.turn = if disk % 4 == 3 { disk } else { 2 };
+        let (kind, most, stops) = KINDS[(disk % KINDS.len() as u64) as usize];
+        let least = if stops { 0 } else { 2 };
+        let count = least + campaign.random.below(most + 1 - least);
+        // The first few of everything lie in the opening.
+        let count = if campaign.random.below(4) == 0 { least + count % 20 } else { count };
+        let fault = format!("{kind}:{count}");
+        let fate = Fate { disk: Some((fault.clone(), library.clone(), LIFE_MS)), ..Fate::default() };
+        let ended = campaign.child(&fate).finish(&campaign.progress.done, LIFE_MAX);
+        check(&ended, &fault, stops);
+        let has_failed = ended.error.is_some() || !ended.failures.is_empty();
+        (stopping, stopped) = (stopping + u64::from(stops), stopped + u64::from(stops && has_failed));
+        campaign.examine(&ended.acks, &fault);
+    }
+    campaign.report();
+    assert!(2 * stopped >= stopping, "only {stopped} of {stopping} disks failed anybody");
+}
+
+/// Errors are of their kinds; a harmless disk causes none.
+fn check(ended: &Ended, fault: &str, stops: bool) {
+    let dishonest = ended.failures.iter().find(|(_, kind)| !HONEST.contains(&kind.as_str()));
+    assert!(dishonest.is_none(), "{fault}: {ended:?}");
+    let is_harmless = fault.starts_with("short") || fault.starts_with("interrupt");
+    assert!(!is_harmless || ended.failures.is_empty() && ended.error.is_none(), "{fault}: {ended:?}");
+    if stops && let Some(error) = &ended.error {
+        let words = ["No space left", "Input/output error", "Read-only file system", "os error", "While "];
+        assert!(words.iter().any(|word| error.contains(word)), "{fault}: {error}");
+    }
+}
