@@ -8,13 +8,15 @@ use kithdb::{Error, Payload, PointId, Result, datetime};
 use rag::jobs::{Job, Order, Upload};
 use rag::{Duplicate, Metadata};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::BODY;
 use crate::multipart::{self, Part};
 use crate::wire;
 
 /// The body of an upload.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = UploadDocuments)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UploadIn {
     #[serde(default)]
@@ -30,7 +32,8 @@ pub(crate) struct UploadIn {
     metadata: Option<MetadataIn>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Document)]
 #[serde(deny_unknown_fields)]
 struct DocumentIn {
     path: String,
@@ -41,13 +44,15 @@ struct DocumentIn {
     metadata: Option<MetadataIn>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[schema(as = DocumentMetadata)]
 #[serde(deny_unknown_fields, default)]
 struct MetadataIn {
     title: Option<String>,
     author: Option<String>,
     time: Option<String>,
     labels: Vec<String>,
+    #[schema(value_type = Object)]
     attributes: Payload,
 }
 
@@ -145,7 +150,8 @@ pub(crate) struct ListQuery {
 }
 
 /// A job as it is told.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Job)]
 pub(crate) struct JobOut {
     id: String,
     collection: String,
@@ -167,13 +173,15 @@ pub(crate) struct JobOut {
     duplicates: Vec<DuplicateOut>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Skipped)]
 struct SkippedOut {
     path: String,
     reason: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Duplicate)]
 struct DuplicateOut {
     path: String,
     of: String,

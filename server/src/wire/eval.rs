@@ -5,11 +5,13 @@ use rag::Mode;
 use rag::eval::{Comparison, Config, Measure, Measures, Question, Row, Run, compare};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::translate::Translator;
 
 /// The body that stores questions.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Questions)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuestionsIn {
     questions: Vec<Value>,
@@ -27,7 +29,8 @@ impl QuestionsIn {
 }
 
 /// The body that asks them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Evaluate)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EvalIn {
     /// The first configuration.
@@ -42,7 +45,8 @@ pub(crate) struct EvalIn {
     with_questions: bool,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = EvalConfig)]
 #[serde(deny_unknown_fields)]
 struct ConfigIn {
     name: Option<String>,

@@ -17,8 +17,8 @@ use super::legacy::schema::{
     DiscoverBody, RecommendBody, RecommendGroupsBody, SearchBody, SearchGroupsBody, Searches,
 };
 use super::{
-    alias, alter, bulk, collection, cursor, facet, filter, groups, matrix, optimizations, point, query,
-    question, snapshot, sparse, update, why,
+    alias, alter, bulk, collection, cursor, documents, eval, facet, filter, groups, matrix, optimizations,
+    point, query, question, snapshot, sparse, update, why,
 };
 
 /// A schema, or a reference to one.
@@ -91,6 +91,8 @@ roots! {
     bulk::ImportedOut, bulk::Running,
     collection::Create, collection::CreateField, collection::SpaceIn,
     cursor::NextBody, cursor::CursorPage,
+    documents::UploadIn, documents::JobOut,
+    eval::QuestionsIn, eval::EvalIn,
     facet::Facet, facet::FacetHits,
     filter::FilterIn,
     groups::QueryGroups, groups::Groups,

@@ -10,8 +10,10 @@
 
 mod collections;
 mod columns;
+mod documents;
 mod legacy;
 mod node;
+mod openai;
 mod operation;
 mod points;
 mod service;
@@ -60,6 +62,8 @@ fn operations() -> Vec<Operation> {
         points::operations(),
         updates::operations(),
         columns::operations(),
+        documents::operations(),
+        openai::operations(),
         snapshots::operations(),
         service::operations(),
         node::operations(),
@@ -103,11 +107,13 @@ fn document(routes: &Routes) -> Value {
 }
 
 /// What routes are about.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 10] = [
     ("Collections", "Named sets of points, their vectors, indexes of fields, and further names."),
     ("Search", "Points by nearness, by words, by filters; why they are found, and why not."),
     ("Points", "Points written, changed and read by id. Each request is one commit."),
     ("Columns", "Points by the million: Arrow, Parquet, lines of JSON."),
+    ("Documents", "Files that become passages, and questions whose answers are known."),
+    ("OpenAI", "What the SDK of OpenAI speaks: answers, embeddings, files, vector stores."),
     ("Snapshots", "A collection, or all of them, as of one commit in one file."),
     ("Service", "The server itself: health, figures, this document."),
     ("Node", "What is asked of a cluster, as a single node answers it."),
@@ -118,7 +124,10 @@ fn schemas() -> Map<String, Value> {
     let mut all: Vec<(String, Value)> = schema::components()
         .into_iter()
         .map(|(name, shown)| (name, operation::value(shown)))
-        .chain([("Error".to_owned(), operation::error())])
+        .chain([
+            ("Error".to_owned(), operation::error()),
+            ("OpenAIError".to_owned(), operation::openai_error()),
+        ])
         .collect();
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all.iter_mut().for_each(|(_, shown)| close(shown));

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::node;
 use super::operation::Operation;
 use crate::wire::described::{Cluster, Issues, Optimizations, Quotas, ShardKeys, Shards, Telemetry};
-use crate::wire::schema::{free, named, text, whole};
+use crate::wire::schema::{flag, free, many, named, object, text, whole};
 
 const TAG: &str = "Node";
 
@@ -15,7 +15,12 @@ pub(super) fn operations() -> Vec<Operation> {
         at("GET", "/telemetry", "telemetry", "What is known of the server and its collections")
             .reads()
             .takes("details_level", whole(0), "How much of it")
+            .takes("anonymize", flag(), "Without the names and settings of collections")
+            .takes("per_collection", flag(), "Requests by collection too")
             .answers_with(named::<Telemetry>()),
+        at("GET", "/api/v1/slow-queries", "slow_queries", "The queries that were slow, each with its plan")
+            .reads()
+            .answers_with(object([("queries", many(free()))]).shown()),
         at("GET", "/cluster", "cluster", "That there is no cluster").reads().answers_with(named::<Cluster>()),
         at("GET", "/issues", "issues", "Nothing: nobody writes any").reads().answers_with(named::<Issues>()),
         at("DELETE", "/issues", "clear_issues", "Nothing to clear").reads().answers(node::clear_issues),

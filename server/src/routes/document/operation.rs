@@ -28,6 +28,11 @@ pub(super) struct Operation {
     answer: Option<Value>,
     /// Whether it may be answered before it is done.
     is_later: bool,
+    /// Whether its errors have the shape of OpenAI's.
+    is_openai: bool,
+    /// Whether tests of its own try it, and not the one of all examples.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test looks at it"))]
+    is_elsewhere: bool,
     /// Further statuses of errors.
     further: Vec<u16>,
 }
@@ -54,7 +59,7 @@ const ERRORS: [(u16, &str); 14] = [
 ];
 
 /// Points, collections and so on as examples name them.
-const PARTS: [(&str, &str, &str); 7] = [
+const PARTS: [(&str, &str, &str); 14] = [
     ("collection", "The collection, or an alias of it", "books"),
     ("vector", "The name of a vector", "blurb"),
     ("field", "The path of a payload field", "genre"),
@@ -62,6 +67,13 @@ const PARTS: [(&str, &str, &str); 7] = [
     ("snapshot", "The name of a snapshot", "books-9-2026-01-01T00-00-00-000000Z.snapshot"),
     ("cursor", "The name of a cursor", "936da01f-9abd-4d9d-80c7-02af85c822a8"),
     ("peer", "The number of a node", "1"),
+    ("document", "The id of a document", "936da01f-9abd-4d9d-80c7-02af85c822a8"),
+    ("job", "The id of a job", "936da01f-9abd-4d9d-80c7-02af85c822a8"),
+    ("source", "The id of a source", "936da01f-9abd-4d9d-80c7-02af85c822a8"),
+    ("model", "The name of a model", "rag:books"),
+    ("response", "The id of a response", "resp_1"),
+    ("file", "The id of a file", "file-1"),
+    ("batch", "The id of a batch", "vsfb_1"),
 ];
 
 impl Operation {
@@ -84,6 +96,8 @@ impl Operation {
             example: None,
             answer: None,
             is_later: false,
+            is_openai: false,
+            is_elsewhere: false,
             further: Vec::new(),
         }
     }
@@ -179,6 +193,24 @@ impl Operation {
         Self { is_later: true, ..self.takes("wait", schema::flag(), wait) }
     }
 
+    /// Its errors have the shape of OpenAI's.
+    pub(super) fn as_openai(self) -> Self {
+        Self { is_openai: true, ..self }
+    }
+
+    /// Its own tests try it: it takes a model, or what another route has made.
+    pub(super) fn elsewhere(self) -> Self {
+        Self { is_elsewhere: true, ..self }
+    }
+
+    /// The body may be a file of this kind as well.
+    pub(super) fn or_file(mut self, kind: &str) -> Self {
+        if let Some(body) = &mut self.body {
+            body["content"][kind] = json!({"schema": binary()});
+        }
+        self
+    }
+
     /// A further status of errors.
     pub(super) fn also(mut self, status: u16) -> Self {
         self.further.push(status);
@@ -193,10 +225,10 @@ impl Operation {
         &self.path
     }
 
-    /// Whether it ever answers that all is well.
+    /// Whether its example is tried with those of all.
     #[cfg(test)]
-    pub(super) fn has_answer(&self) -> bool {
-        self.answer.is_some()
+    pub(super) fn is_tried(&self) -> bool {
+        self.answer.is_some() && !self.is_elsewhere
     }
 
     /// Whether its body is a file.
@@ -212,7 +244,8 @@ impl Operation {
         let statuses = self.statuses(need, &parts);
         let mut parameters: Vec<Value> = parts.iter().map(|part| path_parameter(part)).collect();
         parameters.extend(self.parameters);
-        let reference = |status: u16| json!({"$ref": format!("#/components/responses/{status}")});
+        let dialect = if self.is_openai { "openai" } else { "" };
+        let reference = |status: u16| json!({"$ref": format!("#/components/responses/{dialect}{status}")});
         let mut responses: BTreeMap<String, Value> =
             statuses.into_iter().map(|status| (status.to_string(), reference(status))).collect();
         responses.extend(self.answer.map(|answer| ("200".to_owned(), answer)));
@@ -281,10 +314,15 @@ pub(super) fn error() -> Value {
     })
 }
 
+/// What errors look like in the dialect of OpenAI.
+pub(super) fn openai_error() -> Value {
+    json!({"type": "object", "required": ["error"], "properties": {"error": {"type": "object"}}})
+}
+
 /// The answers of all errors, and of what is only accepted, by status.
 pub(super) fn errors() -> Map<String, Value> {
     let text = |what: &str| json!({"schema": {"type": "string"}, "description": what});
-    let answer = |(status, what): (u16, &str)| {
+    let answer = |(dialect, schema): (&str, &str), (status, what): (u16, &str)| {
         let mut headers = json!({
             "kithdb-error-field": text("The field at fault"),
             "kithdb-error-kind": text("The kind of error, where several share a status"),
@@ -292,9 +330,9 @@ pub(super) fn errors() -> Map<String, Value> {
         if matches!(status, 429 | 503) {
             headers["retry-after"] = text("Seconds until another attempt may succeed");
         }
-        let schema = json!({"$ref": "#/components/schemas/Error"});
+        let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
         let content = json!({"application/json": {"schema": schema}});
-        (status.to_string(), json!({"description": what, "headers": headers, "content": content}))
+        (format!("{dialect}{status}"), json!({"description": what, "headers": headers, "content": content}))
     };
     let accepted = json!({
         "type": "object",
@@ -306,7 +344,9 @@ pub(super) fn errors() -> Map<String, Value> {
         "description": "Accepted: it is done behind the answer, and the log says how it ended",
         "content": {"application/json": {"schema": accepted}},
     });
-    ERRORS.into_iter().map(answer).chain([("202".to_owned(), accepted)]).collect()
+    let ours = ERRORS.into_iter().map(|error| answer(("", "Error"), error));
+    let openai = ERRORS.into_iter().map(|error| answer(("openai", "OpenAIError"), error));
+    ours.chain(openai).chain([("202".to_owned(), accepted)]).collect()
 }
 
 /// A schema as JSON.

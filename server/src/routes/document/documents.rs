@@ -1,0 +1,75 @@
+//! Documents, the jobs that ingest them, and how well questions find them.
+
+use kithdb::Value;
+use serde_json::json;
+
+use super::super::documents;
+use super::operation::Operation;
+use crate::wire::documents::UploadIn;
+use crate::wire::eval::{EvalIn, QuestionsIn};
+use crate::wire::schema::{Shown, flag, free, many, nullable, object, text, whole};
+
+const TAG: &str = "Documents";
+
+pub(super) fn operations() -> Vec<Operation> {
+    let mut all = texts();
+    all.extend(questions());
+    all
+}
+
+fn at(method: &'static str, rest: &str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(method, &format!("/api/v1/collections/{{collection}}{rest}"), id, TAG, summary).reads()
+}
+
+/// What a form or a text may be read as besides.
+fn page() -> Shown {
+    object([("documents", many(free())), ("next_offset", nullable(text()))]).shown()
+}
+
+fn texts() -> Vec<Operation> {
+    let example =
+        json!({"documents": [{"path": "notes/tides.md", "text": "# Tides\n\nThe moon pulls the sea."}]});
+    vec![
+        at("POST", "/documents", "upload_documents", "Ingest documents: as JSON, or as a form of files")
+            .saying("A job is made and answered; `GET /api/v1/jobs/{job}` says how far it is.")
+            .takes("wait", flag(), "Answer when the job is at its end")
+            .body::<UploadIn>(example)
+            .or_file("multipart/form-data")
+            .answers(documents::upload)
+            .elsewhere(),
+        at("GET", "/documents", "documents", "The documents of a collection")
+            .takes("set", text(), "Only those of this set")
+            .takes("offset", text(), "The document from which on")
+            .takes("limit", whole(1), "How many")
+            .answers_with(page())
+            .elsewhere(),
+        at("GET", "/documents/{document}", "document", "A document").answers_with(free()).elsewhere(),
+        at("DELETE", "/documents/{document}", "remove_document", "Remove a document, with its passages")
+            .answers(documents::remove)
+            .elsewhere(),
+        at("GET", "/jobs", "jobs", "The jobs of a collection").answers(documents::jobs_of).elsewhere(),
+        Operation::new("GET", "/api/v1/jobs/{job}", "job", TAG, "How far a job is")
+            .reads()
+            .answers(documents::job)
+            .elsewhere(),
+    ]
+}
+
+fn questions() -> Vec<Operation> {
+    let asked: Value =
+        json!({"questions": [{"question": "What pulls the sea?", "sources": ["notes/tides.md"]}]});
+    vec![
+        at("PUT", "/eval/questions", "keep_questions", "Keep questions whose answers are known")
+            .body::<QuestionsIn>(asked)
+            .answers_with(whole(0))
+            .elsewhere(),
+        at("GET", "/eval/questions", "questions", "The questions that are kept")
+            .answers_with(many(free()))
+            .elsewhere(),
+        at("POST", "/eval", "evaluate", "Ask them, in one or two configurations, and compare")
+            .body::<EvalIn>(json!({"a": {"mode": "keyword"}}))
+            .answers_with(free())
+            .elsewhere(),
+        at("DELETE", "/eval/questions", "clear_questions", "Forget them").answers_with(flag()).elsewhere(),
+    ]
+}
