@@ -156,7 +156,7 @@ pub fn ingest(
 /// # Errors
 /// As for [`ingest`].
 pub fn prepare(db: &Database, options: &IngestOptions, embedder: Option<&Embedder>) -> Result<()> {
-    Library::open(db, options, embedder).map(drop)
+    Library::open(db, &options.collection, &options.folder_field, embedder).map(drop)
 }
 
 /// Checks the sizes of chunks that were asked for.

@@ -8,7 +8,6 @@
 //! could be read. Deleting a file takes it out of no store, as in that dialect.
 //! Cost: to put a file into a store is to embed it, and is waited for.
 
-mod cut;
 mod files;
 mod records;
 mod stores;

@@ -19,7 +19,7 @@ use crate::access::Need::{Key, Manage, Read, Write, WriteWhole};
 use crate::lanes::Lane::{Computes, Waits};
 
 /// How its addresses begin.
-pub(super) const PREFIX: &str = "/v1/";
+pub(crate) const PREFIX: &str = "/v1/";
 
 /// The routes of the dialect, and the one that opens what its answers cite.
 pub(super) fn routes(routes: Routes) -> Routes {
