@@ -1,9 +1,11 @@
-//! Documents in, answers out: files are parsed, cut into chunks that know their place in the source, and embedded by a
-//! model that runs in this process; questions are answered from them, by a serving engine or in quotes, with proof.
+//! Documents in, answers out: files are parsed, cut into chunks that know their place in the source, and embedded
+//! by a model that runs in this process; questions are answered from them, by a serving engine or in quotes, with
+//! proof.
 //!
 //! The path of a document: [`walk`](mod@walk) finds files, [`parse()`] turns one into a [`Source`], [`chunk()`]
 //! cuts it, [`Embedder`] makes vectors of the chunks, [`ingest()`] keeps collections in step with a folder, and
-//! [`search()`] asks them, [`answer()`] answers from them. [`engine`] is what writes answers. [`model`] says where a model is looked for; without one everything but the vectors works.
+//! [`search()`] asks them, [`answer()`] answers from them. [`engine`] is what writes answers. [`model`] says where
+//! a model is looked for; without one everything but the vectors works.
 //!
 //! [`shelf`] has what was uploaded.
 //!

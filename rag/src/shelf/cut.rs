@@ -1,7 +1,7 @@
 //! Chunks of a size that was asked for, which may overlap.
 //!
-//! Invariants: a chunk is no longer than what the model sees of it, whatever was asked for: the rest of it would be in no
-//! vector. An overlap begins at a word, and never reaches back beyond the chunk before it.
+//! Invariants: a chunk is no longer than what the model sees of it, whatever was asked for: the rest of it would be
+//! in no vector. An overlap begins at a word, and never reaches back beyond the chunk before it.
 
 use crate::{Chunk, Embedder, Sizing, Source, chunk};
 
