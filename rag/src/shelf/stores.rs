@@ -218,7 +218,8 @@ impl Shelf<'_> {
         self.forget(STORES, &store.id).map(drop)
     }
 
-    /// Puts a file into a store, in place of itself if it is there. A file that cannot be read is there as a failed one.
+    /// Puts a file into a store, in place of itself if it is there. A file that cannot be read is there as a failed
+    /// one.
     ///
     /// # Errors
     /// `NotFound`; `InvalidArgument` on `model` when the store belongs to another one; what the database returns.
