@@ -1,8 +1,9 @@
 //! A source into chunks: pieces small enough for the model that still say what they are about.
 //!
-//! The cuts are text-splitter's: the largest structure that fits (Markdown sections, blocks; definitions and statements
-//! of source code; paragraphs, sentences, words), neighbours merged while they fit. Sizes are in the model's own tokens,
-//! so that nothing is cut off when a chunk is embedded together with its headings; without a model, in characters.
+//! The cuts are text-splitter's: the largest structure that fits (Markdown sections, blocks; definitions and
+//! statements of source code; paragraphs, sentences, words), neighbours merged while they fit. Sizes are in the
+//! model's own tokens, so that nothing is cut off when a chunk is embedded together with its headings; without a
+//! model, in characters.
 //!
 //! Invariants: chunks are in order, overlap only where that was asked for, start and end on characters that are not
 //! white space, and together hold every such character of the source behind its front matter. A chunk with its heading

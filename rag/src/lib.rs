@@ -1,14 +1,15 @@
-//! Documents in, answers out: files are parsed, cut into chunks that know their place in the source, and embedded by a
-//! model that runs in this process; questions are answered from them, by a serving engine or in quotes, with proof.
+//! Documents in, answers out: files are parsed, cut into chunks that know their place in the source, and embedded
+//! by a model that runs in this process; questions are answered from them, by a serving engine or in quotes, with
+//! proof.
 //!
 //! The path of a document: [`walk`](mod@walk) finds files, [`parse()`] turns one into a [`Source`], [`chunk()`]
-//! cuts it, [`Embedder`] makes vectors of the chunks, in this process or by a server ([`providers`]), [`ingest()`] keeps
-//! collections in step with a folder, [`jobs`] with what is uploaded, [`search()`] asks them, and [`answer()`] answers
-//! from them. [`engine`] is what writes answers. [`model`] says where a model is looked for; without one everything but
-//! the vectors works. [`shelf`] has the files and stores of OpenAI's dialect.
+//! cuts it, [`Embedder`] makes vectors of the chunks, in this process or by a server ([`providers`]), [`ingest()`]
+//! keeps collections in step with a folder, [`jobs`] with what is uploaded, [`search()`] asks them, and [`answer()`]
+//! answers from them. [`engine`] is what writes answers. [`model`] says where a model is looked for; without one
+//! everything but the vectors works. [`shelf`] has the files and stores of OpenAI's dialect.
 //!
-//! Architecture invariant: the only room that knows candle, tokenizers, text-splitter and the parsers of documents. A question is embedded only
-//! by the model that embedded the chunks.
+//! Architecture invariant: the only room that knows candle, tokenizers, text-splitter and the parsers of documents. A
+//! question is embedded only by the model that embedded the chunks.
 
 pub mod answer;
 pub mod chunk;

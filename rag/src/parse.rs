@@ -1,5 +1,5 @@
-//! The bytes of a file into a source: its text, kind, outline and what it says of itself, or the reason why it is passed
-//! over.
+//! The bytes of a file into a source: its text, kind, outline and what it says of itself, or the reason why it is
+//! passed over.
 //!
 //! The name decides the kind: Markdown, HTML, PDF, source code, tables (CSV, TSV), lines of JSON, plain text (`.txt`,
 //! `.rst`, `.adoc`, and names without an extension that projects give to text: README, LICENSE, ...). The text of

@@ -1,8 +1,8 @@
 //! The thread that ingests what was uploaded, job by job, in the order in which they came.
 //!
-//! Invariants: one thread for a database in this process, so that no document is ingested twice at once; what a job has
-//! done is in the database alone, so that it goes on wherever a process ended. A job that cannot go on for now (no model,
-//! an embedding server that is down) is tried again, less and less often.
+//! Invariants: one thread for a database in this process, so that no document is ingested twice at once; what a job
+//! has done is in the database alone, so that it goes on wherever a process ended. A job that cannot go on for now (no
+//! model, an embedding server that is down) is tried again, less and less often.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,8 +2,8 @@
 //!
 //! Four lanes. What computes is bounded to the cores, so that no call makes another slower than waiting would. What
 //! mostly waits (a commit for its fsync, a look at the counters) has many places, so that commits form groups and
-//! nobody who only wants to look stands behind searches. What waits for a client, who may be slow, has few of its own, and
-//! so has what waits for the serving engine.
+//! nobody who only wants to look stands behind searches. What waits for a client, who may be slow, has few of its
+//! own, and so has what waits for the serving engine.
 //!
 //! Invariant: a call that began ends, even if its client has gone; its place is free only then.
 

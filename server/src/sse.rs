@@ -1,8 +1,8 @@
 //! Server-sent events: an answer that goes out while it is made.
 //!
 //! Invariants: a client that goes away cancels what makes the answer, within one event or one look of the engine's
-//! connection. While nothing comes, a comment every [`HEARTBEAT`] tells proxies that the connection lives. An error before
-//! the first event is an answer with its status; one after it is an event, and the end.
+//! connection. While nothing comes, a comment every [`HEARTBEAT`] tells proxies that the connection lives. An error
+//! before the first event is an answer with its status; one after it is an event, and the end.
 
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use kithdb::{Error, Result};
 use rag::engine::Cancel;
 use serde::Serialize;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::{Interval, interval, timeout};
+use tokio::time::{Interval, interval_at, timeout};
 
 use crate::error;
 
@@ -89,7 +89,12 @@ impl Written {
             Ok(first) => first.and_then(Result::ok),
             Err(_) => None,
         };
-        let stream = Sending { first, receiver: self.0, heartbeat: interval(HEARTBEAT), _cancel: cancel };
+        let stream = Sending {
+            first,
+            receiver: self.0,
+            heartbeat: interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT),
+            _cancel: cancel,
+        };
         let mut response = Response::new(Body::from_stream(stream));
         let head = response.headers_mut();
         head.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));

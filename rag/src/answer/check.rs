@@ -1,11 +1,11 @@
 //! An answer on its way out, sentence by sentence: held against the passages, cited, or marked.
 //!
-//! Invariants: a sentence goes out when it is whole and was looked at. A citation names a passage that has the words of its
-//! sentence, and whose source is still stored with the hash that the passage was read from; numbers that name no such
-//! passage are taken out. A sentence that says something and finds no such passage is marked.
+//! Invariants: a sentence goes out when it is whole and was looked at. A citation names a passage that has the
+//! words of its sentence, and whose source is still stored with the hash that the passage was read from; numbers
+//! that name no such passage are taken out. A sentence that says something and finds no such passage is marked.
 //!
-//! What is looked at are words and numbers, not their meaning: invented facts, names and figures are found; a `not` that
-//! was lost, or two facts that were mixed, are not.
+//! What is looked at are words and numbers, not their meaning: invented facts, names and figures are found; a `not`
+//! that was lost, or two facts that were mixed, are not.
 
 use std::collections::HashSet;
 use std::ops::Range;

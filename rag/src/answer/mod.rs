@@ -1,14 +1,15 @@
 //! An answer with proof: passages are found, a model writes, what it wrote is held against them.
 //!
 //! The path of a question: [`retrieve()`] finds passages, as who asks may see them; when nothing speaks for an answer
-//! being among them, that is said and no model is asked. Otherwise they are packed into the model's context, fenced as data
-//! (`prompt`), and each sentence that comes back is cited or marked before it goes out (`check`). Without a serving engine,
-//! or when that is asked for, the answer is made of quotes (`extract`), and says so.
+//! being among them, that is said and no model is asked. Otherwise they are packed into the model's context, fenced
+//! as data (`prompt`), and each sentence that comes back is cited or marked before it goes out (`check`). Without a
+//! serving engine, or when that is asked for, the answer is made of quotes (`extract`), and says so.
 //!
-//! Invariants: a citation names bytes of a document that is stored with the hash that it names. What documents say never
-//! stands in the place of instructions. A model is asked at most twice: the second time with less, when the engine says
-//! that its context was too small.
-//! Cost: the engine's time. Before it a search, the sources of its hits, and a few questions to the engine's tokenizer.
+//! Invariants: a citation names bytes of a document that is stored with the hash that it names. What documents say
+//! never stands in the place of instructions. A model is asked at most twice: the second time with less, when the
+//! engine says that its context was too small.
+//! Cost: the engine's time. Before it a search, the sources of its hits, and a few questions to the engine's
+//! tokenizer.
 //! When not to use: for a conversation without documents.
 
 mod check;
@@ -21,7 +22,9 @@ mod words;
 
 use std::ops::{ControlFlow, Range};
 
-use kithdb::{Collection, Database, PayloadSelect, PointId, Result, Select, Value, VectorSelect};
+use kithdb::{
+    Collection, Database, Error, ErrorKind, PayloadSelect, PointId, Result, Select, Value, VectorSelect,
+};
 
 use crate::engine::{Cancel, Chat, Engine, Failure, FailureKind, Finish, Message, Role, Usage};
 use crate::{Embedder, Mode};
@@ -56,7 +59,8 @@ pub struct Manner {
     pub retrieval: Retrieval,
     /// What must speak for an answer being there.
     pub relevance: Relevance,
-    /// Tokens of the prompt, documents included; as many as the model has room for, up to [`PROMPT_TOKENS_MAX`], if absent.
+    /// Tokens of the prompt, documents included; as many as the model has room for, up to [`PROMPT_TOKENS_MAX`], if
+    /// absent.
     pub prompt_tokens_max: Option<usize>,
     /// Tokens of the answer; the engine's setting, if absent.
     pub answer_tokens_max: Option<usize>,
@@ -76,8 +80,8 @@ pub struct Manner {
 
 /// What must speak for an answer being there: less is none.
 ///
-/// Near misses are the hard part: passages on the subject that do not have the answer. What the defaults refuse, rightly and
-/// wrongly, stands in `benches/RESULTS.md`.
+/// Near misses are the hard part: passages on the subject that do not have the answer. What the defaults refuse,
+/// rightly and wrongly, stands in `benches/RESULTS.md`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Relevance {
     /// The cosine of the question and the nearest chunk, where there is a model.
@@ -287,6 +291,12 @@ impl Writing<'_> {
             pack::packed(&retrieved.passages, room, &|text| self.engine.count(text).tokens, &|passages| {
                 self.engine.count_messages(&prompt::messages(&asked, passages)).tokens
             });
+        if documents.is_empty() {
+            let message = format!(
+                "{room} tokens are left for the prompt, and no document fits; allow more, or ask for less"
+            );
+            return Err(Error::new(ErrorKind::LimitExceeded, message).with_field("rag.prompt_tokens"));
+        }
         if tell(Told::Documents(&documents)).is_break() {
             return Err(Failure::new(FailureKind::Cancelled, "nobody waits for it").into());
         }

@@ -1,8 +1,8 @@
 //! Which passages a prompt has room for, and in which order.
 //!
-//! Invariants: the prompt has no more tokens than there is room for, by the count that is given. What is left out is what
-//! fits the question worst. A passage that is cut is cut between sentences, and its span with it. The order is that of
-//! sources and places in them, whatever the scores.
+//! Invariants: the prompt has no more tokens than there is room for, by the count that is given. What is left out
+//! is what fits the question worst. A passage that is cut is cut between sentences, and its span with it. The order
+//! is that of sources and places in them, whatever the scores.
 //! Cost: a count a passage, and one or two of the whole prompt.
 
 use super::passage::Passage;

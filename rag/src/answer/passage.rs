@@ -104,7 +104,8 @@ impl About {
     }
 }
 
-/// Reads documents as they are stored now. Those that are gone, or whose text is not what their hash says, are left out.
+/// Reads documents as they are stored now. Those that are gone, or whose text is not what their hash says, are left
+/// out.
 pub(crate) fn stored(sources: &Collection, ids: &[PointId]) -> Result<HashMap<PointId, Stored>> {
     let points = sources.get(ids, &Select::default())?;
     let read = points.into_iter().filter_map(|mut point| {

@@ -1,13 +1,13 @@
 //! What a model is asked: fixed instructions, the documents fenced as data, the question last.
 //!
 //! Invariants: text of documents, of the question and of earlier turns cannot end the message that it stands in:
-//! what templates of chats take for the mark of a role is broken up ([`defused`]). Documents stand in the order of their
-//! ids and places, not of their scores, and nothing before them changes from one question to the next: the engine's
-//! cache of prefixes holds for every question on the same documents. The mark around a document is made of its text, so
-//! that no document can hold its own.
+//! what templates of chats take for the mark of a role is broken up ([`defused`]). Documents stand in the order of
+//! their ids and places, not of their scores, and nothing before them changes from one question to the next: the
+//! engine's cache of prefixes holds for every question on the same documents. The mark around a document is made of
+//! its text, so that no document can hold its own.
 //!
-//! What this does not do: make a model disregard what a document says. A model may still do as a document asks; then its
-//! words are held against the documents like any others.
+//! What this does not do: make a model disregard what a document says. A model may still do as a document asks;
+//! then its words are held against the documents like any others.
 
 use super::passage::{Passage, hash};
 use crate::engine::{Message, Role};

@@ -1,8 +1,8 @@
 //! The passages that a question is answered from: found, held against their sources, merged where they touch.
 //!
-//! Invariants: the filter and the access labels count before the search, so nobody's passage takes another's place, and
-//! none comes through that they exclude. A passage is text of its source as it is stored (see [`passage`](super::passage));
-//! what changed between the search and the reading is left out.
+//! Invariants: the filter and the access labels count before the search, so nobody's passage takes another's place,
+//! and none comes through that they exclude. A passage is text of its source as it is stored (see
+//! [`passage`](super::passage)); what changed between the search and the reading is left out.
 //!
 //! Cost: a search, and the sources of its hits, whole.
 
@@ -29,8 +29,8 @@ pub struct Retrieval {
     pub limit: usize,
     /// Only among these.
     pub filter: Filter,
-    /// Who asks may see: documents without the payload field `access`, and those with one of these labels in it. Without
-    /// labels, that field does not count.
+    /// Who asks may see: documents without the payload field `access`, and those with one of these labels in it.
+    /// Without labels, that field does not count.
     pub labels: Option<Vec<String>>,
     /// From 0, the best alone, to 1, the most different: maximal marginal relevance.
     pub diversity: Option<f32>,
@@ -170,9 +170,13 @@ fn request(question: &str, vector: Option<&[f32]>, mode: Mode, how: &Retrieval) 
         ..Request::default()
     };
     let words = || Query::Keyword(question.into());
-    let Some(vector) = vector else {
-        return Request { score_threshold: how.score_min, ..ask(words(), how.limit) };
+    // By words alone scores have no upper end: those of the best are made 1.
+    let relative = Query::Fuse(Fusion::RelativeScore { weights: Vec::new() });
+    let fused = |legs: Vec<Request>, query: Query| {
+        let score_threshold = how.score_min;
+        Request { prefetch: legs, query, limit: how.limit, score_threshold, ..Request::default() }
     };
+    let Some(vector) = vector else { return fused(vec![ask(words(), leg_hits)], relative) };
     let mut legs = vec![ask(nearest(vector), leg_hits)];
     if mode == Mode::Hybrid {
         legs.push(ask(words(), leg_hits));
@@ -189,7 +193,7 @@ fn request(question: &str, vector: Option<&[f32]>, mode: Mode, how: &Retrieval) 
         }
         None => Query::Fuse(how.fusion.clone()),
     };
-    Request { prefetch: legs, query, limit: how.limit, score_threshold: how.score_min, ..Request::default() }
+    fused(legs, query)
 }
 
 /// The filter, and what who asks may see.

@@ -1,7 +1,7 @@
 //! What goes wrong between here and the serving engine, told apart.
 //!
-//! Engines agree on neither statuses nor bodies: an error is an object, a string, a list of details or plain text, and
-//! a prompt that is too long is told by a type here and by words there. All of it becomes a [`FailureKind`].
+//! Engines agree on neither statuses nor bodies: an error is an object, a string, a list of details or plain text,
+//! and a prompt that is too long is told by a type here and by words there. All of it becomes a [`FailureKind`].
 
 use std::fmt;
 use std::time::Duration;

@@ -1,12 +1,12 @@
 //! The serving engine: any server with OpenAI's API for chat, by its URL, that makes an answer of a prompt.
 //!
-//! Invariants: nothing is asked of another host than that of the configured URL, redirects and proxies included. A key
-//! is shown to that host alone, and is in no log. A request is tried again only as long as nothing of its answer was
-//! passed on. Whoever cancels an answer ends its generation, by closing the connection.
+//! Invariants: nothing is asked of another host than that of the configured URL, redirects and proxies included. A
+//! key is shown to that host alone, and is in no log. A request is tried again only as long as nothing of its
+//! answer was passed on. Whoever cancels an answer ends its generation, by closing the connection.
 //!
-//! Cost: a connection for each answer, so that it can be closed; a thread that waits while it comes. Places for answers
-//! at the same time are bounded, and so is the wait for one. After [`FAILURES_MAX`] failures to reach the engine, it is
-//! left alone for [`REST`], so that requests fail at once instead of after their time.
+//! Cost: a connection for each answer, so that it can be closed; a thread that waits while it comes. Places for
+//! answers at the same time are bounded, and so is the wait for one. After [`FAILURES_MAX`] failures to reach the
+//! engine, it is left alone for [`REST`], so that requests fail at once instead of after their time.
 
 mod failure;
 mod known;

@@ -1,8 +1,8 @@
 //! Two configurations over the same questions: is one better, or is it chance?
 //!
-//! The interval of the difference is by paired bootstrap (Efron 1979), the probability of a difference as large if there
-//! were none by randomisation (Smucker, Allan and Carterette 2007): the sign of each question's difference is turned at
-//! random. Both draw ten thousand times, from a fixed seed.
+//! The interval of the difference is by paired bootstrap (Efron 1979), the probability of a difference as large if
+//! there were none by randomisation (Smucker, Allan and Carterette 2007): the sign of each question's difference is
+//! turned at random. Both draw ten thousand times, from a fixed seed.
 
 use super::Run;
 use super::measure::{MEASURES, Measure, Measures};

@@ -1,5 +1,5 @@
-//! How well questions find what answers them: sets of questions with what is expected, kept beside the data, asked in one
-//! or two configurations, at the present state of the collection or a past one.
+//! How well questions find what answers them: sets of questions with what is expected, kept beside the data, asked in
+//! one or two configurations, at the present state of the collection or a past one.
 //!
 //! Invariants: measures are pure functions of a ranking and what was expected; a comparison is of the same questions at
 //! the same commit, and its resampling has a fixed seed: the same data give the same report.

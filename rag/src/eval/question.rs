@@ -4,8 +4,8 @@
 //! {"question": "…", "expected": [{"path": "guide.md", "start": 10, "end": 80, "grade": 2}, {"id": 7}], "answer": "…"}
 //! ```
 //!
-//! What is expected is a document by its path, a span of its stored text by bytes, or a point by its id. A question that
-//! expects nothing cannot be answered from the collection.
+//! What is expected is a document by its path, a span of its stored text by bytes, or a point by its id. A question
+//! that expects nothing cannot be answered from the collection.
 
 use std::ops::Range;
 

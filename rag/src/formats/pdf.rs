@@ -5,8 +5,9 @@
 //!
 //! Invariants: no PDF ends the process. It is read on a thread of its own with a deep stack, for so long and so many
 //! glyphs at most, and only if its compressed streams stay below [`INFLATED_BYTES_MAX`] together.
-//! When not to use: for pages of pictures (nothing recognises their letters), columns that are drawn line by line across,
-//! and tables, whose cells come as words. Streams that are encrypted, or compressed by LZW, are not measured before.
+//! When not to use: for pages of pictures (nothing recognises their letters), columns that are drawn line by line
+//! across, and tables, whose cells come as words. Streams that are encrypted, or compressed by LZW, are not measured
+//! before.
 
 use std::cell::Cell;
 use std::io::Read;

@@ -1,8 +1,8 @@
 //! Documents into a collection, again and again: only what changed is done anew.
 //!
-//! Three collections hold a library: `<name>` has the chunks (vector, keywords, payload), `<name>.sources` the documents
-//! they were cut from, whole, so that a chunk's span can be shown and checked; `<name>.jobs` what was uploaded and is not
-//! yet ingested, and how far that is ([`jobs`]). Folders are read where they lie ([`ingest`]).
+//! Three collections hold a library: `<name>` has the chunks (vector, keywords, payload), `<name>.sources` the
+//! documents they were cut from, whole, so that a chunk's span can be shown and checked; `<name>.jobs` what was
+//! uploaded and is not yet ingested, and how far that is ([`jobs`]). Folders are read where they lie ([`ingest`]).
 //!
 //! Invariants: a document becomes visible, changes or goes in one commit over all of them, never by halves. The
 //! bytes `start..end` of the stored source are the text of the chunk. A document whose hash, model, metadata and chunk
@@ -156,7 +156,7 @@ pub fn ingest(
 /// # Errors
 /// As for [`ingest`].
 pub fn prepare(db: &Database, options: &IngestOptions, embedder: Option<&Embedder>) -> Result<()> {
-    Library::open(db, options, embedder).map(drop)
+    Library::open(db, &options.collection, &options.folder_field, embedder).map(drop)
 }
 
 /// Checks the sizes of chunks that were asked for.

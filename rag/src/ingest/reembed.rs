@@ -1,10 +1,11 @@
-//! A library moved to another model: a second one is made beside it, chunk by chunk, while the first is read and written;
-//! a gate compares both on the questions about the first; an alias moves from one to the other in one commit.
+//! A library moved to another model: a second one is made beside it, chunk by chunk, while the first is read and
+//! written; a gate compares both on the questions about the first; an alias moves from one to the other in one commit.
 //!
-//! Invariants: the first library is not touched. A document is copied in one commit, and its copy says of which version it
-//! is: a run that was broken off goes on, and a later run takes up what changed meanwhile. The alias moves only if the
-//! gate lets it.
-//! When not to use: where chunks should be cut anew by the tokens of the other model; ingest the sources again for that.
+//! Invariants: the first library is not touched. A document is copied in one commit, and its copy says of which
+//! version it is: a run that was broken off goes on, and a later run takes up what changed meanwhile. The alias moves
+//! only if the gate lets it.
+//! When not to use: where chunks should be cut anew by the tokens of the other model; ingest the sources again for
+//! that.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;

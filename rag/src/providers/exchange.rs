@@ -1,8 +1,8 @@
 //! One request to an embedding server, tried again where that can help.
 //!
-//! Tried again, after a pause that doubles (or the one that the server names in `retry-after`): 429, 500, 502, 503, 504,
-//! a connection that fails or breaks off, an answer that is none. Halved: a batch that is too large (413, or 422 with
-//! several texts). Anything else is an error at once, with what the server said.
+//! Tried again, after a pause that doubles (or the one that the server names in `retry-after`): 429, 500, 502, 503,
+//! 504, a connection that fails or breaks off, an answer that is none. Halved: a batch that is too large (413, or 422
+//! with several texts). Anything else is an error at once, with what the server said.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Condvar, Mutex, PoisonError};

@@ -1,9 +1,10 @@
-//! Texts embedded by a server: OpenAI's `/v1/embeddings`, as vLLM, llama.cpp, Ollama and others have it, or the `/embed`
-//! of text-embeddings-inference.
+//! Texts embedded by a server: OpenAI's `/v1/embeddings`, as vLLM, llama.cpp, Ollama and others have it, or the
+//! `/embed` of text-embeddings-inference.
 //!
 //! Invariants: a call goes to the configured address only, never by a proxy of the environment or to where an answer
-//! points; a key is never shown. What makes two vectors comparable (name, dimension, prefixes, normalisation, window) is
-//! the model's identity, wherever it is served. Vectors are of one length and of finite numbers, or nothing is returned.
+//! points; a key is never shown. What makes two vectors comparable (name, dimension, prefixes, normalisation, window)
+//! is the model's identity, wherever it is served. Vectors are of one length and of finite numbers, or nothing is
+//! returned.
 //!
 //! Cost: each different text once while the cache holds it; batches of texts of like length, several at a time.
 

@@ -1,14 +1,13 @@
 //! Uploaded files, and the stores of documents that they are put into: what OpenAI calls files and vector stores.
 //!
-//! A store is a collection of chunks with its collection of sources, as an ingestion makes them; so whatever was ingested
-//! is a store as well. Files lie in a collection of their own, as they came. What the schema of a collection has no place
-//! for (names, metadata, times) is a point of a further one.
+//! A store is a collection of chunks with its collection of sources, as an ingestion makes them; so whatever was
+//! ingested is a store as well. Files lie in a collection of their own, as they came. What the schema of a
+//! collection has no place for (names, metadata, times) is a point of a further one.
 //!
-//! Invariants: a file is in a store whole or not at all, in one commit over chunks and sources; it says there whether it
-//! could be read. Deleting a file takes it out of no store, as in that dialect.
+//! Invariants: a file is in a store whole or not at all, in one commit over chunks and sources; it says there
+//! whether it could be read. Deleting a file takes it out of no store, as in that dialect.
 //! Cost: to put a file into a store is to embed it, and is waited for.
 
-mod cut;
 mod files;
 mod records;
 mod stores;

@@ -5,13 +5,12 @@ use kithdb::{
 };
 use serde_json::json;
 
-use super::cut::cut;
 use super::records::{every, missing, number, text};
 use super::{File, Shelf};
 use crate::answer::sources_of;
 use crate::ingest::{IngestOptions, SOURCES_SUFFIX, prepare};
 use crate::parse::Skip;
-use crate::{Chunk, Sizing, Source, chunk, parse};
+use crate::{Chunk, Embedder, Sizing, Source, chunk, parse};
 
 /// The collection of what is known of stores beside their documents.
 pub const STORES: &str = "openai.stores";
@@ -60,6 +59,22 @@ pub enum Chunking {
         /// Of these, tokens of the one before.
         overlap: usize,
     },
+}
+
+/// Characters that stand for a token where there is no model to count them.
+const TOKEN_CHARS: usize = 4;
+
+impl Chunking {
+    fn sizing(self, embedder: Option<&Embedder>) -> Sizing<'_> {
+        let unit = if embedder.is_some() { 1 } else { TOKEN_CHARS };
+        match self {
+            Self::Auto => Sizing::new(embedder),
+            Self::Static { tokens_max, overlap } => {
+                // One token alone holds nothing.
+                Sizing::of(embedder, Some(tokens_max.max(2) * unit), overlap * unit)
+            }
+        }
+    }
 }
 
 /// Whether a file could be read.
@@ -203,7 +218,8 @@ impl Shelf<'_> {
         self.forget(STORES, &store.id).map(drop)
     }
 
-    /// Puts a file into a store, in place of itself if it is there. A file that cannot be read is there as a failed one.
+    /// Puts a file into a store, in place of itself if it is there. A file that cannot be read is there as a failed
+    /// one.
     ///
     /// # Errors
     /// `NotFound`; `InvalidArgument` on `model` when the store belongs to another one; what the database returns.
@@ -222,10 +238,7 @@ impl Shelf<'_> {
         let mut points = Vec::new();
         match &read {
             Ok(read) => {
-                let own = match chunking {
-                    Chunking::Auto => chunk(read, &Sizing::new(self.embedder)),
-                    Chunking::Static { tokens_max, overlap } => cut(read, self.embedder, tokens_max, overlap),
-                };
+                let own = chunk(read, &chunking.sizing(self.embedder));
                 let hash = crate::answer::text_hash(&read.text);
                 points = self.chunk_points(&file, read, &own, &hash, attributes)?;
                 source = source

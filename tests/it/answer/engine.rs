@@ -1,4 +1,5 @@
-//! A serving engine of this process that does as it is told: answers, and every way of failing that was seen or feared.
+//! A serving engine of this process that does as it is told: answers, and every way of failing that was seen or
+//! feared.
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

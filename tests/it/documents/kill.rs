@@ -1,5 +1,5 @@
-//! SIGKILL in the midst of an ingestion, again and again: what is visible is whole at every moment, and in the end it is
-//! what an undisturbed run makes.
+//! SIGKILL in the midst of an ingestion, again and again: what is visible is whole at every moment, and in the end it
+//! is what an undisturbed run makes.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};

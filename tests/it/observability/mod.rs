@@ -40,7 +40,7 @@ fn fill(server: &Running) {
         json!({
             "id": id,
             "vector": {"": [id as f32, 1.0, 0.0, 0.5], "s": sparse},
-            "payload": {"text": format!("the fox {id} runs"), "lang": if id % 2 == 0 { "en" } else { "de" }, "n": id},
+            "payload": {"text": format!("the fox {id} runs"), "lang": if id.is_multiple_of(2) { "en" } else { "de" }, "n": id},
         })
     };
     let points = json!({"points": (1..=60).map(point).collect::<Vec<_>>()});

@@ -10,7 +10,7 @@ fn members(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap_or_else(|| panic!("no object: {value}")).keys().map(String::as_str).collect()
 }
 
-fn these<'a>(names: &'a str) -> BTreeSet<&'a str> {
+fn these(names: &str) -> BTreeSet<&str> {
     names.split(' ').collect()
 }
 

@@ -1,8 +1,8 @@
 //! Uploads: documents that come as bytes, ingested by a job that survives whatever ends its process.
 //!
 //! [`submit`] keeps the bytes in `<name>.jobs`; from its return on they are as durable as the database promises.
-//! [`run`] ingests them group by group, and each group's commit takes its bytes out again and moves the job on: a job that
-//! is run again, by another process, goes on exactly behind its last commit.
+//! [`run`] ingests them group by group, and each group's commit takes its bytes out again and moves the job on: a job
+//! that is run again, by another process, goes on exactly behind its last commit.
 //!
 //! Uploads belong to a set. A job may mirror its set: what the set held before and was not uploaded now is removed, at
 //! the end.

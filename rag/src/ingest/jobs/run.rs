@@ -1,7 +1,7 @@
 //! A job at work.
 //!
-//! Invariant: a commit that ingests documents takes their bytes out of `<name>.jobs` and moves the job on by as many: the
-//! job's place is what is stored, never what a process remembers.
+//! Invariant: a commit that ingests documents takes their bytes out of `<name>.jobs` and moves the job on by as many:
+//! the job's place is what is stored, never what a process remembers.
 
 use std::collections::HashSet;
 

@@ -1,8 +1,8 @@
 //! The dialect of OpenAI, under `/v1`: what its SDK and the interfaces of chats speak.
 //!
-//! Fields of requests that are not known are passed over, since clients send what every server has; what is answered has
-//! exactly the shape that strict clients expect, with what is ours in a member `rag`. That member of a request is read
-//! strictly: a misspelt filter would answer from more than was meant.
+//! Fields of requests that are not known are passed over, since clients send what every server has; what is
+//! answered has exactly the shape that strict clients expect, with what is ours in a member `rag`. That member of a
+//! request is read strictly: a misspelt filter would answer from more than was meant.
 
 mod chat;
 mod files;

@@ -1,5 +1,5 @@
-//! What there is to ask: a model for each collection of documents, the model that embeds, and the documents that answers
-//! cite.
+//! What there is to ask: a model for each collection of documents, the model that embeds, and the documents that
+//! answers cite.
 
 use kithdb::{Error, ErrorKind, Result, Value};
 use rag::answer;

@@ -1,7 +1,7 @@
 //! `/v1/responses`: a question answered by searching vector stores.
 //!
-//! Answers are kept, unless a request says `store: false`, in a collection of their own; who may read them has that right
-//! on it. Who has no right to write there gets answers that are not kept.
+//! Answers are kept, unless a request says `store: false`, in a collection of their own; who may read them has that
+//! right on it. Who has no right to write there gets answers that are not kept.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

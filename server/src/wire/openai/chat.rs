@@ -229,8 +229,8 @@ mod tests {
             body
         };
         for (body, field) in [
-            (json!({"messages": question}), "model"),
-            (json!({"model": "rag:a"}), "messages"),
+            (json!({"messages": question}), "body"),
+            (json!({"model": "rag:a"}), "body"),
             (with("messages", json!([])), "messages"),
             (with("messages", json!([{"role": "assistant", "content": "x"}])), "messages"),
             (with("messages", json!([{"role": "user", "content": " "}])), "messages"),

@@ -1,7 +1,7 @@
 //! The JSON of OpenAI's dialect, as types of its own.
 //!
-//! Requests: what is not known is passed over. Answers: every field that strict clients ask for, and no other but `rag`.
-//! Times are seconds since 1970.
+//! Requests: what is not known is passed over. Answers: every field that strict clients ask for, and no other but
+//! `rag`. Times are seconds since 1970.
 
 pub(crate) mod attributes;
 pub(crate) mod chat;
