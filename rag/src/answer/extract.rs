@@ -16,6 +16,9 @@ pub const EXTRACTIVE: &str =
 /// Passages that are quoted.
 const QUOTES_MAX: usize = 3;
 
+/// The share of the best score that a further passage must have.
+const SCORE_SHARE_MIN: f32 = 0.5;
+
 /// Bytes of a quote.
 const QUOTE_BYTES_MAX: usize = 600;
 
@@ -24,6 +27,8 @@ pub(crate) fn extract(question: &str, passages: &[Passage]) -> (String, Vec<Cita
     let asked = words(question);
     let mut best: Vec<usize> = (0..passages.len()).collect();
     best.sort_by(|a, b| passages[*b].score.total_cmp(&passages[*a].score));
+    let least = best.first().map_or(0.0, |first| passages[*first].score * SCORE_SHARE_MIN);
+    best.retain(|number| passages[*number].score >= least);
     let (mut text, mut citations) = (EXTRACTIVE.to_owned(), Vec::new());
     for number in best.into_iter().take(QUOTES_MAX) {
         let passage = &passages[number];
