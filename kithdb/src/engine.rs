@@ -40,6 +40,8 @@ pub(crate) struct Engine {
     pub(crate) collections: RwLock<BTreeMap<String, Arc<Shared>>>,
     /// Further names, each with that of its collection. Changed by the sequencer alone.
     pub(crate) aliases: RwLock<BTreeMap<String, String>>,
+    /// Collections that are gone, and whose room is to be given back.
+    pub(crate) dropped: Mutex<Vec<CollectionId>>,
 }
 
 /// Where writers wait for a build to end.
@@ -165,7 +167,19 @@ impl Engine {
         let Options { durability, limits, segments, .. } = options;
         let (is_closing, room) = (AtomicBool::new(false), Room::default());
         let (collections, aliases) = (RwLock::new(collections), RwLock::new(aliases));
-        Self { store, folder, limits, durability, segments, is_closing, room, monitor, collections, aliases }
+        Self {
+            store,
+            folder,
+            limits,
+            durability,
+            segments,
+            is_closing,
+            room,
+            monitor,
+            collections,
+            aliases,
+            dropped: Mutex::default(),
+        }
     }
 
     /// The files of a collection's segments.

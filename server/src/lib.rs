@@ -22,6 +22,7 @@ mod lanes;
 mod limits;
 mod metrics;
 mod multipart;
+mod outbound;
 mod routes;
 mod serve;
 mod state;
@@ -32,6 +33,7 @@ mod wire;
 
 pub use access::Keys;
 pub use limits::ServeLimits;
+pub use outbound::Hosts;
 pub use routes::{addresses, router};
 pub use serve::{ServeOptions, Server};
 pub use state::State;

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::connections::{self, Door};
-use crate::{Keys, ServeLimits, State, Tls, router};
+use crate::{Hosts, Keys, ServeLimits, State, Tls, router};
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct ServeOptions {
     pub tls: Option<Tls>,
     /// What clients may take.
     pub limits: ServeLimits,
+    /// Whom it may ask for snapshots.
+    pub hosts: Hosts,
 }
 
 impl Default for ServeOptions {
@@ -44,6 +46,7 @@ impl Default for ServeOptions {
             are_metrics_open: false,
             tls: None,
             limits: ServeLimits::default(),
+            hosts: Hosts::default(),
         }
     }
 }

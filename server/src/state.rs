@@ -12,7 +12,7 @@ use crate::cursors::Cursors;
 use crate::lanes::Lanes;
 use crate::metrics::Metrics;
 use crate::strict::Rates;
-use crate::{Keys, ServeLimits, ServeOptions};
+use crate::{Hosts, Keys, ServeLimits, ServeOptions};
 
 /// The state of a server, shared by its requests. Clones are cheap.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) rates: Rates,
     pub(crate) limits: ServeLimits,
+    /// Whom it may ask for snapshots.
+    pub(crate) hosts: Hosts,
     /// Who scrapes needs no key.
     pub(crate) are_metrics_open: bool,
     /// A place for each request in progress.
@@ -62,6 +64,7 @@ impl State {
             requests: Semaphore::new(options.limits.requests_max.min(Semaphore::MAX_PERMITS)),
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
             limits: options.limits.clone(),
+            hosts: options.hosts.clone(),
             are_metrics_open: options.are_metrics_open,
         };
         Self { inner: Arc::new(inner) }

@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::limits::LimitArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::terminal::{counted, grouped, print, table};
-use crate::{Keys, ServeOptions, Server, Tls, VERSION};
+use crate::{Hosts, Keys, ServeOptions, Server, Tls, VERSION};
 
 /// Serve a database over HTTP.
 #[derive(Args)]
@@ -69,6 +69,9 @@ struct AccessArgs {
     /// The private key of the certificate, in PEM
     #[arg(long, value_name = "FILE", env = "KITHDB_TLS_KEY")]
     tls_key: Option<PathBuf>,
+    /// A host, or host:port, that snapshots may be fetched from, or several; without it nothing is fetched
+    #[arg(long, value_name = "HOST", env = "KITHDB_SNAPSHOT_HOSTS", value_delimiter = ',')]
+    snapshot_hosts: Vec<String>,
 }
 
 fn share(text: &str) -> std::result::Result<f64, String> {
@@ -121,6 +124,7 @@ impl Serve {
             are_metrics_open: access.open_metrics,
             tls: access.tls()?,
             limits: self.limits.serve(),
+            hosts: Hosts::of(&access.snapshot_hosts)?,
         })
     }
 

@@ -9,7 +9,7 @@ use axum::RequestExt;
 use axum::body::Body;
 use axum::extract::{Query, RawPathParams, Request, State as Shared};
 use axum::http::Uri;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use axum::response::Response;
 use kithdb::{Collection, Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
@@ -35,6 +35,8 @@ pub(super) struct Call {
     /// The time that it gave itself.
     timeout_s: Option<u64>,
     uri: Uri,
+    /// What the client calls the server.
+    pub(super) host: Option<String>,
     path: Vec<(String, String)>,
     body: Held,
 }
@@ -168,6 +170,7 @@ async fn read(state: State, mut request: Request) -> Result<Call> {
         rights,
         deadline: Instant::now(),
         timeout_s: None,
+        host: parts.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned),
         uri: parts.uri,
         path,
         body,

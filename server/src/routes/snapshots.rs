@@ -43,15 +43,13 @@ pub(super) fn recover(call: &Call) -> Result<bool> {
     let (db, body): (&Database, Recover) = (&call.state.db, call.parse()?);
     let collection = call.part("collection")?;
     let recover = |path: &std::path::Path| db.recover_collection(collection, path, body.checksum.as_deref());
-    match body.source(&db.snapshots_folder())? {
+    match body.source(&db.snapshots_folder(), call.host.as_deref())? {
         Source::File(path) => recover(&path)?,
+        Source::Own { collection, name } => recover(&db.snapshot_path(collection.as_deref(), &name)?)?,
         Source::Url(url) => {
+            let mut found = call.state.hosts.fetch(&url)?;
             let incoming = incoming(db)?;
-            let refused = |error: ureq::Error| {
-                Error::invalid("location", format!("cannot be read: {error}")).with_source(error)
-            };
-            let mut answer = ureq::get(&url).call().map_err(refused)?;
-            incoming.take(&mut answer.body_mut().as_reader()).map_err(faulted)?;
+            incoming.take(&mut found.as_reader()).map_err(faulted)?;
             recover(incoming.path())?;
         }
     }

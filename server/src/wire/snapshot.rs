@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kithdb::{Error, Result, Snapshot, datetime};
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
 use super::shape::Ignored;
@@ -35,6 +36,12 @@ pub(crate) struct Recover {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     File(PathBuf),
+    /// Of this server: it need not ask itself.
+    Own {
+        /// Nothing for one of everything.
+        collection: Option<String>,
+        name: String,
+    },
     Url(String),
 }
 
@@ -48,12 +55,16 @@ impl From<Snapshot> for Described {
 }
 
 impl Recover {
-    /// Where it is: at an address, or in the folder of snapshots.
+    /// Where it is: at an address, which may be of the server that the client calls `host`, or in the folder of
+    /// snapshots.
     ///
     /// # Errors
     /// `InvalidArgument` on `location` for any other place.
-    pub(crate) fn source(&self, folder: &Path) -> Result<Source> {
+    pub(crate) fn source(&self, folder: &Path, host: Option<&str>) -> Result<Source> {
         let refuse = |why: String| Err(Error::invalid("location", why));
+        if let Some(own) = host.and_then(|host| own(&self.location, host)) {
+            return Ok(own);
+        }
         if self.location.starts_with("http://") || self.location.starts_with("https://") {
             return Ok(Source::Url(self.location.clone()));
         }
@@ -66,6 +77,23 @@ impl Recover {
             _ => refuse(format!("is outside of {}; put the file there, or upload it", folder.display())),
         }
     }
+}
+
+/// A snapshot of a collection of this server, by the address that it is downloaded from.
+fn own(location: &str, host: &str) -> Option<Source> {
+    let rest = location.strip_prefix("http://").or_else(|| location.strip_prefix("https://"))?;
+    let parts: Vec<&str> = rest.strip_prefix(host)?.split('/').collect();
+    let (collection, name) = match parts[..] {
+        ["", "snapshots", name] => (None, name),
+        ["", "collections", collection, "snapshots", name] => (Some(collection), name),
+        _ => return None,
+    };
+    let decoded = |part: &str| percent_decode_str(part).decode_utf8().ok().map(String::from);
+    let collection = match collection {
+        Some(collection) => Some(decoded(collection)?),
+        None => None,
+    };
+    Some(Source::Own { collection, name: decoded(name)? })
 }
 
 #[cfg(test)]
@@ -82,7 +110,7 @@ mod tests {
         }
         let source = |location: String| {
             let body = serde_json::json!({"location": location}).to_string();
-            super::super::parse::<Recover>(body.as_bytes()).expect("a body").source(&inside)
+            super::super::parse::<Recover>(body.as_bytes()).expect("a body").source(&inside, Some("here:1"))
         };
         let at = |name: &str| format!("file://{}/{name}", inside.display());
         let found = inside.join("a.snapshot").canonicalize().expect("it is there");
@@ -91,6 +119,16 @@ mod tests {
             source("http://x/y".to_owned()).expect("an address"),
             Source::Url("http://x/y".to_owned())
         );
+        let own = |location: &str| source(location.to_owned()).expect("an address");
+        let (collection, name) = (Some("ü".to_owned()), "a".to_owned());
+        let all = Source::Own { collection: None, name: name.clone() };
+        assert_eq!(own("http://here:1/snapshots/a"), all);
+        assert_eq!(own("https://here:1/collections/%C3%BC/snapshots/a"), Source::Own { collection, name });
+        for other in
+            ["http://here:12/collections/c/snapshots/a", "http://here:1/a", "http://here:1@x/snapshots/a"]
+        {
+            assert_eq!(own(other), Source::Url(other.to_owned()));
+        }
         std::os::unix::fs::symlink(folder.path().join("b.snapshot"), inside.join("link")).expect("a link");
         for name in ["../b.snapshot", "none", "", "link"] {
             assert_eq!(source(at(name)).expect_err(name).field(), Some("location"));
