@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO := source scripts/env.sh && cargo
 
-.PHONY: help demo test check python bench differential acceptance setup
+.PHONY: help demo test check python bench differential acceptance faults setup
 
 help:
 	@echo 'make demo            build, ingest documents, serve, ask   (DIR=/a/folder for your own)'
@@ -13,6 +13,7 @@ help:
 	@echo 'make python          a wheel of the Python package, and its tests   (TESTS=tests/test_hits.py for some)'
 	@echo 'make bench           the figures of benches/RESULTS.md'
 	@echo 'make acceptance      the test suites of other projects against a server of this build   (SUITES="langchain haystack")'
+	@echo 'make faults          kills, failing disks, losses of power, damage: docs/reliability.md   (KILLS=2000 ROUNDS=10 DISKS=500 CUTS=100 SEED=1)'
 	@echo 'make differential    random questions beside the engine of Qdrant   (COUNT=2000 of each kind)'
 
 setup:
@@ -43,6 +44,10 @@ differential: setup
 acceptance: setup
 	@$(CARGO) build --release --locked --workspace
 	@scripts/acceptance.sh $(SUITES)
+
+faults: setup
+	@$(CARGO) test --release --locked --workspace --no-run
+	@scripts/faults.sh
 
 bench: setup
 	@scripts/setup.sh model

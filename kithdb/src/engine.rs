@@ -44,6 +44,8 @@ pub(crate) struct Engine {
     pub(crate) collections: RwLock<BTreeMap<String, Arc<Shared>>>,
     /// Further names, each with that of its collection. Changed by the sequencer alone.
     pub(crate) aliases: RwLock<BTreeMap<String, String>>,
+    /// Collections that are gone, and whose room is to be given back.
+    pub(crate) dropped: Mutex<Vec<CollectionId>>,
 }
 
 /// Where writers wait for a build to end.
@@ -184,6 +186,7 @@ impl Engine {
             slow,
             collections,
             aliases,
+            dropped: Mutex::default(),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Background work on derived state, on one thread: linking new rows into graphs, committing keywords, purging old
-//! versions. Segments are made elsewhere (`builder`).
+//! versions, giving back the room of collections that are gone. Segments are made elsewhere (`builder`).
 //!
 //! Invariant: nothing here changes what a query answers, only how fast; whatever is interrupted is taken up again at
 //! the next start. It runs in short turns, so that no collection waits for another.
@@ -55,6 +55,8 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
             last_keyword = Instant::now();
         }
         has_more = false;
+        let dropped = std::mem::take(&mut *engine.dropped.lock());
+        dropped.into_iter().for_each(|id| engine.store.reclaim(id));
         for shared in engine.all() {
             has_more |= link(&shared);
             let worked = keyword(engine, &shared, is_old);

@@ -392,6 +392,7 @@ impl Sequencer {
 pub(crate) fn forget(engine: &Engine, shared: &Shared, derived: &mut Derived) {
     shared.is_dropped.store(true, Ordering::Release);
     derived.keyword = None;
+    engine.dropped.lock().push(shared.id);
     waypoint::pass("drop.files");
     let folder = engine.folder.collection(shared.id);
     if let Err(error) = remove_folder(&folder) {

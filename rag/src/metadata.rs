@@ -182,13 +182,13 @@ fn is_attribute(value: &Value) -> bool {
 mod tests {
     use super::*;
 
-    fn map(value: Value) -> Payload {
+    fn map(value: &Value) -> Payload {
         value.as_object().expect("an object").clone()
     }
 
     #[test]
     fn a_stranger_is_read_as_far_as_it_makes_sense() {
-        let said = map(json!({
+        let said = map(&json!({
             "Title": "  A  ", "authors": ["B", "C"], "date": "2024-01-31", "labels": ["x", "a", "x"],
             "tags": ["t"], "nested": {"a": 1}, "year": 2024, "draft": true, "nothing": null,
         }));
@@ -199,13 +199,13 @@ mod tests {
         });
         assert_eq!(Value::Object(metadata.payload()), expected);
         assert_eq!(Metadata::of_payload(&metadata.payload()), metadata);
-        assert_eq!(Metadata::read(map(json!({"date": "yesterday"}))), Metadata::default());
+        assert_eq!(Metadata::read(map(&json!({"date": "yesterday"}))), Metadata::default());
     }
 
     #[test]
     fn who_brings_a_document_counts_more_than_the_document() {
-        let own = Metadata::read(map(json!({"title": "own", "author": "A", "labels": ["public"], "n": 1})));
-        let said = Metadata::read(map(json!({"title": "said", "labels": ["secret"], "n": 2})));
+        let own = Metadata::read(map(&json!({"title": "own", "author": "A", "labels": ["public"], "n": 1})));
+        let said = Metadata::read(map(&json!({"title": "said", "labels": ["secret"], "n": 2})));
         let both = said.over(&own);
         let expected = json!({"title": "said", "author": "A", "labels": ["secret"], "attributes": {"n": 2}});
         assert_eq!(Value::Object(both.payload()), expected);
@@ -218,7 +218,7 @@ mod tests {
             (Metadata { title: Some(long.clone()), ..Metadata::default() }, "title"),
             (Metadata { time: Some("soon".into()), ..Metadata::default() }, "time"),
             (Metadata { labels: vec![long], ..Metadata::default() }, "labels"),
-            (Metadata { attributes: map(json!({"a": {"b": 1}})), ..Metadata::default() }, "attributes.a"),
+            (Metadata { attributes: map(&json!({"a": {"b": 1}})), ..Metadata::default() }, "attributes.a"),
         ];
         for (metadata, field) in cases {
             assert_eq!(metadata.checked().expect_err(field).field(), Some(field));

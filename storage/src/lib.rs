@@ -14,6 +14,8 @@
 mod catalog;
 mod commit;
 pub mod format;
+#[cfg(test)]
+mod hostile;
 pub mod rows;
 mod scan;
 mod snapshot;

@@ -88,10 +88,14 @@ impl SnapshotWriter {
                     record.vectors.extend(body.map(|body| (number, body)));
                 }
             }
-            records.iter().try_for_each(|record| self.tar.put(&record.encode()))?;
+            records.iter().try_for_each(|record| self.put_record(record))?;
             waypoint::pass("snapshot.points");
         }
         Ok(())
+    }
+
+    pub(crate) fn put_record(&mut self, record: &Record) -> Result<()> {
+        self.tar.put(&record.encode())
     }
 
     /// Ends the file, durably.

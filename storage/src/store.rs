@@ -245,6 +245,12 @@ impl Store {
         self.rows.bytes(Table::Payloads, &from, &to)
     }
 
+    /// Gives back the room that a collection took which is removed. It may take long; nothing waits for it.
+    pub fn reclaim(&self, collection: CollectionId) {
+        let (from, to) = keys::collection(collection);
+        self.rows.reclaim(&from, &to);
+    }
+
     /// Whether there is room on the disk, beyond what is kept for making room.
     ///
     /// # Errors

@@ -128,3 +128,66 @@ fn what_a_newer_version_wrote_is_refused_and_left_alone() {
     assert_eq!(all(&db, "left").len(), 200);
     assert_eq!(db.verify().expect("a walk").faults, []);
 }
+
+/// One file of a tar archive, of any kind and name; the header's checksum is right.
+fn archived(name: &[u8], kind: u8, link: &[u8], content: &[u8]) -> Vec<u8> {
+    let mut header = [0_u8; 512];
+    header[..name.len()].copy_from_slice(name);
+    header[100..108].copy_from_slice(b"0000644\0");
+    header[124..136].copy_from_slice(format!("{:011o}\0", content.len()).as_bytes());
+    header[148..156].copy_from_slice(b"        ");
+    header[156] = kind;
+    header[157..157 + link.len()].copy_from_slice(link);
+    header[257..265].copy_from_slice(b"ustar\x0000");
+    let sum: u64 = header.iter().map(|byte| u64::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut bytes = header.to_vec();
+    bytes.extend_from_slice(content);
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes
+}
+
+/// Nothing of an archive becomes a file, whatever its names and kinds are; and what it says is checked.
+#[test]
+fn an_archive_of_somebody_else_leads_nowhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().join("database");
+    let db = open(&place);
+    db.create_collection("left", Schema::new().vector(2, Metric::Euclid)).expect("a collection");
+    let head = archived(b"snapshot.json", b'0', b"", br#"{"format":1,"seqno":1,"aliases":{}}"#);
+    let escape = folder.path().join("escape");
+    let outside = escape.to_str().expect("a path of letters").as_bytes();
+    let before: Vec<_> = files(folder.path());
+    let hostile = [
+        archived(b"../../escape", b'0', b"", b"x"),
+        archived(outside, b'0', b"", b"x"),
+        archived(b"0/collection.json", b'2', b"/etc/passwd", b""),
+        archived(b"0/collection.json", b'1', b"../../escape", b""),
+        archived(b"0/points", b'3', b"", b""),
+        archived(b"0/", b'5', b"", b""),
+        archived(b"..\\..\\escape", b'0', b"", b"x"),
+        archived(b"%2e%2e%2fescape", b'0', b"", b"x"),
+        archived(b"\xc0\xae\xc0\xae/escape", b'0', b"", b"x"),
+        archived(b"L", b'L', b"", b"../../escape"),
+        archived(b"0/collection.json", b'0', b"", br#"{"points":1000000000000,"entry":{}}"#),
+        archived(b"0/collection.json", b'0', b"", &b"[".repeat(200_000)),
+    ];
+    for (number, file) in hostile.iter().enumerate() {
+        let path = folder.path().join("archive");
+        let end = [0; 1024];
+        for archive in [[&head, &file[..], &end].concat(), [&file[..], &end].concat()] {
+            std::fs::write(&path, archive).expect("written");
+            for name in ["left", "new"] {
+                let error = db.recover_collection(name, &path, None).expect_err("refused");
+                let kinds = [ErrorKind::Corrupted, ErrorKind::InvalidArgument];
+                assert!(kinds.contains(&error.kind()), "archive {number}: {error}");
+            }
+        }
+        std::fs::remove_file(&path).expect("it was there");
+    }
+    assert!(!escape.exists() && db.collection("new").is_err());
+    let after = files(folder.path());
+    let is_ours = |file: &std::path::PathBuf| file.starts_with(place.join("storage"));
+    assert!(after.iter().filter(|file| !is_ours(file)).eq(before.iter().filter(|file| !is_ours(file))));
+    assert_eq!(db.verify().expect("a walk").faults, []);
+}

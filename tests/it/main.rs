@@ -23,6 +23,7 @@
 //! | `rated`       | ratings by examples that look at few vectors find what all would give       |
 //! | `heal`        | a damaged index is healed and says so; damaged storage never answers wrongly|
 //! | `sweep`       | damage of any file is found or harmless, and never answered with            |
+//! | `full`        | a full disk takes deletes and answers searches, and goes on when it is not   |
 //! | `sealed`      | segments are opened without reading rows; damage in them is found and healed|
 //! | `compat`      | a directory of every released format opens                                  |
 //! | `concurrency` | readers never wait for the writer, and see whole commits                    |
@@ -46,6 +47,7 @@ mod documents;
 mod drift;
 mod explain;
 mod folder;
+mod full;
 mod heal;
 mod http;
 mod indexed;

@@ -142,7 +142,8 @@ fn both_protocols_give_vectors_of_length_one_and_the_same_identity() {
 
 #[test]
 fn what_the_configuration_has_wrong_is_named() {
-    let cases: [(fn(&mut Provider), &str); 5] = [
+    type Spoil = fn(&mut Provider);
+    let cases: [(Spoil, &str); 5] = [
         (|provider| provider.url = "ftp://x".into(), "url"),
         (|provider| provider.model = String::new(), "model"),
         (|provider| provider.requests_max = 0, "requests_max"),

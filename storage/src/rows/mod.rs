@@ -100,6 +100,9 @@ pub trait Rows: Send + Sync {
     /// What it takes, and how it is doing.
     fn figures(&self) -> Figures;
 
+    /// Gives the room back that rows between two keys took which are removed, as far as the engine keeps it.
+    fn reclaim(&self, _from: &[u8], _to: &[u8]) {}
+
     /// Bytes that may still be written where the rows are kept; nothing where that has no end that could be told.
     ///
     /// # Errors

@@ -200,6 +200,12 @@ impl Rows for RocksRows {
         self.db.get_approximate_sizes_cf(self.family(table), &[Range::new(from, to)]).iter().sum()
     }
 
+    fn reclaim(&self, from: &[u8], to: &[u8]) {
+        for table in Table::ALL.into_iter().filter(|table| *table != Table::Meta) {
+            self.db.compact_range_cf(self.family(table), Some(from), Some(to));
+        }
+    }
+
     fn free_bytes(&self) -> Result<Option<u64>> {
         let found = rustix::fs::statvfs(&self.path).map_err(std::io::Error::from)?;
         Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))

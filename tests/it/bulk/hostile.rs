@@ -10,6 +10,8 @@ use kithdb::arrow::buffer::OffsetBuffer;
 use kithdb::arrow::datatypes::{
     DataType, Field, Float32Type, Int8Type, Schema as Columns, SchemaRef, UInt32Type,
 };
+use kithdb::arrow::ipc::CompressionType;
+use kithdb::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use kithdb::bulk::{ImportOptions, files};
 use kithdb::{Database, ErrorKind, Limits, Metric, Point, Schema, SparseSpec, VectorSpec};
 
@@ -161,4 +163,30 @@ fn a_schema_may_have_no_end() {
         db.import("a", source(vec![rows]), &ImportOptions::default(), &mut |_| ()).expect("an id").rows,
         1
     );
+}
+
+/// 48 MiB of numbers, most of them zeros, in far less: nothing is made for them before the limit is asked.
+#[test]
+fn what_grows_beyond_its_limit_is_refused_before_it_grows() {
+    let count = 4 << 20;
+    let zeros: ArrayRef = Arc::new(UInt32Array::from(vec![0; count]));
+    let rows = batch(vec![("id", ids(0..count as u64)), ("n", zeros)]);
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD));
+    let mut bytes = Vec::new();
+    let mut writer = StreamWriter::try_new_with_options(&mut bytes, &rows.schema(), options.expect("zstd"))
+        .expect("a writer");
+    writer.write(&rows).expect("written");
+    writer.finish().expect("the end");
+    drop(writer);
+    let (options, limits) =
+        (ImportOptions::default(), Limits { record_batch_bytes_max: 8 << 20, ..Limits::default() });
+    let source = files::read(std::io::Cursor::new(bytes), None, files::Format::Arrow, &options, &limits);
+    let db = site();
+    let read = source.and_then(|source| db.import("a", source.batches, &options, &mut |_| ()));
+    let error = read.expect_err("a batch that grows");
+    assert!(
+        error.kind() == ErrorKind::LimitExceeded && error.message().contains("record_batch_bytes_max"),
+        "{error}"
+    );
+    assert_eq!(db.collection("a").expect("a collection").count(&Default::default()).expect("a count"), 1);
 }
