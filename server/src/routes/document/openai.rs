@@ -15,7 +15,7 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 fn at(method: &'static str, path: &str, id: &'static str, summary: &'static str) -> Operation {
-    let operation = Operation::new(method, path, id, TAG, summary).reads().as_openai().elsewhere();
+    let operation = Operation::new(method, path, id, TAG, summary).reads().openai_shaped().elsewhere();
     operation.answers_bare(&["application/json"], &value(free()))
 }
 

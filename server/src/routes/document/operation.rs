@@ -194,7 +194,7 @@ impl Operation {
     }
 
     /// Its errors have the shape of OpenAI's.
-    pub(super) fn as_openai(self) -> Self {
+    pub(super) fn openai_shaped(self) -> Self {
         Self { is_openai: true, ..self }
     }
 
