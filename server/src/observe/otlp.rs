@@ -101,6 +101,7 @@ pub(super) fn layer(endpoint: &str, share: f64) -> Result<(Box<dyn Layer<Registr
         .with_target(false)
         .with_level(false)
         .with_tracked_inactivity(false)
+        .with_context_activation(false)
         .with_filter(is_ours.with_max_level_hint(LevelFilter::INFO))
         .boxed();
     Ok((layer, Tracing(provider)))

@@ -29,7 +29,7 @@ fn fill(server: &Running) {
     let schema = json!({
         "vectors": {"size": 4, "distance": "Dot"},
         "sparse_vectors": {"s": {}},
-        "keyword": {"fields": ["text"], "language": "english"},
+        "keyword": {"paths": ["text"], "language": "english"},
     });
     let made = server.ask("PUT", "/collections/notes", Some(&schema));
     assert_eq!(made.status, 200, "{made:?}");
