@@ -19,8 +19,11 @@ const QUOTES_MAX: usize = 3;
 /// The share of the best score that a further passage must have.
 const SCORE_SHARE_MIN: f32 = 0.5;
 
-/// Bytes of a quote.
+/// Bytes of a quote, at most.
 const QUOTE_BYTES_MAX: usize = 600;
+
+/// A shorter quote goes on with the sentences behind it: alone it would say little.
+const QUOTE_BYTES_MIN: usize = 160;
 
 /// Writes the answer, and its citations. Passages are given in the order of their numbers.
 pub(crate) fn extract(question: &str, passages: &[Passage]) -> (String, Vec<Citation>) {
@@ -58,13 +61,24 @@ fn quote(text: &str, asked: &HashSet<String>) -> Range<usize> {
                 break;
             }
             let found = words(&text[range.clone()]).intersection(asked).count();
+            // A passage that has none of the words was found by what it means: its beginning says most.
+            if found == 0 {
+                continue;
+            }
             if most.is_none_or(|(words, bytes)| found > words || (found == words && range.len() < bytes)) {
                 most = Some((found, range.len()));
                 best = range;
             }
         }
     }
-    best
+    let behind = sentences.iter().map(|sentence| sentence.end).filter(|end| *end > best.end);
+    let long_enough = |end: &usize| *end - best.start >= QUOTE_BYTES_MIN;
+    let mut ends = behind.take_while(|end| *end - best.start <= QUOTE_BYTES_MAX).peekable();
+    let mut end = best.end;
+    while !long_enough(&end) && ends.peek().is_some() {
+        end = ends.next().unwrap_or(end);
+    }
+    best.start..end
 }
 
 #[cfg(test)]
@@ -91,7 +105,7 @@ mod tests {
             |range: &Range<usize>| answer.chars().skip(range.start).take(range.len()).collect::<String>();
         assert_eq!(citations.len(), 2);
         let first = &citations[0];
-        assert_eq!(&source[first.span.clone()], "The lock is fair to readers. Writers wait for it.");
+        assert_eq!(&source[first.span.clone()], &text[text.find("The lock").expect("it is there")..]);
         assert_eq!(
             (slice(&first.claim).as_str(), slice(&first.at).as_str()),
             (&source[first.span.clone()], "[2]")

@@ -2,8 +2,8 @@
 
 Usage: refusal.py KITHDB FOLDER [PORT]. KITHDB is the binary; FOLDER has corpus.jsonl and queries.jsonl in the layout of BEIR,
 where `metadata.answerable` of a query says whether the corpus has its answer (clapnq has). No serving engine is needed: what
-is measured is decided before one is asked. Each question is asked once without thresholds, for the evidence; the table shows
-what every threshold would do, and `default` what the server does by itself.
+is measured is decided before one is asked. `default` is what the server does by itself; the other lines are what single
+thresholds would do, by the evidence that comes with each answer.
 """
 
 import json
@@ -23,8 +23,8 @@ def lines(name):
     return [json.loads(line) for line in (folder / name).read_text().splitlines()]
 
 
-def ask(question, **rag):
-    body = {"model": "rag:documents", "messages": [{"role": "user", "content": question}], "rag": {"extractive": True, **rag}}
+def ask(question):
+    body = {"model": "rag:documents", "messages": [{"role": "user", "content": question}], "rag": {"extractive": True}}
     request = urllib.request.Request(
         f"{url}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
     )
@@ -57,8 +57,9 @@ def run(data):
         asked, defaults = [], []
         for query in queries:
             has_answer = query["metadata"]["answerable"]
-            asked.append((ask(query["text"], min_similarity=-1, min_coverage=0)["evidence"], has_answer))
-            defaults.append((ask(query["text"])["outcome"], has_answer))
+            answer = ask(query["text"])
+            asked.append((answer["evidence"], has_answer))
+            defaults.append((answer["outcome"], has_answer))
         print(f"{len(queries)} questions, {sum(not has_answer for _, has_answer in asked)} of them without an answer")
         table("default", lambda outcome: outcome == "nothing_found", defaults)
         for least in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7):
