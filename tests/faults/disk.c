@@ -11,7 +11,7 @@
  *                 open:<n>        only the n-th file that is made or opened for writing, EMFILE
  *                 locked:<n>      from the n-th write on, whatever changes a file or a folder: EROFS
  *                 short:<n>       every n-th write takes half of its bytes
- *                 interrupt:<n>   every n-th write or fsync is interrupted, EINTR
+ *                 interrupt:<n>   every n-th write is interrupted, EINTR
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -73,9 +73,8 @@ static ssize_t admit(int fd, size_t bytes) {
 
 static int may_sync(int fd) {
     if (!concerns(fd)) return 1;
-    long number = is("sync") || is("sync-once") || is("interrupt") ? next() : 0;
+    long number = is("sync") || is("sync-once") ? next() : 0;
     if ((is("sync") && number >= most) || (is("sync-once") && number == most)) { errno = EIO; return 0; }
-    if (is("interrupt") && number % most == 0) { errno = EINTR; return 0; }
     return 1;
 }
 
