@@ -136,7 +136,8 @@ class Collection(Writes):
         tell = teller(progress)
         made: list[int | str] = []
         seqno = count = 0
-        for columns in columns_of(data, ids, vectors, payload, self._spaces(), commit_points):
+        pieces = columns_of(data, ids, vectors, payload, self._spaces(), commit_points, self._door.commit_bytes)
+        for columns in pieces:
             if embed is not None:
                 self._embed(columns, embed)
             seqno = self._commit(columns, conditions)

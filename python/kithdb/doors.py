@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from kithdb._json import dumps
 from kithdb._kithdb import Embedded
 from kithdb.errors import of_kind
+from kithdb.rows import COMMIT_BYTES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +58,8 @@ class Door(Protocol):
 
     #: Where it leads: a directory, `:memory:`, or an address.
     place: str
+    #: Bytes of vectors that go into one commit, about.
+    commit_bytes: int
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Sends a request to a route; what it answers as its `result`."""
@@ -87,6 +90,7 @@ class EmbeddedDoor:
 
     def __init__(self, path: Path | None, durability: str, model: str | None) -> None:
         self.place = ":memory:" if path is None else str(path)
+        self.commit_bytes = COMMIT_BYTES
         self.engine = Embedded(path, durability, model)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:

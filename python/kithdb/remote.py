@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: A body, or a file that is one.
 Sent: TypeAlias = bytes | BinaryIO
 
+#: Bytes of vectors in one commit, about: as JSON they take five times as much, and a body has 32 MiB.
+_COMMIT_BYTES = 3 << 20
+
 #: Questions in one request.
 _QUESTIONS = 64
 
@@ -41,6 +44,7 @@ class RemoteDoor:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InvalidArgument(f"`{url}` is no address such as http://127.0.0.1:6333", "path")
         self.place = url.rstrip("/")
+        self.commit_bytes = _COMMIT_BYTES
         self._is_safe, self._host, self._base = parts.scheme == "https", parts.netloc, parts.path.rstrip("/")
         self._headers = {"content-type": "application/json"} | ({"api-key": api_key} if api_key else {})
         self._timeout_s = timeout_s

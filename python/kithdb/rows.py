@@ -26,7 +26,7 @@ Id: TypeAlias = int | str | uuid.UUID
 Ids: TypeAlias = "list[int | str] | npt.NDArray[np.uint64]"
 
 #: Bytes of vectors in one commit, about, and points in one commit at most.
-_COMMIT_BYTES, _COMMIT_POINTS = 8 << 20, 16_384
+COMMIT_BYTES, _COMMIT_POINTS = 8 << 20, 16_384
 
 #: Rows of a stream of dicts in one commit.
 _STREAM_ROWS = 1_024
@@ -119,29 +119,35 @@ def matrix(given: Any, field: str) -> npt.NDArray[Any]:
 
 
 def columns_of(
-    data: Any, ids: Any, vectors: Any, payload: Any, spaces: Collection[str], commit_points: int | None
+    data: Any,
+    ids: Any,
+    vectors: Any,
+    payload: Any,
+    spaces: Collection[str],
+    commit_points: int | None,
+    commit_bytes: int = COMMIT_BYTES,
 ) -> Iterator[Columns]:
     """The points of whatever was given, a commit's worth at a time."""
     if data is None:
         if vectors is None and ids is None:
             raise InvalidArgument("is missing; give points, or `ids`, `vectors` and `payload`", "data")
-        return _of_arrays(ids, vectors, payload, commit_points)
+        return _of_arrays(ids, vectors, payload, commit_points, commit_bytes)
     if ids is not None or vectors is not None or payload is not None:
         raise InvalidArgument("is given, and so are columns; give either", "data")
     if isinstance(data, Mapping):
         raise InvalidArgument("is one dict; give a list of them", "data")
     if hasattr(data, "__arrow_c_stream__") or _is_of(data, "pyarrow") or _is_of(data, "pandas"):
-        return _of_table(data, spaces, commit_points)
+        return _of_table(data, spaces, commit_points, commit_bytes)
     if hasattr(data, "ndim"):
-        return _of_arrays(None, data, None, commit_points)
-    return _of_rows(data, spaces, commit_points or _STREAM_ROWS)
+        return _of_arrays(None, data, None, commit_points, commit_bytes)
+    return _of_rows(data, spaces, commit_points or _STREAM_ROWS * commit_bytes // COMMIT_BYTES)
 
 
 def _is_of(data: Any, package: str) -> bool:
     return type(data).__module__.split(".")[0] == package
 
 
-def _of_arrays(ids: Any, vectors: Any, payload: Any, commit_points: int | None) -> Iterator[Columns]:
+def _of_arrays(ids: Any, vectors: Any, payload: Any, commit_points: int | None, commit_bytes: int) -> Iterator[Columns]:
     named = vectors if isinstance(vectors, Mapping) else {} if vectors is None else {"": vectors}
     columns = {name: matrix(rows, _place(name)) for name, rows in named.items()}
     lengths = [len(rows) for rows in columns.values()]
@@ -155,7 +161,7 @@ def _of_arrays(ids: Any, vectors: Any, payload: Any, commit_points: int | None) 
     for place, length in sizes.items():
         if length != len(all_ids):
             raise InvalidArgument(f"has {length} rows for {len(all_ids)} ids; each id needs one", place)
-    step = commit_points or _step(columns)
+    step = commit_points or _step(columns, commit_bytes)
     for first in range(0, len(all_ids), step):
         part = slice(first, first + step)
         cut = {name: rows[part] for name, rows in columns.items()}
@@ -166,9 +172,9 @@ def _place(space: str) -> str:
     return f"vectors.{space}" if space else "vectors"
 
 
-def _step(columns: Mapping[str, npt.NDArray[Any]]) -> int:
+def _step(columns: Mapping[str, npt.NDArray[Any]], commit_bytes: int) -> int:
     row_bytes = sum(4 * rows.shape[1] for rows in columns.values()) or 512
-    return max(1, min(_COMMIT_POINTS, _COMMIT_BYTES // row_bytes))
+    return max(1, min(_COMMIT_POINTS, commit_bytes // row_bytes))
 
 
 def _payloads(payload: Any) -> Sequence[Any] | None:
@@ -199,7 +205,7 @@ def _without_nulls(batch: Any) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if value is not None} for row in batch.to_pylist()]
 
 
-def _of_table(data: Any, spaces: Collection[str], commit_points: int | None) -> Iterator[Columns]:
+def _of_table(data: Any, spaces: Collection[str], commit_points: int | None, commit_bytes: int) -> Iterator[Columns]:
     for whole in _batches(data):
         names = [name for name in whole.schema.names if name == "vector" or name in spaces]
         vectors = {"" if name == "vector" and name not in spaces else name: _rows(whole, name) for name in names}
@@ -207,7 +213,7 @@ def _of_table(data: Any, spaces: Collection[str], commit_points: int | None) -> 
         has_ids = "id" in whole.schema.names
         made = [] if has_ids else random_ids(whole.num_rows)
         ids = plain_ids(whole.column("id")) if has_ids else made
-        step = commit_points or _step(vectors)
+        step = commit_points or _step(vectors, commit_bytes)
         for first in range(0, whole.num_rows, step):
             part = slice(first, first + step)
             payloads = _without_nulls(whole.slice(first, step).select(rest)) if rest else None

@@ -297,14 +297,13 @@ def test_parquet(db: kithdb.Database, tmp_path: Path) -> None:
     folder.mkdir()
     pq.write_table(table.slice(0, 100), folder / "a.parquet")
     pq.write_table(table.slice(100), folder / "b.parquet")
-    report = importers.from_parquet(folder, db, id="key", text=["title"], progress=lambda count: seen.append(count))
+    seen: list[int] = []
+    report = importers.from_parquet(folder, db, id="key", text=["title"], progress=seen.append)
+    assert seen[-1] == ROWS
     holds(report, db["books"], 3, kithdb.id_of("k3"), {"title": TITLES[3], "n": 3, "id": "k3"})
     report = importers.from_parquet(folder / "a.parquet", db, "numbered", metric="dot")
     holds(report, db["numbered"], 3, 3, {"key": "k3", "title": TITLES[3], "n": 3})
     assert "numbers of the rows" in report["numbered"].notes[0]
-
-
-seen: list[int] = []
 
 
 def test_hdf5(db: kithdb.Database, tmp_path: Path) -> None:

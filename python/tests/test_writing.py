@@ -244,3 +244,9 @@ def test_progress_is_told(db: kithdb.Database) -> None:
     told: list[int] = []
     plain(db).upsert(ids=range(100), vectors=VECTORS, commit_points=40, progress=told.append)
     assert told == [40, 80, 100]
+
+
+def test_a_large_matrix_fits_whatever_bodies_may_have(db: kithdb.Database) -> None:
+    rows = np.random.default_rng(8).normal(size=(2_000, 1_536)).astype(np.float32)
+    points = db.create_collection("large", dim=1_536, metric="dot")
+    assert points.upsert(rows).count == points.count() == 2_000

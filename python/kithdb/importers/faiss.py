@@ -36,10 +36,10 @@ def from_faiss(
     """Moves an index into a collection, which has the name of the file if none is given; ids are those of FAISS.
 
     `source` is a file that `faiss.write_index` wrote, or an index. Every index is moved that can give its vectors
-    back (`reconstruct`); those of one that keeps codes are what the codes say, and the report notes it. The metric is
-    that of the index, unless `metric` says `cosine`, which FAISS takes for the dot product of vectors of length 1.
-    `payload` is what an index has no place for: a dict by id, or a function from ids to a list of dicts; `text` are
-    members of it that are sought by words.
+    back (`reconstruct`); those of one that keeps codes are what the codes say, and the report notes it. Flat and
+    inverted files are mapped, others FAISS reads as a whole. The metric is that of the index, unless `metric` says
+    `cosine`, which FAISS takes for the dot product of vectors of length 1. `payload` is what an index has no place
+    for: a dict by id, or a function from ids to a list of dicts; `text` are members of it that are sought by words.
 
     Raises `InvalidArgument` on `source` or `metric`, `AlreadyExists` unless `exist_ok`, `MissingPackage` without
     `faiss-cpu`.
