@@ -112,7 +112,7 @@ fn every_damaged_file_of_a_keyword_index_is_noticed_and_healed() {
             }
             let damage = format!("{name}: {what}");
             if name.starts_with('.') {
-                // Which files could be removed: an index is whole without it.
+                // Locks, and which files could be removed.
                 let db = Database::open(copied.path()).unwrap_or_else(|error| panic!("{damage}: {error}"));
                 assert_eq!(answers(&db).expect("answers"), expected, "{damage}");
             } else {
@@ -122,6 +122,20 @@ fn every_damaged_file_of_a_keyword_index_is_noticed_and_healed() {
         }
     }
     assert!(damaged >= 20, "only {damaged} damages");
+}
+
+/// A crash came while the index was removed, to be made anew: what is left looks like an index.
+#[test]
+fn a_keyword_index_that_is_half_removed_is_rebuilt() {
+    let folder = sound();
+    let expected = expected(folder.path());
+    for file in files(&keyword(folder.path())) {
+        if file.ends_with(".managed.json") || file.extension().is_some_and(|kind| kind == "pos") {
+            std::fs::remove_file(&file).expect("removed");
+        }
+    }
+    let reason = healed(folder.path(), &expected, "half removed");
+    assert!(reason.contains("list of its files"), "{reason}");
 }
 
 type Damage = (&'static str, Option<Vec<u8>>);

@@ -57,6 +57,9 @@ const WRITER_BYTES: usize = 32 << 20;
 /// A segment is merged when so large a share of its documents is deleted: until then they take room and time.
 const DELETED_SHARE_MAX: f32 = 0.3;
 
+/// Where tantivy lists the files that it has made.
+const FILES: &str = ".managed.json";
+
 /// The keyword index of one collection.
 pub struct KeywordIndex {
     index: Index,
@@ -90,6 +93,11 @@ impl KeywordIndex {
     /// `Corrupted` if it is missing, damaged, of other fields, another language or another revision of the analysis:
     /// then remove the directory and [`create`](Self::create) anew. `Io` if the operating system refuses.
     pub fn open(dir: &Path, field: &KeywordField) -> Result<Self> {
+        // Without the list of its files none of them is checked, and one that is gone is not missed: so it is where the
+        // removal of an index was cut short.
+        if !dir.join(FILES).exists() {
+            return Err(Error::corrupted("the keyword index", "the list of its files is missing"));
+        }
         let index = Index::open_in_dir(dir).map_err(damaged)?;
         let (schema, layout) = Layout::schema(field);
         if index.schema() != schema {

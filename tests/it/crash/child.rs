@@ -149,9 +149,12 @@ impl Child {
 impl Child {
     /// Waits for one that ends by itself.
     pub(super) fn finish(mut self, done: &[u64], most: Duration) -> Ended {
-        assert!(self.dies_within(most), "the child does not end");
+        let is_ended = self.dies_within(most);
+        // Where it hangs, what it said tells more than that it does.
+        let _ = self.process.kill();
         let status = self.process.wait().expect("a dead child");
         let lines = self.lines.take().expect("ended once").join().expect("a listener");
+        assert!(is_ended, "the child does not end; it said {:?}", &lines[lines.len().saturating_sub(20)..]);
         let mut ended = Ended { acks: done.to_vec(), failures: Vec::new(), error: None };
         let mut is_closed = false;
         for line in &lines {

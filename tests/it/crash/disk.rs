@@ -28,7 +28,7 @@ const KINDS: [(&str, u64, bool); 9] = [
 
 /// How long a child writes, and after how long it has hung.
 const LIFE_MS: u64 = 700;
-const LIFE_MAX: Duration = Duration::from_secs(30);
+const LIFE_MAX: Duration = Duration::from_secs(60);
 
 /// Kinds of errors that a failing disk may cause.
 const HONEST: [&str; 4] = ["io", "storage_full", "poisoned", "corrupted"];
@@ -66,6 +66,7 @@ fn a_disk_that_fails_is_told_and_costs_nothing_that_was_acknowledged() {
         let count = if campaign.random.below(4) == 0 { least + count % 20 } else { count };
         let fault = format!("{kind}:{count}");
         let fate = Fate { disk: Some((fault.clone(), library.clone(), LIFE_MS)), ..Fate::default() };
+        println!("disk {disk}: {fault}");
         let ended = campaign.child(&fate).finish(&campaign.progress.done, LIFE_MAX);
         check(&ended, &fault, stops);
         let has_failed = ended.error.is_some() || !ended.failures.is_empty();

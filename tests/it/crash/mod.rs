@@ -98,6 +98,9 @@ impl Campaign {
         self.kills += 1;
         self.unseen += examine(&self.place, promise, acks, &mut self.progress)
             .unwrap_or_else(|fault| panic!("{what} ({durability}), seed {}: {fault}", self.seed));
+        if self.kills.is_multiple_of(50) {
+            self.report();
+        }
     }
 
     fn report(&self) {

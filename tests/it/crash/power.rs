@@ -21,7 +21,7 @@ const OPTIONS: &str = "loop,commit=300";
 const DISK_BYTES: u64 = 256 << 20;
 
 /// A process that is not held by then never will be.
-const HOLD_MAX: Duration = Duration::from_secs(10);
+const HOLD_MAX: Duration = Duration::from_secs(60);
 
 /// A mounted disk.
 struct Disk {
