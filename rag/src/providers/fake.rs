@@ -97,7 +97,7 @@ fn perform(mut stream: &TcpStream, act: Option<Act>, path: &str, body: &Value) -
         }
         Some(Act::AtMost(most)) if texts.len() > most => return send(413, "", "too many"),
         Some(Act::Sleep(time)) => thread::sleep(time),
-        _ => thread::sleep(Duration::from_millis(5)),
+        _ => thread::sleep(Duration::from_millis(20)),
     }
     let mut vectors: Vec<Vec<f32>> = texts.iter().map(|text| vector(text)).collect();
     vectors.iter_mut().for_each(|vector| vector.resize(dim, 1.0));
