@@ -35,7 +35,7 @@ fn asked(log: &Log) -> usize {
 
 #[test]
 fn what_passes_is_waited_for_and_what_stays_is_an_error() {
-    let slow = Act::Sleep(Duration::from_millis(600));
+    let slow = Act::Sleep(Duration::from_secs(3));
     let cases: [(Vec<Act>, usize); 7] = [
         (vec![Act::Say(429, "retry-after: 0\r\n", "slow down"), Act::Say(503, "", "loading")], 3),
         (vec![Act::Say(500, "", ""), Act::Say(502, "", ""), Act::Say(504, "", "")], 4),
@@ -48,7 +48,7 @@ fn what_passes_is_waited_for_and_what_stays_is_an_error() {
     for (acts, requests) in cases {
         let told = format!("{acts:?}");
         let (embedder, log) =
-            embedder(acts, |provider| provider.request_time_max = Duration::from_millis(300));
+            embedder(acts, |provider| provider.request_time_max = Duration::from_millis(1_500));
         assert_eq!(embedder.embed_query("a").expect(&told), fake::vector("a"), "{told}");
         assert_eq!(asked(&log), requests, "{told}");
     }
