@@ -130,10 +130,7 @@ impl Eval {
                 );
                 (one.measure, values)
             };
-            let _ = std::fmt::Write::write_fmt(
-                &mut text,
-                format_args!("{} beside {}\n", a.config.name, b.config.name),
-            );
+            text.push_str(&format!("{} beside {}\n", a.config.name, b.config.name));
             return text + &table(&eval::compare(a, b).iter().map(row).collect::<Vec<_>>());
         }
         for run in runs {
