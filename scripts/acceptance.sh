@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Other people's test suites against a server of this build: what clients expect that know nothing of KithDB.
-#   scripts/acceptance.sh [suite...]     langchain, haystack, client, js, llamaindex, vectordbbench; all of them without arguments
+#   scripts/acceptance.sh [suite...]     langchain, haystack, client, js, llamaindex, mcp, vectordbbench; all of them
+#   without arguments
 #
 # KITHDB_URL names a server that runs: its collections are removed. Without it one is started on a directory that is
 # removed. A suite that cannot be installed is skipped, and the table says so. Each suite lies in an environment of its
@@ -124,9 +125,26 @@ run_llamaindex() {
     "$home/llamaindex/venv/bin/python" -W ignore "$own/llamaindex.py" "$url"
 }
 
+install_mcp() {
+    mkdir -p "$home/mcp"
+    [ -d "$home/mcp/node_modules/@modelcontextprotocol/conformance" ] ||
+        (cd "$home/mcp" && npm install --silent --no-audit --no-fund node@22 @modelcontextprotocol/conformance@0.1.16)
+}
+
+run_mcp() { # the scenarios that ask for no tools of the suite's own
+    cd "$home/mcp"
+    local scenario passed=0
+    for scenario in server-initialize ping tools-list resources-list prompts-list dns-rebinding-protection; do
+        node_modules/node/bin/node node_modules/@modelcontextprotocol/conformance/dist/index.js server \
+            --url "$url/mcp" --scenario "$scenario" && passed=$((passed + 1))
+    done
+    echo "$passed scenarios passed"
+}
+
 declare -A expected=(
     [langchain]='309 passed' [haystack]='308 passed, 1 skipped' [vectordbbench]='recall 0.95 or more'
     [client]='47 methods agree' [js]='44 methods answer as expected' [llamaindex]='9 checks passed'
+    [mcp]='6 scenarios passed'
 )
 
 suite() {
@@ -146,7 +164,7 @@ suite() {
 }
 
 start
-[ $# -gt 0 ] || set -- langchain haystack client js llamaindex vectordbbench
+[ $# -gt 0 ] || set -- langchain haystack client js llamaindex mcp vectordbbench
 for name in "$@"; do
     [ -n "${expected[$name]:-}" ] || { echo "there is no suite $name; there are: ${!expected[*]}" >&2; exit 2; }
     suite "$name"

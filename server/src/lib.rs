@@ -11,6 +11,7 @@
 //! When not to use: inside the process that asks; the embedded database has no port to guard and no JSON to parse.
 
 mod access;
+mod address;
 mod body;
 pub mod cli;
 mod connections;
@@ -20,6 +21,7 @@ mod error;
 mod incoming;
 mod lanes;
 mod limits;
+mod mcp;
 mod metrics;
 mod multipart;
 mod routes;

@@ -16,6 +16,7 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /livez", "++++++++"),
     ("GET /readyz", "++++++++"),
     ("GET /metrics", "00++3333"),
+    ("POST /mcp", "00++++++"),
     ("GET /telemetry", "00++++++"),
     ("GET /collections", "00++++++"),
     ("POST /collections/aliases", "00+33333"),

@@ -9,6 +9,7 @@
 //! | `bulk`        | points in columns come back as they were; damaged ones break nothing         |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `limits`      | each limit has its error; who is slow, or comes in masses, harms nobody else|
+//! | `mcp`         | tools of models do what routes do, with the rights of who asks, and no more |
 //! | `strict`      | what a collection's own settings refuse is refused, in the dialect's words  |
 //! | `observed`    | the recall of live queries is measured, and told with its interval          |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
@@ -42,6 +43,7 @@ mod heal;
 mod http;
 mod indexed;
 mod limits;
+mod mcp;
 mod model;
 mod observed;
 mod options;

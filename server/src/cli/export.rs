@@ -17,8 +17,9 @@ use serde_json::json;
 
 use super::import::{bar, batches};
 use super::open::DataArgs;
-use super::remote::{Remote, encoded};
+use super::remote::Remote;
 use super::terminal::{grouped, print, say, table};
+use crate::address::encoded;
 
 /// Export a collection: .parquet, .arrow, .jsonl.
 #[derive(Args)]

@@ -1,4 +1,4 @@
-//! The command line: `serve`, `config`, `ingest`, `search`, `import`, `export`, `doctor`.
+//! The command line: `serve`, `config`, `ingest`, `search`, `import`, `export`, `doctor`, `mcp`.
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
 //! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood.
@@ -9,6 +9,7 @@ mod export;
 mod import;
 mod ingest;
 mod limits;
+mod mcp;
 mod open;
 mod present;
 mod remote;
@@ -49,6 +50,8 @@ enum Command {
     Export(export::Export),
     /// Verify every checksum, and that storage, vectors, fields and keywords agree
     Doctor(doctor::Doctor),
+    /// Offer the database to programs that speak the Model Context Protocol, on standard input and output
+    Mcp(mcp::McpArgs),
 }
 
 /// Runs a command. The first argument is the name that it was called by. What is not understood ends the process.
@@ -82,6 +85,7 @@ fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::Fi
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Mcp(command) => command.run(),
     }
 }
 

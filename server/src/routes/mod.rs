@@ -15,18 +15,19 @@ mod table;
 
 use std::time::Instant;
 
-use axum::Router;
 use axum::extract::{MatchedPath, Request, State as Shared};
 use axum::handler::Handler as _;
 use axum::http::HeaderName;
 use axum::http::header::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::Need::{Key, Manage, Metrics, Nothing, Read, ReadAll, ReadWhole, Write, WriteWhole};
 use crate::access::{Gate, guard};
 use crate::lanes::Lane::{Computes, Waits};
+use crate::mcp::{self, Mcp};
 use crate::{State, VERSION};
 use call::{Call, route};
 use table::Routes;
@@ -41,14 +42,20 @@ pub fn addresses() -> Vec<(String, String)> {
 
 /// Every route over a state.
 pub fn router(state: State) -> Router {
+    let mcp = Mcp::new(state.clone(), routes(&state), false).over_http();
+    routes(&state).layer(Extension(mcp))
+}
+
+/// The routes alone: what tools of models ask has no tools of its own.
+pub(crate) fn routes(state: &State) -> Router {
     let known = middleware::from_fn_with_state(Gate { state: state.clone(), need: Key }, guard);
     all()
-        .into_router(&state)
+        .into_router(state)
         .fallback(service::no_route.layer(known.clone()))
         .method_not_allowed_fallback(service::no_method.layer(known))
         .layer(CatchPanicLayer::custom(service::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), observe))
-        .with_state(state)
+        .with_state(state.clone())
 }
 
 fn all() -> Routes {
@@ -63,6 +70,8 @@ fn service_routes(routes: Routes) -> Routes {
         .get("/livez", Nothing, service::health)
         .get("/readyz", Nothing, service::ready)
         .get("/metrics", Metrics, service::metrics)
+        // Each tool asks further routes, with the same key.
+        .post("/mcp", Key, mcp::answer)
 }
 
 fn collection_routes(routes: Routes) -> Routes {

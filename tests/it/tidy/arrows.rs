@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 const OUTSIDE: [&str; 2] = ["benches", "tests"];
 
 /// Heavy dependencies by the beginning of their names, and the one room of each.
-const HEAVY: [(&str, &str); 17] = [
+const HEAVY: [(&str, &str); 18] = [
     ("rocksdb", "storage"),
     ("tantivy", "index"),
     ("hnsw_rs", "index"),
@@ -30,6 +30,7 @@ const HEAVY: [(&str, &str); 17] = [
     ("tokio", "server"),
     ("tower", "server"),
     ("hyper", "server"),
+    ("rmcp", "server"),
     ("candle", "rag"),
     ("tokenizers", "rag"),
     ("text-splitter", "rag"),
