@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use kithdb::Result;
 
@@ -39,6 +40,16 @@ pub(crate) fn memory() -> Option<Memory> {
         file_bytes: read("RssFile")?,
         peak_bytes: read("VmHWM")?,
     })
+}
+
+/// The time that this process has had a core, over all of its threads; `None` where `/proc` is missing.
+pub(crate) fn cpu() -> Option<Duration> {
+    let threads = std::fs::read_dir("/proc/self/task").ok()?.flatten();
+    let nanos = threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Some(Duration::from_nanos(nanos.sum()))
 }
 
 /// The cores that this process may run on, as `taskset` writes them; `None` where `/proc` is missing.

@@ -7,6 +7,7 @@
 mod ann;
 mod clusters;
 mod documents;
+mod embedded;
 mod engine;
 mod figures;
 mod golden;
@@ -43,6 +44,8 @@ enum Bench {
     AnnEngine(ann::EngineArguments),
     /// Reads while points are upserted and deleted, or recall after all were replaced.
     Mixed(mixed::Arguments),
+    /// CPU time and latency of searches in process; started by `compare/http.py`.
+    Embedded(embedded::Arguments),
     /// Queries a second by sparse vectors like those of BM25, beside adding up every row.
     Sparse(sparse::Arguments),
     /// Agreement of the embedder with reference embeddings; fails when they disagree.
@@ -71,6 +74,7 @@ fn run(bench: &Bench) -> Result<(String, bool)> {
         Bench::Ann(arguments) => (ann::run(arguments)?, true),
         Bench::AnnEngine(arguments) => return Ok((ann::run_engine(arguments)?, true)),
         Bench::Mixed(arguments) => (mixed::run(arguments)?, true),
+        Bench::Embedded(arguments) => return Ok((embedded::run(arguments)?, true)),
         Bench::Sparse(arguments) => sparse::run(arguments)?,
         Bench::Golden(arguments) => golden::run(arguments)?,
     };

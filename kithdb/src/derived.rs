@@ -122,6 +122,12 @@ impl Derived {
         if !laid.last().is_some_and(is_open) {
             laid.push(Laid::head(&self.entry, self.seal_rows));
         }
+        let vectors = &self.entry.schema.vectors;
+        for laid in &laid {
+            if let Body::Segment(segment) = &laid.body {
+                segment.place(|name| vectors.get(name).map(|spec| spec.memory).unwrap_or_default());
+            }
+        }
         self.rows = Rows::over(laid.iter().map(|laid| laid.body.clone()));
         self.alive = Alive::new();
         for (part, laid) in self.rows.parts().iter().zip(&laid) {

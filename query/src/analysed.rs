@@ -1,4 +1,4 @@
-//! Texts of fields whose index says how their words are made: filters on them are brought to that.
+//! Texts of fields: whether they are tested by words, and how these are made, is what their index says.
 //!
 //! It is done where a filter meets a schema, so that whoever answers it, by payloads or by an index, means the same.
 
@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use index::Texts;
 use types::filter::TextTest;
-use types::{Condition, FieldPath, Filter, Schema, TextAnalysis};
+use types::{Condition, FieldKind, FieldPath, Filter, Predicate, Schema, TextAnalysis};
 
 /// A filter whose tests of words are those of the schema's text fields.
 pub fn analysed(filter: Filter, schema: &Schema) -> Filter {
-    if schema.params.is_empty() { filter } else { within(filter, schema, "") }
+    let has_texts = schema.fields.values().any(|kind| *kind == FieldKind::Text);
+    if has_texts { within(filter, schema, "") } else { filter }
 }
 
 /// `place` is where the objects are that the filter is about, with a dot behind it.
@@ -29,12 +30,11 @@ fn one(condition: Condition, schema: &Schema, place: &str) -> Condition {
     match condition {
         Condition::Field(path, predicate) => {
             let whole = if place.is_empty() { Ok(path.clone()) } else { format!("{place}{path}").parse() };
-            let options = whole.ok().and_then(|whole: FieldPath| schema.text_options(&whole));
-            let test = options.and_then(|options| {
-                let analysis: Arc<dyn TextAnalysis> = Arc::new(Texts::new(options));
-                TextTest::new(&predicate, analysis)
-            });
-            Condition::Field(path, test.map_or(predicate, types::Predicate::Analysed))
+            let predicate = match whole {
+                Ok(whole) => tested(predicate, &whole, schema),
+                Err(_) => predicate,
+            };
+            Condition::Field(path, predicate)
         }
         Condition::Nested(path, filter) => {
             let objects = format!("{place}{}[].", path.to_string().trim_end_matches("[]"));
@@ -43,4 +43,16 @@ fn one(condition: Condition, schema: &Schema, place: &str) -> Condition {
         Condition::Filter(filter) => Condition::Filter(Box::new(within(*filter, schema, place))),
         other => other,
     }
+}
+
+/// The test that a predicate is of the texts at a path.
+fn tested(predicate: Predicate, path: &FieldPath, schema: &Schema) -> Predicate {
+    let predicate = match predicate {
+        Predicate::PartUnlessIndexed(words) if schema.fields.get(path) == Some(&FieldKind::Text) => *words,
+        other => other,
+    };
+    let analysis =
+        schema.text_options(path).map(|options| Arc::new(Texts::new(options)) as Arc<dyn TextAnalysis>);
+    let test = analysis.and_then(|analysis| TextTest::new(&predicate, analysis));
+    test.map_or(predicate, Predicate::Analysed)
 }

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use kithdb::{
-    Codes, Collection, Database, ErrorKind, Metric, Options, Point, Schema, Segments, Select, SparseSpec,
-    SparseVector, Value, Vector, VectorSpec,
+    Codes, Collection, Database, ErrorKind, Memory, Metric, Options, Point, Schema, Segments, Select,
+    SparseSpec, SparseVector, Value, Vector, VectorSpec,
 };
 use serde_json::json;
 
@@ -234,4 +234,25 @@ fn vectors_come_and_go_over_http() {
     assert_eq!(drop("b").body["result"]["status"], "completed");
     let gone = drop("b");
     assert_eq!((gone.status, gone.field.as_deref()), (400, Some("vector_name")));
+}
+
+#[test]
+fn where_a_vector_is_kept_follows_what_was_said_last() {
+    let db = Database::in_memory().expect("a database");
+    let server = Running::over(db.clone());
+    let vectors = json!({
+        "a": {"size": 2, "distance": "Dot"}, "b": {"size": 2, "distance": "Dot", "on_disk": false},
+        "c": {"size": 2, "distance": "Dot", "memory": "pinned"}, "d": {"size": 2, "distance": "Dot", "memory": "cold"},
+    });
+    assert_eq!(server.ask("PUT", "/collections/c", Some(&json!({"vectors": vectors}))).status, 200);
+    let kept = || {
+        let schema = db.collection("c").expect("it is there").schema();
+        schema.vectors.values().map(|spec| spec.memory).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(), [Memory::Cold, Memory::Cached, Memory::Cached, Memory::Cold]);
+    let change = json!({"vectors": {"a": {"on_disk": false}, "c": {"memory": "cold"}}});
+    assert_eq!(server.ask("PATCH", "/collections/c", Some(&change)).status, 200);
+    assert_eq!(kept(), [Memory::Cached, Memory::Cached, Memory::Cold, Memory::Cold]);
+    let config = server.ask("GET", "/collections/c", None).body["result"]["config"].take();
+    assert_eq!(config["params"]["vectors"]["a"], json!({"size": 2, "distance": "Dot", "on_disk": false}));
 }

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use kithdb::{
-    Collection, Condition, Database, FieldKind, Filter, Language, Metric, Options, Point, Schema, Segments,
-    Select, SparseSpec, SparseVector,
+    Collection, Condition, Database, FieldKind, Filter, Language, Memory, Metric, Options, Point, Schema,
+    Segments, Select, SparseSpec, SparseVector,
 };
 
 use crate::folder::{copy, files};
@@ -74,6 +74,23 @@ fn answers(db: &Database) -> Vec<String> {
         answers.push(notes.count(&is).expect("a count").to_string());
     }
     answers
+}
+
+#[test]
+fn vectors_that_are_kept_in_memory_are_found_as_those_that_are_read() {
+    let folder = sound();
+    let read = expected(folder.path());
+    for memory in [Memory::Cached, Memory::Cold] {
+        let db = open(folder.path());
+        let change = move |schema: &mut Schema| {
+            schema.vectors.values_mut().for_each(|spec| spec.memory = memory);
+            Ok(())
+        };
+        notes(&db).configure(change).expect("configured");
+        assert_eq!(answers(&db), read, "{memory:?}, at once");
+        drop(db);
+        assert_eq!(expected(folder.path()), read, "{memory:?}, opened anew");
+    }
 }
 
 fn expected(folder: &Path) -> Vec<String> {

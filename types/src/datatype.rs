@@ -1,4 +1,5 @@
-//! What an element of a vector is, and by what codes a segment finds vectors: two choices of a vector space.
+//! What an element of a vector is, by what codes a segment finds vectors, and where the vectors themselves are
+//! while it is searched: three choices of a vector space.
 //!
 //! Invariant: an element that [`Datatype::admit`] has passed is a value of the type, so that writing and reading it
 //! changes nothing: everywhere above storage and segments elements are `f32`.
@@ -32,6 +33,16 @@ pub enum Codes {
     Bits1,
     /// The vectors themselves: no quantisation.
     Off,
+}
+
+/// Where the vectors of a segment are while it is searched; its codes and its graph are in memory whatever it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Memory {
+    /// In the file: the few that a search needs are read, 0.6 µs each while the system keeps them.
+    #[default]
+    Cold,
+    /// Mapped, and read ahead: searches are faster, and the vectors count among the memory of the process.
+    Cached,
 }
 
 impl Datatype {
@@ -166,6 +177,28 @@ impl FromStr for Codes {
     }
 }
 
+impl Memory {
+    /// All of them, for messages.
+    pub const ALL: [Self; 2] = [Self::Cold, Self::Cached];
+
+    /// The name on the wire and on disk.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Cached => "cached",
+        }
+    }
+}
+
+impl FromStr for Memory {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|memory| memory.name() == name);
+        found.ok_or_else(|| Error::invalid("memory", format!("`{name}` is none of cold, cached")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -217,6 +250,9 @@ mod tests {
         }
         for codes in Codes::ALL {
             assert_eq!(codes.name().parse::<Codes>().expect("its name"), codes);
+        }
+        for memory in Memory::ALL {
+            assert_eq!(memory.name().parse::<Memory>().expect("its name"), memory);
         }
     }
 

@@ -20,12 +20,13 @@ pub mod path;
 pub mod payload;
 pub mod point;
 pub mod schema;
+pub mod space;
 pub mod sparse;
 pub mod text;
 pub mod vector;
 
 pub use change::{Change, Selection, UpsertMode};
-pub use datatype::{Codes, Datatype};
+pub use datatype::{Codes, Datatype, Memory};
 pub use durability::Durability;
 pub use error::{Error, ErrorKind, Result};
 pub use filter::{
@@ -41,7 +42,8 @@ pub use metric::Metric;
 pub use path::FieldPath;
 pub use payload::{Payload, Value};
 pub use point::{Op, Point};
-pub use schema::{FieldKind, KeywordField, ModelIdentity, Schema, VectorSpec};
+pub use schema::{FieldKind, KeywordField, Schema};
+pub use space::{ModelIdentity, VectorSpec};
 pub use sparse::{Modifier, SparseOptions, SparseSpec, SparseVector};
 pub use text::{TextOptions, Tokenizer};
 pub use vector::{DEFAULT_VECTOR, MultiVector, Vector, Vectors};

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use index::graph::{Nav, Options};
-use kithdb::{Error, ErrorKind, Result};
+use kithdb::{Error, ErrorKind, Memory, Result};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -49,6 +49,9 @@ pub(crate) struct Arguments {
     /// What walks of a segment read: nibbles, bits, vectors; a segment for each that is named.
     #[arg(long, value_delimiter = ',', default_value = "nibbles", value_parser = sealed::parse_nav)]
     nav: Vec<Nav>,
+    /// Where vectors are while segments are searched: cold (read when they are needed), cached (mapped).
+    #[arg(long, default_value = "cold")]
+    memory: Memory,
     /// Links of a row of a segment.
     #[arg(long, default_value_t = Options::default().degree)]
     degree: usize,
@@ -95,6 +98,9 @@ pub(crate) struct EngineArguments {
     /// The segment; the head if absent.
     #[arg(long)]
     segment: Option<PathBuf>,
+    /// Where its vectors are.
+    #[arg(long, default_value = "cold")]
+    memory: Memory,
 }
 
 /// # Errors
@@ -130,7 +136,7 @@ pub(crate) fn run_engine(arguments: &EngineArguments) -> Result<String> {
 fn measure(arguments: &EngineArguments, cores: &Cores) -> Result<Value> {
     let job = Job::read(&arguments.job)?;
     match &arguments.segment {
-        Some(path) => sealed::measure(path, &job, cores),
+        Some(path) => sealed::measure(path, arguments.memory, &job, cores),
         None => head::measure(&arguments.job, &job, cores),
     }
 }
@@ -180,7 +186,8 @@ impl Arguments {
     }
 
     fn sealed(&self, set: &Dataset, folder: &Path, nav: Nav) -> Result<Value> {
-        let name = format!("sealed {}", sealed::nav_name(nav));
+        let place = if self.memory == Memory::Cached { ", cached" } else { "" };
+        let name = format!("sealed {}{place}", sealed::nav_name(nav));
         eprintln!("{name}");
         let path = folder.join("segment");
         let options = Options {
@@ -210,14 +217,14 @@ impl Arguments {
 
     /// Measures one engine in a process of its own.
     fn process(&self, job: &Path, segment: Option<PathBuf>) -> Result<Value> {
-        let told = EngineArguments { job: job.to_owned(), segment };
+        let told = EngineArguments { job: job.to_owned(), segment, memory: self.memory };
         if self.one_process {
             return measure(&told, &Cores::shared());
         }
         let mut command = Command::new(env::current_exe()?);
         command.arg("ann-engine").arg("--job").arg(&told.job);
         if let Some(path) = &told.segment {
-            command.arg("--segment").arg(path);
+            command.args(["--memory", told.memory.name(), "--segment"]).arg(path);
         }
         let output = command.stderr(Stdio::inherit()).output()?;
         let failed = |why: String| Error::new(ErrorKind::Internal, format!("an engine's process {why}"));

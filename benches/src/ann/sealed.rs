@@ -6,7 +6,7 @@ use std::time::Instant;
 use index::graph::{Effort, Found, Nav, Options, Shows};
 use index::segment::{self, Block, Draft, SpaceSpec};
 use index::segment::{Segment, Space};
-use kithdb::{DEFAULT_VECTOR, Datatype, Error, PointId, Result, Version};
+use kithdb::{DEFAULT_VECTOR, Datatype, Error, Memory, PointId, Result, Version};
 use serde_json::{Value, json};
 
 use super::cores::Cores;
@@ -43,10 +43,11 @@ pub(super) fn build(path: &Path, set: &Dataset, options: &Options) -> Result<Val
 ///
 /// # Errors
 /// What opening returns.
-pub(super) fn measure(path: &Path, job: &Job, cores: &Cores) -> Result<Value> {
+pub(super) fn measure(path: &Path, memory: Memory, job: &Job, cores: &Cores) -> Result<Value> {
     let before = machine::memory();
     let began = Instant::now();
     let segment = Segment::open(path)?;
+    segment.place(|_| memory);
     let space = segment.space(DEFAULT_VECTOR);
     let space = space.ok_or_else(|| Error::corrupted(path.display(), "it lacks the space of the draft"))?;
     let open_seconds = began.elapsed().as_secs_f64();

@@ -131,7 +131,7 @@ impl Column {
                 Some(found) => Truth::Exact(found),
                 None => self.unknown(),
             },
-            Predicate::Analysed(_) => self.unknown(),
+            Predicate::Analysed(_) | Predicate::PartUnlessIndexed(_) => self.unknown(),
             Predicate::TextAny(text) => self.strings(self.keys.with_words(text).map(|(_, any)| any), true),
             Predicate::Text(text) | Predicate::Phrase(text) => {
                 let is_certain = matches!(predicate, Predicate::Text(_)) || words(text).count() < 2;

@@ -17,7 +17,7 @@ mod write;
 
 use std::path::Path;
 
-use types::{Error, ErrorKind, PointId, Result, Version};
+use types::{Error, ErrorKind, Memory, PointId, Result, Version};
 
 use crate::file::{Array, Sections};
 use layout::{ID_BYTES, Kinds, Meta};
@@ -126,6 +126,13 @@ impl Segment {
     /// The row that holds a version. One read where versions are dense, O(log rows) at worst.
     pub fn row_of(&self, version: Version) -> Option<u32> {
         find(&self.versions, version.0).map(|row| row as u32)
+    }
+
+    /// Keeps the vectors of each space where `memory` says for its name, from now on and for whoever searches.
+    pub fn place(&self, memory: impl Fn(&str) -> Memory) {
+        for (number, space) in self.spaces.iter().enumerate() {
+            space.place_in(&self.sections, &Kinds::of(number), memory(space.name()));
+        }
     }
 
     /// The vector space of a name.

@@ -2,7 +2,9 @@
 //!
 //! The graph counts vectors, callers count rows of the segment: rows go in and come out here.
 
-use types::{Metric, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use types::{Memory, Metric, Result};
 
 use super::layout::{Kinds, SpaceMeta};
 use super::present::Present;
@@ -22,10 +24,11 @@ pub struct Space {
     calibration: Calibration,
 }
 
-/// The vectors: read from the file, or mapped where a walk needs them.
+/// The vectors: read from the file, or mapped where that is wanted or a walk needs them.
 struct Vectors {
     reader: SectionReader,
-    mapped: Option<Array<u8>>,
+    mapped: Array<u8>,
+    is_mapped: AtomicBool,
 }
 
 impl Stored for SectionReader {
@@ -47,7 +50,8 @@ impl Space {
     /// Takes the sections of a space, if their lengths fit. Links are not looked at.
     pub(super) fn open(sections: &Sections, kinds: &Kinds, meta: SpaceMeta, rows: u32) -> Result<Self> {
         let count = meta.count as usize;
-        let mut fine = Vectors { reader: sections.reader(kinds.fine)?, mapped: None };
+        let (reader, mapped) = (sections.reader(kinds.fine)?, sections.array(kinds.fine)?);
+        let fine = Vectors { reader, mapped, is_mapped: AtomicBool::new(false) };
         let row_bytes = meta.dim as u64 * meta.datatype.bytes() as u64;
         if Some(fine.reader.bytes()) != u64::from(meta.count).checked_mul(row_bytes) {
             return Err(sections.damaged(kinds.fine, "it has another number of vectors than `meta` says"));
@@ -59,7 +63,7 @@ impl Space {
             present
                 .ok_or_else(|| sections.damaged(kinds.rows, "it has another number of rows than `meta` says"))
         });
-        let built = (count > 0).then(|| Built::open(sections, kinds, &meta, &mut fine)).transpose()?;
+        let built = (count > 0).then(|| Built::open(sections, kinds, &meta, &fine)).transpose()?;
         let calibration =
             calibration(sections, kinds).unwrap_or_else(|| Calibration::default_for(meta.dim as usize));
         Ok(Self { fine, present: present.transpose()?, built, calibration, meta })
@@ -210,6 +214,16 @@ impl Space {
         Start { links, degree, becomes: becomes.collect() }
     }
 
+    /// Keeps the vectors elsewhere from now on. What is mapped stays in memory until the system needs the room.
+    pub(super) fn place_in(&self, sections: &Sections, kinds: &Kinds, memory: Memory) {
+        let Some(built) = &self.built else { return };
+        let is_mapped = memory == Memory::Cached || built.graph.reads_vectors();
+        let was_mapped = self.fine.is_mapped.swap(is_mapped, Ordering::Relaxed);
+        if memory == Memory::Cached && !was_mapped {
+            sections.advise(kinds.fine, Advice::WillNeed);
+        }
+    }
+
     /// Whether everything agrees that opening has not looked at. O(rows).
     pub(super) fn check(&self, sections: &Sections, kinds: &Kinds, rows: u32) -> Result<()> {
         if self.present.as_ref().is_some_and(|present| !present.check(rows)) {
@@ -258,16 +272,16 @@ fn calibration(sections: &Sections, kinds: &Kinds) -> Option<Calibration> {
 impl Vectors {
     fn tier(&self, meta: &SpaceMeta) -> Result<Fine<'_>> {
         let dim = meta.dim as usize;
-        match &self.mapped {
-            Some(bytes) => Fine::mapped(meta.datatype, dim, bytes),
-            None => Ok(Fine::stored(meta.datatype, dim, meta.count as usize, &self.reader)),
+        if self.is_mapped.load(Ordering::Relaxed) {
+            return Fine::mapped(meta.datatype, dim, &self.mapped);
         }
+        Ok(Fine::stored(meta.datatype, dim, meta.count as usize, &self.reader))
     }
 }
 
 impl Built {
     /// Maps the vectors if the walk reads them.
-    fn open(sections: &Sections, kinds: &Kinds, meta: &SpaceMeta, fine: &mut Vectors) -> Result<Self> {
+    fn open(sections: &Sections, kinds: &Kinds, meta: &SpaceMeta, fine: &Vectors) -> Result<Self> {
         sections.verify_section(kinds.codec)?;
         let codec = sections.section(kinds.codec)?;
         let wrong =
@@ -281,7 +295,7 @@ impl Built {
             hubs: sections.array(kinds.hubs)?,
         };
         if built.graph.reads_vectors() {
-            fine.mapped = Some(sections.array(kinds.fine)?);
+            fine.is_mapped.store(true, Ordering::Relaxed);
         }
         if let Some(tier) = built.graph.misfit(&built.tiers(fine.tier(meta)?)) {
             let places =

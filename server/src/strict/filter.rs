@@ -141,6 +141,7 @@ fn served_by(predicate: &Predicate) -> (&'static [FieldKind], Option<Use>) {
         Predicate::Times(_) => (&[FieldKind::Datetime], None),
         Predicate::Geo(_) => (&[FieldKind::Geo], None),
         Predicate::Prefix(_) => (&[FieldKind::Keyword], None),
+        Predicate::PartUnlessIndexed(words) => served_by(words),
         Predicate::Phrase(_) => (&[FieldKind::Text], Some(("phrase_matching", false))),
         Predicate::Text(_) | Predicate::TextAny(_) | Predicate::Analysed(_) => (&[FieldKind::Text], None),
     }

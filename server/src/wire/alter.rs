@@ -163,6 +163,9 @@ impl Laid {
             own.shift_remove(quantization::MEMBER);
         }
         settings::merge(&mut own, later);
+        if let Some(spec) = schema.vectors.get_mut(&name) {
+            spec.memory = settings::memory(&own);
+        }
         settings::put_vector(&mut schema.settings, "vectors", name, own);
         Ok(())
     }

@@ -224,7 +224,8 @@ impl SpaceIn {
         let size = settings::size(self.size).map_err(at_fault)?;
         let spec = VectorSpec::new(size, metric).stored_as(datatype.unwrap_or_default());
         let spec = spec.found_by(own.unwrap_or(codes));
-        let spec = VectorSpec { model: self.model.map(ModelJson::into_identity), ..spec };
+        let memory = settings::memory(&settings);
+        let spec = VectorSpec { model: self.model.map(ModelJson::into_identity), memory, ..spec };
         Ok(Space { name, spec, is_multi: self.multivector_config.is_some(), settings })
     }
 }

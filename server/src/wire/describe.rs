@@ -218,6 +218,9 @@ fn vectors(schema: &Schema) -> Value {
             told[quantization::MEMBER] = config;
         }
         let own = kept.and_then(|kept| kept.get(name)?.as_object());
+        if spec.memory != own.map(settings::memory).unwrap_or_default() {
+            told["memory"] = spec.memory.name().into();
+        }
         for (member, value) in own.into_iter().flatten() {
             told[member] = value.clone();
         }

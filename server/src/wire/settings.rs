@@ -1,11 +1,12 @@
 //! Settings of the dialect: what a client says of graphs, optimizers, logs, shards, places in memory. They decide
 //! nothing here, since the engine decides these things by itself. They are checked, kept with the schema, and told
-//! again exactly as they were given. Only strict mode is more than that: see [`strict`](crate::strict).
+//! again exactly as they were given. More than that are strict mode (see [`strict`](crate::strict)) and the place of a
+//! vector ([`memory`]).
 //!
 //! Invariant: what is kept is of a shape below, so that clients, which refuse what they do not know, can read it.
 //! `null` is the same as absent.
 
-use kithdb::{Error, Payload, Result, Value};
+use kithdb::{Error, Memory, Payload, Result, Value};
 
 use crate::error::invalid;
 
@@ -228,6 +229,14 @@ pub(super) fn take_vector(settings: &mut Payload, kind: &str, name: &str) -> Pay
 pub(super) fn put_vector(settings: &mut Payload, kind: &str, name: String, own: Payload) {
     if !own.is_empty() {
         of_vectors(settings, kind).insert(name, own.into());
+    }
+}
+
+/// Where the settings of a vector want it to be.
+pub(super) fn memory(own: &Payload) -> Memory {
+    match (own.get("memory").and_then(Value::as_str), own.get("on_disk")) {
+        (Some("cold"), _) | (None, None | Some(Value::Bool(true) | Value::Null)) => Memory::Cold,
+        _ => Memory::Cached,
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!  body: JSON text of an object
 //!    name      the collection's name
-//!    vectors   name -> {space, dim, metric, datatype?, codes?, model?}     space: the number in the keys of `vectors`
+//!    vectors   name -> {space, dim, metric, datatype?, codes?, memory?, model?}     space: the number in the keys of `vectors`
 //!    keyword   {paths, language} or null
 //!    fields    path -> kind
 //!    sparse?   name -> {space, modifier?, index?: {full_scan_threshold?, on_disk?, datatype?}}
@@ -12,7 +12,8 @@
 //!    history_s? seconds for which past states can be read: an integer above 0
 //!    recall?   what queries find that ask for nothing else: a number above 0, at most 1
 //!    settings? any object: what a door was told, to be told again
-//!  datatype: float32, float16, uint8; codes: bits8, bits1, off; the first of them where the member is missing
+//!  datatype: float32, float16, uint8; codes: bits8, bits1, off; memory: cold, cached; the first of them where the
+//!  member is missing
 //!  modifier: none, idf; index: what was said of it, to be told again
 //!  model: {name, revision, dim, tokens_max, query_prefix, document_prefix, is_normalised}
 //! ```
@@ -25,7 +26,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use types::{
-    Codes, CollectionId, Datatype, Error, FieldPath, KeywordField, ModelIdentity, Result, Schema,
+    Codes, CollectionId, Datatype, Error, FieldPath, KeywordField, Memory, ModelIdentity, Result, Schema,
     SparseOptions, SparseSpec, VectorSpec,
 };
 
@@ -129,6 +130,9 @@ fn space(entry: &CatalogEntry, name: &str, spec: &VectorSpec) -> Value {
     if spec.codes != Codes::default() {
         tree["codes"] = spec.codes.name().into();
     }
+    if spec.memory != Memory::default() {
+        tree["memory"] = spec.memory.name().into();
+    }
     if let Some(model) = &spec.model {
         tree["model"] = json!({
             "name": model.name,
@@ -230,12 +234,13 @@ fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
 }
 
 fn parse_space(tree: &Value) -> Result<VectorSpec> {
-    only(tree, &["space", "dim", "metric", "datatype", "codes", "model"])?;
+    only(tree, &["space", "dim", "metric", "datatype", "codes", "memory", "model"])?;
     let named = |member: &str| tree.get(member).map(|_| text(tree, member)).transpose();
     let spec = VectorSpec::new(number(tree, "dim")?, text(tree, "metric")?.parse()?);
     Ok(VectorSpec {
         datatype: named("datatype")?.map_or(Ok(Datatype::default()), str::parse)?,
         codes: named("codes")?.map_or(Ok(Codes::default()), str::parse)?,
+        memory: named("memory")?.map_or(Ok(Memory::default()), str::parse)?,
         model: tree.get("model").map(parse_model).transpose()?,
         ..spec
     })
@@ -345,17 +350,22 @@ mod tests {
     #[test]
     fn what_is_not_the_default_is_written_and_read() {
         let spec = VectorSpec::new(2, Metric::Dot).stored_as(Datatype::Uint8).found_by(Codes::Bits1);
+        let spec = spec.kept(Memory::Cached);
         let schema = Schema::new().named_vector("v", spec).recall(0.75);
         let entry = CatalogEntry::new(CollectionId(1), "c", schema);
-        let golden = r#"{"name":"c","vectors":{"v":{"space":0,"dim":2,"metric":"Dot","datatype":"uint8","codes":"bits1"}},"keyword":null,"fields":{},"recall":0.75}"#;
+        let golden = r#"{"name":"c","vectors":{"v":{"space":0,"dim":2,"metric":"Dot","datatype":"uint8","codes":"bits1","memory":"cached"}},"keyword":null,"fields":{},"recall":0.75}"#;
         assert_eq!(String::from_utf8(encode(&entry)).expect("text"), golden);
         assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry);
         let finer = Schema::new().recall(0.97).history(60);
         let entry = CatalogEntry::new(CollectionId(1), "c", finer);
         assert_eq!(decode(CollectionId(1), &encode(&entry)).expect("whole"), entry);
-        for (from, to) in
-            [("\"uint8\"", "\"int8\""), ("\"bits1\"", "1"), ("0.75", "\"0.75\""), ("\"codes\"", "\"code\"")]
-        {
+        for (from, to) in [
+            ("\"uint8\"", "\"int8\""),
+            ("\"bits1\"", "1"),
+            ("\"cached\"", "\"hot\""),
+            ("0.75", "\"0.75\""),
+            ("\"codes\"", "\"code\""),
+        ] {
             let error = decode(CollectionId(1), golden.replacen(from, to, 1).as_bytes()).expect_err(to);
             assert_eq!(error.kind(), types::ErrorKind::Corrupted);
         }

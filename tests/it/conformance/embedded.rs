@@ -383,12 +383,14 @@ fn predicate_of(tree: &Value) -> Result<Predicate> {
     let scalar = |value: &Value| Scalar::of(value).ok_or_else(|| bad("match"));
     let scalars = |tree: &Value| list(tree, "match")?.iter().map(scalar).collect::<Result<Vec<_>>>();
     let found = &tree["match"];
-    for (name, make) in [
-        ("text", Predicate::Text as fn(String) -> Predicate),
-        ("text_any", Predicate::TextAny),
-        ("phrase", Predicate::Phrase),
-        ("prefix", Predicate::Prefix),
-    ] {
+    let part = |words: Predicate| Predicate::PartUnlessIndexed(Box::new(words));
+    let makes: [(&str, &dyn Fn(String) -> Predicate); 4] = [
+        ("text", &|text| part(Predicate::Text(text))),
+        ("text_any", &|text| part(Predicate::TextAny(text))),
+        ("phrase", &|text| part(Predicate::Phrase(text))),
+        ("prefix", &Predicate::Prefix),
+    ];
+    for (name, make) in makes {
         if let Some(text) = found[name].as_str() {
             return Ok(make(text.to_owned()));
         }

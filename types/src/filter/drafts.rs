@@ -72,6 +72,8 @@ fn predicate() -> impl Strategy<Value = Predicate> + Clone {
         1 => words().prop_map(Predicate::Text),
         1 => words().prop_map(Predicate::TextAny),
         1 => words().prop_map(Predicate::Phrase),
+        1 => words().prop_map(|text| Predicate::PartUnlessIndexed(Box::new(Predicate::Text(text)))),
+        1 => words().prop_map(|text| Predicate::PartUnlessIndexed(Box::new(Predicate::TextAny(text)))),
         1 => words().prop_map(Predicate::Prefix),
     ]
 }

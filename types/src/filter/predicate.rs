@@ -25,6 +25,10 @@ pub enum Predicate {
     TextAny(String),
     /// A string with the words of this text one after the other.
     Phrase(String),
+    /// [`Text`](Self::Text), [`TextAny`](Self::TextAny) or [`Phrase`](Self::Phrase) where the field has an index of
+    /// texts; where it has none, a string that has the text in it as it stands, within words too (of `TextAny`: one of
+    /// its parts between spaces). It is what these tests mean in the dialect of Qdrant; who knows the schema decides.
+    PartUnlessIndexed(Box<Predicate>),
     /// A string that begins so.
     Prefix(String),
     /// [`Text`](Self::Text), [`TextAny`](Self::TextAny) or [`Phrase`](Self::Phrase), of words that are made in another
@@ -95,6 +99,7 @@ impl Predicate {
             Self::Times(_) => FieldKind::Datetime,
             Self::Geo(_) => FieldKind::Geo,
             Self::Text(_) | Self::TextAny(_) | Self::Phrase(_) | Self::Analysed(_) => FieldKind::Text,
+            Self::PartUnlessIndexed(_) => FieldKind::Text,
             Self::Prefix(_) => FieldKind::Keyword,
         }
     }
@@ -122,8 +127,18 @@ impl Predicate {
             Self::Text(wanted) => value.as_str().is_some_and(|text| words::has_all(text, wanted)),
             Self::TextAny(wanted) => value.as_str().is_some_and(|text| words::has_any(text, wanted)),
             Self::Phrase(wanted) => value.as_str().is_some_and(|text| words::has_phrase(text, wanted)),
+            Self::PartUnlessIndexed(test) => value.as_str().is_some_and(|text| test.holds_for_part(text)),
             Self::Analysed(test) => value.as_str().is_some_and(|text| test.holds(text)),
             Self::Prefix(start) => value.as_str().is_some_and(|text| text.starts_with(start.as_str())),
+        }
+    }
+
+    /// Whether a string has in it what a test of words asks for, as it stands.
+    fn holds_for_part(&self, text: &str) -> bool {
+        match self {
+            Self::Text(part) | Self::Phrase(part) => text.contains(part.as_str()),
+            Self::TextAny(parts) => parts.split_whitespace().any(|part| text.contains(part)),
+            _ => false,
         }
     }
 }

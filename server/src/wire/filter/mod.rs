@@ -302,9 +302,14 @@ impl MatchIn {
         kinds.extend(self.value.map(|ScalarIn(value)| Predicate::Any(vec![value])));
         kinds.extend(self.any.map(|list| Predicate::Any(scalars(list))));
         kinds.extend(self.except.map(|list| Predicate::Except(scalars(list))));
-        kinds.extend(self.text.map(Predicate::Text));
-        kinds.extend(self.text_any.map(Predicate::TextAny));
-        kinds.extend(self.phrase.map(Predicate::Phrase));
+        let words = [
+            self.text.map(Predicate::Text),
+            self.text_any.map(Predicate::TextAny),
+            self.phrase.map(Predicate::Phrase),
+        ];
+        // The dialect's rule: without an index of texts they are parts of a string.
+        let by_rule = |words: Predicate| Predicate::PartUnlessIndexed(Box::new(words));
+        kinds.extend(words.into_iter().flatten().map(by_rule));
         kinds.extend(self.prefix.map(Predicate::Prefix));
         match (kinds.pop(), kinds.len()) {
             (Some(predicate), 0) => Ok(predicate),

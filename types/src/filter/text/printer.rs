@@ -80,6 +80,12 @@ fn test(field: &str, predicate: &Predicate) -> String {
         Predicate::Text(text) => format!("{field} CONTAINS {}", quoted(text)),
         Predicate::TextAny(text) => format!("{field} CONTAINS ANY {}", quoted(text)),
         Predicate::Phrase(text) => format!("{field} CONTAINS PHRASE {}", quoted(text)),
+        Predicate::PartUnlessIndexed(words) => match &**words {
+            Predicate::Text(text) => format!("{field} CONTAINS PART {}", quoted(text)),
+            Predicate::TextAny(text) => format!("{field} CONTAINS PART ANY {}", quoted(text)),
+            Predicate::Phrase(text) => format!("{field} CONTAINS PART PHRASE {}", quoted(text)),
+            other => test(field, other),
+        },
         Predicate::Prefix(prefix) => {
             let escaped: String = prefix
                 .chars()

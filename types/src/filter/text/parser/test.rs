@@ -266,6 +266,7 @@ impl Parser {
 
     /// Behind `CONTAINS`.
     fn contained(&mut self) -> Result<Predicate> {
+        let is_part = self.takes("PART");
         let make = if self.takes("ANY") {
             Predicate::TextAny
         } else if self.takes("PHRASE") {
@@ -273,7 +274,8 @@ impl Parser {
         } else {
             Predicate::Text
         };
-        self.string("words in quotes, or ANY or PHRASE before them").map(make)
+        let words = self.string("words in quotes, or PART, ANY or PHRASE before them").map(make)?;
+        Ok(if is_part { Predicate::PartUnlessIndexed(Box::new(words)) } else { words })
     }
 
     /// Behind `WITHIN`.
