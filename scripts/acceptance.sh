@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Other people's test suites against a server of this build: what clients expect that know nothing of KithDB.
-#   scripts/acceptance.sh [suite...]     langchain, haystack, client, js, llamaindex, openai, vectordbbench, schemathesis,
-#                                        bucket; all of them without arguments
+#   scripts/acceptance.sh [suite...]     langchain, haystack, client, js, llamaindex, openai, mcp, vectordbbench,
+#                                        schemathesis, bucket; all of them without arguments
 #
 # KITHDB_URL names a server that runs: its collections are removed. Without it one is started on a directory that is
 # removed. A suite that cannot be installed is skipped, and the table says so. Each suite lies in an environment of its
@@ -151,11 +151,28 @@ run_bucket() {
     "$bin/python" "$own/bucket.py" "$KITHDB_TARGET/release/kithdb" "$bin/moto_server"
 }
 
+install_mcp() {
+    mkdir -p "$home/mcp"
+    [ -d "$home/mcp/node_modules/@modelcontextprotocol/conformance" ] ||
+        (cd "$home/mcp" && npm install --silent --no-audit --no-fund node@22 @modelcontextprotocol/conformance@0.1.16)
+}
+
+run_mcp() { # the scenarios that ask for no tools of the suite's own
+    cd "$home/mcp"
+    local scenario passed=0
+    for scenario in server-initialize ping tools-list resources-list prompts-list dns-rebinding-protection; do
+        node_modules/node/bin/node node_modules/@modelcontextprotocol/conformance/dist/index.js server \
+            --url "$url/mcp" --scenario "$scenario" && passed=$((passed + 1))
+    done
+    echo "$passed scenarios passed"
+}
+
 declare -A expected=(
     [langchain]='309 passed' [haystack]='308 passed, 1 skipped' [vectordbbench]='recall 0.95 or more'
     [openai]='every operation answers as the SDK expects'
     [client]='47 methods agree' [js]='44 methods answer as expected' [llamaindex]='9 checks passed'
     [schemathesis]='no fault' [bucket]='14 checks passed'
+    [mcp]='6 scenarios passed'
 )
 
 suite() {
@@ -175,7 +192,7 @@ suite() {
 }
 
 start
-[ $# -gt 0 ] || set -- langchain haystack client js llamaindex openai vectordbbench schemathesis bucket
+[ $# -gt 0 ] || set -- langchain haystack client js llamaindex openai mcp vectordbbench schemathesis bucket
 for name in "$@"; do
     [ -n "${expected[$name]:-}" ] || { echo "there is no suite $name; there are: ${!expected[*]}" >&2; exit 2; }
     suite "$name"

@@ -11,6 +11,7 @@
 //! When not to use: inside the process that asks; the embedded database has no port to guard and no JSON to parse.
 
 mod access;
+mod address;
 mod body;
 mod bucket;
 pub mod cli;
@@ -24,6 +25,7 @@ mod jobs;
 mod lanes;
 mod limits;
 mod location;
+mod mcp;
 mod metrics;
 mod multipart;
 mod observe;

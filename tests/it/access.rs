@@ -19,6 +19,7 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /openapi.json", "++++++++"),
     ("GET /docs", "++++++++"),
     ("GET /docs/page.js", "++++++++"),
+    ("POST /mcp", "00++++++"),
     ("GET /telemetry", "00++++++"),
     ("GET /api/v1/slow-queries", "00++++++"),
     ("GET /collections", "00++++++"),

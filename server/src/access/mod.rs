@@ -100,6 +100,15 @@ impl Rights {
         }
     }
 
+    /// Whether anything may be written.
+    pub(crate) fn writes(&self) -> bool {
+        match self {
+            Self::Manage => true,
+            Self::ReadAll => false,
+            Self::Of(grants) => grants.iter().any(|grant| grant.level != Level::Read),
+        }
+    }
+
     /// Whether a collection, by its own name, is told of.
     pub(crate) fn sees(&self, collection: &str) -> bool {
         match self {
@@ -179,5 +188,7 @@ mod tests {
         let error = of(Level::Read).check_of(&db, "a", Need::Write).expect_err("refused");
         assert_eq!(error.message(), "Forbidden: Write access to collection a is required");
         assert!(of(Level::Read).sees("a") && !of(Level::Read).sees("b"));
+        let writing = [Rights::Manage, Rights::ReadAll, of(Level::Read), of(Level::Points)];
+        assert_eq!(writing.map(|rights| rights.writes()), [true, false, false, true]);
     }
 }

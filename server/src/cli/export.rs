@@ -17,8 +17,8 @@ use serde_json::json;
 
 use super::import::{bar, batches};
 use super::place::PlaceArgs;
-use super::remote::encoded;
 use super::terminal::{grouped, print, say, table};
+use crate::address::encoded;
 
 /// Export a collection: .parquet, .arrow, .jsonl.
 #[derive(Args)]

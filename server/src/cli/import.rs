@@ -16,8 +16,9 @@ use kithdb::{Datatype, Durability, Error, ErrorKind, Limits, Metric, Options, Re
 use serde_json::{Value, json};
 
 use super::place::PlaceArgs;
-use super::remote::{Remote, encoded};
+use super::remote::Remote;
 use super::terminal::{grouped, print, table};
+use crate::address::encoded;
 
 /// Import a file: .parquet, .arrow, .feather, .jsonl, .npy, .fvecs, .bvecs, .hdf5.
 #[derive(Args)]

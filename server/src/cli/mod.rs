@@ -1,5 +1,5 @@
 //! The command line: `serve`, `config`, `ingest`, `search`, `ask`, `reembed`, `eval`, `import`, `export`, `snapshot`,
-//! `doctor`, `bench`, `completions`.
+//! `doctor`, `bench`, `mcp`, `completions`.
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
 //! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood.
@@ -15,6 +15,7 @@ mod export;
 mod import;
 mod ingest;
 mod limits;
+mod mcp;
 mod observe;
 mod open;
 mod place;
@@ -26,8 +27,6 @@ mod search;
 mod serve;
 mod snapshot;
 mod terminal;
-
-pub(crate) use remote::encoded;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -74,6 +73,8 @@ enum Command {
     Bench(bench::Bench),
     /// Print completions for a shell: bash, zsh, fish, elvish, powershell
     Completions(completions::Completions),
+    /// Offer the database to programs that speak the Model Context Protocol, on standard input and output
+    Mcp(mcp::McpArgs),
 }
 
 /// Runs a command. The first argument is the name that it was called by. What is not understood ends the process.
@@ -121,6 +122,7 @@ fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::Fi
         Command::Doctor(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Completions(completions) => completions.run(command.clone()),
+        Command::Mcp(command) => command.run(),
     }
 }
 

@@ -15,6 +15,7 @@ use ureq::{Agent, RequestBuilder, SendBody};
 
 use super::search::{Answer, Equals, ModeArg, Passage, Search};
 use super::terminal::say;
+use crate::address::encoded;
 
 /// A server.
 pub(super) struct Remote {
@@ -65,6 +66,31 @@ impl Remote {
             // Then it is an error, and small.
             answered => Err(self.result(answered).err().unwrap_or_else(|| self.nothing())),
         }
+    }
+
+    /// Passes a message of JSON-RPC on; the message that answers it, if it wants an answer.
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub(super) fn message(&self, path: &str, message: &str) -> Result<Option<String>> {
+        let request = self.agent.post(format!("{}{path}", self.url));
+        let request = request.header("content-type", "application/json");
+        let request = request.header("accept", "application/json, text/event-stream");
+        let mut response = match self.with_key(request).send(message) {
+            Ok(response) if response.status().is_success() => response,
+            answered => return self.result(answered).map(|_| None),
+        };
+        let text = response.body_mut().with_config().limit(1 << 30).read_to_string();
+        let text = text.map_err(|error| self.silent(error))?;
+        Ok((!text.is_empty()).then_some(text))
+    }
+
+    fn silent(&self, error: ureq::Error) -> Error {
+        let message = format!(
+            "{} does not answer ({error}); start a server with `kithdb serve`, or name another",
+            self.url
+        );
+        Error::new(ErrorKind::Io, message).with_source(error)
     }
 
     fn nothing(&self) -> Error {
@@ -163,16 +189,10 @@ impl Remote {
         &self,
         answered: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Value> {
-        let silent = |error: ureq::Error| {
-            let message = format!(
-                "{} does not answer ({error}); start a server with `kithdb serve`, or name another",
-                self.url
-            );
-            Error::new(ErrorKind::Io, message).with_source(error)
-        };
-        let mut response = answered.map_err(silent)?;
+        let mut response = answered.map_err(|error| self.silent(error))?;
         let status = response.status();
-        let text = response.body_mut().with_config().limit(1 << 30).read_to_string().map_err(silent)?;
+        let text = response.body_mut().with_config().limit(1 << 30).read_to_string();
+        let text = text.map_err(|error| self.silent(error))?;
         let mut envelope: Value = serde_json::from_str(&text).unwrap_or_default();
         if status.is_success() {
             return Ok(envelope["result"].take());
@@ -234,24 +254,9 @@ fn passages(mut result: Value) -> Vec<Passage> {
     points.into_iter().map(passage).collect()
 }
 
-/// A part of a path with everything but letters, digits and `-._~` escaped.
-pub(crate) fn encoded(part: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    part.bytes().map(byte).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_escaped_in_addresses() {
-        assert_eq!(encoded("a-1.b"), "a-1.b");
-        assert_eq!(encoded("a b/ü"), "a%20b%2F%C3%BC");
-    }
 
     #[test]
     fn passages_are_read_from_points() {

@@ -8,8 +8,8 @@ use kithdb::{Error, ErrorKind, Result, Value};
 use serde_json::json;
 
 use super::place::PlaceArgs;
-use super::remote::encoded;
 use super::terminal::{columns, counted, grouped, print};
+use crate::address::encoded;
 use crate::wire::snapshot::Described;
 
 /// Make, list, restore and delete snapshots.

@@ -18,14 +18,15 @@ mod table;
 mod telemetry;
 pub(crate) mod v1;
 
-use axum::Router;
 use axum::handler::Handler as _;
 use axum::middleware;
+use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::Need::{Key, Manage, Metrics, Nothing, Read, ReadAll, ReadWhole, Write, WriteWhole};
 use crate::access::{Gate, guard};
 use crate::lanes::Lane::{Computes, Waits};
+use crate::mcp::{self, Mcp};
 use crate::{State, observe};
 use call::{Call, later, route};
 pub(crate) use service::DIALECT_VERSION;
@@ -38,14 +39,20 @@ pub fn addresses() -> Vec<(String, String)> {
 
 /// Every route over a state.
 pub fn router(state: State) -> Router {
+    let mcp = Mcp::new(state.clone(), routes(&state), false).over_http();
+    routes(&state).layer(Extension(mcp))
+}
+
+/// The routes alone: what tools of models ask has no tools of its own.
+pub(crate) fn routes(state: &State) -> Router {
     let known = middleware::from_fn_with_state(Gate { state: state.clone(), need: Key }, guard);
     all()
-        .into_router(&state)
+        .into_router(state)
         .fallback(service::no_route.layer(known.clone()))
         .method_not_allowed_fallback(service::no_method.layer(known))
         .layer(CatchPanicLayer::custom(service::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
-        .with_state(state)
+        .with_state(state.clone())
 }
 
 fn all() -> Routes {
@@ -64,6 +71,8 @@ fn service_routes(routes: Routes) -> Routes {
         .get("/openapi.json", Nothing, document::openapi)
         .get("/docs", Nothing, document::page)
         .get("/docs/page.js", Nothing, document::script)
+        // Each tool asks further routes, with the same key.
+        .post("/mcp", Key, mcp::answer)
 }
 
 fn collection_routes(routes: Routes) -> Routes {

@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 const OUTSIDE: [&str; 2] = ["benches", "tests"];
 
 /// Heavy dependencies by the beginning of their names, and the one room of each.
-const HEAVY: [(&str, &str); 27] = [
+const HEAVY: [(&str, &str); 28] = [
     ("rocksdb", "storage"),
     ("tantivy", "index"),
     ("hnsw_rs", "index"),
@@ -35,6 +35,7 @@ const HEAVY: [(&str, &str); 27] = [
     ("utoipa", "server"),
     ("opentelemetry", "server"),
     ("tracing-opentelemetry", "server"),
+    ("rmcp", "server"),
     ("candle", "rag"),
     ("tokenizers", "rag"),
     ("text-splitter", "rag"),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::operation::{Operation, value};
 use crate::wire::described::{Anything, Version};
-use crate::wire::schema::named;
+use crate::wire::schema::{free, named};
 
 const TAG: &str = "Service";
 
@@ -22,5 +22,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers_bare(&["application/json"], &value(named::<Anything>())),
         text(at("/docs", "docs", "This document, to be read and tried"), "text/html"),
         text(at("/docs/page.js", "docs_script", "What that page does"), "text/javascript"),
+        Operation::new("POST", "/mcp", "mcp", TAG, "Tools for models, by the Model Context Protocol")
+            .body_like(free(), json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}))
+            .answers_bare(&["application/json", "text/event-stream"], &value(named::<Anything>()))
+            .elsewhere(),
     ]
 }

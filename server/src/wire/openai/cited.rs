@@ -5,7 +5,7 @@ use std::ops::Range;
 use rag::{Citation, Passage};
 use serde_json::{Value, json};
 
-use crate::cli::encoded;
+use crate::address::encoded;
 
 /// Where places in documents of a collection are opened.
 pub(crate) struct Places<'a> {
