@@ -80,8 +80,8 @@ pub struct Manner {
 
 /// What must speak for an answer being there: less is none.
 ///
-/// Near misses are the hard part: passages on the subject that do not have the answer. What the defaults refuse,
-/// rightly and wrongly, stands in `benches/RESULTS.md`.
+/// Near misses are the hard part: passages on the subject that do not have the answer. What thresholds refuse, rightly
+/// and wrongly, `benches/answers/refusal.py` measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Relevance {
     /// The cosine of the question and the nearest chunk, where there is a model.
