@@ -15,7 +15,7 @@ import pytest
 import kithdb
 
 #: Modules over packages that need not be there.
-OPTIONAL = {"kithdb.haystack", "kithdb.langchain", "kithdb.llama_index"}
+OPTIONAL = {"kithdb.dspy", "kithdb.haystack", "kithdb.langchain", "kithdb.llama_index"}
 
 
 def modules() -> list[str]:
