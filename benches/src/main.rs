@@ -47,7 +47,7 @@ enum Bench {
     AnnEngine(ann::EngineArguments),
     /// Reads while points are upserted and deleted, or recall after all were replaced.
     Mixed(mixed::Arguments),
-    /// CPU time and latency of searches in process; started by `compare/http.py`.
+    /// CPU time and latency of searches in process; started by `compare/over_http.py`.
     Embedded(embedded::Arguments),
     /// Queries a second by sparse vectors like those of BM25, beside adding up every row.
     Sparse(sparse::Arguments),

@@ -6,7 +6,7 @@ same of its directory in process (`kithdb-bench embedded`), all in one run. The 
 of few cores the rates are those of both together, so what HTTP adds is told by the server's own CPU time. Needs numpy,
 and Debian's wrk.
 
-    http.py --release target/release
+    over_http.py --release target/release
 """
 
 import argparse
