@@ -69,12 +69,12 @@ fn answer(stream: &TcpStream, log: &Log, acts: &Mutex<VecDeque<Act>>) -> Option<
     log.at_once_max.fetch_max(now, Ordering::SeqCst);
     log.requests.lock().expect("a log").push((path.clone(), key, body.clone()));
     let act = acts.lock().expect("acts").pop_front();
-    let outcome = perform(stream, act, &path, &body);
+    let outcome = perform(stream, act.as_ref(), &path, &body);
     log.at_once.fetch_sub(1, Ordering::SeqCst);
     outcome
 }
 
-fn perform(mut stream: &TcpStream, act: Option<Act>, path: &str, body: &Value) -> Option<()> {
+fn perform(mut stream: &TcpStream, act: Option<&Act>, path: &str, body: &Value) -> Option<()> {
     let texts: Vec<&str> = [&body["input"], &body["inputs"]]
         .into_iter()
         .filter_map(Value::as_array)
@@ -88,15 +88,15 @@ fn perform(mut stream: &TcpStream, act: Option<Act>, path: &str, body: &Value) -
     };
     let dim = if matches!(act, Some(Act::WrongDim)) { DIM + 1 } else { DIM };
     match act {
-        Some(Act::Say(status, headers, body)) => return send(status, headers, body),
+        Some(Act::Say(status, headers, body)) => return send(*status, headers, body),
         Some(Act::BreakOff) => {
             // The length promises more than comes.
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n{\"data\":[{");
             let _ = stream.shutdown(std::net::Shutdown::Both);
             return None;
         }
-        Some(Act::AtMost(most)) if texts.len() > most => return send(413, "", "too many"),
-        Some(Act::Sleep(time)) => thread::sleep(time),
+        Some(Act::AtMost(most)) if texts.len() > *most => return send(413, "", "too many"),
+        Some(Act::Sleep(time)) => thread::sleep(*time),
         _ => thread::sleep(Duration::from_millis(20)),
     }
     let mut vectors: Vec<Vec<f32>> = texts.iter().map(|text| vector(text)).collect();
