@@ -83,7 +83,7 @@ impl Door {
         let limits = ServeLimits { request_time_max: TIME_MAX, ..ServeLimits::default() };
         let state = State::new(db, embedder, &ServeOptions { limits, ..ServeOptions::default() });
         runtime.spawn(sweep(state.clone()));
-        Ok(Self { router: router(state.clone()), state, runtime })
+        Ok(Self { router: router(&state), state, runtime })
     }
 
     /// What the routes work on.

@@ -125,7 +125,7 @@ impl Server {
         let db = state.database().clone();
         runtime.spawn(sweep(state.clone()));
         let limits = Arc::new(options.limits.clone());
-        let door = Door { router: router(state.clone()), tls: options.tls.clone(), limits, state };
+        let door = Door { router: router(&state), tls: options.tls.clone(), limits, state };
         let task = runtime.spawn(connections::serve(listener, door, stopped));
         Ok(Self { db, address, runtime, task, stop, stop_time_max: options.limits.stop_time_max })
     }

@@ -73,7 +73,7 @@ pub(super) fn all(is_read_only: bool) -> Vec<Tool> {
                 name,
                 title,
                 what,
-                properties,
+                &properties,
                 required,
                 ToolAnnotations::new().read_only(true).open_world(false),
             )
@@ -131,14 +131,14 @@ fn add_documents() -> Tool {
     });
     let hints = ToolAnnotations::new().read_only(false).destructive(true).idempotent(true).open_world(false);
     let what = "Keeps texts to be found later, or replaces those with the same ids.";
-    tool("add_documents", "Add documents", what, properties, &["documents"], hints)
+    tool("add_documents", "Add documents", what, &properties, &["documents"], hints)
 }
 
 fn tool(
     name: &'static str,
     title: &str,
     what: &'static str,
-    properties: Value,
+    properties: &Value,
     required: &[&str],
     hints: ToolAnnotations,
 ) -> Tool {

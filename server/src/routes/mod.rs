@@ -38,9 +38,9 @@ pub fn addresses() -> Vec<(String, String)> {
 }
 
 /// Every route over a state.
-pub fn router(state: State) -> Router {
-    let mcp = Mcp::new(state.clone(), routes(&state), false).over_http();
-    routes(&state).layer(Extension(mcp))
+pub fn router(state: &State) -> Router {
+    let mcp = Mcp::new(state.clone(), routes(state), false).over_http();
+    routes(state).layer(Extension(mcp))
 }
 
 /// The routes alone: what tools of models ask has no tools of its own.
@@ -241,7 +241,7 @@ mod tests {
         let routes = routes.layer(CatchPanicLayer::custom(service::panicked)).with_state(state.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        tokio::spawn(axum::serve(listener, routes.merge(router(state))).into_future());
+        tokio::spawn(axum::serve(listener, routes.merge(router(&state))).into_future());
         for (path, expected) in
             [("/broken", "500 Internal"), ("/broken", "a defect of"), ("/healthz", "200 OK")]
         {
