@@ -253,7 +253,8 @@ impl Database {
     }
 }
 
-/// Indexes without storage: that was taken away, or is not mounted. A new one would have their files removed, and hide it.
+/// Indexes without storage: that was taken away, or is not mounted. A new one would have their files removed, and
+/// hide it.
 fn check_whole(path: &Path) -> Result<()> {
     let storage = path.join("storage");
     let Ok(mut indexes) = std::fs::read_dir(path.join("index")) else { return Ok(()) };

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Invariant: a file has its name only when all of it is durable; what a crash leaves begins with a dot, or is the
-//! checksum of nothing, and is removed at the next start. No name leads anywhere else. A collection is recovered beside what there is, and takes its place
-//! in one commit: a crash leaves the old or the new.
+//! checksum of nothing, and is removed at the next start. No name leads anywhere else. A collection is recovered
+//! beside what there is, and takes its place in one commit: a crash leaves the old or the new.
 //! Cost: making one reads every point once and keeps its view; recovering one is as long as opening a collection
 //! without its indexes. Writers wait for the last commit of it only.
 

@@ -38,8 +38,8 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Maps a segment. Which points it has is read and checked at once, 25 bytes a row: a vector that is damaged ranks a
-    /// point wrongly until somebody looks, an id that is damaged would be another point.
+    /// Maps a segment. Which points it has is read and checked at once, 25 bytes a row: a vector that is damaged
+    /// ranks a point wrongly until somebody looks, an id that is damaged would be another point.
     ///
     /// # Errors
     /// `Io`; `Corrupted`, naming file and section; `UnsupportedFormat`. In each case its rows come from storage.
