@@ -1,4 +1,5 @@
-//! Searches in this process, one after the other: what `compare/over_http.py` holds the same searches over HTTP against.
+//! Searches in this process, one after the other: what `compare/over_http.py` holds the same searches over HTTP
+//! against.
 //!
 //! Not for latencies under load: there is one thread.
 

@@ -1,5 +1,5 @@
-//! Bytes that nobody wrote, under checksums that agree: every decoder of a row, and of a snapshot, refuses them or takes
-//! them for what they say, and never panics or reserves what a length in them claims.
+//! Bytes that nobody wrote, under checksums that agree: every decoder of a row, and of a snapshot, refuses them or
+//! takes them for what they say, and never panics or reserves what a length in them claims.
 
 use std::fmt::Debug;
 
@@ -146,7 +146,9 @@ fn sound(id: u64) -> Record {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn a_snapshot_that_nobody_made_is_refused_or_can_be_read(edits in edits(), part in 0..4_usize, whole in any::<bool>()) {
+    fn a_snapshot_that_nobody_made_is_refused_or_can_be_read(
+        edits in edits(), part in 0..4_usize, whole in any::<bool>(),
+    ) {
         let folder = tempfile::tempdir().expect("a folder");
         let mut record = sound(2);
         if whole {

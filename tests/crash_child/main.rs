@@ -1,12 +1,12 @@
 //! The process that `it/crash` kills: runs the scripts in a directory until it is dead.
 //!
 //! Arguments: directory, durability, seed, then for each writer, and for the keeper behind them, the step it begins
-//! after. `at=<waypoint>:<count>:<ms>` has it end itself where it comes to a waypoint for the so manieth time, that long
-//! after it got there, while the other threads go on. `opens` has it close again what it opened. `endures=<ms>` has it
-//! go on where a write fails, ask some more when all have ended, and close: for disks that fail.
+//! after. `at=<waypoint>:<count>:<ms>` has it end itself where it comes to a waypoint for the so manieth time, that
+//! long after it got there, while the other threads go on. `opens` has it close again what it opened. `endures=<ms>`
+//! has it go on where a write fails, ask some more when all have ended, and close: for disks that fail.
 //! `restore`, a directory and snapshots has it recover these in turn instead.
-//! Writes a line to standard output for each thing the parent must know: `open`, and `<thread> <number>` once a step was
-//! acknowledged, `failed <thread> <kind>` where one was not, `closed` at the end, if it has one.
+//! Writes a line to standard output for each thing the parent must know: `open`, and `<thread> <number>` once a step
+//! was acknowledged, `failed <thread> <kind>` where one was not, `closed` at the end, if it has one.
 
 #[path = "../it/crash/chores.rs"]
 mod chores;

@@ -1,5 +1,5 @@
-//! Backups: what is made while everybody writes is one commit, the same that `as_of` shows; what a newer version wrote is
-//! refused in plain words, and stays as it is.
+//! Backups: what is made while everybody writes is one commit, the same that `as_of` shows; what a newer version wrote
+//! is refused in plain words, and stays as it is.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! A full disk: what needs room is refused with a 507 that says what to do, what makes room is done, and searches go on;
-//! when there is room again, everything does, without a restart.
+//! A full disk: what needs room is refused with a 507 that says what to do, what makes room is done, and searches go
+//! on; when there is room again, everything does, without a restart.
 
 use std::path::Path;
 use std::process::Command;

@@ -37,8 +37,8 @@ pub struct Limits {
     pub name_chars_max: usize,
     /// Legs of one query, at all depths.
     pub legs_max: usize,
-    /// Bytes of the disk that stay free: below, only what makes room is done. By default twice what the write buffers of
-    /// storage hold, so that what was accepted can still become tables, and deletes be written.
+    /// Bytes of the disk that stay free: below, only what makes room is done. By default twice what the write buffers
+    /// of storage hold, so that what was accepted can still become tables, and deletes be written.
     pub disk_free_bytes_min: u64,
 }
 

@@ -1,8 +1,8 @@
 //! Named places on the ways of a write, at which a test may end the process: the proof that nothing is lost at any of
 //! them, not only at random moments.
 //!
-//! Invariant: in a process that nobody [`watch`]es, passing one does nothing; no file and no variable of the environment
-//! can make it do something. Every name is in [`ALL`], and the crash campaign ends a process at each.
+//! Invariant: in a process that nobody [`watch`]es, passing one does nothing; no file and no variable of the
+//! environment can make it do something. Every name is in [`ALL`], and the crash campaign ends a process at each.
 //! Cost: one load and one branch that is never taken.
 //! When not to use: for what a user may want to observe; that is logged.
 

@@ -1,7 +1,8 @@
 //! What is seen of each request: its id, its span, its counts.
 //!
 //! Invariant: outermost. Every answer has the id of its request, and every line of the log that it causes stands in
-//! its span, whichever thread writes it. Neither has anything of a body, or of a header but the two that name a request.
+//! its span, whichever thread writes it. Neither has anything of a body, or of a header but the two that name a
+//! request.
 //! Cost: about a microsecond a request.
 
 mod context;
@@ -68,7 +69,8 @@ async fn collection(request: &mut Request) -> Option<String> {
     params.iter().find(|(name, _)| *name == "collection").map(|(_, value)| value.to_owned())
 }
 
-/// The span of a request. It is there for the log whether traces are sent or not; attributes are those of OpenTelemetry.
+/// The span of a request. It is there for the log whether traces are sent or not; attributes are those of
+/// OpenTelemetry.
 fn span(id: &RequestId, parent: Option<TraceParent>, method: &str, route: &str) -> Span {
     let is_traced = otlp::is_on();
     let name = is_traced.then(|| format!("{method} {route}"));

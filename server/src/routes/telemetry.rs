@@ -1,7 +1,7 @@
 //! What a server tells of itself: the dialect's telemetry, and the queries that were slow.
 //!
-//! Invariant: telemetry has the members that the dialect has at each level, and no other. What there is nothing to say of
-//! is empty or 0, not left out, since clients look for it.
+//! Invariant: telemetry has the members that the dialect has at each level, and no other. What there is nothing to say
+//! of is empty or 0, not left out, since clients look for it.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;

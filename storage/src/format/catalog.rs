@@ -3,7 +3,8 @@
 //! ```text
 //!  body: JSON text of an object
 //!    name      the collection's name
-//!    vectors   name -> {space, dim, metric, datatype?, codes?, memory?, model?}     space: the number in the keys of `vectors`
+//!    vectors   name -> {space, dim, metric, datatype?, codes?, memory?, model?}     space: the number in the keys of
+//!    `vectors`
 //!    keyword   {paths, language} or null
 //!    fields    path -> kind
 //!    sparse?   name -> {space, modifier?, index?: {full_scan_threshold?, on_disk?, datatype?}}

@@ -1,8 +1,8 @@
 //! What the keeper of the house does beside the writers of the crash test: one endless round of everything that is no
 //! write of points. The child does it, the parent knows what it leaves.
 //!
-//! Each chore is durable when it is acknowledged, whatever durability the writers have, and whole or absent before; only
-//! an import may have come in part, in whole blocks.
+//! Each chore is durable when it is acknowledged, whatever durability the writers have, and whole or absent before;
+//! only an import may have come in part, in whole blocks.
 
 /// The collection that a snapshot of the first one is recovered as.
 pub(crate) const COPY: &str = "copy";

@@ -1,5 +1,5 @@
-//! Disks that fail: no room, no fsync, no rename, half of a write. An operation that meets it fails in plain words; what
-//! was acknowledged stays, searches go on, and nothing is acknowledged after a write that failed.
+//! Disks that fail: no room, no fsync, no rename, half of a write. An operation that meets it fails in plain words;
+//! what was acknowledged stays, searches go on, and nothing is acknowledged after a write that failed.
 //!
 //! The disk is a small library that stands before the C library of the child (`tests/faults/disk.c`); it is compiled
 //! here, by the compiler that the build needs anyway. `KITHDB_CRASH_DISKS` sets how many disks fail.

@@ -1,5 +1,5 @@
-//! SIGKILL, again and again on one directory, at random moments and at every waypoint of a write, and what must be there
-//! afterwards.
+//! SIGKILL, again and again on one directory, at random moments and at every waypoint of a write, and what must be
+//! there afterwards.
 //!
 //! An acknowledged operation is there, the one under way is whole or absent, and nothing else is there. Under
 //! durability `none` acknowledged operations may be missing, but only the last ones of each thread. Heads are small, so

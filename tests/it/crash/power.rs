@@ -1,6 +1,6 @@
-//! Losses of power: a disk in a file, with a file system of its own, of which a copy is made while the process is held in
-//! the midst of its work. What the file system had not been told to keep is not in the copy; its journal is replayed when
-//! that is mounted, and the process dies with the original.
+//! Losses of power: a disk in a file, with a file system of its own, of which a copy is made while the process is held
+//! in the midst of its work. What the file system had not been told to keep is not in the copy; its journal is replayed
+//! when that is mounted, and the process dies with the original.
 //!
 //! Under `fsync` nothing that was acknowledged is missing, under `wal` and `none` a prefix of each thread's steps is
 //! there. It needs the right to mount, so it runs where `KITHDB_POWER_CUTS` says how many.

@@ -1,4 +1,5 @@
-//! What a server tells of itself: metrics, telemetry, its log, slow queries, traces; and what is shipped to look at them.
+//! What a server tells of itself: metrics, telemetry, its log, slow queries, traces; and what is shipped to look at
+//! them.
 
 mod child;
 mod collector;

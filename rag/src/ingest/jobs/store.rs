@@ -1,7 +1,8 @@
 //! `<name>.jobs`: jobs, and the documents that they have still to ingest.
 //!
 //! ```text
-//! job       payload: kind "job", state, error, created_ms, set, is_mirror, folder_field, chunk_size_max, chunk_overlap,
+//! job       payload: kind "job", state, error, created_ms, set, is_mirror, folder_field, chunk_size_max,
+//!           chunk_overlap,
 //!                    documents_total, documents, the counters, skipped [[path, reason]], duplicates, kept
 //! document  payload: kind "document", path, content (base64), metadata; id from the job's and its place in it
 //! ```
