@@ -242,7 +242,7 @@ fn where_a_vector_is_kept_follows_what_was_said_last() {
     let server = Running::over(db.clone());
     let vectors = json!({
         "a": {"size": 2, "distance": "Dot"}, "b": {"size": 2, "distance": "Dot", "on_disk": false},
-        "c": {"size": 2, "distance": "Dot", "memory": "pinned"}, "d": {"size": 2, "distance": "Dot", "memory": "cold"},
+        "c": {"size": 2, "distance": "Dot", "memory": "cached"}, "d": {"size": 2, "distance": "Dot", "memory": "cold"},
     });
     assert_eq!(server.ask("PUT", "/collections/c", Some(&json!({"vectors": vectors}))).status, 200);
     let kept = || {
