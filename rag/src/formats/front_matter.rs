@@ -20,7 +20,9 @@ pub(crate) fn read(markdown: &str) -> Option<(usize, Metadata)> {
             return None;
         }
         if matches!(line.trim_end(), "---" | "...") {
-            let said = serde_saphyr::from_str::<Value>(&markdown[begin..at]).ok();
+            // As of YAML 1.2: `y` and `no` are words.
+            let options = serde_saphyr::options! { strict_booleans: true };
+            let said = serde_saphyr::from_str_with_options::<Value>(&markdown[begin..at], options).ok();
             let said = said.and_then(|said| match said {
                 Value::Object(said) => Some(said),
                 _ => None,

@@ -39,9 +39,9 @@ impl Refused {
         Self { kind, field: Some(field.to_owned()), message: message.into() }
     }
 
-    /// Why, with the field at fault where the words do not name it.
+    /// Why, with the field at fault where the words do not begin with it.
     pub(super) fn told(&self) -> String {
-        match self.field.as_ref().filter(|field| !self.message.contains(field.as_str())) {
+        match self.field.as_ref().filter(|field| !self.message.starts_with(field.as_str())) {
             Some(field) => format!("{field}: {}", self.message),
             None => self.message.clone(),
         }

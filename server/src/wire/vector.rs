@@ -56,7 +56,7 @@ pub(crate) enum Columns {
 
 declare!(Dense as "DenseVector": many(number()));
 declare!(VectorIn as "Vector": vector(), SparseJson);
-declare!(VectorsIn as "PointVectors": any_of([elements(), map(named::<VectorIn>())]), VectorIn);
+declare!(VectorsIn as "VectorStruct": any_of([elements(), map(named::<VectorIn>())]), VectorIn);
 declare!(VectorsOut as "StoredVectors": named::<VectorsIn>(), VectorsIn);
 declare!(Columns as "VectorColumns": any_of([many(named::<VectorsIn>()), map(many(named::<VectorIn>()))]), VectorsIn);
 

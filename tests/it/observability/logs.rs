@@ -76,7 +76,7 @@ fn no_secret_is_logged_at_any_level() {
         assert_eq!(ask(&format!("Authorization: Bearer {TOKEN}"), "GET", "/collections", &json!({})), 401);
         assert_eq!(ask("api-key: hush-wrong", "GET", "/collections", &json!({})), 401);
         let lines = server.end();
-        assert!(lines.len() > 10, "there is a log: {lines:?}");
+        assert!(lines.len() > 6, "there is a log: {lines:?}");
         for secret in ["hush", "0.12345", "eyJhbGci"] {
             let found = lines.iter().find(|line| line.contains(secret));
             assert_eq!(found, None, "{secret} is logged as {format}");

@@ -32,7 +32,7 @@ fn names(expr: &str) -> Names {
             '"' => rest[1..].find('"').expect("an end") + 2,
             '[' => rest.find(']').expect("an end") + 1,
             '{' => {
-                let end = rest.find('}').expect("an end");
+                let end = closing(rest);
                 let labels = names.metrics.get_mut(&last).unwrap_or_else(|| panic!("no metric: {expr}"));
                 labels.extend(words(&rest[1..end]));
                 end + 1
@@ -45,7 +45,9 @@ fn names(expr: &str) -> Names {
                     names.by.extend(words(&behind[..close]));
                     end + rest[end..].find(')').expect("an end") + 1
                 } else {
-                    if !behind.starts_with('(') && !WORDS.contains(&word) {
+                    let is_function =
+                        ["(", "by ", "by(", "without"].iter().any(|next| behind.starts_with(next));
+                    if !is_function && !WORDS.contains(&word) {
                         names.metrics.entry(word.to_owned()).or_default();
                         last = word.to_owned();
                     }
@@ -60,6 +62,16 @@ fn names(expr: &str) -> Names {
         rest = &rest[end..];
     }
     names
+}
+
+/// Where the brace closes that a text begins with; one in quotes is none.
+fn closing(text: &str) -> usize {
+    let mut is_text = false;
+    let end = text.char_indices().find(|(_, c)| {
+        is_text ^= *c == '"';
+        *c == '}' && !is_text
+    });
+    end.expect("an end").0
 }
 
 /// The names in a list of labels, with what they are compared with or without.
