@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use kithdb::{
-    Condition, Database, ErrorKind, FieldKind, Filter, Language, Metric, Options, Point, Result, Schema,
-    Segments, Select, SparseSpec, SparseVector,
+    Condition, Database, ErrorKind, FieldKind, Filter, Language, Metric, Options, Point, QueryBuilder,
+    Result, Schema, Segments, Select, SparseSpec, SparseVector,
 };
 
 use crate::folder::{copy, files};
@@ -77,7 +77,7 @@ fn answers(db: &Database) -> Result<Vec<String>> {
         answers.push(format!("{:?}", hits.iter().map(|hit| hit.id).collect::<Vec<_>>()));
     }
     let weights = SparseVector::of([(0, 1.0), (7, 0.5)]);
-    answers.push(format!("{:?}", notes.query().nearest_in("s", weights).limit(50).run()?));
+    answers.push(scored(notes.query().nearest_in("s", weights))?);
     answers.push(notes.count(&Filter::must(Condition::equals("group", 3)?))?.to_string());
     Ok(answers)
 }
@@ -85,8 +85,14 @@ fn answers(db: &Database) -> Result<Vec<String>> {
 /// What is nearest. A segment is read from end to end only in a quiet moment after the start, and by the doctor: until
 /// then a damaged vector in it may rank a point wrongly, though never show anything but the point.
 fn ranking(db: &Database) -> Result<String> {
-    let near = db.collection("notes")?.query().nearest(vec![3.0; DIM as usize]).exact().limit(20).run()?;
-    Ok(format!("{near:?}"))
+    scored(db.collection("notes")?.query().nearest(vec![3.0; DIM as usize]).exact())
+}
+
+/// Every hit with its score. Hits of one score come in the order of rows, which is another where a part is made anew.
+fn scored(query: QueryBuilder<'_>) -> Result<String> {
+    let mut hits = query.limit(10_000).run()?;
+    hits.sort_by_key(|hit| hit.id);
+    Ok(format!("{:?}", hits.iter().map(|hit| (hit.id, hit.score)).collect::<Vec<_>>()))
 }
 
 type Expected = (Vec<String>, String);
