@@ -3,7 +3,7 @@
 //! Invariant: outermost. Every answer has the id of its request, and every line of the log that it causes stands in
 //! its span, whichever thread writes it. Neither has anything of a body, or of a header but the two that name a
 //! request.
-//! Cost: about a microsecond a request.
+//! Cost: an id, a span and a count a request.
 
 mod context;
 mod logs;
