@@ -200,6 +200,8 @@ def reason(tree, kinds):
         kind, match = kinds.get(leaf["key"]), leaf.get("match", {})
         if kind == "text" and ("text" in match or "phrase" in match):
             return "words of several strings, phrases"
+        if kind != "text" and {"text", "text_any", "phrase"} & match.keys():
+            return "texts without an index"
         if kind == "integer" and any(name in match for name in ("value", "any")):
             return "1.0 as an integer"
         if kind in ("integer", "float", "datetime") and "range" in leaf:
