@@ -210,5 +210,5 @@ check("drop", client.vector_stores.delete(store.id).deleted)
 refused(openai.NotFoundError, lambda: client.vector_stores.retrieve(store.id))
 for one in client.files.list():
     client.files.delete(one.id)
-print("every operation answers as the SDK expects")
 print(f"{passed} checks", file=sys.stderr)
+print("every operation answers as the SDK expects")
