@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+
 from kithdb._kithdb import Serving
 from kithdb.collection import WithPayload, WithVector, Written
 from kithdb.filters import Where

@@ -136,8 +136,8 @@ def test_qdrant(db: kithdb.Database, server: str) -> None:
         first = moved.get("936da01f-9abd-4d9d-80c7-02af85c822a8", with_vector=True)
         assert set(first.vector) == {"", "many"} and len(first.vector["many"]) == 2
         asked: dict[str, Any] = {"indices": [5, 7], "values": [1.0, 1.0]}
-        found = [list(one.search(asked, using="words").scores) for one in (moved, made)]
-        np.testing.assert_allclose(*found, rtol=1e-6)
+        here, there = (np.asarray(one.search(asked, using="words").scores) for one in (moved, made))
+        np.testing.assert_allclose(here, there, rtol=1e-6)
         assert moved.search([VECTORS[9][:2]], using="many").ids == made.search([VECTORS[9][:2]], using="many").ids
         assert set(moved.describe()["fields"]) == {"n"} and moved.search(text="chapter 5").ids[0] == 5
         with pytest.raises(kithdb.InvalidArgument) as caught:

@@ -98,7 +98,9 @@ def from_pgvector(
             raise InvalidArgument("has no table with a column of pgvector; name `tables` and `vectors`", "source")
         sources = (_source(connection, table, id, vectors, metric, text, id_field) for table in wanted)
         place = f"PostgreSQL {connection.info.dbname} on {connection.info.host}"
-        return move(place, sources, db, name=lambda one: prefix + ".".join(_parts(one)), exist_ok=exist_ok, progress=progress)
+        return move(
+            place, sources, db, name=lambda one: prefix + ".".join(_parts(one)), exist_ok=exist_ok, progress=progress
+        )
 
 
 def _tables(connection: Any) -> list[str]:
