@@ -157,7 +157,9 @@ def formatted() -> str:
     settings = ["--config", str(_HERE / "pyproject.toml"), "--stdin-filename", "aio.pyi", "-"]
     for command in (["check", "--fix-only", "--quiet", "--select", "I"], ["format", "--quiet"]):
         program = [str(Path(sys.executable).parent / "ruff"), *command, *settings]
-        text = subprocess.run(program, input=text, capture_output=True, text=True, check=True).stdout
+        # Here, so that `kithdb` is known for our own.
+        done = subprocess.run(program, input=text, capture_output=True, text=True, check=True, cwd=_HERE)
+        text = done.stdout
     return text
 
 
