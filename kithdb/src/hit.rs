@@ -104,7 +104,7 @@ impl Select {
         };
         for name in names {
             view.entry.schema.check_name(name).map_err(|error| error.with_field("with_vector"))?;
-            for (point, vector) in points.iter_mut().zip(view.vectors(name, slots)?) {
+            for (point, vector) in points.iter_mut().zip(view.stored_vectors(name, slots)?) {
                 point.vectors.extend(vector.map(|vector| (name.clone(), vector)));
             }
         }

@@ -120,7 +120,16 @@ impl View {
         slots.iter().zip(rows).map(payload).collect()
     }
 
-    /// The vectors of one space at slots of this view, in their order. Those that are sparse or have
+    /// The vectors of one space as they were written, to be shown: from storage, which checks what it reads. Those of a
+    /// segment are checked in a quiet moment only.
+    ///
+    /// # Errors
+    /// `Corrupted` or `Io`.
+    pub fn stored_vectors(&self, name: &str, slots: &[Slot]) -> Result<Vec<Option<Vector>>> {
+        self.store.vectors(&self.entry, name, &self.versions(slots))
+    }
+
+    /// The vectors of one space at slots of this view, in their order, to be compared. Those that are sparse or have
     /// several rows are read from storage.
     ///
     /// # Errors
@@ -128,7 +137,7 @@ impl View {
     pub fn vectors(&self, name: &str, slots: &[Slot]) -> Result<Vec<Option<Vector>>> {
         let schema = &self.entry.schema;
         if schema.sparse.contains_key(name) || schema.multi.contains_key(name) {
-            return self.store.vectors(&self.entry, name, &self.versions(slots));
+            return self.stored_vectors(name, slots);
         }
         slots.iter().map(|slot| Ok(self.rows.vector(*slot, name)?.map(Vector::Dense))).collect()
     }

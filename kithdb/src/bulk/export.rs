@@ -137,7 +137,7 @@ impl Export {
         let view = self.reading.view().map_err(external)?;
         let spaces = &view.entry.schema;
         let mut columns: Vec<ArrayRef> = vec![self.ids.array(slots.iter().map(|slot| view.id(*slot)))];
-        let vectors = |name: &String| view.vectors(name, slots).map_err(external);
+        let vectors = |name: &String| view.stored_vectors(name, slots).map_err(external);
         for (name, spec) in &spaces.vectors {
             let vectors = vectors(name)?;
             columns.push(arrays::dense(
