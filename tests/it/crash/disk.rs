@@ -30,8 +30,8 @@ const KINDS: [(&str, u64, bool); 9] = [
 const LIFE_MS: u64 = 700;
 const LIFE_MAX: Duration = Duration::from_secs(60);
 
-/// Kinds of errors that a failing disk may cause.
-const HONEST: [&str; 4] = ["io", "storage_full", "poisoned", "corrupted"];
+/// Kinds of errors that a failing disk may cause; a chore may meet a build that is under way as well.
+const HONEST: [&str; 5] = ["io", "storage_full", "poisoned", "corrupted", "busy"];
 
 fn library(folder: &std::path::Path) -> PathBuf {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/disk.c");
