@@ -7,6 +7,7 @@ use kithdb::{
 
 const POINTS: u64 = 20_000;
 const DIM: usize = 16;
+const WIDTH: usize = 96;
 
 /// Numbers that look random and are always the same.
 fn vector(seed: u64) -> Vec<f32> {
@@ -51,7 +52,9 @@ fn what_is_near_to_the_examples_is_enough() {
         for query in queries() {
             for filter in [Filter::default(), "n >= 1".parse().expect("a filter")] {
                 let ask = |is_exact: bool| {
-                    let params = Params { is_exact, ..Params::default() };
+                    // A width that the caller names costs what constants say: how fast the machine was while it
+                    // built does not choose the way.
+                    let params = Params { is_exact, ef: Some(WIDTH), ..Params::default() };
                     let filter = filter.clone();
                     let request =
                         Request { query: query.clone(), filter, params, limit: 10, ..Request::default() };
