@@ -171,7 +171,7 @@ declare -A expected=(
     [langchain]='309 passed' [haystack]='308 passed, 1 skipped' [vectordbbench]='recall 0.95 or more'
     [openai]='every operation answers as the SDK expects'
     [client]='47 methods agree' [js]='44 methods answer as expected' [llamaindex]='9 checks passed'
-    [schemathesis]='no fault' [bucket]='14 checks passed'
+    [schemathesis]='no fault' [bucket]='19 checks passed'
     [mcp]='6 scenarios passed'
 )
 

@@ -60,8 +60,21 @@ def points(url: str, collection: str) -> list:
     return result(f"{url}/collections/{collection}/points/scroll", "POST", {"limit": 100, "with_vector": True})["points"]
 
 
+class Checks:
+    """What was checked, counted."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def that(self, holds: bool, told: object) -> None:
+        """Counts what holds; ends with what was told where it does not."""
+        assert holds, told
+        self.count += 1
+
+
 def check(url: str, store: str, folder: Path) -> int:
     """The checks, and how many they were."""
+    check = Checks()
     at = f"{url}/collections/books/snapshots"
     result(f"{url}/collections/books", "PUT", {"vectors": {"size": 2, "distance": "Dot"}})
     written = [{"id": one, "vector": [one, 1], "payload": {"text": "x" * 400_000}} for one in range(1, 51)]
@@ -70,39 +83,40 @@ def check(url: str, store: str, folder: Path) -> int:
     before = points(url, "books")
 
     made = result(at, "POST")
-    assert result(at) == [made] and made["checksum"] and made["size"] > 20_000_000, made
-    assert not list(folder.glob("snapshots/collections/books/*")), "nothing stays in the folder"
+    check.that(result(at) == [made] and made["checksum"] and made["size"] > 20_000_000, made)
+    check.that(not list(folder.glob("snapshots/collections/books/*")), "nothing stays in the folder")
     status, body = ask(f"{store}/shelf/deep/collections/books/{made['name']}")
-    assert status == 200 and len(body) == made["size"], "it lies where the setting says"
-
+    check.that(status == 200 and len(body) == made["size"], "it lies where the setting says")
     status, sent = ask(f"{at}/{urllib.parse.quote(made['name'])}")
-    assert (status, sent) == (200, body)
+    check.that((status, sent) == (200, body), "it is sent as it lies there")
 
     result(f"{url}/collections/books/points/delete", "POST", {"filter": {}})
-    for location in [made["name"], f"s3://shelf/deep/collections/books/{made['name']}"]:
-        assert result(f"{at}/recover", "PUT", {"location": location, "checksum": made["checksum"]}) is True
-        assert points(url, "books") == before, location
+    address = f"s3://shelf/deep/collections/books/{made['name']}"
+    for location in [made["name"], address]:
+        recovered = result(f"{at}/recover", "PUT", {"location": location, "checksum": made["checksum"]})
+        check.that(recovered is True and points(url, "books") == before, location)
         result(f"{url}/collections/books/points/delete", "POST", {"filter": {}})
-    result(f"{url}/collections/other/snapshots/recover", "PUT", {"location": f"s3://shelf/deep/collections/books/{made['name']}"})
-    assert points(url, "other") == before
+    result(f"{url}/collections/other/snapshots/recover", "PUT", {"location": address})
+    check.that(points(url, "other") == before, "another collection is made of it")
 
     for location in ["s3://shelf/else/x.snapshot", "s3://other/x.snapshot", "s3://shelf/deep/none.snapshot", "none.snapshot"]:
-        status, _ = ask(f"{at}/recover", "PUT", {"location": location})
-        assert status in (400, 404), (location, status)
+        status, told = ask(f"{at}/recover", "PUT", {"location": location})
+        check.that(status in (400, 404), (location, status, told))
     for name in ["none.snapshot", "..%2F..%2Fsecret.snapshot", "secret"]:
-        assert ask(f"{at}/{name}", "DELETE")[0] == 404 and ask(f"{at}/{name}")[0] == 404, name
+        check.that(ask(f"{at}/{name}", "DELETE")[0] == 404 and ask(f"{at}/{name}")[0] == 404, name)
 
     full = result(f"{url}/snapshots", "POST")
-    assert [one["name"] for one in result(f"{url}/snapshots")] == [full["name"]]
+    check.that([one["name"] for one in result(f"{url}/snapshots")] == [full["name"]], "one of everything")
 
-    assert ask(f"{at}?wait=false", "POST")[0] == 202
+    check.that(ask(f"{at}?wait=false", "POST")[0] == 202, "it is begun")
     second = until(lambda: [one for one in result(at) if one["name"] != made["name"]])[0]
     status, told = ask(f"{at}/{second['name']}?wait=false", "DELETE")
-    assert (status, json.loads(told)["status"]) == (202, "accepted")
+    check.that((status, json.loads(told)["status"]) == (202, "accepted"), told)
     until(lambda: result(at) == [made])
-    assert result(f"{at}/{made['name']}", "DELETE") is True and result(at) == []
-    assert result(f"{url}/snapshots/{full['name']}", "DELETE") is True and result(f"{url}/snapshots") == []
-    return 14
+    check.that(result(f"{at}/{made['name']}", "DELETE") is True and result(at) == [], "it is gone")
+    gone = result(f"{url}/snapshots/{full['name']}", "DELETE")
+    check.that(gone is True and result(f"{url}/snapshots") == [], "so is that of everything")
+    return check.count
 
 
 def main(kithdb: str, moto: str) -> None:
