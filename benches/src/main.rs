@@ -34,6 +34,8 @@ struct Arguments {
 enum Bench {
     /// Speed, memory and disk of the database, on synthetic points.
     Engine(engine::Arguments),
+    /// Latency of each kind of query as a collection grows, and what EXPLAIN costs.
+    Growth(engine::GrowthArguments),
     /// Documents a second from files to searchable chunks, embedding included.
     Documents(documents::Arguments),
     /// Texts a second of the embedder, a round a line of standard input.
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
 fn run(bench: &Bench) -> Result<(String, bool)> {
     let (report, is_passed) = match bench {
         Bench::Engine(arguments) => (engine::run(arguments)?, true),
+        Bench::Growth(arguments) => (engine::run_growth(arguments)?, true),
         Bench::Documents(arguments) => (documents::run(arguments)?, true),
         Bench::Embedding(arguments) => return Ok((embedding::run(arguments)?, true)),
         Bench::Retrieval(arguments) => (retrieval::run(arguments)?, true),

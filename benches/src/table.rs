@@ -10,6 +10,15 @@ impl Table {
         Self { rows: vec![head.map(str::to_owned).to_vec()] }
     }
 
+    /// A table whose columns are not known before it runs.
+    pub(crate) fn of_columns(head: Vec<String>) -> Self {
+        Self { rows: vec![head] }
+    }
+
+    pub(crate) fn cells(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(Vec::from(cells));
     }

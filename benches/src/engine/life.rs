@@ -13,7 +13,7 @@ use crate::machine;
 use crate::table::Table;
 
 /// Points of one commit of the ingest.
-const BATCH_POINTS: usize = 1_000;
+pub(super) const BATCH_POINTS: usize = 1_000;
 
 const COLLECTION: &str = "points";
 
@@ -108,7 +108,7 @@ fn ids(end: u64) -> impl Iterator<Item = std::ops::Range<u64>> {
 
 /// Waits until graphs cover every row and the keyword index is committed, or nothing moves any more, as in a collection
 /// that is too small for a graph. When the last progress was seen.
-fn wait_until_settled(collection: &Collection) -> Instant {
+pub(super) fn wait_until_settled(collection: &Collection) -> Instant {
     let mut progress = None;
     let mut at = Instant::now();
     loop {

@@ -5,6 +5,7 @@
 //! row, commits while it links what they add.
 
 mod commits;
+mod growth;
 mod life;
 mod queries;
 mod synthetic;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use kithdb::Result;
 
+pub(crate) use growth::{Arguments as GrowthArguments, run as run_growth};
 use life::Life;
 
 #[derive(clap::Args, Clone, Debug)]

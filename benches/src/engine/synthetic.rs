@@ -28,8 +28,16 @@ pub(super) struct Synthetic {
 
 impl Synthetic {
     pub(super) fn new(dim: usize) -> Self {
+        Self::seeded(dim, 0)
+    }
+
+    /// Other points and queries of the same clusters, for each number.
+    pub(super) fn seeded(dim: usize, number: u64) -> Self {
         let mut random = Random::new(0x6b69_7468_6462);
         let clusters = Clusters::new(dim, &mut random);
+        if number > 0 {
+            random = Random::new(number);
+        }
         let mut sum = 0.0;
         let frequencies = (1..=WORDS)
             .map(|rank| {
