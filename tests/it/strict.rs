@@ -146,6 +146,23 @@ fn filters_are_held_to_their_limits_and_to_indexes() {
 }
 
 #[test]
+fn an_index_serves_what_it_was_made_for_and_an_empty_list_needs_none() {
+    let site = Site::new();
+    site.set(json!({"enabled": true, "unindexed_filtering_retrieve": false}));
+    let by = |test: Value| json!({"filter": {"must": [{"key": "city", "match": test}]}});
+    let index = |params: Value| json!({"field_name": "city", "field_schema": params});
+    for empty in [json!({"any": []}), json!({"except": []})] {
+        site.done("POST", &at("count"), &by(empty));
+    }
+    let beginning = by(json!({"prefix": "Ber"}));
+    site.done("PUT", "/collections/c/index", &index(json!("keyword")));
+    site.done("POST", &at("count"), &by(json!({"any": ["Berlin"]})));
+    site.refused("POST", &at("count"), &beginning, 400, "Index required but not found for \"city\"");
+    site.done("PUT", "/collections/c/index", &index(json!({"type": "keyword", "prefix": true})));
+    site.done("POST", &at("count"), &beginning);
+}
+
+#[test]
 fn writes_are_held_to_their_limits() {
     let site = Site::new();
     let filter = json!({"must": [{"key": "city", "match": {"value": "nowhere"}}]});
