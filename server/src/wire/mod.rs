@@ -149,6 +149,7 @@ mod tests {
             ),
             (r#"{"points": [{"id": 1, "vector": {"a": [1, null]}}]}"#, "points[0].vector.a[1]"),
             (r#"{"points": [{"id": 1, "vector": [[1, 2], [3, "x"]]}]}"#, "points[0].vector[1][1]"),
+            (r#"{"points": [{"id": 1, "vector": [[1, 2], [3]]}]}"#, "points[0].vector[1]"),
             (r#"{"points": [{"id": -1, "vector": [1]}]}"#, "points[0].id"),
             (r#"{"points": [{"id": "x", "vector": [1]}]}"#, "points[0].id"),
             (r#"{"points": [{"id": 1, "vector": [NaN]}]}"#, "points[0].vector[0]"),
