@@ -138,6 +138,9 @@ impl Translator<'_> {
         }
         let using = using.unwrap_or_else(|| DEFAULT_VECTOR.to_owned());
         let query = self.query(query, &Source { using: &using, lookup: lookup_from.as_ref() })?;
+        if legs.is_empty() {
+            self.strict.check_graph(&query, &filter)?;
+        }
         // The legs have filtered already.
         let filter = if legs.is_empty() { filter } else { Filter::default() };
         let (params, limit) = (params.unwrap_or_default(), limit.unwrap_or(LIMIT));
