@@ -9,7 +9,7 @@ use kithdb::{Error, ErrorKind, Payload, Result, Schema, Value, VectorSpec};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::collection::MultiIn;
+use super::collection::{MultiIn, TURBO4, stored_as};
 use super::quantization::{self, DISABLED};
 use super::settings;
 use super::shape::Ignored;
@@ -223,6 +223,7 @@ impl CreateVector {
                 schema.vectors.extend(made.vectors);
                 schema.sparse.extend(made.sparse);
                 schema.multi.extend(made.multi);
+                settings::merge(&mut schema.settings, made.settings);
                 return Ok(());
             }
             let is_same = |spec: Option<&VectorSpec>, made: Option<&VectorSpec>| match (spec, made) {
@@ -248,12 +249,17 @@ impl CreateVector {
                 let at_fault = |error: Error| error.within("dense");
                 let size = settings::size(size).map_err(at_fault)?;
                 let spec = VectorSpec::new(size, distance.parse().map_err(at_fault)?);
-                let datatype = datatype.as_deref().map(str::parse).transpose().map_err(at_fault)?;
-                let spec = spec.stored_as(datatype.unwrap_or_default());
-                Ok(match multivector_config {
+                let spec = spec.stored_as(stored_as(datatype.as_deref()).map_err(at_fault)?);
+                let mut schema = match multivector_config {
                     Some(_) => Schema::new().multi_vector(name, spec),
                     None => Schema::new().named_vector(name, spec),
-                })
+                };
+                // What it is stored as does not tell this word again.
+                let told = datatype.filter(|datatype| datatype == TURBO4);
+                let own: Payload =
+                    told.map(|datatype| ("datatype".to_owned(), Value::from(datatype))).into_iter().collect();
+                settings::put_vector(&mut schema.settings, "vectors", name.to_owned(), own);
+                Ok(schema)
             }
             Self::Sparse(SparseVectorIn { modifier, datatype }) => {
                 let mut schema = Schema::new();

@@ -8,6 +8,7 @@
 
 use kithdb::{Error, Memory, Payload, Result, Value};
 
+use super::collection::TURBO4;
 use crate::error::invalid;
 
 /// What a value may be.
@@ -183,7 +184,7 @@ pub(super) const VECTOR: &[(&str, Shape)] = &[
     ("quantization_config", QUANTIZATION),
     ("on_disk", Flag),
     ("memory", PLACE),
-    ("datatype", Word(&["float32", "float16", "uint8"])),
+    ("datatype", Word(&["float32", "float16", "uint8", TURBO4])),
 ];
 
 /// The settings among these that a client gave, checked. `field` is where they stand; empty at the top.
