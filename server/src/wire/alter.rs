@@ -26,8 +26,10 @@ pub(crate) struct Alter {
     params: Option<Params>,
     #[schema(schema_with = shapes::hnsw_config)]
     hnsw_config: Option<Value>,
+    #[serde(alias = "optimizer_config")]
     #[schema(schema_with = shapes::optimizers_config)]
     optimizers_config: Option<Value>,
+    #[serde(alias = "quantization")]
     #[schema(schema_with = shapes::requantization)]
     quantization_config: Option<Value>,
     #[schema(schema_with = shapes::strict_mode_config)]
@@ -310,7 +312,7 @@ mod tests {
         let binary = json!({"binary": {"always_ram": true}});
         let one = patched(&schema, &json!({"vectors": {"a": {"quantization_config": binary}}})).expect("one");
         assert_eq!(codes(&one), [Codes::Bits1, Codes::Bits8, Codes::Off]);
-        let all = patched(&one, &json!({"quantization_config": binary})).expect("all");
+        let all = patched(&one, &json!({"quantization": binary, "optimizer_config": null})).expect("all");
         assert_eq!(codes(&all), [Codes::Bits1, Codes::Bits1, Codes::Off]);
         let back =
             json!({"quantization_config": "Disabled", "vectors": {"a": {"quantization_config": "Disabled"}}});

@@ -56,6 +56,7 @@ pub(crate) struct Create {
     hnsw_config: Option<Value>,
     #[schema(schema_with = shapes::wal_config)]
     wal_config: Option<Value>,
+    #[serde(alias = "optimizer_config")]
     #[schema(schema_with = shapes::optimizers_config)]
     optimizers_config: Option<Value>,
     #[schema(schema_with = shapes::strict_mode_config)]
@@ -141,6 +142,7 @@ struct KeywordIn {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateField {
     field_name: String,
+    #[serde(alias = "field_type")]
     #[schema(schema_with = shapes::field_schema)]
     field_schema: Value,
 }
