@@ -3,6 +3,7 @@
 use kithdb::{Error, FieldPath, Group, Grouping, PayloadSelect, PointId, Result, Scalar, Select};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::facet::ScalarOut;
 use super::filter::FilterIn;
@@ -143,10 +144,7 @@ impl WithLookup {
 fn id(value: &Scalar) -> Option<PointId> {
     match value {
         Scalar::Int(number) => u64::try_from(*number).ok().map(PointId::Num),
-        Scalar::Str(text) => match text.parse() {
-            Ok(id @ PointId::Uuid(_)) => Some(id),
-            _ => None,
-        },
+        Scalar::Str(text) => Uuid::parse_str(text).map(PointId::Uuid).ok(),
         Scalar::Bool(_) => None,
     }
 }
