@@ -61,6 +61,8 @@ fn every_limit_is_named_by_its_error() {
         assert_eq!((answer.status, answer.field.as_deref()), (status, Some(field)), "{answer:?}");
         assert!(error(&answer).contains(says), "{answer:?}");
     }
+    let all = server.ask("POST", "/collections/c/points/scroll", Some(&json!({"limit": u64::MAX})));
+    assert_eq!(all.body["result"]["points"].as_array().map(Vec::len), Some(3), "{all:?}");
     let deep = format!("{{\"filter\": {}{}}}", "{\"must\": [".repeat(200), "]}".repeat(200));
     let answer = server.send("POST", QUERY, deep.as_bytes());
     assert!(
