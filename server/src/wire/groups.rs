@@ -86,6 +86,8 @@ impl QueryGroups {
     /// `InvalidArgument` naming the field; `NotFound` for points and collections that do not exist.
     pub(crate) fn run(self, translator: &Translator<'_>) -> Result<Groups> {
         let path: FieldPath = self.group_by.parse().map_err(|error: Error| error.with_field("group_by"))?;
+        super::above_zero("limit", self.limit)?;
+        super::above_zero("group_size", self.group_size)?;
         let grouping = Grouping {
             path,
             groups: self.limit.unwrap_or(GROUPS),

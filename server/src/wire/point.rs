@@ -330,6 +330,7 @@ impl Scroll {
     pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Scrolled> {
         let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::All)?;
         let filter = super::filter::or_everything(self.filter)?;
+        super::above_zero("limit", self.limit)?;
         let (from, limit) = (self.offset.map(|Id(id)| id), self.limit.unwrap_or(SCROLL_LIMIT));
         strict.check_limit(limit)?;
         strict.check_read(&filter)?;
