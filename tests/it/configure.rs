@@ -247,6 +247,7 @@ fn where_a_vector_is_kept_follows_what_was_said_last() {
     let vectors = json!({
         "a": {"size": 2, "distance": "Dot"}, "b": {"size": 2, "distance": "Dot", "on_disk": false},
         "c": {"size": 2, "distance": "Dot", "memory": "cached"}, "d": {"size": 2, "distance": "Dot", "memory": "cold"},
+        "m": {"size": 2, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}},
     });
     assert_eq!(server.ask("PUT", "/collections/c", Some(&json!({"vectors": vectors}))).status, 200);
     let kept = || {
@@ -254,9 +255,12 @@ fn where_a_vector_is_kept_follows_what_was_said_last() {
         schema.vectors.values().map(|spec| spec.memory).collect::<Vec<_>>()
     };
     assert_eq!(kept(), [Memory::Cold, Memory::Cached, Memory::Cached, Memory::Cold]);
-    let change = json!({"vectors": {"a": {"on_disk": false}, "c": {"memory": "cold"}}});
+    let mapped = json!({"on_disk": false});
+    let change = json!({"vectors": {"a": mapped, "c": {"memory": "cold"}, "m": mapped}});
     assert_eq!(server.ask("PATCH", "/collections/c", Some(&change)).status, 200);
     assert_eq!(kept(), [Memory::Cached, Memory::Cached, Memory::Cold, Memory::Cold]);
     let config = server.ask("GET", "/collections/c", None).body["result"]["config"].take();
     assert_eq!(config["params"]["vectors"]["a"], json!({"size": 2, "distance": "Dot", "on_disk": false}));
+    let rows = &config["params"]["vectors"]["m"];
+    assert_eq!((&rows["on_disk"], rows.get("memory")), (&json!(false), None), "as it was set, and no more");
 }

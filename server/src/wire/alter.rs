@@ -189,9 +189,8 @@ impl Laid {
             own.shift_remove(quantization::MEMBER);
         }
         settings::merge(&mut own, later);
-        if let Some(spec) = schema.vectors.get_mut(&name) {
-            spec.memory = settings::memory(&own);
-        }
+        let specs = [schema.vectors.get_mut(&name), schema.multi.get_mut(&name)];
+        specs.into_iter().flatten().for_each(|spec| spec.memory = settings::memory(&own));
         settings::put_vector(&mut schema.settings, "vectors", name, own);
         Ok(())
     }
