@@ -131,11 +131,13 @@ impl Reading {
         if limit == 0 {
             return Err(Error::invalid("limit", "is 0; ask for at least 1 point"));
         }
-        if limit > self.limits().hits_max {
-            return Err(Error::limit("limit", "the limit", limit, self.limits().hits_max));
+        let (view, most) = (self.view()?, self.limits().hits_max);
+        // Whoever asks for more than there can be asks for all.
+        let limit = if view.points() <= most { limit.min(most) } else { limit };
+        if limit > most {
+            return Err(Error::limit("limit", "the limit", limit, most));
         }
         let asked = self.asked_by(Operation::Scroll, filter);
-        let view = self.view()?;
         let page = query::scroll(view, filter, from, limit)?;
         let points = fetched(&mut Effort::default(), || select.points(view, &page.slots))?;
         asked.answered(points.len());

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::{Request, Uri};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -19,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
+use tower::ServiceExt as _;
 
 use crate::State;
 use crate::limits::ServeLimits;
@@ -113,6 +116,29 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
+/// A request without the slashes that say nothing. Clients that put addresses together send some, and the dialect
+/// passes over them.
+fn trimmed(mut request: Request<Incoming>) -> Request<Incoming> {
+    if let Some(uri) = shortened(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// An address without slashes at the end of its path, or two in a row; nothing if it has none.
+fn shortened(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    let has_none = !path.contains("//") && (path.len() == 1 || !path.ends_with('/'));
+    if has_none {
+        return None;
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut all = uri.clone().into_parts();
+    all.path_and_query = Some(format!("/{}{query}", parts.join("/")).parse().ok()?);
+    Uri::from_parts(all).ok()
+}
+
 /// Says that there is no place, and reads a while, so that the client sees it.
 async fn turn_away(mut stream: TcpStream) -> std::io::Result<()> {
     stream.write_all(FULL.as_bytes()).await?;
@@ -142,7 +168,7 @@ impl Door {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send,
         mut stopped: watch::Receiver<bool>,
     ) {
-        let service = TowerToHyperService::new(self.router.clone());
+        let service = TowerToHyperService::new(self.router.clone().map_request(trimmed));
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(self.limits.head_time_max);
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
@@ -162,6 +188,22 @@ impl Door {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slashes_that_say_nothing_are_passed_over() {
+        for (given, expected) in [
+            ("/", None),
+            ("/collections", None),
+            ("/collections/a%2F?x=//", None),
+            ("/collections/", Some("/collections")),
+            ("//collections//a/?timeout=1", Some("/collections/a?timeout=1")),
+            ("//", Some("/")),
+            ("http://host/collections/", Some("http://host/collections")),
+        ] {
+            let short = shortened(&given.parse().expect(given));
+            assert_eq!(short.map(|uri| uri.to_string()).as_deref(), expected, "{given}");
+        }
+    }
 
     #[test]
     fn who_is_turned_away_gets_a_whole_answer() {

@@ -29,6 +29,9 @@ pub(crate) const VALIDATION: &str = "Validation error in JSON body: ";
 /// The same for a part of the path.
 pub(crate) const PATH_VALIDATION: &str = "Validation error in path parameters: ";
 
+/// The same for a parameter behind the path.
+pub(crate) const QUERY_VALIDATION: &str = "Validation error in query parameters: ";
+
 /// A value of the right type that can never be.
 pub(crate) fn invalid(field: &str, why: &str) -> Error {
     Error::invalid(field, format!("{VALIDATION}{why}"))
@@ -36,7 +39,7 @@ pub(crate) fn invalid(field: &str, why: &str) -> Error {
 
 /// Whether the dialect answers 422.
 fn is_validation(message: &str) -> bool {
-    message.starts_with(VALIDATION) || message.starts_with(PATH_VALIDATION)
+    [VALIDATION, PATH_VALIDATION, QUERY_VALIDATION].iter().any(|start| message.starts_with(start))
 }
 
 /// How it begins where no key was shown, or none that counts.
@@ -52,9 +55,10 @@ pub(crate) const BAD_REQUEST: &str = "Bad request: ";
 pub(crate) const RATE: &str = "Rate limiting exceeded: ";
 
 /// How texts begin that only a server writes, with the status of each.
-const BEGINNINGS: [(&str, StatusCode); 6] = [
+const BEGINNINGS: [(&str, StatusCode); 7] = [
     (VALIDATION, StatusCode::UNPROCESSABLE_ENTITY),
     (PATH_VALIDATION, StatusCode::UNPROCESSABLE_ENTITY),
+    (QUERY_VALIDATION, StatusCode::UNPROCESSABLE_ENTITY),
     (UNAUTHORIZED, StatusCode::UNAUTHORIZED),
     (FORBIDDEN, StatusCode::FORBIDDEN),
     (BAD_REQUEST, StatusCode::BAD_REQUEST),
@@ -198,7 +202,7 @@ fn text(error: &Error) -> String {
             message.to_owned()
         }
         (ErrorKind::InvalidArgument | ErrorKind::LimitExceeded, field) => {
-            let starts = ["Format error in JSON body: ", VALIDATION, PATH_VALIDATION];
+            let starts = ["Format error in JSON body: ", VALIDATION, PATH_VALIDATION, QUERY_VALIDATION];
             let found = starts.into_iter().find_map(|start| Some((start, message.strip_prefix(start)?)));
             match (found, field) {
                 (Some((start, rest)), Some(field)) if is_validation(start) => {
@@ -270,6 +274,10 @@ mod tests {
             (
                 Error::invalid("a.b", "Validation error in JSON body: 0"),
                 "Validation error in JSON body: [a.b: 0]",
+            ),
+            (
+                Error::invalid("a", format!("{QUERY_VALIDATION}0")),
+                "Validation error in query parameters: [a: 0]",
             ),
             (Error::invalid("a", "Format error in JSON body: bad"), "Format error in JSON body: a: bad"),
             (Error::invalid("api-key", "Forbidden: no"), "Forbidden: no"),

@@ -210,6 +210,8 @@ mod tests {
         let get = "GET /collections/a/exists HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         let answer = ask(server.address(), get);
         assert!(answer.contains("\"exists\":true") && answer.contains("kithdb-version"), "{answer}");
+        let loose = "GET //collections/a/exists/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        assert!(ask(server.address(), loose).contains("\"exists\":true"));
         let wrong = "POST /collections/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         assert!(ask(server.address(), wrong).starts_with("HTTP/1.1 405"));
         let unknown = "GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";

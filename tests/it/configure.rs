@@ -215,12 +215,15 @@ fn vectors_come_and_go_over_http() {
     assert_eq!(put("b", dense.clone()), (200, String::new()));
     assert_eq!(put("b", dense), (200, String::new()), "it is there as it is asked for");
     assert_eq!(put("s", json!({"sparse": {"modifier": "idf"}})).0, 200);
+    let small = json!({"dense": {"size": 3, "distance": "Dot", "datatype": "turbo4"}});
+    assert_eq!(put("small", small), (200, String::new()));
     let refused = [
         ("b", json!({"dense": {"size": 4, "distance": "Cosine"}}), 409, "vector_name"),
         ("s", json!({"dense": {"size": 4, "distance": "Cosine"}}), 409, "vector_name"),
         ("x", json!({"dense": {"size": 0, "distance": "Cosine"}}), 422, "dense.size"),
         ("x", json!({"dense": {"size": 4, "distance": "Far"}}), 400, "dense.distance"),
         ("x", json!({"sparse": {"modifier": "tf"}}), 400, "sparse.modifier"),
+        ("x", json!({"sparse": {"datatype": "turbo4"}}), 400, "sparse.datatype"),
         ("x", json!({"dens": {}}), 400, "body"),
     ];
     for (name, body, status, field) in refused {
@@ -229,6 +232,7 @@ fn vectors_come_and_go_over_http() {
     let info = server.ask("GET", "/collections/c", None).body;
     let params = &info["result"]["config"]["params"];
     assert_eq!(params["vectors"]["b"], json!({"size": 3, "distance": "Cosine", "datatype": "float16"}));
+    assert_eq!(params["vectors"]["small"], json!({"size": 3, "distance": "Dot", "datatype": "turbo4"}));
     assert_eq!(params["sparse_vectors"], json!({"s": {"modifier": "idf"}}));
     let drop = |name: &str| server.ask("DELETE", &format!("/collections/c/vectors/{name}"), None);
     assert_eq!(drop("b").body["result"]["status"], "completed");
@@ -243,6 +247,7 @@ fn where_a_vector_is_kept_follows_what_was_said_last() {
     let vectors = json!({
         "a": {"size": 2, "distance": "Dot"}, "b": {"size": 2, "distance": "Dot", "on_disk": false},
         "c": {"size": 2, "distance": "Dot", "memory": "cached"}, "d": {"size": 2, "distance": "Dot", "memory": "cold"},
+        "m": {"size": 2, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}},
     });
     assert_eq!(server.ask("PUT", "/collections/c", Some(&json!({"vectors": vectors}))).status, 200);
     let kept = || {
@@ -250,9 +255,12 @@ fn where_a_vector_is_kept_follows_what_was_said_last() {
         schema.vectors.values().map(|spec| spec.memory).collect::<Vec<_>>()
     };
     assert_eq!(kept(), [Memory::Cold, Memory::Cached, Memory::Cached, Memory::Cold]);
-    let change = json!({"vectors": {"a": {"on_disk": false}, "c": {"memory": "cold"}}});
+    let mapped = json!({"on_disk": false});
+    let change = json!({"vectors": {"a": mapped, "c": {"memory": "cold"}, "m": mapped}});
     assert_eq!(server.ask("PATCH", "/collections/c", Some(&change)).status, 200);
     assert_eq!(kept(), [Memory::Cached, Memory::Cached, Memory::Cold, Memory::Cold]);
     let config = server.ask("GET", "/collections/c", None).body["result"]["config"].take();
     assert_eq!(config["params"]["vectors"]["a"], json!({"size": 2, "distance": "Dot", "on_disk": false}));
+    let rows = &config["params"]["vectors"]["m"];
+    assert_eq!((&rows["on_disk"], rows.get("memory")), (&json!(false), None), "as it was set, and no more");
 }

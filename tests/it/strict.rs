@@ -146,6 +146,57 @@ fn filters_are_held_to_their_limits_and_to_indexes() {
 }
 
 #[test]
+fn an_index_serves_what_it_was_made_for_and_an_empty_list_needs_none() {
+    let site = Site::new();
+    site.set(json!({"enabled": true, "unindexed_filtering_retrieve": false}));
+    let by = |test: Value| json!({"filter": {"must": [{"key": "city", "match": test}]}});
+    let index = |params: Value| json!({"field_name": "city", "field_schema": params});
+    for empty in [json!({"any": []}), json!({"except": []})] {
+        site.done("POST", &at("count"), &by(empty));
+    }
+    let beginning = by(json!({"prefix": "Ber"}));
+    site.done("PUT", "/collections/c/index", &index(json!("keyword")));
+    site.done("POST", &at("count"), &by(json!({"any": ["Berlin"]})));
+    site.refused("POST", &at("count"), &beginning, 400, "Index required but not found for \"city\"");
+    site.done("PUT", "/collections/c/index", &index(json!({"type": "keyword", "prefix": true})));
+    site.done("POST", &at("count"), &beginning);
+}
+
+#[test]
+fn a_search_without_a_graph_is_one_that_scans() {
+    let site = Site::new();
+    let graph = |own: Value| {
+        let body = json!({"vectors": {"": {"hnsw_config": own}, "m": {"hnsw_config": {"m": 0}}}});
+        site.done("PATCH", "/collections/c", &body);
+    };
+    let index = |params: Value| {
+        let body = json!({"field_name": "city", "field_schema": params});
+        site.done("PUT", "/collections/c/index", &body);
+    };
+    let in_city = near(&json!({"filter": {"must": [{"key": "city", "match": {"value": "Berlin"}}]}}));
+    let rows = json!({"query": [[1.0]], "using": "m"});
+    let (no_graph, none_at_all) = ("(hnsw_config.m = 0). Help: Use tenant", "and hnsw_config.payload_m = 0)");
+    site.set(json!({"enabled": true, "search_allow_exact": false}));
+    site.done("POST", &at("query"), &near(&json!({})));
+    graph(json!({"m": 0, "payload_m": 0}));
+    site.refused("POST", &at("query"), &rows, 400, "Request is forbidden on 'm' because global");
+    for params in [json!("keyword"), json!({"type": "keyword", "is_tenant": false})] {
+        site.refused("POST", &at("query"), &in_city, 400, no_graph);
+        index(params);
+    }
+    index(json!({"type": "keyword", "is_tenant": true}));
+    site.refused("POST", &at("query"), &near(&json!({})), 400, no_graph);
+    site.refused("POST", &at("query"), &in_city, 400, none_at_all);
+    graph(json!({"payload_m": 8}));
+    site.done("POST", &at("query"), &in_city);
+    // What its legs have found is not searched for again.
+    let ranked = json!({"prefetch": {"query": {"sample": "random"}}, "query": [1.0, 0.0]});
+    site.done("POST", &at("query"), &ranked);
+    site.set(json!({"search_allow_exact": true}));
+    site.done("POST", &at("query"), &rows);
+}
+
+#[test]
 fn writes_are_held_to_their_limits() {
     let site = Site::new();
     let filter = json!({"must": [{"key": "city", "match": {"value": "nowhere"}}]});

@@ -1,6 +1,5 @@
 //! The one way from a request to an answer.
 
-use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +18,7 @@ use serde_json::json;
 use crate::State;
 use crate::access::Rights;
 use crate::body::{Allowance, Held};
-use crate::error::PATH_VALIDATION;
+use crate::error::{PATH_VALIDATION, QUERY_VALIDATION};
 use crate::lanes::Lane;
 use crate::observe::RequestId;
 use crate::state::Inner;
@@ -57,7 +56,7 @@ enum Shape {
 #[derive(Deserialize)]
 struct Timeout {
     /// In seconds.
-    timeout: Option<NonZero<u64>>,
+    timeout: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -278,7 +277,11 @@ pub(super) async fn read(state: State, mut request: Request) -> Result<Call> {
         request_id,
     };
     let wrong = |_| Error::invalid("timeout", "must be a whole number of seconds, 1 or more");
-    call.timeout_s = call.query::<Timeout>().map_err(wrong)?.timeout.map(NonZero::get);
+    call.timeout_s = call.query::<Timeout>().map_err(wrong)?.timeout;
+    if call.timeout_s == Some(0) {
+        let message = format!("{QUERY_VALIDATION}value 0 invalid, must be 1 or larger");
+        return Err(Error::invalid("timeout", message));
+    }
     let wanted = call.timeout_s.map_or(request_time_max, Duration::from_secs);
     call.deadline += wanted.min(request_time_max);
     Ok(call)

@@ -19,7 +19,10 @@ pub(super) fn list(call: &Call) -> Result<Value> {
 }
 
 pub(super) fn describe(call: &Call) -> Result<Value> {
-    describe::describe(&call.collection()?)
+    let mut told = describe::describe(&call.collection()?)?;
+    // Writes of all collections wait in one queue.
+    told["update_queue"] = json!({"length": call.state.db.measures().writes_waiting});
+    Ok(told)
 }
 
 pub(super) fn describe_fully(call: &Call) -> Result<Value> {

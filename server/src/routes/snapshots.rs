@@ -17,10 +17,10 @@ use serde_json::json;
 
 use super::Call;
 use crate::State;
-use crate::error;
+use crate::error::{self, QUERY_VALIDATION};
 use crate::incoming::Incoming;
 use crate::lanes::Lane;
-use crate::wire::snapshot::{Described, Recover, Source};
+use crate::wire::snapshot::{Described, Recover, Source, check_sum};
 use crate::{body, multipart, stream};
 
 pub(super) fn list(call: &Call) -> Result<Vec<Described>> {
@@ -169,6 +169,10 @@ pub(super) async fn upload(
 ) -> Response {
     let began = Instant::now();
     let (parts, body) = request.into_parts();
+    if let Err(error) = check_sum(checksum.as_deref(), QUERY_VALIDATION) {
+        body::discard(body);
+        return error::respond(&error, began);
+    }
     let content_type =
         parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let boundary = multipart::boundary(content_type);

@@ -61,6 +61,10 @@ fn largest(filter: &Filter) -> usize {
 pub(super) fn all_indexed(schema: &Schema, filter: &Filter, above: &str) -> Result<()> {
     let below = |path: &FieldPath| format!("{above}{path}");
     filter.conditions().try_for_each(|condition| match condition {
+        // Of an empty list nothing is looked up, and no type can be read off it.
+        Condition::Field(_, Predicate::Any(values) | Predicate::Except(values)) if values.is_empty() => {
+            Ok(())
+        }
         Condition::Field(path, predicate) => {
             let (kinds, option) = served_by(predicate);
             indexed(schema, &below(path), Some(kinds), option, "")
@@ -140,7 +144,7 @@ fn served_by(predicate: &Predicate) -> (&'static [FieldKind], Option<Use>) {
         Predicate::Range(_) => (&[FieldKind::Float, FieldKind::Integer], range),
         Predicate::Times(_) => (&[FieldKind::Datetime], None),
         Predicate::Geo(_) => (&[FieldKind::Geo], None),
-        Predicate::Prefix(_) => (&[FieldKind::Keyword], None),
+        Predicate::Prefix(_) => (&[FieldKind::Keyword], Some(("prefix", false))),
         Predicate::PartUnlessIndexed(words) => served_by(words),
         Predicate::Phrase(_) => (&[FieldKind::Text], Some(("phrase_matching", false))),
         Predicate::Text(_) | Predicate::TextAny(_) | Predicate::Analysed(_) => (&[FieldKind::Text], None),

@@ -6,6 +6,7 @@
 
 mod filter;
 mod formula;
+mod graph;
 mod rates;
 mod sizes;
 mod writes;

@@ -9,7 +9,7 @@ use kithdb::{Error, ErrorKind, Payload, Result, Schema, Value, VectorSpec};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::collection::MultiIn;
+use super::collection::{MultiIn, TURBO4, stored_as};
 use super::quantization::{self, DISABLED};
 use super::settings;
 use super::shape::Ignored;
@@ -26,8 +26,10 @@ pub(crate) struct Alter {
     params: Option<Params>,
     #[schema(schema_with = shapes::hnsw_config)]
     hnsw_config: Option<Value>,
+    #[serde(alias = "optimizer_config")]
     #[schema(schema_with = shapes::optimizers_config)]
     optimizers_config: Option<Value>,
+    #[serde(alias = "quantization")]
     #[schema(schema_with = shapes::requantization)]
     quantization_config: Option<Value>,
     #[schema(schema_with = shapes::strict_mode_config)]
@@ -187,9 +189,8 @@ impl Laid {
             own.shift_remove(quantization::MEMBER);
         }
         settings::merge(&mut own, later);
-        if let Some(spec) = schema.vectors.get_mut(&name) {
-            spec.memory = settings::memory(&own);
-        }
+        let specs = [schema.vectors.get_mut(&name), schema.multi.get_mut(&name)];
+        specs.into_iter().flatten().for_each(|spec| spec.memory = settings::memory(&own));
         settings::put_vector(&mut schema.settings, "vectors", name, own);
         Ok(())
     }
@@ -223,6 +224,7 @@ impl CreateVector {
                 schema.vectors.extend(made.vectors);
                 schema.sparse.extend(made.sparse);
                 schema.multi.extend(made.multi);
+                settings::merge(&mut schema.settings, made.settings);
                 return Ok(());
             }
             let is_same = |spec: Option<&VectorSpec>, made: Option<&VectorSpec>| match (spec, made) {
@@ -248,12 +250,17 @@ impl CreateVector {
                 let at_fault = |error: Error| error.within("dense");
                 let size = settings::size(size).map_err(at_fault)?;
                 let spec = VectorSpec::new(size, distance.parse().map_err(at_fault)?);
-                let datatype = datatype.as_deref().map(str::parse).transpose().map_err(at_fault)?;
-                let spec = spec.stored_as(datatype.unwrap_or_default());
-                Ok(match multivector_config {
+                let spec = spec.stored_as(stored_as(datatype.as_deref()).map_err(at_fault)?);
+                let mut schema = match multivector_config {
                     Some(_) => Schema::new().multi_vector(name, spec),
                     None => Schema::new().named_vector(name, spec),
-                })
+                };
+                // What it is stored as does not tell this word again.
+                let told = datatype.filter(|datatype| datatype == TURBO4);
+                let own: Payload =
+                    told.map(|datatype| ("datatype".to_owned(), Value::from(datatype))).into_iter().collect();
+                settings::put_vector(&mut schema.settings, "vectors", name.to_owned(), own);
+                Ok(schema)
             }
             Self::Sparse(SparseVectorIn { modifier, datatype }) => {
                 let mut schema = Schema::new();
@@ -304,7 +311,7 @@ mod tests {
         let binary = json!({"binary": {"always_ram": true}});
         let one = patched(&schema, &json!({"vectors": {"a": {"quantization_config": binary}}})).expect("one");
         assert_eq!(codes(&one), [Codes::Bits1, Codes::Bits8, Codes::Off]);
-        let all = patched(&one, &json!({"quantization_config": binary})).expect("all");
+        let all = patched(&one, &json!({"quantization": binary, "optimizer_config": null})).expect("all");
         assert_eq!(codes(&all), [Codes::Bits1, Codes::Bits1, Codes::Off]);
         let back =
             json!({"quantization_config": "Disabled", "vectors": {"a": {"quantization_config": "Disabled"}}});

@@ -56,6 +56,7 @@ pub(crate) struct Create {
     hnsw_config: Option<Value>,
     #[schema(schema_with = shapes::wal_config)]
     wal_config: Option<Value>,
+    #[serde(alias = "optimizer_config")]
     #[schema(schema_with = shapes::optimizers_config)]
     optimizers_config: Option<Value>,
     #[schema(schema_with = shapes::strict_mode_config)]
@@ -141,6 +142,7 @@ struct KeywordIn {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateField {
     field_name: String,
+    #[serde(alias = "field_type")]
     #[schema(schema_with = shapes::field_schema)]
     field_schema: Value,
 }
@@ -244,16 +246,29 @@ impl SpaceIn {
         let settings = settings::read(given, settings::VECTOR, field)?;
         let at_fault = |error: Error| error.within(field);
         let metric: Metric = self.distance.parse().map_err(at_fault)?;
-        let datatype: Option<Datatype> =
-            self.datatype.as_deref().map(str::parse).transpose().map_err(at_fault)?;
+        let datatype = stored_as(self.datatype.as_deref()).map_err(at_fault)?;
         let described = settings.get(quantization::MEMBER).map(quantization::codes);
         let own = own_codes(self.codes.as_deref(), described).map_err(at_fault)?;
         let size = settings::size(self.size).map_err(at_fault)?;
-        let spec = VectorSpec::new(size, metric).stored_as(datatype.unwrap_or_default());
+        let spec = VectorSpec::new(size, metric).stored_as(datatype);
         let spec = spec.found_by(own.unwrap_or(codes));
         let memory = settings::memory(&settings);
         let spec = VectorSpec { model: self.model.map(ModelJson::into_identity), memory, ..spec };
         Ok(Space { name, spec, is_multi: self.multivector_config.is_some(), settings })
+    }
+}
+
+/// The dialect's word for 4 bits an element: there is nothing so small here, so that vectors are kept whole.
+pub(super) const TURBO4: &str = "turbo4";
+
+/// What elements are stored as where the dialect says this.
+///
+/// # Errors
+/// `InvalidArgument` on `datatype`.
+pub(super) fn stored_as(datatype: Option<&str>) -> Result<Datatype> {
+    match datatype {
+        None | Some(TURBO4) => Ok(Datatype::default()),
+        Some(name) => name.parse(),
     }
 }
 
@@ -409,6 +424,7 @@ mod tests {
                 Codes::Bits8,
             ),
             (&none, json!({"datatype": "uint8", "codes": "off"}), Datatype::Uint8, Codes::Off),
+            (&none, json!({"datatype": "turbo4"}), Datatype::Float32, Codes::Bits8),
             (&none, json!({"quantization_config": binary}), Datatype::Float32, Codes::Bits1),
             (
                 &none,

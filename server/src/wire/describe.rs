@@ -24,7 +24,7 @@ pub(crate) fn describe(collection: &Collection) -> Result<Value> {
     let (schema, status) = (collection.schema(), collection.status());
     let is_building = status.build.is_some() || status.waiting_rows > 0;
     let optimizer = status.failure.as_ref().map_or_else(|| json!("ok"), |failure| json!({"error": failure}));
-    let told = json!({
+    let mut told = json!({
         "status": if is_building { "yellow" } else { "green" },
         "optimizer_status": optimizer,
         "indexed_vectors_count": status.vectors_linked,
@@ -33,7 +33,28 @@ pub(crate) fn describe(collection: &Collection) -> Result<Value> {
         "config": config(&schema),
         "payload_schema": fields(collection, &schema)?,
     });
+    let warnings = warnings(&schema);
+    if !warnings.is_empty() {
+        told["warnings"] = warnings.into();
+    }
     Ok(told)
+}
+
+/// What was set although the dialect has no use for it there, in its words.
+fn warnings(schema: &Schema) -> Vec<Value> {
+    let inline = |graph: &Value| graph.get("inline_storage").and_then(Value::as_bool);
+    let of_all = schema.settings.get("hnsw_config").and_then(inline);
+    let own = |name: &String| schema.settings.get("vectors")?.get(name)?.get("hnsw_config").and_then(inline);
+    let is_inline = |name: &String| own(name).or(of_all) == Some(true);
+    let warning = |name: &String, why: &str| {
+        let option = format!("The `hnsw_config.inline_storage` option for vector '{name}'");
+        json!({"message": format!("{option} {why}. This option will be ignored.")})
+    };
+    let is_bare = |name: &String| quantization::given(&schema.settings, name).is_none();
+    let single = schema.vectors.keys().filter(|&name| is_inline(name) && is_bare(name));
+    let multi = schema.multi.keys().filter(|&name| is_inline(name));
+    let single = single.map(|name| warning(name, "requires quantization to be enabled"));
+    single.chain(multi.map(|name| warning(name, "is not compatible with multivectors"))).collect()
 }
 
 /// What was set, over what a server of the dialect has where nothing is.
@@ -311,6 +332,37 @@ mod tests {
         let alone = Schema::new().multi_vector("", VectorSpec::new(2, Metric::Dot));
         let alone = db.create_collection("alone", alone).expect("a collection");
         assert_eq!(describe(&alone).expect("a description")["config"]["params"]["vectors"], one);
+    }
+
+    #[test]
+    fn a_setting_that_the_dialect_has_no_use_for_is_warned_of() {
+        let db = Database::in_memory().expect("a database");
+        let inline = json!({"inline_storage": true});
+        let (scalar, rows) = (json!({"scalar": {"type": "int8"}}), json!({"comparator": "max_sim"}));
+        let cases = [
+            (json!({}), json!({}), ""),
+            (json!({"hnsw_config": inline, "quantization_config": scalar}), json!({}), ""),
+            (json!({"hnsw_config": inline}), json!({"quantization_config": scalar}), ""),
+            (json!({"hnsw_config": inline}), json!({}), "'v' requires quantization to be enabled."),
+            (json!({}), json!({"hnsw_config": inline}), "'v' requires quantization to be enabled."),
+            (
+                json!({"hnsw_config": inline, "multivector_config": rows}),
+                json!({}),
+                "'v' is not compatible with multivectors.",
+            ),
+        ];
+        for (number, (own, mut body, says)) in cases.into_iter().enumerate() {
+            body["vectors"]["v"] = own;
+            (body["vectors"]["v"]["size"], body["vectors"]["v"]["distance"]) = (json!(2), json!("Dot"));
+            let create: super::super::collection::Create =
+                super::super::parse(body.to_string().as_bytes()).expect("a body");
+            let schema = create.into_schema().expect("a schema");
+            let collection = db.create_collection(&format!("c{number}"), schema).expect("a collection");
+            let told = describe(&collection).expect("a description");
+            assert_eq!(told.get("warnings").is_some(), !says.is_empty(), "{body}");
+            let message = told["warnings"][0]["message"].as_str().unwrap_or_default();
+            assert!(message.contains(says), "{body}: {message}");
+        }
     }
 
     #[test]

@@ -72,7 +72,9 @@ fn collection() -> Shown {
         ("segments_count", whole(0)),
         ("config", config()),
         ("payload_schema", map(field)),
+        ("update_queue", object([("length", whole(0))]).shown()),
     ])
+    .may("warnings", many(object([("message", text())]).shown()))
     .shown()
 }
 

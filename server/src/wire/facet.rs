@@ -68,6 +68,7 @@ impl Facet {
     pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<FacetHits> {
         let path: FieldPath = self.key.parse().map_err(|error: Error| error.with_field("key"))?;
         let filter = super::filter::or_everything(self.filter)?;
+        super::above_zero("limit", self.limit)?;
         let limit = self.limit.unwrap_or(LIMIT);
         strict.check_limit(limit)?;
         strict.check_field(&path)?;

@@ -3,6 +3,7 @@
 use kithdb::{Error, FieldPath, Group, Grouping, PayloadSelect, PointId, Result, Scalar, Select};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::facet::ScalarOut;
 use super::filter::FilterIn;
@@ -85,6 +86,8 @@ impl QueryGroups {
     /// `InvalidArgument` naming the field; `NotFound` for points and collections that do not exist.
     pub(crate) fn run(self, translator: &Translator<'_>) -> Result<Groups> {
         let path: FieldPath = self.group_by.parse().map_err(|error: Error| error.with_field("group_by"))?;
+        super::above_zero("limit", self.limit)?;
+        super::above_zero("group_size", self.group_size)?;
         let grouping = Grouping {
             path,
             groups: self.limit.unwrap_or(GROUPS),
@@ -143,10 +146,7 @@ impl WithLookup {
 fn id(value: &Scalar) -> Option<PointId> {
     match value {
         Scalar::Int(number) => u64::try_from(*number).ok().map(PointId::Num),
-        Scalar::Str(text) => match text.parse() {
-            Ok(id @ PointId::Uuid(_)) => Some(id),
-            _ => None,
-        },
+        Scalar::Str(text) => Uuid::parse_str(text).map(PointId::Uuid).ok(),
         Scalar::Bool(_) => None,
     }
 }

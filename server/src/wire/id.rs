@@ -6,6 +6,7 @@ use kithdb::PointId;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 use utoipa::openapi::{ObjectBuilder, RefOr, SchemaFormat, Type};
+use uuid::Uuid;
 
 use super::schema::{Shown, any_of, declare, whole};
 
@@ -27,14 +28,14 @@ impl Id {
         ids.into_iter().map(|Self(id)| id).collect()
     }
 
-    /// The id that a JSON string is: a UUID. An integer is written as an integer.
+    /// The id that a JSON string is: a UUID, in any of its spellings, some of which look like a number. An integer is
+    /// written as an integer.
     pub(crate) fn of_text<E: Error>(text: &str) -> Result<Self, E> {
-        match text.parse() {
-            Ok(id @ PointId::Uuid(_)) => Ok(Self(id)),
-            _ => Err(E::custom(format!(
+        Uuid::parse_str(text).map(|uuid| Self(PointId::Uuid(uuid))).map_err(|_| {
+            E::custom(format!(
                 "value {text} is not a valid point ID, valid values are either an unsigned integer or a UUID"
-            ))),
-        }
+            ))
+        })
     }
 }
 
@@ -81,6 +82,19 @@ mod tests {
             let id: Id = serde_json::from_str(json).expect(json);
             assert_eq!(serde_json::to_string(&id).expect("an id"), json);
         }
+        let spellings = [
+            "936DA01F-9ABD-4D9D-80C7-02AF85C822A8",
+            "936da01f9abd4d9d80c702af85c822a8",
+            "{936da01f-9abd-4d9d-80c7-02af85c822a8}",
+            "urn:uuid:936da01f-9abd-4d9d-80c7-02af85c822a8",
+        ];
+        for spelling in spellings {
+            let id: Id = serde_json::from_str(&format!("\"{spelling}\"")).expect(spelling);
+            let told = serde_json::to_string(&id).expect("an id");
+            assert_eq!(told, "\"936da01f-9abd-4d9d-80c7-02af85c822a8\"");
+        }
+        let digits: Id = serde_json::from_str("\"00000000000000000000000000000007\"").expect("a UUID");
+        assert_eq!(digits, Id(PointId::Uuid(Uuid::from_u128(7))));
         for json in ["-1", "1.5", "\"7\"", "\"seven\"", "true", "18446744073709551616"] {
             serde_json::from_str::<Id>(json).expect_err(json);
         }

@@ -59,6 +59,7 @@ impl MatrixBody {
     /// # Errors
     /// `InvalidArgument` naming the field.
     pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Matrix> {
+        super::above_zero("limit", self.limit)?;
         let request = MatrixRequest {
             filter: super::filter::or_everything(self.filter)?,
             using: self.using.unwrap_or_else(|| DEFAULT_VECTOR.to_owned()),

@@ -48,7 +48,7 @@ use kithdb::{Collection, Error, ErrorKind, Reading, Result, Seqno, Value};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Path;
 
-use crate::error::VALIDATION;
+use crate::error::{VALIDATION, invalid};
 
 /// What a request reads: the present state of a collection, or that at a commit.
 ///
@@ -56,6 +56,17 @@ use crate::error::VALIDATION;
 /// `InvalidArgument` naming `as_of`; `NotFound`.
 fn reading(collection: &Collection, as_of: Option<u64>) -> Result<Reading> {
     as_of.map_or_else(|| collection.reading(), |seqno| collection.as_of(Seqno(seqno)))
+}
+
+/// Refuses a count of 0, which asks for nothing.
+///
+/// # Errors
+/// `InvalidArgument` on `field`.
+fn above_zero(field: &str, count: Option<usize>) -> Result<()> {
+    match count {
+        Some(0) => Err(invalid(field, "value 0 invalid, must be 1 or larger")),
+        _ => Ok(()),
+    }
 }
 
 /// Reads a body.
@@ -149,6 +160,7 @@ mod tests {
             ),
             (r#"{"points": [{"id": 1, "vector": {"a": [1, null]}}]}"#, "points[0].vector.a[1]"),
             (r#"{"points": [{"id": 1, "vector": [[1, 2], [3, "x"]]}]}"#, "points[0].vector[1][1]"),
+            (r#"{"points": [{"id": 1, "vector": [[1, 2], [3]]}]}"#, "points[0].vector[1]"),
             (r#"{"points": [{"id": -1, "vector": [1]}]}"#, "points[0].id"),
             (r#"{"points": [{"id": "x", "vector": [1]}]}"#, "points[0].id"),
             (r#"{"points": [{"id": 1, "vector": [NaN]}]}"#, "points[0].vector[0]"),

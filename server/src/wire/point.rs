@@ -38,6 +38,7 @@ pub(crate) struct Upsert {
 #[serde(deny_unknown_fields)]
 struct PointIn {
     id: Id,
+    #[serde(alias = "vectors")]
     vector: Option<VectorsIn>,
     #[schema(value_type = Option<Object>)]
     payload: Option<Payload>,
@@ -329,6 +330,7 @@ impl Scroll {
     pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Scrolled> {
         let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::All)?;
         let filter = super::filter::or_everything(self.filter)?;
+        super::above_zero("limit", self.limit)?;
         let (from, limit) = (self.offset.map(|Id(id)| id), self.limit.unwrap_or(SCROLL_LIMIT));
         strict.check_limit(limit)?;
         strict.check_read(&filter)?;
@@ -445,12 +447,17 @@ mod tests {
             {"id": 1, "vector": [1.0, 0.5], "payload": {"a": 1}},
             {"id": 2, "vector": [0.0, 1.0]},
         ]});
+        let older = json!({"points": [
+            {"id": 1, "vectors": [1.0, 0.5], "payload": {"a": 1}},
+            {"id": 2, "vectors": [0.0, 1.0]},
+        ]});
         let batch = json!({"batch": {
             "ids": [1, 2], "vectors": [[1.0, 0.5], [0.0, 1.0]], "payloads": [{"a": 1}, null],
         }});
         let expected = points(&list).expect("a list");
         assert_eq!(expected[0], Point::new(1).vector([1.0, 0.5]).with("a", 1));
         assert_eq!(points(&batch).expect("a batch"), expected);
+        assert_eq!(points(&older).expect("a list in the older words"), expected);
         let named = json!({"batch": {"ids": [1], "vectors": {"a": [[1.0]], "b": [[2.0]]}}});
         let expected = Point::new(1).named_vector("a", [1.0]).named_vector("b", [2.0]);
         assert_eq!(points(&named).expect("named"), [expected]);

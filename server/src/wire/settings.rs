@@ -8,6 +8,7 @@
 
 use kithdb::{Error, Memory, Payload, Result, Value};
 
+use super::collection::TURBO4;
 use crate::error::invalid;
 
 /// What a value may be.
@@ -15,6 +16,8 @@ use crate::error::invalid;
 pub(super) enum Shape {
     /// A whole number, at least so large.
     Count(u64),
+    /// A whole number between these.
+    Whole(u64, u64),
     /// A number between these.
     Between(f64, f64),
     Flag,
@@ -33,7 +36,7 @@ pub(super) enum Shape {
     Anything,
 }
 
-use Shape::{Anything, Between, Count, CountOr, Each, Flag, Having, Object, OneOf, Word};
+use Shape::{Anything, Between, Count, CountOr, Each, Flag, Having, Object, OneOf, Whole, Word};
 
 const MEMORY: Shape = Word(&["cold", "cached", "pinned"]);
 
@@ -118,22 +121,22 @@ const STRICT_MODE: Shape = Object(&[
     ("max_timeout", Count(1)),
     ("unindexed_filtering_retrieve", Flag),
     ("unindexed_filtering_update", Flag),
-    ("search_max_hnsw_ef", Count(1)),
+    ("search_max_hnsw_ef", Count(0)),
     ("search_allow_exact", Flag),
     ("search_max_oversampling", Between(1.0, f64::MAX)),
-    ("upsert_max_batchsize", Count(1)),
-    ("search_max_batchsize", Count(1)),
+    ("upsert_max_batchsize", Count(0)),
+    ("search_max_batchsize", Count(0)),
     ("max_collection_vector_size_bytes", Count(0)),
     ("read_rate_limit", Count(1)),
     ("write_rate_limit", Count(1)),
     ("max_collection_payload_size_bytes", Count(0)),
     ("max_points_count", Count(1)),
     ("filter_max_conditions", Count(0)),
-    ("condition_max_size", Count(1)),
+    ("condition_max_size", Count(0)),
     ("multivector_config", Each(&Object(&[("max_vectors", Count(1))]))),
     ("sparse_config", Each(&Object(&[("max_length", Count(1))]))),
     ("max_payload_index_count", Count(0)),
-    ("max_resident_memory_percent", Between(1.0, 100.0)),
+    ("max_resident_memory_percent", Whole(1, 100)),
 ]);
 
 const PLACED: Shape = Object(&[("memory", PLACE)]);
@@ -183,7 +186,7 @@ pub(super) const VECTOR: &[(&str, Shape)] = &[
     ("quantization_config", QUANTIZATION),
     ("on_disk", Flag),
     ("memory", PLACE),
-    ("datatype", Word(&["float32", "float16", "uint8"])),
+    ("datatype", Word(&["float32", "float16", "uint8", TURBO4])),
 ];
 
 /// The settings among these that a client gave, checked. `field` is where they stand; empty at the top.
@@ -282,6 +285,10 @@ fn checked(value: Value, shape: Shape, field: &str) -> Result<Option<Value>> {
                 _ => Ok(Some(count.into())),
             }
         }
+        (Whole(from, to), Value::Number(given)) if given.is_u64() => match given.as_u64() {
+            Some(number) if (from..=to).contains(&number) => Ok(Some(given.into())),
+            _ => Err(invalid(field, &format!("value {given} invalid, must be from {from} to {to}"))),
+        },
         (Between(from, to), Value::Number(given)) => match number {
             Some(number) if number >= from && number <= to => Ok(Some(given.into())),
             _ => Err(invalid(field, &format!("value {given} invalid, must be from {from} to {to}"))),
@@ -347,6 +354,7 @@ fn expected(shape: Shape) -> String {
     };
     match shape {
         Count(_) => "must be a whole number, 0 or larger".to_owned(),
+        Whole(..) => "must be a whole number".to_owned(),
         Between(..) => "must be a number".to_owned(),
         Flag => "must be true or false".to_owned(),
         Word(words) => format!("must be one of {}", words.join(", ")),
@@ -419,6 +427,18 @@ mod tests {
                 json!({"deleted_threshold": 1.5}),
                 "optimizers_config.deleted_threshold",
                 "to 1",
+            ),
+            (
+                "strict_mode_config",
+                json!({"max_resident_memory_percent": 50.5}),
+                "strict_mode_config.max_resident_memory_percent",
+                "a whole number",
+            ),
+            (
+                "strict_mode_config",
+                json!({"max_resident_memory_percent": 101}),
+                "strict_mode_config.max_resident_memory_percent",
+                "from 1 to 100",
             ),
             (
                 "strict_mode_config",

@@ -14,6 +14,10 @@ use super::settings::{COLLECTION, SPARSE_INDEX, Shape, VECTOR};
 fn shown(shape: Shape) -> Shown {
     match shape {
         Shape::Count(least) => schema::whole(least),
+        Shape::Whole(from, to) => {
+            let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(from as usize));
+            RefOr::T(number.maximum(Some(to as usize)).into())
+        }
         Shape::Between(from, to) => {
             let number = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(from));
             RefOr::T(number.maximum((to < f64::MAX).then_some(to)).into())

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::shape::Ignored;
+use crate::error::{BAD_REQUEST, FORBIDDEN, VALIDATION};
 
 /// A snapshot.
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,9 +62,10 @@ impl Recover {
     /// Where it is: at an address, or in the folder of snapshots.
     ///
     /// # Errors
-    /// `InvalidArgument` on `location` for any other place.
+    /// `InvalidArgument` on `location` for any other place, forbidden for a file elsewhere; on `checksum` for what can
+    /// be none.
     pub(crate) fn source(&self, folder: &Path) -> Result<Source> {
-        let refuse = |why: String| Err(Error::invalid("location", why));
+        check_sum(self.checksum.as_deref(), VALIDATION)?;
         if self.location.starts_with("http://") || self.location.starts_with("https://") {
             return Ok(Source::Url(self.location.clone()));
         }
@@ -73,13 +75,52 @@ impl Recover {
         if self.location.ends_with(".snapshot") && !self.location.contains(['/', '\\']) {
             return Ok(Source::Kept(self.location.clone()));
         }
-        let path = self.location.strip_prefix("file://").unwrap_or(&self.location);
-        let Ok(path) = Path::new(path).canonicalize() else {
-            return refuse(format!("there is no file {path}; give `file://` and a path, or `http://`"));
-        };
-        match folder.canonicalize() {
-            Ok(folder) if path.starts_with(&folder) && path.is_file() => Ok(Source::File(path)),
-            _ => refuse(format!("is outside of {}; put the file there, or upload it", folder.display())),
+        let local = self.location.strip_prefix("file://");
+        match local.map(|place| place.strip_prefix("localhost").unwrap_or(place)) {
+            Some(path) if !path.starts_with('/') => {
+                Err(refused(BAD_REQUEST, "Invalid snapshot URI, file path must be absolute or on localhost"))
+            }
+            path => inside(Path::new(path.unwrap_or(&self.location)), folder),
+        }
+    }
+}
+
+/// A file in the folder of snapshots.
+fn inside(path: &Path, folder: &Path) -> Result<Source> {
+    let Ok(file) = path.canonicalize() else {
+        let message = format!("Snapshot file \"{}\" does not exist", path.display());
+        return Err(refused(BAD_REQUEST, &message));
+    };
+    match folder.canonicalize() {
+        Ok(folder) if file.starts_with(&folder) && file.is_file() => Ok(Source::File(file)),
+        Ok(folder) if file.starts_with(&folder) => {
+            Err(refused(BAD_REQUEST, &format!("Snapshot file \"{}\" is a folder", path.display())))
+        }
+        _ => {
+            let place = folder.display();
+            let message = format!("Snapshot file path must be inside the snapshots directory \"{place}\"");
+            Err(refused(FORBIDDEN, &format!("{message}; put the file there, or upload it")))
+        }
+    }
+}
+
+/// What the dialect refuses of a location, in its words.
+fn refused(start: &str, why: &str) -> Error {
+    Error::invalid("location", format!("{start}{why}"))
+}
+
+/// Checks that a checksum can be one, before anything is fetched that it could be of. `start` begins the text of the
+/// error.
+///
+/// # Errors
+/// `InvalidArgument` on `checksum`.
+pub(crate) fn check_sum(checksum: Option<&str>, start: &str) -> Result<()> {
+    let is_one = |sum: &str| sum.len() == 64 && sum.bytes().all(|digit| digit.is_ascii_hexdigit());
+    match checksum.is_none_or(is_one) {
+        true => Ok(()),
+        false => {
+            let why = "must be the SHA-256 of the snapshot: 64 hexadecimal digits";
+            Err(Error::invalid("checksum", format!("{start}{why}")))
         }
     }
 }
@@ -108,9 +149,25 @@ mod tests {
             Source::Url("http://x/y".to_owned())
         );
         std::os::unix::fs::symlink(folder.path().join("b.snapshot"), inside.join("link")).expect("a link");
-        for name in ["../b.snapshot", "none", "", "link"] {
-            assert_eq!(source(at(name)).expect_err(name).field(), Some("location"));
+        let local = format!("file://localhost{}/a.snapshot", inside.display());
+        assert!(matches!(source(local).expect("inside"), Source::File(_)));
+        let cases = [
+            (at("../b.snapshot"), "Forbidden: Snapshot file path must be inside"),
+            (at("link"), "Forbidden: Snapshot file path must be inside"),
+            ("/etc/passwd".to_owned(), "Forbidden: Snapshot file path must be inside"),
+            (at(""), "is a folder"),
+            (at("none"), "does not exist"),
+            (
+                "file:///none.snapshot".to_owned(),
+                "Bad request: Snapshot file \"/none.snapshot\" does not exist",
+            ),
+            ("ftp://x".to_owned(), "does not exist"),
+            ("file://none.snapshot".to_owned(), "file path must be absolute or on localhost"),
+            ("file://./etc/passwd".to_owned(), "file path must be absolute or on localhost"),
+        ];
+        for (location, says) in cases {
+            let error = source(location).expect_err(says);
+            assert!(error.field() == Some("location") && error.message().contains(says), "{error}");
         }
-        assert!(source("/etc/passwd".to_owned()).is_err() && source("ftp://x".to_owned()).is_err());
     }
 }

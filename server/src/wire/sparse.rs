@@ -4,6 +4,7 @@ use kithdb::{Error, Result, Schema, SparseOptions, SparseSpec, Value};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::collection::TURBO4;
 use super::{settings, shapes};
 
 /// A space of sparse vectors, in and out: told as it was set.
@@ -58,7 +59,10 @@ impl SparseIn {
             let memory = [("memory", memory)];
             let kept = settings::read(memory, settings::SPARSE_INDEX, &format!("{field}.index"))?;
             settings::put_vector(&mut schema.settings, "sparse_vectors", name.to_owned(), kept);
-            let datatype = datatype.as_deref().map(str::parse).transpose();
+            let datatype = match datatype.as_deref() {
+                Some(TURBO4) => Err(Error::invalid("datatype", "sparse vectors do not support `turbo4`")),
+                other => other.map(str::parse).transpose(),
+            };
             let datatype = datatype.map_err(|error: Error| at_fault(error.with_field("index.datatype")))?;
             let options = spec.index.unwrap_or_default();
             spec.index = Some(SparseOptions {

@@ -127,17 +127,16 @@ impl Translator<'_> {
         let filter = joined(own, above);
         let legs = self.legs(prefetch, &filter)?;
         check_level(query.as_ref(), !legs.is_empty(), using.as_deref(), score_threshold)?;
-        if limit == Some(0) {
-            return Err(invalid("limit", "value 0 invalid, must be 1 or larger"));
-        }
-        if params.as_ref().is_some_and(|params| params.hnsw_ef == Some(0)) {
-            return Err(invalid("params.hnsw_ef", "value 0 invalid, must be 1 or larger"));
-        }
+        super::above_zero("limit", limit)?;
+        super::above_zero("params.hnsw_ef", params.as_ref().and_then(|params| params.hnsw_ef))?;
         if let Some(lookup) = &lookup_from {
             self.other(&lookup.collection)?;
         }
         let using = using.unwrap_or_else(|| DEFAULT_VECTOR.to_owned());
         let query = self.query(query, &Source { using: &using, lookup: lookup_from.as_ref() })?;
+        if legs.is_empty() {
+            self.strict.check_graph(&query, &filter)?;
+        }
         // The legs have filtered already.
         let filter = if legs.is_empty() { filter } else { Filter::default() };
         let (params, limit) = (params.unwrap_or_default(), limit.unwrap_or(LIMIT));

@@ -75,6 +75,7 @@ pub(crate) struct UpdateVectors {
 #[serde(deny_unknown_fields)]
 struct PointVectors {
     id: Id,
+    #[serde(alias = "vectors")]
     vector: VectorsIn,
 }
 
@@ -83,6 +84,7 @@ struct PointVectors {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct DeleteVectors {
+    #[serde(alias = "vectors")]
     vector: Vec<String>,
     points: Option<Vec<Id>>,
     filter: Option<FilterIn>,

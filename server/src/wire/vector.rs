@@ -160,20 +160,26 @@ pub(super) fn list<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Vector, A::Erro
     Ok(if rows.is_empty() { Vector::Dense(elements) } else { Vector::Multi(rows) })
 }
 
-/// As [`list`], of a point: no row of it may be empty.
+/// As [`list`], of a point: no row of it may be empty, or of another length than the first.
 fn filled<'de, A: SeqAccess<'de>>(seq: A) -> Result<Vector, A::Error> {
     let vector = list(seq)?;
     match &vector {
         Vector::Dense(elements) if elements.is_empty() => Err(never("", "a dense vector must not be empty")),
-        Vector::Multi(rows) => match rows.iter().position(Vec::is_empty) {
-            Some(row) => Err(never(
-                &format!("[{row}]"),
-                "all vectors must be non-empty, a dense vector must not be empty",
-            )),
-            None => Ok(vector),
-        },
+        Vector::Multi(rows) => check_rows(rows).map(|()| vector),
         _ => Ok(vector),
     }
+}
+
+fn check_rows<E: Error>(rows: &[Vec<f32>]) -> Result<(), E> {
+    let dim = rows.first().map_or(0, Vec::len);
+    let Some(at) = rows.iter().position(|row| row.is_empty() || row.len() != dim) else { return Ok(()) };
+    let why = match rows[at].len() {
+        0 => "all vectors must be non-empty, a dense vector must not be empty".to_owned(),
+        found => {
+            format!("all vectors must have the same dimension, found vector with dimension {found}")
+        }
+    };
+    Err(never(&format!("[{at}]"), &why))
 }
 
 enum Item {
@@ -346,6 +352,8 @@ mod tests {
         serde_json::from_str::<VectorsIn>(r#"{"a":{"indices":[1]}}"#).expect_err("no values");
         serde_json::from_str::<VectorsIn>("[[1.0],2.0]").expect_err("both");
         serde_json::from_str::<VectorsIn>("[2.0,[1.0]]").expect_err("both");
+        let error = serde_json::from_str::<VectorsIn>("[[1.0],[1.0,2.0]]").expect_err("rows of two lengths");
+        assert!(error.to_string().contains("all vectors must have the same dimension"), "{error}");
     }
 
     #[test]

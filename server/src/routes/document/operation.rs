@@ -275,12 +275,12 @@ impl Operation {
         if need == Need::Nothing {
             return self.further.clone();
         }
-        let mut statuses = vec![400, 401, 403, 408, 429, 431, 500, 503];
+        let mut statuses = vec![400, 401, 403, 408, 422, 429, 431, 500, 503];
         if self.body.is_some() {
-            statuses.extend([413, 422]);
+            statuses.push(413);
         }
         if !parts.is_empty() {
-            statuses.extend([404, 422]);
+            statuses.push(404);
         }
         statuses.extend(&self.further);
         statuses

@@ -117,6 +117,8 @@ impl Kind {
             match () {
                 () if value.is_null() => {}
                 () if self.own().contains(&name.as_str()) => drop(own.insert(name, value)),
+                // The older word.
+                () if name == "top" => drop(query.insert("limit".to_owned(), value)),
                 () if is_shared => drop(query.insert(name, value)),
                 () => {
                     let known = self.own().iter().chain(&SHARED).copied().collect::<Vec<_>>().join(", ");
@@ -220,6 +222,7 @@ mod tests {
             (Kind::Search, json!({"vector": {"name": "v", "vector": [0.4]}, "limit": 1}), vec![2]),
             (Kind::Search, json!({"vector": sparse, "limit": 3}), vec![3]),
             (Kind::Search, json!({"vector": [1.0, 0.0], "limit": 1, "offset": 1}), vec![2]),
+            (Kind::Search, json!({"vector": [1.0, 0.0], "top": 1}), vec![1]),
             (Kind::Search, json!({"vector": [0.0, 1.0], "limit": 3, "score_threshold": 0.7}), vec![3]),
             (Kind::Recommend, json!({"positive": [1], "negative": [3], "limit": 1}), vec![2]),
             (
