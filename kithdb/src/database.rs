@@ -197,16 +197,18 @@ impl Database {
     /// As for [`Collection::apply`], behind the name of the collection (`notes.ops[3].vector`); then nothing of the
     /// transaction was applied.
     pub fn commit(&self, transaction: Transaction) -> Result<Receipt> {
-        let mut merged: Vec<(String, Vec<Op>)> = Vec::with_capacity(transaction.targets.len());
+        let mut merged: Vec<(String, Collection, Vec<Op>)> = Vec::with_capacity(transaction.targets.len());
         for (name, ops) in transaction.targets {
-            match merged.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, before)) => before.extend(ops),
-                None => merged.push((name, ops)),
+            let collection = self.collection(&name)?;
+            // By what a name means: a collection and its alias are one target.
+            let is_same = |known: &Collection| Arc::ptr_eq(&known.shared, &collection.shared);
+            match merged.iter_mut().find(|(_, known, _)| is_same(known)) {
+                Some((_, _, before)) => before.extend(ops),
+                None => merged.push((name, collection, ops)),
             }
         }
         let (mut targets, mut names) = (Vec::with_capacity(merged.len()), Vec::with_capacity(merged.len()));
-        for (name, ops) in merged {
-            let collection = self.collection(&name)?;
+        for (name, collection, ops) in merged {
             let ops = collection.checked(ops).map_err(|error| error.within(&name))?;
             targets.push((collection.shared, ops));
             names.push(name);
