@@ -153,11 +153,11 @@ impl Database {
     ///
     /// # Errors
     /// `InvalidArgument` for a file that is no snapshot, has another checksum, or lacks the collection;
-    /// `UnsupportedFormat`, `Corrupted`, `LimitExceeded`, `Io`, `Poisoned`. Then everything is as before.
+    /// `UnsupportedFormat`, `Corrupted`, `LimitExceeded`, `StorageFull`, `Io`, `Poisoned`. Then everything is as before.
     pub fn recover_collection(&self, name: &str, file: &Path, checksum: Option<&str>) -> Result<()> {
         schema::check_name(name, &self.engine.limits)?;
-        if checksum
-            .is_some_and(|expected| sha256(file).is_ok_and(|found| !found.eq_ignore_ascii_case(expected)))
+        if let Some(expected) = checksum
+            && !sha256(file)?.eq_ignore_ascii_case(expected)
         {
             return Err(Error::invalid("checksum", "is not that of the snapshot; load it anew"));
         }
@@ -197,7 +197,8 @@ impl Database {
                 others += 1;
             }
             entry.schema.check(&self.engine.limits)?;
-            let points = self.engine.store.restore(&entry, &mut reader)?;
+            let room = || self.engine.check_room();
+            let points = self.engine.store.restore(&entry, &mut reader, &room)?;
             waypoint::pass("restore.read");
             restored = Some((entry, points));
         }
@@ -216,9 +217,6 @@ impl Database {
         let (entry, seal_rows) = (Arc::new(entry), engine.segments.rows());
         let source = Source { store: &engine.store, entry: &entry, folder: &folder, seal_rows };
         let derived = source.load()?.derived;
-        if derived.alive.len() as u64 != points {
-            return Err(Error::corrupted("the snapshot", "a point is there twice"));
-        }
         waypoint::pass("restore.loaded");
         let derived = Box::new(derived);
         self.workers.order(|reply| Order::Adopt { derived, reply })
