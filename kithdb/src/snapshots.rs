@@ -153,7 +153,7 @@ impl Database {
     ///
     /// # Errors
     /// `InvalidArgument` for a file that is no snapshot, has another checksum, or lacks the collection;
-    /// `UnsupportedFormat`, `Corrupted`, `LimitExceeded`, `StorageFull`, `Io`, `Poisoned`. Then everything is as before.
+    /// `UnsupportedFormat`, `Corrupted`, `LimitExceeded`, `StorageFull`, `Io`, `Poisoned`. Then all is as before.
     pub fn recover_collection(&self, name: &str, file: &Path, checksum: Option<&str>) -> Result<()> {
         schema::check_name(name, &self.engine.limits)?;
         if let Some(expected) = checksum
@@ -312,7 +312,10 @@ fn write(
     for slots in slots.chunks(BLOCK_POINTS) {
         check()?;
         let versions: Vec<Version> = slots.iter().filter_map(|slot| view.rows.version(*slot)).collect();
-        writer.put(&view.store, &view.entry, &versions)?;
+        if let Err(error) = writer.put(&view.store, &view.entry, &versions) {
+            // The rows go with their collection: then nothing is damaged.
+            return shared.check_exists().and(Err(error));
+        }
     }
     // Rows of a version stay while a view holds it, but not those of a vector that is gone.
     let is_same = view.entry.schema.has_vectors_of(&shared.view.load().entry.schema);
