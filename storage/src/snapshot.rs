@@ -228,7 +228,9 @@ impl Store {
     pub(crate) fn sweep(&self) -> Result<()> {
         let mut changes = Vec::new();
         let to = [keys::RESTORE, &[0xff; 5]].concat();
-        self.rows.scan(Table::Meta, keys::RESTORE, &to, &mut |key, _| {
+        self.rows.scan(Table::Meta, keys::RESTORE, &to, &mut |key, value| {
+            // Under a key that is damaged the rows of another collection would go.
+            format::unseal(Table::Meta, key, value)?;
             let id = key.get(1..).and_then(|id| id.try_into().ok()).map(u32::from_be_bytes);
             let id = id.ok_or_else(|| format::damage(Table::Meta, key, "its key has no such shape"))?;
             let (from, to) = keys::collection(CollectionId(id));
