@@ -262,7 +262,14 @@ impl Sequencer {
         let folder = self.engine.folder.collection(id);
         let (store, seal_rows) = (&self.engine.store, self.engine.segments.rows());
         let source = loading::Source { store, entry: &entry, folder: &folder, seal_rows };
-        let shared = Shared::new(source.load()?.derived);
+        let loaded = source.load();
+        if loaded.is_err()
+            && let Err(error) = self.clear(id, true)
+        {
+            // The first error says why.
+            tracing::warn!(%error, "what was made of a collection that could not be made remains");
+        }
+        let shared = Shared::new(loaded?.derived);
         waypoint::pass("create.loaded");
         self.engine.collections.write().insert(name.to_owned(), Arc::clone(&shared));
         Ok(shared)
