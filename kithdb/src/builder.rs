@@ -182,7 +182,11 @@ fn make(engine: &Engine, shared: &Shared, role: Role, build: &Build) -> Result<(
     let is_installed = match &built {
         Ok(Some(built)) => publish(engine, shared, role, (build, built)),
         Ok(None) => Ok(false),
-        Err(error) => Err(error.duplicate()),
+        Err(error) => {
+            // Nobody will name what was written before it.
+            files.remove(build.number());
+            Err(error.duplicate())
+        }
     };
     match is_installed {
         Ok(true) => build.replaced().into_iter().for_each(|number| files.remove(number)),
@@ -201,8 +205,9 @@ fn publish(engine: &Engine, shared: &Shared, role: Role, (build, built): (&Build
     let _listing = shared.listing.lock();
     let mut derived = shared.derived.lock();
     let is_gone = shared.check_exists().is_err();
-    let stored = stored(engine, shared);
-    if is_gone || !build.install(built, &mut derived, &engine.files(shared.id), &stored)? {
+    let (files, stored) = (engine.files(shared.id), stored(engine, shared));
+    let installed = if is_gone { Ok(false) } else { build.install(built, &mut derived, &files, &stored) };
+    if !installed.inspect_err(|_| files.remove(build.number()))? {
         return Ok(false);
     }
     shared.publish(&derived);
