@@ -201,6 +201,25 @@ fn sealing_and_merging_change_no_answer() {
     assert_eq!(db.verify().expect("a walk").faults, []);
 }
 
+/// It is about the rows that there are when it is asked for.
+#[test]
+fn one_segment_is_made_although_others_go_on_writing() {
+    let segments = Segments { seal_rows: 500, ..Segments::default() };
+    let db = Database::in_memory_with(Options { segments, ..Options::default() }).expect("a database");
+    let notes = db.create_collection("notes", Schema::new().vector(2, Metric::Euclid)).expect("a collection");
+    let put = |id: u64| Point::new(id).vector([id as f32, 1.0]);
+    notes.upsert((0..2_000).map(put).collect()).expect("points");
+    let (next, began) = (AtomicUsize::new(0), Instant::now());
+    let replace = |_| {
+        assert!(began.elapsed() < Duration::from_secs(60), "it ends only when nobody writes any more");
+        let id = next.fetch_add(1, Ordering::Relaxed) as u64 % 2_000;
+        notes.upsert(vec![put(id)]).expect("a point");
+    };
+    beside(|| notes.optimize(true).expect("a segment"), replace, 1);
+    assert_eq!(notes.count(&Filter::default()).expect("a count"), 2_000);
+    assert_eq!(db.verify().expect("a walk").faults, []);
+}
+
 #[test]
 fn handles_are_shared_by_many_threads_and_no_write_is_lost() {
     let folder = tempfile::tempdir().expect("a folder");
