@@ -200,8 +200,9 @@ impl Engine {
     /// # Errors
     /// `NotFound`.
     pub(crate) fn collection(&self, name: &str) -> Result<Arc<Shared>> {
-        let name = self.aliases.read().get(name).cloned().unwrap_or_else(|| name.to_owned());
-        self.named(&name)
+        // Held until the end: a collection may be dropped as soon as its alias names another one.
+        let aliases = self.aliases.read();
+        self.named(aliases.get(name).map_or(name, String::as_str))
     }
 
     /// By name alone.

@@ -6,8 +6,8 @@ use std::thread::scope;
 use std::time::{Duration, Instant};
 
 use kithdb::{
-    Collection, Condition, Database, ErrorKind, FieldKind, Filter, Metric, Op, Options, Point, PointId,
-    Schema, Segments, Select,
+    AliasChange, Collection, Condition, Database, ErrorKind, FieldKind, Filter, Metric, Op, Options, Point,
+    PointId, Schema, Segments, Select,
 };
 
 /// Points of one commit that must be seen together.
@@ -218,6 +218,24 @@ fn one_segment_is_made_although_others_go_on_writing() {
     beside(|| notes.optimize(true).expect("a segment"), replace, 1);
     assert_eq!(notes.count(&Filter::default()).expect("a count"), 2_000);
     assert_eq!(db.verify().expect("a walk").faults, []);
+}
+
+#[test]
+fn an_alias_leads_somewhere_while_its_collections_are_replaced() {
+    let db = Database::in_memory().expect("a database");
+    let (make, name) =
+        (|name: &str| db.create_collection(name, Schema::new()), |round: usize| round.to_string());
+    let set = |name: String| AliasChange::Set { alias: "live".to_owned(), collection: name };
+    make("0").expect("a collection");
+    db.change_aliases(vec![set(name(0))]).expect("an alias");
+    let replace = || {
+        for round in 1..200 {
+            make(&name(round)).expect("a collection");
+            db.change_aliases(vec![set(name(round))]).expect("another one");
+            assert!(db.drop_collection(&name(round - 1)).expect("a drop"));
+        }
+    };
+    beside(replace, |_| drop(db.collection("live").expect("there always is one")), 2);
 }
 
 #[test]
