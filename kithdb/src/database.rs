@@ -185,7 +185,16 @@ impl Database {
     /// `Io`, `Poisoned`.
     pub fn drop_collection(&self, name: &str) -> Result<bool> {
         let name = name.to_owned();
-        self.workers.order(|reply| Order::Drop { name, reply })
+        self.workers.order(|reply| Order::Drop { name, only: None, reply })
+    }
+
+    /// Drops this collection if nobody has written to it, and no other one of its name.
+    ///
+    /// # Errors
+    /// As for [`Database::drop_collection`].
+    pub(crate) fn drop_empty(&self, collection: &Collection) -> Result<bool> {
+        let (name, only) = (collection.name().to_owned(), Some(collection.shared.id));
+        self.workers.order(|reply| Order::Drop { name, only, reply })
     }
 
     /// Commits writes to several collections in one batch: after a crash all of them are there or none. Operations on

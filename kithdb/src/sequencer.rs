@@ -52,6 +52,8 @@ pub(crate) enum Order {
     },
     Drop {
         name: String,
+        /// Only the one of this number, and only if it has no points.
+        only: Option<CollectionId>,
         reply: Reply<bool>,
     },
     SetField {
@@ -144,7 +146,7 @@ impl Sequencer {
                     self.commit(group);
                 }
                 Order::Create { name, schema, reply } => answer(&reply, self.create(&name, *schema)),
-                Order::Drop { name, reply } => answer(&reply, self.remove(&name)),
+                Order::Drop { name, only, reply } => answer(&reply, self.remove(&name, only)),
                 Order::SetField { shared, path, index, reply } => {
                     answer(&reply, self.set_field(&shared, path, index));
                 }
@@ -286,13 +288,16 @@ impl Sequencer {
         Ok(())
     }
 
-    fn remove(&mut self, name: &str) -> Result<bool> {
+    fn remove(&mut self, name: &str, only: Option<CollectionId>) -> Result<bool> {
         let Ok(shared) = self.engine.named(name) else { return Ok(false) };
+        let mut derived = shared.derived.lock();
+        if only.is_some_and(|id| id != shared.id || derived.state.points > 0) {
+            return Ok(false);
+        }
         let mut commit = Commit::new(self.seqno.next());
         commit.remove_collection(shared.id);
         let mut aliases = self.engine.aliases.read().clone();
         aliases.iter().filter(|(_, of)| *of == name).for_each(|(alias, _)| commit.remove_alias(alias));
-        let mut derived = shared.derived.lock();
         self.engine.store.commit(commit, Durability::Fsync)?;
         self.seqno = self.seqno.next();
         waypoint::pass("drop.stored");
