@@ -276,6 +276,11 @@ fn mend_files(engine: &Engine, shared: &Shared) {
         return;
     }
     let mut derived = shared.derived.lock();
+    if shared.check_exists().is_err() {
+        return;
+    }
+    // Other fields may be indexed by now.
+    let view = shared.view.load_full();
     let mut laid = derived.laid();
     if let Err(error) = laid.iter_mut().try_for_each(|part| mend_part(engine, shared, &view, part)) {
         tracing::warn!(%error, collection = shared.name, "fields or sparse vectors could not be made anew");

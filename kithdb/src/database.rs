@@ -188,7 +188,7 @@ impl Database {
         self.workers.order(|reply| Order::Drop { name, only: None, reply })
     }
 
-    /// Drops this collection if nobody has written to it, and no other one of its name.
+    /// Drops this collection if it has no points, and never another one of its name.
     ///
     /// # Errors
     /// As for [`Database::drop_collection`].
