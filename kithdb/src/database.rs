@@ -19,6 +19,7 @@ use crate::asked::{Asked, Operation};
 use crate::budget::Segments;
 use crate::collection::{Collection, Receipt};
 use crate::engine::{Engine, Folder, Shared};
+use crate::files::create_folder;
 use crate::loading::{self, Start};
 use crate::meters::Measures;
 use crate::monitor::Monitor;
@@ -94,10 +95,11 @@ impl Database {
     /// As for [`Database::open`].
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let path = path.as_ref();
-        std::fs::create_dir_all(path)?;
+        create_folder(path)?;
         check_whole(path)?;
-        let store = Store::open(&path.join("storage"))?;
-        Self::over(store, Folder::Kept(path.to_owned()), options)
+        let storage = path.join("storage");
+        create_folder(&storage)?;
+        Self::over(Store::open(&storage)?, Folder::Kept(path.to_owned()), options)
     }
 
     /// A database that is gone when its last handle is. Indexes use a temporary directory.
