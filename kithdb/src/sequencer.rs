@@ -30,7 +30,7 @@ use crate::engine::{Engine, Shared};
 use crate::files::StoredRows;
 use crate::loading;
 use crate::maintenance;
-use crate::snapshots::{Views, forget};
+use crate::snapshots::{Views, commit_drop, forget};
 use crate::stage::{Overlay, Staged, Target, stage};
 
 /// Points that the writes of one group name; bounds the memory of a commit and the wait of its first write.
@@ -298,7 +298,7 @@ impl Sequencer {
         commit.remove_collection(shared.id);
         let mut aliases = self.engine.aliases.read().clone();
         aliases.iter().filter(|(_, of)| *of == name).for_each(|(alias, _)| commit.remove_alias(alias));
-        self.engine.store.commit(commit, Durability::Fsync)?;
+        commit_drop(&self.engine, &shared, commit)?;
         self.seqno = self.seqno.next();
         waypoint::pass("drop.stored");
         self.engine.collections.write().remove(name);

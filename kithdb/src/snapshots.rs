@@ -372,7 +372,10 @@ impl Sequencer {
         commit.put_collection(&entry);
         commit.close_collection(entry.id, &[], &derived.state);
         commit.end_restore(entry.id);
-        engine.store.commit(commit, Durability::Fsync)?;
+        match &old {
+            Some(old) => commit_drop(&engine, old, commit)?,
+            None => engine.store.commit(commit, Durability::Fsync)?,
+        }
         self.seqno = seqno;
         waypoint::pass("restore.stored");
         engine.collections.write().insert(entry.name.clone(), Shared::new(derived));
@@ -386,6 +389,17 @@ impl Sequencer {
     pub(crate) fn views(&self) -> Views {
         self.engine.all().into_iter().map(|shared| (Arc::clone(&shared), shared.view.load_full())).collect()
     }
+}
+
+/// Commits what takes the rows of a collection away. It counts as dropped before they go: who reads without them finds
+/// that out.
+pub(crate) fn commit_drop(engine: &Engine, shared: &Shared, commit: Commit) -> Result<()> {
+    shared.is_dropped.store(true, Ordering::Release);
+    let committed = engine.store.commit(commit, Durability::Fsync);
+    if committed.is_err() {
+        shared.is_dropped.store(false, Ordering::Release);
+    }
+    committed
 }
 
 /// What is to be done about a collection whose rows are gone. The files go with it; what fails here is removed at the

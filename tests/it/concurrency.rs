@@ -220,6 +220,31 @@ fn one_segment_is_made_although_others_go_on_writing() {
     assert_eq!(db.verify().expect("a walk").faults, []);
 }
 
+/// The rows go with the collection; who reads meanwhile finds all of them, or that it is gone.
+#[test]
+fn a_collection_that_is_dropped_is_whole_or_gone() {
+    let db = Database::in_memory().expect("a database");
+    for round in 0..20 {
+        let schema = Schema::new().vector(2, Metric::Euclid);
+        let notes = db.create_collection("notes", schema).expect("a collection");
+        notes.upsert(batch(round)).expect("a batch");
+        let is_gone = |error: kithdb::Error| assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        let read = |_| {
+            let count = |found: usize| assert_eq!(found as u64, BATCH);
+            let page = notes.scroll(&Filter::default(), None, BATCH as usize, &Select::all());
+            page.map_or_else(is_gone, |page| count(page.points.len()));
+            let hits = notes.query().nearest([1.0, 0.0]).limit(BATCH as usize).run();
+            hits.map_or_else(is_gone, |hits| count(hits.len()));
+        };
+        let drop_it = || {
+            std::thread::sleep(Duration::from_millis(5));
+            assert!(db.drop_collection("notes").expect("a drop"));
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        beside(drop_it, read, 2);
+    }
+}
+
 #[test]
 fn an_alias_leads_somewhere_while_its_collections_are_replaced() {
     let db = Database::in_memory().expect("a database");
