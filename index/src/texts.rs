@@ -82,17 +82,10 @@ impl Texts {
 impl TextAnalysis for Texts {
     fn words(&self, text: &str) -> Vec<String> {
         let mut words = self.filtered(text);
-        if self.options.tokenizer == Tokenizer::Prefix {
-            let (least, most) = self.prefix_chars();
-            let begin = |word: &String| {
-                let chars: Vec<char> = word.chars().collect();
-                (least..=most.min(chars.len()))
-                    .map(|end| chars[..end].iter().collect())
-                    .collect::<Vec<String>>()
-            };
-            return words.iter().flat_map(begin).collect();
+        // Of a long word all beginnings would be as much as its square.
+        if self.options.tokenizer != Tokenizer::Prefix {
+            words.retain(|word| self.fits(word));
         }
-        words.retain(|word| self.fits(word));
         words
     }
 
@@ -105,6 +98,13 @@ impl TextAnalysis for Texts {
         }
         words.retain(|word| self.fits(word));
         words
+    }
+
+    fn is(&self, word: &str, asked: &str) -> bool {
+        match self.options.tokenizer {
+            Tokenizer::Prefix => word.starts_with(asked) && asked.chars().count() >= self.prefix_chars().0,
+            _ => word == asked,
+        }
     }
 }
 
@@ -161,6 +161,15 @@ mod tests {
             (1..).zip(TEXTS).filter(|(_, text)| test.holds(text)).map(|(number, _)| number).collect()
         };
         (texts(&Predicate::Text(asked.into())), texts(&Predicate::TextAny(asked.into())))
+    }
+
+    #[test]
+    fn a_long_word_costs_no_more_than_its_length() {
+        let params = serde_json::json!({"tokenizer": "prefix", "max_token_len": 1_000_000});
+        let options = TextOptions::of(params.as_object().expect("an object")).expect("options");
+        let (long, start) = ("a".repeat(1_000_000), "a".repeat(999_999));
+        let test = TextTest::new(&Predicate::Text(start), Arc::new(Texts::new(options))).expect("a test");
+        assert!(test.holds(&long) && !test.holds("aaa"));
     }
 
     /// As Qdrant's engine answers with an index (qdrant-edge 0.9.0).

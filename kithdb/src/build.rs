@@ -64,6 +64,18 @@ impl Build {
         self.parts.iter().map(count).sum()
     }
 
+    /// Bytes that it will have, about: those of its parts, without what is dead in them.
+    pub(crate) fn bytes(&self) -> u64 {
+        let of = |(laid, rows): (&Laid, &Alive)| {
+            let bytes = match &laid.body {
+                Body::Segment(segment) => segment.bytes() as f64,
+                Body::Head(head) => head.bytes() as f64,
+            };
+            (bytes * rows.len() as f64 / f64::from(laid.body.rows().max(1))) as u64
+        };
+        self.parts.iter().zip(&self.rows).map(of).sum()
+    }
+
     /// Its number.
     pub(crate) fn number(&self) -> u64 {
         self.number

@@ -7,9 +7,11 @@
 //! Invariant: the list is worked out and written under one lock (`Shared::listing`), so that a later list is never
 //! overwritten by an earlier one; the files it names are there.
 //! Invariant: no part is built from twice at once. Sealing takes heads, merging segments; who was asked for one segment
-//! of everything waits for the seal that is under way, and then nothing is sealed beside it.
+//! of everything waits for the seal that is under way, and then nothing is sealed beside it unless that has failed.
+//! Invariant: what was asked for is about the rows that there were then, so it has an end whatever others write.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -24,7 +26,7 @@ use types::{CollectionId, Durability, ErrorKind, Result, Seqno, Version, waypoin
 
 use crate::budget;
 use crate::build::{Build, Built};
-use crate::building::{BuildStatus, Role, Watch};
+use crate::building::{BuildStatus, Goal, Role, Watch};
 use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
 use crate::files::{Files, StoredRows};
@@ -48,9 +50,15 @@ pub(crate) fn run(engine: &Engine, role: Role, wakes: &Receiver<()>) {
             return;
         }
         has_more = match role {
-            Role::Seal => turn(engine, role, &tiers::waiting) || rests.freeze(engine),
+            Role::Seal => {
+                turn(engine, role, &|_, sizes, most| tiers::waiting(sizes, most)) || rests.freeze(engine)
+            }
             // What was asked for; then what makes searches faster; then what nobody waits for.
-            Role::Merge => optimize(engine) || turn(engine, role, &tiers::merge) || mend(engine),
+            Role::Merge => {
+                optimize(engine)
+                    || turn(engine, role, &|_, sizes, most| tiers::merge(sizes, most))
+                    || mend(engine)
+            }
         };
     }
 }
@@ -99,8 +107,8 @@ impl Rests {
     }
 }
 
-/// Which parts of these become one, of at most so many rows.
-type Choose<'a> = &'a dyn Fn(&[Size], usize) -> Option<std::ops::Range<usize>>;
+/// Which parts of these sizes become one, of at most so many rows.
+type Choose<'a> = &'a dyn Fn(&Derived, &[Size], usize) -> Option<Range<usize>>;
 
 /// One build in each collection that has one to do; whether there was any.
 fn turn(engine: &Engine, role: Role, choose: Choose<'_>) -> bool {
@@ -122,16 +130,53 @@ fn optimize(engine: &Engine) -> bool {
         else {
             continue;
         };
-        let mut derived = shared.derived.lock();
-        derived.freeze();
-        shared.publish(&derived);
-        drop(derived);
-        if matches!(one(engine, &shared, (Role::Merge, OPTIMIZE), &tiers::everything), Ok(false)) {
-            shared.building.answer(request);
+        if shared.building.is_doing(Role::Seal) {
+            std::thread::sleep(SEAL_WAIT);
+            return true;
+        }
+        let goal = goal(&shared, request);
+        let choose = |derived: &Derived, sizes: &[Size], most: usize| to_do(derived, sizes, most, goal);
+        match one(engine, &shared, (Role::Merge, OPTIMIZE), &choose) {
+            Ok(true) => {}
+            // What was damaged is made anew by now.
+            Err(error) if error.kind() == ErrorKind::Corrupted => {}
+            // What fails otherwise, for want of room as a rule, is given up: nothing is sealed while it is tried again.
+            Ok(false) | Err(_) => shared.building.answer(goal.request),
         }
         return true;
     }
     false
+}
+
+/// What is being done for a request. One that is taken up now is about the rows that there are now.
+fn goal(shared: &Shared, request: u64) -> Goal {
+    let mut derived = shared.derived.lock();
+    // Where everything was made anew since, the head that takes rows may have some of these again.
+    let first = derived.head().1.identities().version(0);
+    let is_apart = |goal: &Goal| first.is_none_or(|first| first >= goal.until);
+    if let Some(goal) = shared.building.goal().filter(is_apart) {
+        return goal;
+    }
+    derived.freeze();
+    shared.publish(&derived);
+    let (until, first_number) = (derived.state.next_version, derived.next_number());
+    let goal = Goal { request, until, first_number };
+    shared.building.take_up(goal);
+    goal
+}
+
+/// The next parts to be made one for a request: of those that it is about, and that are not done.
+fn to_do(derived: &Derived, sizes: &[Size], rows_max: usize, goal: Goal) -> Option<Range<usize>> {
+    let is_before = |part: &index::Part| part.body.first_version().is_some_and(|first| first < goal.until);
+    let count = derived.rows.parts().partition_point(is_before);
+    // The one behind them is as good as the head that takes rows.
+    let mut sizes = sizes.get(..=count)?.to_vec();
+    for (size, number) in sizes.iter_mut().zip(derived.numbers()) {
+        if *number >= goal.first_number {
+            size.alive = size.rows;
+        }
+    }
+    tiers::everything(&sizes, rows_max)
 }
 
 /// One build, if there is one to do; whether there was.
@@ -142,7 +187,8 @@ fn one(
     choose: Choose<'_>,
 ) -> Result<bool> {
     let mut derived = shared.derived.lock();
-    if role == Role::Seal && shared.building.asked().is_some() {
+    // Unless that fails: writers would wait for heads that nobody seals.
+    if role == Role::Seal && shared.building.asked().is_some() && !shared.building.is_failing(Role::Merge) {
         return Ok(false);
     }
     if what == OPTIMIZE && shared.building.is_doing(Role::Seal) {
@@ -152,7 +198,8 @@ fn one(
     }
     let rows_max = engine.segments.rows_max(&derived.entry);
     let kept = shared.history.lock().kept();
-    let choice = choose(&sizes(&derived, &kept), rows_max).filter(|_| shared.check_exists().is_ok());
+    let choice = choose(&derived, &sizes(&derived, &kept), rows_max);
+    let choice = choice.filter(|_| shared.check_exists().is_ok());
     let Some(range) = choice else {
         return Ok(false);
     };
@@ -164,7 +211,7 @@ fn one(
     engine.meters.build(what, shared.building.end(role, &result));
     engine.room.notify_all();
     if let Err(error) = &result {
-        tracing::warn!(%error, collection = shared.name, what, "a segment could not be built; it is tried again");
+        tracing::warn!(%error, collection = shared.name, what, "a segment could not be built");
         if error.kind() == ErrorKind::Corrupted {
             heal(engine, shared, error);
         }
@@ -176,13 +223,18 @@ fn one(
 fn make(engine: &Engine, shared: &Shared, role: Role, build: &Build) -> Result<()> {
     let (files, stored) = (engine.files(shared.id), stored(engine, shared));
     let watch = Watch { engine, shared, role };
-    engine.check_room()?;
+    // What it takes of the last room would be missing where commits are written.
+    engine.check_room_for(build.bytes())?;
     let built = build.run(&files, &stored, engine.segments.threads.max(1), &watch);
     waypoint::pass(role.waypoints()[0]);
     let is_installed = match &built {
         Ok(Some(built)) => publish(engine, shared, role, (build, built)),
         Ok(None) => Ok(false),
-        Err(error) => Err(error.duplicate()),
+        Err(error) => {
+            // Nobody will name what was written before it.
+            files.remove(build.number());
+            Err(error.duplicate())
+        }
     };
     match is_installed {
         Ok(true) => build.replaced().into_iter().for_each(|number| files.remove(number)),
@@ -201,8 +253,9 @@ fn publish(engine: &Engine, shared: &Shared, role: Role, (build, built): (&Build
     let _listing = shared.listing.lock();
     let mut derived = shared.derived.lock();
     let is_gone = shared.check_exists().is_err();
-    let stored = stored(engine, shared);
-    if is_gone || !build.install(built, &mut derived, &engine.files(shared.id), &stored)? {
+    let (files, stored) = (engine.files(shared.id), stored(engine, shared));
+    let installed = if is_gone { Ok(false) } else { build.install(built, &mut derived, &files, &stored) };
+    if !installed.inspect_err(|_| files.remove(build.number()))? {
         return Ok(false);
     }
     shared.publish(&derived);
@@ -223,6 +276,11 @@ fn mend_files(engine: &Engine, shared: &Shared) {
         return;
     }
     let mut derived = shared.derived.lock();
+    if shared.check_exists().is_err() {
+        return;
+    }
+    // Other fields may be indexed by now.
+    let view = shared.view.load_full();
     let mut laid = derived.laid();
     if let Err(error) = laid.iter_mut().try_for_each(|part| mend_part(engine, shared, &view, part)) {
         tracing::warn!(%error, collection = shared.name, "fields or sparse vectors could not be made anew");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use index::Segment;
 use index::graph::Progress;
 use parking_lot::{Condvar, Mutex};
-use types::{Error, Histogram, Result, Times};
+use types::{Error, Histogram, Result, Times, Version};
 
 use crate::engine::{Engine, Shared};
 
@@ -49,6 +49,18 @@ impl Role {
     }
 }
 
+/// What one request for one segment of everything is about: what was there when it was taken up, so that it has an end
+/// while others write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Goal {
+    /// The request.
+    pub(crate) request: u64,
+    /// Parts that begin with this version, or a later one, came afterwards.
+    pub(crate) until: Version,
+    /// Segments with this number, or a larger one, were made for it, whatever has died in them since.
+    pub(crate) first_number: u64,
+}
+
 /// The state of a collection's builds.
 #[derive(Default)]
 pub(crate) struct Building {
@@ -67,6 +79,8 @@ struct State {
     /// How often it was asked to make one segment of everything, and which request was answered last.
     asked: u64,
     answered: u64,
+    /// Of the request that was taken up last.
+    goal: Option<Goal>,
 }
 
 /// What one role is at.
@@ -128,10 +142,21 @@ impl Building {
         state.asked
     }
 
-    /// The request that is to be answered next.
+    /// The last request, if it is not answered yet.
     pub(crate) fn asked(&self) -> Option<u64> {
         let state = self.state.lock();
         (state.asked > state.answered).then_some(state.asked)
+    }
+
+    /// What is being done for a request, if one was taken up and is not answered yet.
+    pub(crate) fn goal(&self) -> Option<Goal> {
+        let state = self.state.lock();
+        state.goal.filter(|goal| goal.request > state.answered)
+    }
+
+    /// Takes a request up.
+    pub(crate) fn take_up(&self, goal: Goal) {
+        self.state.lock().goal = Some(goal);
     }
 
     /// Waits until a request is answered, as long as `check` passes.
@@ -140,14 +165,17 @@ impl Building {
     /// What the build failed with, or what `check` returns.
     pub(crate) fn wait(&self, request: u64, check: impl Fn() -> Result<()>) -> Result<()> {
         let mut state = self.state.lock();
-        while state.answered < request {
-            check()?;
+        loop {
+            // One that failed is answered as well: it is given up.
             if let Some((error, _)) = &state.merge.failure {
                 return Err(error.duplicate());
             }
+            if state.answered >= request {
+                return Ok(());
+            }
+            check()?;
             self.changed.wait_for(&mut state, LOOK);
         }
-        Ok(())
     }
 
     /// Requests up to this one are answered.

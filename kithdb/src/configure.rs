@@ -51,16 +51,20 @@ impl Sequencer {
         }
         let state = CollectionState { seqno, ..derived.state };
         commit.close_collection(entry.id, &[], &state);
+        // Before the commit: what can fail leaves the schema as it was. The rows of a vector that goes are still there,
+        // under a number that no other has.
+        let anew = is_anew.then(|| loading::load_anew(&engine, shared, &mut derived, &entry)).transpose()?;
         let laid = if is_anew { Vec::new() } else { relaid(&engine, &derived, &entry)? };
         waypoint::pass("schema.laid");
         engine.store.commit(commit, Durability::Fsync)?;
         waypoint::pass("schema.stored");
         self.seqno = seqno;
-        (derived.entry, derived.state) = (Arc::clone(&entry), state);
         shared.history.lock().configure(&entry.schema);
-        if is_anew {
-            return loading::reload_locked(&engine, shared, &mut derived).map(|()| seqno);
+        if let Some(mut loaded) = anew {
+            loaded.state = state;
+            return loading::replace(&engine, shared, &mut derived, loaded).map(|()| seqno);
         }
+        (derived.entry, derived.state) = (entry, state);
         shared.history.lock().commit(seqno, state.next_version, &[]);
         derived.lay(laid);
         shared.publish(&derived);

@@ -61,9 +61,10 @@ impl Cursor {
             self.find(count)?;
         }
         let page = &self.found[self.given..wanted.min(self.found.len())];
-        let view = self.reading.view()?;
-        let highlighter = highlighter(view, &self.request, select)?;
-        let page = hits(view, page, select, highlighter.as_ref())?;
+        let page = self.reading.read(|view| {
+            let highlighter = highlighter(view, &self.request, select)?;
+            hits(view, page, select, highlighter.as_ref())
+        })?;
         self.given += page.len();
         Ok(page)
     }
@@ -76,7 +77,7 @@ impl Cursor {
     fn find(&mut self, count: usize) -> Result<()> {
         let request = Request { limit: count, ..self.request.clone() };
         let asked = self.reading.asked(Operation::Search).says(|| slow::text_of(&request));
-        let answer = query::execute(self.reading.view()?, request, Terms::default())?;
+        let answer = self.reading.read(|view| query::execute(view, request, Terms::default()))?;
         asked.found(answer.hits.len(), &answer.plan, &answer.effort);
         self.is_whole = answer.hits.len() < count || count == self.reading.limits().hits_max;
         for ranked in answer.hits {

@@ -19,6 +19,7 @@ use crate::asked::{Asked, Operation};
 use crate::budget::Segments;
 use crate::collection::{Collection, Receipt};
 use crate::engine::{Engine, Folder, Shared};
+use crate::files::create_folder;
 use crate::loading::{self, Start};
 use crate::meters::Measures;
 use crate::monitor::Monitor;
@@ -94,10 +95,11 @@ impl Database {
     /// As for [`Database::open`].
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let path = path.as_ref();
-        std::fs::create_dir_all(path)?;
+        create_folder(path)?;
         check_whole(path)?;
-        let store = Store::open(&path.join("storage"))?;
-        Self::over(store, Folder::Kept(path.to_owned()), options)
+        let storage = path.join("storage");
+        create_folder(&storage)?;
+        Self::over(Store::open(&storage)?, Folder::Kept(path.to_owned()), options)
     }
 
     /// A database that is gone when its last handle is. Indexes use a temporary directory.
@@ -185,7 +187,16 @@ impl Database {
     /// `Io`, `Poisoned`.
     pub fn drop_collection(&self, name: &str) -> Result<bool> {
         let name = name.to_owned();
-        self.workers.order(|reply| Order::Drop { name, reply })
+        self.workers.order(|reply| Order::Drop { name, only: None, reply })
+    }
+
+    /// Drops this collection if it has no points, and never another one of its name.
+    ///
+    /// # Errors
+    /// As for [`Database::drop_collection`].
+    pub(crate) fn drop_empty(&self, collection: &Collection) -> Result<bool> {
+        let (name, only) = (collection.name().to_owned(), Some(collection.shared.id));
+        self.workers.order(|reply| Order::Drop { name, only, reply })
     }
 
     /// Commits writes to several collections in one batch: after a crash all of them are there or none. Operations on
@@ -197,16 +208,18 @@ impl Database {
     /// As for [`Collection::apply`], behind the name of the collection (`notes.ops[3].vector`); then nothing of the
     /// transaction was applied.
     pub fn commit(&self, transaction: Transaction) -> Result<Receipt> {
-        let mut merged: Vec<(String, Vec<Op>)> = Vec::with_capacity(transaction.targets.len());
+        let mut merged: Vec<(String, Collection, Vec<Op>)> = Vec::with_capacity(transaction.targets.len());
         for (name, ops) in transaction.targets {
-            match merged.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, before)) => before.extend(ops),
-                None => merged.push((name, ops)),
+            let collection = self.collection(&name)?;
+            // By what a name means: a collection and its alias are one target.
+            let is_same = |known: &Collection| Arc::ptr_eq(&known.shared, &collection.shared);
+            match merged.iter_mut().find(|(_, known, _)| is_same(known)) {
+                Some((_, _, before)) => before.extend(ops),
+                None => merged.push((name, collection, ops)),
             }
         }
         let (mut targets, mut names) = (Vec::with_capacity(merged.len()), Vec::with_capacity(merged.len()));
-        for (name, ops) in merged {
-            let collection = self.collection(&name)?;
+        for (name, collection, ops) in merged {
             let ops = collection.checked(ops).map_err(|error| error.within(&name))?;
             targets.push((collection.shared, ops));
             names.push(name);

@@ -163,6 +163,16 @@ impl Derived {
         self.next_number - 1
     }
 
+    /// The numbers of the segments, which are the first parts.
+    pub(crate) fn numbers(&self) -> &[u64] {
+        &self.numbers
+    }
+
+    /// Larger than the number of every segment that was ever begun.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
     /// Numbers go on behind those of another state.
     pub(crate) fn continue_numbers(&mut self, other: &Self) {
         self.next_number = self.next_number.max(other.next_number);

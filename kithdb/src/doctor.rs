@@ -197,7 +197,13 @@ impl Examination<'_> {
     }
 
     fn compare_keywords(&mut self, stored: &BTreeSet<Version>) {
-        let Some(keyword) = self.shared.derived.lock().keyword.clone() else { return };
+        let keyword = self.shared.derived.lock().keyword.clone();
+        let Some(keyword) = keyword else {
+            if self.view.entry.schema.keyword.is_some() && self.shared.check_exists().is_ok() {
+                self.fault("keyword", "it is missing, since it could not be made anew".to_owned());
+            }
+            return;
+        };
         if let Err(error) = keyword.verify() {
             self.fault("keyword", error.to_string());
             return;
@@ -212,5 +218,25 @@ impl Examination<'_> {
                 format!("{missing} documents are missing, {extra} are of points that are gone"),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{Language, Schema};
+
+    use super::*;
+
+    /// As a rebuild leaves it that fails.
+    #[test]
+    fn a_keyword_index_that_is_missing_is_a_fault() {
+        let db = Database::in_memory().expect("a database");
+        let schema = Schema::new().keyword(["text".parse().expect("a path")], Language::English);
+        let notes = db.create_collection("notes", schema).expect("a collection");
+        notes.shared.derived.lock().keyword = None;
+        let faults = db.verify().expect("a walk").faults;
+        assert!(matches!(&faults[..], [one] if one.part == "keyword"), "{faults:?}");
+        db.rebuild().expect("made anew");
+        assert_eq!(db.verify().expect("a walk").faults, []);
     }
 }

@@ -14,7 +14,7 @@ use index::Body;
 use parking_lot::{Condvar, Mutex, RwLock};
 use query::View;
 use storage::Store;
-use types::{CollectionId, Durability, Error, Limits, Result, Seqno};
+use types::{CollectionId, Durability, Error, ErrorKind, Limits, Result, Seqno};
 
 use crate::Options;
 use crate::budget::Segments;
@@ -200,8 +200,9 @@ impl Engine {
     /// # Errors
     /// `NotFound`.
     pub(crate) fn collection(&self, name: &str) -> Result<Arc<Shared>> {
-        let name = self.aliases.read().get(name).cloned().unwrap_or_else(|| name.to_owned());
-        self.named(&name)
+        // Held until the end: a collection may be dropped as soon as its alias names another one.
+        let aliases = self.aliases.read();
+        self.named(aliases.get(name).map_or(name, String::as_str))
     }
 
     /// By name alone.
@@ -216,6 +217,26 @@ impl Engine {
     /// `StorageFull` when only what makes room may be written; `Io`.
     pub(crate) fn check_room(&self) -> Result<()> {
         self.store.check_room(self.limits.disk_free_bytes_min)
+    }
+
+    /// As [`check_room`](Self::check_room), before something that takes so many bytes itself.
+    ///
+    /// # Errors
+    /// As for [`check_room`](Self::check_room).
+    pub(crate) fn check_room_for(&self, bytes: u64) -> Result<()> {
+        self.check_room()?;
+        let least = self.limits.disk_free_bytes_min.saturating_add(bytes);
+        self.store.check_room(least).map_err(|error| match error.kind() {
+            ErrorKind::StorageFull => {
+                let message = format!(
+                    "it takes about {} MiB of the disk, and there is less beside what is kept \
+                     (`disk_free_bytes_min`): make room",
+                    bytes >> 20
+                );
+                Error::new(ErrorKind::StorageFull, message)
+            }
+            _ => error,
+        })
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Shared>> {

@@ -184,8 +184,8 @@ impl Files {
     }
 }
 
-/// Makes a folder below the directory of a database, and those above it that are missing, durably: a file in it may be
-/// as durable as it will, it is lost with the name of its folder.
+/// Makes a folder, the directory of a database or one below, and those above it that are missing, durably: a file in it
+/// may be as durable as it will, it is lost with the name of its folder.
 ///
 /// # Errors
 /// `Io`.
@@ -193,6 +193,7 @@ pub(crate) fn create_folder(folder: &Path) -> Result<()> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     std::fs::create_dir_all(folder)?;
     for parent in missing.iter().filter_map(|folder| folder.parent()) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         std::fs::File::open(parent)?.sync_all()?;
     }
     Ok(())

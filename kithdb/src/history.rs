@@ -74,7 +74,8 @@ impl History {
     /// Notes a commit, before the view that shows it is published.
     pub(crate) fn commit(&mut self, seqno: Seqno, next_version: Version, effects: &[Effect]) {
         if self.retention.is_zero() {
-            self.oldest = (seqno, next_version);
+            // What was kept before the retention ended would be taken for all that has happened since.
+            self.forget(seqno, next_version);
             return;
         }
         let gone: Vec<Version> = effects.iter().filter_map(|effect| effect.old).collect();

@@ -279,25 +279,43 @@ pub(crate) fn reload(engine: &Engine, shared: &Shared) -> Result<()> {
     let _listing = shared.listing.lock();
     let mut derived = shared.derived.lock();
     shared.check_exists()?;
-    reload_locked(engine, shared, &mut derived)
+    let entry = Arc::clone(&derived.entry);
+    let loaded = load_anew(engine, shared, &mut derived, &entry)?;
+    replace(engine, shared, &mut derived, loaded)
 }
 
-/// As [`reload`], for who holds both locks.
+/// Loads a collection as an entry has it, for who holds both locks. Nothing is replaced yet but the keyword index.
 ///
 /// # Errors
 /// As for [`reload`].
-pub(crate) fn reload_locked(engine: &Engine, shared: &Shared, derived: &mut Derived) -> Result<()> {
+pub(crate) fn load_anew(
+    engine: &Engine,
+    shared: &Shared,
+    derived: &mut Derived,
+    entry: &Arc<CatalogEntry>,
+) -> Result<Derived> {
     let folder = engine.folder.collection(shared.id);
     // One directory has one keyword index open at a time; views keep theirs for reading.
     derived.keyword = None;
     remove_folder(&folder.join(keywords::KEYWORD))?;
     waypoint::pass("reload.removed");
-    let entry = Arc::clone(&derived.entry);
-    let source =
-        Source { store: &engine.store, entry: &entry, folder: &folder, seal_rows: engine.segments.rows() };
+    let source = Source { store: &engine.store, entry, folder: &folder, seal_rows: engine.segments.rows() };
     let mut loaded = source.load_anew()?.derived;
     loaded.continue_numbers(derived);
     loaded.observed = Arc::clone(&derived.observed);
+    Ok(loaded)
+}
+
+/// Puts what was loaded in the place of what was there, for who holds both locks.
+///
+/// # Errors
+/// `Io`, `Poisoned`.
+pub(crate) fn replace(
+    engine: &Engine,
+    shared: &Shared,
+    derived: &mut Derived,
+    loaded: Derived,
+) -> Result<()> {
     let files = engine.files(shared.id);
     let before = std::mem::replace(derived, loaded);
     shared.history.lock().forget(derived.state.seqno, derived.state.next_version);

@@ -96,7 +96,8 @@ fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
         return Ok(());
     }
     let derived = shared.derived.lock();
-    let commit = keyword.begin(derived.state.seqno);
+    // While its files are verified writers would wait for that.
+    let commit = keyword.try_begin(derived.state.seqno);
     drop(derived);
     let Some(commit) = commit else { return Ok(()) };
     waypoint::pass("keyword.begun");

@@ -59,6 +59,13 @@ impl Reading {
         Ok(&self.view)
     }
 
+    /// What is read of the state. Rows go with their collection: what lacks some then is not damaged, and what is empty
+    /// is no answer.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&View) -> Result<T>) -> Result<T> {
+        let found = read(self.view()?);
+        self.shared.check_exists().and(found)
+    }
+
     /// The commit that it shows, and everything before it.
     pub fn seqno(&self) -> Seqno {
         self.view.seqno
@@ -100,9 +107,10 @@ impl Reading {
             return Err(Error::limit("ids", "the number of ids", ids.len(), limit));
         }
         let asked = self.asked(Operation::Get);
-        let view = self.view()?;
-        let slots: Vec<Slot> = view.slots(ids)?.into_iter().flatten().collect();
-        let points = select.points(view, &slots)?;
+        let points = self.read(|view| {
+            let slots: Vec<Slot> = view.slots(ids)?.into_iter().flatten().collect();
+            select.points(view, &slots)
+        })?;
         asked.answered(points.len());
         Ok(points)
     }
@@ -131,17 +139,20 @@ impl Reading {
         if limit == 0 {
             return Err(Error::invalid("limit", "is 0; ask for at least 1 point"));
         }
-        let (view, most) = (self.view()?, self.limits().hits_max);
+        let (points, most) = (self.view()?.points(), self.limits().hits_max);
         // Whoever asks for more than there can be asks for all.
-        let limit = if view.points() <= most { limit.min(most) } else { limit };
+        let limit = if points <= most { limit.min(most) } else { limit };
         if limit > most {
             return Err(Error::limit("limit", "the limit", limit, most));
         }
         let asked = self.asked_by(Operation::Scroll, filter);
-        let page = query::scroll(view, filter, from, limit)?;
-        let points = fetched(&mut Effort::default(), || select.points(view, &page.slots))?;
-        asked.answered(points.len());
-        Ok(Page { points, next: page.next })
+        let page = self.read(|view| {
+            let page = query::scroll(view, filter, from, limit)?;
+            let points = fetched(&mut Effort::default(), || select.points(view, &page.slots))?;
+            Ok(Page { points, next: page.next })
+        })?;
+        asked.answered(page.points.len());
+        Ok(page)
     }
 
     /// How many points match, exactly.
@@ -151,7 +162,7 @@ impl Reading {
     pub fn count(&self, filter: &Filter) -> Result<usize> {
         filter.check(self.limits())?;
         let asked = self.asked_by(Operation::Count, filter);
-        let count = query::count(self.view()?, filter)?;
+        let count = self.read(|view| query::count(view, filter))?;
         asked.answered(1);
         Ok(count)
     }
@@ -171,12 +182,15 @@ impl Reading {
     /// As for [`Reading::search`]; `DeadlineExceeded`.
     pub fn search_on(&self, mut request: Request, select: &Select, terms: Terms) -> Result<Found> {
         let asked = self.asked(Operation::Search).says(|| slow::text_of(&request));
-        let view = self.view()?;
         self.check(&mut request)?;
-        let highlighter = highlighter(view, &request, select)?;
-        let answer = self.ask(view, request, terms)?;
-        let query::Answer { plan, actual, partial, mut effort, .. } = answer;
-        let hits = fetched(&mut effort, || hits(view, &answer.hits, select, highlighter.as_ref()))?;
+        let (hits, answer) = self.read(|view| {
+            let highlighter = highlighter(view, &request, select)?;
+            let mut answer = self.ask(view, request, terms)?;
+            let ranked = std::mem::take(&mut answer.hits);
+            let hits = fetched(&mut answer.effort, || hits(view, &ranked, select, highlighter.as_ref()))?;
+            Ok((hits, answer))
+        })?;
+        let query::Answer { plan, actual, partial, effort, .. } = answer;
         if partial.is_some() {
             self.engine.meters.partial();
         }
@@ -205,9 +219,8 @@ impl Reading {
     /// As for [`Reading::search`].
     pub fn why_not(&self, mut request: Request, id: PointId) -> Result<WhyNot> {
         let asked = self.asked(Operation::WhyNot).says(|| slow::text_of(&request));
-        let view = self.view()?;
         self.check(&mut request)?;
-        let why = query::why_not(view, request, id)?;
+        let why = self.read(|view| query::why_not(view, request, id))?;
         asked.answered(1);
         Ok(why)
     }
@@ -230,17 +243,18 @@ impl Reading {
     pub fn groups(&self, request: Request, grouping: &Grouping, select: &Select) -> Result<Vec<Group>> {
         grouping.check(self.limits())?;
         let asked = self.asked(Operation::Groups).says(|| slow::text_of(&request));
-        let view = self.view()?;
         let mut request = Request { limit: 1, ..request };
         self.check(&mut request)?;
-        let highlighter = highlighter(view, &request, select)?;
-        let group = |group: query::Group| {
-            let hits = hits(view, &group.hits, select, highlighter.as_ref())?;
-            Ok(Group { value: group.value, hits })
-        };
-        let query::Grouped { groups, plan, mut effort } = query::groups(view, &request, grouping)?;
-        let groups: Result<Vec<Group>> = fetched(&mut effort, || groups.into_iter().map(group).collect());
-        let groups = groups?;
+        let (groups, plan, effort) = self.read(|view| {
+            let highlighter = highlighter(view, &request, select)?;
+            let group = |group: query::Group| {
+                let hits = hits(view, &group.hits, select, highlighter.as_ref())?;
+                Ok(Group { value: group.value, hits })
+            };
+            let query::Grouped { groups, plan, mut effort } = query::groups(view, &request, grouping)?;
+            let groups: Result<Vec<Group>> = fetched(&mut effort, || groups.into_iter().map(group).collect());
+            Ok((groups?, plan, effort))
+        })?;
         asked.found(groups.len(), &plan, &effort);
         Ok(groups)
     }
@@ -255,7 +269,7 @@ impl Reading {
             return Err(Error::invalid("limit", "is 0; ask for at least 1 value"));
         }
         let asked = self.asked_by(Operation::Facets, filter);
-        let facets = query::facets(self.view()?, filter, path, limit)?;
+        let facets = self.read(|view| query::facets(view, filter, path, limit))?;
         asked.answered(facets.len());
         Ok(facets)
     }
@@ -267,7 +281,7 @@ impl Reading {
     pub fn matrix(&self, request: &MatrixRequest) -> Result<Matrix> {
         request.check(self.limits())?;
         let asked = self.asked_by(Operation::Matrix, &request.filter);
-        let matrix = query::matrix(self.view()?, request)?;
+        let matrix = self.read(|view| query::matrix(view, request))?;
         asked.answered(matrix.ids.len());
         Ok(matrix)
     }

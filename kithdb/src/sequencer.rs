@@ -30,7 +30,7 @@ use crate::engine::{Engine, Shared};
 use crate::files::StoredRows;
 use crate::loading;
 use crate::maintenance;
-use crate::snapshots::{Views, forget};
+use crate::snapshots::{Views, commit_drop, forget};
 use crate::stage::{Overlay, Staged, Target, stage};
 
 /// Points that the writes of one group name; bounds the memory of a commit and the wait of its first write.
@@ -52,6 +52,8 @@ pub(crate) enum Order {
     },
     Drop {
         name: String,
+        /// Only the one of this number, and only if it has no points.
+        only: Option<CollectionId>,
         reply: Reply<bool>,
     },
     SetField {
@@ -144,7 +146,7 @@ impl Sequencer {
                     self.commit(group);
                 }
                 Order::Create { name, schema, reply } => answer(&reply, self.create(&name, *schema)),
-                Order::Drop { name, reply } => answer(&reply, self.remove(&name)),
+                Order::Drop { name, only, reply } => answer(&reply, self.remove(&name, only)),
                 Order::SetField { shared, path, index, reply } => {
                     answer(&reply, self.set_field(&shared, path, index));
                 }
@@ -262,7 +264,14 @@ impl Sequencer {
         let folder = self.engine.folder.collection(id);
         let (store, seal_rows) = (&self.engine.store, self.engine.segments.rows());
         let source = loading::Source { store, entry: &entry, folder: &folder, seal_rows };
-        let shared = Shared::new(source.load()?.derived);
+        let loaded = source.load();
+        if loaded.is_err()
+            && let Err(error) = self.clear(id, true)
+        {
+            // The first error says why.
+            tracing::warn!(%error, "what was made of a collection that could not be made remains");
+        }
+        let shared = Shared::new(loaded?.derived);
         waypoint::pass("create.loaded");
         self.engine.collections.write().insert(name.to_owned(), Arc::clone(&shared));
         Ok(shared)
@@ -279,14 +288,17 @@ impl Sequencer {
         Ok(())
     }
 
-    fn remove(&mut self, name: &str) -> Result<bool> {
+    fn remove(&mut self, name: &str, only: Option<CollectionId>) -> Result<bool> {
         let Ok(shared) = self.engine.named(name) else { return Ok(false) };
+        let mut derived = shared.derived.lock();
+        if only.is_some_and(|id| id != shared.id || derived.state.points > 0) {
+            return Ok(false);
+        }
         let mut commit = Commit::new(self.seqno.next());
         commit.remove_collection(shared.id);
         let mut aliases = self.engine.aliases.read().clone();
         aliases.iter().filter(|(_, of)| *of == name).for_each(|(alias, _)| commit.remove_alias(alias));
-        let mut derived = shared.derived.lock();
-        self.engine.store.commit(commit, Durability::Fsync)?;
+        commit_drop(&self.engine, &shared, commit)?;
         self.seqno = self.seqno.next();
         waypoint::pass("drop.stored");
         self.engine.collections.write().remove(name);

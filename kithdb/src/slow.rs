@@ -13,6 +13,9 @@ use parking_lot::Mutex;
 use query::{Effort, Plan, Query, Request};
 use types::Filter;
 
+/// Bytes of a text that is kept.
+const TEXT_BYTES_MAX: usize = 4096;
+
 /// What is slow, and what is kept of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlowQueries {
@@ -72,7 +75,8 @@ impl SlowLog {
         self.options.has_texts && self.options.kept > 0
     }
 
-    pub(crate) fn keep(&self, query: SlowQuery) {
+    pub(crate) fn keep(&self, mut query: SlowQuery) {
+        query.text.iter_mut().for_each(cut);
         tracing::warn!(
             collection = query.collection,
             operation = query.operation,
@@ -94,6 +98,15 @@ impl SlowLog {
     /// The last ones, newest first.
     pub(crate) fn last(&self) -> Vec<SlowQuery> {
         self.kept.lock().iter().rev().cloned().collect()
+    }
+}
+
+/// Leaves the beginning of a text that is too long to be kept: a filter may be as large as a request.
+fn cut(text: &mut String) {
+    if text.len() > TEXT_BYTES_MAX {
+        let end = (0..=TEXT_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
     }
 }
 
@@ -131,4 +144,19 @@ fn put(request: &Request, text: &mut String) {
 
 pub(crate) fn text_of_filter(filter: &Filter) -> String {
     filter.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_long_texts_the_beginning_is_kept() {
+        for (text, chars) in [("x".repeat(4096), 4096), ("x".repeat(5000), 4097), ("ü".repeat(5000), 2049)] {
+            let mut kept = text.clone();
+            cut(&mut kept);
+            assert_eq!(kept.chars().count(), chars);
+            assert!(text.starts_with(kept.trim_end_matches('…')));
+        }
+    }
 }

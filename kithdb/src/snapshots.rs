@@ -153,11 +153,11 @@ impl Database {
     ///
     /// # Errors
     /// `InvalidArgument` for a file that is no snapshot, has another checksum, or lacks the collection;
-    /// `UnsupportedFormat`, `Corrupted`, `LimitExceeded`, `Io`, `Poisoned`. Then everything is as before.
+    /// `UnsupportedFormat`, `Corrupted`, `LimitExceeded`, `StorageFull`, `Io`, `Poisoned`. Then all is as before.
     pub fn recover_collection(&self, name: &str, file: &Path, checksum: Option<&str>) -> Result<()> {
         schema::check_name(name, &self.engine.limits)?;
-        if checksum
-            .is_some_and(|expected| sha256(file).is_ok_and(|found| !found.eq_ignore_ascii_case(expected)))
+        if let Some(expected) = checksum
+            && !sha256(file)?.eq_ignore_ascii_case(expected)
         {
             return Err(Error::invalid("checksum", "is not that of the snapshot; load it anew"));
         }
@@ -197,7 +197,8 @@ impl Database {
                 others += 1;
             }
             entry.schema.check(&self.engine.limits)?;
-            let points = self.engine.store.restore(&entry, &mut reader)?;
+            let room = || self.engine.check_room();
+            let points = self.engine.store.restore(&entry, &mut reader, &room)?;
             waypoint::pass("restore.read");
             restored = Some((entry, points));
         }
@@ -216,9 +217,6 @@ impl Database {
         let (entry, seal_rows) = (Arc::new(entry), engine.segments.rows());
         let source = Source { store: &engine.store, entry: &entry, folder: &folder, seal_rows };
         let derived = source.load()?.derived;
-        if derived.alive.len() as u64 != points {
-            return Err(Error::corrupted("the snapshot", "a point is there twice"));
-        }
         waypoint::pass("restore.loaded");
         let derived = Box::new(derived);
         self.workers.order(|reply| Order::Adopt { derived, reply })
@@ -314,7 +312,10 @@ fn write(
     for slots in slots.chunks(BLOCK_POINTS) {
         check()?;
         let versions: Vec<Version> = slots.iter().filter_map(|slot| view.rows.version(*slot)).collect();
-        writer.put(&view.store, &view.entry, &versions)?;
+        if let Err(error) = writer.put(&view.store, &view.entry, &versions) {
+            // The rows go with their collection: then nothing is damaged.
+            return shared.check_exists().and(Err(error));
+        }
     }
     // Rows of a version stay while a view holds it, but not those of a vector that is gone.
     let is_same = view.entry.schema.has_vectors_of(&shared.view.load().entry.schema);
@@ -371,7 +372,10 @@ impl Sequencer {
         commit.put_collection(&entry);
         commit.close_collection(entry.id, &[], &derived.state);
         commit.end_restore(entry.id);
-        engine.store.commit(commit, Durability::Fsync)?;
+        match &old {
+            Some(old) => commit_drop(&engine, old, commit)?,
+            None => engine.store.commit(commit, Durability::Fsync)?,
+        }
         self.seqno = seqno;
         waypoint::pass("restore.stored");
         engine.collections.write().insert(entry.name.clone(), Shared::new(derived));
@@ -385,6 +389,17 @@ impl Sequencer {
     pub(crate) fn views(&self) -> Views {
         self.engine.all().into_iter().map(|shared| (Arc::clone(&shared), shared.view.load_full())).collect()
     }
+}
+
+/// Commits what takes the rows of a collection away. It counts as dropped before they go: who reads without them finds
+/// that out.
+pub(crate) fn commit_drop(engine: &Engine, shared: &Shared, commit: Commit) -> Result<()> {
+    shared.is_dropped.store(true, Ordering::Release);
+    let committed = engine.store.commit(commit, Durability::Fsync);
+    if committed.is_err() {
+        shared.is_dropped.store(false, Ordering::Release);
+    }
+    committed
 }
 
 /// What is to be done about a collection whose rows are gone. The files go with it; what fails here is removed at the

@@ -88,7 +88,10 @@ pub(crate) fn stage<'a>(
     let mut commit = Commit::new(seqno);
     let mut parts: Vec<Part> = Vec::with_capacity(targets.len());
     for (position, (shared, ops)) in targets.into_iter().enumerate() {
-        debug_assert!(parts.iter().all(|part| part.shared.id != shared.id), "one target a collection");
+        // Two targets would give the same versions.
+        if parts.iter().any(|part| part.shared.id == shared.id) {
+            return Err(Error::new(ErrorKind::Internal, "a write names a collection in two targets"));
+        }
         let derived = derived(shared.id).ok_or_else(|| {
             Error::new(ErrorKind::Internal, "a write was staged without its collection's lock")
         })?;

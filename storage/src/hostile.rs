@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use proptest::prelude::*;
 use types::{
-    CollectionId, Limits, Metric, Point, PointId, Schema, Seqno, SparseSpec, SparseVector, Vector,
-    VectorSpec, Version,
+    CollectionId, Error, ErrorKind, Limits, Metric, Point, PointId, Schema, Seqno, SparseSpec, SparseVector,
+    Vector, VectorSpec, Version,
 };
 
 use crate::format::point::Space;
@@ -167,7 +167,7 @@ proptest! {
             let mut reader = SnapshotReader::open(&bytes[..])?;
             let Some(entry) = reader.advance(CollectionId(5))? else { return Ok(None) };
             entry.schema.check(&Limits::default())?;
-            store.restore(&entry, &mut reader).map(|points| Some((entry, points)))
+            store.restore(&entry, &mut reader, &|| Ok(())).map(|points| Some((entry, points)))
         })();
         if let Ok(Some((entry, points))) = restored {
             let mut seen = 0;
@@ -179,4 +179,36 @@ proptest! {
             prop_assert!(seen <= points);
         }
     }
+}
+
+#[test]
+fn what_a_snapshot_has_twice_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bytes = snapshot(folder.path(), &sound(1));
+    let store = Store::in_memory().expect("a store");
+    let mut reader = SnapshotReader::open(&bytes[..]).expect("a snapshot");
+    let entry = reader.advance(CollectionId(5)).expect("reads").expect("a collection");
+    let error = store.restore(&entry, &mut reader, &|| Ok(())).expect_err("point 1 is there twice");
+    assert_eq!(error.kind(), ErrorKind::Corrupted);
+    let path = folder.path().join("t");
+    let mut writer = SnapshotWriter::create(&path, Seqno(1), &Default::default()).expect("a file");
+    let spaces = entry.spaces.keys().map(|name| (name.clone(), 0)).collect();
+    writer.begin(&CatalogEntry { spaces, ..entry }, 0).expect("begun");
+    writer.finish().expect("finished");
+    let bytes = std::fs::read(path).expect("reads");
+    let mut reader = SnapshotReader::open(&bytes[..]).expect("a snapshot");
+    let error = reader.advance(CollectionId(6)).expect_err("all vectors have one number");
+    assert_eq!(error.kind(), ErrorKind::Corrupted);
+}
+
+#[test]
+fn a_snapshot_is_restored_as_long_as_there_is_room() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bytes = snapshot(folder.path(), &sound(2));
+    let store = Store::in_memory().expect("a store");
+    let mut reader = SnapshotReader::open(&bytes[..]).expect("a snapshot");
+    let entry = reader.advance(CollectionId(5)).expect("reads").expect("a collection");
+    let full = || Err(Error::new(ErrorKind::StorageFull, "no room"));
+    let error = store.restore(&entry, &mut reader, &full).expect_err("no room");
+    assert!(error.kind() == ErrorKind::StorageFull && !store.is_poisoned());
 }

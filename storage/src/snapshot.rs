@@ -5,7 +5,7 @@
 //! Invariant: a mark stands beside rows that no entry owns; whoever opens the store finds it, and removes them.
 //! Cost: every row of the points once; a block of points in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -20,8 +20,9 @@ use crate::rows::{Change, Table};
 use crate::tar::{TarReader, TarWriter};
 use crate::{CatalogEntry, Commit, Store};
 
-/// Points whose rows are written at once.
+/// Points whose rows are written at once, and about how many bytes of theirs.
 const BLOCK_POINTS: usize = 1024;
+const BLOCK_BYTES: usize = 16 << 20;
 
 /// The description of a collection is small.
 const DESCRIPTION_BYTES_MAX: u64 = 64 << 20;
@@ -137,6 +138,9 @@ impl<R: Read> SnapshotReader<R> {
         let points =
             told["points"].as_u64().ok_or_else(|| damaged("it does not say how many points it has"))?;
         let entry = format::catalog::decode(id, told["entry"].to_string().as_bytes())?;
+        if entry.spaces.values().collect::<BTreeSet<_>>().len() < entry.spaces.len() {
+            return Err(damaged("two vectors have the same number"));
+        }
         match self.tar.advance()? {
             Some((name, _)) if name == points_file(self.collections) => {}
             _ => return Err(damaged("it has no points")),
@@ -186,29 +190,47 @@ impl Commit {
 
 impl Store {
     /// Writes the points of the collection that a snapshot has begun, under the number of the entry, which must be
-    /// marked; how many there were. They are durable with the next commit that is.
+    /// marked, as long as `check` passes; how many there were. They are durable with the next commit that is.
     ///
     /// # Errors
-    /// `Corrupted` for a point that the entry does not admit; `Io`, and `Poisoned` from then on.
-    pub fn restore<R: Read>(&self, entry: &CatalogEntry, from: &mut SnapshotReader<R>) -> Result<u64> {
-        let (mut version, mut changes) = (Version(0), Vec::new());
+    /// `Corrupted` for a point that the entry does not admit, or that is there twice; what `check` returns; `Io`, and
+    /// `Poisoned` from then on.
+    pub fn restore<R: Read>(
+        &self,
+        entry: &CatalogEntry,
+        from: &mut SnapshotReader<R>,
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<u64> {
+        let (mut version, mut changes, mut points, mut bytes) = (Version(0), Vec::new(), 0, 0);
         while let Some(record) = from.record()? {
+            bytes += record.payload.len() + record.vectors.iter().map(|(_, body)| body.len()).sum::<usize>();
+            points += 1;
             push_point(entry, version, record, &mut changes)?;
             version = Version(version.0 + 1);
-            if version.0.is_multiple_of(BLOCK_POINTS as u64) {
+            if points == BLOCK_POINTS || bytes >= BLOCK_BYTES {
+                check()?;
                 self.write(std::mem::take(&mut changes), Durability::None)?;
+                (points, bytes) = (0, 0);
             }
         }
+        check()?;
         self.write(changes, Durability::None)?;
         waypoint::pass("restore.block");
-        Ok(version.0)
+        let mut ids = 0;
+        self.for_each_id(entry.id, None, &mut |_, _| {
+            ids += 1;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if ids == version.0 { Ok(ids) } else { Err(damaged("a point is there twice")) }
     }
 
     /// Removes rows that a snapshot was read into and that no entry owns: a crash came in between.
     pub(crate) fn sweep(&self) -> Result<()> {
         let mut changes = Vec::new();
         let to = [keys::RESTORE, &[0xff; 5]].concat();
-        self.rows.scan(Table::Meta, keys::RESTORE, &to, &mut |key, _| {
+        self.rows.scan(Table::Meta, keys::RESTORE, &to, &mut |key, value| {
+            // Under a key that is damaged the rows of another collection would go.
+            format::unseal(Table::Meta, key, value)?;
             let id = key.get(1..).and_then(|id| id.try_into().ok()).map(u32::from_be_bytes);
             let id = id.ok_or_else(|| format::damage(Table::Meta, key, "its key has no such shape"))?;
             let (from, to) = keys::collection(CollectionId(id));
@@ -293,7 +315,7 @@ mod tests {
     fn read(store: &Store, bytes: &[u8], id: u32) -> Result<u64> {
         let mut reader = SnapshotReader::open(bytes)?;
         let entry = reader.advance(CollectionId(id))?.ok_or_else(|| damaged("it is empty"))?;
-        let points = store.restore(&entry, &mut reader)?;
+        let points = store.restore(&entry, &mut reader, &|| Ok(()))?;
         assert!(reader.advance(CollectionId(id))?.is_none());
         Ok(points)
     }

@@ -91,15 +91,22 @@ impl Store {
     }
 
     fn guarded(&self, write: impl FnOnce() -> Result<()>) -> Result<()> {
-        if self.is_poisoned() {
-            let message = "an earlier write failed, so nothing more is written; reading goes on. \
-                           Mend the cause (see the first error) and open the database anew";
-            return Err(Error::new(ErrorKind::Poisoned, message));
-        }
+        self.check_sound()?;
         write().inspect_err(|error| {
             self.is_poisoned.store(true, Ordering::Release);
             tracing::error!(%error, "a write failed: the database refuses writes until it is opened anew");
-        })
+        })?;
+        // Another thread's may have failed meanwhile: then the log before this write may be lost, and it with that.
+        self.check_sound()
+    }
+
+    fn check_sound(&self) -> Result<()> {
+        if !self.is_poisoned() {
+            return Ok(());
+        }
+        let message = "an earlier write failed, so nothing more is written; reading goes on. \
+                       Mend the cause (see the first error) and open the database anew";
+        Err(Error::new(ErrorKind::Poisoned, message))
     }
 
     /// Whether a write failed since the store was opened.
@@ -307,7 +314,7 @@ fn check_format(body: &[u8]) -> Result<()> {
 mod tests {
     use super::*;
     use crate::JournalOp;
-    use std::sync::Arc;
+    use std::sync::{Arc, Barrier};
     use types::{Metric, Point, Schema};
 
     fn entry() -> CatalogEntry {
@@ -378,8 +385,8 @@ mod tests {
         assert_eq!(seen, [(3, 1), (4, 1)]);
     }
 
-    /// Rows whose fsync fails from a given write on.
-    struct FailingRows(MemoryRows, Arc<AtomicBool>);
+    /// Rows whose fsync fails from a given write on, and whose flush may wait for two turns.
+    struct FailingRows(MemoryRows, Arc<AtomicBool>, Option<Arc<Barrier>>);
 
     impl Rows for FailingRows {
         fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -398,6 +405,10 @@ mod tests {
             self.0.write(changes, durability)
         }
         fn flush(&self) -> Result<()> {
+            if let Some(turns) = &self.2 {
+                turns.wait();
+                turns.wait();
+            }
             Ok(())
         }
         fn figures(&self) -> Figures {
@@ -411,8 +422,8 @@ mod tests {
     #[test]
     fn after_a_failed_fsync_nothing_is_written_although_the_disk_recovers() {
         let fails = Arc::new(AtomicBool::new(false));
-        let store =
-            Store::over(Box::new(FailingRows(MemoryRows::default(), Arc::clone(&fails)))).expect("a store");
+        let rows = FailingRows(MemoryRows::default(), Arc::clone(&fails), None);
+        let store = Store::over(Box::new(rows)).expect("a store");
         store.commit(put(1, 7, 0, None), Durability::Fsync).expect("a commit");
         fails.store(true, Ordering::Relaxed);
         let error = store.commit(put(2, 8, 1, None), Durability::Fsync).expect_err("the disk fails");
@@ -422,6 +433,23 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Poisoned);
         assert_eq!(store.flush().expect_err("refused too").kind(), ErrorKind::Poisoned);
         assert!(store.payloads(CollectionId(1), &[Version(0)]).expect("reads go on")[0].is_some());
+    }
+
+    #[test]
+    fn what_runs_beside_a_write_that_fails_is_not_acknowledged() {
+        let (fails, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(2)));
+        let rows = FailingRows(MemoryRows::default(), Arc::clone(&fails), Some(Arc::clone(&turns)));
+        let store = Store::over(Box::new(rows)).expect("a store");
+        std::thread::scope(|scope| {
+            let flushed = scope.spawn(|| store.flush());
+            turns.wait();
+            fails.store(true, Ordering::Relaxed);
+            let error = store.commit(put(1, 7, 0, None), Durability::Fsync).expect_err("the disk fails");
+            assert_eq!(error.kind(), ErrorKind::Io);
+            turns.wait();
+            let error = flushed.join().expect("no panic").expect_err("a write failed meanwhile");
+            assert_eq!(error.kind(), ErrorKind::Poisoned);
+        });
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Further names of collections: all or none, through every route, through reopening.
 
-use kithdb::{AliasChange, Database, ErrorKind, Metric, Point, Schema, Value};
+use kithdb::{
+    AliasChange, Database, ErrorKind, Metric, Op, Point, PointId, Schema, Select, Transaction, Value,
+};
 use serde_json::json;
 
 use crate::http::Running;
@@ -67,6 +69,22 @@ fn a_batch_that_fails_changes_nothing() {
     }
     let error = db.create_collection("x", Schema::new()).err().expect("the name is taken");
     assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("collection_name")));
+}
+
+/// Each write of a collection has versions of its own, by whatever name it comes.
+#[test]
+fn a_transaction_names_a_collection_and_its_alias_as_one() {
+    let db = Database::in_memory().expect("a database");
+    make(&db, &["a"]);
+    db.change_aliases(vec![set("x", "a")]).expect("changed");
+    let put = |id: u64| vec![Op::Upsert(Point::new(id).vector([id as f32]).with("n", id))];
+    let transaction = Transaction::new().on("a", put(1)).on("x", put(2)).on("a", put(3));
+    db.commit(transaction).expect("one commit");
+    let points = db.collection("a").expect("it is there").get(&[1, 2, 3].map(PointId::Num), &Select::all());
+    let payloads: Vec<Option<u64>> =
+        points.expect("points").iter().map(|point| point.payload["n"].as_u64()).collect();
+    assert_eq!(payloads, [Some(1), Some(2), Some(3)]);
+    assert_eq!(db.verify().expect("a walk").faults, []);
 }
 
 #[test]

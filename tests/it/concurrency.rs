@@ -6,8 +6,8 @@ use std::thread::scope;
 use std::time::{Duration, Instant};
 
 use kithdb::{
-    Collection, Condition, Database, ErrorKind, FieldKind, Filter, Metric, Op, Options, Point, PointId,
-    Schema, Segments, Select,
+    AliasChange, Collection, Condition, Database, ErrorKind, FieldKind, Filter, Metric, Op, Options, Point,
+    PointId, Schema, Segments, Select,
 };
 
 /// Points of one commit that must be seen together.
@@ -199,6 +199,68 @@ fn sealing_and_merging_change_no_answer() {
     let segments: Vec<_> = status.segments.iter().map(|segment| (segment.rows, segment.dead_rows)).collect();
     assert_eq!((segments, status.head_rows, status.build), (vec![(2_000, 0)], 0, None));
     assert_eq!(db.verify().expect("a walk").faults, []);
+}
+
+/// It is about the rows that there are when it is asked for.
+#[test]
+fn one_segment_is_made_although_others_go_on_writing() {
+    let segments = Segments { seal_rows: 500, ..Segments::default() };
+    let db = Database::in_memory_with(Options { segments, ..Options::default() }).expect("a database");
+    let notes = db.create_collection("notes", Schema::new().vector(2, Metric::Euclid)).expect("a collection");
+    let put = |id: u64| Point::new(id).vector([id as f32, 1.0]);
+    notes.upsert((0..2_000).map(put).collect()).expect("points");
+    let (next, began) = (AtomicUsize::new(0), Instant::now());
+    let replace = |_| {
+        assert!(began.elapsed() < Duration::from_secs(60), "it ends only when nobody writes any more");
+        let id = next.fetch_add(1, Ordering::Relaxed) as u64 % 2_000;
+        notes.upsert(vec![put(id)]).expect("a point");
+    };
+    beside(|| notes.optimize(true).expect("a segment"), replace, 1);
+    assert_eq!(notes.count(&Filter::default()).expect("a count"), 2_000);
+    assert_eq!(db.verify().expect("a walk").faults, []);
+}
+
+/// The rows go with the collection; who reads meanwhile finds all of them, or that it is gone.
+#[test]
+fn a_collection_that_is_dropped_is_whole_or_gone() {
+    let db = Database::in_memory().expect("a database");
+    for round in 0..20 {
+        let schema = Schema::new().vector(2, Metric::Euclid);
+        let notes = db.create_collection("notes", schema).expect("a collection");
+        notes.upsert(batch(round)).expect("a batch");
+        let is_gone = |error: kithdb::Error| assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        let read = |_| {
+            let count = |found: usize| assert_eq!(found as u64, BATCH);
+            let page = notes.scroll(&Filter::default(), None, BATCH as usize, &Select::all());
+            page.map_or_else(is_gone, |page| count(page.points.len()));
+            let hits = notes.query().nearest([1.0, 0.0]).limit(BATCH as usize).run();
+            hits.map_or_else(is_gone, |hits| count(hits.len()));
+        };
+        let drop_it = || {
+            std::thread::sleep(Duration::from_millis(5));
+            assert!(db.drop_collection("notes").expect("a drop"));
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        beside(drop_it, read, 2);
+    }
+}
+
+#[test]
+fn an_alias_leads_somewhere_while_its_collections_are_replaced() {
+    let db = Database::in_memory().expect("a database");
+    let (make, name) =
+        (|name: &str| db.create_collection(name, Schema::new()), |round: usize| round.to_string());
+    let set = |name: String| AliasChange::Set { alias: "live".to_owned(), collection: name };
+    make("0").expect("a collection");
+    db.change_aliases(vec![set(name(0))]).expect("an alias");
+    let replace = || {
+        for round in 1..200 {
+            make(&name(round)).expect("a collection");
+            db.change_aliases(vec![set(name(round))]).expect("another one");
+            assert!(db.drop_collection(&name(round - 1)).expect("a drop"));
+        }
+    };
+    beside(replace, |_| drop(db.collection("live").expect("there always is one")), 2);
 }
 
 #[test]

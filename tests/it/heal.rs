@@ -195,6 +195,24 @@ fn a_rebuild_that_fails_leaves_what_was_there() {
     assert!(near.iter().any(|hit| hit.id == 5_000.into() && hit.score == 0.0), "{near:?}");
 }
 
+/// Else its name would be given once more, and what is dropped would come back.
+#[test]
+fn a_collection_that_cannot_be_made_is_not_there_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = Database::open(folder.path()).expect("a database");
+    let schema = || Schema::new().keyword(["text".parse().expect("a path")], Language::English);
+    let index = folder.path().join("index");
+    std::fs::write(&index, "no folder").expect("written");
+    assert!(db.create_collection("notes", schema()).is_err());
+    std::fs::remove_file(&index).expect("removed");
+    let notes = db.create_collection("notes", schema()).expect("there is room for its index");
+    notes.upsert(vec![Point::new(1).with("text", "one")]).expect("a point");
+    assert!(db.drop_collection("notes").expect("a drop"));
+    drop((db, notes));
+    let db = Database::open(folder.path()).expect("a database");
+    assert!(db.collections().is_empty());
+}
+
 #[test]
 fn index_files_without_a_collection_are_removed_and_nothing_else() {
     let folder = sound();

@@ -190,6 +190,25 @@ fn what_is_not_kept_is_refused_and_so_is_the_future() {
 }
 
 #[test]
+fn a_retention_that_ends_takes_the_past_with_it() {
+    let db = database();
+    let collection = db.create_collection("c", schema()).expect("a collection");
+    for id in 1..=3 {
+        collection.upsert(vec![point(id, 1)]).expect("a commit");
+    }
+    let end = collection.configure(|schema| {
+        schema.history_s = 0;
+        Ok(())
+    });
+    let end = end.expect("another schema").seqno;
+    let last = collection.upsert(vec![point(4, 1)]).expect("a commit").seqno;
+    for seqno in (1..=end.0).map(Seqno) {
+        assert_eq!(refused(collection.as_of(seqno)).as_deref(), Some("as_of"), "as of {seqno}");
+    }
+    assert_eq!(collection.as_of(last).expect("the present").count(&Filter::default()).expect("a count"), 4);
+}
+
+#[test]
 fn one_seqno_is_one_state_of_several_collections() {
     let db = database();
     let make = |name: &str| db.create_collection(name, schema()).expect("a collection");

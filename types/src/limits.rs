@@ -33,7 +33,7 @@ pub struct Limits {
     pub record_batch_bytes_max: usize,
     /// Bytes of a file that is put aside to be imported (enforced by `server`).
     pub import_bytes_max: u64,
-    /// Characters of a collection's name.
+    /// Characters of the name of a collection, or of a vector.
     pub name_chars_max: usize,
     /// Legs of one query, at all depths.
     pub legs_max: usize,

@@ -140,6 +140,16 @@ impl Schema {
         if count > limits.vectors_max {
             return Err(Error::limit("vectors", "the number of vectors", count, limits.vectors_max));
         }
+        let chars = self.names().map(|name| name.chars().count()).max().unwrap_or(0);
+        if chars > limits.name_chars_max {
+            // A segment would have no room for it.
+            return Err(Error::limit(
+                "vectors",
+                "the length of a vector's name",
+                chars,
+                limits.name_chars_max,
+            ));
+        }
         for (name, spec) in self.vectors.iter().chain(&self.multi) {
             spec.check(limits).map_err(|error| {
                 error.within(&if name.is_empty() { "vectors".to_owned() } else { format!("vectors.{name}") })
@@ -346,6 +356,8 @@ mod tests {
         let whole = VectorSpec::new(4, Metric::Cosine).stored_as(Datatype::Uint8);
         let whole = Schema::new().named_vector("a", whole);
         assert_eq!(whole.check(&limits).expect_err("no length 1").field(), Some("vectors.a.datatype"));
+        let named = Schema::new().named_vector(&"v".repeat(256), VectorSpec::new(2, Metric::Dot));
+        assert_eq!(named.check(&limits).expect_err("too long").field(), Some("vectors"));
         let sure = Schema::new().recall(1.5);
         assert_eq!(sure.check(&limits).expect_err("above 1").field(), Some("recall"));
         let wordless = Schema::new().keyword([], Language::English);

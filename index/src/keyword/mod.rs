@@ -165,7 +165,20 @@ impl KeywordIndex {
     /// moment in which nothing is handed over. Nothing is written yet, and nothing if there is nothing to write; a
     /// second caller waits for the first commit to end.
     pub fn begin(&self, seqno: Seqno) -> Option<KeywordCommit<'_>> {
-        let writer = self.writer.lock();
+        self.begun(self.writer.lock(), seqno)
+    }
+
+    /// As [`begin`](Self::begin), for a caller that holds up others: nothing as well while a commit is under way, or
+    /// the files are [verified](Self::verify).
+    pub fn try_begin(&self, seqno: Seqno) -> Option<KeywordCommit<'_>> {
+        self.begun(self.writer.try_lock()?, seqno)
+    }
+
+    fn begun<'a>(
+        &'a self,
+        writer: MutexGuard<'a, Option<IndexWriter>>,
+        seqno: Seqno,
+    ) -> Option<KeywordCommit<'a>> {
         let (operations, mark) = self.state.lock().seal(seqno)?;
         Some(KeywordCommit { index: self, writer, operations, mark })
     }

@@ -147,8 +147,11 @@ impl Database {
         let collection = self.create_collection(name, made)?;
         let batches = Box::new(first.into_iter().map(Ok).chain(batches));
         let imported = collection.run(batches, &columns, options, progress);
-        if imported.is_err() && collection.shared.view.load().points() == 0 {
-            self.drop_collection(name)?;
+        if imported.is_err()
+            && let Err(error) = self.drop_empty(&collection)
+        {
+            // The first error says why.
+            tracing::warn!(%error, collection = name, "a collection that was made for an import remains");
         }
         imported
     }
@@ -268,5 +271,24 @@ fn told(error: Error, rows: u64) -> Error {
     match field {
         Some(field) => told.with_field(field),
         None => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{Point, Schema};
+
+    use crate::Database;
+
+    #[test]
+    fn what_others_have_written_to_is_not_taken_back() {
+        let db = Database::in_memory().expect("a database");
+        let made = db.create_collection("c", Schema::new()).expect("a collection");
+        made.upsert(vec![Point::new(1)]).expect("a point");
+        assert!(!db.drop_empty(&made).expect("asked"));
+        made.delete(vec![1.into()]).expect("a delete");
+        assert!(db.drop_empty(&made).expect("asked"));
+        db.create_collection("c", Schema::new()).expect("another one");
+        assert!(!db.drop_empty(&made).expect("asked"), "it is another one");
     }
 }

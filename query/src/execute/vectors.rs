@@ -147,7 +147,8 @@ impl Level<'_> {
         let candidates: Vec<(Ranked, Vector)> =
             candidates.filter_map(|(ranked, vector)| Some((ranked, vector?))).collect();
         let asked = vector.vector().ok_or_else(not_looked_up)?;
-        Ok(diverse::choose(self.alike(using), asked, &candidates, diversity, plan.count))
+        let (alike, has_time) = (self.alike(using), || self.watch.has_time());
+        Ok(diverse::choose(alike, asked, &candidates, diversity, plan.count, &has_time))
     }
 
     fn alike(&self, using: &str) -> Alike {

@@ -8,20 +8,21 @@ use types::Vector;
 use super::alike::Alike;
 use crate::Ranked;
 
-/// Chooses up to `count` of the candidates, in the order in which they are chosen.
+/// Chooses up to `count` of the candidates, in the order in which they are chosen, as long as there is time.
 pub(crate) fn choose(
     alike: Alike,
     query: &Vector,
     candidates: &[(Ranked, Vector)],
     diversity: f32,
     count: usize,
+    has_time: &dyn Fn() -> bool,
 ) -> Vec<Ranked> {
     let near = |(_, vector): &(Ranked, Vector)| (1.0 - diversity) * alike.between(query, vector);
     let relevance: Vec<f32> = candidates.iter().map(near).collect();
     let mut likeness = vec![f32::NEG_INFINITY; candidates.len()];
     let mut rest: Vec<usize> = (0..candidates.len()).collect();
     let mut chosen = Vec::with_capacity(count.min(candidates.len()));
-    while chosen.len() < count && !rest.is_empty() {
+    while chosen.len() < count && !rest.is_empty() && has_time() {
         let value = |at: usize| match likeness[at] {
             f32::NEG_INFINITY => relevance[at],
             likeness => relevance[at] - diversity * likeness,
@@ -68,9 +69,11 @@ mod tests {
                 .collect();
             candidates.sort_by(|a, b| b.0.score.total_cmp(&a.0.score));
             let query = Vector::from(query);
-            let chosen = choose(Alike::Dense(metric), &query, &candidates, diversity, count);
+            let alike = Alike::Dense(metric);
+            let chosen = choose(alike, &query, &candidates, diversity, count, &|| true);
             let slots: Vec<u32> = chosen.iter().map(|ranked| ranked.slot.0).collect();
             assert_eq!(slots, expected, "{metric} {diversity}");
+            assert!(choose(alike, &query, &candidates, diversity, count, &|| false).is_empty());
         }
     }
 }

@@ -191,8 +191,18 @@ fn check_feedback(scored: &[(Input, f32)], weights: Feedback) -> Result<()> {
         None if confidence < 0.0 => {
             refuse("strategy.naive.b", &format!("value {confidence:?} invalid, must be 0.0 or larger"))
         }
+        None if !largest_weight(scored, weights).is_finite() => {
+            refuse("strategy.naive", "weighs the scores beyond what a number holds; take smaller ones")
+        }
         None => Ok(()),
     }
+}
+
+/// What the two examples weigh whose scores differ most.
+fn largest_weight(scored: &[(Input, f32)], weights: Feedback) -> f32 {
+    let scores = || scored.iter().map(|(_, score)| *score);
+    let (most, least) = (scores().fold(f32::MIN, f32::max), scores().fold(f32::MAX, f32::min));
+    (most - least).powf(weights.confidence) * weights.pair
 }
 
 /// Checks a vector that is asked with, and makes it what is compared. One of which a mean is made stays as it is: its
@@ -260,6 +270,21 @@ mod tests {
         let mut request = ask(Params::default());
         request.check(&free, &Limits::default(), 9).expect("a request");
         assert_eq!(request.params, Params::default());
+    }
+
+    #[test]
+    fn feedback_weighs_within_what_a_number_holds() {
+        let schema = Schema::new().vector(1, Metric::Dot);
+        let ask = |confidence: f32| {
+            let example = |score: f32| (Input::from([1.0_f32]), score);
+            let weights = Feedback { target: 1.0, confidence, pair: 1.0 };
+            let (target, scored) = (Input::from([1.0_f32]), vec![example(1e30), example(0.0)]);
+            let query = Query::Feedback { target, scored, weights, using: String::new() };
+            Request { query, limit: 1, ..Request::default() }.check(&schema, &Limits::default(), 9)
+        };
+        ask(1.0).expect("weights of 1e30");
+        let error = ask(2.0).expect_err("beyond what a number holds");
+        assert_eq!(error.field(), Some("query.relevance_feedback.strategy.naive"));
     }
 
     #[test]

@@ -53,15 +53,15 @@ impl CatalogEntry {
         Self { id, name: name.to_owned(), schema, spaces }
     }
 
-    /// The entry with another schema: vectors that both have keep their numbers. A number is free again with its
-    /// vector, whose rows go in the same commit.
+    /// The entry with another schema: vectors that both have keep their numbers. The number of a vector that goes is
+    /// free from the next commit on: its rows are there until this one.
     ///
     /// # Errors
     /// `LimitExceeded` when there is no further number.
     pub fn with(&self, schema: Schema) -> Result<Self> {
         let mut spaces = self.spaces.clone();
-        spaces.retain(|name, _| schema.names().any(|other| other == name));
         let next = spaces.values().max().map_or(0, |number| usize::from(*number) + 1);
+        spaces.retain(|name, _| schema.names().any(|other| other == name));
         for (number, name) in (next..).zip(schema.names().filter(|name| !self.spaces.contains_key(*name))) {
             let number = u16::try_from(number).map_err(|_| {
                 Error::limit("vectors", "the number of vectors", number, usize::from(u16::MAX))
@@ -390,6 +390,20 @@ mod tests {
             let error = decode(CollectionId(1), golden.replacen(from, to, 1).as_bytes()).expect_err(to);
             assert_eq!(error.kind(), types::ErrorKind::Corrupted);
         }
+    }
+
+    #[test]
+    fn a_number_is_not_given_by_the_commit_that_frees_it() {
+        let schema = |names: [&str; 2]| {
+            let space =
+                |schema: Schema, name: &str| schema.named_vector(name, VectorSpec::new(2, Metric::Dot));
+            names.into_iter().fold(Schema::new(), space)
+        };
+        let numbers = |entry: &CatalogEntry| entry.spaces.values().copied().collect::<Vec<u16>>();
+        let before = CatalogEntry::new(CollectionId(1), "c", schema(["a", "b"]));
+        let after = before.with(schema(["a", "c"])).expect("a number");
+        let last = after.with(schema(["a", "d"])).expect("a number");
+        assert_eq!([&before, &after, &last].map(numbers), [[0, 1], [0, 2], [0, 3]]);
     }
 
     #[test]

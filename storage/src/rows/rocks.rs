@@ -7,6 +7,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use rocksdb::{
@@ -23,6 +24,8 @@ pub struct RocksRows {
     path: PathBuf,
     writes: Histogram,
     syncs: Histogram,
+    /// A write failed: what the log has of it is unknown.
+    has_failed: AtomicBool,
 }
 
 impl RocksRows {
@@ -38,7 +41,8 @@ impl RocksRows {
         let db = DB::open_cf_descriptors(&tuning.database(), path, families)
             .map_err(|error| translate_open(path, error))?;
         waypoint::pass("storage.opened");
-        Ok(Self { db, path: path.to_owned(), writes: Histogram::default(), syncs: Histogram::default() })
+        let (writes, syncs) = (Histogram::default(), Histogram::default());
+        Ok(Self { db, path: path.to_owned(), writes, syncs, has_failed: AtomicBool::new(false) })
     }
 
     fn family(&self, table: Table) -> &ColumnFamily {
@@ -50,6 +54,12 @@ impl RocksRows {
         let synced = self.db.flush_wal(true);
         self.syncs.observe(began.elapsed());
         synced
+    }
+
+    /// The error of a write.
+    fn failed(&self, error: rocksdb::Error) -> Error {
+        self.has_failed.store(true, Ordering::Release);
+        self.translate(error)
     }
 
     fn translate(&self, error: rocksdb::Error) -> Error {
@@ -147,7 +157,7 @@ impl Rows for RocksRows {
             }
         }
         waypoint::pass("storage.write");
-        self.db.write_opt(batch, &WriteOptions::default()).map_err(|error| self.translate(error))?;
+        self.db.write_opt(batch, &WriteOptions::default()).map_err(|error| self.failed(error))?;
         waypoint::pass("storage.written");
         let flushed = match durability {
             Durability::None => Ok(()),
@@ -155,14 +165,14 @@ impl Rows for RocksRows {
             Durability::Fsync => self.sync(),
         };
         self.writes.observe(began.elapsed());
-        flushed.map_err(|error| self.translate(error))?;
+        flushed.map_err(|error| self.failed(error))?;
         waypoint::pass("storage.synced");
         Ok(())
     }
 
     fn flush(&self) -> Result<()> {
         waypoint::pass("storage.flush");
-        self.sync().map_err(|error| self.translate(error))?;
+        self.sync().map_err(|error| self.failed(error))?;
         waypoint::pass("storage.flushed");
         Ok(())
     }
@@ -214,9 +224,13 @@ impl Rows for RocksRows {
 
 impl Drop for RocksRows {
     /// A clean close leaves nothing that only the log holds: recovery takes a log that is damaged later for one that
-    /// ends there, and could not tell.
+    /// ends there, and could not tell. After a write that failed the log alone decides what is there of it: families
+    /// become tables one after the other, and a power loss in between would leave a part.
     fn drop(&mut self) {
         waypoint::pass("storage.close");
+        if self.has_failed.load(Ordering::Acquire) {
+            return;
+        }
         let closed = self.db.flush_wal(true).and_then(|()| {
             let families: Vec<&ColumnFamily> =
                 Table::ALL.into_iter().map(|table| self.family(table)).collect();

@@ -15,6 +15,10 @@ pub trait TextAnalysis: Send + Sync {
     fn words(&self, text: &str) -> Vec<String>;
     /// The words that a text asks for, in their order.
     fn asked(&self, text: &str) -> Vec<String>;
+    /// Whether a word that a text has is one that is asked for.
+    fn is(&self, word: &str, asked: &str) -> bool {
+        word == asked
+    }
 }
 
 /// A test of words that are made in another way than [`words`] does.
@@ -45,7 +49,7 @@ impl TextTest {
             }
             usual => {
                 let own = self.analysis.words(text);
-                let has = |word: &String| own.contains(word);
+                let has = |asked: &String| own.iter().any(|word| self.analysis.is(word, asked));
                 let is_any = matches!(usual, Predicate::TextAny(_));
                 if is_any { wanted.iter().any(has) } else { wanted.iter().all(has) }
             }

@@ -355,11 +355,12 @@ fn a_commit_holds_what_was_there_when_it_began() {
     let first = bench.add(&["fish"]);
     let Bench { index, .. } = &bench;
     let commit = index.begin(Seqno(1)).expect("something to write");
+    assert!(index.try_begin(Seqno(1)).is_none(), "one at a time");
     index.remove(first);
     index.add(Version(9), &[vec!["bird"]]);
     commit.write().expect("a commit");
     assert_eq!((index.pending(), index.seqno(), index.version_max()), (1, Seqno(1), Some(first)));
-    drop(index.begin(Seqno(3)).expect("something to write"));
+    drop(index.try_begin(Seqno(3)).expect("something to write"));
     assert_eq!((index.pending(), index.seqno()), (1, Seqno(1)));
     index.commit(Seqno(3)).expect("a commit");
     assert_eq!((index.pending(), index.versions()), (0, vec![Version(9)]));

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float32Array};
 use arrow::datatypes::DataType;
 use hdf5_reader::{Dataset, Hdf5File, SliceInfo, SliceInfoElem};
-use types::{Error, Metric, Result};
+use types::{Error, Limits, Metric, Result};
 
 use super::{Source, Vectors, malformed, vector_rows};
+use crate::bulk::import::guarded;
 
 /// Where the vectors are.
 const DATASET: &str = "train";
@@ -19,11 +20,11 @@ const DISTANCE: &str = "distance";
 /// Opens a file.
 ///
 /// # Errors
-/// `InvalidArgument` for a file that is none, or has no rows of numbers in `train`.
-pub(super) fn open(path: &Path) -> Result<Source> {
+/// `InvalidArgument` for a file that is none, or has no rows of numbers in `train`; `LimitExceeded`.
+pub(super) fn open(path: &Path, limits: &Limits) -> Result<Source> {
     // So that what cannot be opened is told as that.
     drop(std::fs::File::open(path)?);
-    let file = Hdf5File::open(path).map_err(refused)?;
+    let file = guarded(|| Hdf5File::open(path))?.map_err(refused)?;
     let dataset = file.dataset(DATASET).map_err(|error| {
         malformed(format!("has no dataset `{DATASET}`, where the vectors are expected: {error}"))
             .with_source(error)
@@ -34,6 +35,10 @@ pub(super) fn open(path: &Path) -> Result<Source> {
         return Err(malformed(message));
     };
     let dim = usize::try_from(dim).unwrap_or(usize::MAX);
+    // A file may say that it has more than it has: what is missing is read as zeros.
+    if dim > limits.dim_max {
+        return Err(Error::limit("dimension", "the dimension", dim, limits.dim_max));
+    }
     let metric = file.root_group().ok().and_then(|root| root.attribute(DISTANCE).ok()?.read_string().ok());
     let metric = metric.as_deref().and_then(metric_of);
     let mut start = 0;

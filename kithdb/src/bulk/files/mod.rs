@@ -131,7 +131,7 @@ impl std::str::FromStr for Format {
 /// `InvalidArgument` for a file that is not of its kind; `Io`.
 pub fn open(path: &Path, format: Format, options: &ImportOptions, limits: &Limits) -> Result<Source> {
     match format {
-        Format::Hdf5 => hdf5::open(path),
+        Format::Hdf5 => hdf5::open(path, limits),
         Format::Parquet => parquet::open(File::open(path)?, limits),
         format => {
             let file = File::open(path)?;
