@@ -5,6 +5,7 @@
 //! Cost: to take one of the present state, a few reference counts; of a past state, see `history`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use query::{Actual, Effort, Grouping, Matrix, MatrixRequest, Ranked, Terms, View, WhyNot};
 use types::{Error, ErrorKind, FieldPath, Filter, Limits, PointId, Result, Scalar, Seqno, Slot};
@@ -23,6 +24,7 @@ pub struct Reading {
     engine: Arc<Engine>,
     shared: Arc<Shared>,
     view: Arc<View>,
+    deadline: Option<Instant>,
 }
 
 /// Hits that share a value of a field.
@@ -49,7 +51,14 @@ pub struct Found {
 
 impl Reading {
     pub(crate) fn new(engine: &Arc<Engine>, shared: &Arc<Shared>, view: Arc<View>) -> Self {
-        Self { engine: Arc::clone(engine), shared: Arc::clone(shared), view }
+        Self { engine: Arc::clone(engine), shared: Arc::clone(shared), view, deadline: None }
+    }
+
+    /// The same state, of which everything is answered by then or not at all.
+    #[must_use]
+    pub fn until(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
     }
 
     /// # Errors
@@ -147,7 +156,7 @@ impl Reading {
         }
         let asked = self.asked_by(Operation::Scroll, filter);
         let page = self.read(|view| {
-            let page = query::scroll(view, filter, from, limit)?;
+            let page = query::scroll(view, filter, (from, limit), self.deadline)?;
             let points = fetched(&mut Effort::default(), || select.points(view, &page.slots))?;
             Ok(Page { points, next: page.next })
         })?;
@@ -162,7 +171,7 @@ impl Reading {
     pub fn count(&self, filter: &Filter) -> Result<usize> {
         filter.check(self.limits())?;
         let asked = self.asked_by(Operation::Count, filter);
-        let count = self.read(|view| query::count(view, filter))?;
+        let count = self.read(|view| query::count(view, filter, self.deadline))?;
         asked.answered(1);
         Ok(count)
     }
@@ -180,7 +189,8 @@ impl Reading {
     ///
     /// # Errors
     /// As for [`Reading::search`]; `DeadlineExceeded`.
-    pub fn search_on(&self, mut request: Request, select: &Select, terms: Terms) -> Result<Found> {
+    pub fn search_on(&self, mut request: Request, select: &Select, mut terms: Terms) -> Result<Found> {
+        terms.deadline = terms.deadline.or(self.deadline);
         let asked = self.asked(Operation::Search).says(|| slow::text_of(&request));
         self.check(&mut request)?;
         let (hits, answer) = self.read(|view| {
@@ -251,7 +261,8 @@ impl Reading {
                 let hits = hits(view, &group.hits, select, highlighter.as_ref())?;
                 Ok(Group { value: group.value, hits })
             };
-            let query::Grouped { groups, plan, mut effort } = query::groups(view, &request, grouping)?;
+            let query::Grouped { groups, plan, mut effort } =
+                query::groups(view, &request, grouping, self.deadline)?;
             let groups: Result<Vec<Group>> = fetched(&mut effort, || groups.into_iter().map(group).collect());
             Ok((groups?, plan, effort))
         })?;
@@ -269,7 +280,7 @@ impl Reading {
             return Err(Error::invalid("limit", "is 0; ask for at least 1 value"));
         }
         let asked = self.asked_by(Operation::Facets, filter);
-        let facets = self.read(|view| query::facets(view, filter, path, limit))?;
+        let facets = self.read(|view| query::facets(view, filter, (path, limit), self.deadline))?;
         asked.answered(facets.len());
         Ok(facets)
     }
@@ -281,7 +292,7 @@ impl Reading {
     pub fn matrix(&self, request: &MatrixRequest) -> Result<Matrix> {
         request.check(self.limits())?;
         let asked = self.asked_by(Operation::Matrix, &request.filter);
-        let matrix = self.read(|view| query::matrix(view, request))?;
+        let matrix = self.read(|view| query::matrix(view, request, self.deadline))?;
         asked.answered(matrix.ids.len());
         Ok(matrix)
     }

@@ -205,7 +205,7 @@ impl<'a> Stage<'a> {
     /// one.)
     pub(crate) fn matching(&mut self, filter: &Filter) -> Result<Vec<PointId>> {
         let view = self.derived.view();
-        let page = query::scroll(&view, filter, None, usize::MAX - 1)?;
+        let page = query::scroll(&view, filter, (None, usize::MAX - 1), None)?;
         let filter = query::analysed(filter.clone(), &view.entry.schema);
         let put =
             self.current.iter().filter_map(|(id, current)| Some((id, current.as_ref()?.staged.as_ref()?)));

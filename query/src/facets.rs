@@ -5,26 +5,35 @@
 //! index does not know, their payloads are read.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use types::{FieldPath, Filter, Result, Scalar, Slot};
 
 use crate::View;
+use crate::execute::watch::Watch;
 use crate::groups::scalars;
 use crate::matching::Matching;
 
 /// Rows whose payloads are read at once.
 const BLOCK_ROWS: usize = 1024;
 
-/// The `limit` values that most points hold, and how many do; of equal counts the smaller value first.
+/// The `limit` values that most points hold, and how many do; of equal counts the smaller value first. Until a
+/// deadline, if there is one.
 ///
 /// # Errors
-/// `Corrupted` or `Io`.
-pub fn facets(view: &View, filter: &Filter, path: &FieldPath, limit: usize) -> Result<Vec<(Scalar, usize)>> {
-    let matching = Matching::new(view, filter)?.all()?;
+/// `DeadlineExceeded`; `Corrupted` or `Io`.
+pub fn facets(
+    view: &View,
+    filter: &Filter,
+    (path, limit): (&FieldPath, usize),
+    deadline: Option<Instant>,
+) -> Result<Vec<(Scalar, usize)>> {
+    let watch = Watch::until(deadline);
+    let matching = Matching::new(view, filter)?.watched(&watch).all()?;
     let known = view.fields.counts(path, &matching);
     let (mut counts, rest) = known.map_or((BTreeMap::new(), matching), |known| (known.counts, known.rest));
     let rest: Vec<Slot> = rest.iter().map(Slot).collect();
-    for block in rest.chunks(BLOCK_ROWS) {
+    for block in rest.chunks(BLOCK_ROWS).take_while(|_| watch.has_time()) {
         for payload in view.payloads(block)? {
             let mut values = scalars(path, &payload);
             values.sort_unstable();
@@ -32,6 +41,7 @@ pub fn facets(view: &View, filter: &Filter, path: &FieldPath, limit: usize) -> R
             values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
         }
     }
+    watch.verdict()?;
     let mut counts: Vec<(Scalar, usize)> = counts.into_iter().collect();
     counts.sort_unstable_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
     counts.truncate(limit);

@@ -65,14 +65,21 @@ impl Grouping {
     }
 }
 
-/// The best groups of a request, which must have passed [`Request::check`]; its limit does not count.
+/// The best groups of a request, which must have passed [`Request::check`]; its limit does not count. Until a
+/// deadline, if there is one.
 ///
 /// # Errors
 /// As for [`execute()`].
-pub fn groups(view: &View, request: &Request, grouping: &Grouping) -> Result<Grouped> {
+pub fn groups(
+    view: &View,
+    request: &Request,
+    grouping: &Grouping,
+    deadline: Option<Instant>,
+) -> Result<Grouped> {
+    let terms = Terms { deadline, ..Terms::default() };
     let (mut limit, mut effort) = (grouping.groups.saturating_mul(grouping.size), Effort::default());
     loop {
-        let answer = execute(view, widened(request.clone(), limit), Terms::default())?;
+        let answer = execute(view, widened(request.clone(), limit), terms)?;
         effort.add(&answer.effort);
         let slots: Vec<Slot> = answer.hits.iter().map(|hit| hit.slot).collect();
         let fetch = Stage::Fetch.span().entered();

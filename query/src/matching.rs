@@ -119,8 +119,7 @@ impl<'a> Matching<'a> {
         };
         let mut kept = Vec::new();
         let mut rest = candidates.into_iter().peekable();
-        let has_time = || self.watch.is_none_or(Watch::has_time);
-        while kept.len() < count && rest.peek().is_some() && has_time() {
+        while kept.len() < count && rest.peek().is_some() && self.has_time() {
             let block: Vec<T> =
                 rest.by_ref().take(VERIFY_ROWS.min((count - kept.len()).saturating_mul(2))).collect();
             let unsure: Vec<Slot> =
@@ -138,6 +137,10 @@ impl<'a> Matching<'a> {
         Ok(kept)
     }
 
+    fn has_time(&self) -> bool {
+        self.watch.is_none_or(Watch::has_time)
+    }
+
     fn verify(&self, slots: &[Slot]) -> Result<Vec<bool>> {
         match self.watch {
             Some(watch) if !slots.is_empty() => {
@@ -147,13 +150,13 @@ impl<'a> Matching<'a> {
         }
     }
 
-    /// Every row that matches.
+    /// Every row that matches; of those that the time was enough for, where it is watched.
     pub(crate) fn all(&self) -> Result<RoaringBitmap> {
         let Some(bounds) = &self.bounds else { return Ok(self.view.universe().clone()) };
         let unsure: Vec<Slot> = (&bounds.upper - &bounds.lower).iter().map(Slot).collect();
         let mut all = bounds.lower.clone();
-        for block in unsure.chunks(VERIFY_ROWS) {
-            let holds = self.view.verify(&self.filter, block)?;
+        for block in unsure.chunks(VERIFY_ROWS).take_while(|_| self.has_time()) {
+            let holds = self.verify(block)?;
             all.extend(block.iter().zip(holds).filter_map(|(slot, holds)| holds.then_some(slot.0)));
         }
         Ok(all)

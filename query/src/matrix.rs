@@ -2,9 +2,12 @@
 //!
 //! Cost: as many distances as pairs of points that were chosen.
 
+use std::time::Instant;
+
 use types::{Error, Filter, Limits, PointId, Result, Slot};
 
 use crate::View;
+use crate::execute::watch::Watch;
 use crate::kinds::sample;
 use crate::matching::Matching;
 
@@ -53,13 +56,14 @@ impl MatrixRequest {
     }
 }
 
-/// Chooses points and compares them.
+/// Chooses points and compares them; until a deadline, if there is one.
 ///
 /// # Errors
-/// `InvalidArgument` for a vector space that does not exist; `Corrupted` or `Io`.
-pub fn matrix(view: &View, request: &MatrixRequest) -> Result<Matrix> {
+/// `InvalidArgument` for a vector space that does not exist; `DeadlineExceeded`; `Corrupted` or `Io`.
+pub fn matrix(view: &View, request: &MatrixRequest, deadline: Option<Instant>) -> Result<Matrix> {
+    let watch = Watch::until(deadline);
     let metric = view.entry.schema.space(&request.using)?.metric;
-    let mut points = chosen(view, request)?;
+    let mut points = chosen((view, &watch), request)?;
     points.sort_unstable_by_key(|(id, _)| *id);
     // A point alone has no distance to another.
     if points.len() < 2 {
@@ -75,16 +79,17 @@ pub fn matrix(view: &View, request: &MatrixRequest) -> Result<Matrix> {
         near.truncate(request.limit);
         near.into_iter().map(|(other, distance)| (other, metric.score(distance))).collect()
     };
-    let nearest = points.iter().enumerate().map(nearest).collect();
+    let nearest = points.iter().enumerate().take_while(|_| watch.has_time()).map(nearest).collect();
+    watch.verdict()?;
     Ok(Matrix { ids: points.into_iter().map(|(id, _)| id).collect(), nearest })
 }
 
 /// Points that match and have the vector, at random.
-fn chosen(view: &View, request: &MatrixRequest) -> Result<Vec<(PointId, Vec<f32>)>> {
-    let all = Matching::new(view, &request.filter)?.all()?;
+fn chosen((view, watch): (&View, &Watch), request: &MatrixRequest) -> Result<Vec<(PointId, Vec<f32>)>> {
+    let all = Matching::new(view, &request.filter)?.watched(watch).all()?;
     let mut points = Vec::with_capacity(request.sample.min(all.len() as usize));
     for slot in sample::shuffled(all.iter().map(Slot), request.seed, usize::MAX) {
-        if points.len() == request.sample {
+        if points.len() == request.sample || !watch.has_time() {
             break;
         }
         if let Some(vector) = view.rows.vector(slot, &request.using)? {

@@ -5,10 +5,12 @@
 //! newest ids only, and a walk over it would miss points that were deleted after the view.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use types::{Filter, PointId, Result, Slot};
 
 use crate::View;
+use crate::execute::watch::Watch;
 use crate::matching::Matching;
 
 /// One page.
@@ -26,33 +28,49 @@ const WALK_SHARE_MIN: f64 = 0.02;
 /// So many matches are sorted at least.
 const BLOCK_MIN: usize = 1024;
 
-/// The page of at most `limit` points that match, from id `from` on.
+/// The page of at most `limit` points that match, from id `from` on; until a deadline, if there is one.
 ///
 /// # Errors
-/// `Corrupted` or `Io`.
-pub fn scroll(view: &View, filter: &Filter, from: Option<PointId>, limit: usize) -> Result<Page> {
-    let matching = Matching::new(view, filter)?;
+/// `DeadlineExceeded`; `Corrupted` or `Io`.
+pub fn scroll(
+    view: &View,
+    filter: &Filter,
+    (from, limit): (Option<PointId>, usize),
+    deadline: Option<Instant>,
+) -> Result<Page> {
+    let watch = Watch::until(deadline);
+    let matching = Matching::new(view, filter)?.watched(&watch);
     let share = matching.estimate().1 as f64 / view.points().max(1) as f64;
-    let walked = if share < WALK_SHARE_MIN { None } else { walked(view, &matching, from, limit + 1)? };
+    let walked =
+        if share < WALK_SHARE_MIN { None } else { walked((view, &watch), &matching, from, limit + 1)? };
     let mut slots = match walked {
         Some(slots) => slots,
-        None => sorted(view, &matching, from, limit + 1)?,
+        None => sorted((view, &watch), &matching, from, limit + 1)?,
     };
+    watch.verdict()?;
     let next = (slots.len() > limit).then(|| slots.pop()).flatten().map(|slot| view.id(slot));
     Ok(Page { slots, next })
 }
 
-/// How many points match.
+/// How many points match; until a deadline, if there is one.
 ///
 /// # Errors
-/// `Corrupted` or `Io`.
-pub fn count(view: &View, filter: &Filter) -> Result<usize> {
-    let matching = Matching::new(view, filter)?;
+/// As for [`scroll`].
+pub fn count(view: &View, filter: &Filter, deadline: Option<Instant>) -> Result<usize> {
+    let watch = Watch::until(deadline);
+    let matching = Matching::new(view, filter)?.watched(&watch);
     let (lower, upper) = matching.estimate();
-    if lower == upper { Ok(lower) } else { Ok(matching.all()?.len() as usize) }
+    let count = if lower == upper { lower } else { matching.all()?.len() as usize };
+    watch.verdict()?;
+    Ok(count)
 }
 
-fn sorted(view: &View, matching: &Matching<'_>, from: Option<PointId>, count: usize) -> Result<Vec<Slot>> {
+fn sorted(
+    (view, watch): (&View, &Watch),
+    matching: &Matching<'_>,
+    from: Option<PointId>,
+    count: usize,
+) -> Result<Vec<Slot>> {
     let slots = matching.accept().unwrap_or_else(|| view.universe());
     let mut found: Vec<(PointId, Slot)> = slots
         .iter()
@@ -61,7 +79,7 @@ fn sorted(view: &View, matching: &Matching<'_>, from: Option<PointId>, count: us
         .collect();
     // Only as much is sorted as the page needs, and more where payloads refuse some.
     let (mut page, mut block) = (Vec::new(), count.max(BLOCK_MIN));
-    while page.len() < count && !found.is_empty() {
+    while page.len() < count && !found.is_empty() && watch.has_time() {
         let rest = if block < found.len() {
             found.select_nth_unstable(block);
             found.split_off(block)
@@ -78,7 +96,7 @@ fn sorted(view: &View, matching: &Matching<'_>, from: Option<PointId>, count: us
 
 /// Nothing if storage is ahead of the view.
 fn walked(
-    view: &View,
+    (view, watch): (&View, &Watch),
     matching: &Matching<'_>,
     from: Option<PointId>,
     count: usize,
@@ -96,7 +114,8 @@ fn walked(
             let more = matching.first(std::mem::take(&mut block), |slot| *slot, count - found.len())?;
             found.extend(more);
         }
-        Ok(if found.len() >= count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        let is_done = found.len() >= count || block.is_empty() && !watch.has_time();
+        Ok(if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     if is_behind || !view.is_current() {
         return Ok(None);

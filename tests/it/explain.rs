@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use kithdb::{
-    Collection, Condition, Database, ErrorKind, Failed, FieldKind, Filter, Fusion, Language, Metric, Params,
-    Point, PointId, Query, Request, Schema, Select, Terms, Why,
+    Collection, Condition, Database, ErrorKind, Failed, FieldKind, Filter, Fusion, Grouping, Language,
+    MatrixRequest, Metric, Params, Point, PointId, Query, Reading, Request, Result, Schema, Select, Terms,
+    Why,
 };
 
 const POINTS: u64 = 3000;
@@ -137,6 +138,36 @@ fn a_deadline_cuts_the_answer_or_fails_it() {
     assert!(partial.is_some_and(|share| share < 0.5), "{partial:?}");
     let whole = ask(Duration::from_secs(600), false).expect("in time");
     assert_eq!((whole.hits.len(), whole.partial), (5, None));
+}
+
+/// Every question that reads payloads, of a state, by name.
+fn reads_of(reading: &Reading) -> [(&'static str, Result<usize>); 5] {
+    let filter = || Filter::must(Condition::equals("third", 1).expect("a path"));
+    let third = "third".parse().expect("a path");
+    let grouping = Grouping { path: "third".parse().expect("a path"), groups: 2, size: 2 };
+    let matrix =
+        MatrixRequest { filter: filter(), using: String::new(), sample: 50, limit: 3, seed: Some(1) };
+    let none = Select::none();
+    [
+        ("scroll", reading.scroll(&filter(), None, 10, &none).map(|page| page.points.len())),
+        ("count", reading.count(&filter())),
+        ("facets", reading.facets(&third, &Filter::default(), 10).map(|facets| facets.len())),
+        ("groups", reading.groups(nearest(5), &grouping, &none).map(|groups| groups.len())),
+        ("matrix", reading.matrix(&matrix).map(|matrix| matrix.ids.len())),
+    ]
+}
+
+#[test]
+fn whatever_is_asked_until_a_deadline_is_whole_or_fails() {
+    let db = Database::in_memory().expect("a database");
+    let reading = collection(&db).reading().expect("a state");
+    let until = |time| reads_of(&reading.clone().until(Instant::now() + time));
+    let whole = until(Duration::from_secs(600)).map(|(_, answer)| answer.expect("in time"));
+    assert_eq!(whole, [10, 1000, 3, 2, 50]);
+    for (name, answer) in until(Duration::ZERO) {
+        let error = answer.expect_err(name);
+        assert_eq!((error.kind(), error.field()), (ErrorKind::DeadlineExceeded, Some("timeout")), "{name}");
+    }
 }
 
 #[test]

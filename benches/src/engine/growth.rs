@@ -233,7 +233,9 @@ fn read() -> Result<Vec<Kind>> {
         ("count, a filter passes 10 %", Box::new(move |collection, _| collection.count(&counted).map(drop))),
         (
             "scroll, a filter passes 10 %",
-            Box::new(move |collection, _| collection.scroll(&tenth, None, HITS, &Select::default()).map(drop)),
+            Box::new(move |collection, _| {
+                collection.scroll(&tenth, None, HITS, &Select::default()).map(drop)
+            }),
         ),
     ])
 }
@@ -255,7 +257,9 @@ fn explaining(collection: &Collection, questions: &[Question]) -> Result<String>
         })?;
     }
     let mut table = Table::new(["nearest, the plan", "p50", "p99"]);
-    for (name, timings) in [("is not asked for", off), ("is told", told), ("is told with what was done", analyzed)] {
+    for (name, timings) in
+        [("is not asked for", off), ("is told", told), ("is told with what was done", analyzed)]
+    {
         let figures = [0.5, 0.99].map(|share| milliseconds(timings.percentile(share)));
         let [p50, p99] = figures;
         table.row([name.to_owned(), p50, p99]);

@@ -10,7 +10,6 @@
 
 use std::sync::Arc;
 
-use tantivy::tokenizer::TokenStream;
 use types::{KeywordQuery, Operator, Result};
 
 use super::expand::expanded;
@@ -18,6 +17,7 @@ use super::layout::Column;
 use super::phrase::Phrase;
 use super::statistics::Statistics;
 use super::view::Snapshot;
+use super::words::parts_alone;
 
 pub(super) const K1: f32 = 1.2;
 pub(super) const B: f32 = 0.75;
@@ -113,21 +113,22 @@ impl Group {
 pub(super) fn kinds(query: &KeywordQuery, snapshot: &Snapshot) -> Result<Vec<Kind>> {
     let (text, phrases) = query.parts();
     let analysis = &snapshot.analysis;
+    let needed = |terms| if query.operator == Operator::All { parts_alone(terms) } else { terms };
     let mut kinds = Vec::new();
     if query.is_prefix || query.fuzzy.is_some() {
-        let words = analysis.words_of(&text);
-        for (at, word) in words.iter().enumerate() {
-            let is_prefix = query.is_prefix && at + 1 == words.len();
-            let terms = match expanded(word, is_prefix, query.fuzzy, snapshot)? {
+        let words = needed(analysis.words_of(&text));
+        let end = words.iter().map(|word| word.positions.end).max();
+        for word in words {
+            let is_prefix = query.is_prefix && Some(word.positions.end) == end;
+            let terms = match expanded(&word.text, is_prefix, query.fuzzy, snapshot)? {
                 terms if terms.is_empty() => continue,
                 terms => terms,
             };
             kinds.push(Kind::Terms(terms));
         }
     } else {
-        analysis.terms.clone().token_stream(&text).process(&mut |token| {
-            kinds.push(Kind::Terms(vec![(token.text.as_str().into(), 1.0)]));
-        });
+        let terms = needed(analysis.asked(&text)).into_iter();
+        kinds.extend(terms.map(|term| Kind::Terms(vec![(term.text.into(), 1.0)])));
     }
     let slop = query.phrase_slop.unwrap_or(0);
     kinds.extend(phrases.into_iter().filter_map(|phrase| phrase_of(phrase, slop, snapshot)));
@@ -147,10 +148,9 @@ pub(super) fn kinds(query: &KeywordQuery, snapshot: &Snapshot) -> Result<Vec<Kin
 
 /// A phrase; a term where only one word is left of it.
 fn phrase_of(text: &str, slop: u32, snapshot: &Snapshot) -> Option<Kind> {
-    let mut places: Vec<(Arc<str>, u32)> = Vec::new();
-    snapshot.analysis.terms.clone().token_stream(text).process(&mut |token| {
-        places.push((token.text.as_str().into(), token.position as u32));
-    });
+    let terms = parts_alone(snapshot.analysis.asked(text)).into_iter();
+    let places: Vec<(Arc<str>, u32)> =
+        terms.map(|term| (term.text.into(), term.positions.start as u32)).collect();
     match &places[..] {
         [] => None,
         [(term, _)] => Some(Kind::Terms(vec![(Arc::clone(term), 1.0)])),

@@ -1,6 +1,7 @@
 //! Where the words of a question stand in a text: by the same analysis as that of the index, so that what is marked is
 //! what was found.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl Marker {
     }
 
     /// The bytes of each word in one value that the question asks for, ascending; those of a phrase only where all of
-    /// it stands.
+    /// it stands. Of a word and its parts, the word.
     pub fn spans(&self, text: &str) -> Vec<Range<usize>> {
         let mut spans: Vec<Range<usize>> = Vec::new();
         let mut places: HashMap<String, Vec<u32>> = HashMap::new();
@@ -54,8 +55,13 @@ impl Marker {
                 spans.extend(chain.iter().filter_map(|place| bytes.get(place).cloned()));
             });
         }
-        spans.sort_by_key(|span| (span.start, span.end));
-        spans.dedup();
+        spans.sort_by_key(|span| (span.start, Reverse(span.end)));
+        let mut end = 0;
+        spans.retain(|span| {
+            let is_new = span.start >= end;
+            end = end.max(span.end);
+            is_new
+        });
         spans
     }
 }

@@ -1,5 +1,9 @@
 //! From text to terms: words of letters, digits and underscores, lower-cased, without stop words, stemmed.
 //!
+//! A word that is made of several ([parts](parts_of)) is indexed whole, and its parts behind it as words of their own:
+//! `parse_http` is found as it stands, and by "parse" or "HTTP". To the positions it is its parts, one after the
+//! other, so a phrase finds them too; the whole stands where the first of them does.
+//!
 //! Words over [`WORD_BYTES_MAX`] bytes are dropped; single characters are kept, since "vitamin C" and "section 5" mean
 //! them. Languages that are written without spaces come out as one long word a phrase: they are not segmented.
 //!
@@ -11,6 +15,8 @@
 //!
 //! What this file does is part of the format of an index on disk: change [`REVISION`] with it.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::str::CharIndices;
 
 use tantivy::tokenizer::{
@@ -19,9 +25,12 @@ use tantivy::tokenizer::{
 };
 use types::Language;
 
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 const WORD_BYTES_MAX: usize = 100;
+
+/// A word of more parts is a hash or a number in letters: nobody looks for its parts.
+const PARTS_MAX: usize = 8;
 
 /// Stands between values.
 pub(super) const SEPARATOR: char = '\u{1e}';
@@ -43,12 +52,14 @@ impl Analysis {
         Self { terms: analyzer(language), words }
     }
 
-    /// The words of a text as they stand, in lower case, stop words included.
-    pub(super) fn words_of(&self, text: &str) -> Vec<String> {
-        let mut words = Vec::new();
-        let mut analyzer = self.words.as_ref().unwrap_or(&self.terms).clone();
-        analyzer.token_stream(text).process(&mut |token| words.push(token.text.clone()));
-        words
+    /// The terms of a question.
+    pub(super) fn asked(&self, text: &str) -> Vec<Placed> {
+        placed(self.terms.clone(), text)
+    }
+
+    /// The words of a question as they stand, in lower case, stop words included.
+    pub(super) fn words_of(&self, text: &str) -> Vec<Placed> {
+        placed(self.words.as_ref().unwrap_or(&self.terms).clone(), text)
     }
 
     /// The term of a word; none of a stop word.
@@ -57,6 +68,32 @@ impl Analysis {
         self.terms.clone().token_stream(word).process(&mut |token| term = Some(token.text.clone()));
         term
     }
+}
+
+/// A term of a question, and the positions that it takes: more than one where its parts are terms too.
+pub(super) struct Placed {
+    pub(super) text: String,
+    pub(super) positions: Range<usize>,
+}
+
+fn placed(mut analyzer: TextAnalyzer, text: &str) -> Vec<Placed> {
+    let mut terms = Vec::new();
+    analyzer.token_stream(text).process(&mut |token| {
+        let positions = token.position..token.position + token.position_length;
+        terms.push(Placed { text: token.text.clone(), positions });
+    });
+    terms
+}
+
+/// The terms without those whose parts are there, all of which a text has that has the whole.
+pub(super) fn parts_alone(mut terms: Vec<Placed>) -> Vec<Placed> {
+    let taken: HashSet<usize> =
+        terms.iter().filter(|term| term.positions.len() == 1).map(|term| term.positions.start).collect();
+    terms.retain(|term| {
+        let mut positions = term.positions.clone();
+        positions.len() == 1 || !positions.any(|position| taken.contains(&position))
+    });
+    terms
 }
 
 /// The name under which a language's analysis is kept in an index.
@@ -102,16 +139,19 @@ pub(crate) fn tongue(language: Language) -> Option<Tongue> {
     })
 }
 
-/// Splits text into runs of letters, digits and underscores.
+/// Splits text into runs of letters, digits and underscores, and these into their parts.
 #[derive(Clone, Default)]
 struct Words {
     token: Token,
+    parts: Vec<Range<usize>>,
 }
 
 struct WordStream<'a> {
     text: &'a str,
     chars: CharIndices<'a>,
     token: &'a mut Token,
+    /// The parts of the word that was given last which are still to be given, the last one first.
+    parts: &'a mut Vec<Range<usize>>,
     /// Positions that the next word is further on.
     gap: usize,
 }
@@ -121,30 +161,71 @@ impl Tokenizer for Words {
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream<'a> {
         self.token.reset();
-        WordStream { text, chars: text.char_indices(), token: &mut self.token, gap: 0 }
+        self.parts.clear();
+        let (chars, parts) = (text.char_indices(), &mut self.parts);
+        WordStream { text, chars, token: &mut self.token, parts, gap: 0 }
     }
 }
 
-impl TokenStream for WordStream<'_> {
-    fn advance(&mut self) -> bool {
+impl WordStream<'_> {
+    /// The bytes of the next word.
+    fn word(&mut self) -> Option<Range<usize>> {
         let start = loop {
-            let Some((at, c)) = self.chars.next() else { return false };
+            let (at, c) = self.chars.next()?;
             if is_of_word(c) {
                 break at;
             }
             self.gap += gap_of(c);
         };
+        // Of the words before, the gap was counted.
         let gap = std::mem::take(&mut self.gap);
         let end = self.chars.find(|(_, c)| !is_of_word(*c)).map_or(self.text.len(), |(end, c)| {
             self.gap = gap_of(c);
             end
         });
+        self.token.position = self.token.position.wrapping_add(gap);
+        Some(start..end)
+    }
+
+    fn give(&mut self, bytes: Range<usize>, step: usize, positions: usize) {
         self.token.text.clear();
-        self.token.text.push_str(&self.text[start..end]);
-        self.token.offset_from = start;
-        self.token.offset_to = end;
-        self.token.position = self.token.position.wrapping_add(1 + gap);
-        true
+        self.token.text.push_str(&self.text[bytes.clone()]);
+        self.token.offset_from = bytes.start;
+        self.token.offset_to = bytes.end;
+        self.token.position = self.token.position.wrapping_add(step);
+        self.token.position_length = positions;
+    }
+}
+
+impl TokenStream for WordStream<'_> {
+    fn advance(&mut self) -> bool {
+        if let Some(part) = self.parts.pop() {
+            // The first part stands where the whole does.
+            let step = usize::from(self.token.position_length == 1);
+            self.give(part, step, 1);
+            return true;
+        }
+        loop {
+            let Some(word) = self.word() else { return false };
+            parts_of(&self.text[word.clone()], word.start, self.parts);
+            match self.parts.len() {
+                // Nothing but underscores.
+                0 => continue,
+                1 => {
+                    let only = self.parts.remove(0);
+                    self.give(only, 1, 1);
+                }
+                2..=PARTS_MAX => {
+                    self.parts.reverse();
+                    self.give(word, 1, self.parts.len());
+                }
+                _ => {
+                    self.parts.clear();
+                    self.give(word, 1, 1);
+                }
+            }
+            return true;
+        }
     }
 
     fn token(&self) -> &Token {
@@ -153,6 +234,61 @@ impl TokenStream for WordStream<'_> {
 
     fn token_mut(&mut self) -> &mut Token {
         self.token
+    }
+}
+
+/// The bytes of the parts of a word that begins at `start`: as underscores divide it, letters and digits, and capitals
+/// that begin a word (`HttpServer`) or end an abbreviation (`HTTPServer`). An `s` behind capitals belongs to them
+/// (`CPUs`).
+fn parts_of(word: &str, start: usize, parts: &mut Vec<Range<usize>>) {
+    let mut begun: Option<usize> = None;
+    let mut last = Class::None;
+    let mut chars = word.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let class = Class::of(c);
+        let next = chars.peek().map_or(Class::None, |(_, next)| Class::of(*next));
+        let is_plural = || {
+            let mut behind = word[at..].chars().skip(1);
+            behind.next() == Some('s') && behind.next().is_none_or(|c| Class::of(c) != Class::Lower)
+        };
+        let begins = match (last, class) {
+            (Class::Upper, Class::Upper) => next == Class::Lower && !is_plural(),
+            // A capital and what follows it, unless it ends an abbreviation.
+            (Class::Upper, Class::Lower) => false,
+            (last, class) => last != class,
+        };
+        if begins && let Some(from) = begun.take() {
+            parts.push(start + from..start + at);
+        }
+        if class != Class::None {
+            begun = begun.or(Some(at));
+        }
+        last = class;
+    }
+    parts.extend(begun.map(|from| start + from..start + word.len()));
+}
+
+/// What the characters of one part have in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// Of no part.
+    None,
+    Upper,
+    Lower,
+    /// Letters of scripts without capitals.
+    Letter,
+    Digit,
+}
+
+impl Class {
+    fn of(c: char) -> Self {
+        match c {
+            '_' => Self::None,
+            _ if c.is_numeric() => Self::Digit,
+            _ if c.is_uppercase() => Self::Upper,
+            _ if c.is_lowercase() => Self::Lower,
+            _ => Self::Letter,
+        }
     }
 }
 
@@ -177,10 +313,56 @@ mod tests {
     #[test]
     fn keeps_identifiers_numbers_and_single_characters() {
         let text = "The CVE-2023_1234 in a `foo_bar()` of Vitamin C, §5";
-        let expected = ["the", "cve", "2023_1234", "in", "a", "foo_bar", "of", "vitamin", "c", "5"];
-        assert_eq!(terms(Language::None, text), expected);
-        let expected = ["cve", "2023_1234", "foo_bar", "vitamin", "c", "5"];
+        let expected = ["cve", "2023_1234", "2023", "1234", "foo_bar", "foo", "bar", "vitamin", "c", "5"];
         assert_eq!(terms(Language::English, text), expected);
+        assert_eq!(terms(Language::None, text)[..2], ["the", "cve"]);
+    }
+
+    #[test]
+    fn a_word_of_parts_stands_whole_and_in_parts() {
+        let placed = |text: &str| -> Vec<(String, Range<usize>)> {
+            let terms = placed(analyzer(Language::None), text);
+            terms.into_iter().map(|term| (term.text, term.positions)).collect()
+        };
+        let of = |text: &str, positions: Range<usize>| (text.to_owned(), positions);
+        assert_eq!(
+            placed("a HttpServer_2 b"),
+            [
+                of("a", 0..1),
+                of("httpserver_2", 1..4),
+                of("http", 1..2),
+                of("server", 2..3),
+                of("2", 3..4),
+                of("b", 4..5),
+            ]
+        );
+        for (word, parts) in [
+            ("HTTPServer", vec!["http", "server"]),
+            ("CPUs", vec![]),
+            ("APIsUsed", vec!["apis", "used"]),
+            ("__init__", vec![]),
+            ("B12", vec!["b", "12"]),
+            ("x86_64", vec!["x", "86", "64"]),
+            ("iPhone", vec!["i", "phone"]),
+            ("ÜberMut", vec!["über", "mut"]),
+            ("пример1", vec!["пример", "1"]),
+            ("Plain", vec![]),
+            ("a1b2c3d4e5f6", vec![]),
+        ] {
+            let terms = terms(Language::None, word);
+            assert_eq!(terms[1..], parts, "{word}");
+        }
+        assert_eq!(terms(Language::None, "___ __init__"), ["init"]);
+    }
+
+    #[test]
+    fn a_whole_gives_way_to_its_parts_where_any_is_left() {
+        let alone = |language, text: &str| -> Vec<String> {
+            let terms = placed(analyzer(language), text);
+            parts_alone(terms).into_iter().map(|term| term.text).collect()
+        };
+        assert_eq!(alone(Language::None, "new HttpClient"), ["new", "http", "client"]);
+        assert_eq!(alone(Language::English, "is_open to_be"), ["open", "to_b"]);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Reading {
         let mut slots: Vec<Slot> = if options.filter.is_empty() {
             view.alive.iter().collect()
         } else {
-            query::scroll(view, &options.filter, None, usize::MAX - 1)?.slots
+            query::scroll(view, &options.filter, (None, usize::MAX - 1), None)?.slots
         };
         slots.sort_unstable();
         let spaces = &view.entry.schema;

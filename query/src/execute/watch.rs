@@ -97,6 +97,11 @@ impl Watch {
         }
     }
 
+    /// Of what is answered by then, or not at all.
+    pub(crate) fn until(deadline: Option<Instant>) -> Self {
+        Self::new(Terms { deadline, ..Terms::default() })
+    }
+
     /// Keeps what approximate searches find, to be compared with exact ones.
     pub(crate) fn sampling(self) -> Self {
         Self { sampled: Some(RefCell::default()), ..self }

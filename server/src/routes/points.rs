@@ -96,12 +96,12 @@ pub(super) fn get(call: &Call) -> Result<Record> {
 
 pub(super) fn scroll(call: &Call) -> Result<Scrolled> {
     let collection = call.collection()?;
-    call.parse::<Scroll>()?.run(&collection, &call.strict(&collection))
+    call.parse::<Scroll>()?.run(&collection, &call.strict(&collection), call.deadline())
 }
 
 pub(super) fn count(call: &Call) -> Result<Counted> {
     let collection = call.collection()?;
-    call.parse::<Count>()?.run(&collection, &call.strict(&collection))
+    call.parse::<Count>()?.run(&collection, &call.strict(&collection), call.deadline())
 }
 
 pub(super) fn query(call: &Call) -> Result<Found> {
@@ -128,17 +128,21 @@ pub(super) fn query_groups(call: &Call) -> Result<Groups> {
 
 pub(super) fn facet(call: &Call) -> Result<FacetHits> {
     let collection = call.collection()?;
-    call.parse::<Facet>()?.run(&collection, &call.strict(&collection))
+    call.parse::<Facet>()?.run(&collection, &call.strict(&collection), call.deadline())
 }
 
 pub(super) fn matrix_pairs(call: &Call) -> Result<MatrixPairs> {
     let collection = call.collection()?;
-    call.parse::<MatrixBody>()?.run(&collection, &call.strict(&collection)).map(MatrixPairs::from)
+    call.parse::<MatrixBody>()?
+        .run(&collection, &call.strict(&collection), call.deadline())
+        .map(MatrixPairs::from)
 }
 
 pub(super) fn matrix_offsets(call: &Call) -> Result<MatrixOffsets> {
     let collection = call.collection()?;
-    call.parse::<MatrixBody>()?.run(&collection, &call.strict(&collection)).map(MatrixOffsets::from)
+    call.parse::<MatrixBody>()?
+        .run(&collection, &call.strict(&collection), call.deadline())
+        .map(MatrixOffsets::from)
 }
 
 pub(super) fn search(call: &Call) -> Result<Vec<ScoredPoint>> {

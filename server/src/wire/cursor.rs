@@ -39,7 +39,7 @@ pub(crate) fn begin(
     cursors: &Cursors,
 ) -> Result<CursorPage> {
     body.refuse_terms()?;
-    let reading = super::reading(translator.collection, body.as_of)?;
+    let reading = super::reading(translator.collection, body.as_of, None)?;
     let (request, select) = body.into_request(translator)?;
     let limit = request.limit;
     let cursor = reading.cursor(request)?;

@@ -1,5 +1,7 @@
 //! `POST facet`: values of a field and how many points hold them.
 
+use std::time::Instant;
+
 use kithdb::{Collection, Error, FieldPath, Result, Scalar};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -65,7 +67,12 @@ impl Facet {
     ///
     /// # Errors
     /// `InvalidArgument` naming the field.
-    pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<FacetHits> {
+    pub(crate) fn run(
+        self,
+        collection: &Collection,
+        strict: &Strict<'_>,
+        deadline: Instant,
+    ) -> Result<FacetHits> {
         let path: FieldPath = self.key.parse().map_err(|error: Error| error.with_field("key"))?;
         let filter = super::filter::or_everything(self.filter)?;
         super::above_zero("limit", self.limit)?;
@@ -73,7 +80,7 @@ impl Facet {
         strict.check_limit(limit)?;
         strict.check_field(&path)?;
         strict.check_read(&filter)?;
-        let facets = super::reading(collection, self.as_of)?.facets(&path, &filter, limit)?;
+        let facets = super::reading(collection, self.as_of, Some(deadline))?.facets(&path, &filter, limit)?;
         let hit = |(value, count): (Scalar, usize)| FacetHit { value: value.into(), count };
         Ok(FacetHits { hits: facets.into_iter().map(hit).collect() })
     }

@@ -110,7 +110,8 @@ impl QueryGroups {
             ..QueryBody::default()
         };
         let (request, select) = body.into_request(translator)?;
-        let groups = translator.collection.groups(request, &grouping, &select)?;
+        let reading = super::reading(translator.collection, None, translator.deadline)?;
+        let groups = reading.groups(request, &grouping, &select)?;
         let lookups = with_lookup.map(|lookup| lookup.run(translator, &groups)).transpose()?;
         let lookups = lookups.unwrap_or_else(|| groups.iter().map(|_| None).collect());
         let group = |(group, lookup): (Group, Option<Record>)| GroupOut {

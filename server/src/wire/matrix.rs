@@ -1,5 +1,7 @@
 //! `POST points/search/matrix/...`: points chosen at random, each with its nearest among them.
 
+use std::time::Instant;
+
 use kithdb::{Collection, DEFAULT_VECTOR, Matrix, MatrixRequest, Result};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -58,7 +60,12 @@ impl MatrixBody {
     ///
     /// # Errors
     /// `InvalidArgument` naming the field.
-    pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Matrix> {
+    pub(crate) fn run(
+        self,
+        collection: &Collection,
+        strict: &Strict<'_>,
+        deadline: Instant,
+    ) -> Result<Matrix> {
         super::above_zero("limit", self.limit)?;
         let request = MatrixRequest {
             filter: super::filter::or_everything(self.filter)?,
@@ -70,7 +77,7 @@ impl MatrixBody {
         strict.check_limit(request.limit.saturating_mul(request.sample))?;
         strict.check_filter(&request.filter)?;
         strict.take_read(request.sample)?;
-        collection.matrix(&request)
+        collection.reading()?.until(deadline).matrix(&request)
     }
 }
 

@@ -44,18 +44,24 @@ pub(crate) mod update;
 pub(crate) mod vector;
 pub(crate) mod why;
 
+use std::time::Instant;
+
 use kithdb::{Collection, Error, ErrorKind, Reading, Result, Seqno, Value};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Path;
 
 use crate::error::{VALIDATION, invalid};
 
-/// What a request reads: the present state of a collection, or that at a commit.
+/// What a request reads, until its deadline: the present state of a collection, or that at a commit.
 ///
 /// # Errors
 /// `InvalidArgument` naming `as_of`; `NotFound`.
-fn reading(collection: &Collection, as_of: Option<u64>) -> Result<Reading> {
-    as_of.map_or_else(|| collection.reading(), |seqno| collection.as_of(Seqno(seqno)))
+fn reading(collection: &Collection, as_of: Option<u64>, deadline: Option<Instant>) -> Result<Reading> {
+    let reading = as_of.map_or_else(|| collection.reading(), |seqno| collection.as_of(Seqno(seqno)))?;
+    Ok(match deadline {
+        Some(deadline) => reading.until(deadline),
+        None => reading,
+    })
 }
 
 /// Refuses a count of 0, which asks for nothing.

@@ -1,5 +1,7 @@
 //! Points in and out: upsert, retrieve, delete, scroll, count.
 
+use std::time::Instant;
+
 use kithdb::{
     Collection, Error, Hit, Op, OrderValue, Page, Payload, PayloadSelect, Point, PointId, Receipt, Result,
     Select,
@@ -286,7 +288,7 @@ impl Retrieve {
     pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Vec<Record>> {
         strict.take_read(self.ids.len())?;
         let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::All)?;
-        let points = super::reading(collection, self.as_of)?.get(&Id::unwrap_all(self.ids), &select)?;
+        let points = super::reading(collection, self.as_of, None)?.get(&Id::unwrap_all(self.ids), &select)?;
         Ok(points.into_iter().map(|point| Record::new(point, &select)).collect())
     }
 }
@@ -327,14 +329,19 @@ pub(crate) fn selection(points: Option<Vec<Id>>, filter: Option<FilterIn>) -> Re
 
 impl Scroll {
     /// Reads the page.
-    pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Scrolled> {
+    pub(crate) fn run(
+        self,
+        collection: &Collection,
+        strict: &Strict<'_>,
+        deadline: Instant,
+    ) -> Result<Scrolled> {
         let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::All)?;
         let filter = super::filter::or_everything(self.filter)?;
         super::above_zero("limit", self.limit)?;
         let (from, limit) = (self.offset.map(|Id(id)| id), self.limit.unwrap_or(SCROLL_LIMIT));
         strict.check_limit(limit)?;
         strict.check_read(&filter)?;
-        let reading = super::reading(collection, self.as_of)?;
+        let reading = super::reading(collection, self.as_of, Some(deadline))?;
         if let Some(order) = self.order_by {
             if from.is_some() {
                 return Err(Error::invalid(
@@ -358,10 +365,15 @@ impl Scroll {
 
 impl Count {
     /// Counts.
-    pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Counted> {
+    pub(crate) fn run(
+        self,
+        collection: &Collection,
+        strict: &Strict<'_>,
+        deadline: Instant,
+    ) -> Result<Counted> {
         let filter = super::filter::or_everything(self.filter)?;
         strict.check_read(&filter)?;
-        let count = super::reading(collection, self.as_of)?.count(&filter)?;
+        let count = super::reading(collection, self.as_of, Some(deadline))?.count(&filter)?;
         Ok(Counted { count })
     }
 }

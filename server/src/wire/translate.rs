@@ -86,7 +86,7 @@ impl QueryBody {
         let own = self.deadline_ms.map(|ms| Instant::now() + Duration::from_millis(ms.min(DEADLINE_MS_MAX)));
         let deadline = own.into_iter().chain(translator.deadline).min();
         let terms = Terms { deadline, is_partial_welcome: self.partial == Some(true), is_analyzed };
-        let reading = super::reading(translator.collection, self.as_of)?;
+        let reading = super::reading(translator.collection, self.as_of, None)?;
         let (request, select) = self.into_request(translator)?;
         Ok(Question { reading, request, select, terms, is_explained })
     }

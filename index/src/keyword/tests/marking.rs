@@ -22,4 +22,8 @@ fn stems_phrases_and_beginnings_are_marked_as_they_stand() {
     let prefix = KeywordQuery { is_prefix: true, ..KeywordQuery::new("fo") };
     assert_eq!(english(prefix), ["fox", "fox"]);
     assert_eq!(marked(Language::None, &"fox the".into(), text), ["the", "fox", "the", "fox"]);
+    let code = "a HttpClient is no http_server, HTTP client";
+    let in_code = |query: KeywordQuery| marked(Language::English, &query, code);
+    assert_eq!(in_code("HttpClient".into()), ["HttpClient", "http", "HTTP", "client"]);
+    assert_eq!(in_code(phrase("\"http client\"")), ["Http", "Client", "HTTP", "client"]);
 }

@@ -1,5 +1,7 @@
 //! What a question means, from its definition: BM25F over all documents that are alive.
 
+use std::ops::Range;
+
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::tokenizer::TokenStream;
 use types::{Operator, Slot};
@@ -29,6 +31,21 @@ impl Bench {
         words
     }
 
+    /// The terms of a question with the positions that each takes. Where parts suffice, a word that is made of them is
+    /// none.
+    fn asked(&self, text: &str, parts_suffice: bool) -> Vec<(String, Range<usize>)> {
+        let mut all = Vec::new();
+        let mut analyzer = words::analyzer(self.field.language);
+        let mut stream = analyzer.token_stream(text);
+        while let Some(token) = stream.next() {
+            all.push((token.text.clone(), token.position..token.position + token.position_length));
+        }
+        let has_part =
+            |whole: &Range<usize>| all.iter().any(|(_, part)| part.len() == 1 && whole.contains(&part.start));
+        let is_needed = |of: &Range<usize>| !parts_suffice || of.len() == 1 || !has_part(of);
+        all.iter().filter(|(_, of)| is_needed(of)).cloned().collect()
+    }
+
     /// The documents that the view shows and that have texts.
     fn documents(&self) -> Vec<Document> {
         let mut documents = Vec::new();
@@ -45,13 +62,15 @@ impl Bench {
 
     fn wanted(&self, query: &KeywordQuery, documents: &[Document]) -> Vec<Wanted> {
         let (text, phrases) = query.parts();
-        let words = self.analysed(&text);
+        let words = self.asked(&text, query.operator == Operator::All);
+        let end = words.iter().map(|(_, positions)| positions.end).max();
         let mut wanted: Vec<Vec<(String, f64)>> = Vec::new();
-        for (at, (word, _)) in words.iter().enumerate() {
+        for (word, positions) in &words {
             let mut group = vec![(word.clone(), 1.0)];
             let others = documents.iter().flat_map(|document| document.paths.iter().flatten().flatten());
             for (other, _) in others {
-                let begins = query.is_prefix && at + 1 == words.len() && other.starts_with(word.as_str());
+                let begins =
+                    query.is_prefix && Some(positions.end) == end && other.starts_with(word.as_str());
                 let changes = query.fuzzy.map_or(9, |fuzzy| match changes(word, other) {
                     _ if other.chars().zip(word.chars()).take(fuzzy.prefix_chars).any(|(a, b)| a != b) => 9,
                     changes if changes > usize::from(fuzzy.distance) => 9,
@@ -72,7 +91,8 @@ impl Bench {
         }
         let mut wanted: Vec<Wanted> = wanted.into_iter().map(Wanted::Words).collect();
         for phrase in phrases {
-            let phrase = self.analysed(phrase);
+            let phrase: Vec<(String, usize)> =
+                self.asked(phrase, true).into_iter().map(|(term, of)| (term, of.start)).collect();
             let is_known = |word: &str| {
                 wanted.iter().any(
                     |wanted| matches!(wanted, Wanted::Words(group) if group.len() == 1 && group[0].0 == word),
