@@ -131,6 +131,21 @@ fn what_the_filter_and_the_labels_exclude_reaches_nobody() {
 }
 
 #[test]
+fn labels_that_a_document_was_ingested_with_count() {
+    let vault = "---\nlabels: [keepers]\n---\n\n# Vault\n\nThe code of the vault is 7391.\n";
+    let site = Site::of(&[("vault.md", vault)], None);
+    let asked = |labels: Value| {
+        let answer = site.ask("What is the code of the vault?", &json!({"rag": {"labels": labels}}));
+        answer.body["rag"]["outcome"].clone()
+    };
+    assert_eq!(asked(Value::Null), "extractive", "who names no labels sees everything");
+    assert_eq!(asked(json!(["keepers"])), "extractive");
+    for others in [json!([]), json!(["visitors"])] {
+        assert_eq!(asked(others.clone()), "nothing_found", "{others}");
+    }
+}
+
+#[test]
 fn questions_on_the_same_documents_share_nearly_all_of_their_prompts() {
     let fake = Fake::start(4_000, &[]);
     let site = Site::new(Some(&fake));
