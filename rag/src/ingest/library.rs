@@ -34,9 +34,13 @@ pub(super) struct OldChunk {
 /// A source as it is stored, as far as a new version is compared with it.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
+    pub(super) path: String,
     pub(super) fingerprint: String,
     pub(super) revision: u64,
 }
+
+/// What is read of it.
+const KNOWN: [&str; 3] = ["path", "fingerprint", "revision"];
 
 /// Candidates that a document is compared with.
 const CANDIDATES_MAX: usize = 64;
@@ -80,13 +84,13 @@ impl Library {
     /// What is stored of documents under a root.
     pub(super) fn known(&self, root: &str) -> Result<HashMap<PointId, Known>> {
         let filter = Filter::must(Condition::equals("root", root)?);
-        let points = all(&self.sources, &filter, &only(&["fingerprint", "revision"])?)?;
+        let points = all(&self.sources, &filter, &only(&KNOWN)?)?;
         Ok(points.into_iter().map(|point| (point.id, known(&point))).collect())
     }
 
     /// What is stored of one document.
     pub(super) fn known_one(&self, id: PointId) -> Result<Option<Known>> {
-        let points = self.sources.get(&[id], &only(&["fingerprint", "revision"])?)?;
+        let points = self.sources.get(&[id], &only(&KNOWN)?)?;
         Ok(points.first().map(known))
     }
 
@@ -254,7 +258,8 @@ pub(super) fn all(collection: &Collection, filter: &Filter, select: &Select) -> 
 
 fn known(point: &Point) -> Known {
     let revision = point.payload.get("revision").and_then(Value::as_u64).unwrap_or(1);
-    Known { fingerprint: text(point, "fingerprint").to_owned(), revision }
+    let said = |key: &str| text(point, key).to_owned();
+    Known { path: said("path"), fingerprint: said("fingerprint"), revision }
 }
 
 /// Points with these fields alone.

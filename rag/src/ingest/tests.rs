@@ -88,6 +88,17 @@ fn folders_do_not_disturb_each_other() {
 }
 
 #[test]
+fn one_file_of_a_folder_leaves_the_others_where_they_are() {
+    let db = Database::in_memory().expect("a database");
+    let folder = folder_of(&[("a.md", "One."), ("b.md", "Two.")]);
+    run(&db, folder.path(), None);
+    fs::write(folder.path().join("a.md"), "Another one.").expect("a file");
+    let report = run(&db, &folder.path().join("a.md"), None);
+    assert_eq!((report.changed, report.removed), (1, 0));
+    assert_eq!(run(&db, folder.path(), None).unchanged, 2);
+}
+
+#[test]
 fn without_a_model_keywords_answer_and_the_mode_says_so() {
     let (_model, embedder) = tiny::open();
     let db = Database::in_memory().expect("a database");
