@@ -310,6 +310,7 @@ fn what_no_response_can_be_made_of_is_refused_by_name() {
         ),
         (with("previous_response_id", json!("resp_none")), 404, "response_id"),
         (with("temperature", json!(3)), 400, "temperature"),
+        (with("metadata", json!({"a": 1})), 400, "metadata.a"),
     ] {
         let refused = site.post("/v1/responses", &body);
         assert_eq!(

@@ -7,7 +7,7 @@ use rag::{Citation, Outcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::attributes::FilterIn;
+use super::attributes::{self, FilterIn};
 use super::chat::{MODEL_PREFIX, check_sampling};
 use super::cited::Places;
 use super::stores::{RankingIn, file_id, retrieval};
@@ -84,6 +84,8 @@ impl ResponsesIn {
     /// # Errors
     /// `InvalidArgument` naming the field.
     pub(crate) fn into_asking(self) -> Result<Asking> {
+        let metadata = self.metadata.unwrap_or_default();
+        attributes::check_metadata(&metadata)?;
         let model = self.model.unwrap_or_default();
         let (store, manner, tool) = manner(&model, self.tools)?;
         let (asked, instructions) = (asked(self.input, self.instructions.as_deref())?, self.instructions);
@@ -104,7 +106,7 @@ impl ResponsesIn {
             message: fresh("msg_"),
             call: fresh("fs_"),
             instructions,
-            metadata: self.metadata.unwrap_or_default(),
+            metadata,
             tool,
             answer_tokens: self.max_output_tokens,
             tells_results: self.include.iter().any(|what| what == "file_search_call.results"),
@@ -197,7 +199,7 @@ impl Asking {
         let result = |passage: &Passage| {
             json!({
                 "file_id": file_id(passage), "filename": passage.about.path, "score": passage.score.clamp(0.0, 1.0),
-                "text": passage.text, "attributes": passage.about.attributes,
+                "text": passage.text, "attributes": attributes::told(&passage.about.attributes),
             })
         };
         let results = made.filter(|_| self.tells_results);

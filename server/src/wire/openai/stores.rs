@@ -56,7 +56,7 @@ impl StoreIn {
     /// `InvalidArgument` naming the field.
     pub(crate) fn wanted(&self) -> Result<Wanted> {
         if let Some(metadata) = &self.metadata {
-            attributes::check(metadata, "metadata")?;
+            attributes::check_metadata(metadata)?;
         }
         let days = |expires: &ExpiresIn| {
             if expires.anchor.as_deref().is_some_and(|anchor| anchor != "last_active_at") {
@@ -267,7 +267,7 @@ pub(crate) fn retrieval(
 pub(crate) fn hit(passage: &Passage) -> Value {
     json!({
         "file_id": file_id(passage), "filename": passage.about.path, "score": passage.score.clamp(0.0, 1.0),
-        "attributes": passage.about.attributes, "content": [{"type": "text", "text": passage.text}],
+        "attributes": attributes::told(&passage.about.attributes), "content": [{"type": "text", "text": passage.text}],
     })
 }
 
@@ -332,8 +332,8 @@ pub(crate) fn member(store: &str, member: &Member) -> Value {
     };
     json!({
         "id": member.id, "object": "vector_store.file", "created_at": member.created_s, "usage_bytes": member.bytes,
-        "vector_store_id": store, "status": status(member), "last_error": error, "attributes": member.attributes,
-        "chunking_strategy": chunking,
+        "vector_store_id": store, "status": status(member), "last_error": error,
+        "attributes": attributes::told(&member.attributes), "chunking_strategy": chunking,
     })
 }
 
