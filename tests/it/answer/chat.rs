@@ -59,6 +59,7 @@ fn a_stream_says_the_same_as_the_whole() {
     assert_eq!(deltas().filter(|delta| delta["role"] == "assistant").count(), 1);
     let (usage, rest) = events.split_last().expect("events");
     assert_eq!((&usage["choices"], &usage["usage"]), (&json!([]), &whole["usage"]));
+    assert!(rest.iter().all(|piece| piece.get("usage") == Some(&Value::Null)), "as of OpenAI");
     let last = rest.last().expect("a last piece");
     assert_eq!(
         (&last["choices"][0]["finish_reason"], &last["rag"]["citations"]),

@@ -246,13 +246,8 @@ fn a_response_searches_cites_files_and_is_kept() {
     let items = site.get(&format!("/v1/responses/{id}/input_items")).body;
     assert_eq!(items["data"][0]["content"][0]["text"], "Where does the Eiffel tower stand?");
     body["stream"] = true.into();
-    let text = site.server.stream("POST", "/v1/responses", &body);
-    let events: Vec<Value> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("data: "))
-        .map(|event| serde_json::from_str(event).expect("JSON"))
-        .collect();
-    assert!(events.iter().enumerate().all(|(at, event)| event["sequence_number"] == at), "{text}");
+    let events = events(&site, &body);
+    assert!(events.iter().enumerate().all(|(at, event)| event["sequence_number"] == at), "{events:?}");
     let last = events.last().expect("events");
     assert_eq!((&last["type"], plain(&last["response"])), (&json!("response.completed"), plain(&whole)));
     let deltas: String = events.iter().filter_map(|event| event["delta"].as_str()).collect();
@@ -277,6 +272,38 @@ fn a_response_searches_cites_files_and_is_kept() {
         .post("/v1/responses", &json!({"input": "Which mushrooms?", "tools": tools, "store": false}))
         .body;
     assert_eq!(site.get(&format!("/v1/responses/{}", unkept["id"].as_str().expect("an id"))).status, 404);
+}
+
+/// The events of a streamed response.
+fn events(site: &Site, body: &Value) -> Vec<Value> {
+    let text = site.server.stream("POST", "/v1/responses", body);
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    data.map(|event| serde_json::from_str(event).expect("JSON")).collect()
+}
+
+#[test]
+fn every_response_that_is_streamed_begins_and_ends_however_it_goes() {
+    let cut = Act::Cut("The Eiffel tower stands in Paris. It is ");
+    let fake = Fake::start(2_000, &[Act::SayWhole(""), cut]);
+    let site = Site::new(Some(&fake));
+    let filters = json!({"type": "eq", "key": "kind", "value": "tower"});
+    let store = site.store(&[("tower.md", TOWER, json!({"kind": "tower"}))]);
+    let tools = json!([{"type": "file_search", "vector_store_ids": [store], "filters": filters}]);
+    let body = json!({
+        "input": "Where does the Eiffel tower stand?", "tools": tools, "stream": true,
+        "include": ["file_search_call.results"],
+    });
+    for expected in ["response.completed", "error"] {
+        let events = events(&site, &body);
+        assert!(events.iter().enumerate().all(|(at, event)| event["sequence_number"] == at), "{events:?}");
+        let (first, last) = (&events[0], events.last().expect("events"));
+        assert_eq!((&first["type"], &last["type"]), (&json!("response.created"), &json!(expected)));
+        assert_eq!(first["response"]["tools"][0]["filters"], filters);
+        let searched = events.iter().find(|event| event["type"] == "response.output_item.done");
+        let results = &searched.expect("a search")["item"]["results"];
+        assert_eq!(results[0]["filename"], "tower.md");
+        assert!(expected != "error" || last["message"] == last["error"]["message"], "{last}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! answered has exactly the shape that strict clients expect, with what is ours in a member `rag`. That member of a
 //! request is read strictly: a misspelt filter would answer from more than was meant.
 
+mod answering;
 mod chat;
 mod files;
 mod models;

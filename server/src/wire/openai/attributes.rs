@@ -1,7 +1,7 @@
 //! Attributes of files, and filters on them.
 
 use kithdb::{Condition, Error, FieldPath, Filter, Payload, Predicate, Range, Result, Scalar, Value};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Attributes of a file, and metadata of a store.
 const COUNT_MAX: usize = 16;
@@ -64,12 +64,15 @@ pub(crate) fn told(attributes: &Payload) -> Value {
     attributes.iter().map(|(key, value)| (key.clone(), plain(value))).collect()
 }
 
-/// A filter on attributes.
-#[derive(Clone, Debug, Deserialize)]
+/// A filter on attributes. It is told again as it was sent.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct FilterIn {
     r#type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     filters: Option<Vec<FilterIn>>,
 }
 
