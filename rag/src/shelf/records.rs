@@ -1,8 +1,8 @@
 //! Things by their ids, kept as payloads in a collection of their own that is made when it is needed first.
 
 use kithdb::{
-    Collection, Database, Error, ErrorKind, FieldPath, Filter, Payload, PayloadSelect, Point, PointId,
-    Result, Schema, Select, Value, VectorSelect,
+    Change, Collection, Database, Error, ErrorKind, FieldPath, Filter, Payload, PayloadSelect, Point,
+    PointId, Result, Schema, Select, Selection, Value, VectorSelect,
 };
 
 use super::Shelf;
@@ -44,6 +44,12 @@ impl Shelf<'_> {
     /// What the database returns.
     pub fn keep(&self, kind: &str, id: &str, record: Payload) -> Result<()> {
         made(self.db, kind)?.upsert(vec![Point::new(point_id(id)).payload(record).with("id", id)]).map(drop)
+    }
+
+    /// Merges members into a thing that is there.
+    pub(super) fn amend(&self, kind: &str, id: &str, members: Payload) -> Result<()> {
+        let change = Change::SetPayload { payload: members, path: None };
+        self.db.collection(kind)?.change(Selection::Ids(vec![point_id(id)]), change).map(drop)
     }
 
     /// A thing; nothing if there is none of that id.

@@ -128,6 +128,9 @@ const ROOT: &str = "openai";
 
 const DAY_S: u64 = 24 * 3600;
 
+/// Between two notes that a store was used.
+const TOUCH_S: u64 = 60;
+
 impl Store {
     /// When it expires, if it does.
     pub fn expires_s(&self) -> Option<u64> {
@@ -205,6 +208,17 @@ impl Shelf<'_> {
         store.active_s = now_s;
         self.keep(STORES, &store.id, store.record())?;
         Ok(store)
+    }
+
+    /// Notes that a store was used, where its expiry hangs on that; at most once a minute.
+    ///
+    /// # Errors
+    /// What the database returns.
+    pub fn touch(&self, store: &Store, now_s: u64) -> Result<()> {
+        if store.expires_days.is_none() || now_s < store.active_s + TOUCH_S {
+            return Ok(());
+        }
+        self.amend(STORES, &store.id, Payload::from_iter([("active_s".to_owned(), now_s.into())]))
     }
 
     /// Drops a store with its documents.

@@ -1,7 +1,9 @@
 //! Files, vector stores and responses of the dialect of OpenAI. `tests/acceptance/openai_sdk.py` has the client's
 //! view of the shapes; here is what must hold of them.
 
-use kithdb::Value;
+use kithdb::{Database, Value};
+use rag::Shelf;
+use rag::shelf::Wanted;
 use serde_json::json;
 
 use super::{Act, Fake, Site};
@@ -216,6 +218,18 @@ fn what_was_ingested_is_a_store_as_well() {
         (&kept["name"], &kept["expires_at"], &kept["metadata"]),
         (&json!("Mine"), &Value::Null, &json!({"a": "b"}))
     );
+}
+
+#[test]
+fn a_store_that_is_used_does_not_expire() {
+    let db = Database::in_memory().expect("a database");
+    let shelf = Shelf { db: &db, embedder: None };
+    let wanted = Wanted { expires_days: Some(Some(1)), ..Wanted::default() };
+    let store = shelf.create_store("s", wanted, 1_000).expect("a store");
+    shelf.touch(&store, 80_000).expect("noted");
+    let used = shelf.store("s").expect("it is there");
+    let is_alive = |now_s| used.check_alive(now_s).is_ok();
+    assert_eq!((used.active_s, is_alive(160_000), is_alive(166_401)), (80_000, true, false));
 }
 
 /// An answer of `responses` without what differs from one to the next.

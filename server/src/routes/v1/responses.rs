@@ -17,12 +17,11 @@ use serde_json::json;
 
 use super::super::{Call, call};
 use super::answering::{Answering, answered, made};
-use super::shelf;
+use super::{shelf, used};
 use crate::access::Need;
 use crate::lanes::Lane;
 use crate::sse::{Events, Fail};
 use crate::wire::openai::cited::Places;
-use crate::wire::openai::now_s;
 use crate::wire::openai::page::{LIMIT, PageIn};
 use crate::wire::openai::responses::{Asking, ResponsesIn, failed, record, turns};
 use crate::{State, error};
@@ -48,7 +47,7 @@ fn understand(call: &Call) -> Result<Asking> {
     let mut asking = call.parse::<ResponsesIn>()?.into_asking()?;
     let db = &call.state.db;
     call.rights.check_of(db, &asking.store, Need::Read)?;
-    shelf(call).store(&asking.store)?.check_alive(now_s())?;
+    used(call, &asking.store)?;
     asking.is_kept &= call.rights.check_of(db, RESPONSES, Need::Write).is_ok();
     if let Some(previous) = asking.previous.clone() {
         call.rights.check_of(db, RESPONSES, Need::Read)?;
