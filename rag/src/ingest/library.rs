@@ -9,6 +9,7 @@ use kithdb::{
 };
 
 use super::document::Document;
+use super::jobs::JOBS_SUFFIX;
 use crate::Embedder;
 use crate::dedup::{Duplicate, SIMILARITY_MIN, Signature};
 use crate::search::check_model;
@@ -54,8 +55,10 @@ impl Library {
     ) -> Result<Self> {
         let is_gone = db.collection(collection).is_err_and(|error| error.kind() == ErrorKind::NotFound);
         if is_gone {
-            // Sources without their chunks would look as if they were ingested.
-            db.drop_collection(&format!("{collection}{SOURCES_SUFFIX}"))?;
+            // Sources without their chunks would look as if they were ingested, and jobs would bring back what went.
+            for suffix in [SOURCES_SUFFIX, JOBS_SUFFIX] {
+                db.drop_collection(&format!("{collection}{suffix}"))?;
+            }
         }
         let chunks = or_create(db, collection, || chunk_schema(folder_field, embedder))?;
         check_same_model(&chunks, embedder)?;

@@ -156,6 +156,18 @@ fn a_collection_that_was_dropped_is_ingested_anew() {
 }
 
 #[test]
+fn jobs_of_a_collection_that_was_dropped_do_not_come_back() {
+    let db = Database::in_memory().expect("a database");
+    let upload = jobs::Upload { path: "a.md".into(), bytes: b"One.".to_vec(), ..jobs::Upload::default() };
+    jobs::submit(&db, "documents", &jobs::Order::default(), vec![upload], None).expect("a job");
+    assert_eq!(jobs::unfinished(&db).expect("jobs").len(), 1);
+    db.drop_collection("documents").expect("dropped");
+    let folder = folder_of(&[("guide.md", GUIDE)]);
+    run(&db, folder.path(), None);
+    assert!(jobs::unfinished(&db).expect("jobs").is_empty());
+}
+
+#[test]
 fn metadata_and_sizes_make_a_document_another_one() {
     let db = Database::in_memory().expect("a database");
     let folder = folder_of(&[("guide.md", GUIDE)]);

@@ -8,6 +8,8 @@ use serde_json::json;
 use super::records::{every, missing, number, text};
 use super::{File, Shelf};
 use crate::answer::sources_of;
+use crate::eval::EVAL_SUFFIX;
+use crate::ingest::jobs::JOBS_SUFFIX;
 use crate::ingest::{IngestOptions, SOURCES_SUFFIX, prepare};
 use crate::parse::Skip;
 use crate::{Chunk, Embedder, Sizing, Source, chunk, parse};
@@ -226,10 +228,14 @@ impl Shelf<'_> {
     /// # Errors
     /// `NotFound`; what the database returns.
     pub fn drop_store(&self, id: &str) -> Result<()> {
-        let store = self.store(id)?;
-        self.db.drop_collection(&store.id)?;
-        self.db.drop_collection(&format!("{}{SOURCES_SUFFIX}", store.id))?;
-        self.forget(STORES, &store.id).map(drop)
+        // An alias takes nothing away with it.
+        if self.store(id)?.id != id {
+            return Err(missing("vector store", id));
+        }
+        for suffix in ["", SOURCES_SUFFIX, JOBS_SUFFIX, EVAL_SUFFIX] {
+            self.db.drop_collection(&format!("{id}{suffix}"))?;
+        }
+        self.forget(STORES, id).map(drop)
     }
 
     /// Puts a file into a store, in place of itself if it is there. A file that cannot be read is there as a failed

@@ -1,7 +1,7 @@
 //! Files, vector stores and responses of the dialect of OpenAI. `tests/acceptance/openai_sdk.py` has the client's
 //! view of the shapes; here is what must hold of them.
 
-use kithdb::{Database, Value};
+use kithdb::{AliasChange, Database, Value};
 use rag::Shelf;
 use rag::shelf::Wanted;
 use serde_json::json;
@@ -218,6 +218,11 @@ fn what_was_ingested_is_a_store_as_well() {
         (&kept["name"], &kept["expires_at"], &kept["metadata"]),
         (&json!("Mine"), &Value::Null, &json!({"a": "b"}))
     );
+    let alias = AliasChange::Set { alias: "live".into(), collection: "documents".into() };
+    site.db.change_aliases(vec![alias]).expect("an alias");
+    assert_eq!(site.get("/v1/vector_stores/live").body["id"], "documents");
+    let refused = site.server.ask("DELETE", "/v1/vector_stores/live", None);
+    assert_eq!((refused.status, site.get("/v1/vector_stores/documents").status), (404, 200));
 }
 
 #[test]

@@ -20,7 +20,9 @@ pub(super) fn create(call: &Call) -> Result<Value> {
     files.iter().try_for_each(|file| shelf.file(file).map(drop))?;
     let store = shelf.create_store(&fresh("vs_"), wanted, now_s())?;
     let add = |file: &String| shelf.add(&store.id, file, &Payload::new(), chunking, now_s());
-    let members: Vec<Member> = files.iter().map(add).collect::<Result<_>>()?;
+    let members: Result<Vec<Member>> = files.iter().map(add).collect();
+    // Nobody is told of a store that was not filled.
+    let members = members.inspect_err(|_| drop(shelf.drop_store(&store.id)))?;
     Ok(stores::told(&store, &members, now_s()))
 }
 
