@@ -53,6 +53,7 @@ impl Library {
         folder_field: &str,
         embedder: Option<&Embedder>,
     ) -> Result<Self> {
+        check_folder_field(folder_field)?;
         let is_gone = db.collection(collection).is_err_and(|error| error.kind() == ErrorKind::NotFound);
         if is_gone {
             // Sources without their chunks would look as if they were ingested, and jobs would bring back what went.
@@ -187,6 +188,35 @@ const CHUNK_FIELDS: [(&str, FieldKind); 7] = [
     ("labels", FieldKind::Keyword),
     ("page", FieldKind::Integer),
 ];
+
+/// Fields of chunks that have a meaning of their own.
+const OWN_FIELDS: [&str; 16] = [
+    "source",
+    "path",
+    "title",
+    "kind",
+    "heading",
+    "text",
+    "start",
+    "end",
+    "hash",
+    "page",
+    "record",
+    "fields",
+    "author",
+    "time",
+    "labels",
+    "attributes",
+];
+
+/// The field of folders must be none of them: what a chunk is of would be lost.
+fn check_folder_field(field: &str) -> Result<()> {
+    if OWN_FIELDS.contains(&field) {
+        let message = format!("`{field}` has a meaning of its own in chunks; name another field");
+        return Err(Error::invalid("folder_field", message));
+    }
+    Ok(())
+}
 
 /// Fields of sources that filters name.
 const SOURCE_FIELDS: [(&str, FieldKind); 7] = [

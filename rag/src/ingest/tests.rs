@@ -185,6 +185,9 @@ fn metadata_and_sizes_make_a_document_another_one() {
     let wrong = IngestOptions { chunk_size_max: Some(1), ..IngestOptions::default() };
     let error = ingest(&db, folder.path(), &wrong, None, &|_| Continue(())).expect_err("too small");
     assert_eq!(error.field(), Some("chunk_size"));
+    let wrong = IngestOptions { folder_field: "source".into(), ..IngestOptions::default() };
+    let error = ingest(&db, folder.path(), &wrong, None, &|_| Continue(())).expect_err("it is taken");
+    assert_eq!(error.field(), Some("folder_field"));
 }
 
 #[test]
