@@ -133,8 +133,13 @@ impl EngineOptions {
 
     fn check(&self) -> Result<()> {
         let uri: http::Uri = self.url.parse().map_err(|error| {
-            Error::invalid("engine_url", format!("`{}` is no URL: {error}", self.url)).with_source(error)
+            Error::invalid("engine_url", format!("is no URL: {error}")).with_source(error)
         })?;
+        if uri.authority().is_some_and(|place| place.as_str().contains('@')) {
+            // Addresses are told in errors and logs.
+            let message = "has a name or a password in it; a key goes into engine_key";
+            return Err(Error::invalid("engine_url", message));
+        }
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
             let message = format!("`{}` must be like http://127.0.0.1:8080/v1", self.url);
             return Err(Error::invalid("engine_url", message));

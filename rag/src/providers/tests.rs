@@ -143,8 +143,9 @@ fn both_protocols_give_vectors_of_length_one_and_the_same_identity() {
 #[test]
 fn what_the_configuration_has_wrong_is_named() {
     type Spoil = fn(&mut Provider);
-    let cases: [(Spoil, &str); 5] = [
+    let cases: [(Spoil, &str); 6] = [
         (|provider| provider.url = "ftp://x".into(), "url"),
+        (|provider| provider.url = "http://me:hush@127.0.0.1:9/v1".into(), "url"),
         (|provider| provider.model = String::new(), "model"),
         (|provider| provider.requests_max = 0, "requests_max"),
         (|provider| provider.dim = Some(0), "dim"),

@@ -306,8 +306,9 @@ mod tests {
         assert!(!first.contains("hush"), "{first}");
         assert_eq!(first.matches("sha256:").count(), 4, "{first}");
         for key in UNSEEN {
-            let shown = line(&format!("{key} = \"hush7\""), &[], key);
-            assert_eq!(shown, format!("# {key} is set and not shown  # FILE line 1"));
+            let file = format!("snapshot_store = \"s3://a/b\"\n{key} = \"hush7\"");
+            let shown = line(&file, &[], key);
+            assert_eq!(shown, format!("# {key} is set and not shown  # FILE line 2"));
         }
         let values = |text: &str| toml::from_str::<toml::Table>(text).expect("TOML");
         let again = told(&first, &[]).expect("it can be used");

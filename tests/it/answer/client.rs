@@ -164,7 +164,7 @@ fn settings_that_cannot_be_are_named() {
         Engine::new(options).map(drop).map_err(|error| error.field().map(str::to_owned))
     };
     assert_eq!(with(&|_| ()), Ok(()));
-    for url in ["", "127.0.0.1:80", "file:///etc/passwd", "http://", "a b"] {
+    for url in ["", "127.0.0.1:80", "file:///etc/passwd", "http://", "a b", "http://me:hush@127.0.0.1:1/v1"] {
         let refused = with(&|options| url.clone_into(&mut options.url));
         assert_eq!(refused, Err(Some("engine_url".to_owned())), "{url}");
     }
