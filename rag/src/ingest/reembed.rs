@@ -85,6 +85,7 @@ pub fn reembed(
             mode: Mode::Vector,
             limit: GATE_LIMIT,
             filter: Filter::default(),
+            deadline: None,
         };
         let before = eval::run(&from.chunks, old, &questions, &config, None)?;
         let config = Config { name: "after".to_owned(), ..config };

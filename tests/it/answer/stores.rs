@@ -110,6 +110,8 @@ fn what_is_put_into_a_store_is_found_by_its_attributes_until_it_goes() {
         site.found(&store, &json!({"query": "Paris", "ranking_options": {"score_threshold": 1.0}})).len()
             <= 1
     );
+    let many = site.post(&format!("{path}/search"), &json!({"query": vec!["x"; 33]}));
+    assert_eq!((many.status, many.field.as_deref()), (400, Some("query")));
     let files = site.get(&format!("{path}/files?order=asc")).body["data"].clone();
     // Both were made within one second.
     let files = files.as_array().expect("files").iter();

@@ -46,6 +46,9 @@ struct StaticIn {
     chunk_overlap_tokens: usize,
 }
 
+/// Questions of a search.
+const QUERIES_MAX: usize = 32;
+
 /// Files of a store at once.
 pub(crate) const FILES_MAX: usize = 2_000;
 
@@ -216,6 +219,9 @@ impl SearchIn {
         let queries = self.query.into_vec();
         if queries.is_empty() || queries.iter().any(|query| query.trim().is_empty()) {
             return Err(Error::invalid("query", "is empty; ask for something"));
+        }
+        if queries.len() > QUERIES_MAX {
+            return Err(Error::limit("query", "the number of questions", queries.len(), QUERIES_MAX));
         }
         let retrieval = retrieval(self.max_num_results, self.filters, self.ranking_options, 10)?;
         Ok((queries, retrieval))
