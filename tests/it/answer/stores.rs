@@ -369,7 +369,9 @@ fn what_no_response_can_be_made_of_is_refused_by_name() {
     }
     let by_model = site.post(
         "/v1/responses",
-        &json!({"model": "rag:documents", "input": "Where does the Eiffel tower stand?"}),
+        &json!({
+            "model": "rag:documents", "input": "Where does the Eiffel tower stand?", "tools": null, "include": null,
+        }),
     );
     assert_eq!(
         (&by_model.body["status"], &by_model.body["rag"]["outcome"]),

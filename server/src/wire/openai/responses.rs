@@ -27,10 +27,8 @@ pub(crate) struct ResponsesIn {
     temperature: Option<f32>,
     top_p: Option<f32>,
     metadata: Option<Payload>,
-    #[serde(default)]
-    tools: Vec<ToolIn>,
-    #[serde(default)]
-    include: Vec<String>,
+    tools: Option<Vec<ToolIn>>,
+    include: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,7 +86,7 @@ impl ResponsesIn {
         let metadata = self.metadata.unwrap_or_default();
         attributes::check_metadata(&metadata)?;
         let model = self.model.unwrap_or_default();
-        let (store, manner, tool) = manner(&model, self.tools)?;
+        let (store, manner, tool) = manner(&model, self.tools.unwrap_or_default())?;
         let (asked, instructions) = (asked(self.input, self.instructions.as_deref())?, self.instructions);
         let mut manner = manner;
         manner.answer_tokens_max = self.max_output_tokens.filter(|tokens| *tokens > 0);
@@ -110,7 +108,7 @@ impl ResponsesIn {
             metadata,
             tool,
             answer_tokens: self.max_output_tokens,
-            tells_results: self.include.iter().any(|what| what == "file_search_call.results"),
+            tells_results: self.include.iter().flatten().any(|what| what == "file_search_call.results"),
         })
     }
 }
