@@ -378,3 +378,23 @@ fn what_no_response_can_be_made_of_is_refused_by_name() {
         (&json!("completed"), &json!("extractive"))
     );
 }
+
+#[test]
+fn what_a_response_was_asked_is_told_again() {
+    let site = Site::new(None);
+    let said = |role: &str, text: &str| json!({"role": role, "content": text});
+    let question = said("user", "Where does the Eiffel tower stand?");
+    let input = json!([said("user", "Hello."), said("assistant", "Hello to you."), question]);
+    let made = site.post("/v1/responses", &json!({"model": "rag:documents", "input": input})).body;
+    let items = format!("/v1/responses/{}/input_items?order=asc", made["id"].as_str().expect("an id"));
+    let items = site.get(&items).body["data"].clone();
+    let told: Vec<Value> = items
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|item| {
+            said(item["role"].as_str().expect("a role"), item["content"][0]["text"].as_str().expect("text"))
+        })
+        .collect();
+    assert_eq!(json!(told), input);
+}

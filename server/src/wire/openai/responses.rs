@@ -65,6 +65,8 @@ pub(crate) struct Asking {
     pub(crate) is_stream: bool,
     pub(crate) is_kept: bool,
     pub(crate) previous: Option<String>,
+    /// What was sent, to be told again.
+    input: Vec<Message>,
     model: String,
     created_s: u64,
     message: String,
@@ -88,6 +90,8 @@ impl ResponsesIn {
         let model = self.model.unwrap_or_default();
         let (store, manner, tool) = manner(&model, self.tools.unwrap_or_default())?;
         let (asked, instructions) = (asked(self.input, self.instructions.as_deref())?, self.instructions);
+        let question = Message::new(Role::User, asked.question.clone());
+        let input = asked.history.iter().cloned().chain([question]).collect();
         let mut manner = manner;
         manner.answer_tokens_max = self.max_output_tokens.filter(|tokens| *tokens > 0);
         (manner.temperature, manner.top_p) = (self.temperature, self.top_p);
@@ -100,6 +104,7 @@ impl ResponsesIn {
             is_stream: self.stream.unwrap_or(false),
             is_kept: self.store.unwrap_or(true),
             previous: self.previous_response_id,
+            input,
             model,
             created_s: now_s(),
             message: fresh("msg_"),
@@ -336,13 +341,20 @@ pub(crate) fn record(asking: &Asking, whole: &Value) -> Payload {
     let answer = Message::new(Role::Assistant, said);
     turns.extend([&question, &answer]);
     let turns: Vec<Value> = turns.iter().map(|turn| json!([turn.role.name(), turn.text])).collect();
-    let item = json!({
-        "id": fresh("msg_"), "type": "message", "role": "user", "status": "completed",
-        "content": [{"type": "input_text", "text": asking.asked.question}],
-    });
+    let item = |message: &Message| {
+        let content = match message.role {
+            Role::Assistant => Asking::text(&message.text, &[]),
+            Role::System | Role::User => json!({"type": "input_text", "text": message.text}),
+        };
+        json!({
+            "id": fresh("msg_"), "type": "message", "role": message.role.name(), "status": "completed",
+            "content": [content],
+        })
+    };
+    let input: Vec<Value> = asking.input.iter().map(item).collect();
     let mut record = Payload::new();
     record.insert("response".to_owned(), whole.clone());
-    record.insert("input".to_owned(), json!([item]));
+    record.insert("input".to_owned(), json!(input));
     record.insert("turns".to_owned(), json!(turns));
     record
 }
