@@ -61,7 +61,7 @@ const COPY_OF: &str = "copy_of";
 /// Moves a library, or goes on with it. `old` is the model of the first, which the gate asks with.
 ///
 /// # Errors
-/// `InvalidArgument` on `to`, `model` or `questions`; what the database and the model return.
+/// `InvalidArgument` on `to`, `gate`, `model` or `questions`; what the database and the model return.
 pub fn reembed(
     db: &Database,
     order: &Move,
@@ -69,6 +69,9 @@ pub fn reembed(
     new: &Embedder,
     progress: &dyn Fn(Progress) -> ControlFlow<()>,
 ) -> Result<MoveReport> {
+    if order.loss_max.is_some_and(|loss| !loss.is_finite()) {
+        return Err(Error::invalid("gate", "must be a finite number"));
+    }
     let from = Library::existing(db, &order.from)?;
     let to = target(db, &from, &order.to, new)?;
     let mut report = MoveReport::default();

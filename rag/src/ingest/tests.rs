@@ -251,6 +251,8 @@ fn a_library_moves_to_another_model_behind_a_gate() {
         let progress = |told: Progress| if told.documents == stop { Break(()) } else { Continue(()) };
         reembed(&db, order, Some(&old), &new, &progress).expect("a move")
     };
+    let open = reembed(&db, &order(None, Some(f64::NAN)), Some(&old), &new, &|_| Continue(()));
+    assert_eq!(open.expect_err("no gate").field(), Some("gate"));
     let broken_off = moved(&order(Some("live"), None), 1);
     assert_eq!((broken_off.documents, broken_off.is_switched), (1, false));
     let refused = moved(&order(Some("live"), Some(-2.0)), 0);
