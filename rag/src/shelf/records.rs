@@ -56,9 +56,9 @@ impl Shelf<'_> {
     ///
     /// # Errors
     /// What the database returns.
-    pub fn kept(&self, kind: &str, id: &str, without: &[&str]) -> Result<Option<Payload>> {
+    pub fn kept(&self, kind: &str, id: &str) -> Result<Option<Payload>> {
         let Some(collection) = self.collection_of(kind)? else { return Ok(None) };
-        let found = collection.get(&[point_id(id)], &select(without)?)?;
+        let found = collection.get(&[point_id(id)], &select(&[])?)?;
         Ok(found.into_iter().next().map(|point| point.payload))
     }
 
@@ -73,10 +73,10 @@ impl Shelf<'_> {
         Ok(was_there)
     }
 
-    /// Every thing of a kind, without some members.
-    pub(super) fn all(&self, kind: &str, without: &[&str]) -> Result<Vec<Payload>> {
+    /// Every thing of a kind.
+    pub(super) fn all(&self, kind: &str) -> Result<Vec<Payload>> {
         let Some(collection) = self.collection_of(kind)? else { return Ok(Vec::new()) };
-        Ok(every(&collection, &Filter::default(), without)?.into_iter().map(|point| point.payload).collect())
+        Ok(every(&collection, &Filter::default(), &[])?.into_iter().map(|point| point.payload).collect())
     }
 
     fn collection_of(&self, kind: &str) -> Result<Option<Collection>> {

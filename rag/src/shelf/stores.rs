@@ -182,7 +182,7 @@ impl Shelf<'_> {
     pub fn store(&self, id: &str) -> Result<Store> {
         let chunks = self.db.collection(id).map_err(|_| missing("vector store", id))?;
         sources_of(self.db, &chunks).map_err(|_| missing("vector store", id))?;
-        let record = self.kept(STORES, chunks.name(), &[])?.unwrap_or_default();
+        let record = self.kept(STORES, chunks.name())?.unwrap_or_default();
         Ok(Store::of(chunks.name(), &record))
     }
 
@@ -395,7 +395,7 @@ impl Shelf<'_> {
     /// # Errors
     /// `NotFound`; what the database returns.
     pub fn batch(&self, store: &str, id: &str) -> Result<Batch> {
-        let record = self.kept(BATCHES, id, &[])?.filter(|record| text(record, "store") == store);
+        let record = self.kept(BATCHES, id)?.filter(|record| text(record, "store") == store);
         let record = record.ok_or_else(|| missing("batch of files", id))?;
         let files = record.get("files").and_then(Value::as_array).into_iter().flatten();
         let files = files.filter_map(Value::as_str).map(str::to_owned).collect();

@@ -51,7 +51,7 @@ fn understand(call: &Call) -> Result<Asking> {
     asking.is_kept &= call.rights.check_of(db, RESPONSES, Need::Write).is_ok();
     if let Some(previous) = asking.previous.clone() {
         call.rights.check_of(db, RESPONSES, Need::Read)?;
-        let before = shelf(call).kept(RESPONSES, &previous, &[])?.ok_or_else(|| missing(&previous))?;
+        let before = shelf(call).kept(RESPONSES, &previous)?.ok_or_else(|| missing(&previous))?;
         let history = turns(&before);
         asking.asked.history.splice(0..0, history);
     }
@@ -141,7 +141,7 @@ fn missing(id: &str) -> Error {
 fn kept(call: &Call) -> Result<kithdb::Payload> {
     call.rights.check_of(&call.state.db, RESPONSES, Need::Read)?;
     let id = call.part("response")?;
-    shelf(call).kept(RESPONSES, id, &[])?.ok_or_else(|| missing(id))
+    shelf(call).kept(RESPONSES, id)?.ok_or_else(|| missing(id))
 }
 
 pub(super) fn get(call: &Call) -> Result<Value> {
