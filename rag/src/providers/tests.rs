@@ -52,7 +52,7 @@ fn what_passes_is_waited_for_and_what_stays_is_an_error() {
         assert_eq!(embedder.embed_query("a").expect(&told), fake::vector("a"), "{told}");
         assert_eq!(asked(&log), requests, "{told}");
     }
-    let (embedder, log) = embedder(vec![Act::Say(401, "", "bad key")], |provider| {
+    let (embedder, log) = embedder(vec![Act::Say(401, "", "bad key: secret-key")], |provider| {
         provider.api_key = Some("secret-key".into());
     });
     let error = embedder.embed_query("a").expect_err("refused");

@@ -62,9 +62,9 @@ fn every_way_to_answer_is_understood() {
 fn every_failure_is_told_apart() {
     let overflow = FailureKind::ContextOverflow { prompt: Some(30), context: Some(20) };
     let late = Duration::from_secs(2);
-    let error = r#"{"error":{"message":"the slot is gone","code":500}}"#;
+    let error = r#"{"error":{"message":"the slot of sk-secret is gone","code":500}}"#;
     let cases = [
-        (Act::Refuse(401, "", r#"{"error":"Unauthorized"}"#), FailureKind::Unauthorized, 1),
+        (Act::Refuse(401, "", r#"{"error":"no such key: sk-secret"}"#), FailureKind::Unauthorized, 1),
         (Act::Refuse(404, "", r#"{"error":{"message":"no such model"}}"#), FailureKind::NotFound, 1),
         (Act::Refuse(400, "", OVERFLOW), overflow, 1),
         (Act::Refuse(500, "", "Internal Server Error"), FailureKind::Refused, 1),
