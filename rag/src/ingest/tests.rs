@@ -4,14 +4,15 @@ use std::fs;
 use std::ops::ControlFlow::{Break, Continue};
 use std::path::Path;
 
-use kithdb::{Condition, Database, Filter, PointId, Select};
+use kithdb::{Condition, Database, Filter, Payload, PointId, Select};
 
 use super::reembed::{Move, reembed};
 use super::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, ingest, jobs};
 use crate::embed::tiny;
 use crate::eval::{self, Question};
 use crate::providers::fake;
-use crate::{Embedder, Metadata, Mode, Provider, search};
+use crate::shelf::{Chunking, Wanted};
+use crate::{Embedder, Metadata, Mode, Provider, Shelf, search};
 
 fn run(db: &Database, folder: &Path, embedder: Option<&Embedder>) -> IngestReport {
     ingest(db, folder, &IngestOptions::default(), embedder, &|_| Continue(())).expect("an ingestion")
@@ -282,4 +283,26 @@ fn a_library_moves_to_another_model_behind_a_gate() {
         (1, 0),
         "a later ingestion by the new model finds nothing to do"
     );
+}
+
+#[test]
+fn files_of_a_store_are_moved_once_and_again_when_they_change() {
+    let (_model, old) = tiny::open();
+    let (url, _) = fake::start(Vec::new());
+    let new = Embedder::connect(&Provider { url, model: "other".into(), ..Provider::default() });
+    let new = new.expect("a provider");
+    let db = Database::in_memory().expect("a database");
+    let shelf = Shelf { db: &db, embedder: Some(&old) };
+    shelf.create_store("files", Wanted::default(), 1).expect("a store");
+    shelf.upload("file-1", "a.txt", "user_data", b"The quick brown fox.", 1).expect("a file");
+    shelf.add("files", "file-1", &Payload::new(), Chunking::Auto, 1).expect("it is put there");
+    let order = Move { from: "files".into(), to: "moved".into(), alias: None, loss_max: None };
+    let moved = || {
+        let report = reembed(&db, &order, Some(&old), &new, &|_| Continue(())).expect("a move");
+        (report.documents, report.unchanged)
+    };
+    assert_eq!((moved(), moved()), ((1, 0), (0, 1)));
+    let attributes = Payload::from_iter([("kind".to_owned(), "fox".into())]);
+    shelf.set_attributes("files", "file-1", &attributes).expect("changed");
+    assert_eq!(moved(), (1, 0));
 }
