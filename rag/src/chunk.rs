@@ -10,7 +10,7 @@
 //! fits the model's window. No chunk holds two records.
 //!
 //! Cost: the source is tokenised once, not once per candidate cut; a chunk is tokenised once more to make sure. About a
-//! second a megabyte. Markdown of many megabytes without a heading takes quadratic time.
+//! second a megabyte.
 
 use std::ops::Range;
 
@@ -68,6 +68,9 @@ const TOKEN_BYTES_MAX: usize = 16;
 
 /// Bytes of Markdown or code, to the next heading, that are cut at a time.
 const SECTION_BYTES: usize = 64 << 10;
+
+/// The same where no heading comes: to an empty line, or to whatever ends a line or a word.
+const PART_BYTES_MAX: usize = 4 * SECTION_BYTES;
 
 /// Bytes that are tokenised at a time.
 const BLOCK_BYTES: usize = 16 << 10;
@@ -199,7 +202,23 @@ fn sections(source: &Source) -> Vec<Range<usize>> {
         }
     }
     sections.push(start..source.text.len());
-    sections
+    sections.iter().flat_map(|section| parts(source, section)).collect()
+}
+
+/// A section in parts that are cut one by one, where it is too long for that as a whole.
+fn parts(source: &Source, section: &Range<usize>) -> Vec<Range<usize>> {
+    let is_marked = matches!(source.kind, Kind::Markdown | Kind::Html | Kind::Code(_));
+    let (mut start, mut parts) = (section.start, Vec::new());
+    while is_marked && section.end - start > PART_BYTES_MAX {
+        let most = source.text.floor_char_boundary(start + PART_BYTES_MAX);
+        let text = &source.text[start..most];
+        let place = |mark: &str| text.rfind(mark).filter(|at| *at > 0);
+        let end = place("\n\n").or_else(|| place("\n")).or_else(|| place(" ")).map_or(most, |at| start + at);
+        parts.push(start..end);
+        start = end;
+    }
+    parts.push(start..section.end);
+    parts
 }
 
 /// Cuts a piece that is too large by itself: inside a word the tokens of the parts can be more than those of the whole.
@@ -386,6 +405,26 @@ mod tests {
         assert_sound(&source, &sizing);
         assert!(chunk(&source, &sizing).len() >= 50_000 / (sizing.capacity() * TOKEN_BYTES_MAX));
         assert!(chunk(&self::source(Kind::Text, " \n\t "), &sizing).is_empty());
+    }
+
+    #[test]
+    fn what_has_no_heading_is_cut_part_by_part() {
+        let blocks = "A line of *words*.\n\n".repeat(50_000);
+        for text in [blocks.as_str(), &"word ".repeat(150_000), &"x".repeat(600_000)] {
+            for kind in [Kind::Markdown, Kind::Html, Kind::Code(Syntax::Rust)] {
+                let source = Source { text: text.to_owned(), kind, ..Source::default() };
+                let found = sections(&source);
+                assert!(
+                    found.len() > 2 && found.iter().all(|part| part.len() <= PART_BYTES_MAX),
+                    "{found:?}"
+                );
+                assert!(found.windows(2).all(|pair| pair[0].end == pair[1].start), "{found:?}");
+                assert_eq!((found[0].start, found[found.len() - 1].end), (0, text.len()));
+            }
+        }
+        let source = source(Kind::Markdown, &blocks[..280_000]);
+        assert!(sections(&source).iter().skip(1).all(|part| blocks[part.start..].starts_with("\n\n")));
+        assert_sound(&source, &Sizing::of(None, Some(200), 0));
     }
 
     #[test]

@@ -20,6 +20,19 @@ pub struct Heading {
     pub(crate) text: String,
 }
 
+/// Characters of a heading that are kept: each chunk below it carries them.
+const HEADING_CHARS_MAX: usize = 200;
+
+impl Heading {
+    /// With no more of its text than is kept.
+    pub(crate) fn cut(mut self) -> Self {
+        if let Some((end, _)) = self.text.char_indices().nth(HEADING_CHARS_MAX) {
+            self.text.truncate(self.text[..end].trim_end().len());
+        }
+        self
+    }
+}
+
 /// All headings that have a text, in order.
 pub(crate) fn headings(markdown: &str) -> Vec<Heading> {
     let mut found = Vec::new();
@@ -63,7 +76,7 @@ pub(crate) fn path(headings: &[Heading], at: usize) -> Vec<&str> {
 
 fn tidy(mut heading: Heading) -> Option<Heading> {
     heading.text = heading.text.split_whitespace().collect::<Vec<_>>().join(" ");
-    (!heading.text.is_empty()).then_some(heading)
+    (!heading.text.is_empty()).then(|| heading.cut())
 }
 
 #[cfg(test)]
@@ -83,5 +96,11 @@ mod tests {
         assert_eq!(at("text"), ["A b", "B"]);
         assert_eq!(at("Setext"), ["A b", "Setext c"]);
         assert_eq!(path(&found, text.len()), ["D", "E"]);
+    }
+
+    #[test]
+    fn a_heading_of_megabytes_is_not_repeated_in_each_chunk_below_it() {
+        let found = headings(&format!("# {}\n\ntext\n", "long ".repeat(100_000)));
+        assert_eq!(found[0].text, "long ".repeat(40).trim_end());
     }
 }

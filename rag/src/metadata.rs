@@ -6,7 +6,7 @@
 //! Invariants: a time is RFC 3339, in UTC; labels are sorted and each is there once; attributes are scalars or lists of
 //! them, so that each can be filtered by.
 
-use kithdb::{Error, Payload, Result, Value, datetime};
+use kithdb::{Error, Payload, Result, Value, datetime, payload};
 use serde_json::json;
 
 /// What is known of a document.
@@ -30,6 +30,9 @@ pub(crate) const WORDS_CHARS_MAX: usize = 500;
 /// Labels and attributes of a document.
 const ENTRIES_MAX: usize = 64;
 
+/// Bytes of all attributes together: each chunk of the document carries them.
+const ATTRIBUTES_BYTES_MAX: usize = 16 << 10;
+
 impl Metadata {
     /// What a mapping says, by the names that documents use: `title`, `author` or `authors`, `date` and its like,
     /// `labels` or `access`. What does not fit is left out: it is a stranger's.
@@ -49,7 +52,8 @@ impl Metadata {
                 }
                 _ if is_attribute(&value)
                     && key.chars().count() <= WORDS_CHARS_MAX
-                    && metadata.attributes.len() < ENTRIES_MAX =>
+                    && metadata.attributes.len() < ENTRIES_MAX
+                    && metadata.has_room(&key, &value) =>
                 {
                     metadata.attributes.insert(key, value);
                 }
@@ -58,6 +62,11 @@ impl Metadata {
         }
         metadata.settle();
         metadata
+    }
+
+    /// Whether an attribute may stand beside those that are there.
+    fn has_room(&self, key: &str, value: &Value) -> bool {
+        payload::bytes(&self.attributes) + key.len() + value.to_string().len() < ATTRIBUTES_BYTES_MAX
     }
 
     /// This, and where it says nothing what another says.
@@ -99,6 +108,11 @@ impl Metadata {
                 let message = format!("has {count} entries, {ENTRIES_MAX} are allowed");
                 return Err(Error::invalid(field, message));
             }
+        }
+        let bytes = payload::bytes(&self.attributes);
+        if bytes > ATTRIBUTES_BYTES_MAX {
+            let message = format!("have {bytes} bytes, {ATTRIBUTES_BYTES_MAX} are allowed");
+            return Err(Error::invalid("attributes", message));
         }
         if let Some((key, _)) = self.attributes.iter().find(|(_, value)| !is_attribute(value)) {
             let message = "must be a text, a number, true, false, or a list of these";
@@ -200,6 +214,8 @@ mod tests {
         assert_eq!(Value::Object(metadata.payload()), expected);
         assert_eq!(Metadata::of_payload(&metadata.payload()), metadata);
         assert_eq!(Metadata::read(map(&json!({"date": "yesterday"}))), Metadata::default());
+        let long = json!({"description": "x".repeat(1 << 20), "year": 2024});
+        assert_eq!(Metadata::read(map(&long)).attributes, map(&json!({"year": 2024})));
     }
 
     #[test]
@@ -218,6 +234,10 @@ mod tests {
             (Metadata { title: Some(long.clone()), ..Metadata::default() }, "title"),
             (Metadata { time: Some("soon".into()), ..Metadata::default() }, "time"),
             (Metadata { labels: vec![long], ..Metadata::default() }, "labels"),
+            (
+                Metadata { attributes: map(&json!({"a": "x".repeat(20_000)})), ..Metadata::default() },
+                "attributes",
+            ),
             (Metadata { attributes: map(&json!({"a": {"b": 1}})), ..Metadata::default() }, "attributes.a"),
         ];
         for (metadata, field) in cases {

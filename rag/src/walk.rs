@@ -74,6 +74,15 @@ impl Walk {
         parse(file, bytes)
     }
 
+    /// Whether a file may be there unseen: it, or a folder above it, could not be read.
+    pub(crate) fn may_have(&self, file: &str) -> bool {
+        let unread = self.skipped.iter().filter(|skipped| matches!(skipped.reason, Skip::Unreadable(_)));
+        unread.map(|skipped| skipped.path.trim_end_matches('/')).any(|place| {
+            let below = file.strip_prefix(place);
+            place.is_empty() || below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+
     fn folder(&mut self, folder: &Path, prefix: &str, bytes_max: u64) {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
@@ -181,6 +190,19 @@ mod tests {
         assert_eq!(walk.read("b/z.md").expect("reads").title, "Z");
         assert_eq!(walk.read("binary.txt"), Err(Skip::Binary));
         assert!(matches!(walk.read("gone.md"), Err(Skip::Unreadable(_))));
+    }
+
+    #[test]
+    fn what_lies_below_an_unreadable_folder_may_be_there() {
+        let skipped = |path: &str, reason: Skip| Skipped { path: path.to_owned(), reason };
+        let unread = || Skip::Unreadable("permission denied".to_owned());
+        let skipped = vec![skipped("a/b", unread()), skipped("c.md", unread()), skipped("d", Skip::Kind)];
+        let walk = Walk { skipped, ..Walk::default() };
+        let cases =
+            [("a/b/x.md", true), ("a/bc.md", false), ("a/x.md", false), ("c.md", true), ("d/e.md", false)];
+        for (file, expected) in cases {
+            assert_eq!(walk.may_have(file), expected, "{file}");
+        }
     }
 
     #[test]

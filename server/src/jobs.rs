@@ -4,13 +4,14 @@
 //! has done is in the database alone, so that it goes on wherever a process ended. A job that cannot go on for now (no
 //! model, an embedding server that is down) is tried again, less and less often.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use kithdb::{Database, Error, ErrorKind};
+use kithdb::{Database, Error, ErrorKind, PointId, Result};
 use parking_lot::Mutex;
 use rag::{Embedder, jobs};
 
@@ -86,7 +87,7 @@ fn go_on(db: &Database, embedder: Option<&Embedder>, is_stopped: &dyn Fn() -> bo
         if is_stopped() {
             return false;
         }
-        if let Err(error) = jobs::run(db, job.id, embedder, is_stopped) {
+        if let Err(error) = run(db, job.id, embedder, is_stopped) {
             let is_final = !can_pass(&error);
             all_ended &= is_final;
             tracing::warn!(job = %job.id, collection = job.collection, %error, is_final, "a job could not go on");
@@ -98,8 +99,41 @@ fn go_on(db: &Database, embedder: Option<&Embedder>, is_stopped: &dyn Fn() -> bo
     all_ended
 }
 
+/// Goes on with a job. A defect ends the job, and not the thread that all others wait for.
+fn run(
+    db: &Database,
+    job: PointId,
+    embedder: Option<&Embedder>,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<jobs::Job> {
+    let ran = catch_unwind(AssertUnwindSafe(|| jobs::run(db, job, embedder, is_stopped)));
+    ran.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "ingesting it met a defect of this program")))
+}
+
 /// Whether the same job may go on another time: the fault is not its own.
 fn can_pass(error: &Error) -> bool {
-    let kinds = [ErrorKind::Busy, ErrorKind::Io, ErrorKind::DeadlineExceeded, ErrorKind::Poisoned];
+    let kinds = [
+        ErrorKind::Busy,
+        ErrorKind::Io,
+        ErrorKind::DeadlineExceeded,
+        ErrorKind::Poisoned,
+        ErrorKind::StorageFull,
+    ];
     kinds.contains(&error.kind()) || error.field() == Some("model")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_accepted_is_dropped_only_for_a_fault_of_its_own() {
+        for kind in [ErrorKind::Busy, ErrorKind::Io, ErrorKind::StorageFull, ErrorKind::Poisoned] {
+            assert!(can_pass(&Error::new(kind, "why")), "{kind:?}");
+        }
+        assert!(can_pass(&Error::invalid("model", "is another one")));
+        for error in [Error::invalid("documents", "cannot be"), Error::new(ErrorKind::Internal, "a defect")] {
+            assert!(!can_pass(&error), "{error}");
+        }
+    }
 }

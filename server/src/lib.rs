@@ -19,7 +19,6 @@ mod connections;
 mod cursors;
 pub mod door;
 mod error;
-mod form;
 mod incoming;
 mod jobs;
 mod lanes;

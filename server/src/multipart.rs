@@ -110,22 +110,29 @@ fn split<'b>(bytes: &'b [u8], at: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
 fn disposition(head: &str) -> (String, Option<String>) {
     let is_it = |line: &&str| line.to_ascii_lowercase().starts_with("content-disposition:");
     let line = head.lines().find(is_it).unwrap_or_default();
-    let value = |key: &str| {
-        let begin = line.find(&format!("; {key}=\""))? + key.len() + 4;
-        let mut value = String::new();
-        let mut chars = line[begin..].chars();
-        while let Some(c) = chars.next() {
-            match c {
-                '"' => return Some(value),
-                '\\' => value.extend(chars.next()),
-                c => value.push(c),
-            }
-        }
-        None
-    };
     // Browsers write what would end the name so.
     let plain = |text: String| text.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n");
-    (value("name").map(plain).unwrap_or_default(), value("filename").map(plain))
+    (parameter(line, "name").map(plain).unwrap_or_default(), parameter(line, "filename").map(plain))
+}
+
+/// A parameter of a line of a head: `name="a \"b\""`, `name=a`.
+fn parameter(line: &str, name: &str) -> Option<String> {
+    let at = line.match_indices(name).map(|(at, _)| at).find(|at| {
+        let is_start = line[..*at].ends_with([' ', ';']);
+        is_start && line[at + name.len()..].starts_with('=')
+    })?;
+    let value = &line[at + name.len() + 1..];
+    let Some(quoted) = value.strip_prefix('"') else {
+        return Some(value.split(';').next().unwrap_or_default().trim().to_owned());
+    };
+    let (mut text, mut chars) = (String::new(), quoted.chars());
+    loop {
+        match chars.next()? {
+            '"' => return Some(text),
+            '\\' => text.push(chars.next()?),
+            other => text.push(other),
+        }
+    }
 }
 
 /// Passes over lines up to and with this one.
@@ -199,6 +206,8 @@ mod tests {
             assert!(parts(&form[..len], "b").is_err(), "cut to {len}");
         }
         assert!(parts(b"x\r\n--b--", "b").expect("no parts").is_empty());
+        let bare = b"--b\r\ncontent-disposition: form-data;filename=a.txt; name=file\r\n\r\nx\r\n--b--\r\n";
+        assert_eq!(parts(bare, "b").expect("a form"), [part("file", Some("a.txt"), b"x")]);
     }
 
     #[test]

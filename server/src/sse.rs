@@ -30,6 +30,15 @@ const FIRST_TIME_MAX: Duration = Duration::from_secs(10);
 /// Events on their way.
 const EVENTS_MAX: usize = 64;
 
+/// How an error is told in the middle of a stream, behind so many events.
+pub(crate) type Fail = fn(&Error, u64) -> String;
+
+/// As streams do whose events have no type.
+pub(crate) fn failed(error: &Error, _: u64) -> String {
+    let told = error::openai(&error::Told::of(error), error::status_of(error));
+    format!("data: {told}\n\n")
+}
+
 /// Cancels an answer when it is dropped: a client has gone away.
 pub(crate) struct CancelOnDrop(pub(crate) Cancel);
 
@@ -83,7 +92,7 @@ impl Events {
 
 impl Written {
     /// The response: a stream, or the error that came before anything else.
-    pub(crate) async fn respond(mut self, cancel: CancelOnDrop, began: Instant) -> Response {
+    pub(crate) async fn respond(mut self, cancel: CancelOnDrop, began: Instant, fail: Fail) -> Response {
         let first = match timeout(FIRST_TIME_MAX, self.0.recv()).await {
             Ok(Some(Err(error))) => return error::respond(&error, began),
             Ok(first) => first.and_then(Result::ok),
@@ -92,6 +101,8 @@ impl Written {
         let stream = Sending {
             first,
             receiver: self.0,
+            sent: 0,
+            fail,
             heartbeat: interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT),
             _cancel: cancel,
         };
@@ -108,6 +119,9 @@ impl Written {
 struct Sending {
     first: Option<Bytes>,
     receiver: Receiver<Result<Bytes>>,
+    /// Events that went out.
+    sent: u64,
+    fail: Fail,
     heartbeat: Interval,
     _cancel: CancelOnDrop,
 }
@@ -117,16 +131,17 @@ impl Stream for Sending {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(first) = self.first.take() {
+            self.sent += 1;
             return Poll::Ready(Some(Ok(first)));
         }
         match self.receiver.poll_recv(context) {
             Poll::Ready(Some(Ok(event))) => {
                 self.heartbeat.reset();
+                self.sent += 1;
                 Poll::Ready(Some(Ok(event)))
             }
             Poll::Ready(Some(Err(error))) => {
-                let told = error::openai(&error::Told::of(&error), error::status_of(&error));
-                Poll::Ready(Some(Ok(Bytes::from(format!("data: {told}\n\n")))))
+                Poll::Ready(Some(Ok(Bytes::from((self.fail)(&error, self.sent)))))
             }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => match self.heartbeat.poll_tick(context) {

@@ -122,6 +122,7 @@ fn documents_are_added_found_and_read() {
         prompt.contains("kithdb://notes/7") && prompt.ends_with("Question: What of gardens?"),
         "{prompt}"
     );
+    assert!(prompt.contains("\n<<<document 1, mark "), "passages are data: {prompt}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub use check::{Citation, UNSUPPORTED};
 pub use extract::EXTRACTIVE;
 pub(crate) use passage::hash as text_hash;
 pub use passage::{About, Document, Passage, document};
-pub use prompt::Asked;
+pub use prompt::{Asked, fence};
 pub use retrieve::{ACCESS_FIELD, Evidence, Retrieval, Retrieved, retrieve, sources_of};
 
 /// Said when nothing speaks for an answer being in the documents.

@@ -74,9 +74,15 @@ pub(crate) fn messages(asked: &Asked, documents: &[Passage]) -> Vec<Message> {
 }
 
 fn fenced(number: usize, document: &Passage) -> String {
-    let text = defused(&document.text);
-    let mark = &hash(&format!("{}\n{text}", document.hash))[..8];
-    let title = defused(document.title()).replace('\n', " ");
+    fence(number, document.title(), &document.text, &document.hash)
+}
+
+/// A text as data of a prompt, between marks that are made of it and of what it is known by, so that it cannot hold
+/// them.
+pub fn fence(number: usize, title: &str, text: &str, known_by: &str) -> String {
+    let text = defused(text);
+    let mark = &hash(&format!("{known_by}\n{text}"))[..8];
+    let title = defused(title).replace('\n', " ");
     format!("\n<<<document {number}, mark {mark}: {title}\n{text}\n{mark} end of document {number}>>>\n")
 }
 

@@ -29,8 +29,8 @@ pub struct Retrieval {
     pub limit: usize,
     /// Only among these.
     pub filter: Filter,
-    /// Who asks may see: documents without the payload field `access`, and those with one of these labels in it.
-    /// Without labels, that field does not count.
+    /// Who asks may see: documents without the payload field `labels`, and those with one of these labels in it.
+    /// Without labels here, that field does not count.
     pub labels: Option<Vec<String>>,
     /// From 0, the best alone, to 1, the most different: maximal marginal relevance.
     pub diversity: Option<f32>,
@@ -64,8 +64,8 @@ pub struct Evidence {
     pub coverage: f32,
 }
 
-/// The payload field with the labels of who may see a document.
-pub const ACCESS_FIELD: &str = "access";
+/// The payload field with the labels of who may see a document: where an ingestion puts them.
+pub const ACCESS_FIELD: &str = "labels";
 
 /// Each leg ranks so many chunks, or four times those wanted if that is more.
 const LEG_HITS_MIN: usize = 100;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use types::Result;
 
 use super::reply::{self, Message};
-use super::{Engine, Failure, FailureKind, of_ureq, refused, whole};
+use super::{Engine, Failure, FailureKind, of_ureq, whole};
 
 /// What is known of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,7 +184,7 @@ impl Engine {
         self.note(answered.as_ref().err());
         let response = answered?;
         if !response.status().is_success() {
-            return Err(refused(response));
+            return Err(self.refused(response));
         }
         let text = whole(response)?;
         serde_json::from_str(&text).map_err(|error| Failure::new(FailureKind::Garbled, error))

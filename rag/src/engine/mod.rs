@@ -133,8 +133,13 @@ impl EngineOptions {
 
     fn check(&self) -> Result<()> {
         let uri: http::Uri = self.url.parse().map_err(|error| {
-            Error::invalid("engine_url", format!("`{}` is no URL: {error}", self.url)).with_source(error)
+            Error::invalid("engine_url", format!("is no URL: {error}")).with_source(error)
         })?;
+        if uri.authority().is_some_and(|place| place.as_str().contains('@')) {
+            // Addresses are told in errors and logs.
+            let message = "has a name or a password in it; a key goes into engine_key";
+            return Err(Error::invalid("engine_url", message));
+        }
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
             let message = format!("`{}` must be like http://127.0.0.1:8080/v1", self.url);
             return Err(Error::invalid("engine_url", message));
@@ -194,7 +199,7 @@ impl Engine {
             self.note(outcome.as_ref().err());
             let failure = match outcome {
                 Ok(generated) => return Ok(generated),
-                Err(failure) => failure,
+                Err(failure) => Failure { said: self.without_key(&failure.said), ..failure },
             };
             let pause = pause(&failure, attempt);
             if has_text || !failure.is_passing() || attempt >= self.options.attempts_max || pause > PAUSE_MAX
@@ -261,13 +266,30 @@ impl Engine {
         let request = agent.post(format!("{}/chat/completions", self.options.url));
         let request = self.with_key(request).header("content-type", "application/json");
         let response = request.send(body).map_err(of_ureq)?;
-        if response.status().is_success() { Ok(response) } else { Err(refused(response)) }
+        if response.status().is_success() { Ok(response) } else { Err(self.refused(response)) }
     }
 
     fn with_key<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
         match &self.options.key {
             Some(key) => request.header("authorization", format!("Bearer {}", key.0)),
             None => request,
+        }
+    }
+
+    /// The failure of an answer whose status is none of success.
+    fn refused(&self, response: http::Response<ureq::Body>) -> Failure {
+        let status = response.status().as_u16();
+        let header = response.headers().get(http::header::RETRY_AFTER).and_then(|after| after.to_str().ok());
+        let retry_after = header.and_then(|after| after.trim().parse().ok()).map(Duration::from_secs);
+        let body = whole(response).unwrap_or_default();
+        Failure::of_answer(status, &self.without_key(&body), retry_after)
+    }
+
+    /// What an engine says, without the key: some repeat it where they refuse it.
+    fn without_key(&self, said: &str) -> String {
+        match &self.options.key {
+            Some(key) => said.replace(&key.0, "…"),
+            None => said.to_owned(),
         }
     }
 
@@ -302,15 +324,6 @@ fn config(options: &EngineOptions) -> ureq::config::ConfigBuilder<ureq::typestat
     config
         .user_agent(concat!("kithdb/", env!("CARGO_PKG_VERSION")))
         .timeout_connect(Some(options.connect_time_max))
-}
-
-/// The failure of an answer whose status is none of success.
-fn refused(response: http::Response<ureq::Body>) -> Failure {
-    let status = response.status().as_u16();
-    let header = response.headers().get(http::header::RETRY_AFTER).and_then(|after| after.to_str().ok());
-    let retry_after = header.and_then(|after| after.trim().parse().ok()).map(Duration::from_secs);
-    let body = whole(response).unwrap_or_default();
-    Failure::of_answer(status, &body, retry_after)
 }
 
 fn whole(response: http::Response<ureq::Body>) -> std::result::Result<String, Failure> {

@@ -14,7 +14,8 @@ mod question;
 use std::time::Instant;
 
 use kithdb::{
-    Collection, Error, FieldPath, Filter, Payload, PayloadSelect, PointId, Result, Select, Seqno, Value,
+    Collection, Error, ErrorKind, FieldPath, Filter, Payload, PayloadSelect, PointId, Result, Select, Seqno,
+    Value,
 };
 
 use crate::search::request;
@@ -35,6 +36,8 @@ pub struct Config {
     pub limit: usize,
     /// Only among these.
     pub filter: Filter,
+    /// No further question is asked then, and the run fails.
+    pub deadline: Option<Instant>,
 }
 
 /// One question, asked.
@@ -74,7 +77,8 @@ pub struct Run {
 /// Asks all questions.
 ///
 /// # Errors
-/// `InvalidArgument` when there are none, or the limit is 0; on `model` as a search does; what the database returns.
+/// `InvalidArgument` when there are none, or the limit is 0; on `model` as a search does; `DeadlineExceeded`; what the
+/// database returns.
 pub fn run(
     collection: &Collection,
     embedder: Option<&Embedder>,
@@ -92,6 +96,10 @@ pub fn run(
     let mut rows = Vec::with_capacity(questions.len());
     for question in questions.iter().filter(|question| !question.expected.is_empty()) {
         let began = Instant::now();
+        if config.deadline.is_some_and(|deadline| began >= deadline) {
+            let message = format!("{} of {} questions were asked in time", rows.len(), questions.len());
+            return Err(Error::new(ErrorKind::DeadlineExceeded, message));
+        }
         let filter = config.filter.clone();
         let (used, asked) = request(collection, embedder, &question.text, config.mode, filter, config.limit)?;
         mode = used;
@@ -150,13 +158,17 @@ mod tests {
         assert_eq!(kept.len(), 3);
         let deleted = kept.iter().find(|question| question.text.contains("deleted")).expect("kept");
         assert_eq!(deleted.answer.as_deref(), Some("By hand."));
-        let config = Config { name: "k".into(), mode: Mode::Keyword, limit: 2, filter: Filter::default() };
+        let (mode, filter) = (Mode::Keyword, Filter::default());
+        let config = Config { name: "k".into(), mode, limit: 2, filter, deadline: None };
         let found = run(&chunks, None, &kept, &config, None).expect("a run");
         assert_eq!((found.rows.len(), found.unanswerable), (2, 1));
         assert_eq!((found.mean.recall, found.mean.mrr), (1.0, 1.0), "{:?}", found.rows);
         let other = Config { name: "other".into(), limit: 1, ..config };
         let report = html("documents", &[&found, &run(&chunks, None, &kept, &other, None).expect("a run")]);
         assert!(report.contains("<svg") && report.contains("other"), "both configurations are drawn");
+        let late = Config { deadline: Some(Instant::now()), ..other.clone() };
+        let error = run(&chunks, None, &kept, &late, None).expect_err("no time");
+        assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
         clear(&db, "documents").expect("cleared");
         assert!(load(&db, "documents").expect("loaded").is_empty());
         let error = run(&chunks, None, &[], &other, None).expect_err("no questions");

@@ -247,7 +247,7 @@ impl Writer {
     fn end_heading(&mut self) {
         match self.heading.take() {
             Some(heading) if heading.text.is_empty() => self.mark.clear(),
-            heading => self.outline.extend(heading),
+            heading => self.outline.extend(heading.map(Heading::cut)),
         }
     }
 
@@ -325,6 +325,8 @@ mod tests {
         let began = std::time::Instant::now();
         assert_eq!(read(format!("{deep}end").as_bytes()).expect("a page").text, "end");
         assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+        let long = read(format!("<h1>{}</h1>text", "long ".repeat(100_000)).as_bytes()).expect("a page");
+        assert_eq!(long.outline[0].text.chars().count(), 199, "each chunk carries its headings");
         for cut in ["<", "<a", "<a b='", "<!--", "<script>x", "&#x110000;", "&#0;", "<svg><![CDATA["] {
             read(cut.as_bytes()).expect(cut);
         }

@@ -93,6 +93,9 @@ fn of_cell(cell: &str) -> Value {
     }
 }
 
+/// Bytes of the fields that become payload: each chunk of the record carries them.
+const FIELDS_BYTES_MAX: usize = 16 << 10;
+
 #[derive(Default)]
 struct Writer {
     text: String,
@@ -115,7 +118,13 @@ impl Writer {
         if self.text.len() > TEXT_BYTES_MAX {
             return Err(Skip::TooLarge { bytes: self.text.len() as u64, bytes_max: TEXT_BYTES_MAX as u64 });
         }
-        fields.retain(|_, value| kithdb::payload::depth(value) <= DEPTH_MAX && !value.is_null());
+        let mut left = FIELDS_BYTES_MAX;
+        fields.retain(|name, value| {
+            let bytes = name.len() + value.to_string().len();
+            let is_kept = bytes <= left && !value.is_null() && kithdb::payload::depth(value) <= DEPTH_MAX;
+            left -= if is_kept { bytes } else { 0 };
+            is_kept
+        });
         self.records.push(Record { range: start..self.text.len(), fields });
         Ok(())
     }
@@ -178,6 +187,14 @@ mod tests {
         assert_eq!(parts(&source), expected);
         let deep = format!("{{\"a\": {}1{}}}", "[".repeat(20), "]".repeat(20));
         assert!(read_lines(&deep).expect("lines").records[0].fields.is_empty());
+    }
+
+    #[test]
+    fn a_field_of_megabytes_is_text_and_not_repeated_in_each_chunk() {
+        let line = json!({"n": 1, "story": "word ".repeat(100_000), "z": "kept"}).to_string();
+        let source = read_lines(&line).expect("a line");
+        assert_eq!(parts(&source)[0].1, json!({"n": 1, "z": "kept"}));
+        assert!(source.text.len() > 499_000);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(super) struct Shape {
 }
 
 /// Raised when chunks or payloads are made differently, so that documents are ingested anew.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 /// The id of a document's source.
 pub(super) fn source_id(root: &str, path: &str) -> PointId {

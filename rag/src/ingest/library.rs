@@ -9,6 +9,7 @@ use kithdb::{
 };
 
 use super::document::Document;
+use super::jobs::JOBS_SUFFIX;
 use crate::Embedder;
 use crate::dedup::{Duplicate, SIMILARITY_MIN, Signature};
 use crate::search::check_model;
@@ -34,9 +35,13 @@ pub(super) struct OldChunk {
 /// A source as it is stored, as far as a new version is compared with it.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
+    pub(super) path: String,
     pub(super) fingerprint: String,
     pub(super) revision: u64,
 }
+
+/// What is read of it.
+const KNOWN: [&str; 3] = ["path", "fingerprint", "revision"];
 
 /// Candidates that a document is compared with.
 const CANDIDATES_MAX: usize = 64;
@@ -48,10 +53,13 @@ impl Library {
         folder_field: &str,
         embedder: Option<&Embedder>,
     ) -> Result<Self> {
+        check_folder_field(folder_field)?;
         let is_gone = db.collection(collection).is_err_and(|error| error.kind() == ErrorKind::NotFound);
         if is_gone {
-            // Sources without their chunks would look as if they were ingested.
-            db.drop_collection(&format!("{collection}{SOURCES_SUFFIX}"))?;
+            // Sources without their chunks would look as if they were ingested, and jobs would bring back what went.
+            for suffix in [SOURCES_SUFFIX, JOBS_SUFFIX] {
+                db.drop_collection(&format!("{collection}{suffix}"))?;
+            }
         }
         let chunks = or_create(db, collection, || chunk_schema(folder_field, embedder))?;
         check_same_model(&chunks, embedder)?;
@@ -80,13 +88,13 @@ impl Library {
     /// What is stored of documents under a root.
     pub(super) fn known(&self, root: &str) -> Result<HashMap<PointId, Known>> {
         let filter = Filter::must(Condition::equals("root", root)?);
-        let points = all(&self.sources, &filter, &only(&["fingerprint", "revision"])?)?;
+        let points = all(&self.sources, &filter, &only(&KNOWN)?)?;
         Ok(points.into_iter().map(|point| (point.id, known(&point))).collect())
     }
 
     /// What is stored of one document.
     pub(super) fn known_one(&self, id: PointId) -> Result<Option<Known>> {
-        let points = self.sources.get(&[id], &only(&["fingerprint", "revision"])?)?;
+        let points = self.sources.get(&[id], &only(&KNOWN)?)?;
         Ok(points.first().map(known))
     }
 
@@ -181,6 +189,35 @@ const CHUNK_FIELDS: [(&str, FieldKind); 7] = [
     ("page", FieldKind::Integer),
 ];
 
+/// Fields of chunks that have a meaning of their own.
+const OWN_FIELDS: [&str; 16] = [
+    "source",
+    "path",
+    "title",
+    "kind",
+    "heading",
+    "text",
+    "start",
+    "end",
+    "hash",
+    "page",
+    "record",
+    "fields",
+    "author",
+    "time",
+    "labels",
+    "attributes",
+];
+
+/// The field of folders must be none of them: what a chunk is of would be lost.
+fn check_folder_field(field: &str) -> Result<()> {
+    if OWN_FIELDS.contains(&field) {
+        let message = format!("`{field}` has a meaning of its own in chunks; name another field");
+        return Err(Error::invalid("folder_field", message));
+    }
+    Ok(())
+}
+
 /// Fields of sources that filters name.
 const SOURCE_FIELDS: [(&str, FieldKind); 7] = [
     ("root", FieldKind::Keyword),
@@ -254,7 +291,8 @@ pub(super) fn all(collection: &Collection, filter: &Filter, select: &Select) -> 
 
 fn known(point: &Point) -> Known {
     let revision = point.payload.get("revision").and_then(Value::as_u64).unwrap_or(1);
-    Known { fingerprint: text(point, "fingerprint").to_owned(), revision }
+    let said = |key: &str| text(point, key).to_owned();
+    Known { path: said("path"), fingerprint: said("fingerprint"), revision }
 }
 
 /// Points with these fields alone.

@@ -113,8 +113,8 @@ pub struct IngestReport {
 }
 
 /// Ingests a folder (or one file). Documents that were ingested from the same folder before and are gone now are
-/// removed. `progress` is called from this thread after every document; when it breaks off, the rest is for the next
-/// run.
+/// removed; those that cannot be read for now stay, and so do the neighbours of one file. `progress` is called from this
+/// thread after every document; when it breaks off, the rest is for the next run.
 ///
 /// # Errors
 /// `InvalidArgument` on `path` when the folder cannot be read; on `model` when the collection belongs to another model;
@@ -145,7 +145,10 @@ pub fn ingest(
     let writer = Writer::new(db, library, embedder, &options.folder_field, report);
     let mut run = Run { writer, options, embedder, progress, shape, root, known, began: Instant::now() };
     run.documents(&walk)?;
-    run.remove_gone(&walk)?;
+    // One file says nothing of its neighbours.
+    if path.is_dir() {
+        run.remove_gone(&walk)?;
+    }
     let mut report = run.writer.report;
     report.elapsed = run.began.elapsed();
     Ok(report)
@@ -237,8 +240,11 @@ impl Run<'_> {
     fn remove_gone(&mut self, walk: &Walk) -> Result<()> {
         let present: HashSet<_> =
             walk.files.iter().map(|file| document::source_id(&self.root, file)).collect();
-        for id in self.known.keys().filter(|id| !present.contains(id)) {
-            self.writer.remove(*id, |_| Vec::new())?;
+        for (id, known) in &self.known {
+            // What cannot be read for now is not gone.
+            if !present.contains(id) && !walk.may_have(&known.path) {
+                self.writer.remove(*id, |_| Vec::new())?;
+            }
         }
         Ok(())
     }

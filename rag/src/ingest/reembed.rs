@@ -11,9 +11,10 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use kithdb::{
-    AliasChange, Collection, DEFAULT_VECTOR, Database, Error, Filter, Op, Point, PointId, Result, Select,
-    Value,
+    AliasChange, Collection, DEFAULT_VECTOR, Database, Error, Filter, Op, Payload, Point, PointId, Result,
+    Select, Value,
 };
+use serde_json::json;
 
 use super::library::{self, Library};
 use super::{Progress, SOURCES_SUFFIX};
@@ -61,7 +62,7 @@ const COPY_OF: &str = "copy_of";
 /// Moves a library, or goes on with it. `old` is the model of the first, which the gate asks with.
 ///
 /// # Errors
-/// `InvalidArgument` on `to`, `model` or `questions`; what the database and the model return.
+/// `InvalidArgument` on `to`, `gate`, `model` or `questions`; what the database and the model return.
 pub fn reembed(
     db: &Database,
     order: &Move,
@@ -69,11 +70,17 @@ pub fn reembed(
     new: &Embedder,
     progress: &dyn Fn(Progress) -> ControlFlow<()>,
 ) -> Result<MoveReport> {
+    if order.loss_max.is_some_and(|loss| !loss.is_finite()) {
+        return Err(Error::invalid("gate", "must be a finite number"));
+    }
     let from = Library::existing(db, &order.from)?;
     let to = target(db, &from, &order.to, new)?;
     let mut report = MoveReport::default();
-    let mut copier = Copier { db, from: &from, to: &to, new, report: &mut report };
-    if copier.documents(progress)?.is_break() {
+    let copied = |report: &mut MoveReport| {
+        let mut copier = Copier { db, from: &from, to: &to, new, report };
+        copier.documents(progress)
+    };
+    if copied(&mut report)?.is_break() {
         return Ok(report);
     }
     let questions = eval::load(db, &order.from)?;
@@ -85,6 +92,7 @@ pub fn reembed(
             mode: Mode::Vector,
             limit: GATE_LIMIT,
             filter: Filter::default(),
+            deadline: None,
         };
         let before = eval::run(&from.chunks, old, &questions, &config, None)?;
         let config = Config { name: "after".to_owned(), ..config };
@@ -96,6 +104,13 @@ pub fn reembed(
         }
     }
     if let Some(alias) = &order.alias {
+        // What changed while all of that went on.
+        let unchanged = report.unchanged;
+        let again = copied(&mut report)?;
+        report.unchanged = unchanged;
+        if again.is_break() {
+            return Ok(report);
+        }
         let collection = to.chunks.name().to_owned();
         db.change_aliases(vec![AliasChange::Set { alias: alias.clone(), collection }])?;
         report.is_switched = true;
@@ -137,8 +152,10 @@ struct Copier<'a> {
 
 impl Copier<'_> {
     fn documents(&mut self, progress: &dyn Fn(Progress) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
-        let wanted = versions(&self.from.sources, "fingerprint")?;
-        let mut there = versions(&self.to.sources, COPY_OF)?;
+        let wanted = versions(&self.from.sources, &VERSION, version)?;
+        let mut there = versions(&self.to.sources, &[COPY_OF], |payload| {
+            payload.get(COPY_OF).cloned().unwrap_or_default()
+        })?;
         let mut ids: Vec<&PointId> = wanted.keys().collect();
         ids.sort();
         for (done, id) in ids.into_iter().enumerate() {
@@ -170,9 +187,11 @@ impl Copier<'_> {
         self.report.cut += texts.iter().filter(|text| self.new.tokens(text) > room).count();
         let vectors =
             self.new.embed_documents(&texts.iter().map(String::as_str).collect::<Vec<_>>(), &|_| ())?;
-        let fingerprint = library::text(&source, "fingerprint").to_owned();
-        source.payload.insert("fingerprint".to_owned(), self.of_new(&fingerprint).into());
-        source.payload.insert(COPY_OF.to_owned(), fingerprint.into());
+        let version = version(&source.payload);
+        if let Some(fingerprint) = version.as_str() {
+            source.payload.insert("fingerprint".to_owned(), self.of_new(fingerprint).into());
+        }
+        source.payload.insert(COPY_OF.to_owned(), version);
         let stale = self.to.removal(id)?;
         let put = |(chunk, vector): (Point, Vec<f32>)| {
             Op::Upsert(Point::new(chunk.id).payload(chunk.payload).vector(vector))
@@ -195,9 +214,21 @@ impl Copier<'_> {
     }
 }
 
-/// What each source says under a key.
-fn versions(sources: &Collection, key: &str) -> Result<HashMap<PointId, Value>> {
-    let points = library::all(sources, &Filter::default(), &library::only(&[key])?)?;
-    let version = |mut point: Point| (point.id, point.payload.remove(key).unwrap_or_default());
-    Ok(points.into_iter().map(version).collect())
+/// What a version is told by.
+const VERSION: [&str; 4] = ["fingerprint", "hash", "attributes", "chunking"];
+
+/// Which version a document is: its fingerprint, or, of a file of a store, all that may change of it.
+fn version(payload: &Payload) -> Value {
+    let [fingerprint, rest @ ..] = VERSION.map(|key| payload.get(key));
+    fingerprint.cloned().unwrap_or_else(|| json!(rest))
+}
+
+/// What is read of each source.
+fn versions(
+    sources: &Collection,
+    keys: &[&str],
+    read: impl Fn(&Payload) -> Value,
+) -> Result<HashMap<PointId, Value>> {
+    let points = library::all(sources, &Filter::default(), &library::only(keys)?)?;
+    Ok(points.into_iter().map(|point| (point.id, read(&point.payload))).collect())
 }

@@ -4,14 +4,15 @@ use std::fs;
 use std::ops::ControlFlow::{Break, Continue};
 use std::path::Path;
 
-use kithdb::{Condition, Database, Filter, PointId, Select};
+use kithdb::{Condition, Database, Filter, Payload, PointId, Select};
 
 use super::reembed::{Move, reembed};
 use super::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, ingest, jobs};
 use crate::embed::tiny;
 use crate::eval::{self, Question};
 use crate::providers::fake;
-use crate::{Embedder, Metadata, Mode, Provider, search};
+use crate::shelf::{Chunking, Wanted};
+use crate::{Embedder, Metadata, Mode, Provider, Shelf, search};
 
 fn run(db: &Database, folder: &Path, embedder: Option<&Embedder>) -> IngestReport {
     ingest(db, folder, &IngestOptions::default(), embedder, &|_| Continue(())).expect("an ingestion")
@@ -88,6 +89,17 @@ fn folders_do_not_disturb_each_other() {
 }
 
 #[test]
+fn one_file_of_a_folder_leaves_the_others_where_they_are() {
+    let db = Database::in_memory().expect("a database");
+    let folder = folder_of(&[("a.md", "One."), ("b.md", "Two.")]);
+    run(&db, folder.path(), None);
+    fs::write(folder.path().join("a.md"), "Another one.").expect("a file");
+    let report = run(&db, &folder.path().join("a.md"), None);
+    assert_eq!((report.changed, report.removed), (1, 0));
+    assert_eq!(run(&db, folder.path(), None).unchanged, 2);
+}
+
+#[test]
 fn without_a_model_keywords_answer_and_the_mode_says_so() {
     let (_model, embedder) = tiny::open();
     let db = Database::in_memory().expect("a database");
@@ -145,6 +157,18 @@ fn a_collection_that_was_dropped_is_ingested_anew() {
 }
 
 #[test]
+fn jobs_of_a_collection_that_was_dropped_do_not_come_back() {
+    let db = Database::in_memory().expect("a database");
+    let upload = jobs::Upload { path: "a.md".into(), bytes: b"One.".to_vec(), ..jobs::Upload::default() };
+    jobs::submit(&db, "documents", &jobs::Order::default(), vec![upload], None).expect("a job");
+    assert_eq!(jobs::unfinished(&db).expect("jobs").len(), 1);
+    db.drop_collection("documents").expect("dropped");
+    let folder = folder_of(&[("guide.md", GUIDE)]);
+    run(&db, folder.path(), None);
+    assert!(jobs::unfinished(&db).expect("jobs").is_empty());
+}
+
+#[test]
 fn metadata_and_sizes_make_a_document_another_one() {
     let db = Database::in_memory().expect("a database");
     let folder = folder_of(&[("guide.md", GUIDE)]);
@@ -162,6 +186,9 @@ fn metadata_and_sizes_make_a_document_another_one() {
     let wrong = IngestOptions { chunk_size_max: Some(1), ..IngestOptions::default() };
     let error = ingest(&db, folder.path(), &wrong, None, &|_| Continue(())).expect_err("too small");
     assert_eq!(error.field(), Some("chunk_size"));
+    let wrong = IngestOptions { folder_field: "source".into(), ..IngestOptions::default() };
+    let error = ingest(&db, folder.path(), &wrong, None, &|_| Continue(())).expect_err("it is taken");
+    assert_eq!(error.field(), Some("folder_field"));
 }
 
 #[test]
@@ -225,6 +252,8 @@ fn a_library_moves_to_another_model_behind_a_gate() {
         let progress = |told: Progress| if told.documents == stop { Break(()) } else { Continue(()) };
         reembed(&db, order, Some(&old), &new, &progress).expect("a move")
     };
+    let open = reembed(&db, &order(None, Some(f64::NAN)), Some(&old), &new, &|_| Continue(()));
+    assert_eq!(open.expect_err("no gate").field(), Some("gate"));
     let broken_off = moved(&order(Some("live"), None), 1);
     assert_eq!((broken_off.documents, broken_off.is_switched), (1, false));
     let refused = moved(&order(Some("live"), Some(-2.0)), 0);
@@ -254,4 +283,26 @@ fn a_library_moves_to_another_model_behind_a_gate() {
         (1, 0),
         "a later ingestion by the new model finds nothing to do"
     );
+}
+
+#[test]
+fn files_of_a_store_are_moved_once_and_again_when_they_change() {
+    let (_model, old) = tiny::open();
+    let (url, _) = fake::start(Vec::new());
+    let new = Embedder::connect(&Provider { url, model: "other".into(), ..Provider::default() });
+    let new = new.expect("a provider");
+    let db = Database::in_memory().expect("a database");
+    let shelf = Shelf { db: &db, embedder: Some(&old) };
+    shelf.create_store("files", Wanted::default(), 1).expect("a store");
+    shelf.upload("file-1", "a.txt", "user_data", b"The quick brown fox.", 1).expect("a file");
+    shelf.add("files", "file-1", &Payload::new(), Chunking::Auto, 1).expect("it is put there");
+    let order = Move { from: "files".into(), to: "moved".into(), alias: None, loss_max: None };
+    let moved = || {
+        let report = reembed(&db, &order, Some(&old), &new, &|_| Continue(())).expect("a move");
+        (report.documents, report.unchanged)
+    };
+    assert_eq!((moved(), moved()), ((1, 0), (0, 1)));
+    let attributes = Payload::from_iter([("kind".to_owned(), "fox".into())]);
+    shelf.set_attributes("files", "file-1", &attributes).expect("changed");
+    assert_eq!(moved(), (1, 0));
 }

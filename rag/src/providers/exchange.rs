@@ -118,8 +118,8 @@ impl Exchange {
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
         let body = body.map_err(|error| Failed::ForNow(format!("the answer broke off: {error}"), pause))?;
         let said = || {
-            let said: String = String::from_utf8_lossy(&body).chars().take(SAID_CHARS_MAX).collect();
-            format!("{status}: {said}")
+            let said = self.without_key(&String::from_utf8_lossy(&body));
+            format!("{status}: {}", said.chars().take(SAID_CHARS_MAX).collect::<String>())
         };
         match status.as_u16() {
             200 => wire::vectors(self.protocol, &body, texts.len(), dim)
@@ -128,6 +128,15 @@ impl Exchange {
             413 | 422 => Err(Failed::TooMuch(said())),
             _ if status == StatusCode::REQUEST_TIMEOUT => Err(Failed::ForNow(said(), pause)),
             _ => Err(Failed::ForGood(said())),
+        }
+    }
+
+    /// What a server says, without the key: some repeat it where they refuse it.
+    fn without_key(&self, said: &str) -> String {
+        let key = self.authorization.as_deref().and_then(|shown| shown.strip_prefix("Bearer "));
+        match key.filter(|key| !key.is_empty()) {
+            Some(key) => said.replace(key, "…"),
+            None => said.to_owned(),
         }
     }
 

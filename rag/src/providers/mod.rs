@@ -129,6 +129,11 @@ impl fmt::Debug for Provider {
 
 impl Provider {
     fn check(&self) -> Result<()> {
+        let place = self.url.split("://").nth(1).unwrap_or_default().split(['/', '?', '#']).next();
+        if place.is_some_and(|place| place.contains('@')) {
+            // Addresses are told in errors and logs.
+            return Err(Error::invalid("url", "has a name or a password in it; a key goes into api_key"));
+        }
         if !self.url.starts_with("http://") && !self.url.starts_with("https://") {
             return Err(Error::invalid("url", format!("`{}` must begin with http:// or https://", self.url)));
         }

@@ -52,7 +52,7 @@ fn what_passes_is_waited_for_and_what_stays_is_an_error() {
         assert_eq!(embedder.embed_query("a").expect(&told), fake::vector("a"), "{told}");
         assert_eq!(asked(&log), requests, "{told}");
     }
-    let (embedder, log) = embedder(vec![Act::Say(401, "", "bad key")], |provider| {
+    let (embedder, log) = embedder(vec![Act::Say(401, "", "bad key: secret-key")], |provider| {
         provider.api_key = Some("secret-key".into());
     });
     let error = embedder.embed_query("a").expect_err("refused");
@@ -143,8 +143,9 @@ fn both_protocols_give_vectors_of_length_one_and_the_same_identity() {
 #[test]
 fn what_the_configuration_has_wrong_is_named() {
     type Spoil = fn(&mut Provider);
-    let cases: [(Spoil, &str); 5] = [
+    let cases: [(Spoil, &str); 6] = [
         (|provider| provider.url = "ftp://x".into(), "url"),
+        (|provider| provider.url = "http://me:hush@127.0.0.1:9/v1".into(), "url"),
         (|provider| provider.model = String::new(), "model"),
         (|provider| provider.requests_max = 0, "requests_max"),
         (|provider| provider.dim = Some(0), "dim"),

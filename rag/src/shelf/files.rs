@@ -10,6 +10,9 @@ use super::records::{missing, number, text};
 /// The collection that they lie in.
 pub const FILES: &str = "openai.files";
 
+/// The collection of what they hold: apart, so that who lists files does not read them.
+pub const CONTENTS: &str = "openai.contents";
+
 /// Bytes of a file.
 const FILE_BYTES_MAX: usize = 8 << 20;
 
@@ -56,8 +59,10 @@ impl Shelf<'_> {
         record.insert("purpose".to_owned(), purpose.into());
         record.insert("bytes".to_owned(), bytes.len().into());
         record.insert("created_s".to_owned(), now_s.into());
-        record.insert("content".to_owned(), STANDARD.encode(bytes).into());
         let file = File::of(id, &record);
+        let content = Payload::from_iter([("content".to_owned(), STANDARD.encode(bytes).into())]);
+        // What it holds comes first and goes last: a file that is listed can be read.
+        self.keep(CONTENTS, id, content)?;
         self.keep(FILES, id, record)?;
         Ok(file)
     }
@@ -67,7 +72,7 @@ impl Shelf<'_> {
     /// # Errors
     /// `NotFound`; what the database returns.
     pub fn file(&self, id: &str) -> Result<File> {
-        let record = self.kept(FILES, id, &["content"])?.ok_or_else(|| missing("file", id))?;
+        let record = self.kept(FILES, id)?.ok_or_else(|| missing("file", id))?;
         Ok(File::of(id, &record))
     }
 
@@ -76,7 +81,8 @@ impl Shelf<'_> {
     /// # Errors
     /// `NotFound`; what the database returns.
     pub fn content(&self, id: &str) -> Result<Vec<u8>> {
-        let record = self.kept(FILES, id, &[])?.ok_or_else(|| missing("file", id))?;
+        self.file(id)?;
+        let record = self.kept(CONTENTS, id)?.ok_or_else(|| missing("file", id))?;
         STANDARD
             .decode(text(&record, "content"))
             .map_err(|error| Error::corrupted(format!("file {id}"), &error).with_source(error))
@@ -87,7 +93,7 @@ impl Shelf<'_> {
     /// # Errors
     /// What the database returns.
     pub fn files(&self) -> Result<Vec<File>> {
-        let all = self.all(FILES, &["content"])?;
+        let all = self.all(FILES)?;
         let mut files: Vec<File> = all.iter().map(|record| File::of(&text(record, "id"), record)).collect();
         files.sort_by(|a, b| (a.created_s, &a.id).cmp(&(b.created_s, &b.id)));
         Ok(files)
@@ -98,7 +104,10 @@ impl Shelf<'_> {
     /// # Errors
     /// `NotFound`; what the database returns.
     pub fn delete_file(&self, id: &str) -> Result<()> {
-        if self.forget(FILES, id)? { Ok(()) } else { Err(missing("file", id)) }
+        if !self.forget(FILES, id)? {
+            return Err(missing("file", id));
+        }
+        self.forget(CONTENTS, id).map(drop)
     }
 }
 

@@ -16,7 +16,7 @@ use kithdb::Database;
 
 use crate::Embedder;
 
-pub use files::{FILES, File};
+pub use files::{CONTENTS, FILES, File};
 pub use records::RESPONSES;
 pub use stores::{BATCHES, Batch, Chunking, Member, STORES, State, Store, Wanted};
 

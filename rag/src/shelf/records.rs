@@ -1,8 +1,8 @@
 //! Things by their ids, kept as payloads in a collection of their own that is made when it is needed first.
 
 use kithdb::{
-    Collection, Database, Error, ErrorKind, FieldPath, Filter, Payload, PayloadSelect, Point, PointId,
-    Result, Schema, Select, Value, VectorSelect,
+    Change, Collection, Database, Error, ErrorKind, FieldPath, Filter, Payload, PayloadSelect, Point,
+    PointId, Result, Schema, Select, Selection, Value, VectorSelect,
 };
 
 use super::Shelf;
@@ -46,13 +46,19 @@ impl Shelf<'_> {
         made(self.db, kind)?.upsert(vec![Point::new(point_id(id)).payload(record).with("id", id)]).map(drop)
     }
 
+    /// Merges members into a thing that is there.
+    pub(super) fn amend(&self, kind: &str, id: &str, members: Payload) -> Result<()> {
+        let change = Change::SetPayload { payload: members, path: None };
+        self.db.collection(kind)?.change(Selection::Ids(vec![point_id(id)]), change).map(drop)
+    }
+
     /// A thing; nothing if there is none of that id.
     ///
     /// # Errors
     /// What the database returns.
-    pub fn kept(&self, kind: &str, id: &str, without: &[&str]) -> Result<Option<Payload>> {
+    pub fn kept(&self, kind: &str, id: &str) -> Result<Option<Payload>> {
         let Some(collection) = self.collection_of(kind)? else { return Ok(None) };
-        let found = collection.get(&[point_id(id)], &select(without)?)?;
+        let found = collection.get(&[point_id(id)], &select(&[])?)?;
         Ok(found.into_iter().next().map(|point| point.payload))
     }
 
@@ -67,10 +73,10 @@ impl Shelf<'_> {
         Ok(was_there)
     }
 
-    /// Every thing of a kind, without some members.
-    pub(super) fn all(&self, kind: &str, without: &[&str]) -> Result<Vec<Payload>> {
+    /// Every thing of a kind.
+    pub(super) fn all(&self, kind: &str) -> Result<Vec<Payload>> {
         let Some(collection) = self.collection_of(kind)? else { return Ok(Vec::new()) };
-        Ok(every(&collection, &Filter::default(), without)?.into_iter().map(|point| point.payload).collect())
+        Ok(every(&collection, &Filter::default(), &[])?.into_iter().map(|point| point.payload).collect())
     }
 
     fn collection_of(&self, kind: &str) -> Result<Option<Collection>> {

@@ -8,6 +8,8 @@ use serde_json::json;
 use super::records::{every, missing, number, text};
 use super::{File, Shelf};
 use crate::answer::sources_of;
+use crate::eval::EVAL_SUFFIX;
+use crate::ingest::jobs::JOBS_SUFFIX;
 use crate::ingest::{IngestOptions, SOURCES_SUFFIX, prepare};
 use crate::parse::Skip;
 use crate::{Chunk, Embedder, Sizing, Source, chunk, parse};
@@ -128,6 +130,9 @@ const ROOT: &str = "openai";
 
 const DAY_S: u64 = 24 * 3600;
 
+/// Between two notes that a store was used.
+const TOUCH_S: u64 = 60;
+
 impl Store {
     /// When it expires, if it does.
     pub fn expires_s(&self) -> Option<u64> {
@@ -177,7 +182,7 @@ impl Shelf<'_> {
     pub fn store(&self, id: &str) -> Result<Store> {
         let chunks = self.db.collection(id).map_err(|_| missing("vector store", id))?;
         sources_of(self.db, &chunks).map_err(|_| missing("vector store", id))?;
-        let record = self.kept(STORES, chunks.name(), &[])?.unwrap_or_default();
+        let record = self.kept(STORES, chunks.name())?.unwrap_or_default();
         Ok(Store::of(chunks.name(), &record))
     }
 
@@ -207,15 +212,30 @@ impl Shelf<'_> {
         Ok(store)
     }
 
+    /// Notes that a store was used, where its expiry hangs on that; at most once a minute.
+    ///
+    /// # Errors
+    /// What the database returns.
+    pub fn touch(&self, store: &Store, now_s: u64) -> Result<()> {
+        if store.expires_days.is_none() || now_s < store.active_s + TOUCH_S {
+            return Ok(());
+        }
+        self.amend(STORES, &store.id, Payload::from_iter([("active_s".to_owned(), now_s.into())]))
+    }
+
     /// Drops a store with its documents.
     ///
     /// # Errors
     /// `NotFound`; what the database returns.
     pub fn drop_store(&self, id: &str) -> Result<()> {
-        let store = self.store(id)?;
-        self.db.drop_collection(&store.id)?;
-        self.db.drop_collection(&format!("{}{SOURCES_SUFFIX}", store.id))?;
-        self.forget(STORES, &store.id).map(drop)
+        // An alias takes nothing away with it.
+        if self.store(id)?.id != id {
+            return Err(missing("vector store", id));
+        }
+        for suffix in ["", SOURCES_SUFFIX, JOBS_SUFFIX, EVAL_SUFFIX] {
+            self.db.drop_collection(&format!("{id}{suffix}"))?;
+        }
+        self.forget(STORES, id).map(drop)
     }
 
     /// Puts a file into a store, in place of itself if it is there. A file that cannot be read is there as a failed
@@ -375,7 +395,7 @@ impl Shelf<'_> {
     /// # Errors
     /// `NotFound`; what the database returns.
     pub fn batch(&self, store: &str, id: &str) -> Result<Batch> {
-        let record = self.kept(BATCHES, id, &[])?.filter(|record| text(record, "store") == store);
+        let record = self.kept(BATCHES, id)?.filter(|record| text(record, "store") == store);
         let record = record.ok_or_else(|| missing("batch of files", id))?;
         let files = record.get("files").and_then(Value::as_array).into_iter().flatten();
         let files = files.filter_map(Value::as_str).map(str::to_owned).collect();

@@ -29,12 +29,11 @@ pub(super) struct Config {
 /// The argument that names the file.
 const CONFIG: &str = "config";
 
-/// Arguments whose values are not printed.
-const SECRETS: [&str; 6] =
-    ["api_key", "alt_api_key", "read_only_api_key", "keys", "s3_secret_access_key", "embed_api_key"];
+/// Arguments whose values are printed as their hashes.
+const SECRETS: [&str; 4] = ["api_key", "alt_api_key", "read_only_api_key", "keys"];
 
-/// A key that is shown to others: its hash would not do in its place.
-const UNSEEN: &str = "engine_key";
+/// Keys that are shown to others: their hashes would not do in their place.
+const UNSEEN: [&str; 3] = ["engine_key", "embed_api_key", "s3_secret_access_key"];
 
 /// Why there are no arguments.
 #[derive(Debug)]
@@ -196,7 +195,9 @@ fn shown(command: &Command, matches: &ArgMatches, file: Option<&File>) -> String
             .map(|text| text.to_string_lossy().into_owned())
             .collect();
         lines.push(match (value(id, &given), origin) {
-            (Some(_), Some(origin)) if id == UNSEEN => format!("# {id} is set and not shown  # {origin}"),
+            (Some(_), Some(origin)) if UNSEEN.contains(&id) => {
+                format!("# {id} is set and not shown  # {origin}")
+            }
             (Some(value), Some(origin)) => format!("{id} = {value}  # {origin}"),
             _ => format!("# {id} is not set"),
         });
@@ -304,8 +305,11 @@ mod tests {
             told(file, &["--read-only-api-key", "hush4", "--data", "x \"y\""]).expect("a configuration");
         assert!(!first.contains("hush"), "{first}");
         assert_eq!(first.matches("sha256:").count(), 4, "{first}");
-        let engine = line("engine_key = \"hush7\"", &[], "engine_key");
-        assert_eq!(engine, "# engine_key is set and not shown  # FILE line 1");
+        for key in UNSEEN {
+            let file = format!("snapshot_store = \"s3://a/b\"\n{key} = \"hush7\"");
+            let shown = line(&file, &[], key);
+            assert_eq!(shown, format!("# {key} is set and not shown  # FILE line 2"));
+        }
         let values = |text: &str| toml::from_str::<toml::Table>(text).expect("TOML");
         let again = told(&first, &[]).expect("it can be used");
         assert_eq!(values(&first), values(&again));

@@ -103,7 +103,7 @@ impl Eval {
         };
         let config = |mode: ModeArg, limit: usize| {
             let name = format!("{} {limit}", mode_name(mode.into()));
-            Config { name, mode: mode.into(), limit, filter: filter.clone() }
+            Config { name, mode: mode.into(), limit, filter: filter.clone(), deadline: None }
         };
         let second = self.versus.map(|mode| config(mode, self.versus_limit.unwrap_or(self.limit)));
         Ok(std::iter::once(config(self.mode, self.limit)).chain(second).collect())

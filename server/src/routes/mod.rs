@@ -7,10 +7,10 @@ mod bulk;
 mod call;
 mod collections;
 mod cursors;
-mod document;
 mod documents;
 mod eval;
 mod node;
+mod openapi;
 mod points;
 mod service;
 mod snapshots;
@@ -68,9 +68,9 @@ fn service_routes(routes: Routes) -> Routes {
         .get("/livez", Nothing, service::health)
         .get("/readyz", Nothing, service::ready)
         .get("/metrics", Metrics, service::metrics)
-        .get("/openapi.json", Nothing, document::openapi)
-        .get("/docs", Nothing, document::page)
-        .get("/docs/page.js", Nothing, document::script)
+        .get("/openapi.json", Nothing, openapi::sent)
+        .get("/docs", Nothing, openapi::page)
+        .get("/docs/page.js", Nothing, openapi::script)
         // Each tool asks further routes, with the same key.
         .post("/mcp", Key, mcp::answer)
 }

@@ -101,6 +101,8 @@ impl ConfigIn {
             mode: parse_mode(mode)?,
             limit,
             filter,
+            // What is not answered in time is not worth a place of those that compute.
+            deadline: translator.deadline,
         })
     }
 }

@@ -59,6 +59,7 @@ fn a_stream_says_the_same_as_the_whole() {
     assert_eq!(deltas().filter(|delta| delta["role"] == "assistant").count(), 1);
     let (usage, rest) = events.split_last().expect("events");
     assert_eq!((&usage["choices"], &usage["usage"]), (&json!([]), &whole["usage"]));
+    assert!(rest.iter().all(|piece| piece.get("usage") == Some(&Value::Null)), "as of OpenAI");
     let last = rest.last().expect("a last piece");
     assert_eq!(
         (&last["choices"][0]["finish_reason"], &last["rag"]["citations"]),
@@ -128,6 +129,21 @@ fn what_the_filter_and_the_labels_exclude_reaches_nobody() {
     let asked = fake.questions()[0]["messages"].to_string();
     assert!(asked.contains("7391") && !asked.contains("Eiffel"), "{asked}");
     assert_eq!(site.ask(code, &json!({"rag": {"label": ["keepers"]}})).field.as_deref(), Some("rag.label"));
+}
+
+#[test]
+fn labels_that_a_document_was_ingested_with_count() {
+    let vault = "---\nlabels: [keepers]\n---\n\n# Vault\n\nThe code of the vault is 7391.\n";
+    let site = Site::of(&[("vault.md", vault)], None);
+    let asked = |labels: Value| {
+        let answer = site.ask("What is the code of the vault?", &json!({"rag": {"labels": labels}}));
+        answer.body["rag"]["outcome"].clone()
+    };
+    assert_eq!(asked(Value::Null), "extractive", "who names no labels sees everything");
+    assert_eq!(asked(json!(["keepers"])), "extractive");
+    for others in [json!([]), json!(["visitors"])] {
+        assert_eq!(asked(others.clone()), "nothing_found", "{others}");
+    }
 }
 
 #[test]

@@ -62,9 +62,9 @@ fn every_way_to_answer_is_understood() {
 fn every_failure_is_told_apart() {
     let overflow = FailureKind::ContextOverflow { prompt: Some(30), context: Some(20) };
     let late = Duration::from_secs(2);
-    let error = r#"{"error":{"message":"the slot is gone","code":500}}"#;
+    let error = r#"{"error":{"message":"the slot of sk-secret is gone","code":500}}"#;
     let cases = [
-        (Act::Refuse(401, "", r#"{"error":"Unauthorized"}"#), FailureKind::Unauthorized, 1),
+        (Act::Refuse(401, "", r#"{"error":"no such key: sk-secret"}"#), FailureKind::Unauthorized, 1),
         (Act::Refuse(404, "", r#"{"error":{"message":"no such model"}}"#), FailureKind::NotFound, 1),
         (Act::Refuse(400, "", OVERFLOW), overflow, 1),
         (Act::Refuse(500, "", "Internal Server Error"), FailureKind::Refused, 1),
@@ -164,7 +164,7 @@ fn settings_that_cannot_be_are_named() {
         Engine::new(options).map(drop).map_err(|error| error.field().map(str::to_owned))
     };
     assert_eq!(with(&|_| ()), Ok(()));
-    for url in ["", "127.0.0.1:80", "file:///etc/passwd", "http://", "a b"] {
+    for url in ["", "127.0.0.1:80", "file:///etc/passwd", "http://", "a b", "http://me:hush@127.0.0.1:1/v1"] {
         let refused = with(&|options| url.clone_into(&mut options.url));
         assert_eq!(refused, Err(Some("engine_url".to_owned())), "{url}");
     }

@@ -74,7 +74,7 @@ impl Site {
     fn label(&self, path: &str, labels: &[&str]) {
         let filter = Filter::must(Condition::equals("path", path).expect("a path"));
         let mut payload = Payload::new();
-        payload.insert("access".to_owned(), json!(labels));
+        payload.insert("labels".to_owned(), json!(labels));
         let chunks = self.db.collection("documents").expect("ingested");
         let change = Change::SetPayload { payload, path: None };
         chunks.change(Selection::Where(filter), change).expect("labelled");

@@ -1,7 +1,9 @@
 //! Files, vector stores and responses of the dialect of OpenAI. `tests/acceptance/openai_sdk.py` has the client's
 //! view of the shapes; here is what must hold of them.
 
-use kithdb::Value;
+use kithdb::{AliasChange, Database, Value};
+use rag::Shelf;
+use rag::shelf::Wanted;
 use serde_json::json;
 
 use super::{Act, Fake, Site};
@@ -108,6 +110,8 @@ fn what_is_put_into_a_store_is_found_by_its_attributes_until_it_goes() {
         site.found(&store, &json!({"query": "Paris", "ranking_options": {"score_threshold": 1.0}})).len()
             <= 1
     );
+    let many = site.post(&format!("{path}/search"), &json!({"query": vec!["x"; 33]}));
+    assert_eq!((many.status, many.field.as_deref()), (400, Some("query")));
     let files = site.get(&format!("{path}/files?order=asc")).body["data"].clone();
     // Both were made within one second.
     let files = files.as_array().expect("files").iter();
@@ -216,6 +220,23 @@ fn what_was_ingested_is_a_store_as_well() {
         (&kept["name"], &kept["expires_at"], &kept["metadata"]),
         (&json!("Mine"), &Value::Null, &json!({"a": "b"}))
     );
+    let alias = AliasChange::Set { alias: "live".into(), collection: "documents".into() };
+    site.db.change_aliases(vec![alias]).expect("an alias");
+    assert_eq!(site.get("/v1/vector_stores/live").body["id"], "documents");
+    let refused = site.server.ask("DELETE", "/v1/vector_stores/live", None);
+    assert_eq!((refused.status, site.get("/v1/vector_stores/documents").status), (404, 200));
+}
+
+#[test]
+fn a_store_that_is_used_does_not_expire() {
+    let db = Database::in_memory().expect("a database");
+    let shelf = Shelf { db: &db, embedder: None };
+    let wanted = Wanted { expires_days: Some(Some(1)), ..Wanted::default() };
+    let store = shelf.create_store("s", wanted, 1_000).expect("a store");
+    shelf.touch(&store, 80_000).expect("noted");
+    let used = shelf.store("s").expect("it is there");
+    let is_alive = |now_s| used.check_alive(now_s).is_ok();
+    assert_eq!((used.active_s, is_alive(160_000), is_alive(166_401)), (80_000, true, false));
 }
 
 /// An answer of `responses` without what differs from one to the next.
@@ -246,13 +267,8 @@ fn a_response_searches_cites_files_and_is_kept() {
     let items = site.get(&format!("/v1/responses/{id}/input_items")).body;
     assert_eq!(items["data"][0]["content"][0]["text"], "Where does the Eiffel tower stand?");
     body["stream"] = true.into();
-    let text = site.server.stream("POST", "/v1/responses", &body);
-    let events: Vec<Value> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("data: "))
-        .map(|event| serde_json::from_str(event).expect("JSON"))
-        .collect();
-    assert!(events.iter().enumerate().all(|(at, event)| event["sequence_number"] == at), "{text}");
+    let events = events(&site, &body);
+    assert!(events.iter().enumerate().all(|(at, event)| event["sequence_number"] == at), "{events:?}");
     let last = events.last().expect("events");
     assert_eq!((&last["type"], plain(&last["response"])), (&json!("response.completed"), plain(&whole)));
     let deltas: String = events.iter().filter_map(|event| event["delta"].as_str()).collect();
@@ -277,6 +293,38 @@ fn a_response_searches_cites_files_and_is_kept() {
         .post("/v1/responses", &json!({"input": "Which mushrooms?", "tools": tools, "store": false}))
         .body;
     assert_eq!(site.get(&format!("/v1/responses/{}", unkept["id"].as_str().expect("an id"))).status, 404);
+}
+
+/// The events of a streamed response.
+fn events(site: &Site, body: &Value) -> Vec<Value> {
+    let text = site.server.stream("POST", "/v1/responses", body);
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    data.map(|event| serde_json::from_str(event).expect("JSON")).collect()
+}
+
+#[test]
+fn every_response_that_is_streamed_begins_and_ends_however_it_goes() {
+    let cut = Act::Cut("The Eiffel tower stands in Paris. It is ");
+    let fake = Fake::start(2_000, &[Act::SayWhole(""), cut]);
+    let site = Site::new(Some(&fake));
+    let filters = json!({"type": "eq", "key": "kind", "value": "tower"});
+    let store = site.store(&[("tower.md", TOWER, json!({"kind": "tower"}))]);
+    let tools = json!([{"type": "file_search", "vector_store_ids": [store], "filters": filters}]);
+    let body = json!({
+        "input": "Where does the Eiffel tower stand?", "tools": tools, "stream": true,
+        "include": ["file_search_call.results"],
+    });
+    for expected in ["response.completed", "error"] {
+        let events = events(&site, &body);
+        assert!(events.iter().enumerate().all(|(at, event)| event["sequence_number"] == at), "{events:?}");
+        let (first, last) = (&events[0], events.last().expect("events"));
+        assert_eq!((&first["type"], &last["type"]), (&json!("response.created"), &json!(expected)));
+        assert_eq!(first["response"]["tools"][0]["filters"], filters);
+        let searched = events.iter().find(|event| event["type"] == "response.output_item.done");
+        let results = &searched.expect("a search")["item"]["results"];
+        assert_eq!(results[0]["filename"], "tower.md");
+        assert!(expected != "error" || last["message"] == last["error"]["message"], "{last}");
+    }
 }
 
 #[test]
@@ -310,6 +358,7 @@ fn what_no_response_can_be_made_of_is_refused_by_name() {
         ),
         (with("previous_response_id", json!("resp_none")), 404, "response_id"),
         (with("temperature", json!(3)), 400, "temperature"),
+        (with("metadata", json!({"a": 1})), 400, "metadata.a"),
     ] {
         let refused = site.post("/v1/responses", &body);
         assert_eq!(
@@ -320,10 +369,32 @@ fn what_no_response_can_be_made_of_is_refused_by_name() {
     }
     let by_model = site.post(
         "/v1/responses",
-        &json!({"model": "rag:documents", "input": "Where does the Eiffel tower stand?"}),
+        &json!({
+            "model": "rag:documents", "input": "Where does the Eiffel tower stand?", "tools": null, "include": null,
+        }),
     );
     assert_eq!(
         (&by_model.body["status"], &by_model.body["rag"]["outcome"]),
         (&json!("completed"), &json!("extractive"))
     );
+}
+
+#[test]
+fn what_a_response_was_asked_is_told_again() {
+    let site = Site::new(None);
+    let said = |role: &str, text: &str| json!({"role": role, "content": text});
+    let question = said("user", "Where does the Eiffel tower stand?");
+    let input = json!([said("user", "Hello."), said("assistant", "Hello to you."), question]);
+    let made = site.post("/v1/responses", &json!({"model": "rag:documents", "input": input})).body;
+    let items = format!("/v1/responses/{}/input_items?order=asc", made["id"].as_str().expect("an id"));
+    let items = site.get(&items).body["data"].clone();
+    let told: Vec<Value> = items
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|item| {
+            said(item["role"].as_str().expect("a role"), item["content"][0]["text"].as_str().expect("text"))
+        })
+        .collect();
+    assert_eq!(json!(told), input);
 }

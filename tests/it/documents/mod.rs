@@ -136,6 +136,7 @@ fn a_wrong_upload_is_a_4xx_that_names_the_field_and_keeps_nothing() {
         (json!({"documents": [{"path": "a.md", "text": "A"}], "chunk_size": 3}), "chunk_size"),
         (json!({"documents": [], "chunk_size": 100, "chunk_overlap": 60}), "chunk_overlap"),
         (json!({"documents": [], "set": ""}), "set"),
+        (json!({"documents": [], "folder_field": "source"}), "folder_field"),
         (document(json!({"path": "", "text": "B"})), "documents[1].path"),
         (document(json!({"path": "b.png", "text": "B"})), "documents[1].path"),
         (document(json!({"path": "b\n.md", "text": "B"})), "documents[1].path"),

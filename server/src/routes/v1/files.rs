@@ -17,7 +17,7 @@ use crate::access::{Need, Rights};
 use crate::lanes::Lane;
 use crate::wire::openai::page::PageIn;
 use crate::wire::openai::{files, fresh, now_s};
-use crate::{State, error, form, multipart};
+use crate::{State, error, multipart};
 
 /// Files of a list, unless it is said otherwise, and at most.
 const LIMIT: (usize, usize) = (10_000, 10_000);
@@ -41,7 +41,7 @@ fn take(call: &Call, boundary: Option<&str>) -> Result<Vec<u8>> {
     let boundary = boundary.ok_or_else(|| {
         Error::invalid(error::BODY, "must be a form (multipart/form-data) with the fields purpose and file")
     })?;
-    let parts = form::parts(call.bytes(), boundary)?;
+    let parts = multipart::parts(call.bytes(), boundary)?;
     let part = |name: &str| {
         let found = parts.iter().find(|part| part.name == name);
         found.ok_or_else(|| Error::invalid(name, "is missing in the form"))
@@ -49,7 +49,8 @@ fn take(call: &Call, boundary: Option<&str>) -> Result<Vec<u8>> {
     let purpose = String::from_utf8_lossy(part("purpose")?.content).into_owned();
     files::check_purpose(&purpose)?;
     let file = part("file")?;
-    let name = file.file.as_deref().ok_or_else(|| Error::invalid("file", "must be a file, with a name"))?;
+    let name =
+        file.file_name.as_deref().ok_or_else(|| Error::invalid("file", "must be a file, with a name"))?;
     let file = shelf(call).upload(&fresh("file-"), name, &purpose, file.content, now_s())?;
     call::json(&files::told(&file))
 }

@@ -4,19 +4,23 @@
 //! answered has exactly the shape that strict clients expect, with what is ours in a member `rag`. That member of a
 //! request is read strictly: a misspelt filter would answer from more than was meant.
 
+mod answering;
 mod chat;
 mod files;
 mod models;
 mod responses;
 mod stores;
 
+use kithdb::Result;
 use rag::Shelf;
+use rag::shelf::Store;
 
 use super::Call;
 use super::call::{bare, route};
 use super::table::Routes;
 use crate::access::Need::{Key, Manage, Read, Write, WriteWhole};
 use crate::lanes::Lane::{Computes, Waits};
+use crate::wire::openai::now_s;
 
 /// How its addresses begin.
 pub(crate) const PREFIX: &str = "/v1/";
@@ -67,4 +71,16 @@ fn store_routes(routes: Routes) -> Routes {
 
 fn shelf(call: &Call) -> Shelf<'_> {
     Shelf { db: &call.state.db, embedder: call.state.embedder.as_deref() }
+}
+
+/// A store that may be used, and is.
+fn used(call: &Call, id: &str) -> Result<Store> {
+    let (shelf, now_s) = (shelf(call), now_s());
+    let store = shelf.store(id)?;
+    store.check_alive(now_s)?;
+    // Who reads is answered all the same.
+    if let Err(error) = shelf.touch(&store, now_s) {
+        tracing::warn!(%error, store = store.id, "that a vector store was used could not be noted");
+    }
+    Ok(store)
 }

@@ -10,20 +10,20 @@ use std::time::Instant;
 use axum::extract::{Request, State as Shared};
 use axum::response::Response;
 use kithdb::{Error, ErrorKind, Result, Value};
-use rag::answer::{Answer, Library, Told, answer};
+use rag::answer::{Answer, Told};
 use rag::engine::Cancel;
 use rag::shelf::RESPONSES;
 use serde_json::json;
 
 use super::super::{Call, call};
-use super::shelf;
+use super::answering::{Answering, answered, made};
+use super::{shelf, used};
 use crate::access::Need;
 use crate::lanes::Lane;
-use crate::sse::{CancelOnDrop, Events, events};
+use crate::sse::{Events, Fail};
 use crate::wire::openai::cited::Places;
-use crate::wire::openai::now_s;
 use crate::wire::openai::page::{LIMIT, PageIn};
-use crate::wire::openai::responses::{Asking, ResponsesIn, record, turns};
+use crate::wire::openai::responses::{Asking, ResponsesIn, failed, record, turns};
 use crate::{State, error};
 
 pub(super) async fn create(Shared(state): Shared<State>, request: Request) -> Response {
@@ -31,39 +31,15 @@ pub(super) async fn create(Shared(state): Shared<State>, request: Request) -> Re
     let understood = match call::read(state, request).await {
         Ok(call) => {
             let state = Arc::clone(&call.state);
-            state.lanes.run(Lane::Waits, move || understand(&call).map(|asking| (call, asking))).await
+            let understand = move || understand(&call).map(|asking| Responding { call, asking });
+            state.lanes.run(Lane::Waits, understand).await
         }
         Err(error) => Err(error),
     };
-    let (call, asking) = match understood {
-        Ok(understood) => understood,
-        Err(error) => return error::respond(&error, began),
-    };
-    let (state, deadline, cancel) = (Arc::clone(&call.state), call.deadline(), Cancel::new());
-    let guard = CancelOnDrop(cancel.clone());
-    if !asking.is_stream {
-        let whole = move || {
-            let made = made(&call, &asking, &cancel, &mut |_| ControlFlow::Continue(()))?;
-            let base = call.base();
-            call::json(&done(&call, &asking, &made, &base)?)
-        };
-        let made = state.lanes.run_until(Lane::Generates, deadline, whole).await.and_then(|made| made);
-        drop(guard);
-        return made.map_or_else(|error| error::respond(&error, began), call::of_json);
+    match understood {
+        Ok(responding) => answered(responding, began).await,
+        Err(error) => error::respond(&error, began),
     }
-    let (events, written) = events();
-    tokio::spawn(async move {
-        let events = Arc::new(events);
-        let own = Arc::clone(&events);
-        let write = move || write(&call, &asking, &cancel, &own);
-        if let Err(error) =
-            state.lanes.run_until(Lane::Generates, deadline, write).await.and_then(|made| made)
-        {
-            // It ends early only with the runtime.
-            let _ = tokio::task::spawn_blocking(move || events.fail(error)).await;
-        }
-    });
-    written.respond(guard, began).await
 }
 
 /// What is asked, with what was said before it.
@@ -71,77 +47,90 @@ fn understand(call: &Call) -> Result<Asking> {
     let mut asking = call.parse::<ResponsesIn>()?.into_asking()?;
     let db = &call.state.db;
     call.rights.check_of(db, &asking.store, Need::Read)?;
-    shelf(call).store(&asking.store)?.check_alive(now_s())?;
+    used(call, &asking.store)?;
     asking.is_kept &= call.rights.check_of(db, RESPONSES, Need::Write).is_ok();
     if let Some(previous) = asking.previous.clone() {
         call.rights.check_of(db, RESPONSES, Need::Read)?;
-        let before = shelf(call).kept(RESPONSES, &previous, &[])?.ok_or_else(|| missing(&previous))?;
+        let before = shelf(call).kept(RESPONSES, &previous)?.ok_or_else(|| missing(&previous))?;
         let history = turns(&before);
         asking.asked.history.splice(0..0, history);
     }
     Ok(asking)
 }
 
-fn made(
-    call: &Call,
-    asking: &Asking,
-    cancel: &Cancel,
-    tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
-) -> Result<Answer> {
-    let state = &call.state;
-    let chunks = state.db.collection(&asking.store)?;
-    let (embedder, engine) = (state.embedder.as_deref(), state.engine.as_deref());
-    let library = Library { db: &state.db, chunks: &chunks, embedder, engine };
-    let made = answer(&library, &asking.asked, &asking.manner, cancel, tell);
-    state.metrics.answered(&made);
-    made
+/// A question that was understood.
+struct Responding {
+    call: Call,
+    asking: Asking,
 }
 
-/// The whole answer, kept if it is to be.
-fn done(call: &Call, asking: &Asking, made: &Answer, base: &str) -> Result<Value> {
-    let places = Places { base, collection: &asking.store };
-    let whole = asking.whole(made, &places);
-    if asking.is_kept {
-        shelf(call).keep(RESPONSES, &asking.id, record(asking, &whole))?;
+impl Responding {
+    fn made(&self, cancel: &Cancel, tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>) -> Result<Answer> {
+        let Asking { store, asked, manner, .. } = &self.asking;
+        made(&self.call, store, (asked, manner), cancel, tell)
     }
-    Ok(whole)
+
+    /// The whole answer, kept if it is to be.
+    fn done(&self, made: &Answer) -> Result<Value> {
+        let Self { call, asking } = self;
+        let base = call.base();
+        let whole = asking.whole(made, &Places { base: &base, collection: &asking.store });
+        if asking.is_kept {
+            shelf(call).keep(RESPONSES, &asking.id, record(asking, &whole))?;
+        }
+        Ok(whole)
+    }
 }
 
-fn write(call: &Call, asking: &Asking, cancel: &Cancel, events: &Events) -> Result<()> {
-    let base = call.base();
-    let mut number = 0_u64;
-    let mut send = |mut event: Value| {
-        event["sequence_number"] = number.into();
-        number += 1;
-        let name = event["type"].as_str().unwrap_or_default().to_owned();
-        events.send(Some(&name), &event)
-    };
-    let mut begin = asking.beginning();
-    let (mut documents, mut cited) = (Vec::new(), 0);
-    let made = made(call, asking, cancel, &mut |told| match told {
-        Told::Documents(found) => {
-            documents = found.to_vec();
-            ControlFlow::Continue(())
-        }
-        Told::Text(text, citations) => {
-            for event in begin.drain(..) {
-                send(event)?;
-            }
-            send(asking.delta(text))?;
-            for citation in citations {
-                send(asking.annotation(&documents, citation, cited))?;
-                cited += 1;
-            }
-            ControlFlow::Continue(())
-        }
-    })?;
-    let whole = done(call, asking, &made, &base)?;
-    for event in asking.ending(&made, &whole) {
-        if send(event).is_break() {
-            break;
-        }
+impl Answering for Responding {
+    fn call(&self) -> &Call {
+        &self.call
     }
-    Ok(())
+
+    fn stream(&self) -> Option<Fail> {
+        let fail: Fail = failed;
+        self.asking.is_stream.then_some(fail)
+    }
+
+    fn whole(&self, cancel: &Cancel) -> Result<Vec<u8>> {
+        let made = self.made(cancel, &mut |_| ControlFlow::Continue(()))?;
+        call::json(&self.done(&made)?)
+    }
+
+    fn write(&self, cancel: &Cancel, events: &Events) -> Result<()> {
+        let asking = &self.asking;
+        let mut number = 0_u64;
+        let mut send = |mut event: Value| {
+            event["sequence_number"] = number.into();
+            number += 1;
+            let name = event["type"].as_str().unwrap_or_default().to_owned();
+            events.send(Some(&name), &event)
+        };
+        let (mut documents, mut cited, mut has_begun) = (Vec::new(), 0, false);
+        let made = self.made(cancel, &mut |told| match told {
+            Told::Documents(found) => {
+                documents = found.to_vec();
+                ControlFlow::Continue(())
+            }
+            Told::Text(text, citations) => {
+                if !std::mem::replace(&mut has_begun, true) {
+                    asking.beginning(&documents).into_iter().try_for_each(&mut send)?;
+                }
+                send(asking.delta(text))?;
+                for citation in citations {
+                    send(asking.annotation(&documents, citation, cited))?;
+                    cited += 1;
+                }
+                ControlFlow::Continue(())
+            }
+        })?;
+        let whole = self.done(&made)?;
+        // An answer may be empty: then nothing has begun yet.
+        let before = if has_begun { Vec::new() } else { asking.beginning(&made.documents) };
+        // Who has gone needs no end.
+        let _ = before.into_iter().chain(asking.ending(&made, &whole)).try_for_each(send);
+        Ok(())
+    }
 }
 
 fn missing(id: &str) -> Error {
@@ -152,7 +141,7 @@ fn missing(id: &str) -> Error {
 fn kept(call: &Call) -> Result<kithdb::Payload> {
     call.rights.check_of(&call.state.db, RESPONSES, Need::Read)?;
     let id = call.part("response")?;
-    shelf(call).kept(RESPONSES, id, &[])?.ok_or_else(|| missing(id))
+    shelf(call).kept(RESPONSES, id)?.ok_or_else(|| missing(id))
 }
 
 pub(super) fn get(call: &Call) -> Result<Value> {

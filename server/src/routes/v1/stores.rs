@@ -6,7 +6,7 @@ use rag::shelf::{Batch, Chunking, FILES, Member, Shelf};
 use serde_json::json;
 
 use super::super::Call;
-use super::shelf;
+use super::{shelf, used};
 use crate::access::Need;
 use crate::wire::openai::page::{LIMIT, PageIn};
 use crate::wire::openai::stores::{self, AttributesIn, BatchIn, ChunkingIn, MemberIn, SearchIn, StoreIn};
@@ -20,7 +20,9 @@ pub(super) fn create(call: &Call) -> Result<Value> {
     files.iter().try_for_each(|file| shelf.file(file).map(drop))?;
     let store = shelf.create_store(&fresh("vs_"), wanted, now_s())?;
     let add = |file: &String| shelf.add(&store.id, file, &Payload::new(), chunking, now_s());
-    let members: Vec<Member> = files.iter().map(add).collect::<Result<_>>()?;
+    let members: Result<Vec<Member>> = files.iter().map(add).collect();
+    // Nobody is told of a store that was not filled.
+    let members = members.inspect_err(|_| drop(shelf.drop_store(&store.id)))?;
     Ok(stores::told(&store, &members, now_s()))
 }
 
@@ -28,11 +30,14 @@ pub(super) fn list(call: &Call) -> Result<Value> {
     let page: PageIn = call.query()?;
     let shelf = shelf(call);
     let seen = shelf.stores()?.into_iter().filter(|store| call.rights.sees(&store.id));
-    let told = seen.map(|store| {
-        let members = shelf.members(&store.id)?;
-        Ok((store.id.clone(), stores::told(&store, &members, now_s())))
-    });
-    page.of(told.collect::<Result<_>>()?, LIMIT)
+    let ids = seen.map(|store| (store.id.clone(), Value::from(store.id)));
+    let mut told = page.of(ids.collect(), LIMIT)?;
+    // The files of those alone that are shown are looked through.
+    for entry in told["data"].as_array_mut().into_iter().flatten() {
+        let store = shelf.store(entry.as_str().unwrap_or_default())?;
+        *entry = stores::told(&store, &shelf.members(&store.id)?, now_s());
+    }
+    Ok(told)
 }
 
 pub(super) fn get(call: &Call) -> Result<Value> {
@@ -57,7 +62,7 @@ pub(super) fn delete(call: &Call) -> Result<Value> {
 pub(super) fn search(call: &Call) -> Result<Value> {
     let (queries, how) = call.parse::<SearchIn>()?.read()?;
     let collection = call.collection()?;
-    shelf(call).store(collection.name())?.check_alive(now_s())?;
+    used(call, collection.name())?;
     let (db, embedder) = (&call.state.db, call.state.embedder.as_deref());
     let mut found: Vec<Passage> = Vec::new();
     for query in &queries {
@@ -82,15 +87,9 @@ pub(super) fn search(call: &Call) -> Result<Value> {
 pub(super) fn add(call: &Call) -> Result<Value> {
     let (file, attributes, chunking) = call.parse::<MemberIn>()?.read()?;
     call.rights.check_of(&call.state.db, FILES, Need::Read)?;
-    let store = alive(call)?;
+    let store = used(call, call.part("collection")?)?.id;
     let member = shelf(call).add(&store, &file, &attributes, chunking, now_s())?;
     Ok(stores::member(&store, &member))
-}
-
-/// The store of the path, which may be used.
-fn alive(call: &Call) -> Result<String> {
-    let store = shelf(call).store(call.part("collection")?)?;
-    store.check_alive(now_s()).map(|()| store.id)
 }
 
 pub(super) fn members(call: &Call) -> Result<Value> {
@@ -136,7 +135,7 @@ pub(super) fn content(call: &Call) -> Result<Value> {
 pub(super) fn create_batch(call: &Call) -> Result<Value> {
     let files: Vec<(String, Payload, Chunking)> = call.parse::<BatchIn>()?.read()?;
     call.rights.check_of(&call.state.db, FILES, Need::Read)?;
-    let (shelf, store) = (shelf(call), alive(call)?);
+    let (shelf, store) = (shelf(call), used(call, call.part("collection")?)?.id);
     files.iter().try_for_each(|(file, ..)| shelf.file(file).map(drop))?;
     let ids = files.iter().map(|(file, ..)| file.clone()).collect();
     let batch = Batch { id: fresh("vsfb_"), store, created_s: now_s(), files: ids };

@@ -1,7 +1,7 @@
 //! Attributes of files, and filters on them.
 
 use kithdb::{Condition, Error, FieldPath, Filter, Payload, Predicate, Range, Result, Scalar, Value};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Attributes of a file, and metadata of a store.
 const COUNT_MAX: usize = 16;
@@ -41,12 +41,38 @@ pub(crate) fn check(attributes: &Payload, field: &str) -> Result<()> {
     Ok(())
 }
 
-/// A filter on attributes.
-#[derive(Clone, Debug, Deserialize)]
+/// Checks what a store or a response is given beside its name: texts only.
+///
+/// # Errors
+/// As for [`check`].
+pub(crate) fn check_metadata(metadata: &Payload) -> Result<()> {
+    check(metadata, "metadata")?;
+    match metadata.iter().find(|(_, value)| !value.is_string()) {
+        Some((key, _)) => Err(Error::invalid(format!("metadata.{key}"), "must be a text")),
+        None => Ok(()),
+    }
+}
+
+/// Attributes as clients know them: what an ingested document has beside texts, numbers, true and false is a text.
+pub(crate) fn told(attributes: &Payload) -> Value {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let plain = |value: &Value| match value {
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => value.clone(),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(", ").into(),
+        Value::Null | Value::Object(_) => value.to_string().into(),
+    };
+    attributes.iter().map(|(key, value)| (key.clone(), plain(value))).collect()
+}
+
+/// A filter on attributes. It is told again as it was sent.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct FilterIn {
     r#type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     filters: Option<Vec<FilterIn>>,
 }
 
@@ -176,6 +202,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_of_attributes_is_what_clients_know() {
+        let own = json!({"a": "x", "n": 1.5, "open": true, "tags": ["x", 2, true], "deep": {"b": 1}});
+        let expected = json!({"a": "x", "n": 1.5, "open": true, "tags": "x, 2, true", "deep": "{\"b\":1}"});
+        assert_eq!(told(own.as_object().expect("an object")), expected);
+        assert_eq!(told(&Payload::new()), json!({}));
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_by_name() {
         for (filter, field) in [
             (json!({"type": "eq", "value": 1}), "filters.key"),
@@ -198,6 +232,12 @@ mod tests {
         assert_eq!(given(json!({"a": 1, "b": "x", "c": true})), Ok(()));
         assert_eq!(given(json!({"a": [1]})), Err(Some("attributes.a".into())));
         assert_eq!(given(json!({"a": "x".repeat(513)})), Err(Some("attributes.a".into())));
+        let metadata = |value: Value| {
+            check_metadata(value.as_object().expect("an object"))
+                .map_err(|error| error.field().map(str::to_owned))
+        };
+        assert_eq!(metadata(json!({"a": "x"})), Ok(()));
+        assert_eq!(metadata(json!({"a": 1})), Err(Some("metadata.a".into())));
         let many: Payload = (0..17).map(|at| (at.to_string(), json!(1))).collect();
         assert!(check(&many, "attributes").is_err());
     }

@@ -151,7 +151,7 @@ pub(crate) fn usage(usage: Option<Usage>) -> Value {
 pub(crate) struct Head<'a> {
     pub(crate) id: &'a str,
     pub(crate) created_s: u64,
-    pub(crate) model: &'a str,
+    pub(crate) asked: &'a ChatAsked,
 }
 
 impl Head<'_> {
@@ -165,7 +165,7 @@ impl Head<'_> {
             "annotations": annotations,
         });
         json!({
-            "id": self.id, "object": "chat.completion", "created": self.created_s, "model": self.model,
+            "id": self.id, "object": "chat.completion", "created": self.created_s, "model": self.asked.model,
             "choices": [{
                 "index": 0, "message": message, "finish_reason": finish(answer.finish), "logprobs": null,
             }],
@@ -176,16 +176,21 @@ impl Head<'_> {
 
     /// A piece of an answer.
     pub(crate) fn piece(&self, delta: &Value, finish: Option<&str>) -> Value {
-        json!({
-            "id": self.id, "object": "chat.completion.chunk", "created": self.created_s, "model": self.model,
+        let mut piece = json!({
+            "id": self.id, "object": "chat.completion.chunk", "created": self.created_s, "model": self.asked.model,
             "choices": [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": null}],
-        })
+        });
+        if self.asked.includes_usage {
+            // It comes at the end, and every piece before says so.
+            piece["usage"] = Value::Null;
+        }
+        piece
     }
 
     /// The last piece: what the answer took.
     pub(crate) fn usage(&self, answer: &Answer) -> Value {
         json!({
-            "id": self.id, "object": "chat.completion.chunk", "created": self.created_s, "model": self.model,
+            "id": self.id, "object": "chat.completion.chunk", "created": self.created_s, "model": self.asked.model,
             "choices": [], "usage": usage(answer.usage),
         })
     }

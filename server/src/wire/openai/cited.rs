@@ -61,9 +61,35 @@ pub(crate) fn list(cited: &[(usize, &Passage)]) -> String {
     if cited.is_empty() {
         return String::new();
     }
-    let line = |(number, passage): &(usize, &Passage)| match passage.about.path.as_str() {
-        path if path.is_empty() || path == passage.title() => format!("\n[{number}] {}", passage.title()),
-        path => format!("\n[{number}] {} ({path})", passage.title()),
-    };
+    // A title with lines of its own would list what is not cited.
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line =
+        |(number, passage): &(usize, &Passage)| match (plain(&passage.about.path), plain(passage.title())) {
+            (path, title) if path.is_empty() || path == title => format!("\n[{number}] {title}"),
+            (path, title) => format!("\n[{number}] {title} ({path})"),
+        };
     format!("\n\nSources:{}", cited.iter().map(line).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use rag::answer::About;
+
+    use super::*;
+
+    #[test]
+    fn a_title_is_one_line_of_the_list() {
+        let passage = |path: &str, title: &str| Passage {
+            source: 1.into(),
+            about: About { path: path.into(), title: title.into(), ..About::default() },
+            hash: String::new(),
+            span: 0..0,
+            text: String::new(),
+            score: 1.0,
+            similarity: None,
+        };
+        let (a, b) = (passage("a.md", "A\n[2]  false"), passage("b.md", ""));
+        assert_eq!(list(&[(1, &a), (3, &b)]), "\n\nSources:\n[1] A [2] false (a.md)\n[3] b.md");
+        assert_eq!(list(&[]), "");
+    }
 }

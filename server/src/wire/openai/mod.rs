@@ -13,6 +13,7 @@ pub(crate) mod rag;
 pub(crate) mod responses;
 pub(crate) mod stores;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
@@ -22,9 +23,15 @@ pub(crate) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// A fresh id.
+/// A fresh id. A later one is greater, so that what was made within a second is listed in its order.
 pub(crate) fn fresh(prefix: &str) -> String {
-    format!("{prefix}{}", uuid::Uuid::new_v4().simple())
+    static LAST_US: AtomicU64 = AtomicU64::new(0);
+    let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
+    let before_us = LAST_US.fetch_max(now_us, Ordering::Relaxed);
+    // A clock may stand still, or go back.
+    let made_us = if before_us < now_us { now_us } else { LAST_US.fetch_add(1, Ordering::Relaxed) + 1 };
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    format!("{prefix}{made_us:016x}{}", &random[16..])
 }
 
 /// A text, or a list of them.
@@ -66,5 +73,17 @@ impl Content {
                 parts.into_iter().filter_map(|part| part.text).collect::<Vec<_>>().join("\n")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_id_is_greater() {
+        let ids: Vec<String> = (0..1_000).map(|_| fresh("vs_")).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+        assert!(ids.iter().all(|id| id.len() == 35), "{ids:?}");
     }
 }

@@ -1,5 +1,7 @@
 //! Lists, page by page: `after` and `before` name an id, `order` is by time.
 
+use std::ops::Range;
+
 use kithdb::{Error, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,11 +43,12 @@ impl PageIn {
             all.reverse();
         }
         let place = |field: &str, id: &str| {
-            let found = all.iter().position(|(own, _)| own == id);
+            let found = self.place(&all, id);
             found.ok_or_else(|| Error::invalid(field, format!("there is no `{id}` in the list")))
         };
-        let from = self.after.as_deref().map(|id| place("after", id)).transpose()?.map_or(0, |at| at + 1);
-        let to = self.before.as_deref().map(|id| place("before", id)).transpose()?.unwrap_or(all.len());
+        let from = self.after.as_deref().map(|id| place("after", id)).transpose()?.map_or(0, |at| at.end);
+        let before = self.before.as_deref().map(|id| place("before", id)).transpose()?;
+        let to = before.map_or(all.len(), |at| at.start);
         let rest = all.get(from..to).unwrap_or_default();
         let shown = match (&self.before, &self.after) {
             // What stands directly before it.
@@ -61,6 +64,29 @@ impl PageIn {
             "has_more": shown.len() < rest.len(),
         }))
     }
+
+    /// Where an entry stands; of one that has gone since its page was read, where it stood. So who deletes what it
+    /// lists comes to the end.
+    fn place(&self, all: &[(String, Value)], id: &str) -> Option<Range<usize>> {
+        if let Some(at) = all.iter().position(|(own, _)| own == id) {
+            return Some(at..at + 1);
+        }
+        let is_behind = |own: &str| match self.order {
+            Some(Order::Asc) => is_stamped(own) && own > id,
+            // What has no time in its id is older.
+            _ => !is_stamped(own) || own < id,
+        };
+        is_stamped(id).then(|| {
+            let at = all.iter().position(|(own, _)| is_behind(own)).unwrap_or(all.len());
+            at..at
+        })
+    }
+}
+
+/// Whether an id tells when it was made, as those of [`fresh`](super::fresh) do.
+fn is_stamped(id: &str) -> bool {
+    let stamp = id.rsplit(['_', '-']).next().unwrap_or_default();
+    stamp.len() == 32 && stamp.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -91,6 +117,35 @@ mod tests {
         ] {
             let query: PageIn = serde_json::from_value(query).expect("a query");
             assert_eq!(query.of(all.clone(), LIMIT).expect_err("refused").field(), Some(field));
+        }
+    }
+
+    #[test]
+    fn who_deletes_what_it_lists_comes_to_the_end() {
+        for order in ["asc", "desc"] {
+            let id = |at: usize| format!("file-{at:032x}");
+            let old = std::iter::once("documents".to_owned());
+            let mut all: Vec<(String, Value)> =
+                old.chain((1..8).map(id)).map(|id| (id.clone(), json!(id))).collect();
+            let (mut after, mut seen): (Option<String>, Vec<String>) = (None, Vec::new());
+            loop {
+                let query = json!({"limit": 3, "order": order, "after": after});
+                let query: PageIn = serde_json::from_value(query).expect("a query");
+                let page = query.of(all.clone(), LIMIT).expect("a page");
+                let ids = page["data"].as_array().expect("a list").iter().filter_map(Value::as_str);
+                let ids: Vec<String> = ids.map(str::to_owned).collect();
+                // The last of the page is gone, too, unless it has no time in its id.
+                all.retain(|(own, _)| !ids.contains(own) || own == "documents");
+                after = ids.last().cloned();
+                seen.extend(ids);
+                if page["has_more"] == false {
+                    break;
+                }
+            }
+            seen.sort_unstable();
+            assert_eq!(seen.len(), 8, "{order}: {seen:?}");
+            seen.dedup();
+            assert_eq!(seen.len(), 8, "{order}: {seen:?}");
         }
     }
 }

@@ -7,11 +7,12 @@ use rag::{Citation, Outcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::attributes::FilterIn;
+use super::attributes::{self, FilterIn};
 use super::chat::{MODEL_PREFIX, check_sampling};
 use super::cited::Places;
 use super::stores::{RankingIn, file_id, retrieval};
 use super::{Content, fresh, now_s};
+use crate::error;
 
 /// A request.
 #[derive(Debug, Deserialize)]
@@ -26,10 +27,8 @@ pub(crate) struct ResponsesIn {
     temperature: Option<f32>,
     top_p: Option<f32>,
     metadata: Option<Payload>,
-    #[serde(default)]
-    tools: Vec<ToolIn>,
-    #[serde(default)]
-    include: Vec<String>,
+    tools: Option<Vec<ToolIn>>,
+    include: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,6 +65,8 @@ pub(crate) struct Asking {
     pub(crate) is_stream: bool,
     pub(crate) is_kept: bool,
     pub(crate) previous: Option<String>,
+    /// What was sent, to be told again.
+    input: Vec<Message>,
     model: String,
     created_s: u64,
     message: String,
@@ -84,9 +85,13 @@ impl ResponsesIn {
     /// # Errors
     /// `InvalidArgument` naming the field.
     pub(crate) fn into_asking(self) -> Result<Asking> {
+        let metadata = self.metadata.unwrap_or_default();
+        attributes::check_metadata(&metadata)?;
         let model = self.model.unwrap_or_default();
-        let (store, manner, tool) = manner(&model, self.tools)?;
+        let (store, manner, tool) = manner(&model, self.tools.unwrap_or_default())?;
         let (asked, instructions) = (asked(self.input, self.instructions.as_deref())?, self.instructions);
+        let question = Message::new(Role::User, asked.question.clone());
+        let input = asked.history.iter().cloned().chain([question]).collect();
         let mut manner = manner;
         manner.answer_tokens_max = self.max_output_tokens.filter(|tokens| *tokens > 0);
         (manner.temperature, manner.top_p) = (self.temperature, self.top_p);
@@ -99,15 +104,16 @@ impl ResponsesIn {
             is_stream: self.stream.unwrap_or(false),
             is_kept: self.store.unwrap_or(true),
             previous: self.previous_response_id,
+            input,
             model,
             created_s: now_s(),
             message: fresh("msg_"),
             call: fresh("fs_"),
             instructions,
-            metadata: self.metadata.unwrap_or_default(),
+            metadata,
             tool,
             answer_tokens: self.max_output_tokens,
-            tells_results: self.include.iter().any(|what| what == "file_search_call.results"),
+            tells_results: self.include.iter().flatten().any(|what| what == "file_search_call.results"),
         })
     }
 }
@@ -139,7 +145,8 @@ fn manner(model: &str, tools: Vec<ToolIn>) -> Result<(String, Manner, Value)> {
         retrieval(tool.max_num_results, tool.filters.clone(), tool.ranking_options, limit).map_err(field)?;
     manner.retrieval = rag::Retrieval { is_merged: true, ..found };
     let mut told = json!({
-        "type": "file_search", "vector_store_ids": ids, "max_num_results": manner.retrieval.limit, "filters": null,
+        "type": "file_search", "vector_store_ids": ids, "max_num_results": manner.retrieval.limit,
+        "filters": tool.filters,
         "ranking_options": {"ranker": "auto", "score_threshold": manner.retrieval.score_min.unwrap_or(0.0)},
     });
     for (key, value) in tool.rest {
@@ -151,7 +158,9 @@ fn manner(model: &str, tools: Vec<ToolIn>) -> Result<(String, Manner, Value)> {
 fn asked(input: Input, instructions: Option<&str>) -> Result<Asked> {
     let mut asked = Asked { instructions: instructions.unwrap_or_default().to_owned(), ..Asked::default() };
     let items = match input {
-        Input::Text(text) => vec![ItemIn { role: None, content: Some(Content::Text(text)) }],
+        Input::Text(text) => {
+            vec![ItemIn { role: Some("user".to_owned()), content: Some(Content::Text(text)) }]
+        }
         Input::Items(items) => items,
     };
     for (at, item) in items.into_iter().enumerate() {
@@ -164,7 +173,9 @@ fn asked(input: Input, instructions: Option<&str>) -> Result<Asked> {
                 asked.instructions.push_str(&text);
             }
             Some("assistant") => asked.history.push(Message::new(Role::Assistant, text)),
-            None | Some("user") => asked.history.push(Message::new(Role::User, text)),
+            Some("user") => asked.history.push(Message::new(Role::User, text)),
+            // What a model thought was said by nobody.
+            None => {}
             Some(other) => {
                 let message = format!("`{other}` is none of system, developer, user, assistant");
                 return Err(Error::invalid(format!("input[{at}].role"), message));
@@ -193,15 +204,15 @@ impl Asking {
         })
     }
 
-    fn search(&self, status: &str, made: Option<&Answer>) -> Value {
+    fn search(&self, status: &str, found: Option<&[Passage]>) -> Value {
         let result = |passage: &Passage| {
             json!({
                 "file_id": file_id(passage), "filename": passage.about.path, "score": passage.score.clamp(0.0, 1.0),
-                "text": passage.text, "attributes": passage.about.attributes,
+                "text": passage.text, "attributes": attributes::told(&passage.about.attributes),
             })
         };
-        let results = made.filter(|_| self.tells_results);
-        let results = results.map(|made| made.documents.iter().map(result).collect::<Vec<_>>());
+        let results = found.filter(|_| self.tells_results);
+        let results = results.map(|found| found.iter().map(result).collect::<Vec<_>>());
         json!({
             "id": self.call, "type": "file_search_call", "status": status, "queries": [self.asked.question],
             "results": results,
@@ -234,8 +245,10 @@ impl Asking {
         });
         let is_cut = made.outcome == Outcome::Generated && made.finish != Finish::Stop;
         let status = if is_cut { "incomplete" } else { "completed" };
-        let output =
-            json!([self.search("completed", Some(made)), self.message(status, &[Self::content(made)]),]);
+        let output = json!([
+            self.search("completed", Some(made.documents.as_slice())),
+            self.message(status, &[Self::content(made)])
+        ]);
         let mut whole = self.response(status, &output, &usage);
         if is_cut {
             let reason = if made.finish == Finish::Length { "max_output_tokens" } else { "content_filter" };
@@ -245,8 +258,8 @@ impl Asking {
         whole
     }
 
-    /// The events before the first text.
-    pub(crate) fn beginning(&self) -> Vec<Value> {
+    /// The events before the first text, which is made from these documents.
+    pub(crate) fn beginning(&self, documents: &[Passage]) -> Vec<Value> {
         let response = self.response("in_progress", &json!([]), &Value::Null);
         let call = |kind: &str| json!({"type": kind, "output_index": 0, "item_id": self.call});
         vec![
@@ -256,7 +269,7 @@ impl Asking {
             call("response.file_search_call.in_progress"),
             call("response.file_search_call.searching"),
             call("response.file_search_call.completed"),
-            json!({"type": "response.output_item.done", "output_index": 0, "item": self.search("completed", None)}),
+            json!({"type": "response.output_item.done", "output_index": 0, "item": self.search("completed", Some(documents))}),
             json!({"type": "response.output_item.added", "output_index": 1, "item": self.message("in_progress", &[])}),
             json!({
                 "type": "response.content_part.added", "output_index": 1, "content_index": 0, "item_id": self.message,
@@ -302,6 +315,17 @@ impl Asking {
     }
 }
 
+/// How an error is told in the middle of a stream: as the event that it is, and in the member that clients look for.
+pub(crate) fn failed(error: &Error, number: u64) -> String {
+    let mut told = error::openai(&error::Told::of(error), error::status_of(error));
+    for key in ["message", "code", "param"] {
+        told[key] = told["error"][key].clone();
+    }
+    told["type"] = "error".into();
+    told["sequence_number"] = number.into();
+    format!("event: error\ndata: {told}\n\n")
+}
+
 fn file_citation(documents: &[Passage], citation: &Citation) -> Value {
     let passage = &documents[citation.passage];
     json!({
@@ -317,13 +341,20 @@ pub(crate) fn record(asking: &Asking, whole: &Value) -> Payload {
     let answer = Message::new(Role::Assistant, said);
     turns.extend([&question, &answer]);
     let turns: Vec<Value> = turns.iter().map(|turn| json!([turn.role.name(), turn.text])).collect();
-    let item = json!({
-        "id": fresh("msg_"), "type": "message", "role": "user", "status": "completed",
-        "content": [{"type": "input_text", "text": asking.asked.question}],
-    });
+    let item = |message: &Message| {
+        let content = match message.role {
+            Role::Assistant => Asking::text(&message.text, &[]),
+            Role::System | Role::User => json!({"type": "input_text", "text": message.text}),
+        };
+        json!({
+            "id": fresh("msg_"), "type": "message", "role": message.role.name(), "status": "completed",
+            "content": [content],
+        })
+    };
+    let input: Vec<Value> = asking.input.iter().map(item).collect();
     let mut record = Payload::new();
     record.insert("response".to_owned(), whole.clone());
-    record.insert("input".to_owned(), json!([item]));
+    record.insert("input".to_owned(), json!(input));
     record.insert("turns".to_owned(), json!(turns));
     record
 }

@@ -46,6 +46,9 @@ struct StaticIn {
     chunk_overlap_tokens: usize,
 }
 
+/// Questions of a search.
+const QUERIES_MAX: usize = 32;
+
 /// Files of a store at once.
 pub(crate) const FILES_MAX: usize = 2_000;
 
@@ -56,7 +59,7 @@ impl StoreIn {
     /// `InvalidArgument` naming the field.
     pub(crate) fn wanted(&self) -> Result<Wanted> {
         if let Some(metadata) = &self.metadata {
-            attributes::check(metadata, "metadata")?;
+            attributes::check_metadata(metadata)?;
         }
         let days = |expires: &ExpiresIn| {
             if expires.anchor.as_deref().is_some_and(|anchor| anchor != "last_active_at") {
@@ -217,6 +220,9 @@ impl SearchIn {
         if queries.is_empty() || queries.iter().any(|query| query.trim().is_empty()) {
             return Err(Error::invalid("query", "is empty; ask for something"));
         }
+        if queries.len() > QUERIES_MAX {
+            return Err(Error::limit("query", "the number of questions", queries.len(), QUERIES_MAX));
+        }
         let retrieval = retrieval(self.max_num_results, self.filters, self.ranking_options, 10)?;
         Ok((queries, retrieval))
     }
@@ -267,7 +273,7 @@ pub(crate) fn retrieval(
 pub(crate) fn hit(passage: &Passage) -> Value {
     json!({
         "file_id": file_id(passage), "filename": passage.about.path, "score": passage.score.clamp(0.0, 1.0),
-        "attributes": passage.about.attributes, "content": [{"type": "text", "text": passage.text}],
+        "attributes": attributes::told(&passage.about.attributes), "content": [{"type": "text", "text": passage.text}],
     })
 }
 
@@ -332,8 +338,8 @@ pub(crate) fn member(store: &str, member: &Member) -> Value {
     };
     json!({
         "id": member.id, "object": "vector_store.file", "created_at": member.created_s, "usage_bytes": member.bytes,
-        "vector_store_id": store, "status": status(member), "last_error": error, "attributes": member.attributes,
-        "chunking_strategy": chunking,
+        "vector_store_id": store, "status": status(member), "last_error": error,
+        "attributes": attributes::told(&member.attributes), "chunking_strategy": chunking,
     })
 }
 

@@ -39,7 +39,7 @@ use operation::Operation;
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| document(&super::all()).to_string());
 
 /// `GET /openapi.json`.
-pub(super) async fn openapi() -> impl IntoResponse {
+pub(super) async fn sent() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
 }
 

@@ -1,0 +1,84 @@
+//! A question on its way to an answer: whole, or as events while it is made.
+//!
+//! Invariant: who has gone away cancels what makes the answer.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::response::Response;
+use kithdb::Result;
+use rag::answer::{Answer, Asked, Library, Manner, Told, answer};
+use rag::engine::Cancel;
+
+use super::super::{Call, call};
+use crate::error;
+use crate::lanes::Lane;
+use crate::sse::{CancelOnDrop, Events, Fail, events};
+
+/// A question that was understood.
+pub(super) trait Answering: Send + 'static {
+    /// The request.
+    fn call(&self) -> &Call;
+
+    /// How an error is told in the middle of a stream; nothing where there is none.
+    fn stream(&self) -> Option<Fail>;
+
+    /// Makes the whole answer.
+    ///
+    /// # Errors
+    /// As for [`answer`].
+    fn whole(&self, cancel: &Cancel) -> Result<Vec<u8>>;
+
+    /// Makes the answer, and writes its events.
+    ///
+    /// # Errors
+    /// As for [`answer`].
+    fn write(&self, cancel: &Cancel, events: &Events) -> Result<()>;
+}
+
+/// Answers a question.
+pub(super) async fn answered(asking: impl Answering, began: Instant) -> Response {
+    let (state, deadline) = (Arc::clone(&asking.call().state), asking.call().deadline());
+    let (stream, cancel) = (asking.stream(), Cancel::new());
+    let guard = CancelOnDrop(cancel.clone());
+    let Some(fail) = stream else {
+        let whole = move || asking.whole(&cancel);
+        let made = state.lanes.run_until(Lane::Generates, deadline, whole).await.and_then(|made| made);
+        drop(guard);
+        return made.map_or_else(|error| error::respond(&error, began), call::of_json);
+    };
+    let (events, written) = events();
+    tokio::spawn(async move {
+        let events = Arc::new(events);
+        let own = Arc::clone(&events);
+        let write = move || asking.write(&cancel, &own);
+        if let Err(error) =
+            state.lanes.run_until(Lane::Generates, deadline, write).await.and_then(|made| made)
+        {
+            // It ends early only with the runtime.
+            let _ = tokio::task::spawn_blocking(move || events.fail(error)).await;
+        }
+    });
+    written.respond(guard, began, fail).await
+}
+
+/// Makes an answer from a collection; the counters know of it.
+///
+/// # Errors
+/// As for [`answer`].
+pub(super) fn made(
+    call: &Call,
+    collection: &str,
+    (asked, manner): (&Asked, &Manner),
+    cancel: &Cancel,
+    tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
+) -> Result<Answer> {
+    let state = &call.state;
+    let chunks = state.db.collection(collection)?;
+    let (embedder, engine) = (state.embedder.as_deref(), state.engine.as_deref());
+    let library = Library { db: &state.db, chunks: &chunks, embedder, engine };
+    let made = answer(&library, asked, manner, cancel, tell);
+    state.metrics.answered(&made);
+    made
+}
