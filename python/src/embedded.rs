@@ -93,10 +93,14 @@ fn embedder(db: &Database, model: Option<&str>) -> Result<Option<Embedder>> {
 impl Embedded {
     /// Runs a call of the engine, without the interpreter's lock.
     fn with<T: Send>(&self, py: Python<'_>, call: impl FnOnce(&Open) -> Result<T> + Send) -> PyResult<T> {
-        self.check_process(py)?;
-        let open = self.open.read().clone().ok_or_else(|| closed(py))?;
+        let open = self.opened(py)?;
         // It may be the last to let go of the database, which then closes.
         py.detach(move || call(&open)).map_err(|error| raised(py, &error))
+    }
+
+    fn opened(&self, py: Python<'_>) -> PyResult<Arc<Open>> {
+        self.check_process(py)?;
+        self.open.read().clone().ok_or_else(|| closed(py))
     }
 
     fn check_process(&self, py: Python<'_>) -> PyResult<()> {
@@ -136,19 +140,11 @@ impl Embedded {
 
     /// Sends a request to a route.
     fn call<'py>(&self, py: Python<'py>, method: &str, path: &str, body: Vec<u8>) -> PyResult<Answered<'py>> {
-        let mut answering = self.with(py, |open| open.door.ask(method, path, body))?;
-        loop {
-            let answer;
-            (answering, answer) = py.detach(move || {
-                let answer = answering.wait(TICK);
-                (answering, answer)
-            });
-            if let Some(Answer { status, kind, field, body }) = answer.map_err(|error| raised(py, &error))? {
-                return Ok((status, kind, field, PyBytes::new(py, &body)));
-            }
-            // What was begun goes on: a write may still be acknowledged to nobody.
-            py.check_signals()?;
-        }
+        let open = self.opened(py)?;
+        let answer = answered(py, &open.door, method, path, body);
+        // As in `with`.
+        py.detach(move || drop(open));
+        answer
     }
 
     /// Answers a question: what the route does, with a vector where its body has an empty one.
@@ -320,6 +316,29 @@ impl Drop for Embedded {
             // Closing waits for threads; the interpreter need not. It may be on its way out itself.
             Python::try_attach(|py| py.detach(move || drop(open)));
         }
+    }
+}
+
+/// What a route answers. The database stays open until it has.
+fn answered<'py>(
+    py: Python<'py>,
+    door: &Door,
+    method: &str,
+    path: &str,
+    body: Vec<u8>,
+) -> PyResult<Answered<'py>> {
+    let mut answering = py.detach(|| door.ask(method, path, body)).map_err(|error| raised(py, &error))?;
+    loop {
+        let answer;
+        (answering, answer) = py.detach(move || {
+            let answer = answering.wait(TICK);
+            (answering, answer)
+        });
+        if let Some(Answer { status, kind, field, body }) = answer.map_err(|error| raised(py, &error))? {
+            return Ok((status, kind, field, PyBytes::new(py, &body)));
+        }
+        // What was begun goes on: a write may still be acknowledged to nobody.
+        py.check_signals()?;
     }
 }
 
