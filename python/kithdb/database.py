@@ -204,7 +204,8 @@ class Database:
         return Snapshots(self._door, None)
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """Sends a request to a route of the HTTP API, in this process or to the server; its `result`."""
+        """Sends a request to a route of the HTTP API, in this process or to the server. What comes back is its
+        `result`; all of the answer where there is none, as in the dialect of OpenAI; text where it is no JSON."""
         return self._door.call(method, path, body)
 
     # In this process alone.

@@ -99,7 +99,7 @@ class EmbeddedDoor:
         status, kind, field, answer = self.engine.call(method, path, sent)
         if status >= 400:
             raise answered(status, kind, field, answer)
-        return json.loads(answer)["result"]
+        return result(answer)
 
     def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
         go_on()
@@ -128,10 +128,21 @@ class EmbeddedDoor:
         self.engine.close()
 
 
+def result(answer: bytes) -> Any:
+    """What a route answered: the `result` of the envelope where there is one, else all of it; text if it is no JSON."""
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        return answer.decode(errors="replace")
+    return told["result"] if isinstance(told, dict) and "result" in told else told
+
+
 def answered(status: int, kind: str | None, field: str | None, answer: bytes) -> Exception:
     """The exception for what a route answered in place of a result."""
     try:
-        message = str(json.loads(answer)["status"]["error"])
+        told = json.loads(answer)
+        # The dialect of OpenAI has an envelope of its own.
+        message = str(told["error"]["message"] if "error" in told else told["status"]["error"])
     except (ValueError, LookupError, TypeError):
         message = answer.decode(errors="replace") or f"the status is {status}"
     error = of_kind(kind or _KINDS_OF_STATUS.get(status, "internal"), message, field)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from kithdb._json import dumps
-from kithdb.doors import Body, answered, go_on
+from kithdb.doors import Body, answered, go_on, result
 from kithdb.errors import Closed, Error, InvalidArgument, Unreachable
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class RemoteDoor:
     def call(self, method: str, path: str, body: Any = None) -> Any:
         sent = b"" if body is None else dumps(body)
         is_harmless = method == "GET" or path.endswith(("/query", "/query/batch", "/scroll", "/count", "/facet"))
-        return json.loads(self._answer(method, path, sent, is_harmless))["result"]
+        return result(self._answer(method, path, sent, is_harmless))
 
     def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
         batch: dict[str, Any] = {"ids": _listed(columns.ids)}

@@ -114,3 +114,12 @@ def test_a_snapshot_goes_elsewhere_and_comes_back(
     with pytest.raises(kithdb.Error):
         books.recover(file)
     assert books.count() == 4
+
+
+def test_every_route_can_be_asked(db: kithdb.Database, books: kithdb.Collection) -> None:
+    assert db.request("GET", "/collections/books/exists") == {"exists": True}
+    assert db.request("GET", "/healthz").startswith("healthz")
+    assert db.request("GET", "/v1/models")["object"] == "list"
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        db.request("POST", "/v1/chat/completions", {"model": "rag:books", "messages": []})
+    assert caught.value.field == "messages" and "{" not in str(caught.value)
