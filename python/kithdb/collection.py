@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from urllib.parse import quote
 
+from kithdb.answers import Answers
 from kithdb.doors import EmbeddedDoor
 from kithdb.errors import InvalidArgument, NotFound, Unsupported
 from kithdb.filters import Where, wire
@@ -50,7 +51,7 @@ class Written:
     ids: list[int | str]
 
 
-class Collection(Writes):
+class Collection(Writes, Answers):
     """A collection of points with one schema. Get one from `Database.collection` or `create_collection`.
 
     Calls may come from several threads. Arrays are of NumPy; shapes stand in parentheses. Ids are unsigned integers

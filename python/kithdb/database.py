@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
+from kithdb.answers import Answer, Answering
 from kithdb.collection import Collection
 from kithdb.doors import Door, EmbeddedDoor
-from kithdb.errors import AlreadyExists, InvalidArgument, NotFound, Unsupported
+from kithdb.errors import AlreadyExists, Busy, InvalidArgument, NotFound, Unsupported
 from kithdb.rows import Progress, columns_of
 from kithdb.snapshots import Snapshots
 from kithdb.writing import Transaction
@@ -33,6 +34,7 @@ def open(
     *,
     durability: str = "fsync",
     model: str | os.PathLike[str] | None = "auto",
+    engine: str | Mapping[str, Any] | None = None,
     api_key: str | None = None,
     timeout_s: float = 60.0,
 ) -> Database:
@@ -41,8 +43,10 @@ def open(
 
     In this process: `durability` is what a finished write has survived, `"fsync"` the loss of power, `"wal"` a crash
     of the process, `"none"` nothing yet. `model` is the directory of a sentence-transformers model that embeds texts;
-    with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none. On a server:
-    `api_key`, and the seconds to wait for an answer.
+    with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none. `engine` is what writes
+    the answers of `ask`, any server with OpenAI's API for chat (`"http://127.0.0.1:8080/v1"`), or a dict of its `url`,
+    `model`, `key` and the other settings of `docs/answers.md`; nothing else is ever asked. On a server: `api_key`, and
+    the seconds to wait for an answer.
 
     Raises `Busy` when another process has the directory open, `UnsupportedFormat` when a newer version wrote it,
     `Corrupted` when storage itself is damaged, `InvalidArgument` for a model that is none.
@@ -59,11 +63,18 @@ def open(
         # HTTP takes a quarter of the time that the whole package takes to import.
         from kithdb.remote import RemoteDoor
 
+        if engine is not None:
+            raise Unsupported("a server has an engine of its own, which its configuration names", "engine")
         return Database(RemoteDoor(place, api_key, timeout_s))
     if "://" in place:
         raise InvalidArgument(f"`{place}` is neither a directory nor an address that begins with http", "path")
     directory = None if place == ":memory:" else Path(place)
-    return Database(EmbeddedDoor(directory, durability, None if model is None else os.fspath(model)))
+    settings = {"url": engine} if isinstance(engine, str) else engine
+    try:
+        return Database(EmbeddedDoor(directory, durability, None if model is None else os.fspath(model), settings))
+    except Busy as error:
+        error.hint = "One process opens a directory at a time; others can ask it over HTTP, which db.serve() offers."
+        raise
 
 
 class Database:
@@ -207,6 +218,21 @@ class Database:
         """Sends a request to a route of the HTTP API, in this process or to the server. What comes back is its
         `result`; all of the answer where there is none, as in the dialect of OpenAI; text where it is no JSON."""
         return self._door.call(method, path, body)
+
+    @overload
+    def ask(
+        self, question: str, collection: str = "documents", *, stream: Literal[False] = False, **asked: Any
+    ) -> Answer: ...
+    @overload
+    def ask(
+        self, question: str, collection: str = "documents", *, stream: Literal[True], **asked: Any
+    ) -> Answering: ...
+    def ask(
+        self, question: str, collection: str = "documents", *, stream: bool = False, **asked: Any
+    ) -> Answer | Answering:
+        """Answers a question from the documents of a collection: `Collection.ask`, whose arguments it takes."""
+        answering = Collection(self._door, collection)._answering(question, **asked)
+        return answering if stream else answering.answer()
 
     # In this process alone.
 

@@ -64,6 +64,9 @@ class Door(Protocol):
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Sends a request to a route; what it answers as its `result`."""
 
+    def stream(self, path: str, body: Any) -> Iterator[bytes]:
+        """Posts to a route whose answer is taken as it comes. Whoever closes the iterator breaks it off."""
+
     def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
         """Writes points in one commit; its number."""
 
@@ -88,10 +91,11 @@ class Door(Protocol):
 class EmbeddedDoor:
     """To a database in this process."""
 
-    def __init__(self, path: Path | None, durability: str, model: str | None) -> None:
+    def __init__(self, path: Path | None, durability: str, model: str | None, engine: Any = None) -> None:
         self.place = ":memory:" if path is None else str(path)
         self.commit_bytes = COMMIT_BYTES
-        self.engine = Embedded(path, durability, model)
+        #: The database itself. What writes answers is a part of it, of the same name elsewhere.
+        self.engine = Embedded(path, durability, model, None if engine is None else dumps(engine))
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         go_on()
@@ -100,6 +104,24 @@ class EmbeddedDoor:
         if status >= 400:
             raise answered(status, kind, field, answer)
         return result(answer)
+
+    def stream(self, path: str, body: Any) -> Iterator[bytes]:
+        go_on()
+        pieces = self.engine.stream("POST", path, dumps(body))
+        try:
+            while True:
+                piece = pieces.next()
+                go_on()
+                if piece is None:
+                    continue
+                status, kind, field, sent = piece
+                if status >= 400:
+                    raise answered(status, kind, field, sent)
+                if not sent:
+                    return
+                yield sent
+        finally:
+            pieces.close()
 
     def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
         go_on()
@@ -145,7 +167,10 @@ def answered(status: int, kind: str | None, field: str | None, answer: bytes) ->
         message = str(told["error"]["message"] if "error" in told else told["status"]["error"])
     except (ValueError, LookupError, TypeError):
         message = answer.decode(errors="replace") or f"the status is {status}"
-    error = of_kind(kind or _KINDS_OF_STATUS.get(status, "internal"), message, field)
+    # Of 502 the kind is that of any input and output; it is the serving engine that cannot be asked.
+    error = of_kind(
+        "unreachable" if status == 502 else kind or _KINDS_OF_STATUS.get(status, "internal"), message, field
+    )
     if field is not None:
         error.message = _without_field(error.message, field)
     return error

@@ -67,6 +67,24 @@ class RemoteDoor:
         is_harmless = method == "GET" or path.endswith(("/query", "/query/batch", "/scroll", "/count", "/facet"))
         return result(self._answer(method, path, sent, is_harmless))
 
+    def stream(self, path: str, body: Any) -> Iterator[bytes]:
+        go_on()
+        if self._is_closed:
+            raise Closed("the database is closed; open it again")
+        # One of its own: who takes an answer in pieces may ask for something else meanwhile.
+        connection = self._made()
+        try:
+            with self._reached():
+                connection.request("POST", self._base + path, dumps(body), self._headers)
+                response = connection.getresponse()
+                if response.status >= 400:
+                    raise _refused(response)
+            while piece := self._piece(response):
+                go_on()
+                yield piece
+        finally:
+            self._give_back(connection)
+
     def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
         batch: dict[str, Any] = {"ids": _listed(columns.ids)}
         vectors = {name: rows.tolist() for name, rows in columns.vectors.items()}
@@ -133,6 +151,11 @@ class RemoteDoor:
         """The whole answer to a request."""
         with self._reached():
             return self._asked(method, path, sent, is_harmless).read()
+
+    def _piece(self, response: HTTPResponse) -> bytes:
+        """What has come, however little."""
+        with self._reached():
+            return response.read1(_BLOCK_BYTES)
 
     def _block(self, response: HTTPResponse) -> bytes:
         with self._reached():

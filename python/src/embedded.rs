@@ -14,18 +14,19 @@ use parking_lot::RwLock;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use pythonize::pythonize;
-use rag::{Embedder, IngestOptions};
+use rag::{Embedder, Engine, IngestOptions};
 use rayon::prelude::*;
 use server::door::{Answer, Door, Question};
 use server::{ServeOptions, Server};
 
 use crate::arrays::{Ids, Rows, points};
 use crate::failure::{closed, forked, invalid, raised};
-use crate::ingesting;
 use crate::serving::Serving;
+use crate::streaming::Pieces;
+use crate::{engine, ingesting};
 
 /// Between two looks for signals.
-const TICK: Duration = Duration::from_millis(50);
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// Between two looks for calls that still run.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -37,7 +38,7 @@ const QUESTIONS: usize = 16;
 const AUTO: &str = "auto";
 
 /// What a route answered: status, kind and field of an error, body.
-type Answered<'py> = (u16, Option<String>, Option<String>, Bound<'py, PyBytes>);
+pub(crate) type Answered<'py> = (u16, Option<String>, Option<String>, Bound<'py, PyBytes>);
 
 /// Ids, scores, and how many hits each row has.
 type Ranked<'py> = (Bound<'py, PyAny>, Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u32>>);
@@ -52,10 +53,18 @@ pub(crate) struct Embedded {
 
 struct Open {
     door: Door,
+    /// What writes answers, here and where it is served.
+    engine: Option<Arc<Engine>>,
 }
 
 impl Open {
-    fn new(path: Option<&Path>, durability: &str, model: Option<&str>) -> Result<Self> {
+    fn new(
+        path: Option<&Path>,
+        durability: &str,
+        model: Option<&str>,
+        engine: Option<&[u8]>,
+    ) -> Result<Self> {
+        let engine = engine.map(engine::open).transpose()?;
         let durability = durability.parse().map_err(|error: Error| error.with_field("durability"))?;
         let options = Options { durability, ..Options::default() };
         let db = match path {
@@ -63,7 +72,7 @@ impl Open {
             None => Database::in_memory_with(options)?,
         };
         let embedder = embedder(&db, model)?;
-        Ok(Self { door: Door::new(db, embedder)? })
+        Ok(Self { door: Door::new(db, embedder, engine.clone())?, engine })
     }
 
     fn db(&self) -> &Database {
@@ -113,9 +122,15 @@ impl Embedded {
 impl Embedded {
     /// Opens the database in a directory, or one in memory without a path.
     #[new]
-    #[pyo3(signature = (path, durability, model))]
-    fn new(py: Python<'_>, path: Option<PathBuf>, durability: &str, model: Option<&str>) -> PyResult<Self> {
-        let opened = py.detach(|| Open::new(path.as_deref(), durability, model));
+    #[pyo3(signature = (path, durability, model, engine))]
+    fn new(
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        durability: &str,
+        model: Option<&str>,
+        engine: Option<&[u8]>,
+    ) -> PyResult<Self> {
+        let opened = py.detach(|| Open::new(path.as_deref(), durability, model, engine));
         let open = opened.map_err(|error| raised(py, &error))?;
         Ok(Self { pid: std::process::id(), open: RwLock::new(Some(Arc::new(open))) })
     }
@@ -145,6 +160,11 @@ impl Embedded {
         // As in `with`.
         py.detach(move || drop(open));
         answer
+    }
+
+    /// Sends a request to a route, whose answer is taken as it comes.
+    fn stream(&self, py: Python<'_>, method: &str, path: &str, body: Vec<u8>) -> PyResult<Pieces> {
+        self.with(py, |open| open.door.stream(method, path, body)).map(Pieces::new)
     }
 
     /// Answers a question: what the route does, with a vector where its body has an empty one.
@@ -301,8 +321,12 @@ impl Embedded {
         let listen: SocketAddr = listen.parse().map_err(|_| {
             invalid(py, "listen", &format!("`{listen}` is no address and port, such as 127.0.0.1:6333"))
         })?;
-        let options = ServeOptions { listen, is_open_to_all, ..ServeOptions::default() };
-        self.with(py, |open| Server::start_beside(open.door.state(), &options)).map(Serving::new)
+        let serve = |open: &Open| {
+            let engine = open.engine.clone();
+            let options = ServeOptions { listen, is_open_to_all, engine, ..ServeOptions::default() };
+            Server::start_beside(open.door.state(), &options)
+        };
+        self.with(py, serve).map(Serving::new)
     }
 }
 
