@@ -134,17 +134,19 @@ class Collection(Writes, Answers):
         conditions: dict[str, Any] = {} if mode == "upsert" else {"update_mode": mode}
         if where is not None:
             conditions["update_filter"] = wire(where)
-        tell = teller(progress)
         made: list[int | str] = []
         seqno = count = 0
         pieces = columns_of(data, ids, vectors, payload, self._spaces(), commit_points, self._door.commit_bytes)
-        for columns in pieces:
-            if embed is not None:
-                self._embed(columns, embed)
-            seqno = self._commit(columns, conditions)
-            made += columns.made
-            count += len(columns.ids)
-            tell(count)
+        given = data if data is not None else vectors if ids is None else ids
+        total = len(given) if hasattr(given, "__len__") and not isinstance(given, Mapping) else None
+        with teller(progress, total) as tell:
+            for columns in pieces:
+                if embed is not None:
+                    self._embed(columns, embed)
+                seqno = self._commit(columns, conditions)
+                made += columns.made
+                count += len(columns.ids)
+                tell(count)
         return Written(seqno, count, made)
 
     #: As `upsert`: the name that other databases have for it.
