@@ -118,12 +118,13 @@ class Field:
     def __getitem__(self, path: str) -> Field:
         return Field(f"{self._path}.{path}")
 
-    def __eq__(self, value: Scalar | float) -> Condition:  # type: ignore[override]
-        if isinstance(value, float):
+    def __eq__(self, value: Scalar | float | date) -> Condition:  # type: ignore[override]
+        if isinstance(value, (float, date)):
+            # A moment can be written in several ways, and is one all the same.
             return _test(self._path, range={"gte": value, "lte": value})
         return _test(self._path, match={"value": value})
 
-    def __ne__(self, value: Scalar | float) -> Condition:  # type: ignore[override]
+    def __ne__(self, value: Scalar | float | date) -> Condition:  # type: ignore[override]
         return ~(self == value)
 
     __hash__ = None  # type: ignore[assignment]

@@ -107,6 +107,12 @@ def _vector(vector: Any) -> tuple[Any, npt.NDArray[np.float32] | None]:
     """What stands for a vector in a body, or the vector, to go beside it."""
     if isinstance(vector, UUID):
         return str(vector), None
+    if isinstance(vector, str) and not _is_uuid(vector):
+        raise InvalidArgument(
+            f"{vector!r} is no id of a point",
+            "vector",
+            "To search by words: search(text=...), with or without a vector.",
+        )
     if isinstance(vector, (int, str, Mapping)):
         return vector, None
     if getattr(vector, "ndim", None) == 0:
@@ -122,3 +128,11 @@ def _vector(vector: Any) -> tuple[Any, npt.NDArray[np.float32] | None]:
     if array.ndim != 1 or not len(array):
         raise InvalidArgument(f"has the shape {array.shape}; give one row of numbers", "vector")
     return None, array
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,12 @@ def test_nearest(books: kithdb.Collection) -> None:
     assert books.search([1.0, 0.0], exact=True).ids == books.search([1.0, 0.0], recall=1.0).ids
     assert books.search([1.0, 0.0], with_payload=["lang"])[0].payload == {"lang": "en"}
     assert books.search([1.0, 0.0], with_payload=False, with_vector=True)[0].vector == [1.0, 0.0]
+
+
+def test_words_in_the_place_of_a_vector_are_told_where_they_belong(books: kithdb.Collection) -> None:
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        books.search("a book on gardens")
+    assert caught.value.hint and "search(text=...)" in caught.value.hint
 
 
 def test_words_and_both(books: kithdb.Collection) -> None:
@@ -71,6 +78,8 @@ FILTERS: list[tuple[Any, list[int]]] = [
     (f.title.startswith("A "), [1, 3]),
     (kithdb.has_id([1, 3]), [1, 3]),
     (kithdb.at_least(2, [f.lang == "en", f.year > 2019, f.tags == "db"]), [1, 2, 4]),
+    (f.added == datetime.date(2024, 5, 1), [1]),
+    (f.added != datetime.date(2024, 5, 1), [2, 3, 4]),
     (f.missing.is_null(), []),
     ({}, [1, 2, 3, 4]),
     ("", [1, 2, 3, 4]),
@@ -174,7 +183,7 @@ def test_it_tells_why(books: kithdb.Collection) -> None:
 def test_what_cannot_be_asked_names_the_field(books: kithdb.Collection) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"vector": [1.0]}, "query"),
-        ({"vector": "no id"}, "query"),
+        ({"vector": "no id"}, "vector"),
         ({"vector": ["a", "b"]}, "vector"),
         ({"vector": []}, "vector"),
         ({"vector": [1.0, 0.0], "query": {"sample": "random"}}, "query"),
