@@ -156,8 +156,7 @@ class Collection(Writes, Answers):
         if not isinstance(self._door, EmbeddedDoor):
             raise Unsupported("vectors are made in the process that has the database open, and this one is on a server")
         own = ((self._schema.get("vectors") or {}).get("") or {}).get("model")
-        engine = self._door.engine
-        opened = engine.model()
+        opened = self._door.engine.model()
         if own is None or opened is None or own["revision"] != opened["revision"]:
             belongs = "to no model" if own is None else f"to the model `{own['name']}`"
             offered = "none is open" if opened is None else f"`{opened['name']}` is open"
@@ -170,7 +169,7 @@ class Collection(Writes, Answers):
             if not isinstance(text, str):
                 raise InvalidArgument(f"is no text, so no vector can be made of it: {text!r}", f"points[{at}].{member}")
             texts.append(text)
-        columns.vectors[""] = engine.embed(texts, False)
+        columns.vectors[""] = self._door.embed(texts, False)
 
     def _commit(self, columns: Columns, conditions: dict[str, Any]) -> int:
         if columns.points is not None:

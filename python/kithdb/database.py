@@ -15,7 +15,7 @@ from kithdb.answers import Answer, Answering
 from kithdb.collection import Collection
 from kithdb.doors import Door, EmbeddedDoor
 from kithdb.errors import AlreadyExists, Busy, InvalidArgument, NotFound, Unsupported
-from kithdb.rows import Progress, columns_of
+from kithdb.rows import Progress, bar_of, columns_of
 from kithdb.snapshots import Snapshots
 from kithdb.writing import Transaction
 
@@ -135,7 +135,8 @@ class Database:
 
         With `data`, whatever `Collection.upsert` takes, points are written at once, and dimensions follow from them.
 
-        Raises `AlreadyExists`, unless `exist_ok`; then the collection is as it is.
+        Raises `AlreadyExists`, unless `exist_ok`; then the collection is as it is. Points that are refused leave no
+        collection behind, if none of them was written.
         """
         points, first = _peeked(data)
         if model:
@@ -148,14 +149,22 @@ class Database:
         body: dict[str, Any] = {name: value for name, value in members.items() if value is not None}
         if sparse is not None:
             body["sparse_vectors"] = dict(sparse) if isinstance(sparse, Mapping) else {name: {} for name in sparse}
+        is_new = True
         try:
             self._door.call("PUT", _path(name), {"vectors": spaces, **body, **settings})
         except AlreadyExists:
             if not exist_ok:
                 raise
+            is_new = False
         collection = Collection(self._door, name)
         if points is not None:
-            collection.upsert(points, progress=progress)
+            try:
+                collection.upsert(points, progress=progress)
+            except Exception:
+                # Whoever mends the points makes it again, under the same name.
+                if is_new and not collection.count():
+                    self.drop_collection(name)
+                raise
         return collection
 
     def collection(self, name: str) -> Collection:
@@ -259,30 +268,36 @@ class Database:
         *,
         folder_field: str = "folder",
         time_max_s: float | None = None,
-        progress: Callable[[int, int, int], object] | None = None,
+        progress: bool | Callable[[int, int, int], object] = False,
     ) -> dict[str, Any]:
         """Brings a collection in step with a folder of text and Markdown, or with one file: only what changed is done.
 
         Documents are cut into chunks, which have keywords, and vectors if the database was opened with a model. The
         payload field `folder_field` holds the first folder of a document's path. No document is begun after
-        `time_max_s` seconds: the rest is for the next call. `progress` is called with documents done, documents there
-        are, and chunks written. Ctrl-C ends it between documents. What is returned counts what was done.
+        `time_max_s` seconds: the rest is for the next call. `progress` is true for a bar, or is called with documents
+        done, documents there are, and chunks written. Ctrl-C ends it between documents. What is returned counts what
+        was done.
 
         Raises `InvalidArgument` on `path` or `model`.
         """
         engine = self._embedded("ingest").engine
-        return engine.ingest(Path(path), collection, folder_field, time_max_s, progress)
+        if callable(progress):
+            return engine.ingest(Path(path), collection, folder_field, time_max_s, progress)
+        with bar_of(" documents", None, is_shown=progress) as tell:
+            return engine.ingest(
+                Path(path), collection, folder_field, time_max_s, lambda done, total, _: tell(done, total)
+            )
 
     def embed(self, texts: str | Sequence[str], *, is_question: bool = False) -> npt.NDArray[np.float32]:
         """The vectors of texts, (n, dim), by the model that the database was opened with; (dim,) of a single text.
 
         Some models embed questions otherwise than what is to be found: say which it is.
         """
-        engine = self._embedded("embed").engine
+        door = self._embedded("embed")
         if isinstance(texts, str):
-            vector: npt.NDArray[np.float32] = engine.embed([texts], is_question)[0]
+            vector: npt.NDArray[np.float32] = door.embed([texts], is_question)[0]
             return vector
-        return engine.embed(list(texts), is_question)
+        return door.embed(list(texts), is_question)
 
     def flush(self) -> None:
         """Makes every finished write durable, whatever durability the database was opened with."""

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from kithdb.rows import Columns
 
+#: Texts that are embedded at once.
+_TEXTS = 128
+
 #: The body of a question, for a vector that is put where it belongs.
 Body: TypeAlias = Callable[[Sequence[float]], dict[str, Any]]
 
@@ -137,6 +140,16 @@ class EmbeddedDoor:
     ) -> tuple[Any, npt.NDArray[np.float32], npt.NDArray[np.uint32]]:
         go_on()
         return self.engine.query_rows(collection, dumps(body(())), matrix, width)
+
+    def embed(self, texts: list[str], is_question: bool) -> npt.NDArray[np.float32]:
+        """The vectors of texts. Ctrl-C is looked for in between."""
+        import numpy as np
+
+        parts = []
+        for first in range(0, max(1, len(texts)), _TEXTS):
+            go_on()
+            parts.append(self.engine.embed(texts[first : first + _TEXTS], is_question))
+        return np.concatenate(parts)
 
     def download(self, path: str, collection: str | None, name: str, to: Path) -> None:
         from shutil import copyfile

@@ -332,16 +332,24 @@ def teller(progress: Progress, total: int | None = None) -> Iterator[Callable[[i
     if callable(progress):
         yield progress
         return
-    if not progress:
-        yield lambda _: None
+    with bar_of(" points", total, is_shown=progress) as tell:
+        yield lambda points: tell(points, total)
+
+
+@contextmanager
+def bar_of(unit: str, total: int | None, *, is_shown: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar of tqdm, which is told how many are done, of how many; nothing where it is not wanted."""
+    if not is_shown:
+        yield lambda *_: None
         return
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
         raise missing("tqdm", "a progress bar") from error
-    with tqdm(unit=" points", total=total) as bar:
+    with tqdm(unit=unit, total=total) as bar:
 
-        def tell(points: int) -> None:
-            bar.update(points - bar.n)
+        def tell(done: int, of: int | None) -> None:
+            bar.total = of
+            bar.update(done - bar.n)
 
         yield tell

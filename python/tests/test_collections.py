@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +42,18 @@ def test_dimensions_follow_from_points(db: kithdb.Database) -> None:
     assert {name: space["size"] for name, space in told.items()} == {"image": 3, "words": 1}
     with pytest.raises(kithdb.InvalidArgument, match="give `dim`"):
         db.create_collection("empty", [])
+
+
+def test_points_that_are_refused_leave_no_collection(db: kithdb.Database) -> None:
+    rows: list[dict[str, Any]] = [{"id": 1, "vector": [1.0, 2.0]}, {"id": "two", "vector": [2.0, 1.0]}]
+    with pytest.raises(kithdb.InvalidArgument):
+        db.create_collection("notes", rows)
+    assert "notes" not in db
+    rows[1]["id"] = 2
+    assert db.create_collection("notes", rows).count() == 2
+    with pytest.raises(kithdb.InvalidArgument):
+        db.create_collection("notes", [{"id": "three", "vector": [2.0, 1.0]}], exist_ok=True)
+    assert db["notes"].count() == 2, "one that was there stays"
 
 
 def test_kinds_of_vectors(db: kithdb.Database) -> None:
