@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from kithdb.doors import EmbeddedDoor
 from kithdb.errors import Closed, InvalidArgument, Unreachable, of_kind
 from kithdb.filters import Where, wire
+from kithdb.rows import names_of
 
 if TYPE_CHECKING:
     from kithdb.doors import Door
@@ -302,7 +303,7 @@ class Answers:
         if self.seqno is not None:
             raise InvalidArgument("is a past state, and questions are answered from the present one", "as_of")
         before = [] if instructions is None else [{"role": "system", "content": instructions}]
-        rag |= {"labels": None if labels is None else list(labels), "top_k": limit, "extractive": extractive}
+        rag |= {"labels": None if labels is None else names_of(labels), "top_k": limit, "extractive": extractive}
         rag |= {"filter": wire(where), "collection": self.name, "list_sources": False}
         body = {
             "model": f"rag:{self.name}",

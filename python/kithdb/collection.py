@@ -213,7 +213,7 @@ class Collection(Writes, Answers):
         """
         is_one = isinstance(ids, (int, str)) or not isinstance(ids, Iterable)
         asked = [plain_id(ids)] if is_one else _listed(ids)  # type: ignore[arg-type]
-        body = {"ids": asked, "with_payload": with_payload, "with_vector": with_vector}
+        body = {"ids": asked, "with_payload": _shown(with_payload), "with_vector": _shown(with_vector)}
         points = [Point._of(one) for one in self._read("POST", "/points", body)]
         if not is_one:
             return points
@@ -243,7 +243,12 @@ class Collection(Writes, Answers):
 
         Pages are of the state in which each is read; ask a state (`as_of`) to have all of one.
         """
-        body = {"limit": page, "with_payload": with_payload, "with_vector": with_vector, **_filtered(where)}
+        body = {
+            "limit": page,
+            "with_payload": _shown(with_payload),
+            "with_vector": _shown(with_vector),
+            **_filtered(where),
+        }
         after = None if start is None else plain_id(start)
         while True:
             told = self._read("POST", "/points/scroll", body if after is None else {**body, "offset": after})
@@ -295,8 +300,8 @@ class Collection(Writes, Answers):
             using=using,
             score_threshold=score_threshold,
             prefetch=prefetch,
-            with_payload=with_payload,
-            with_vector=with_vector or None,
+            with_payload=_shown(with_payload),
+            with_vector=_shown(with_vector) or None,
             highlight=highlight,
             deadline_ms=deadline_ms,
             partial=partial,
@@ -379,8 +384,8 @@ class Collection(Writes, Answers):
             group_size=group_size,
             using=using,
             prefetch=prefetch,
-            with_payload=with_payload,
-            with_vector=with_vector or None,
+            with_payload=_shown(with_payload),
+            with_vector=_shown(with_vector) or None,
             with_lookup=with_lookup,
         )
         sought = self._sought(using or "") if text is not None and vector is None else None
@@ -465,6 +470,11 @@ class Collection(Writes, Answers):
 
 def _named(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _shown(what: WithPayload | WithVector) -> Any:
+    """What comes along, where a text names one member."""
+    return [what] if isinstance(what, str) else what
 
 
 def _filtered(where: Where | None) -> dict[str, Any]:

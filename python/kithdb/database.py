@@ -15,7 +15,7 @@ from kithdb.answers import Answer, Answering
 from kithdb.collection import Collection
 from kithdb.doors import Door, EmbeddedDoor
 from kithdb.errors import AlreadyExists, Busy, InvalidArgument, NotFound, Unsupported
-from kithdb.rows import Progress, bar_of, columns_of
+from kithdb.rows import Progress, bar_of, columns_of, names_of
 from kithdb.snapshots import Snapshots
 from kithdb.writing import Transaction
 
@@ -144,11 +144,12 @@ class Database:
             space = {"size": bound["dim"], "distance": "Cosine", "model": bound}
             vectors = {"": space, **(vectors or {})}
         spaces = _spaces(dim, metric, vectors, first)
-        keyword = None if text is None else {"paths": list(text), **({"language": language} if language else {})}
+        keyword = None if text is None else {"paths": names_of(text), **({"language": language} if language else {})}
         members = {"keyword": keyword, "fields": fields, "recall": recall, "history_s": history_s}
         body: dict[str, Any] = {name: value for name, value in members.items() if value is not None}
         if sparse is not None:
-            body["sparse_vectors"] = dict(sparse) if isinstance(sparse, Mapping) else {name: {} for name in sparse}
+            described = sparse if isinstance(sparse, Mapping) else {name: {} for name in names_of(sparse)}
+            body["sparse_vectors"] = dict(described)
         is_new = True
         try:
             self._door.call("PUT", _path(name), {"vectors": spaces, **body, **settings})
@@ -206,6 +207,7 @@ class Database:
     def change_aliases(self, set: Mapping[str, str] | None = None, drop: Iterable[str] = ()) -> None:
         """Lets aliases stand for collections, whatever they stood for, and drops others, all in one commit."""
         known = self.aliases()
+        drop = names_of(drop)
         dropped = [name for name in (*drop, *(set or {})) if name in known or name in drop]
         actions: list[dict[str, Any]] = [{"delete_alias": {"alias_name": name}} for name in dropped]
         for name, collection in (set or {}).items():

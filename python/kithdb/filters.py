@@ -147,6 +147,8 @@ class Field:
 
     def isin(self, values: Iterable[Scalar]) -> Condition:
         """One of these values."""
+        if isinstance(values, str):
+            raise InvalidArgument(f"is one text; give a list of values, or ask whether it is == {values!r}", "values")
         return _test(self._path, match={"any": list(values)})
 
     def contains(self, words: str) -> Condition:

@@ -73,6 +73,11 @@ def id_of(name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
 
 
+def names_of(given: str | Iterable[str]) -> list[str]:
+    """Names: a text is one, and not as many as it has letters."""
+    return [given] if isinstance(given, str) else list(given)
+
+
 def plain_id(given: Id) -> int | str:
     """An id as the routes take it."""
     if isinstance(given, (int, str)):

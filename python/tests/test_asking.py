@@ -31,6 +31,17 @@ def test_words_in_the_place_of_a_vector_are_told_where_they_belong(books: kithdb
     assert caught.value.hint and "search(text=...)" in caught.value.hint
 
 
+def test_one_name_need_not_stand_in_a_list(db: kithdb.Database) -> None:
+    rows = [{"id": 1, "vector": [1.0, 0.0], "title": "A crate for vectors", "t": 1, "i": 2}]
+    named = db.create_collection("named", rows, text="title", sparse="words")
+    assert named.search(text="crate").ids == [1] and set(named.describe()["sparse_vectors"]) == {"words"}
+    assert named.search([1.0, 0.0], with_payload="title")[0].payload == {"title": "A crate for vectors"}
+    named.delete_payload("title", [1])
+    assert named.get(1).payload == {"t": 1, "i": 2}
+    with pytest.raises(kithdb.InvalidArgument, match="list of values"):
+        f.title.isin("title")
+
+
 def test_words_and_both(books: kithdb.Collection) -> None:
     assert books.search(text="crate").ids == [1, 4] or books.search(text="crate").ids == [4, 1]
     assert books.search(text={"text": "crate vectors", "operator": "all"}).ids == [1]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from kithdb.errors import InvalidArgument
+from kithdb.rows import names_of
 
 #: Columns of vectors: one, several, or by the names of the spaces they go to.
 Vectors: TypeAlias = str | Sequence[str] | Mapping[str, str] | None
@@ -25,7 +26,7 @@ def distance(metric: str) -> str:
 def wanted(names: Sequence[str] | None, there: Iterable[str], field: str) -> list[str]:
     """The collections or tables that were named, or all that there are."""
     known = list(there)
-    chosen = known if names is None else [names] if isinstance(names, str) else list(names)
+    chosen = known if names is None else names_of(names)
     for name in chosen:
         if name not in known:
             raise InvalidArgument(f"has no `{name}`; there are: {', '.join(known) or 'none'}", field)
@@ -48,4 +49,4 @@ def spaces_of(vectors: str | Sequence[str] | Mapping[str, str]) -> dict[str, str
 
 def texts_of(text: Sequence[str] | None) -> list[str]:
     """What is sought by words."""
-    return [text] if isinstance(text, str) else list(text or ())
+    return names_of(text or ())
