@@ -26,6 +26,7 @@ try:
     from haystack.document_stores.errors import DuplicateDocumentError
     from haystack.document_stores.types import DuplicatePolicy
     from haystack.errors import FilterError
+    from haystack.utils import Secret, deserialize_secrets_inplace
 except ImportError as error:
     from kithdb.errors import missing
 
@@ -33,7 +34,7 @@ except ImportError as error:
 
 from kithdb.collection import Collection
 from kithdb.database import Database, open
-from kithdb.errors import Conflict
+from kithdb.errors import Conflict, InvalidArgument
 from kithdb.filters import Condition, Field, condition, quoted
 from kithdb.hits import Hit, Point
 from kithdb.rows import id_of
@@ -48,8 +49,8 @@ Filters = Mapping[str, Any]
 class KithDocumentStore:
     """Documents in a collection, which is made if it is not there.
 
-    `path` is a directory, `:memory:`, or the address of a server; `dim` the dimension of embeddings. The database is
-    opened when the store is first used.
+    `path` is a directory, `:memory:`, or the address of a server, which may want `api_key`; `dim` the dimension of
+    embeddings. The database is opened when the store is first used, and closed by `close`.
     """
 
     def __init__(
@@ -60,8 +61,9 @@ class KithDocumentStore:
         dim: int = 768,
         metric: str = "cosine",
         language: str | None = None,
+        api_key: Secret | None = None,
     ) -> None:
-        self._path, self._name = path, collection
+        self._path, self._name, self._api_key = path, collection, api_key
         self._made: dict[str, Any] = {"dim": dim, "metric": metric, "language": language}
         self._db: Database | None = None
         self._opened: Collection | None = None
@@ -70,7 +72,7 @@ class KithDocumentStore:
     def collection(self) -> Collection:
         """The collection."""
         if self._db is None:
-            self._db = open(self._path)
+            self._db = open(self._path, api_key=None if self._api_key is None else self._api_key.resolve_value())
         if self._opened is None:
             self._opened = self._db.create_collection(
                 self._name, text=["content"], sparse=[_SPARSE], exist_ok=True, **self._made
@@ -79,14 +81,22 @@ class KithDocumentStore:
 
     def to_dict(self) -> dict[str, Any]:
         """How the store was made, for pipelines that are written down."""
-        told: dict[str, Any] = default_to_dict(self, path=self._path, collection=self._name, **self._made)
+        key = None if self._api_key is None else self._api_key.to_dict()
+        told: dict[str, Any] = default_to_dict(self, path=self._path, collection=self._name, api_key=key, **self._made)
         return told
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> KithDocumentStore:
         """A store that is made so."""
+        deserialize_secrets_inplace(data["init_parameters"], ["api_key"])
         made: KithDocumentStore = default_from_dict(cls, data)
         return made
+
+    def close(self) -> None:
+        """Closes the database; a later call opens it again."""
+        if self._db is not None:
+            self._db.close()
+        self._db = self._opened = None
 
     # Documents.
 
@@ -294,13 +304,29 @@ class KithRetriever:
         filters: dict[str, Any] | None = None,
         top_k: int | None = None,
     ) -> dict[str, list[Document]]:
-        """The documents, best first, with their scores. `filters` come in the place of those of the retriever."""
+        """The documents, best first, with their scores. `filters` come in the place of those of the retriever.
+
+        Raises `InvalidArgument`, a `ValueError`, when there is neither a query nor an embedding.
+        """
+        if query is None and query_embedding is None:
+            raise InvalidArgument("is missing, and so is `query_embedding`; give one of them, or both", "query")
         where = _where(self.filters if filters is None else filters)
         limit = self.top_k if top_k is None else top_k
         hits = self.document_store.collection.search(
             query_embedding, text=query, where=where, limit=limit, with_vector=True
         )
         return {"documents": [_document(hit) for hit in hits]}
+
+    @component.output_types(documents=list[Document])
+    async def run_async(
+        self,
+        query: str | None = None,
+        query_embedding: list[float] | None = None,
+        filters: dict[str, Any] | None = None,
+        top_k: int | None = None,
+    ) -> dict[str, list[Document]]:
+        """As `run`, on a thread of its own."""
+        return await asyncio.to_thread(self.run, query, query_embedding, filters, top_k)
 
 
 def _point(document: Document) -> dict[str, Any]:
