@@ -55,4 +55,9 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
     notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
     nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = "".join(str(output) for cell in notebook.cells for output in cell.get("outputs", []))
-    assert "A crate for vectors" in shown and "<table>" in shown and "error" not in shown.lower()
+    assert (
+        "A crate for vectors" in shown
+        and "Rotate the keys every month" in shown
+        and "<table>" in shown
+        and "error" not in shown.lower()
+    )
