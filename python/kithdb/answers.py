@@ -115,7 +115,12 @@ class Answering(Iterator[str]):
         self._finish, self._usage = "stop", dict[str, Any]()
         self._is_closed = False
         # What is refused is refused by the call, and not by the first step of a loop.
-        self._ahead = next(self, None)
+        try:
+            self._ahead = next(self, None)
+        except BaseException:
+            # Ctrl-C among them: nobody has the answer who could break it off.
+            self.close()
+            raise
 
     def __next__(self) -> str:
         ahead, self._ahead = getattr(self, "_ahead", None), None
@@ -158,6 +163,10 @@ class Answering(Iterator[str]):
         if self._told is None:
             raise Closed("the answer was broken off")
         return _answer("".join(self._text), self._told, self._finish, self._usage, self._has_address)
+
+    def _whole(self) -> Answer:
+        with self:
+            return self.answer()
 
     def close(self) -> None:
         """Breaks it off; does nothing at its end, or the second time."""
@@ -283,7 +292,7 @@ class Answers:
         that fails `Unreachable`, `Busy` or `DeadlineExceeded`.
         """
         answering = self._answering(question, **asked)
-        return answering if stream else answering.answer()
+        return answering if stream else answering._whole()
 
     def _answering(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -38,8 +39,8 @@ def open(
     api_key: str | None = None,
     timeout_s: float = 60.0,
 ) -> Database:
-    """Opens a database: in a directory, which is made if need be; in memory (`":memory:"`), gone when it is closed;
-    or on a server (`"http://127.0.0.1:6333"`).
+    """Opens a database: in a directory (`~` is one's own), which is made if need be; in memory (`":memory:"`), gone
+    when it is closed; or on a server (`"http://127.0.0.1:6333"`).
 
     In this process: `durability` is what a finished write has survived, `"fsync"` the loss of power, `"wal"` a crash
     of the process, `"none"` nothing yet. `model` is the directory of a sentence-transformers model that embeds texts;
@@ -68,7 +69,9 @@ def open(
         return Database(RemoteDoor(place, api_key, timeout_s))
     if "://" in place:
         raise InvalidArgument(f"`{place}` is neither a directory nor an address that begins with http", "path")
-    directory = None if place == ":memory:" else Path(place)
+    if re.fullmatch(r"[\w.-]+:\d+", place) and not Path(place).exists():
+        raise InvalidArgument(f"`{place}` looks like an address, which begins with http: http://{place}", "path")
+    directory = None if place == ":memory:" else Path(place).expanduser()
     settings = {"url": engine} if isinstance(engine, str) else engine
     try:
         return Database(EmbeddedDoor(directory, durability, None if model is None else os.fspath(model), settings))
@@ -243,7 +246,7 @@ class Database:
     ) -> Answer | Answering:
         """Answers a question from the documents of a collection: `Collection.ask`, whose arguments it takes."""
         answering = Collection(self._door, collection)._answering(question, **asked)
-        return answering if stream else answering.answer()
+        return answering if stream else answering._whole()
 
     # In this process alone.
 

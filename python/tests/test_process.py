@@ -42,7 +42,7 @@ def test_places_that_are_none(folder: Path) -> None:
     folder.write_text("a file")
     with pytest.raises(OSError):
         kithdb.open(folder)
-    for place, field in [("ftp://x", "path"), ("http://", "path")]:
+    for place, field in [("ftp://x", "path"), ("http://", "path"), ("localhost:6333", "path")]:
         with pytest.raises(kithdb.InvalidArgument) as caught:
             kithdb.open(place)
         assert caught.value.field == field
