@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
@@ -47,8 +47,8 @@ class Written:
     seqno: int
     #: Points written, those included that a condition passed over.
     count: int
-    #: The ids that were made for points without one, in order.
-    ids: list[int | str]
+    #: The ids that were made for points without one, in order. Not shown: they may be very many.
+    ids: list[int | str] = field(repr=False)
 
 
 class Collection(Writes, Answers):

@@ -119,6 +119,8 @@ class Field:
         return Field(f"{self._path}.{path}")
 
     def __eq__(self, value: Scalar | float | date) -> Condition:  # type: ignore[override]
+        if value is None:
+            raise InvalidArgument("is None, which nothing equals; ask is_null() or is_empty()", "value")
         if isinstance(value, (float, date)):
             # A moment can be written in several ways, and is one all the same.
             return _test(self._path, range={"gte": value, "lte": value})

@@ -40,6 +40,8 @@ def test_one_name_need_not_stand_in_a_list(db: kithdb.Database) -> None:
     assert named.get(1).payload == {"t": 1, "i": 2}
     with pytest.raises(kithdb.InvalidArgument, match="list of values"):
         f.title.isin("title")
+    with pytest.raises(kithdb.InvalidArgument, match="is_null"):
+        f.title == None  # noqa: B015, E711
 
 
 def test_words_and_both(books: kithdb.Collection) -> None:
