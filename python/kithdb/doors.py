@@ -162,6 +162,11 @@ class EmbeddedDoor:
     def close(self) -> None:
         self.engine.close()
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a database of this process is none of another: serve it, db.serve(), and open its address there"
+        )
+
 
 def result(answer: bytes) -> Any:
     """What a route answered: the `result` of the envelope where there is one, else all of it; text if it is no JSON."""

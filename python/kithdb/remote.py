@@ -62,6 +62,14 @@ class RemoteDoor:
         self._connections: list[HTTPConnection] = []
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        own = ("_pid", "_threads", "_connections", "_lock")
+        return {name: value for name, value in vars(self).items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._begin()
+
     def call(self, method: str, path: str, body: Any = None) -> Any:
         sent = b"" if body is None else dumps(body)
         is_harmless = method == "GET" or path.endswith(("/query", "/query/batch", "/scroll", "/count", "/facet"))

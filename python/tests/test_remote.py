@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -102,3 +103,11 @@ assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children
 db.drop_collection("forked")
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_database_on_a_server_can_be_sent_to_another_process(remote: kithdb.Database) -> None:
+    made = points(remote)
+    sent = pickle.loads(pickle.dumps(made))
+    assert sent.count() == made.count() == 100 and sent.name == "p"
+    with kithdb.open(":memory:") as db, pytest.raises(TypeError, match="serve"):
+        pickle.dumps(db)
