@@ -16,7 +16,7 @@ from kithdb.answers import Answer, Answering
 from kithdb.collection import Collection
 from kithdb.doors import Door, EmbeddedDoor
 from kithdb.errors import AlreadyExists, Busy, InvalidArgument, NotFound, Unsupported
-from kithdb.rows import Progress, bar_of, columns_of, names_of
+from kithdb.rows import Progress, bar_of, columns_of, names_of, record_batches
 from kithdb.snapshots import Snapshots
 from kithdb.writing import Transaction
 
@@ -141,7 +141,7 @@ class Database:
         Raises `AlreadyExists`, unless `exist_ok`; then the collection is as it is. Points that are refused leave no
         collection behind, if none of them was written.
         """
-        points, first = _peeked(data)
+        points, first = _peeked(data, is_enough=dim is not None or bool(vectors) or bool(sparse) or bool(model))
         if model:
             bound = self._bound() if model is True else dict(model)
             space = {"size": bound["dim"], "distance": "Cosine", "model": bound}
@@ -342,19 +342,28 @@ def _spaces(
     return only
 
 
-def _peeked(data: Any) -> tuple[Any, dict[str, int]]:
-    """Points, still whole, and the dimensions of the vectors of the first of them."""
+def _peeked(data: Any, *, is_enough: bool) -> tuple[Any, dict[str, int]]:
+    """Points, still whole, and the dimensions of the vectors of the first of them. There must be one, unless enough is
+    known without."""
     if data is None:
         return None, {}
-    if isinstance(data, Iterable) and not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "ndim"):
+    if hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__len__"):
+        # It can be read once: what was taken from it is put before the rest.
+        reader = record_batches(data)
+        head = next((batch for batch in reader if batch.num_rows), None)
+        kept = reader if head is None else type(reader).from_batches(reader.schema, chain([head], reader))
+        found = {} if head is None else _dimensions(head)
+    elif isinstance(data, Iterable) and not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "ndim"):
         rows = iter(data)
         head = next(rows, None)
-        if head is None:
-            raise InvalidArgument("is empty, so nothing follows from it; give `dim`", "data")
-        return chain([head], rows), _dimensions([head])
-    if hasattr(data, "__arrow_c_stream__") and not hasattr(data, "schema") and not hasattr(data, "columns"):
-        raise InvalidArgument("is a stream, which can be read once; give `dim`, and the points to `upsert`", "data")
-    return data, _dimensions(data)
+        kept = rows if head is None else chain([head], rows)
+        found = {} if head is None else _dimensions([head])
+    else:
+        kept, found = data, _dimensions(data)
+        head = data if len(data) else None
+    if head is None and not is_enough:
+        raise InvalidArgument("is empty, so nothing follows from it; give `dim`", "data")
+    return kept, found
 
 
 def _dimensions(data: Any) -> dict[str, int]:

@@ -199,7 +199,7 @@ def _payloads(payload: Any) -> Sequence[Any] | None:
         return [dict(zip(names, row)) for row in zip(*listed)]
     is_table = hasattr(payload, "columns") or hasattr(payload, "schema")
     if is_table or (hasattr(payload, "__arrow_c_stream__") and not hasattr(payload, "__len__")):
-        return [row for batch in _batches(payload) for row in _without_nulls(batch)]
+        return [row for batch in record_batches(payload) for row in _without_nulls(batch)]
     return payload if isinstance(payload, Sequence) else _listed(payload)
 
 
@@ -214,7 +214,8 @@ def _listed(column: Any) -> list[Any]:
     return list(column)
 
 
-def _batches(data: Any) -> Any:
+def record_batches(data: Any) -> Any:
+    """A table of any kind as a reader of record batches."""
     try:
         import pyarrow as pa
     except ImportError as error:
@@ -229,7 +230,7 @@ def _without_nulls(batch: Any) -> list[dict[str, Any]]:
 
 
 def _of_table(data: Any, spaces: Collection[str], commit_points: int | None, commit_bytes: int) -> Iterator[Columns]:
-    for whole in _batches(data):
+    for whole in record_batches(data):
         if not whole.num_rows:
             continue
         names = [name for name in whole.schema.names if name == "vector" or name in spaces]

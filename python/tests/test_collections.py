@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import kithdb
@@ -42,6 +44,28 @@ def test_dimensions_follow_from_points(db: kithdb.Database) -> None:
     assert {name: space["size"] for name, space in told.items()} == {"image": 3, "words": 1}
     with pytest.raises(kithdb.InvalidArgument, match="give `dim`"):
         db.create_collection("empty", [])
+    assert db.create_collection("empty", [], dim=2).count() == 0
+
+
+def test_of_a_stream_nothing_is_lost_to_the_look_at_its_first_rows(db: kithdb.Database) -> None:
+    table: Any = pa.table({"id": [1, 2, 3, 4], "vector": [[1.0, 2.0]] * 4})
+
+    class Stream:
+        def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+            return table.__arrow_c_stream__(requested_schema)
+
+    streams = {
+        "reader": table.to_reader(max_chunksize=1),
+        "stream": Stream(),
+        "table": table,
+        "polars": pl.from_arrow(table),
+    }
+    for name, stream in streams.items():
+        made = db.create_collection(name, stream)
+        assert made.count() == 4 and made.describe()["vectors"][""]["size"] == 2
+    for nothing in (table.slice(0, 0), table.slice(0, 0).to_reader(), np.empty((0, 2))):
+        with pytest.raises(kithdb.InvalidArgument, match="give `dim`"):
+            db.create_collection("none", nothing)
 
 
 def test_points_that_are_refused_leave_no_collection(db: kithdb.Database) -> None:
