@@ -1,4 +1,13 @@
-"""Answers from documents: their text as it comes, and what they rest on."""
+r"""Answers from documents: their text as it comes, and what they rest on.
+
+>>> import kithdb, pathlib, tempfile
+>>> with tempfile.TemporaryDirectory() as folder, kithdb.open(":memory:", model=None) as db:
+...     _ = pathlib.Path(folder, "keys.md").write_text("# Keys\n\nRotate the keys every month.\n")
+...     _ = db.ingest(folder)
+...     answer = db.ask("How often do I rotate the keys?")
+>>> answer.outcome, answer.citations[0].path
+('extractive', 'keys.md')
+"""
 
 from __future__ import annotations
 
