@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from kithdb.answers import Answers
 from kithdb.doors import EmbeddedDoor
-from kithdb.errors import InvalidArgument, NotFound, Unsupported
+from kithdb.errors import InvalidArgument, LimitExceeded, NotFound, Unsupported
 from kithdb.filters import Where, wire
 from kithdb.hits import Asked, Group, Hits, Matches, Point
-from kithdb.questions import Question, Sought, question
+from kithdb.questions import Question, Sought, one_row, question
 from kithdb.rows import Columns, Id, Ids, Progress, columns_of, matrix, plain_id, teller
 from kithdb.snapshots import Snapshots
 from kithdb.writing import Writes
@@ -173,7 +173,14 @@ class Collection(Writes, Answers):
 
     def _commit(self, columns: Columns, conditions: dict[str, Any]) -> int:
         if columns.points is not None:
-            return self._write("upsert", {"points": columns.points, **conditions})
+            try:
+                return self._write("upsert", {"points": columns.points, **conditions})
+            except LimitExceeded as error:
+                # Long texts: but what requires versions is one commit, or none.
+                is_whole = len(columns.points) == 1 or any("if_version" in point for point in columns.points)
+                if error.field != "body" or is_whole:
+                    raise
+                return max(self._commit(part, conditions) for part in columns.halves())
         return self._door.upsert(self.name, columns, conditions)
 
     def _write(self, operation: str, body: dict[str, Any]) -> int:
@@ -309,6 +316,7 @@ class Collection(Writes, Answers):
             params=_named(exact=exact, recall=recall, hnsw_ef=ef) or None,
         )
         sought = self._sought(using or "") if text is not None and vector is None else None
+        vector = one_row(vector, lambda: (using or "") in (self._schema.get("multivectors") or ()))
         asked = question(vector, text, query, where, sought, fusion, members)
         return self._ask(asked)
 
@@ -389,6 +397,7 @@ class Collection(Writes, Answers):
             with_lookup=with_lookup,
         )
         sought = self._sought(using or "") if text is not None and vector is None else None
+        vector = one_row(vector, lambda: (using or "") in (self._schema.get("multivectors") or ()))
         asked = question(vector, text, query, where, sought, fusion, members)
         body = asked.body(() if asked.vector is None else asked.vector.tolist())
         told = self._read("POST", "/points/query/groups", body)

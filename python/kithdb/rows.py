@@ -49,6 +49,20 @@ class Columns:
     #: The ids that were made, for points that came without.
     made: list[int | str] = field(default_factory=list)
 
+    def halves(self) -> tuple[Columns, Columns]:
+        """The same as two commits."""
+        middle = len(self.ids) // 2
+        one, other = (
+            Columns(
+                self.ids[part],
+                {name: rows[part] for name, rows in self.vectors.items()},
+                None if self.payloads is None else self.payloads[part],
+                None if self.points is None else self.points[part],
+            )
+            for part in (slice(None, middle), slice(middle, None))
+        )
+        return one, other
+
     def as_points(self) -> list[dict[str, Any]]:
         """The same as rows, as the routes take them."""
         if self.points is not None:

@@ -79,6 +79,9 @@ class Writes(ABC):
     def _chosen(points: Points, where: Where | None) -> dict[str, Any]:
         if (points is None) == (where is None):
             raise InvalidArgument("give ids or `where`, and not both", "points")
+        if isinstance(where, str) and not where.strip():
+            # What was to be filled in was not: too little to change every point.
+            raise InvalidArgument("is empty, and every point matches that; say {} if that is meant", "where")
         return {"filter": wire(where)} if points is None else {"points": _listed(points)}
 
 

@@ -17,6 +17,7 @@ def test_nearest(books: kithdb.Collection) -> None:
     assert hits.ids == [1, 2] and hits.scores == pytest.approx([1.0, 0.8])
     assert hits[0]["title"] == "A crate for vectors" and hits[0].get("none", 3) == 3 and hits[0].version >= 1
     assert books.search(np.array([1.0, 0.0]), limit=1).ids == [1]
+    assert books.search(np.array([[1.0, 0.0]]), limit=1).ids == books.search([[1.0, 0.0]], limit=1).ids == [1]
     assert books.search(1, limit=1).ids == books.search(np.int64(1), limit=1).ids == [2], "the point itself is no hit"
     assert books.search([1.0, 0.0], offset=1, limit=1).ids == [2]
     assert books.search([1.0, 0.0], score_threshold=0.9).ids == [1]
@@ -199,6 +200,7 @@ def test_what_cannot_be_asked_names_the_field(books: kithdb.Collection) -> None:
         ({"vector": "no id"}, "vector"),
         ({"vector": ["a", "b"]}, "vector"),
         ({"vector": []}, "vector"),
+        ({"vector": [[1.0, 0.0], [0.0, 1.0]]}, "vector"),
         ({"vector": [1.0, 0.0], "query": {"sample": "random"}}, "query"),
         ({"vector": [1.0, 0.0], "text": "crate", "prefetch": []}, "prefetch"),
         ({"vector": np.float32(1.0)}, "id"),
