@@ -40,6 +40,8 @@ from kithdb.hits import Hit, Point
 from kithdb.rows import id_of
 
 _SPARSE = "sparse"
+#: Bytes of documents that are written in one commit, which a request has room for; ids that are looked at in one.
+_COMMIT_BYTES, _LOOKED_AT = 16 << 20, 10_000
 #: What of a document lies elsewhere than in the payload.
 _ELSEWHERE = ("embedding", "sparse_embedding", "score")
 
@@ -109,7 +111,8 @@ class KithDocumentStore:
         return [_document(point) for point in self.collection.scroll(_where(filters), with_vector=True)]
 
     def write_documents(self, documents: list[Document], policy: DuplicatePolicy = DuplicatePolicy.NONE) -> int:
-        """Writes documents; how many were written. `FAIL` (and `NONE`) writes nothing if a document is there already.
+        """Writes documents; how many were written. `FAIL` (and `NONE`) writes nothing if a document is there already:
+        in one commit, or, of more than fit into one, by looking first.
 
         Raises `ValueError` for what is no list of documents, `DuplicateDocumentError`.
         """
@@ -125,12 +128,22 @@ class KithDocumentStore:
             known = len(self.collection.get(ids, with_payload=False))
             self.collection.upsert(points, mode="insert_only")
             return len(ids) - known
+        if sum(map(_bytes, documents)) > _COMMIT_BYTES:
+            self._refuse_known([point["id"] for point in points])
+            return self.collection.upsert(points, mode="insert_only").count
         try:
             # All in one commit, so that nothing is written if one of them is there.
             self.collection.upsert([{**point, "if_version": 0} for point in points], commit_points=len(points))
         except Conflict as error:
             raise DuplicateDocumentError(f"a document is there already: {error.field}") from error
         return len(points)
+
+    def _refuse_known(self, ids: list[str]) -> None:
+        known = len(set(ids)) < len(ids)
+        for first in range(0, len(ids), _LOOKED_AT):
+            known = known or bool(self.collection.get(ids[first : first + _LOOKED_AT], with_payload=False))
+        if known:
+            raise DuplicateDocumentError("a document is there already, or among these twice")
 
     def delete_documents(self, document_ids: list[str]) -> None:
         """Deletes documents; ids that do not exist are passed over."""
@@ -327,6 +340,11 @@ class KithRetriever:
     ) -> dict[str, list[Document]]:
         """As `run`, on a thread of its own."""
         return await asyncio.to_thread(self.run, query, query_embedding, filters, top_k)
+
+
+def _bytes(document: Document) -> int:
+    """What a document takes as JSON, about."""
+    return 20 * len(document.embedding or ()) + 2 * len(document.content or "") + 500
 
 
 def _point(document: Document) -> dict[str, Any]:

@@ -108,6 +108,17 @@ def test_everything_of_a_document_comes_back() -> None:
     assert store.write_documents([]) == 0
 
 
+def test_many_documents_are_refused_or_written_whole() -> None:
+    store = KithDocumentStore(dim=1_024, metric="dot")
+    many = [Document(content=str(at), embedding=[float(at)] * 1_024) for at in range(1_500)]
+    assert store.write_documents(many) == store.count_documents() == 1_500
+    more = [Document(content=f"other {at}", embedding=[0.5] * 1_024) for at in range(1_500)]
+    for twice in (many[7], more[3]):
+        with pytest.raises(DuplicateDocumentError):
+            store.write_documents([*more, twice])
+    assert store.count_documents() == 1_500
+
+
 def test_the_retriever_in_a_pipeline(tmp_path: Any) -> None:
     store = KithDocumentStore(str(tmp_path / "data"), dim=2)
     store.write_documents(
