@@ -128,7 +128,9 @@ def test_an_engine_writes_it(engine: str, opened: kithdb.Database) -> None:
     turns = [{"role": "user", "content": "Which keys?"}, {"role": "assistant", "content": "All."}]
     answer = opened.ask(ASKED, where=kithdb.f.folder == "ops", history=turns, instructions="Be short.", seed=7)
     assert (answer.outcome, answer.finish) == ("generated", "stop")
-    assert [citation.quote for citation in answer.citations] == ["Rotate the keys every month."]
+    assert answer.citations and "Rotate the keys every month" in answer.citations[0].quote
+    first, last = answer.citations[0].at
+    assert answer.text[first:last] == "[1]" and answer.citations[0].number == 1
     assert len(answer.unsupported) == 1 and "cheese" in answer.unsupported[0]
     assert Engine.asked["seed"] == 7 and "Be short." in json.dumps(Engine.asked["messages"])
     quotes = opened.ask(ASKED, extractive=True)
