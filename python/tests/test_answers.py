@@ -19,6 +19,7 @@ ASKED = "How often do I rotate the keys?"
 class Engine(BaseHTTPRequestHandler):
     """A serving engine: it says what it is set to, and then waits for its client to go if it is told so."""
 
+    protocol_version = "HTTP/1.1"
     said = ["Rotate the keys every month [1]. ", "The moon is made of cheese."]
     waits = False
     asked: dict[str, Any] = {}
@@ -38,6 +39,7 @@ class Engine(BaseHTTPRequestHandler):
         Engine.asked = json.loads(body)
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
         self.end_headers()
         try:
             for piece in Engine.said:
