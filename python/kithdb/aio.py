@@ -22,6 +22,7 @@ unheard. `close` waits for that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -133,8 +134,9 @@ def _iterated(method: FunctionType) -> Any:
             while (one := await self._runner.run(next, given, _END)) is not _END:
                 yield _twin(one, self._runner)
         finally:
-            # What is left on a server is given back, also by who is cancelled.
-            await asyncio.shield(self._runner.run(given.close))
+            # What is left on a server is given back, also by who is cancelled; with the database there is nothing left.
+            with contextlib.suppress(Closed):
+                await asyncio.shield(self._runner.run(given.close))
 
     return call
 

@@ -100,7 +100,8 @@ class Answer:
 
 
 def _named(passage: Passage) -> str:
-    title = passage.title or passage.path
+    # A title with lines of its own would list what is not cited.
+    title = " ".join((passage.title or passage.path).split())
     return title if title == passage.path or not passage.path else f"{title} ({passage.path})"
 
 
