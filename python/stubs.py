@@ -44,7 +44,17 @@ OWN = {
         def __len__(self) -> int: ...
         def _repr_html_(self) -> str: ...
     """,
+    "Answering": """
+        async def __anext__(self) -> str: ...
+        async def __aenter__(self) -> AsyncAnswering: ...
+        async def __aexit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, at: Any
+        ) -> None: ...
+    """,
 }
+
+#: What classes are beside that.
+BASES = {"Hits": "Sequence[Hit]", "Answering": "AsyncIterator[str]"}
 
 
 class _Renamed(ast.NodeTransformer):
@@ -106,7 +116,8 @@ def _class(kind: type) -> ast.ClassDef:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id == "upsert":
             body.append(node)
     body += ast.parse(textwrap.dedent(OWN.get(kind.__name__, ""))).body
-    bases: list[ast.expr] = [ast.parse("Sequence[Hit]", mode="eval").body] if kind.__name__ == "Hits" else []
+    named = BASES.get(kind.__name__)
+    bases: list[ast.expr] = [] if named is None else [ast.parse(named, mode="eval").body]
     extra: dict[str, Any] = {"type_params": []} if sys.version_info >= (3, 12) else {}
     return ast.ClassDef(NAMES[kind.__name__], bases, [], body or [ast.Pass()], [], **extra)
 

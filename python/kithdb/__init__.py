@@ -20,6 +20,7 @@ from typing import Any as _Any
 
 from kithdb._kithdb import VERSION as __version__
 from kithdb._kithdb import Serving
+from kithdb.answers import Answer, Answering, Citation, Passage
 from kithdb.collection import Collection, Written
 from kithdb.database import Database, open
 from kithdb.errors import (
@@ -52,17 +53,29 @@ from kithdb.writing import Transaction
 
 if _TYPE_CHECKING:
     from kithdb import importers
-    from kithdb.aio import AsyncCollection, AsyncDatabase, AsyncHits, AsyncSnapshots, AsyncTransaction, aopen
+    from kithdb.aio import (
+        AsyncAnswering,
+        AsyncCollection,
+        AsyncDatabase,
+        AsyncHits,
+        AsyncSnapshots,
+        AsyncTransaction,
+        aopen,
+    )
 
 __all__ = [
     "AccessDenied",
     "AlreadyExists",
+    "Answer",
+    "Answering",
+    "AsyncAnswering",
     "AsyncCollection",
     "AsyncDatabase",
     "AsyncHits",
     "AsyncSnapshots",
     "AsyncTransaction",
     "Busy",
+    "Citation",
     "Closed",
     "Collection",
     "Condition",
@@ -82,6 +95,7 @@ __all__ = [
     "Matches",
     "MissingPackage",
     "NotFound",
+    "Passage",
     "Plan",
     "Point",
     "Poisoned",

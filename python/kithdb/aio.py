@@ -22,6 +22,7 @@ unheard. `close` waits for that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -31,6 +32,7 @@ from types import FunctionType
 from typing import Any
 
 from kithdb import doors
+from kithdb.answers import Answering
 from kithdb.collection import Collection
 from kithdb.database import Database, open
 from kithdb.errors import Closed
@@ -38,7 +40,15 @@ from kithdb.hits import Hit, Hits
 from kithdb.snapshots import Snapshots
 from kithdb.writing import Transaction
 
-__all__ = ["AsyncCollection", "AsyncDatabase", "AsyncHits", "AsyncSnapshots", "AsyncTransaction", "aopen"]
+__all__ = [
+    "AsyncAnswering",
+    "AsyncCollection",
+    "AsyncDatabase",
+    "AsyncHits",
+    "AsyncSnapshots",
+    "AsyncTransaction",
+    "aopen",
+]
 
 #: Calls of one database that run at once.
 _THREADS = min(32, (os.cpu_count() or 1) + 4)
@@ -48,6 +58,7 @@ PARTS: dict[type, tuple[set[str], set[str], set[str]]] = {
     Database: (set(), {"transaction"}, set()),
     Collection: ({"scroll", "pages"}, {"as_of"}, {"name", "seqno"}),
     Hits: (set(), {"to_dicts", "to_numpy", "to_arrow", "to_pandas", "to_polars"}, {"seen_share"}),
+    Answering: (set(), set(), set()),
     Snapshots: (set(), set(), set()),
     Transaction: (set(), {"on"}, {"seqno"}),
 }
@@ -123,8 +134,9 @@ def _iterated(method: FunctionType) -> Any:
             while (one := await self._runner.run(next, given, _END)) is not _END:
                 yield _twin(one, self._runner)
         finally:
-            # What is left on a server is given back, also by who is cancelled.
-            await asyncio.shield(self._runner.run(given.close))
+            # What is left on a server is given back, also by who is cancelled; with the database there is nothing left.
+            with contextlib.suppress(Closed):
+                await asyncio.shield(self._runner.run(given.close))
 
     return call
 
@@ -203,6 +215,26 @@ class AsyncHits(_Twin, Sequence[Hit]):
         return shown
 
 
+class AsyncAnswering(_Twin, AsyncIterator[str]):
+    """As `Answering`: iterated by `async for`, and an asynchronous context manager.
+
+    A step whose task is cancelled breaks the answer off: in this process at once, over HTTP when the server next sends
+    something, which is within 15 seconds.
+    """
+
+    async def __anext__(self) -> str:
+        piece = await self._runner.run(next, self._inner, _END)
+        if piece is _END:
+            raise StopAsyncIteration
+        return str(piece)
+
+    async def __aenter__(self) -> AsyncAnswering:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: Any) -> None:
+        self._inner.close()
+
+
 class AsyncSnapshots(_Twin):
     """As `Snapshots`."""
 
@@ -221,6 +253,7 @@ _TWINS: dict[type, type[_Twin]] = {
     Database: AsyncDatabase,
     Collection: AsyncCollection,
     Hits: AsyncHits,
+    Answering: AsyncAnswering,
     Snapshots: AsyncSnapshots,
     Transaction: AsyncTransaction,
 }

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from kithdb._kithdb import Serving
+from kithdb.answers import Answer
 from kithdb.collection import WithPayload, WithVector, Written
 from kithdb.filters import Where
 from kithdb.hits import Group, Hit, Matches, Point
@@ -19,7 +20,15 @@ from kithdb.writing import Part, Points
 
 # mypy: disable-error-code="overload-overlap"
 # Made by stubs.py of the classes of the same names without Async: do not edit.
-__all__ = ["AsyncCollection", "AsyncDatabase", "AsyncHits", "AsyncSnapshots", "AsyncTransaction", "aopen"]
+__all__ = [
+    "AsyncAnswering",
+    "AsyncCollection",
+    "AsyncDatabase",
+    "AsyncHits",
+    "AsyncSnapshots",
+    "AsyncTransaction",
+    "aopen",
+]
 
 class AsyncDatabase:
     async def close(self) -> None: ...
@@ -51,6 +60,14 @@ class AsyncDatabase:
     @property
     def snapshots(self) -> AsyncSnapshots: ...
     async def request(self, method: str, path: str, body: Any = None) -> Any: ...
+    @overload
+    async def ask(
+        self, question: str, collection: str = "documents", *, stream: Literal[False] = False, **asked: Any
+    ) -> Answer: ...
+    @overload
+    async def ask(
+        self, question: str, collection: str = "documents", *, stream: Literal[True], **asked: Any
+    ) -> AsyncAnswering: ...
     @property
     def model(self) -> dict[str, Any] | None: ...
     async def ingest(
@@ -60,7 +77,7 @@ class AsyncDatabase:
         *,
         folder_field: str = "folder",
         time_max_s: float | None = None,
-        progress: Callable[[int, int, int], object] | None = None,
+        progress: bool | Callable[[int, int, int], object] = False,
     ) -> dict[str, Any]: ...
     async def embed(self, texts: str | Sequence[str], *, is_question: bool = False) -> npt.NDArray[np.float32]: ...
     async def flush(self) -> None: ...
@@ -75,6 +92,40 @@ class AsyncCollection:
     def name(self) -> str: ...
     @property
     def seqno(self) -> int | None: ...
+    @overload
+    async def ask(
+        self,
+        question: str,
+        *,
+        stream: Literal[False] = False,
+        where: Where | None = None,
+        labels: Iterable[str] | None = None,
+        limit: int | None = None,
+        extractive: bool | None = None,
+        history: Sequence[Mapping[str, Any]] = (),
+        instructions: str | None = None,
+        answer_tokens_max: int | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        **rag: Any,
+    ) -> Answer: ...
+    @overload
+    async def ask(
+        self,
+        question: str,
+        *,
+        stream: Literal[True],
+        where: Where | None = None,
+        labels: Iterable[str] | None = None,
+        limit: int | None = None,
+        extractive: bool | None = None,
+        history: Sequence[Mapping[str, Any]] = (),
+        instructions: str | None = None,
+        answer_tokens_max: int | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        **rag: Any,
+    ) -> AsyncAnswering: ...
     async def delete(self, points: Points = None, *, where: Where | None = None) -> Any: ...
     async def set_payload(
         self, payload: Mapping[str, Any], points: Points = None, *, where: Where | None = None, key: str | None = None
@@ -214,6 +265,13 @@ class AsyncHits(Sequence[Hit]):
     def __len__(self) -> int: ...
     def _repr_html_(self) -> str: ...
 
+class AsyncAnswering(AsyncIterator[str]):
+    async def answer(self) -> Answer: ...
+    async def close(self) -> None: ...
+    async def __anext__(self) -> str: ...
+    async def __aenter__(self) -> AsyncAnswering: ...
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: Any) -> None: ...
+
 class AsyncSnapshots:
     async def list(self) -> list[dict[str, Any]]: ...
     async def create(self) -> dict[str, Any]: ...
@@ -233,6 +291,7 @@ async def aopen(
     *,
     durability: str = "fsync",
     model: str | os.PathLike[str] | None = "auto",
+    engine: str | Mapping[str, Any] | None = None,
     api_key: str | None = None,
     timeout_s: float = 60.0,
 ) -> AsyncDatabase: ...

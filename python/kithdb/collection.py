@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from urllib.parse import quote
 
+from kithdb.answers import Answers
 from kithdb.doors import EmbeddedDoor
-from kithdb.errors import InvalidArgument, NotFound, Unsupported
+from kithdb.errors import InvalidArgument, LimitExceeded, NotFound, Unsupported
 from kithdb.filters import Where, wire
 from kithdb.hits import Asked, Group, Hits, Matches, Point
-from kithdb.questions import Question, Sought, question
+from kithdb.questions import Question, Sought, one_row, question
 from kithdb.rows import Columns, Id, Ids, Progress, columns_of, matrix, plain_id, teller
 from kithdb.snapshots import Snapshots
 from kithdb.writing import Writes
@@ -46,11 +47,11 @@ class Written:
     seqno: int
     #: Points written, those included that a condition passed over.
     count: int
-    #: The ids that were made for points without one, in order.
-    ids: list[int | str]
+    #: The ids that were made for points without one, in order. Not shown: they may be very many.
+    ids: list[int | str] = field(repr=False)
 
 
-class Collection(Writes):
+class Collection(Writes, Answers):
     """A collection of points with one schema. Get one from `Database.collection` or `create_collection`.
 
     Calls may come from several threads. Arrays are of NumPy; shapes stand in parentheses. Ids are unsigned integers
@@ -133,17 +134,19 @@ class Collection(Writes):
         conditions: dict[str, Any] = {} if mode == "upsert" else {"update_mode": mode}
         if where is not None:
             conditions["update_filter"] = wire(where)
-        tell = teller(progress)
         made: list[int | str] = []
         seqno = count = 0
         pieces = columns_of(data, ids, vectors, payload, self._spaces(), commit_points, self._door.commit_bytes)
-        for columns in pieces:
-            if embed is not None:
-                self._embed(columns, embed)
-            seqno = self._commit(columns, conditions)
-            made += columns.made
-            count += len(columns.ids)
-            tell(count)
+        given = data if data is not None else vectors if ids is None else ids
+        total = len(given) if hasattr(given, "__len__") and not isinstance(given, Mapping) else None
+        with teller(progress, total) as tell:
+            for columns in pieces:
+                if embed is not None:
+                    self._embed(columns, embed)
+                seqno = self._commit(columns, conditions)
+                made += columns.made
+                count += len(columns.ids)
+                tell(count)
         return Written(seqno, count, made)
 
     #: As `upsert`: the name that other databases have for it.
@@ -153,8 +156,7 @@ class Collection(Writes):
         if not isinstance(self._door, EmbeddedDoor):
             raise Unsupported("vectors are made in the process that has the database open, and this one is on a server")
         own = ((self._schema.get("vectors") or {}).get("") or {}).get("model")
-        engine = self._door.engine
-        opened = engine.model()
+        opened = self._door.engine.model()
         if own is None or opened is None or own["revision"] != opened["revision"]:
             belongs = "to no model" if own is None else f"to the model `{own['name']}`"
             offered = "none is open" if opened is None else f"`{opened['name']}` is open"
@@ -167,11 +169,18 @@ class Collection(Writes):
             if not isinstance(text, str):
                 raise InvalidArgument(f"is no text, so no vector can be made of it: {text!r}", f"points[{at}].{member}")
             texts.append(text)
-        columns.vectors[""] = engine.embed(texts, False)
+        columns.vectors[""] = self._door.embed(texts, False)
 
     def _commit(self, columns: Columns, conditions: dict[str, Any]) -> int:
         if columns.points is not None:
-            return self._write("upsert", {"points": columns.points, **conditions})
+            try:
+                return self._write("upsert", {"points": columns.points, **conditions})
+            except LimitExceeded as error:
+                # Long texts: but what requires versions is one commit, or none.
+                is_whole = len(columns.points) == 1 or any("if_version" in point for point in columns.points)
+                if error.field != "body" or is_whole:
+                    raise
+                return max(self._commit(part, conditions) for part in columns.halves())
         return self._door.upsert(self.name, columns, conditions)
 
     def _write(self, operation: str, body: dict[str, Any]) -> int:
@@ -211,7 +220,7 @@ class Collection(Writes):
         """
         is_one = isinstance(ids, (int, str)) or not isinstance(ids, Iterable)
         asked = [plain_id(ids)] if is_one else _listed(ids)  # type: ignore[arg-type]
-        body = {"ids": asked, "with_payload": with_payload, "with_vector": with_vector}
+        body = {"ids": asked, "with_payload": _shown(with_payload), "with_vector": _shown(with_vector)}
         points = [Point._of(one) for one in self._read("POST", "/points", body)]
         if not is_one:
             return points
@@ -241,7 +250,12 @@ class Collection(Writes):
 
         Pages are of the state in which each is read; ask a state (`as_of`) to have all of one.
         """
-        body = {"limit": page, "with_payload": with_payload, "with_vector": with_vector, **_filtered(where)}
+        body = {
+            "limit": page,
+            "with_payload": _shown(with_payload),
+            "with_vector": _shown(with_vector),
+            **_filtered(where),
+        }
         after = None if start is None else plain_id(start)
         while True:
             told = self._read("POST", "/points/scroll", body if after is None else {**body, "offset": after})
@@ -293,8 +307,8 @@ class Collection(Writes):
             using=using,
             score_threshold=score_threshold,
             prefetch=prefetch,
-            with_payload=with_payload,
-            with_vector=with_vector or None,
+            with_payload=_shown(with_payload),
+            with_vector=_shown(with_vector) or None,
             highlight=highlight,
             deadline_ms=deadline_ms,
             partial=partial,
@@ -302,6 +316,7 @@ class Collection(Writes):
             params=_named(exact=exact, recall=recall, hnsw_ef=ef) or None,
         )
         sought = self._sought(using or "") if text is not None and vector is None else None
+        vector = one_row(vector, lambda: (using or "") in (self._schema.get("multivectors") or ()))
         asked = question(vector, text, query, where, sought, fusion, members)
         return self._ask(asked)
 
@@ -377,11 +392,12 @@ class Collection(Writes):
             group_size=group_size,
             using=using,
             prefetch=prefetch,
-            with_payload=with_payload,
-            with_vector=with_vector or None,
+            with_payload=_shown(with_payload),
+            with_vector=_shown(with_vector) or None,
             with_lookup=with_lookup,
         )
         sought = self._sought(using or "") if text is not None and vector is None else None
+        vector = one_row(vector, lambda: (using or "") in (self._schema.get("multivectors") or ()))
         asked = question(vector, text, query, where, sought, fusion, members)
         body = asked.body(() if asked.vector is None else asked.vector.tolist())
         told = self._read("POST", "/points/query/groups", body)
@@ -463,6 +479,11 @@ class Collection(Writes):
 
 def _named(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _shown(what: WithPayload | WithVector) -> Any:
+    """What comes along, where a text names one member."""
+    return [what] if isinstance(what, str) else what
 
 
 def _filtered(where: Where | None) -> dict[str, Any]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
+from kithdb.answers import Answer, Answering
 from kithdb.collection import Collection
 from kithdb.doors import Door, EmbeddedDoor
-from kithdb.errors import AlreadyExists, InvalidArgument, NotFound, Unsupported
-from kithdb.rows import Progress, columns_of
+from kithdb.errors import AlreadyExists, Busy, InvalidArgument, NotFound, Unsupported
+from kithdb.rows import Progress, bar_of, columns_of, names_of, record_batches
 from kithdb.snapshots import Snapshots
 from kithdb.writing import Transaction
 
@@ -33,16 +35,19 @@ def open(
     *,
     durability: str = "fsync",
     model: str | os.PathLike[str] | None = "auto",
+    engine: str | Mapping[str, Any] | None = None,
     api_key: str | None = None,
     timeout_s: float = 60.0,
 ) -> Database:
-    """Opens a database: in a directory, which is made if need be; in memory (`":memory:"`), gone when it is closed;
-    or on a server (`"http://127.0.0.1:6333"`).
+    """Opens a database: in a directory (`~` is one's own), which is made if need be; in memory (`":memory:"`), gone
+    when it is closed; or on a server (`"http://127.0.0.1:6333"`).
 
     In this process: `durability` is what a finished write has survived, `"fsync"` the loss of power, `"wal"` a crash
     of the process, `"none"` nothing yet. `model` is the directory of a sentence-transformers model that embeds texts;
-    with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none. On a server:
-    `api_key`, and the seconds to wait for an answer.
+    with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none. `engine` is what writes
+    the answers of `ask`, any server with OpenAI's API for chat (`"http://127.0.0.1:8080/v1"`), or a dict of its `url`,
+    `model`, `key` and the other settings of `docs/answers.md`; nothing else is ever asked. On a server: `api_key`, and
+    the seconds to wait for an answer.
 
     Raises `Busy` when another process has the directory open, `UnsupportedFormat` when a newer version wrote it,
     `Corrupted` when storage itself is damaged, `InvalidArgument` for a model that is none.
@@ -59,11 +64,20 @@ def open(
         # HTTP takes a quarter of the time that the whole package takes to import.
         from kithdb.remote import RemoteDoor
 
+        if engine is not None:
+            raise Unsupported("a server has an engine of its own, which its configuration names", "engine")
         return Database(RemoteDoor(place, api_key, timeout_s))
     if "://" in place:
         raise InvalidArgument(f"`{place}` is neither a directory nor an address that begins with http", "path")
-    directory = None if place == ":memory:" else Path(place)
-    return Database(EmbeddedDoor(directory, durability, None if model is None else os.fspath(model)))
+    if re.fullmatch(r"[\w.-]+:\d+", place) and not Path(place).exists():
+        raise InvalidArgument(f"`{place}` looks like an address, which begins with http: http://{place}", "path")
+    directory = None if place == ":memory:" else Path(place).expanduser()
+    settings = {"url": engine} if isinstance(engine, str) else engine
+    try:
+        return Database(EmbeddedDoor(directory, durability, None if model is None else os.fspath(model), settings))
+    except Busy as error:
+        error.hint = "One process opens a directory at a time; others can ask it over HTTP, which db.serve() offers."
+        raise
 
 
 class Database:
@@ -124,27 +138,37 @@ class Database:
 
         With `data`, whatever `Collection.upsert` takes, points are written at once, and dimensions follow from them.
 
-        Raises `AlreadyExists`, unless `exist_ok`; then the collection is as it is.
+        Raises `AlreadyExists`, unless `exist_ok`; then the collection is as it is. Points that are refused leave no
+        collection behind, if none of them was written.
         """
-        points, first = _peeked(data)
+        points, first = _peeked(data, is_enough=dim is not None or bool(vectors) or bool(sparse) or bool(model))
         if model:
             bound = self._bound() if model is True else dict(model)
             space = {"size": bound["dim"], "distance": "Cosine", "model": bound}
             vectors = {"": space, **(vectors or {})}
         spaces = _spaces(dim, metric, vectors, first)
-        keyword = None if text is None else {"paths": list(text), **({"language": language} if language else {})}
+        keyword = None if text is None else {"paths": names_of(text), **({"language": language} if language else {})}
         members = {"keyword": keyword, "fields": fields, "recall": recall, "history_s": history_s}
         body: dict[str, Any] = {name: value for name, value in members.items() if value is not None}
         if sparse is not None:
-            body["sparse_vectors"] = dict(sparse) if isinstance(sparse, Mapping) else {name: {} for name in sparse}
+            described = sparse if isinstance(sparse, Mapping) else {name: {} for name in names_of(sparse)}
+            body["sparse_vectors"] = dict(described)
+        is_new = True
         try:
             self._door.call("PUT", _path(name), {"vectors": spaces, **body, **settings})
         except AlreadyExists:
             if not exist_ok:
                 raise
+            is_new = False
         collection = Collection(self._door, name)
         if points is not None:
-            collection.upsert(points, progress=progress)
+            try:
+                collection.upsert(points, progress=progress)
+            except Exception:
+                # Whoever mends the points makes it again, under the same name.
+                if is_new and not collection.count():
+                    self.drop_collection(name)
+                raise
         return collection
 
     def collection(self, name: str) -> Collection:
@@ -186,6 +210,7 @@ class Database:
     def change_aliases(self, set: Mapping[str, str] | None = None, drop: Iterable[str] = ()) -> None:
         """Lets aliases stand for collections, whatever they stood for, and drops others, all in one commit."""
         known = self.aliases()
+        drop = names_of(drop)
         dropped = [name for name in (*drop, *(set or {})) if name in known or name in drop]
         actions: list[dict[str, Any]] = [{"delete_alias": {"alias_name": name}} for name in dropped]
         for name, collection in (set or {}).items():
@@ -204,8 +229,24 @@ class Database:
         return Snapshots(self._door, None)
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """Sends a request to a route of the HTTP API, in this process or to the server; its `result`."""
+        """Sends a request to a route of the HTTP API, in this process or to the server. What comes back is its
+        `result`; all of the answer where there is none, as in the dialect of OpenAI; text where it is no JSON."""
         return self._door.call(method, path, body)
+
+    @overload
+    def ask(
+        self, question: str, collection: str = "documents", *, stream: Literal[False] = False, **asked: Any
+    ) -> Answer: ...
+    @overload
+    def ask(
+        self, question: str, collection: str = "documents", *, stream: Literal[True], **asked: Any
+    ) -> Answering: ...
+    def ask(
+        self, question: str, collection: str = "documents", *, stream: bool = False, **asked: Any
+    ) -> Answer | Answering:
+        """Answers a question from the documents of a collection: `Collection.ask`, whose arguments it takes."""
+        answering = Collection(self._door, collection)._answering(question, **asked)
+        return answering if stream else answering._whole()
 
     # In this process alone.
 
@@ -232,30 +273,36 @@ class Database:
         *,
         folder_field: str = "folder",
         time_max_s: float | None = None,
-        progress: Callable[[int, int, int], object] | None = None,
+        progress: bool | Callable[[int, int, int], object] = False,
     ) -> dict[str, Any]:
         """Brings a collection in step with a folder of text and Markdown, or with one file: only what changed is done.
 
         Documents are cut into chunks, which have keywords, and vectors if the database was opened with a model. The
         payload field `folder_field` holds the first folder of a document's path. No document is begun after
-        `time_max_s` seconds: the rest is for the next call. `progress` is called with documents done, documents there
-        are, and chunks written. Ctrl-C ends it between documents. What is returned counts what was done.
+        `time_max_s` seconds: the rest is for the next call. `progress` is true for a bar, or is called with documents
+        done, documents there are, and chunks written. Ctrl-C ends it between documents. What is returned counts what
+        was done.
 
         Raises `InvalidArgument` on `path` or `model`.
         """
         engine = self._embedded("ingest").engine
-        return engine.ingest(Path(path), collection, folder_field, time_max_s, progress)
+        if callable(progress):
+            return engine.ingest(Path(path), collection, folder_field, time_max_s, progress)
+        with bar_of(" documents", None, is_shown=progress) as tell:
+            return engine.ingest(
+                Path(path), collection, folder_field, time_max_s, lambda done, total, _: tell(done, total)
+            )
 
     def embed(self, texts: str | Sequence[str], *, is_question: bool = False) -> npt.NDArray[np.float32]:
         """The vectors of texts, (n, dim), by the model that the database was opened with; (dim,) of a single text.
 
         Some models embed questions otherwise than what is to be found: say which it is.
         """
-        engine = self._embedded("embed").engine
+        door = self._embedded("embed")
         if isinstance(texts, str):
-            vector: npt.NDArray[np.float32] = engine.embed([texts], is_question)[0]
+            vector: npt.NDArray[np.float32] = door.embed([texts], is_question)[0]
             return vector
-        return engine.embed(list(texts), is_question)
+        return door.embed(list(texts), is_question)
 
     def flush(self) -> None:
         """Makes every finished write durable, whatever durability the database was opened with."""
@@ -295,19 +342,28 @@ def _spaces(
     return only
 
 
-def _peeked(data: Any) -> tuple[Any, dict[str, int]]:
-    """Points, still whole, and the dimensions of the vectors of the first of them."""
+def _peeked(data: Any, *, is_enough: bool) -> tuple[Any, dict[str, int]]:
+    """Points, still whole, and the dimensions of the vectors of the first of them. There must be one, unless enough is
+    known without."""
     if data is None:
         return None, {}
-    if isinstance(data, Iterable) and not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "ndim"):
+    if hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__len__"):
+        # It can be read once: what was taken from it is put before the rest.
+        reader = record_batches(data)
+        head = next((batch for batch in reader if batch.num_rows), None)
+        kept = reader if head is None else type(reader).from_batches(reader.schema, chain([head], reader))
+        found = {} if head is None else _dimensions(head)
+    elif isinstance(data, Iterable) and not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "ndim"):
         rows = iter(data)
         head = next(rows, None)
-        if head is None:
-            raise InvalidArgument("is empty, so nothing follows from it; give `dim`", "data")
-        return chain([head], rows), _dimensions([head])
-    if hasattr(data, "__arrow_c_stream__") and not hasattr(data, "schema") and not hasattr(data, "columns"):
-        raise InvalidArgument("is a stream, which can be read once; give `dim`, and the points to `upsert`", "data")
-    return data, _dimensions(data)
+        kept = rows if head is None else chain([head], rows)
+        found = {} if head is None else _dimensions([head])
+    else:
+        kept, found = data, _dimensions(data)
+        head = data if len(data) else None
+    if head is None and not is_enough:
+        raise InvalidArgument("is empty, so nothing follows from it; give `dim`", "data")
+    return kept, found
 
 
 def _dimensions(data: Any) -> dict[str, int]:

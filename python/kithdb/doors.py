@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from kithdb.rows import Columns
 
+#: Texts that are embedded at once.
+_TEXTS = 128
+
 #: The body of a question, for a vector that is put where it belongs.
 Body: TypeAlias = Callable[[Sequence[float]], dict[str, Any]]
 
@@ -64,6 +67,9 @@ class Door(Protocol):
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Sends a request to a route; what it answers as its `result`."""
 
+    def stream(self, path: str, body: Any) -> Iterator[bytes]:
+        """Posts to a route whose answer is taken as it comes. Whoever closes the iterator breaks it off."""
+
     def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
         """Writes points in one commit; its number."""
 
@@ -88,10 +94,11 @@ class Door(Protocol):
 class EmbeddedDoor:
     """To a database in this process."""
 
-    def __init__(self, path: Path | None, durability: str, model: str | None) -> None:
+    def __init__(self, path: Path | None, durability: str, model: str | None, engine: Any = None) -> None:
         self.place = ":memory:" if path is None else str(path)
         self.commit_bytes = COMMIT_BYTES
-        self.engine = Embedded(path, durability, model)
+        #: The database itself. What writes answers is a part of it, of the same name elsewhere.
+        self.engine = Embedded(path, durability, model, None if engine is None else dumps(engine))
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         go_on()
@@ -99,7 +106,25 @@ class EmbeddedDoor:
         status, kind, field, answer = self.engine.call(method, path, sent)
         if status >= 400:
             raise answered(status, kind, field, answer)
-        return json.loads(answer)["result"]
+        return result(answer)
+
+    def stream(self, path: str, body: Any) -> Iterator[bytes]:
+        go_on()
+        pieces = self.engine.stream("POST", path, dumps(body))
+        try:
+            while True:
+                piece = pieces.next()
+                go_on()
+                if piece is None:
+                    continue
+                status, kind, field, sent = piece
+                if status >= 400:
+                    raise answered(status, kind, field, sent)
+                if not sent:
+                    return
+                yield sent
+        finally:
+            pieces.close()
 
     def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
         go_on()
@@ -116,6 +141,16 @@ class EmbeddedDoor:
         go_on()
         return self.engine.query_rows(collection, dumps(body(())), matrix, width)
 
+    def embed(self, texts: list[str], is_question: bool) -> npt.NDArray[np.float32]:
+        """The vectors of texts. Ctrl-C is looked for in between."""
+        import numpy as np
+
+        parts = []
+        for first in range(0, max(1, len(texts)), _TEXTS):
+            go_on()
+            parts.append(self.engine.embed(texts[first : first + _TEXTS], is_question))
+        return np.concatenate(parts)
+
     def download(self, path: str, collection: str | None, name: str, to: Path) -> None:
         from shutil import copyfile
 
@@ -127,14 +162,33 @@ class EmbeddedDoor:
     def close(self) -> None:
         self.engine.close()
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a database of this process is none of another: serve it, db.serve(), and open its address there"
+        )
+
+
+def result(answer: bytes) -> Any:
+    """What a route answered: the `result` of the envelope where there is one, else all of it; text if it is no JSON."""
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        return answer.decode(errors="replace")
+    return told["result"] if isinstance(told, dict) and "result" in told else told
+
 
 def answered(status: int, kind: str | None, field: str | None, answer: bytes) -> Exception:
     """The exception for what a route answered in place of a result."""
     try:
-        message = str(json.loads(answer)["status"]["error"])
+        told = json.loads(answer)
+        # The dialect of OpenAI has an envelope of its own.
+        message = str(told["error"]["message"] if "error" in told else told["status"]["error"])
     except (ValueError, LookupError, TypeError):
         message = answer.decode(errors="replace") or f"the status is {status}"
-    error = of_kind(kind or _KINDS_OF_STATUS.get(status, "internal"), message, field)
+    # Of 502 the kind is that of any input and output; it is the serving engine that cannot be asked.
+    error = of_kind(
+        "unreachable" if status == 502 else kind or _KINDS_OF_STATUS.get(status, "internal"), message, field
+    )
     if field is not None:
         error.message = _without_field(error.message, field)
     return error

@@ -67,7 +67,6 @@ class Busy(Error, BlockingIOError):
     """Another process holds the database, or a queue is full."""
 
     kind = "busy"
-    _hint = "One process opens a directory at a time; others can ask it over HTTP, which db.serve() offers."
 
 
 class DeadlineExceeded(Error, TimeoutError):

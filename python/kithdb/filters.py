@@ -118,12 +118,15 @@ class Field:
     def __getitem__(self, path: str) -> Field:
         return Field(f"{self._path}.{path}")
 
-    def __eq__(self, value: Scalar | float) -> Condition:  # type: ignore[override]
-        if isinstance(value, float):
+    def __eq__(self, value: Scalar | float | date) -> Condition:  # type: ignore[override]
+        if value is None:
+            raise InvalidArgument("is None, which nothing equals; ask is_null() or is_empty()", "value")
+        if isinstance(value, (float, date)):
+            # A moment can be written in several ways, and is one all the same.
             return _test(self._path, range={"gte": value, "lte": value})
         return _test(self._path, match={"value": value})
 
-    def __ne__(self, value: Scalar | float) -> Condition:  # type: ignore[override]
+    def __ne__(self, value: Scalar | float | date) -> Condition:  # type: ignore[override]
         return ~(self == value)
 
     __hash__ = None  # type: ignore[assignment]
@@ -146,6 +149,8 @@ class Field:
 
     def isin(self, values: Iterable[Scalar]) -> Condition:
         """One of these values."""
+        if isinstance(values, str):
+            raise InvalidArgument(f"is one text; give a list of values, or ask whether it is == {values!r}", "values")
         return _test(self._path, match={"any": list(values)})
 
     def contains(self, words: str) -> Condition:

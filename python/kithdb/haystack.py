@@ -26,6 +26,7 @@ try:
     from haystack.document_stores.errors import DuplicateDocumentError
     from haystack.document_stores.types import DuplicatePolicy
     from haystack.errors import FilterError
+    from haystack.utils import Secret, deserialize_secrets_inplace
 except ImportError as error:
     from kithdb.errors import missing
 
@@ -33,12 +34,14 @@ except ImportError as error:
 
 from kithdb.collection import Collection
 from kithdb.database import Database, open
-from kithdb.errors import Conflict
+from kithdb.errors import Conflict, InvalidArgument
 from kithdb.filters import Condition, Field, condition, quoted
 from kithdb.hits import Hit, Point
 from kithdb.rows import id_of
 
 _SPARSE = "sparse"
+#: Bytes of documents that are written in one commit, which a request has room for; ids that are looked at in one.
+_COMMIT_BYTES, _LOOKED_AT = 16 << 20, 10_000
 #: What of a document lies elsewhere than in the payload.
 _ELSEWHERE = ("embedding", "sparse_embedding", "score")
 
@@ -48,8 +51,8 @@ Filters = Mapping[str, Any]
 class KithDocumentStore:
     """Documents in a collection, which is made if it is not there.
 
-    `path` is a directory, `:memory:`, or the address of a server; `dim` the dimension of embeddings. The database is
-    opened when the store is first used.
+    `path` is a directory, `:memory:`, or the address of a server, which may want `api_key`; `dim` the dimension of
+    embeddings. The database is opened when the store is first used, and closed by `close`.
     """
 
     def __init__(
@@ -60,8 +63,9 @@ class KithDocumentStore:
         dim: int = 768,
         metric: str = "cosine",
         language: str | None = None,
+        api_key: Secret | None = None,
     ) -> None:
-        self._path, self._name = path, collection
+        self._path, self._name, self._api_key = path, collection, api_key
         self._made: dict[str, Any] = {"dim": dim, "metric": metric, "language": language}
         self._db: Database | None = None
         self._opened: Collection | None = None
@@ -70,7 +74,7 @@ class KithDocumentStore:
     def collection(self) -> Collection:
         """The collection."""
         if self._db is None:
-            self._db = open(self._path)
+            self._db = open(self._path, api_key=None if self._api_key is None else self._api_key.resolve_value())
         if self._opened is None:
             self._opened = self._db.create_collection(
                 self._name, text=["content"], sparse=[_SPARSE], exist_ok=True, **self._made
@@ -79,14 +83,22 @@ class KithDocumentStore:
 
     def to_dict(self) -> dict[str, Any]:
         """How the store was made, for pipelines that are written down."""
-        told: dict[str, Any] = default_to_dict(self, path=self._path, collection=self._name, **self._made)
+        key = None if self._api_key is None else self._api_key.to_dict()
+        told: dict[str, Any] = default_to_dict(self, path=self._path, collection=self._name, api_key=key, **self._made)
         return told
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> KithDocumentStore:
         """A store that is made so."""
+        deserialize_secrets_inplace(data["init_parameters"], ["api_key"])
         made: KithDocumentStore = default_from_dict(cls, data)
         return made
+
+    def close(self) -> None:
+        """Closes the database; a later call opens it again."""
+        if self._db is not None:
+            self._db.close()
+        self._db = self._opened = None
 
     # Documents.
 
@@ -99,7 +111,8 @@ class KithDocumentStore:
         return [_document(point) for point in self.collection.scroll(_where(filters), with_vector=True)]
 
     def write_documents(self, documents: list[Document], policy: DuplicatePolicy = DuplicatePolicy.NONE) -> int:
-        """Writes documents; how many were written. `FAIL` (and `NONE`) writes nothing if a document is there already.
+        """Writes documents; how many were written. `FAIL` (and `NONE`) writes nothing if a document is there already:
+        in one commit, or, of more than fit into one, by looking first.
 
         Raises `ValueError` for what is no list of documents, `DuplicateDocumentError`.
         """
@@ -115,12 +128,22 @@ class KithDocumentStore:
             known = len(self.collection.get(ids, with_payload=False))
             self.collection.upsert(points, mode="insert_only")
             return len(ids) - known
+        if sum(map(_bytes, documents)) > _COMMIT_BYTES:
+            self._refuse_known([point["id"] for point in points])
+            return self.collection.upsert(points, mode="insert_only").count
         try:
             # All in one commit, so that nothing is written if one of them is there.
             self.collection.upsert([{**point, "if_version": 0} for point in points], commit_points=len(points))
         except Conflict as error:
             raise DuplicateDocumentError(f"a document is there already: {error.field}") from error
         return len(points)
+
+    def _refuse_known(self, ids: list[str]) -> None:
+        known = len(set(ids)) < len(ids)
+        for first in range(0, len(ids), _LOOKED_AT):
+            known = known or bool(self.collection.get(ids[first : first + _LOOKED_AT], with_payload=False))
+        if known:
+            raise DuplicateDocumentError("a document is there already, or among these twice")
 
     def delete_documents(self, document_ids: list[str]) -> None:
         """Deletes documents; ids that do not exist are passed over."""
@@ -294,13 +317,34 @@ class KithRetriever:
         filters: dict[str, Any] | None = None,
         top_k: int | None = None,
     ) -> dict[str, list[Document]]:
-        """The documents, best first, with their scores. `filters` come in the place of those of the retriever."""
+        """The documents, best first, with their scores. `filters` come in the place of those of the retriever.
+
+        Raises `InvalidArgument`, a `ValueError`, when there is neither a query nor an embedding.
+        """
+        if query is None and query_embedding is None:
+            raise InvalidArgument("is missing, and so is `query_embedding`; give one of them, or both", "query")
         where = _where(self.filters if filters is None else filters)
         limit = self.top_k if top_k is None else top_k
         hits = self.document_store.collection.search(
             query_embedding, text=query, where=where, limit=limit, with_vector=True
         )
         return {"documents": [_document(hit) for hit in hits]}
+
+    @component.output_types(documents=list[Document])
+    async def run_async(
+        self,
+        query: str | None = None,
+        query_embedding: list[float] | None = None,
+        filters: dict[str, Any] | None = None,
+        top_k: int | None = None,
+    ) -> dict[str, list[Document]]:
+        """As `run`, on a thread of its own."""
+        return await asyncio.to_thread(self.run, query, query_embedding, filters, top_k)
+
+
+def _bytes(document: Document) -> int:
+    """What a document takes as JSON, about."""
+    return 20 * len(document.embedding or ()) + 2 * len(document.content or "") + 500
 
 
 def _point(document: Document) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -97,6 +98,11 @@ class Hits(Sequence[Hit]):
         #: Where a deadline passed: the share of the rows to be looked at that was. `None` for a whole answer.
         self.seen_share: float | None = partial["seen_share"] if partial else None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As a copy, or in another process, they are the same hits; but nobody is there to be asked why.
+        partial = {} if self.seen_share is None else {"partial": {"seen_share": self.seen_share}}
+        return Hits, ({"points": self._points, **partial},)
+
     @overload
     def __getitem__(self, at: int) -> Hit: ...
     @overload
@@ -146,12 +152,19 @@ class Hits(Sequence[Hit]):
         return np.array(ids, kind), np.array(self.scores, np.float32)
 
     def to_arrow(self) -> pa.Table:
-        """A table of `pyarrow`, with the columns of `to_dicts`."""
+        """A table of `pyarrow`, with the columns of `to_dicts`. A member whose values have several types is JSON."""
         try:
             import pyarrow as pa
         except ImportError as error:
             raise missing("pyarrow", "to_arrow()") from error
-        return pa.table(self._columns())
+
+        def column(values: list[Any]) -> Any:
+            try:
+                return pa.array(values)
+            except (pa.ArrowInvalid, pa.ArrowTypeError):
+                return pa.array([None if value is None else json.dumps(value) for value in values])
+
+        return pa.table({name: column(values) for name, values in self._columns().items()})
 
     def to_pandas(self) -> pd.DataFrame:
         """A frame of `pandas`, with the columns of `to_dicts`."""

@@ -4,6 +4,7 @@
 store = KithVectorStore.open("./data", "notes", embedding)
 store.add_documents([Document("A crate for vectors", metadata={"year": 2024})])
 store.similarity_search("databases", k=3, where=kithdb.f.metadata.year >= 2020)
+store.similarity_search("databases", filter={"year": [2023, 2024]})      # as other stores take it
 KithRetriever(store=store, k=5).invoke("databases")       # by words and by meaning
 ```
 
@@ -17,7 +18,7 @@ the interpreter there.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 try:
@@ -34,7 +35,7 @@ except ImportError as error:
 from kithdb.collection import Collection
 from kithdb.database import Database, open
 from kithdb.errors import InvalidArgument
-from kithdb.filters import Where
+from kithdb.filters import Condition, Field, Where, condition, quoted
 from kithdb.hits import Hits, Point
 from kithdb.rows import id_of
 
@@ -111,7 +112,10 @@ class KithVectorStore(VectorStore):
         return [_document(point) for point in self.collection.get([_point_id(one) for one in ids])]
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """The `k` best documents. Further arguments are `mode` (`vector`) and those of `Collection.search`."""
+        """The `k` best documents. Further arguments are `mode` (`vector`), `filter`, and those of `Collection.search`.
+
+        `filter` is a dict of metadata and what they equal, or one of the values of a list; `where` says all else.
+        """
         return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
 
     def similarity_search_with_score(
@@ -122,12 +126,12 @@ class KithVectorStore(VectorStore):
         words = None if mode == "vector" else query
         if words is not None and vector is None:
             # By words alone, also where the database has a model of its own.
-            return _scored(self.collection.search(query={"keyword": words}, limit=k, **kwargs))
-        return _scored(self.collection.search(vector, text=words, limit=k, **kwargs))
+            return _scored(self.collection.search(query={"keyword": words}, limit=k, **_asked(kwargs)))
+        return _scored(self.collection.search(vector, text=words, limit=k, **_asked(kwargs)))
 
     def similarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
         """The `k` documents that are nearest to a vector."""
-        return [document for document, _ in _scored(self.collection.search(embedding, limit=k, **kwargs))]
+        return [document for document, _ in _scored(self.collection.search(embedding, limit=k, **_asked(kwargs)))]
 
     def max_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
@@ -141,7 +145,7 @@ class KithVectorStore(VectorStore):
     ) -> list[Document]:
         """As `max_marginal_relevance_search`, for a vector."""
         diverse = {"nearest": embedding, "mmr": {"diversity": 1.0 - lambda_mult, "candidates_limit": fetch_k}}
-        return [document for document, _ in _scored(self.collection.search(query=diverse, limit=k, **kwargs))]
+        return [document for document, _ in _scored(self.collection.search(query=diverse, limit=k, **_asked(kwargs)))]
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         metric = str(self.collection.describe()["vectors"][""]["distance"]).lower()
@@ -168,6 +172,21 @@ class KithRetriever(BaseRetriever):
     ) -> list[Document]:
         asked = {"k": self.k, "mode": self.mode, "where": self.where, **kwargs}
         return self.store.similarity_search(query, **asked)
+
+
+def _asked(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a search, with a filter on metadata as a condition beside the one that there is."""
+    given = arguments.pop("filter", None)
+    if given is None:
+        return arguments
+    if not isinstance(given, Mapping) or {"must", "should", "must_not", "min_should"} & given.keys():
+        parts = [condition(given)]
+    else:
+        fields = ((Field(f"{_METADATA}.{quoted(name)}"), value) for name, value in given.items())
+        parts = [field.isin(value) if isinstance(value, list) else field == value for field, value in fields]
+    where = arguments.get("where")
+    parts += [] if where is None else [condition(where)]
+    return {**arguments, "where": Condition({"must": [part.to_dict() for part in parts]}) if parts else None}
 
 
 def _point_id(given: str) -> str:

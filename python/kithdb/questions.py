@@ -5,7 +5,7 @@ One vector at most is put where the body leaves a place for it (an empty vector)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -103,10 +103,34 @@ def question(
     return Question(rest, nearest, words, array, fused)
 
 
+def one_row(vector: Any, is_multi: Callable[[], bool]) -> Any:
+    """The row alone of a matrix of one, which models make of a list of one text; as it is what is a multivector."""
+    shape = getattr(vector, "shape", None)
+    if (
+        isinstance(vector, (list, tuple))
+        and vector
+        and hasattr(vector[0], "__len__")
+        and not isinstance(vector[0], str)
+    ):
+        shape = (len(vector), len(vector[0]))
+    if shape is None or len(shape) != 2 or is_multi():
+        return vector
+    if shape[0] != 1:
+        message = f"has the shape {tuple(shape)}, and there are no multivectors here; give one row"
+        raise InvalidArgument(message, "vector", "search_many answers a question for each row of a matrix.")
+    return vector[0]
+
+
 def _vector(vector: Any) -> tuple[Any, npt.NDArray[np.float32] | None]:
     """What stands for a vector in a body, or the vector, to go beside it."""
     if isinstance(vector, UUID):
         return str(vector), None
+    if isinstance(vector, str) and not _is_uuid(vector):
+        raise InvalidArgument(
+            f"{vector!r} is no id of a point",
+            "vector",
+            "To search by words: search(text=...), with or without a vector.",
+        )
     if isinstance(vector, (int, str, Mapping)):
         return vector, None
     if getattr(vector, "ndim", None) == 0:
@@ -122,3 +146,11 @@ def _vector(vector: Any) -> tuple[Any, npt.NDArray[np.float32] | None]:
     if array.ndim != 1 or not len(array):
         raise InvalidArgument(f"has the shape {array.shape}; give one row of numbers", "vector")
     return None, array
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -48,6 +49,20 @@ class Columns:
     #: The ids that were made, for points that came without.
     made: list[int | str] = field(default_factory=list)
 
+    def halves(self) -> tuple[Columns, Columns]:
+        """The same as two commits."""
+        middle = len(self.ids) // 2
+        one, other = (
+            Columns(
+                self.ids[part],
+                {name: rows[part] for name, rows in self.vectors.items()},
+                None if self.payloads is None else self.payloads[part],
+                None if self.points is None else self.points[part],
+            )
+            for part in (slice(None, middle), slice(middle, None))
+        )
+        return one, other
+
     def as_points(self) -> list[dict[str, Any]]:
         """The same as rows, as the routes take them."""
         if self.points is not None:
@@ -70,6 +85,11 @@ def id_of(name: str) -> str:
     True
     """
     return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
+
+
+def names_of(given: str | Iterable[str]) -> list[str]:
+    """Names: a text is one, and not as many as it has letters."""
+    return [given] if isinstance(given, str) else list(given)
 
 
 def plain_id(given: Id) -> int | str:
@@ -109,6 +129,11 @@ def matrix(given: Any, field: str) -> npt.NDArray[Any]:
 
     try:
         array = np.asarray(given)
+        if array.dtype == object and array.ndim == 1:
+            # A column of a frame, with an array or a list in each row.
+            array = np.asarray([np.asarray(row) for row in array], np.float32)
+        if array.ndim == 1 and not len(array):
+            array = array.reshape(0, 0)
         if array.dtype != np.float16:
             array = np.ascontiguousarray(array, np.float32)
     except (TypeError, ValueError) as error:
@@ -181,17 +206,30 @@ def _payloads(payload: Any) -> Sequence[Any] | None:
     if payload is None:
         return None
     if isinstance(payload, Mapping):
-        listed = [column.tolist() if hasattr(column, "tolist") else list(column) for column in payload.values()]
+        listed = [_listed(column) for column in payload.values()]
         if len({len(column) for column in listed}) > 1:
             raise InvalidArgument("has columns of different lengths", "payload")
         names = list(payload)
         return [dict(zip(names, row)) for row in zip(*listed)]
-    if hasattr(payload, "__arrow_c_stream__"):
-        return [row for batch in _batches(payload) for row in _without_nulls(batch)]
-    return payload if isinstance(payload, Sequence) else list(payload)
+    is_table = hasattr(payload, "columns") or hasattr(payload, "schema")
+    if is_table or (hasattr(payload, "__arrow_c_stream__") and not hasattr(payload, "__len__")):
+        return [row for batch in record_batches(payload) for row in _without_nulls(batch)]
+    return payload if isinstance(payload, Sequence) else _listed(payload)
 
 
-def _batches(data: Any) -> Any:
+def _listed(column: Any) -> list[Any]:
+    """A column of any form as values of Python."""
+    if _is_of(column, "numpy") and column.dtype.kind == "M":
+        # Of nanoseconds NumPy itself makes integers.
+        column = column.astype("datetime64[us]")
+    for way in ("tolist", "to_pylist", "to_list"):
+        if hasattr(column, way):
+            return list(getattr(column, way)())
+    return list(column)
+
+
+def record_batches(data: Any) -> Any:
+    """A table of any kind as a reader of record batches."""
     try:
         import pyarrow as pa
     except ImportError as error:
@@ -206,7 +244,9 @@ def _without_nulls(batch: Any) -> list[dict[str, Any]]:
 
 
 def _of_table(data: Any, spaces: Collection[str], commit_points: int | None, commit_bytes: int) -> Iterator[Columns]:
-    for whole in _batches(data):
+    for whole in record_batches(data):
+        if not whole.num_rows:
+            continue
         names = [name for name in whole.schema.names if name == "vector" or name in spaces]
         vectors = {"" if name == "vector" and name not in spaces else name: _rows(whole, name) for name in names}
         rest = [name for name in whole.schema.names if name not in {*names, "id"} and not name.startswith("__index")]
@@ -223,6 +263,10 @@ def _of_table(data: Any, spaces: Collection[str], commit_points: int | None, com
 
 def _rows(batch: Any, name: str) -> npt.NDArray[Any]:
     column = batch.column(name)
+    # Tensors are an extension of lists.
+    column = getattr(column, "storage", column)
+    if not hasattr(column.type, "value_type"):
+        raise InvalidArgument(f"has the type {column.type}; vectors are lists of numbers", name)
     if column.null_count:
         raise InvalidArgument("has rows without a vector; write those as dicts", name)
     values = column.flatten().to_numpy(zero_copy_only=False)
@@ -302,21 +346,30 @@ def _is_dense(vector: Any) -> bool:
 Progress: TypeAlias = bool | Callable[[int], None]
 
 
-def teller(progress: Progress, total: int | None = None) -> Callable[[int], None]:
+@contextmanager
+def teller(progress: Progress, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """What is told how many points are written, of `total` if that is known; `True` stands for a bar of tqdm."""
     if callable(progress):
-        return progress
-    if not progress:
-        return lambda _: None
+        yield progress
+        return
+    with bar_of(" points", total, is_shown=progress) as tell:
+        yield lambda points: tell(points, total)
+
+
+@contextmanager
+def bar_of(unit: str, total: int | None, *, is_shown: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar of tqdm, which is told how many are done, of how many; nothing where it is not wanted."""
+    if not is_shown:
+        yield lambda *_: None
+        return
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
         raise missing("tqdm", "a progress bar") from error
-    bar = tqdm(unit=" points", total=total)
+    with tqdm(unit=unit, total=total) as bar:
 
-    def tell(points: int) -> None:
-        bar.update(points - bar.n)
-        if points == total:
-            bar.close()
+        def tell(done: int, of: int | None) -> None:
+            bar.total = of
+            bar.update(done - bar.n)
 
-    return tell
+        yield tell

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kithdb.errors import InvalidArgument
 from kithdb.filters import Where, wire
-from kithdb.rows import Id, columns_of, plain_id
+from kithdb.rows import Id, columns_of, names_of, plain_id
 
 if TYPE_CHECKING:
     from kithdb.doors import Door
@@ -60,7 +60,7 @@ class Writes(ABC):
 
     def delete_payload(self, keys: Iterable[str], points: Points = None, *, where: Where | None = None) -> Any:
         """Removes what these paths reach from the payload of points."""
-        return self._write("delete_payload", {"keys": list(keys), **self._chosen(points, where)})
+        return self._write("delete_payload", {"keys": names_of(keys), **self._chosen(points, where)})
 
     def clear_payload(self, points: Points = None, *, where: Where | None = None) -> Any:
         """Removes the payload of points."""
@@ -73,12 +73,15 @@ class Writes(ABC):
 
     def delete_vectors(self, names: Iterable[str], points: Points = None, *, where: Where | None = None) -> Any:
         """Removes the vectors of these names from points."""
-        return self._write("delete_vectors", {"vector": list(names), **self._chosen(points, where)})
+        return self._write("delete_vectors", {"vector": names_of(names), **self._chosen(points, where)})
 
     @staticmethod
     def _chosen(points: Points, where: Where | None) -> dict[str, Any]:
         if (points is None) == (where is None):
             raise InvalidArgument("give ids or `where`, and not both", "points")
+        if isinstance(where, str) and not where.strip():
+            # What was to be filled in was not: too little to change every point.
+            raise InvalidArgument("is empty, and every point matches that; say {} if that is meant", "where")
         return {"filter": wire(where)} if points is None else {"points": _listed(points)}
 
 

@@ -14,18 +14,19 @@ use parking_lot::RwLock;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use pythonize::pythonize;
-use rag::{Embedder, IngestOptions};
+use rag::{Embedder, Engine, IngestOptions};
 use rayon::prelude::*;
 use server::door::{Answer, Door, Question};
 use server::{ServeOptions, Server};
 
 use crate::arrays::{Ids, Rows, points};
 use crate::failure::{closed, forked, invalid, raised};
-use crate::ingesting;
 use crate::serving::Serving;
+use crate::streaming::Pieces;
+use crate::{engine, ingesting};
 
 /// Between two looks for signals.
-const TICK: Duration = Duration::from_millis(50);
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// Between two looks for calls that still run.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -37,7 +38,7 @@ const QUESTIONS: usize = 16;
 const AUTO: &str = "auto";
 
 /// What a route answered: status, kind and field of an error, body.
-type Answered<'py> = (u16, Option<String>, Option<String>, Bound<'py, PyBytes>);
+pub(crate) type Answered<'py> = (u16, Option<String>, Option<String>, Bound<'py, PyBytes>);
 
 /// Ids, scores, and how many hits each row has.
 type Ranked<'py> = (Bound<'py, PyAny>, Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u32>>);
@@ -52,10 +53,18 @@ pub(crate) struct Embedded {
 
 struct Open {
     door: Door,
+    /// What writes answers, here and where it is served.
+    engine: Option<Arc<Engine>>,
 }
 
 impl Open {
-    fn new(path: Option<&Path>, durability: &str, model: Option<&str>) -> Result<Self> {
+    fn new(
+        path: Option<&Path>,
+        durability: &str,
+        model: Option<&str>,
+        engine: Option<&[u8]>,
+    ) -> Result<Self> {
+        let engine = engine.map(engine::open).transpose()?;
         let durability = durability.parse().map_err(|error: Error| error.with_field("durability"))?;
         let options = Options { durability, ..Options::default() };
         let db = match path {
@@ -63,7 +72,7 @@ impl Open {
             None => Database::in_memory_with(options)?,
         };
         let embedder = embedder(&db, model)?;
-        Ok(Self { door: Door::new(db, embedder)? })
+        Ok(Self { door: Door::new(db, embedder, engine.clone())?, engine })
     }
 
     fn db(&self) -> &Database {
@@ -93,10 +102,14 @@ fn embedder(db: &Database, model: Option<&str>) -> Result<Option<Embedder>> {
 impl Embedded {
     /// Runs a call of the engine, without the interpreter's lock.
     fn with<T: Send>(&self, py: Python<'_>, call: impl FnOnce(&Open) -> Result<T> + Send) -> PyResult<T> {
-        self.check_process(py)?;
-        let open = self.open.read().clone().ok_or_else(|| closed(py))?;
+        let open = self.opened(py)?;
         // It may be the last to let go of the database, which then closes.
         py.detach(move || call(&open)).map_err(|error| raised(py, &error))
+    }
+
+    fn opened(&self, py: Python<'_>) -> PyResult<Arc<Open>> {
+        self.check_process(py)?;
+        self.open.read().clone().ok_or_else(|| closed(py))
     }
 
     fn check_process(&self, py: Python<'_>) -> PyResult<()> {
@@ -109,9 +122,15 @@ impl Embedded {
 impl Embedded {
     /// Opens the database in a directory, or one in memory without a path.
     #[new]
-    #[pyo3(signature = (path, durability, model))]
-    fn new(py: Python<'_>, path: Option<PathBuf>, durability: &str, model: Option<&str>) -> PyResult<Self> {
-        let opened = py.detach(|| Open::new(path.as_deref(), durability, model));
+    #[pyo3(signature = (path, durability, model, engine))]
+    fn new(
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        durability: &str,
+        model: Option<&str>,
+        engine: Option<&[u8]>,
+    ) -> PyResult<Self> {
+        let opened = py.detach(|| Open::new(path.as_deref(), durability, model, engine));
         let open = opened.map_err(|error| raised(py, &error))?;
         Ok(Self { pid: std::process::id(), open: RwLock::new(Some(Arc::new(open))) })
     }
@@ -136,19 +155,16 @@ impl Embedded {
 
     /// Sends a request to a route.
     fn call<'py>(&self, py: Python<'py>, method: &str, path: &str, body: Vec<u8>) -> PyResult<Answered<'py>> {
-        let mut answering = self.with(py, |open| open.door.ask(method, path, body))?;
-        loop {
-            let answer;
-            (answering, answer) = py.detach(move || {
-                let answer = answering.wait(TICK);
-                (answering, answer)
-            });
-            if let Some(Answer { status, kind, field, body }) = answer.map_err(|error| raised(py, &error))? {
-                return Ok((status, kind, field, PyBytes::new(py, &body)));
-            }
-            // What was begun goes on: a write may still be acknowledged to nobody.
-            py.check_signals()?;
-        }
+        let open = self.opened(py)?;
+        let answer = answered(py, &open.door, method, path, body);
+        // As in `with`.
+        py.detach(move || drop(open));
+        answer
+    }
+
+    /// Sends a request to a route, whose answer is taken as it comes.
+    fn stream(&self, py: Python<'_>, method: &str, path: &str, body: Vec<u8>) -> PyResult<Pieces> {
+        self.with(py, |open| open.door.stream(method, path, body)).map(Pieces::new)
     }
 
     /// Answers a question: what the route does, with a vector where its body has an empty one.
@@ -305,8 +321,12 @@ impl Embedded {
         let listen: SocketAddr = listen.parse().map_err(|_| {
             invalid(py, "listen", &format!("`{listen}` is no address and port, such as 127.0.0.1:6333"))
         })?;
-        let options = ServeOptions { listen, is_open_to_all, ..ServeOptions::default() };
-        self.with(py, |open| Server::start_beside(open.door.state(), &options)).map(Serving::new)
+        let serve = |open: &Open| {
+            let engine = open.engine.clone();
+            let options = ServeOptions { listen, is_open_to_all, engine, ..ServeOptions::default() };
+            Server::start_beside(open.door.state(), &options)
+        };
+        self.with(py, serve).map(Serving::new)
     }
 }
 
@@ -320,6 +340,29 @@ impl Drop for Embedded {
             // Closing waits for threads; the interpreter need not. It may be on its way out itself.
             Python::try_attach(|py| py.detach(move || drop(open)));
         }
+    }
+}
+
+/// What a route answers. The database stays open until it has.
+fn answered<'py>(
+    py: Python<'py>,
+    door: &Door,
+    method: &str,
+    path: &str,
+    body: Vec<u8>,
+) -> PyResult<Answered<'py>> {
+    let mut answering = py.detach(|| door.ask(method, path, body)).map_err(|error| raised(py, &error))?;
+    loop {
+        let answer;
+        (answering, answer) = py.detach(move || {
+            let answer = answering.wait(TICK);
+            (answering, answer)
+        });
+        if let Some(Answer { status, kind, field, body }) = answer.map_err(|error| raised(py, &error))? {
+            return Ok((status, kind, field, PyBytes::new(py, &body)));
+        }
+        // What was begun goes on: a write may still be acknowledged to nobody.
+        py.check_signals()?;
     }
 }
 

@@ -1,7 +1,8 @@
 //! Python's values as JSON.
 //!
 //! Beside what JSON has: what can say itself in the form of ISO 8601 (dates and times) and UUIDs become strings,
-//! scalars of NumPy the numbers that they hold. Not a number is null, as JSON has none.
+//! scalars of NumPy the numbers that they hold. Not a number is null, as JSON has none, and so is what pandas puts in
+//! the place of a missing value.
 
 use kithdb::{Payload, Value};
 use pyo3::exceptions::PyRecursionError;
@@ -13,6 +14,9 @@ use crate::failure::invalid;
 
 /// Nesting beyond every limit of payloads: what refers to itself ends here.
 const DEPTH_MAX: usize = 256;
+
+/// What stands for a missing value in frames of pandas.
+const MISSING: [&str; 2] = ["NAType", "NaTType"];
 
 /// A payload.
 ///
@@ -86,6 +90,10 @@ fn list(given: &Bound<'_, PyAny>, place: &str, depth: usize) -> PyResult<Value> 
 
 fn other(given: &Bound<'_, PyAny>, place: &str, depth: usize) -> PyResult<Value> {
     let py = given.py();
+    let name = given.get_type().name()?.to_string();
+    if MISSING.contains(&name.as_str()) {
+        return Ok(Value::Null);
+    }
     if given.hasattr(intern!(py, "isoformat"))? {
         return Ok(given.call_method0(intern!(py, "isoformat"))?.extract::<String>()?.into());
     }
@@ -102,7 +110,6 @@ fn other(given: &Bound<'_, PyAny>, place: &str, depth: usize) -> PyResult<Value>
     if given.cast::<PySequence>().is_ok() {
         return list(given, place, depth);
     }
-    let name = given.get_type().name()?.to_string();
     if name == "UUID" {
         return Ok(given.str()?.extract::<String>()?.into());
     }

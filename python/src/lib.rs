@@ -9,10 +9,12 @@
 
 mod arrays;
 mod embedded;
+mod engine;
 mod failure;
 mod ingesting;
 mod json;
 mod serving;
+mod streaming;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ mod _kithdb {
     use super::run;
     #[pymodule_export]
     use super::serving::Serving;
+    #[pymodule_export]
+    use super::streaming::Pieces;
 
     #[pymodule_export]
     const VERSION: &str = server::VERSION;

@@ -129,6 +129,7 @@ BOOKS = [
         "lang": "en",
         "year": 2024,
         "tags": ["db", "rust"],
+        "added": "2024-05-01T00:00:00Z",
     },
     {"id": 2, "vector": [0.8, 0.6], "title": "Ein Buch über Vektoren", "lang": "de", "year": 2021, "tags": ["db"]},
     {"id": 3, "vector": [0.0, 1.0], "title": "A book on gardens", "lang": "en", "year": 2019, "tags": []},

@@ -132,6 +132,9 @@ async def test_pages_that_are_left_are_given_back() -> None:
             assert len(page) == 10
             break
         await pages.aclose()  # type: ignore[attr-defined]
+        left = points.scroll(page=10)
+        assert (await anext(left)).id == 0
+    await left.aclose()  # type: ignore[attr-defined]
 
 
 async def test_what_was_opened_for_nobody_is_closed(folder: Path) -> None:

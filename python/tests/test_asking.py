@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,32 @@ def test_nearest(books: kithdb.Collection) -> None:
     assert hits.ids == [1, 2] and hits.scores == pytest.approx([1.0, 0.8])
     assert hits[0]["title"] == "A crate for vectors" and hits[0].get("none", 3) == 3 and hits[0].version >= 1
     assert books.search(np.array([1.0, 0.0]), limit=1).ids == [1]
+    assert books.search(np.array([[1.0, 0.0]]), limit=1).ids == books.search([[1.0, 0.0]], limit=1).ids == [1]
     assert books.search(1, limit=1).ids == books.search(np.int64(1), limit=1).ids == [2], "the point itself is no hit"
     assert books.search([1.0, 0.0], offset=1, limit=1).ids == [2]
     assert books.search([1.0, 0.0], score_threshold=0.9).ids == [1]
     assert books.search([1.0, 0.0], exact=True).ids == books.search([1.0, 0.0], recall=1.0).ids
     assert books.search([1.0, 0.0], with_payload=["lang"])[0].payload == {"lang": "en"}
     assert books.search([1.0, 0.0], with_payload=False, with_vector=True)[0].vector == [1.0, 0.0]
+
+
+def test_words_in_the_place_of_a_vector_are_told_where_they_belong(books: kithdb.Collection) -> None:
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        books.search("a book on gardens")
+    assert caught.value.hint and "search(text=...)" in caught.value.hint
+
+
+def test_one_name_need_not_stand_in_a_list(db: kithdb.Database) -> None:
+    rows = [{"id": 1, "vector": [1.0, 0.0], "title": "A crate for vectors", "t": 1, "i": 2}]
+    named = db.create_collection("named", rows, text="title", sparse="words")
+    assert named.search(text="crate").ids == [1] and set(named.describe()["sparse_vectors"]) == {"words"}
+    assert named.search([1.0, 0.0], with_payload="title")[0].payload == {"title": "A crate for vectors"}
+    named.delete_payload("title", [1])
+    assert named.get(1).payload == {"t": 1, "i": 2}
+    with pytest.raises(kithdb.InvalidArgument, match="list of values"):
+        f.title.isin("title")
+    with pytest.raises(kithdb.InvalidArgument, match="is_null"):
+        f.title == None  # noqa: B015, E711
 
 
 def test_words_and_both(books: kithdb.Collection) -> None:
@@ -71,6 +92,8 @@ FILTERS: list[tuple[Any, list[int]]] = [
     (f.title.startswith("A "), [1, 3]),
     (kithdb.has_id([1, 3]), [1, 3]),
     (kithdb.at_least(2, [f.lang == "en", f.year > 2019, f.tags == "db"]), [1, 2, 4]),
+    (f.added == datetime.date(2024, 5, 1), [1]),
+    (f.added != datetime.date(2024, 5, 1), [2, 3, 4]),
     (f.missing.is_null(), []),
     ({}, [1, 2, 3, 4]),
     ("", [1, 2, 3, 4]),
@@ -174,9 +197,10 @@ def test_it_tells_why(books: kithdb.Collection) -> None:
 def test_what_cannot_be_asked_names_the_field(books: kithdb.Collection) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"vector": [1.0]}, "query"),
-        ({"vector": "no id"}, "query"),
+        ({"vector": "no id"}, "vector"),
         ({"vector": ["a", "b"]}, "vector"),
         ({"vector": []}, "vector"),
+        ({"vector": [[1.0, 0.0], [0.0, 1.0]]}, "vector"),
         ({"vector": [1.0, 0.0], "query": {"sample": "random"}}, "query"),
         ({"vector": [1.0, 0.0], "text": "crate", "prefetch": []}, "prefetch"),
         ({"vector": np.float32(1.0)}, "id"),

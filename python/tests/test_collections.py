@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import kithdb
@@ -41,6 +44,40 @@ def test_dimensions_follow_from_points(db: kithdb.Database) -> None:
     assert {name: space["size"] for name, space in told.items()} == {"image": 3, "words": 1}
     with pytest.raises(kithdb.InvalidArgument, match="give `dim`"):
         db.create_collection("empty", [])
+    assert db.create_collection("empty", [], dim=2).count() == 0
+
+
+def test_of_a_stream_nothing_is_lost_to_the_look_at_its_first_rows(db: kithdb.Database) -> None:
+    table: Any = pa.table({"id": [1, 2, 3, 4], "vector": [[1.0, 2.0]] * 4})
+
+    class Stream:
+        def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+            return table.__arrow_c_stream__(requested_schema)
+
+    streams = {
+        "reader": table.to_reader(max_chunksize=1),
+        "stream": Stream(),
+        "table": table,
+        "polars": pl.from_arrow(table),
+    }
+    for name, stream in streams.items():
+        made = db.create_collection(name, stream)
+        assert made.count() == 4 and made.describe()["vectors"][""]["size"] == 2
+    for nothing in (table.slice(0, 0), table.slice(0, 0).to_reader(), np.empty((0, 2))):
+        with pytest.raises(kithdb.InvalidArgument, match="give `dim`"):
+            db.create_collection("none", nothing)
+
+
+def test_points_that_are_refused_leave_no_collection(db: kithdb.Database) -> None:
+    rows: list[dict[str, Any]] = [{"id": 1, "vector": [1.0, 2.0]}, {"id": "two", "vector": [2.0, 1.0]}]
+    with pytest.raises(kithdb.InvalidArgument):
+        db.create_collection("notes", rows)
+    assert "notes" not in db
+    rows[1]["id"] = 2
+    assert db.create_collection("notes", rows).count() == 2
+    with pytest.raises(kithdb.InvalidArgument):
+        db.create_collection("notes", [{"id": "three", "vector": [2.0, 1.0]}], exist_ok=True)
+    assert db["notes"].count() == 2, "one that was there stays"
 
 
 def test_kinds_of_vectors(db: kithdb.Database) -> None:
@@ -114,3 +151,12 @@ def test_a_snapshot_goes_elsewhere_and_comes_back(
     with pytest.raises(kithdb.Error):
         books.recover(file)
     assert books.count() == 4
+
+
+def test_every_route_can_be_asked(db: kithdb.Database, books: kithdb.Collection) -> None:
+    assert db.request("GET", "/collections/books/exists") == {"exists": True}
+    assert db.request("GET", "/healthz").startswith("healthz")
+    assert db.request("GET", "/v1/models")["object"] == "list"
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        db.request("POST", "/v1/chat/completions", {"model": "rag:books", "messages": []})
+    assert caught.value.field == "messages" and "{" not in str(caught.value)

@@ -33,6 +33,7 @@ def test_a_folder_is_kept_in_step(files: Path) -> None:
         done = db.ingest(files, "docs", progress=lambda *so_far: told.append(so_far))
         assert (done["added"], done["has_vectors"], done["skipped"]) == (2, False, [])
         assert told[-1][:2] == (2, 2)
+        assert db.ingest(files, "docs", progress=True)["unchanged"] == 2
         hit = db["docs"].search(text="rotate keys", where=kithdb.f.folder == "ops")[0]
         assert hit["path"] == "ops/keys.md"
         (files / "readme.txt").unlink()

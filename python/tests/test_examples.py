@@ -28,6 +28,14 @@ def test_a_folder_is_searched(tmp_path: Path) -> None:
     assert "2 unchanged" in run("folder_search.py", tmp_path, str(notes), "tea")
 
 
+def test_questions_are_answered_with_citations(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "keys.md").write_text("# Keys\n\nRotate the keys every month.\n")
+    told = run("answers.py", tmp_path, str(notes), "how often do I rotate the keys?")
+    assert "extractive" in told and "[1] keys.md, bytes" in told and "Rotate the keys every month" in told
+
+
 def test_products_are_found(tmp_path: Path) -> None:
     told = run("product_search.py", tmp_path)
     assert "Trail running shoes" in told and "'shoes': 2" in told
@@ -47,4 +55,9 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
     notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
     nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = "".join(str(output) for cell in notebook.cells for output in cell.get("outputs", []))
-    assert "A crate for vectors" in shown and "<table>" in shown and "error" not in shown.lower()
+    assert (
+        "A crate for vectors" in shown
+        and "Rotate the keys every month" in shown
+        and "<table>" in shown
+        and "error" not in shown.lower()
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from haystack.document_stores.types import DuplicatePolicy
 from haystack.errors import FilterError
 from haystack.testing import document_store as standard
 from haystack.testing import document_store_async as standard_async
+from haystack.utils import Secret
 
 import kithdb
 from kithdb.haystack import KithDocumentStore, KithRetriever
@@ -106,6 +108,17 @@ def test_everything_of_a_document_comes_back() -> None:
     assert store.write_documents([]) == 0
 
 
+def test_many_documents_are_refused_or_written_whole() -> None:
+    store = KithDocumentStore(dim=1_024, metric="dot")
+    many = [Document(content=str(at), embedding=[float(at)] * 1_024) for at in range(1_500)]
+    assert store.write_documents(many) == store.count_documents() == 1_500
+    more = [Document(content=f"other {at}", embedding=[0.5] * 1_024) for at in range(1_500)]
+    for twice in (many[7], more[3]):
+        with pytest.raises(DuplicateDocumentError):
+            store.write_documents([*more, twice])
+    assert store.count_documents() == 1_500
+
+
 def test_the_retriever_in_a_pipeline(tmp_path: Any) -> None:
     store = KithDocumentStore(str(tmp_path / "data"), dim=2)
     store.write_documents(
@@ -124,10 +137,26 @@ def test_the_retriever_in_a_pipeline(tmp_path: Any) -> None:
     assert ask(query="gardens", query_embedding=[0.0, 1.0]) == ["b"]
     assert ask(query_embedding=[1.0, 0.0], filters={"field": "meta.n", "operator": ">", "value": 1}) == ["b"]
     assert ask(query_embedding=[1.0, 0.0], top_k=2) == ["a", "b"]
+    found = asyncio.run(KithRetriever(store, top_k=1).run_async(query="gardens"))
+    assert [document.id for document in found["documents"]] == ["b"]
+    with pytest.raises(ValueError, match="query_embedding"):
+        KithRetriever(store).run()
     told = pipeline.dumps()
     assert "kithdb.haystack.KithRetriever" in told and "document_store" in told
     # What was written down does not open the directory a second time until it is used.
     assert Pipeline.loads(told, allowed_modules=["kithdb.haystack"]).dumps() == told
+
+
+def test_a_store_is_closed_and_has_its_key_from_the_environment(tmp_path: Any) -> None:
+    store = KithDocumentStore(str(tmp_path / "data"), dim=2)
+    store.write_documents([Document(content="x")])
+    store.close()
+    with kithdb.open(tmp_path / "data") as db:
+        assert db["haystack"].count() == 1
+    assert store.count_documents() == 1, "it is opened again"
+    told = KithDocumentStore("http://127.0.0.1:9", api_key=Secret.from_env_var("KITHDB_API_KEY")).to_dict()
+    assert told["init_parameters"]["api_key"]["env_vars"] == ["KITHDB_API_KEY"]
+    assert KithDocumentStore.from_dict(told).to_dict()["init_parameters"]["path"] == "http://127.0.0.1:9"
 
 
 @pytest.mark.parametrize(

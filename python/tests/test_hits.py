@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -35,6 +38,21 @@ def test_names_that_clash_are_kept_apart(db: kithdb.Database) -> None:
     clash.upsert([{"id": 1, "vector": [2.0], "payload": {"id": "own", "score": 7}}])
     row = clash.search([1.0]).to_dicts()[0]
     assert row == {"id": 1, "score": 2.0, "payload.id": "own", "payload.score": 7}
+
+
+def test_members_of_several_types_go_elsewhere_too(db: kithdb.Database) -> None:
+    mixed = db.create_collection("mixed", [{"id": 1, "vector": [2.0], "a": 1}, {"id": 2, "vector": [1.0], "a": "x"}])
+    hits = mixed.search([1.0])
+    assert sorted(map(str, hits.to_arrow().column("a").to_pylist())) == ['"x"', "1"]
+    assert len(hits.to_pandas()) == len(hits.to_polars()) == 2
+
+
+def test_they_can_be_copied_and_sent(books: kithdb.Collection) -> None:
+    hits = books.search([1.0, 0.0])
+    if isinstance(hits, kithdb.Hits):
+        for copied in (pickle.loads(pickle.dumps(hits)), copy.deepcopy(hits)):
+            assert copied.to_dicts() == hits.to_dicts() and copied[0] == hits[0]
+    assert pickle.loads(pickle.dumps(hits[0])) == hits[0]
 
 
 def test_they_are_shown(books: kithdb.Collection) -> None:

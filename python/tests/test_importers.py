@@ -307,6 +307,28 @@ def test_parquet(db: kithdb.Database, tmp_path: Path) -> None:
     assert "numbers of the rows" in report["numbered"].notes[0]
 
 
+def test_parquet_of_several_layouts(db: kithdb.Database, tmp_path: Path) -> None:
+    flat = pa.FixedSizeListArray.from_arrays(VECTORS.reshape(-1), DIM)
+    table = pa.table({"id": range(ROWS), "v": flat, "title": TITLES})
+    pq.write_table(table.slice(0, 100), tmp_path / "a.parquet")
+    pq.write_table(table.slice(100).select(["title", "v", "id"]), tmp_path / "b.parquet")
+    report = importers.from_parquet(tmp_path, db, "books", text="title", vectors="v")
+    assert report.is_whole and report.count == ROWS and report["books"].text == ["title"]
+    np.testing.assert_allclose(db["books"].get(150, with_vector=True).vector, unit(VECTORS[150]), atol=1e-6)
+    lists = pa.array([[1.0, 2.0]] + [None] * 5_000, pa.list_(pa.float32()))
+    pq.write_table(pa.table({"v": lists}), tmp_path / "holes.parquet")
+    report = importers.from_parquet(tmp_path / "holes.parquet", db, metric="dot")
+    assert report.is_whole and db["holes"].count(kithdb.has_vector("")) == 1
+    for wrong, field in [({"metric": "l2"}, "metric"), ({"vectors": "title"}, "vectors"), ({"text": "none"}, "text")]:
+        with pytest.raises(kithdb.InvalidArgument) as caught:
+            importers.from_parquet(tmp_path / "a.parquet", db, "wrong", **wrong)  # type: ignore[arg-type]
+        assert caught.value.field == field and "wrong" not in db
+
+
+def unit(vector: Any) -> Any:
+    return vector / np.linalg.norm(vector)
+
+
 def test_hdf5(db: kithdb.Database, tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     asked = np.random.default_rng(6).normal(size=(9, DIM)).astype(np.float32)

@@ -76,6 +76,11 @@ def test_any_text_is_an_id(store: KithVectorStore) -> None:
 def test_ways_to_ask(store: KithVectorStore) -> None:
     where = kithdb.f.metadata.year >= 2020
     assert {one.id for one in store.similarity_search("x", where=where)} == {"a", "c"}
+    for filters in ({"year": [2024, 2020]}, {"must": [where.to_dict()]}, where, "metadata.year >= 2020"):
+        assert {one.id for one in store.similarity_search("x", filter=filters)} == {"a", "c"}
+    assert [one.id for one in store.similarity_search("x", filter={"year": 2024}, where=where)] == ["a"]
+    assert len(store.similarity_search("x", filter={})) == 4
+    assert {one.id for one in store.as_retriever(search_kwargs={"filter": {"year": 2019}}).invoke("x")} == {"b"}
     assert {one.id for one in store.similarity_search("crate", mode="text")} == {"a", "c"}
     assert store.similarity_search(TEXTS[3], k=1, mode="hybrid")[0].id == "d"
     assert len(store.max_marginal_relevance_search("x", k=2, fetch_k=4, lambda_mult=0.3)) == 2

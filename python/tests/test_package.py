@@ -47,7 +47,7 @@ def test_everything_public_is_documented() -> None:
     "check",
     [
         ["mypy", "--strict", "kithdb", "tests"],
-        ["stubtest", "--mypy-config-file", "pyproject.toml", "kithdb._kithdb"],
+        ["stubtest", "--mypy-config-file", "pyproject.toml", "kithdb._kithdb", "kithdb.aio"],
         ["ruff", "check", "--quiet", "kithdb", "tests"],
         ["ruff", "format", "--check", "--quiet", "kithdb", "tests"],
     ],

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_places_that_are_none(folder: Path) -> None:
     folder.write_text("a file")
     with pytest.raises(OSError):
         kithdb.open(folder)
-    for place, field in [("ftp://x", "path"), ("http://", "path")]:
+    for place, field in [("ftp://x", "path"), ("http://", "path"), ("localhost:6333", "path")]:
         with pytest.raises(kithdb.InvalidArgument) as caught:
             kithdb.open(place)
         assert caught.value.field == field
@@ -103,25 +104,33 @@ def test_two_threads_search_at_once() -> None:
     db.close()
 
 
-def test_closing_waits_for_calls_that_run() -> None:
+CALLS: dict[str, Callable[[kithdb.Collection], object]] = {
+    "search": lambda points: points.search(np.ones(64, np.float32)),
+    "set_payload": lambda points: points.set_payload({"seen": True}, where={}),
+    "count": lambda points: points.count("seen = false"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_closing_waits_for_calls_that_run(call: Callable[[kithdb.Collection], object]) -> None:
     db, points = filled(":memory:")
     outcomes: list[str] = []
 
-    def search() -> None:
+    def ask() -> None:
         try:
             while True:
-                points.search(np.ones(64, np.float32))
-                outcomes.append("hits")
-        except kithdb.Closed:
-            outcomes.append("closed")
+                call(points)
+                outcomes.append("answered")
+        except Exception as error:  # noqa: BLE001
+            outcomes.append(type(error).__name__)
 
-    thread = threading.Thread(target=search)
+    thread = threading.Thread(target=ask)
     thread.start()
     while not outcomes:
         time.sleep(0.001)
     db.close()
     thread.join(10)
-    assert outcomes[-1] == "closed" and outcomes[0] == "hits"
+    assert outcomes[-1] == "Closed" and outcomes[0] == "answered"
 
 
 @pytest.mark.parametrize("ending", ["", "raise SystemExit(3)", "del points; del db"])

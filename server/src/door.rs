@@ -7,15 +7,19 @@
 //! the thread that asks.
 //! When not to use: in Rust. The embedded database has the same without JSON.
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::http::{HeaderName, Request, Response};
+use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::http::{HeaderName, Method, Request, Response};
 use kithdb::{Database, Error, ErrorKind, Point, Receipt, Result, Value};
-use rag::Embedder;
+use rag::{Embedder, Engine};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::AbortHandle;
 use tower::ServiceExt as _;
 
 use crate::access::Rights;
@@ -61,27 +65,55 @@ impl Answering {
     /// # Errors
     /// `Internal` when the request was broken off.
     pub fn wait(&self, time_max: Duration) -> Result<Option<Answer>> {
-        match self.0.recv_timeout(time_max) {
-            Ok(answer) => Ok(Some(answer)),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(Error::new(ErrorKind::Internal, "the request was broken off; please report it"))
-            }
+        received(&self.0, time_max)
+    }
+}
+
+/// An answer that comes in pieces. Whoever lets go of it breaks it off.
+pub struct Streaming {
+    pieces: Receiver<Answer>,
+    task: AbortHandle,
+}
+
+impl Streaming {
+    /// Waits for the next piece, so long at most; nothing if it is not there yet. The body of the last one is empty. An
+    /// answer that says what is wrong is a single piece.
+    ///
+    /// # Errors
+    /// `Internal` when the answer was broken off, or is over.
+    pub fn wait(&self, time_max: Duration) -> Result<Option<Answer>> {
+        received(&self.pieces, time_max)
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn received(receiver: &Receiver<Answer>, time_max: Duration) -> Result<Option<Answer>> {
+    match receiver.recv_timeout(time_max) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(Error::new(ErrorKind::Internal, "the request was broken off; please report it"))
         }
     }
 }
 
 impl Door {
-    /// The routes over a database. With an embedder, questions may be given as text.
+    /// The routes over a database. With an embedder, questions may be given as text; with an engine, answers are
+    /// written, without one they are quotes.
     ///
     /// # Errors
     /// `Io` when there are no threads to be had.
-    pub fn new(db: Database, embedder: Option<Embedder>) -> Result<Self> {
+    pub fn new(db: Database, embedder: Option<Embedder>, engine: Option<Arc<Engine>>) -> Result<Self> {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_time().thread_name("kithdb-door").build()?;
         // Who asks in this process waits as long as it wants to.
         let limits = ServeLimits { request_time_max: TIME_MAX, ..ServeLimits::default() };
-        let state = State::new(db, embedder, &ServeOptions { limits, ..ServeOptions::default() });
+        let state = State::new(db, embedder, &ServeOptions { limits, engine, ..ServeOptions::default() });
         runtime.spawn(sweep(state.clone()));
         Ok(Self { router: router(&state), state, runtime })
     }
@@ -101,20 +133,26 @@ impl Door {
     /// # Errors
     /// `InvalidArgument` naming `method` or `path`.
     pub fn ask(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Answering> {
-        let method = method.parse().map_err(|error| {
-            Error::invalid("method", format!("`{method}` is no method of HTTP")).with_source(error)
-        });
-        let request = Request::builder().method::<axum::http::Method>(method?).uri(path);
-        let request = request.body(Body::from(body)).map_err(|error| {
-            Error::invalid("path", format!("`{path}` is no path; encode its parts with %")).with_source(error)
-        })?;
+        let routed = self.router.clone().oneshot(request(method, path, body)?);
         let (sender, receiver) = mpsc::channel();
-        let routed = self.router.clone().oneshot(request);
         self.runtime.spawn(async move {
             // Nobody may wait any more.
             let _ = sender.send(read(routed.await.unwrap_or_else(|never| match never {})).await);
         });
         Ok(Answering(receiver))
+    }
+
+    /// Sends a request whose answer is taken as it comes.
+    ///
+    /// # Errors
+    /// As for [`Door::ask`].
+    pub fn stream(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Streaming> {
+        let routed = self.router.clone().oneshot(request(method, path, body)?);
+        let (sender, pieces) = mpsc::channel();
+        let task = self.runtime.spawn(async move {
+            pass_on(routed.await.unwrap_or_else(|never| match never {}), sender).await;
+        });
+        Ok(Streaming { pieces, task: task.abort_handle() })
     }
 
     /// Reads a question, the body of `points/query`, of the collection's present state.
@@ -141,17 +179,57 @@ impl Door {
     }
 }
 
+fn request(method: &str, path: &str, body: Vec<u8>) -> Result<Request<Body>> {
+    let method = method.parse::<Method>().map_err(|error| {
+        Error::invalid("method", format!("`{method}` is no method of HTTP")).with_source(error)
+    })?;
+    Request::builder().method(method).uri(path).body(Body::from(body)).map_err(|error| {
+        Error::invalid("path", format!("`{path}` is no path; encode its parts with %")).with_source(error)
+    })
+}
+
 async fn read(response: Response<Body>) -> Answer {
     let (parts, body) = response.into_parts();
     let header = |name: &HeaderName| parts.headers.get(name)?.to_str().ok().map(str::to_owned);
     let (kind, field) = (header(&KIND_HEADER), header(&FIELD_HEADER));
     match to_bytes(body, usize::MAX).await {
         Ok(bytes) => Answer { status: parts.status.as_u16(), kind, field, body: bytes.into() },
-        Err(error) => {
-            let kind = Some(ErrorKind::Io.name().to_owned());
-            Answer { status: 500, kind, field: None, body: error.to_string().into_bytes() }
+        Err(error) => broken(&error),
+    }
+}
+
+/// Sends an answer in pieces, and an empty one behind them. Nobody may take them any more.
+async fn pass_on(response: Response<Body>, sender: Sender<Answer>) {
+    let status = response.status();
+    if !status.is_success() {
+        let _ = sender.send(read(response).await);
+        return;
+    }
+    let mut body = response.into_body();
+    loop {
+        let piece: Vec<u8> = match poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            // Trailers are none.
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(bytes) if !bytes.is_empty() => bytes.into(),
+                _ => continue,
+            },
+            Some(Err(error)) => {
+                let _ = sender.send(broken(&error));
+                return;
+            }
+            None => Vec::new(),
+        };
+        let is_last = piece.is_empty();
+        let sent = sender.send(Answer { status: status.as_u16(), body: piece, ..Answer::default() });
+        if sent.is_err() || is_last {
+            return;
         }
     }
+}
+
+fn broken(error: &axum::Error) -> Answer {
+    let kind = Some(ErrorKind::Io.name().to_owned());
+    Answer { status: 500, kind, field: None, body: error.to_string().into_bytes() }
 }
 
 #[cfg(test)]
@@ -165,7 +243,7 @@ mod tests {
     fn door() -> Door {
         let db = Database::in_memory().expect("a database");
         db.create_collection("c", Schema::new().vector(2, Metric::Dot)).expect("a collection");
-        Door::new(db, None).expect("a door")
+        Door::new(db, None, None).expect("a door")
     }
 
     fn ask(door: &Door, method: &str, path: &str, body: &str) -> Answer {
@@ -185,6 +263,32 @@ mod tests {
         assert_eq!(answer.field.as_deref(), Some("points[0].vector"));
         assert_eq!(door.ask("G T", "/", Vec::new()).err().expect("refused").field(), Some("method"));
         assert_eq!(door.ask("GET", "a b", Vec::new()).err().expect("refused").field(), Some("path"));
+    }
+
+    #[test]
+    fn an_answer_may_be_taken_in_pieces() {
+        let door = door();
+        let pieces = |method: &str, path: &str| {
+            let streaming = door.stream(method, path, Vec::new()).expect("asked");
+            let mut taken = Vec::new();
+            loop {
+                let piece = streaming.wait(LONG).expect("not broken off").expect("in time");
+                let is_last = piece.body.is_empty() || piece.status >= 400;
+                taken.push(piece);
+                if is_last {
+                    assert!(streaming.wait(LONG).is_err(), "nothing comes behind the last one");
+                    return taken;
+                }
+            }
+        };
+        let taken = pieces("GET", "/collections/c/exists");
+        let whole: Vec<u8> = taken.iter().flat_map(|piece| piece.body.clone()).collect();
+        assert!(String::from_utf8_lossy(&whole).contains("\"exists\":true"));
+        assert!(taken.iter().all(|piece| piece.status == 200));
+        let refused = pieces("GET", "/collections/none");
+        assert_eq!((refused.len(), refused[0].status), (1, 404));
+        assert_eq!(refused[0].kind.as_deref(), Some("not_found"));
+        drop(door.stream("GET", "/collections", Vec::new()).expect("given up at once"));
     }
 
     #[test]

@@ -46,7 +46,7 @@ class Batch:
             return listed(self.ids), np.asarray(self.vectors[space], np.float32)
         found = [(one, other[space]) for one, other in zip(listed(self.ids), self.others or []) if space in other]
         rows = np.asarray([row for _, row in found], np.float32)
-        return [one for one, _ in found], rows.reshape(len(found), -1)
+        return [one for one, _ in found], rows.reshape(len(found), -1 if found else 0)
 
     def point(self, at: int) -> dict[str, Any]:
         """One point, as it is written."""

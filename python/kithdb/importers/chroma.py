@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kithdb.errors import InvalidArgument, missing
 from kithdb.importers.batches import Batch, Source, identified, plain, rows_of
 from kithdb.importers.moving import move
+from kithdb.importers.naming import wanted
 from kithdb.importers.report import Report
 from kithdb.rows import Progress
 
@@ -38,8 +39,8 @@ def from_chroma(
     metadata become the payload, or a member of it with the name `metadata_field`. With `metadata_field="metadata"`
     a `kithdb.langchain.KithVectorStore` reads what the one of Chroma wrote. `prefix` stands before the names.
 
-    Raises `InvalidArgument` for a directory that is none of Chroma, `NotFound` for a collection that is not there,
-    `AlreadyExists` unless `exist_ok`, `MissingPackage` without `chromadb`.
+    Raises `InvalidArgument` for a directory that is none of Chroma or a collection that is not there, `AlreadyExists`
+    unless `exist_ok`, `MissingPackage` without `chromadb`.
     """
     try:
         import chromadb
@@ -52,11 +53,8 @@ def from_chroma(
     place = f"Chroma {os.fspath(source)}" if is_path else "Chroma"
     try:
         there = {one.name: one for one in client.list_collections()}
-        wanted = sorted(there) if collections is None else list(collections)
-        unknown = [name for name in wanted if name not in there]
-        if unknown:
-            raise InvalidArgument(f"has no `{unknown[0]}`; there are: {', '.join(sorted(there))}", "collections")
-        sources = (_source(there[name], text_field, metadata_field, id_field) for name in wanted)
+        chosen = wanted(collections, sorted(there), "collections")
+        sources = (_source(there[name], text_field, metadata_field, id_field) for name in chosen)
         return move(place, sources, db, name=lambda one: prefix + one, exist_ok=exist_ok, progress=progress)
     finally:
         if is_path and hasattr(client, "close"):

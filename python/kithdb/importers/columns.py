@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from kithdb.errors import InvalidArgument
 from kithdb.importers.batches import Batch, identified, plain, split
-
-#: Columns of vectors: one, several, or by the names of the spaces they go to.
-Vectors: TypeAlias = str | Sequence[str] | Mapping[str, str] | None
+from kithdb.importers.naming import Vectors, check_columns, spaces_of, texts_of
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,7 @@ class Layout:
 def laid_out(schema: Any, id: str | None, vectors: Vectors, id_field: str) -> tuple[Layout, list[str]]:
     """The layout of a table by what was named, and by its types where nothing was; and what to know about it."""
     names = list(schema.names)
-    if id is not None and id not in names:
-        raise InvalidArgument(f"names no column `{id}`; there are: {', '.join(names)}", "id")
+    check_columns([] if id is None else [id], names, "id")
     own = id or ("id" if "id" in names else None)
     notes = [] if own else ["there is no column of ids, so they are the numbers of the rows, from 0 on"]
     if vectors is None:
@@ -35,13 +32,12 @@ def laid_out(schema: Any, id: str | None, vectors: Vectors, id_field: str) -> tu
         if not found:
             raise InvalidArgument(f"no column has vectors; name it, of: {', '.join(names)}", "vectors")
         spaces = {found[0]: ""} if len(found) == 1 else {name: name for name in found}
-    elif isinstance(vectors, str):
-        spaces = {vectors: ""}
     else:
-        spaces = dict(vectors) if isinstance(vectors, Mapping) else {name: name for name in vectors}
+        spaces = spaces_of(vectors)
+    check_columns(spaces, names, "vectors")
     for name in spaces:
-        if name not in names:
-            raise InvalidArgument(f"names no column `{name}`; there are: {', '.join(names)}", "vectors")
+        if not hasattr(schema.field(name).type, "value_type"):
+            raise InvalidArgument(f"names `{name}`, which has the type {schema.field(name).type}", "vectors")
     return Layout(own, spaces, id_field), notes
 
 
@@ -54,10 +50,8 @@ def _is_vector(kind: Any) -> bool:
 
 def check_text(schema: Any, text: Sequence[str] | None) -> list[str]:
     """The columns that are sought by words."""
-    wanted = [text] if isinstance(text, str) else list(text or ())
-    for name in wanted:
-        if name.split(".")[0] not in schema.names:
-            raise InvalidArgument(f"names no column `{name}`; there are: {', '.join(schema.names)}", "text")
+    wanted = texts_of(text)
+    check_columns((name.split(".")[0] for name in wanted), schema.names, "text")
     return wanted
 
 
@@ -120,9 +114,13 @@ def _matrix(column: Any, name: str) -> Any:
     """The vectors of a column: a matrix, or a list where some are missing."""
     import numpy as np
 
+    # Tensors are an extension of lists.
+    column = getattr(column, "storage", column)
     count = len(column) - column.null_count
+    if not count:
+        return [None] * len(column)
     flat = column.drop_null().flatten().to_numpy(zero_copy_only=False)
-    if count and len(flat) % count:
+    if len(flat) % count:
         raise InvalidArgument(f"has vectors of different lengths in `{name}`", "vectors")
     rows = np.asarray(flat).reshape(count, -1)
     rows = rows if rows.dtype == np.float16 else rows.astype(np.float32, copy=False)

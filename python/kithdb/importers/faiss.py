@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kithdb.errors import InvalidArgument, missing
 from kithdb.importers.batches import Batch, Source, identified, rows_of
 from kithdb.importers.moving import move
+from kithdb.importers.naming import distance, texts_of
 from kithdb.importers.payloads import Payload, chosen
 from kithdb.importers.report import Report
 from kithdb.rows import Progress
@@ -53,13 +54,13 @@ def from_faiss(
     name = collection or (Path(source).stem if is_path else None)
     if name is None:
         raise InvalidArgument("is missing; an index has no name of its own", "collection")
-    distance = _distance(faiss, index, metric)
+    nearness = _distance(faiss, index, metric)
     inner, id_map = _inner(faiss, index)
     kind = type(inner).__name__
     notes = _notes(faiss, inner)
-    spaces = {"": {"size": int(index.d), "distance": distance}}
+    spaces = {"": {"size": int(index.d), "distance": nearness}}
     batches = _batches(_rows(faiss, inner, id_map), payload, id_field)
-    made = Source(name, int(index.ntotal), spaces, batches, text=list(text or ()), notes=notes)
+    made = Source(name, int(index.ntotal), spaces, batches, text=texts_of(text), notes=notes)
     place = f"FAISS {os.fspath(source)}" if is_path else f"FAISS {kind}"
     return move(place, [made], db, exist_ok=exist_ok, progress=progress)
 
@@ -79,7 +80,7 @@ def _read(faiss: Any, path: Path) -> Any:
 
 def _distance(faiss: Any, index: Any, metric: str | None) -> str:
     if metric is not None:
-        return metric.capitalize()
+        return distance(metric)
     known = {faiss.METRIC_L2: "Euclid", faiss.METRIC_INNER_PRODUCT: "Dot", faiss.METRIC_L1: "Manhattan"}
     if index.metric_type not in known:
         raise InvalidArgument("of the index is none of this database; name the one that comes nearest", "metric")

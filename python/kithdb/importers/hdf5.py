@@ -11,6 +11,7 @@ from kithdb.errors import InvalidArgument, missing
 from kithdb.importers.batches import Batch, Source, rows_of
 from kithdb.importers.checking import LIMIT
 from kithdb.importers.moving import move
+from kithdb.importers.naming import distance
 from kithdb.importers.report import Report
 from kithdb.rows import Progress
 
@@ -37,8 +38,9 @@ def from_hdf5(
     """Moves the rows of a data set into a collection, which has the name of the file if none is given; ids are their
     numbers, from 0 on.
 
-    The metric is what the attribute `distance` of the file says, else `metric`, else `cosine`. Where the file has
-    questions and their neighbours (`test`, `neighbors`), a sample of them is asked at the end.
+    The metric is `metric`, else what the attribute `distance` of the file says, else `cosine`. Where the file has
+    questions and their neighbours (`test`, `neighbors`), and its own metric counts, a sample of them is asked at the
+    end.
 
     Raises `InvalidArgument` on `source`, `vectors` or `metric`, `AlreadyExists` unless `exist_ok`, `MissingPackage`
     without `h5py`.
@@ -65,12 +67,12 @@ def _source(file: Any, name: str, vectors: str, metric: str | None) -> Source:
     kind = kind.decode() if isinstance(kind, bytes) else kind
     if kind is not None and kind not in _METRICS and metric is None:
         raise InvalidArgument(f"is `{kind}` in the file, which there is nothing like here; give another", "metric")
-    distance = metric.capitalize() if metric is not None else _METRICS[kind or "angular"]
+    nearness = distance(metric) if metric is not None else _METRICS[kind or "angular"]
     known = None
     if vectors == "train" and {"test", "neighbors"} <= set(file) and metric is None:
         true = file["neighbors"][:_QUESTIONS, :LIMIT].tolist()
         known = (file["test"][: len(true)].astype("float32"), true)
-    spaces = {"": {"size": int(rows.shape[1]), "distance": distance}}
+    spaces = {"": {"size": int(rows.shape[1]), "distance": nearness}}
     return Source(name, len(rows), spaces, _batches(rows), known=known)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kithdb.errors import InvalidArgument
 from kithdb.importers.batches import Batch, Source, rows_of
 from kithdb.importers.moving import move
+from kithdb.importers.naming import texts_of
 from kithdb.importers.payloads import Payload, chosen
 from kithdb.importers.report import Report
 from kithdb.rows import Progress
@@ -74,7 +75,7 @@ def from_hnswlib(
     alive = _alive(path, header)
     notes = [] if len(alive) == header.count else [f"{header.count - len(alive):,} deleted elements were left out"]
     batches = _batches(labels, rows, alive, payload)
-    made = Source(collection or path.stem, len(alive), spaces, batches, text=list(text or ()), notes=notes)
+    made = Source(collection or path.stem, len(alive), spaces, batches, text=texts_of(text), notes=notes)
     return move(f"hnswlib {path}", [made], db, exist_ok=exist_ok, progress=progress)
 
 

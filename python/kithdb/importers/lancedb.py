@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from kithdb.errors import InvalidArgument, missing
 from kithdb.importers.batches import Source, rows_of
-from kithdb.importers.columns import Vectors, batches_of, check_text, dimensions, laid_out
+from kithdb.importers.columns import batches_of, check_text, dimensions, laid_out
 from kithdb.importers.moving import move
+from kithdb.importers.naming import Vectors, distance, wanted
 from kithdb.importers.report import Report
 from kithdb.rows import Progress
 
@@ -56,12 +57,9 @@ def from_lancedb(
         raise InvalidArgument(f"`{os.fspath(source)}` is no directory", "source")
     connection = lancedb.connect(os.fspath(source)) if is_path else source
     there = _names(connection)
-    wanted = there if tables is None else list(tables)
-    unknown = [name for name in wanted if name not in there]
-    if unknown or not there:
-        message = f"has no `{unknown[0]}`; there are: {', '.join(there)}" if there else "has no tables"
-        raise InvalidArgument(message, "tables" if there else "source")
-    opened = (connection.open_table(name) for name in wanted)
+    if not there:
+        raise InvalidArgument("has no tables", "source")
+    opened = (connection.open_table(name) for name in wanted(tables, there, "tables"))
     sources = (_source(table, id, vectors, metric, text, id_field) for table in opened)
     place = f"LanceDB {os.fspath(source)}" if is_path else "LanceDB"
     return move(place, sources, db, name=lambda one: prefix + one, exist_ok=exist_ok, progress=progress)
@@ -89,8 +87,8 @@ def _source(
     for column, space in layout.spaces.items():
         own = next((one.name for one in indexes if one.index_type != "FTS" and list(one.columns) == [column]), None)
         kind = None if own is None else table.index_stats(own).distance_type
-        distance = _METRICS.get(str(kind).lower()) or (metric or "euclid").capitalize()
-        spaces[space] = {"size": sizes[space], "distance": distance}
+        nearness = _METRICS.get(str(kind).lower()) or distance(metric or "euclid")
+        spaces[space] = {"size": sizes[space], "distance": nearness}
     words = [column for one in indexes if one.index_type == "FTS" for column in one.columns]
     # Not `to_arrow`, which holds the whole table.
     batches = batches_of(table.search().to_batches(_ROWS), layout, rows_of(sum(sizes.values())))

@@ -43,15 +43,15 @@ def _move_one(source: Source, db: Database, name: str, exist_ok: bool, progress:
     told.spaces = _described(source)
     dense = {at: space for at, space in source.spaces.items() if "multivector_config" not in space}
     sample, truths = Sample(), [Truth(at, str(space["distance"])) for at, space in dense.items()]
-    tell = teller(progress, source.count)
-    for batch in source.batches:
-        ids = set(listed(batch.ids))
-        sample.see(batch, ids)
-        for truth in truths:
-            truth.see(batch, ids)
-        _write(collection, batch)
-        told.written += len(batch.ids)
-        tell(told.written)
+    with teller(progress, source.count) as tell:
+        for batch in source.batches:
+            ids = set(listed(batch.ids))
+            sample.see(batch, ids)
+            for truth in truths:
+                truth.see(batch, ids)
+            _write(collection, batch)
+            told.written += len(batch.ids)
+            tell(told.written)
     told.count = collection.count()
     told.elapsed_s = time.perf_counter() - began
     told.compared, told.differences = sample.compare(collection)

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from kithdb.errors import InvalidArgument, missing
 from kithdb.importers.batches import Source, rows_of
-from kithdb.importers.columns import Vectors, batches_of, check_text, dimensions, laid_out
+from kithdb.importers.columns import batches_of, check_text, dimensions, laid_out
 from kithdb.importers.moving import move
+from kithdb.importers.naming import Vectors, distance
 from kithdb.importers.report import Report
 from kithdb.rows import Progress
 
 if TYPE_CHECKING:
     from kithdb.database import Database
 
-#: Rows that are read at once.
-_ROWS = 4_096
+#: Rows that are read at once, and bytes of each column that are read ahead.
+_ROWS, _AHEAD_BYTES = 4_096, 1 << 20
 
 
 def from_parquet(
@@ -62,14 +63,21 @@ def _source(
     opened: Any, name: str, id: str | None, vectors: Vectors, metric: str, text: Sequence[str] | None, id_field: str
 ) -> Source:
     layout, notes = laid_out(opened.schema, id, vectors, id_field)
-    first = opened.head(_ROWS, columns=list(layout.spaces))
-    sizes = dimensions(opened.schema, layout, first if first.num_rows else None)
-    spaces = {space: {"size": size, "distance": metric.capitalize()} for space, size in sizes.items()}
-
-    def read() -> Iterator[Any]:
-        # One batch ahead of the one that is written, and no more.
-        yield from opened.to_batches(batch_size=_ROWS, batch_readahead=1, fragment_readahead=1)
-
-    batches = batches_of(read(), layout, rows_of(sum(sizes.values())))
+    sizes = dimensions(opened.schema, layout, next(_read(opened, list(layout.spaces)), None))
+    spaces = {space: {"size": size, "distance": distance(metric)} for space, size in sizes.items()}
+    batches = batches_of(_read(opened), layout, rows_of(sum(sizes.values())))
     words = check_text(opened.schema, text)
     return Source(name, opened.count_rows(), spaces, batches, text=words, notes=notes)
+
+
+def _read(opened: Any, columns: list[str] | None = None) -> Iterator[Any]:
+    """The rows of all files, batch by batch. A scan of the whole would hold groups of rows, which may be the file."""
+    import pyarrow.parquet as parquet
+
+    for file in opened.get_fragments():
+        if file.physical_schema.equals(opened.schema):
+            with parquet.ParquetFile(file.path, pre_buffer=False, buffer_size=_AHEAD_BYTES) as rows:
+                yield from rows.iter_batches(_ROWS, columns=columns)
+        else:
+            # With other columns than the first file, which it has to be brought in line with.
+            yield from file.to_batches(schema=opened.schema, columns=columns, batch_size=_ROWS, batch_readahead=1)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kithdb.errors import InvalidArgument, Unreachable, missing
 from kithdb.importers.batches import Batch, Source, identified, plain, rows_of, split
-from kithdb.importers.columns import Vectors
 from kithdb.importers.moving import move
+from kithdb.importers.naming import Vectors, check_columns, distance, spaces_of, texts_of
 from kithdb.importers.report import Report
 from kithdb.rows import Progress
 
@@ -122,8 +122,9 @@ def _source(
     spaces = _named(columns, vectors)
     key = [name for (name,) in connection.execute(_KEY, [table])]
     own = id or (key[0] if len(key) == 1 else None)
-    _check([own] if own else [], columns, "id")
-    _check([text] if isinstance(text, str) else list(text or ()), columns, "text")
+    there, words = [one.name for one in columns], texts_of(text)
+    check_columns([own] if own else [], there, "id")
+    check_columns(words, there, "text")
     notes = [] if own else ["there is no key of one column, so ids are the numbers of the rows, from 0 on"]
     texts = [one.name for one in columns if one.kind in ("text", "varchar") and one.name != own]
     if text is None and texts:
@@ -131,13 +132,12 @@ def _source(
     made: dict[str, dict[str, Any]] = {}
     for column, space in spaces.items():
         if column.kind != "sparsevec":
-            distance = _distance(connection, table, column) or (metric or "cosine").capitalize()
-            made[space] = {"size": _dim(connection, table, column), "distance": distance}
+            nearness = _distance(connection, table, column) or distance(metric or "cosine")
+            made[space] = {"size": _dim(connection, table, column), "distance": nearness}
     sparse: dict[str, dict[str, Any]] = {space: {} for column, space in spaces.items() if column.kind == "sparsevec"}
     count = connection.execute(_sql("select count(*) from {}", _parts(table))).fetchone()[0]
     rows = rows_of(sum(space["size"] for space in made.values()))
     batches = _batches(connection, table, columns, spaces, own, id_field, rows)
-    words = [text] if isinstance(text, str) else list(text or ())
     return Source(table, int(count), made, batches, sparse=sparse, text=words, notes=notes)
 
 
@@ -149,23 +149,13 @@ def _named(columns: list[_Column], vectors: Vectors) -> dict[_Column, str]:
             raise InvalidArgument("no column is one of pgvector; name the arrays that are vectors", "vectors")
         dense = [one for one in found if one.kind != "sparsevec"]
         return {one: "" if dense == [one] else one.name for one in found}
-    if isinstance(vectors, str):
-        spaces = {vectors: ""}
-    else:
-        spaces = dict(vectors) if isinstance(vectors, Mapping) else {name: name for name in vectors}
-    _check(list(spaces), columns, "vectors")
+    spaces = spaces_of(vectors)
+    check_columns(spaces, [one.name for one in columns], "vectors")
     chosen = {one: spaces[one.name] for one in columns if one.name in spaces}
     for one in chosen:
         if one.kind not in (*_OF_PGVECTOR, *_ARRAYS):
             raise InvalidArgument(f"names `{one.name}`, which has the type {one.kind}", "vectors")
     return chosen
-
-
-def _check(names: list[str], columns: list[_Column], field: str) -> None:
-    there = [one.name for one in columns]
-    for name in names:
-        if name not in there:
-            raise InvalidArgument(f"names no column `{name}`; there are: {', '.join(there)}", field)
 
 
 def _distance(connection: Any, table: str, column: _Column) -> str | None:

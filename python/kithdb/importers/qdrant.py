@@ -12,6 +12,7 @@ from urllib.parse import quote
 from kithdb.errors import InvalidArgument, missing
 from kithdb.importers.batches import Batch, Source, of_points, rows_of
 from kithdb.importers.moving import move
+from kithdb.importers.naming import texts_of, wanted
 from kithdb.importers.report import Report
 from kithdb.rows import Progress
 
@@ -49,11 +50,7 @@ def from_qdrant(
     door = RemoteDoor(source, api_key, timeout_s)
     try:
         there = sorted(one["name"] for one in door.call("GET", "/collections")["collections"])
-        wanted = there if collections is None else list(collections)
-        unknown = [name for name in wanted if name not in there]
-        if unknown:
-            raise InvalidArgument(f"has no `{unknown[0]}`; there are: {', '.join(there)}", "collections")
-        sources = (_served(door, name, text) for name in wanted)
+        sources = (_served(door, name, text) for name in wanted(collections, there, "collections"))
         return move(source, sources, db, name=lambda one: prefix + one, exist_ok=exist_ok, progress=progress)
     finally:
         door.close()
@@ -79,7 +76,7 @@ def _served(door: Any, name: str, text: Sequence[str] | None) -> Source:
                 return
 
     fields = {field: _field(schema) for field, schema in (told.get("payload_schema") or {}).items()}
-    return Source(name, count, spaces, batches(), sparse=sparse, text=list(text or ()), fields=fields)
+    return Source(name, count, spaces, batches(), sparse=sparse, text=texts_of(text), fields=fields)
 
 
 def _field(schema: Mapping[str, Any]) -> Any:
@@ -157,7 +154,7 @@ def _edge(edge: Any, shard: Any, params: Mapping[str, Any], name: str, text: Seq
                 return
 
     count = int(shard.count(edge.CountRequest(exact=True)))
-    return Source(name, count, spaces, batches(), sparse=sparse, text=list(text or ()), notes=notes)
+    return Source(name, count, spaces, batches(), sparse=sparse, text=texts_of(text), notes=notes)
 
 
 def _edge_point(record: Any) -> dict[str, Any]:

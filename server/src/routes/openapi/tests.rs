@@ -103,7 +103,7 @@ impl Caller {
 #[test]
 fn every_example_works_when_it_is_sent() {
     let folder = tempfile::tempdir().expect("a folder");
-    let door = Door::new(Database::open(folder.path()).expect("a database"), None).expect("a door");
+    let door = Door::new(Database::open(folder.path()).expect("a database"), None, None).expect("a door");
     let mut caller = Caller { door, snapshot: String::new(), location: String::new(), cursor: String::new() };
     let all = operations();
     for entry in &all {
