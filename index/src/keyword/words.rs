@@ -65,7 +65,10 @@ impl Analysis {
     /// The term of a word; none of a stop word.
     pub(super) fn term_of(&self, word: &str) -> Option<String> {
         let mut term = None;
-        self.terms.clone().token_stream(word).process(&mut |token| term = Some(token.text.clone()));
+        // The first is the whole; its parts come behind it.
+        self.terms.clone().token_stream(word).process(&mut |token| {
+            term.get_or_insert_with(|| token.text.clone());
+        });
         term
     }
 }
@@ -215,13 +218,9 @@ impl TokenStream for WordStream<'_> {
                     let only = self.parts.remove(0);
                     self.give(only, 1, 1);
                 }
-                2..=PARTS_MAX => {
+                positions => {
                     self.parts.reverse();
-                    self.give(word, 1, self.parts.len());
-                }
-                _ => {
-                    self.parts.clear();
-                    self.give(word, 1, 1);
+                    self.give(word, 1, positions);
                 }
             }
             return true;
@@ -237,9 +236,10 @@ impl TokenStream for WordStream<'_> {
     }
 }
 
-/// The bytes of the parts of a word that begins at `start`: as underscores divide it, letters and digits, and capitals
-/// that begin a word (`HttpServer`) or end an abbreviation (`HTTPServer`). An `s` behind capitals belongs to them
-/// (`CPUs`).
+/// The bytes of the parts of a word that begins at `start`: as underscores divide it, and capitals that begin a word
+/// (`HttpServer`) or end an abbreviation (`HTTPServer`). An `s` behind capitals belongs to them (`CPUs`), and digits
+/// divide nothing (`utf8`, `m2x`). A word has no parts where they are not words themselves (`point_17`): then it is its
+/// only one, but for underscores around it.
 fn parts_of(word: &str, start: usize, parts: &mut Vec<Range<usize>>) {
     let mut begun: Option<usize> = None;
     let mut last = Class::None;
@@ -253,8 +253,11 @@ fn parts_of(word: &str, start: usize, parts: &mut Vec<Range<usize>>) {
         };
         let begins = match (last, class) {
             (Class::Upper, Class::Upper) => next == Class::Lower && !is_plural(),
-            // A capital and what follows it, unless it ends an abbreviation.
+            // A capital and what follows it.
             (Class::Upper, Class::Lower) => false,
+            // Digits belong to what stands around them, but for a capital behind.
+            (Class::Upper | Class::Lower | Class::Letter, Class::Digit) => false,
+            (Class::Digit, Class::Lower | Class::Letter) => false,
             (last, class) => last != class,
         };
         if begins && let Some(from) = begun.take() {
@@ -265,7 +268,14 @@ fn parts_of(word: &str, start: usize, parts: &mut Vec<Range<usize>>) {
         }
         last = class;
     }
-    parts.extend(begun.map(|from| start + from..start + word.len()));
+    parts.extend(begun.map(|from| start + from..start + word.trim_end_matches('_').len()));
+    let begins_with_letter =
+        |part: &&Range<usize>| word[part.start - start..].starts_with(|c: char| !c.is_numeric());
+    if parts.len() > PARTS_MAX || parts.len() > 1 && parts.iter().filter(begins_with_letter).count() < 2 {
+        let (first, last) = (parts[0].start, parts[parts.len() - 1].end);
+        parts.clear();
+        parts.push(first..last);
+    }
 }
 
 /// What the characters of one part have in common.
@@ -313,7 +323,7 @@ mod tests {
     #[test]
     fn keeps_identifiers_numbers_and_single_characters() {
         let text = "The CVE-2023_1234 in a `foo_bar()` of Vitamin C, §5";
-        let expected = ["cve", "2023_1234", "2023", "1234", "foo_bar", "foo", "bar", "vitamin", "c", "5"];
+        let expected = ["cve", "2023_1234", "foo_bar", "foo", "bar", "vitamin", "c", "5"];
         assert_eq!(terms(Language::English, text), expected);
         assert_eq!(terms(Language::None, text)[..2], ["the", "cve"]);
     }
@@ -325,31 +335,30 @@ mod tests {
             terms.into_iter().map(|term| (term.text, term.positions)).collect()
         };
         let of = |text: &str, positions: Range<usize>| (text.to_owned(), positions);
-        assert_eq!(
-            placed("a HttpServer_2 b"),
-            [
-                of("a", 0..1),
-                of("httpserver_2", 1..4),
-                of("http", 1..2),
-                of("server", 2..3),
-                of("2", 3..4),
-                of("b", 4..5),
-            ]
-        );
+        let expected = [
+            of("a", 0..1),
+            of("httpserver_url2", 1..4),
+            of("http", 1..2),
+            of("server", 2..3),
+            of("url2", 3..4),
+            of("b", 4..5),
+        ];
+        assert_eq!(placed("a HttpServer_url2 b"), expected);
         for (word, parts) in [
             ("HTTPServer", vec!["http", "server"]),
             ("CPUs", vec![]),
             ("APIsUsed", vec!["apis", "used"]),
-            ("__init__", vec![]),
-            ("B12", vec!["b", "12"]),
-            ("x86_64", vec!["x", "86", "64"]),
+            ("B12", vec![]),
+            ("x86_64", vec![]),
+            ("point_17", vec![]),
+            ("m2x7", vec![]),
             ("iPhone", vec!["i", "phone"]),
             ("ÜberMut", vec!["über", "mut"]),
-            ("пример1", vec!["пример", "1"]),
             ("Plain", vec![]),
-            ("a1b2c3d4e5f6", vec![]),
+            ("aBcDeFgHiJkLmNoPqRsT", vec![]),
         ] {
             let terms = terms(Language::None, word);
+            assert_eq!(terms[0], word.to_lowercase());
             assert_eq!(terms[1..], parts, "{word}");
         }
         assert_eq!(terms(Language::None, "___ __init__"), ["init"]);
