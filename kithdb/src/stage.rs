@@ -4,6 +4,7 @@
 //! the way (`changes`). A write that fails here leaves no trace: its part of the overlay is dropped with it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use storage::{CollectionState, Commit, JournalOp};
@@ -133,10 +134,13 @@ impl<'a> Stage<'a> {
         let mut current = HashMap::new();
         let mut unknown = Vec::new();
         for id in ops.iter().flat_map(Op::ids) {
-            match pending.and_then(|pending| pending.current.get(&id)) {
-                Some(known) => drop(current.insert(id, known.clone())),
-                None => unknown.push(id),
+            // A point that is required and put is looked up once.
+            let Entry::Vacant(place) = current.entry(id) else { continue };
+            let known = pending.and_then(|pending| pending.current.get(&id));
+            if known.is_none() {
+                unknown.push(id);
             }
+            place.insert(known.cloned().flatten());
         }
         let versions = derived.store.versions(shared.id, &unknown)?;
         current.extend(unknown.into_iter().zip(versions.into_iter().map(stored)));
