@@ -26,6 +26,7 @@ pub struct RocksRows {
     syncs: Histogram,
     /// A write failed: what the log has of it is unknown.
     has_failed: AtomicBool,
+    is_closed: AtomicBool,
 }
 
 impl RocksRows {
@@ -42,7 +43,8 @@ impl RocksRows {
             .map_err(|error| translate_open(path, error))?;
         waypoint::pass("storage.opened");
         let (writes, syncs) = (Histogram::default(), Histogram::default());
-        Ok(Self { db, path: path.to_owned(), writes, syncs, has_failed: AtomicBool::new(false) })
+        let (has_failed, is_closed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { db, path: path.to_owned(), writes, syncs, has_failed, is_closed })
     }
 
     fn family(&self, table: Table) -> &ColumnFamily {
@@ -212,8 +214,34 @@ impl Rows for RocksRows {
 
     fn reclaim(&self, from: &[u8], to: &[u8]) {
         for table in Table::ALL.into_iter().filter(|table| *table != Table::Meta) {
+            if self.is_closed.load(Ordering::Acquire) {
+                return;
+            }
             self.db.compact_range_cf(self.family(table), Some(from), Some(to));
         }
+    }
+
+    /// A clean close leaves nothing that only the log holds: recovery takes a log that is damaged later for one that
+    /// ends there, and could not tell. After a write that failed the log alone decides what is there of it: families
+    /// become tables one after the other, and a power loss in between would leave a part.
+    fn close(&self) {
+        if self.is_closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        waypoint::pass("storage.close");
+        if !self.has_failed.load(Ordering::Acquire) {
+            let closed = self.db.flush_wal(true).and_then(|()| {
+                let families: Vec<&ColumnFamily> =
+                    Table::ALL.into_iter().map(|table| self.family(table)).collect();
+                self.db.flush_cfs_opt(&families, &FlushOptions::default())
+            });
+            if let Err(error) = closed {
+                tracing::error!(%error, "the storage could not be closed cleanly; the log keeps what is not in tables");
+            }
+            waypoint::pass("storage.closed");
+        }
+        // What a compaction has written so far is removed; it is not waited for. No table is made from now on.
+        self.db.cancel_all_background_work(false);
     }
 
     fn free_bytes(&self) -> Result<Option<u64>> {
@@ -223,22 +251,7 @@ impl Rows for RocksRows {
 }
 
 impl Drop for RocksRows {
-    /// A clean close leaves nothing that only the log holds: recovery takes a log that is damaged later for one that
-    /// ends there, and could not tell. After a write that failed the log alone decides what is there of it: families
-    /// become tables one after the other, and a power loss in between would leave a part.
     fn drop(&mut self) {
-        waypoint::pass("storage.close");
-        if self.has_failed.load(Ordering::Acquire) {
-            return;
-        }
-        let closed = self.db.flush_wal(true).and_then(|()| {
-            let families: Vec<&ColumnFamily> =
-                Table::ALL.into_iter().map(|table| self.family(table)).collect();
-            self.db.flush_cfs_opt(&families, &FlushOptions::default())
-        });
-        if let Err(error) = closed {
-            tracing::error!(%error, "the storage could not be closed cleanly; the log keeps what is not in tables");
-        }
-        waypoint::pass("storage.closed");
+        self.close();
     }
 }
