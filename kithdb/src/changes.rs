@@ -56,7 +56,7 @@ impl Stage<'_> {
                 let mut seen = HashSet::new();
                 ids.into_iter().filter(|id| seen.insert(*id)).collect()
             }
-            Selection::Where(filter) => self.matching_few(&filter)?,
+            Selection::Where(filter) => self.matching(&filter, self.limits.batch_points_max)?,
         };
         for block in ids.chunks(BLOCK) {
             for mut point in self.read(block)? {
@@ -68,16 +68,6 @@ impl Stage<'_> {
             }
         }
         Ok(())
-    }
-
-    /// What matches is held in memory until it is written, so there is a limit.
-    fn matching_few(&mut self, filter: &Filter) -> Result<Vec<PointId>> {
-        let (ids, limit) = (self.matching(filter)?, self.limits.batch_points_max);
-        let count = self.written() + ids.len();
-        if count > limit {
-            return Err(Error::limit("filter", "the number of points to write in one commit", count, limit));
-        }
-        Ok(ids)
     }
 
     /// # Errors
