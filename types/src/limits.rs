@@ -23,7 +23,7 @@ pub struct Limits {
     pub filter_conditions_max: usize,
     /// Hits of one query, offset included.
     pub hits_max: usize,
-    /// Characters of a keyword query.
+    /// Characters of a keyword query, and of a text whose words a filter asks for.
     pub query_chars_max: usize,
     /// Bytes of one request body (enforced by `server`).
     pub body_bytes_max: usize,
