@@ -10,9 +10,9 @@ use std::collections::{HashMap, HashSet};
 use storage::Commit;
 use types::{
     Change, Error, ErrorKind, Filter, Point, PointId, Result, Selection, UpsertMode, Vectors, Version,
+    payload,
 };
 
-use crate::admit::check_payload;
 use crate::stage::{Current, Stage};
 
 /// Points that are read at once.
@@ -62,7 +62,7 @@ impl Stage<'_> {
             for mut point in self.read(block)? {
                 change.apply(&mut point);
                 if change.can_grow_payload() {
-                    check_payload(&point.payload, self.limits)?;
+                    payload::check(&point.payload, self.limits)?;
                 }
                 self.put(point, commit)?;
             }

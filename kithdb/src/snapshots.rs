@@ -198,7 +198,7 @@ impl Database {
             }
             entry.schema.check(&self.engine.limits)?;
             let room = || self.engine.check_room();
-            let points = self.engine.store.restore(&entry, &mut reader, &room)?;
+            let points = self.engine.store.restore(&entry, &mut reader, &self.engine.limits, &room)?;
             waypoint::pass("restore.read");
             restored = Some((entry, points));
         }
