@@ -123,8 +123,8 @@ impl Database {
         let began = Instant::now();
         let store = Arc::new(store);
         let catalog = store.catalog()?;
-        remove_orphans(&folder, &catalog)?;
-        snapshots::remove_parts(&folder.snapshots())?;
+        remove_orphans(&folder, &catalog);
+        snapshots::remove_parts(&folder.snapshots());
         let mut start = Start { seqno: catalog.seqno, ..Start::default() };
         let mut collections = BTreeMap::new();
         for entry in &catalog.collections {
@@ -279,18 +279,21 @@ fn check_whole(path: &Path) -> Result<()> {
     Err(Error::corrupted(storage.display(), why))
 }
 
-/// Removes index files of collections that no longer exist: a crash came between their drop and its end.
-fn remove_orphans(folder: &Folder, catalog: &storage::Catalog) -> Result<()> {
+/// Removes index files of collections that no longer exist: a crash came between their drop and its end. What cannot be
+/// removed stays: it stops no start.
+fn remove_orphans(folder: &Folder, catalog: &storage::Catalog) {
     let known: Vec<String> = catalog.collections.iter().map(|entry| entry.id.0.to_string()).collect();
-    let Ok(found) = std::fs::read_dir(folder.indexes()) else { return Ok(()) };
-    for entry in found {
-        let entry = entry?;
+    let Ok(found) = std::fs::read_dir(folder.indexes()) else { return };
+    for entry in found.flatten() {
         let name = entry.file_name();
         // Only folders that we name: a number.
         let is_ours = name.to_str().is_some_and(|name| name.parse::<u32>().is_ok());
-        if is_ours && !known.iter().any(|known| name.to_str() == Some(known)) {
-            std::fs::remove_dir_all(entry.path())?;
+        if is_ours
+            && !known.iter().any(|known| name.to_str() == Some(known))
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            let folder = entry.path();
+            tracing::warn!(%error, folder = %folder.display(), "indexes that nobody needs stay until the next start");
         }
     }
-    Ok(())
 }

@@ -195,12 +195,9 @@ impl Files {
     }
 
     /// Removes every file that belongs to none of these segments, and what was to replace one of theirs. For who has
-    /// opened them.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub(crate) fn remove_others(&self, known: &[SegmentRecord], has_sparse: bool) -> Result<()> {
-        let Ok(found) = std::fs::read_dir(&self.folder) else { return Ok(()) };
+    /// opened them. What cannot be removed stays: it stops no start.
+    pub(crate) fn remove_others(&self, known: &[SegmentRecord], has_sparse: bool) {
+        let Ok(found) = std::fs::read_dir(&self.folder) else { return };
         let known: Vec<PathBuf> = known
             .iter()
             .map(|record| record.number)
@@ -209,13 +206,8 @@ impl Files {
                 [self.segment(number), self.fields(number)].into_iter().chain(sparse)
             })
             .collect();
-        for file in found {
-            let path = file?.path();
-            if !known.contains(&path) {
-                std::fs::remove_file(path)?;
-            }
-        }
-        Ok(())
+        let found = found.flatten().map(|file| file.path());
+        found.filter(|path| !known.contains(path)).for_each(|path| remove(&path));
     }
 }
 
@@ -293,8 +285,8 @@ fn adopt(path: &Path) {
     }
 }
 
-/// Removes a file, if it is there.
-fn remove(path: &Path) {
+/// Removes a file, if it is there and can be.
+pub(crate) fn remove(path: &Path) {
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != ErrorKind::NotFound
     {

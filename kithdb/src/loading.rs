@@ -81,7 +81,7 @@ impl Source<'_> {
                 (Vec::new(), SegmentList::default())
             }
         };
-        Files::new(self.folder).remove_others(&list.segments, !self.entry.schema.sparse.is_empty())?;
+        Files::new(self.folder).remove_others(&list.segments, !self.entry.schema.sparse.is_empty());
         if let Err(error) = remove_folder(&self.folder.join(keywords::NEXT)) {
             tracing::warn!(%error, collection = self.entry.name, "a keyword index that was not finished remains");
         }

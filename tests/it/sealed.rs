@@ -233,6 +233,9 @@ fn files_that_the_list_does_not_name_are_removed() {
     for name in ["77.seg", "77.fld", "77.spv", "78.seg.part"] {
         std::fs::write(segments.join(name), b"left from a crash").expect("written");
     }
+    // What cannot be removed as a file stops no start.
+    std::fs::create_dir_all(segments.join("79.seg")).expect("a folder");
+    std::fs::write(folder.path().join("index/99"), b"left from a crash").expect("written");
     let db = open(folder.path());
     assert_eq!(files(&segments).len(), 3);
     assert_eq!((db.start().rebuilt.as_slice(), answers(&db)), (&[][..], expected));
