@@ -28,7 +28,9 @@ use crate::slow::{SlowQueries, SlowQuery};
 use crate::snapshots;
 use crate::workers::Workers;
 
-/// An open database. Clones are cheap and share it; it closes when the last clone and the last [`Collection`] are gone.
+/// An open database. Clones are cheap and share it; it closes when the last clone and the last [`Collection`] are gone:
+/// then nothing is written any more. A [`Reading`](crate::Reading), a [`Cursor`](crate::Cursor) and an
+/// [`Export`](crate::bulk::Export) that are left still read; the directory can be opened again when they are gone, too.
 #[derive(Clone)]
 pub struct Database {
     pub(crate) engine: Arc<Engine>,
@@ -83,8 +85,8 @@ impl Database {
     /// Opens the database in a directory, or makes it, with the default options.
     ///
     /// # Errors
-    /// `Busy` when another process has it open, `UnsupportedFormat` when a newer version wrote it, `Corrupted` when
-    /// storage itself is damaged (a damaged index is rebuilt), `Io`.
+    /// `Busy` when another process has it open, or something of this one, `UnsupportedFormat` when a newer version
+    /// wrote it, `Corrupted` when storage itself is damaged (a damaged index is rebuilt), `Io`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, Options::default())
     }

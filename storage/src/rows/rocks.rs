@@ -92,7 +92,13 @@ fn translate_open(path: &Path, error: rocksdb::Error) -> Error {
     let place = path.display();
     let text = error.to_string();
     // RocksDB has no kind for it. Not just "lock": a damaged block is no lock.
-    if text.contains("While lock file") || text.contains("lock hold by current process") {
+    if text.contains("lock hold by current process") {
+        let message = format!(
+            "{place} is open in this process already; share that handle, or drop it first, with all that reads from it"
+        );
+        return Error::new(ErrorKind::Busy, message).with_source(error);
+    }
+    if text.contains("While lock file") {
         let message = format!(
             "{place} is open in another process; a database has one writing process at a time. Stop it, or talk to it over HTTP"
         );
