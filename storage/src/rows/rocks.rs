@@ -2,7 +2,7 @@
 //!
 //! Invariant: the write-ahead log is flushed by hand (`set_manual_wal_flush`), so the three durabilities are one
 //! path: the same log, handed on not at all, to the operating system, or to the disk. That is what makes every crash
-//! leave a prefix. RocksDB itself syncs closed logs before it installs a flushed table of one family.
+//! leave a prefix. RocksDB itself syncs closed logs before it installs flushed tables, of all families at once.
 //! Cost: one `write` is one log append and one memtable insert a row; `Fsync` adds one fdatasync.
 
 use std::ops::ControlFlow;
@@ -228,8 +228,8 @@ impl Rows for RocksRows {
     }
 
     /// A clean close leaves nothing that only the log holds: recovery takes a log that is damaged later for one that
-    /// ends there, and could not tell. After a write that failed the log alone decides what is there of it: families
-    /// become tables one after the other, and a power loss in between would leave a part.
+    /// ends there, and could not tell. After a write that failed no table is made here: the log decides what is there
+    /// of it, or RocksDB where it goes on by itself (see `tuning`).
     fn close(&self) {
         if self.is_closed.swap(true, Ordering::AcqRel) {
             return;
