@@ -19,15 +19,22 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Gives each part its range of slots, in this order: that of their versions.
+    /// Gives each part its range of slots, in this order: that of their versions. A head with another part behind it
+    /// takes no further rows.
     ///
     /// # Panics
-    /// Never below 4 billion rows, room for dead ones and for what heads may gain included.
+    /// Never below 4 billion rows, room for dead ones and for what the last head may gain included.
     pub fn over(bodies: impl IntoIterator<Item = Body>) -> Self {
         let mut next = 0_u32;
-        let parts = bodies.into_iter().map(|body| {
+        let mut bodies = bodies.into_iter().peekable();
+        let parts = std::iter::from_fn(|| {
+            let body = bodies.next()?;
+            Some((bodies.peek().is_none(), body))
+        });
+        let parts = parts.map(|(is_last, body)| {
             let base = next;
-            let capacity = body.capacity().max(1).checked_next_multiple_of(BASE_UNIT);
+            let rows = if is_last { body.capacity() } else { body.rows() };
+            let capacity = rows.max(1).checked_next_multiple_of(BASE_UNIT);
             next = capacity
                 .and_then(|capacity| base.checked_add(capacity))
                 .expect("a collection has fewer than 2^32 rows");
@@ -112,5 +119,17 @@ mod tests {
             assert_eq!((rows.version(Slot(slot)), rows.id(Slot(slot))), (None, None), "{slot}");
         }
         assert_eq!(Rows::over([]).slot_of(Version(0)), None);
+    }
+
+    #[test]
+    fn heads_that_take_no_more_rows_have_slots_for_those_they_have() {
+        let heads = (0..300).map(|version| {
+            let head = Head::new(&Schema::new(), 1 << 24);
+            head.append(Version(version), PointId::Num(version), |_| None);
+            Body::Head(Arc::new(head))
+        });
+        let rows = Rows::over(heads);
+        assert_eq!(rows.slot_of(Version(299)), Some(Slot(299 * BASE_UNIT)));
+        assert_eq!(rows.parts().last().map(|part| part.end - part.base), Some(1 << 24));
     }
 }

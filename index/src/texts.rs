@@ -172,6 +172,29 @@ mod tests {
         assert!(test.holds(&long) && !test.holds("aaa"));
     }
 
+    #[test]
+    fn many_words_are_found_as_few_are() {
+        let asked = |count: usize| (10..10 + count).map(|n| format!("w{n} ")).collect::<String>();
+        for (tokenizer, suffix) in [("word", ""), ("prefix", "x")] {
+            let params = serde_json::json!({"tokenizer": tokenizer});
+            let options = TextOptions::of(params.as_object().expect("an object")).expect("options");
+            let analysis: Arc<dyn TextAnalysis> = Arc::new(Texts::new(options));
+            for count in [1, 8, 9, 10_000] {
+                let text = asked(count).replace(' ', &format!("{suffix} "));
+                let holds = |usual: Predicate, text: &str| {
+                    TextTest::new(&usual, Arc::clone(&analysis)).expect("a test of words").holds(text)
+                };
+                assert!(holds(Predicate::Text(asked(count)), &text), "{tokenizer} {count}");
+                assert!(!holds(Predicate::Text(asked(count) + "v"), &text), "{tokenizer} {count}");
+                assert!(holds(Predicate::TextAny(asked(count) + "v"), &text), "{tokenizer} {count}");
+                assert!(
+                    !holds(Predicate::TextAny(asked(count).replace('w', "v")), &text),
+                    "{tokenizer} {count}"
+                );
+            }
+        }
+    }
+
     /// As Qdrant's engine answers with an index (qdrant-edge 0.9.0).
     #[test]
     fn words_are_those_of_the_dialect() {

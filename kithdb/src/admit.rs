@@ -69,29 +69,13 @@ fn check_update_filter(filter: &Filter, limits: &Limits) -> Result<()> {
 
 fn check_point(point: &mut Point, schema: &Schema, limits: &Limits) -> Result<()> {
     check_vectors(&mut point.vectors, schema, limits)?;
-    check_payload(&point.payload, limits)
+    payload::check(&point.payload, limits)
 }
 
 fn check_vectors(vectors: &mut Vectors, schema: &Schema, limits: &Limits) -> Result<()> {
     for (name, vector) in vectors {
         let field = if name.is_empty() { "vector".to_owned() } else { format!("vector.{name}") };
         schema.admit(name, vector, limits).map_err(|error| error.within(&field))?;
-    }
-    Ok(())
-}
-
-/// Whether a payload is within the limits.
-///
-/// # Errors
-/// `LimitExceeded` on `payload`.
-pub(crate) fn check_payload(payload: &Payload, limits: &Limits) -> Result<()> {
-    let depth = depth(payload);
-    if depth > limits.payload_depth_max {
-        return Err(Error::limit("payload", "the payload's depth", depth, limits.payload_depth_max));
-    }
-    let bytes = payload::bytes(payload);
-    if bytes > limits.payload_bytes_max {
-        return Err(Error::limit("payload", "the payload's size in bytes", bytes, limits.payload_bytes_max));
     }
     Ok(())
 }
@@ -103,7 +87,7 @@ fn depth(payload: &Payload) -> usize {
 fn check_change(change: &Change, schema: &Schema, limits: &Limits) -> Result<()> {
     match change {
         Change::SetPayload { payload, path } => {
-            check_payload(payload, limits)?;
+            payload::check(payload, limits)?;
             // Before anything so deep is made.
             let depth = path.as_ref().map_or(0, |path| path.depth() + depth(payload));
             if depth > limits.payload_depth_max {
@@ -111,7 +95,7 @@ fn check_change(change: &Change, schema: &Schema, limits: &Limits) -> Result<()>
             }
             Ok(())
         }
-        Change::OverwritePayload(payload) => check_payload(payload, limits),
+        Change::OverwritePayload(payload) => payload::check(payload, limits),
         Change::DeleteVectors(names) if names.is_empty() => {
             Err(Error::invalid("vector", "names no vector; name those that are to be deleted"))
         }

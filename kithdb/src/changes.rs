@@ -10,9 +10,9 @@ use std::collections::{HashMap, HashSet};
 use storage::Commit;
 use types::{
     Change, Error, ErrorKind, Filter, Point, PointId, Result, Selection, UpsertMode, Vectors, Version,
+    payload,
 };
 
-use crate::admit::check_payload;
 use crate::stage::{Current, Stage};
 
 /// Points that are read at once.
@@ -56,28 +56,18 @@ impl Stage<'_> {
                 let mut seen = HashSet::new();
                 ids.into_iter().filter(|id| seen.insert(*id)).collect()
             }
-            Selection::Where(filter) => self.matching_few(&filter)?,
+            Selection::Where(filter) => self.matching(&filter, self.limits.batch_points_max)?,
         };
         for block in ids.chunks(BLOCK) {
             for mut point in self.read(block)? {
                 change.apply(&mut point);
                 if change.can_grow_payload() {
-                    check_payload(&point.payload, self.limits)?;
+                    payload::check(&point.payload, self.limits)?;
                 }
                 self.put(point, commit)?;
             }
         }
         Ok(())
-    }
-
-    /// What matches is held in memory until it is written, so there is a limit.
-    fn matching_few(&mut self, filter: &Filter) -> Result<Vec<PointId>> {
-        let (ids, limit) = (self.matching(filter)?, self.limits.batch_points_max);
-        let count = self.written() + ids.len();
-        if count > limit {
-            return Err(Error::limit("filter", "the number of points to write in one commit", count, limit));
-        }
-        Ok(ids)
     }
 
     /// # Errors

@@ -148,10 +148,10 @@ impl Collection {
         self.apply(vec![Op::Delete(ids)])
     }
 
-    /// Deletes every point that a filter matches.
+    /// Deletes every point that a filter matches, in one commit.
     ///
     /// # Errors
-    /// As for [`Collection::upsert`].
+    /// As for [`Collection::upsert`]; `LimitExceeded` when it matches more than `delete_points_max` points: narrow it.
     pub fn delete_where(&self, filter: Filter) -> Result<Receipt> {
         self.apply(vec![Op::DeleteWhere(filter)])
     }

@@ -64,6 +64,9 @@ impl Sequencer {
             loaded.state = state;
             return loading::replace(&engine, shared, &mut derived, loaded).map(|()| seqno);
         }
+        if !before.schema.sparse.keys().eq(entry.schema.sparse.keys()) {
+            engine.files(entry.id).adopt_sparse(derived.numbers(), !entry.schema.sparse.is_empty());
+        }
         (derived.entry, derived.state) = (entry, state);
         shared.history.lock().commit(seqno, state.next_version, &[]);
         derived.lay(laid);
@@ -116,7 +119,7 @@ fn relaid(engine: &Engine, derived: &Derived, entry: &Arc<CatalogEntry>) -> Resu
         for part in &mut laid {
             part.sparse = match (&part.body, part.number) {
                 (Body::Segment(segment), Some(number)) => {
-                    files.write_sparse((number, segment), &[], &stored)?
+                    files.write_next_sparse((number, segment), &stored)?
                 }
                 _ => stored.sparse(&part.body, &names)?,
             };

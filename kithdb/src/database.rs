@@ -28,7 +28,9 @@ use crate::slow::{SlowQueries, SlowQuery};
 use crate::snapshots;
 use crate::workers::Workers;
 
-/// An open database. Clones are cheap and share it; it closes when the last clone and the last [`Collection`] are gone.
+/// An open database. Clones are cheap and share it; it closes when the last clone and the last [`Collection`] are gone:
+/// then nothing is written any more. A [`Reading`](crate::Reading), a [`Cursor`](crate::Cursor) and an
+/// [`Export`](crate::bulk::Export) that are left still read; the directory can be opened again when they are gone, too.
 #[derive(Clone)]
 pub struct Database {
     pub(crate) engine: Arc<Engine>,
@@ -83,8 +85,8 @@ impl Database {
     /// Opens the database in a directory, or makes it, with the default options.
     ///
     /// # Errors
-    /// `Busy` when another process has it open, `UnsupportedFormat` when a newer version wrote it, `Corrupted` when
-    /// storage itself is damaged (a damaged index is rebuilt), `Io`.
+    /// `Busy` when another process has it open, or something of this one, `UnsupportedFormat` when a newer version
+    /// wrote it, `Corrupted` when storage itself is damaged (a damaged index is rebuilt), `Io`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, Options::default())
     }
@@ -123,8 +125,8 @@ impl Database {
         let began = Instant::now();
         let store = Arc::new(store);
         let catalog = store.catalog()?;
-        remove_orphans(&folder, &catalog)?;
-        snapshots::remove_parts(&folder.snapshots())?;
+        remove_orphans(&folder, &catalog);
+        snapshots::remove_parts(&folder.snapshots());
         let mut start = Start { seqno: catalog.seqno, ..Start::default() };
         let mut collections = BTreeMap::new();
         for entry in &catalog.collections {
@@ -279,18 +281,21 @@ fn check_whole(path: &Path) -> Result<()> {
     Err(Error::corrupted(storage.display(), why))
 }
 
-/// Removes index files of collections that no longer exist: a crash came between their drop and its end.
-fn remove_orphans(folder: &Folder, catalog: &storage::Catalog) -> Result<()> {
+/// Removes index files of collections that no longer exist: a crash came between their drop and its end. What cannot be
+/// removed stays: it stops no start.
+fn remove_orphans(folder: &Folder, catalog: &storage::Catalog) {
     let known: Vec<String> = catalog.collections.iter().map(|entry| entry.id.0.to_string()).collect();
-    let Ok(found) = std::fs::read_dir(folder.indexes()) else { return Ok(()) };
-    for entry in found {
-        let entry = entry?;
+    let Ok(found) = std::fs::read_dir(folder.indexes()) else { return };
+    for entry in found.flatten() {
         let name = entry.file_name();
         // Only folders that we name: a number.
         let is_ours = name.to_str().is_some_and(|name| name.parse::<u32>().is_ok());
-        if is_ours && !known.iter().any(|known| name.to_str() == Some(known)) {
-            std::fs::remove_dir_all(entry.path())?;
+        if is_ours
+            && !known.iter().any(|known| name.to_str() == Some(known))
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            let folder = entry.path();
+            tracing::warn!(%error, folder = %folder.display(), "indexes that nobody needs stay until the next start");
         }
     }
-    Ok(())
 }

@@ -3,12 +3,16 @@
 //! ```text
 //! <folder of the collection>/segments/<number>.seg   a segment
 //! <folder of the collection>/segments/<number>.fld   its fields; replaced when other fields are indexed
-//! <folder of the collection>/segments/<number>.spv   its sparse vectors, if the collection has any
+//! <folder of the collection>/segments/<number>.spv   its sparse vectors, if the collection has any; likewise
 //! ```
+//!
+//! What is to replace a file is written beside it, as `<file>.next`, before the commit of the schema that it is for,
+//! and gets its name afterwards. The start takes whichever fits the schema, so that a kill in between costs nothing.
 //!
 //! Invariant: the list in storage says which of them count. A file that it does not name is left from a crash, and
 //! removed; one that it names and that is not as it says makes the whole list worthless.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -79,8 +83,14 @@ impl Files {
     /// # Errors
     /// `Corrupted` or `Io`: then they are made anew.
     pub(crate) fn open_fields(&self, number: u64, segment: &Segment, kinds: &Kinds) -> Result<PartFields> {
-        let stored = Stored::open(&self.fields(number), kinds, mark(segment))?;
-        Ok(PartFields::Stored(Arc::new(stored)))
+        let path = self.fields(number);
+        match open_fields(&next(&path), segment, kinds) {
+            Ok(fields) => {
+                adopt(&path);
+                Ok(fields)
+            }
+            Err(_) => open_fields(&path, segment, kinds),
+        }
     }
 
     /// Writes the fields of a segment, each column from the first source that knows it, or else from storage; and
@@ -95,26 +105,28 @@ impl Files {
         known: Vec<Source<'_>>,
         stored: &StoredRows<'_>,
     ) -> Result<PartFields> {
-        let path = self.fields(number);
-        if !store(&path, kinds, mark(segment), std::slice::from_ref(&known))? {
-            let new: Kinds = kinds
-                .iter()
-                .filter(|(field, kind)| !known.iter().all(|source| source.kinds.get(field) == Some(kind)))
-                .map(|(field, kind)| (field.clone(), *kind))
-                .collect();
-            // First only what is new; if a column that should be known is not, everything.
-            let is_written = !known.is_empty() && {
-                let read = stored.fields(&Body::Segment(Arc::clone(segment)), &new)?;
-                let source = Source { kinds: &new, fields: &read, moves: None };
-                store(&path, kinds, mark(segment), &[known, vec![source]])?
-            };
-            if !is_written {
-                let read = stored.fields(&Body::Segment(Arc::clone(segment)), kinds)?;
-                let source = Source { kinds, fields: &read, moves: None };
-                store(&path, kinds, mark(segment), &[vec![source]])?;
-            }
-        }
-        self.open_fields(number, segment, kinds)
+        write_fields(&self.fields(number), segment, kinds, known, stored)
+    }
+
+    /// As [`write_fields`](Self::write_fields), beside those in use, which [`adopt_fields`](Self::adopt_fields)
+    /// replaces.
+    ///
+    /// # Errors
+    /// As for [`write_fields`](Self::write_fields).
+    pub(crate) fn write_next_fields(
+        &self,
+        (number, segment): (u64, &Arc<Segment>),
+        kinds: &Kinds,
+        known: Vec<Source<'_>>,
+        stored: &StoredRows<'_>,
+    ) -> Result<PartFields> {
+        write_fields(&next(&self.fields(number)), segment, kinds, known, stored)
+    }
+
+    /// Has the fields that were written beside those in use take their place. What fails here is done at the next
+    /// start.
+    pub(crate) fn adopt_fields(&self, numbers: &[u64]) {
+        numbers.iter().for_each(|number| adopt(&self.fields(*number)));
     }
 
     /// Opens the sparse vectors of a segment.
@@ -125,8 +137,14 @@ impl Files {
         if names.is_empty() {
             return Ok(PartSparse::of_head());
         }
-        let stored = sparse::Stored::open(&self.sparse(number), names, mark(segment))?;
-        Ok(PartSparse::Stored(Arc::new(stored)))
+        let path = self.sparse(number);
+        match open_sparse(&next(&path), segment, names) {
+            Ok(sparse) => {
+                adopt(&path);
+                Ok(sparse)
+            }
+            Err(_) => open_sparse(&path, segment, names),
+        }
     }
 
     /// Writes the sparse vectors of a segment, from sources if all of them can be read, or else from storage; and opens
@@ -140,47 +158,139 @@ impl Files {
         known: &[sparse::Source<'_>],
         stored: &StoredRows<'_>,
     ) -> Result<PartSparse> {
-        let names: Vec<String> = stored.entry.schema.sparse.keys().cloned().collect();
-        if !names.is_empty() {
-            let path = self.sparse(number);
-            if known.is_empty() || !sparse::store(&path, &names, mark(segment), known)? {
-                let read = stored.sparse(&Body::Segment(Arc::clone(segment)), &names)?;
-                let source = sparse::Source { sparse: &read, moves: None };
-                sparse::store(&path, &names, mark(segment), &[source])?;
+        write_sparse(&self.sparse(number), segment, known, stored)
+    }
+
+    /// As [`write_sparse`](Self::write_sparse), from storage, beside those in use;
+    /// [`adopt_sparse`](Self::adopt_sparse) replaces them.
+    ///
+    /// # Errors
+    /// As for [`write_sparse`](Self::write_sparse).
+    pub(crate) fn write_next_sparse(
+        &self,
+        (number, segment): (u64, &Arc<Segment>),
+        stored: &StoredRows<'_>,
+    ) -> Result<PartSparse> {
+        write_sparse(&next(&self.sparse(number)), segment, &[], stored)
+    }
+
+    /// Has the sparse vectors that were written beside those in use take their place; where there are none any more,
+    /// their files go. What fails here is done at the next start.
+    pub(crate) fn adopt_sparse(&self, numbers: &[u64], has_sparse: bool) {
+        for path in numbers.iter().map(|number| self.sparse(*number)) {
+            if has_sparse {
+                adopt(&path);
+            } else {
+                remove(&path);
             }
         }
-        self.open_sparse(number, segment, &names)
     }
 
     /// Removes the files of a segment. What cannot be removed is removed at the next start.
     pub(crate) fn remove(&self, number: u64) {
         for path in [self.segment(number), self.fields(number), self.sparse(number)] {
-            if let Err(error) = std::fs::remove_file(&path)
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                tracing::warn!(%error, file = %path.display(), "a file that nobody needs stays until the next start");
-            }
+            remove(&path);
+            remove(&next(&path));
         }
     }
 
-    /// Removes every file that belongs to none of these segments.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub(crate) fn remove_others(&self, known: &[SegmentRecord]) -> Result<()> {
-        let Ok(found) = std::fs::read_dir(&self.folder) else { return Ok(()) };
+    /// Removes every file that belongs to none of these segments, and what was to replace one of theirs. For who has
+    /// opened them. What cannot be removed stays: it stops no start.
+    pub(crate) fn remove_others(&self, known: &[SegmentRecord], has_sparse: bool) {
+        let Ok(found) = std::fs::read_dir(&self.folder) else { return };
         let known: Vec<PathBuf> = known
             .iter()
             .map(|record| record.number)
-            .flat_map(|number| [self.segment(number), self.fields(number), self.sparse(number)])
+            .flat_map(|number| {
+                let sparse = has_sparse.then(|| self.sparse(number));
+                [self.segment(number), self.fields(number)].into_iter().chain(sparse)
+            })
             .collect();
-        for file in found {
-            let path = file?.path();
-            if !known.contains(&path) {
-                std::fs::remove_file(path)?;
-            }
+        let found = found.flatten().map(|file| file.path());
+        found.filter(|path| !known.contains(path)).for_each(|path| remove(&path));
+    }
+}
+
+/// Writes the fields of a segment to a file, see [`Files::write_fields`].
+fn write_fields(
+    path: &Path,
+    segment: &Arc<Segment>,
+    kinds: &Kinds,
+    known: Vec<Source<'_>>,
+    stored: &StoredRows<'_>,
+) -> Result<PartFields> {
+    if !store(path, kinds, mark(segment), std::slice::from_ref(&known))? {
+        let new: Kinds = kinds
+            .iter()
+            .filter(|(field, kind)| !known.iter().all(|source| source.kinds.get(field) == Some(kind)))
+            .map(|(field, kind)| (field.clone(), *kind))
+            .collect();
+        // First only what is new; if a column that should be known is not, everything.
+        let is_written = !known.is_empty() && {
+            let read = stored.fields(&Body::Segment(Arc::clone(segment)), &new)?;
+            let source = Source { kinds: &new, fields: &read, moves: None };
+            store(path, kinds, mark(segment), &[known, vec![source]])?
+        };
+        if !is_written {
+            let read = stored.fields(&Body::Segment(Arc::clone(segment)), kinds)?;
+            let source = Source { kinds, fields: &read, moves: None };
+            store(path, kinds, mark(segment), &[vec![source]])?;
         }
-        Ok(())
+    }
+    open_fields(path, segment, kinds)
+}
+
+fn open_fields(path: &Path, segment: &Segment, kinds: &Kinds) -> Result<PartFields> {
+    let stored = Stored::open(path, kinds, mark(segment))?;
+    Ok(PartFields::Stored(Arc::new(stored)))
+}
+
+fn open_sparse(path: &Path, segment: &Segment, names: &[String]) -> Result<PartSparse> {
+    let stored = sparse::Stored::open(path, names, mark(segment))?;
+    Ok(PartSparse::Stored(Arc::new(stored)))
+}
+
+/// Writes the sparse vectors of a segment to a file, see [`Files::write_sparse`].
+fn write_sparse(
+    path: &Path,
+    segment: &Arc<Segment>,
+    known: &[sparse::Source<'_>],
+    stored: &StoredRows<'_>,
+) -> Result<PartSparse> {
+    let names: Vec<String> = stored.entry.schema.sparse.keys().cloned().collect();
+    if names.is_empty() {
+        return Ok(PartSparse::of_head());
+    }
+    if known.is_empty() || !sparse::store(path, &names, mark(segment), known)? {
+        let read = stored.sparse(&Body::Segment(Arc::clone(segment)), &names)?;
+        let source = sparse::Source { sparse: &read, moves: None };
+        sparse::store(path, &names, mark(segment), &[source])?;
+    }
+    open_sparse(path, segment, &names)
+}
+
+/// What is to take the place of a file.
+fn next(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".next");
+    name.into()
+}
+
+/// Has what was written beside a file take its place, if there is anything.
+fn adopt(path: &Path) {
+    if let Err(error) = std::fs::rename(next(path), path)
+        && error.kind() != ErrorKind::NotFound
+    {
+        tracing::warn!(%error, file = %path.display(), "a file could not be replaced; the next start does it");
+    }
+}
+
+/// Removes a file, if it is there and can be.
+pub(crate) fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != ErrorKind::NotFound
+    {
+        tracing::warn!(%error, file = %path.display(), "a file that nobody needs stays until the next start");
     }
 }
 

@@ -1,12 +1,16 @@
 //! The keyword index of a collection at open: caught up from the journal where it can be, and made anew where it is
 //! missing, damaged, ahead of storage, or too old.
+//!
+//! One that is made anew while the collection lives is made beside the one in use, in the folder `keyword.next`, and
+//! takes its place when it is whole: what fails before leaves the one in use.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use index::KeywordIndex;
 use storage::{CollectionState, JournalOp};
-use types::{Result, Seqno, Version};
+use types::{Result, Seqno, Version, waypoint};
 
 use crate::derived::Derived;
 use crate::files::create_folder;
@@ -14,6 +18,9 @@ use crate::loading::{Rebuilt, Source};
 
 /// The name of the keyword index: its folder, and its watermark.
 pub(crate) const KEYWORD: &str = "keyword";
+
+/// The folder of one that is to take its place.
+pub(crate) const NEXT: &str = "keyword.next";
 
 /// The keyword index while its collection is loaded.
 pub(crate) struct Keywords {
@@ -27,12 +34,12 @@ pub(crate) struct Keywords {
 }
 
 impl Keywords {
-    /// Opens the index of a collection, or makes it.
+    /// Opens the index of a collection in a folder of this name, or makes it.
     ///
     /// # Errors
     /// `Io`; when storage cannot be read.
-    pub(crate) fn open(source: &Source<'_>, state: &CollectionState) -> Result<Self> {
-        let (index, rebuilt) = open(source, state)?;
+    pub(crate) fn open(source: &Source<'_>, name: &str, state: &CollectionState) -> Result<Self> {
+        let (index, rebuilt) = open(source, name, state)?;
         let seqno = index.as_ref().map(|index| index.seqno());
         Ok(Self { index, rebuilt, seqno, put: Vec::new() })
     }
@@ -62,9 +69,9 @@ impl Keywords {
 
 type Opened = (Option<Arc<KeywordIndex>>, Option<Rebuilt>);
 
-fn open(source: &Source<'_>, state: &CollectionState) -> Result<Opened> {
+fn open(source: &Source<'_>, name: &str, state: &CollectionState) -> Result<Opened> {
     let Some(field) = &source.entry.schema.keyword else { return Ok((None, None)) };
-    let folder = source.folder.join(KEYWORD);
+    let folder = source.folder.join(name);
     let (store, id) = (source.store, source.entry.id);
     let is_new = !folder.exists() && store.watermark(id, KEYWORD)? == Seqno(0);
     let reason = match KeywordIndex::open(&folder, field) {
@@ -104,6 +111,33 @@ pub(crate) fn commit(derived: &Derived) -> Result<()> {
     // First the truth, then what is derived from it.
     derived.store.flush()?;
     commit.write()
+}
+
+/// Puts the index that was made beside the one in use in its place. Both states of the collection get it: they are of
+/// one commit.
+///
+/// # Errors
+/// When the new index cannot be written; then the one in use stays. When the folders cannot be exchanged; then there is
+/// none until it is made anew.
+pub(crate) fn exchange(folder: &Path, derived: &mut Derived, loaded: &mut Derived) -> Result<()> {
+    commit(loaded)?;
+    let (Some(made), Some(field)) = (loaded.keyword.take(), &loaded.entry.schema.keyword) else {
+        return Ok(());
+    };
+    // Who writes does so by the name of the folder.
+    made.close();
+    if let Some(used) = derived.keyword.take() {
+        used.close();
+    }
+    let kept = folder.join(KEYWORD);
+    remove_folder(&kept)?;
+    waypoint::pass("reload.removed");
+    std::fs::rename(folder.join(NEXT), &kept)?;
+    File::open(folder)?.sync_all()?;
+    let opened = Arc::new(KeywordIndex::open(&kept, field)?);
+    derived.keyword = Some(Arc::clone(&opened));
+    loaded.keyword = Some(opened);
+    Ok(())
 }
 
 /// Removes a folder of index files, if it is there.

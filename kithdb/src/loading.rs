@@ -81,29 +81,34 @@ impl Source<'_> {
                 (Vec::new(), SegmentList::default())
             }
         };
-        Files::new(self.folder).remove_others(&list.segments)?;
+        Files::new(self.folder).remove_others(&list.segments, !self.entry.schema.sparse.is_empty());
+        if let Err(error) = remove_folder(&self.folder.join(keywords::NEXT)) {
+            tracing::warn!(%error, collection = self.entry.name, "a keyword index that was not finished remains");
+        }
         waypoint::pass("load.cleaned");
-        self.fill(state, segments, list.seqno, rebuilt)
+        let keywords = Keywords::open(self, keywords::KEYWORD, &state)?;
+        self.fill(state, keywords, (segments, list.seqno), rebuilt)
     }
 
-    /// Loads the collection from storage alone, as if it had no segments.
+    /// Loads the collection from storage alone, as if it had no segments; its keyword index is the next one.
     ///
     /// # Errors
     /// As for [`load`](Self::load).
     fn load_anew(&self) -> Result<Loaded> {
-        self.fill(self.store.state(self.entry.id)?, Vec::new(), Seqno(0), Vec::new())
+        let state = self.store.state(self.entry.id)?;
+        let keywords = Keywords::open(self, keywords::NEXT, &state)?;
+        self.fill(state, keywords, (Vec::new(), Seqno(0)), Vec::new())
     }
 
     /// Adds to segments, which are as of `seqno`, what they lack.
     fn fill(
         &self,
         state: CollectionState,
-        segments: Vec<Laid>,
-        seqno: Seqno,
+        mut keywords: Keywords,
+        (segments, seqno): (Vec<Laid>, Seqno),
         mut rebuilt: Vec<Rebuilt>,
     ) -> Result<Loaded> {
         let began = Instant::now();
-        let mut keywords = Keywords::open(self, &state)?;
         let last = segments.last().and_then(|laid| laid.body.version(laid.body.rows().checked_sub(1)?));
         let (store, entry) = (Arc::clone(self.store), Arc::clone(self.entry));
         let derived = Derived::new(store, entry, state, self.seal_rows, segments, keywords.index.take());
@@ -274,7 +279,7 @@ impl Filling {
 /// Makes every index of a collection anew from storage. Writers wait.
 ///
 /// # Errors
-/// When storage cannot be read; the state is as before then, without its keyword index.
+/// When storage cannot be read, or the folder not be written; the state is as before then.
 pub(crate) fn reload(engine: &Engine, shared: &Shared) -> Result<()> {
     let _listing = shared.listing.lock();
     let mut derived = shared.derived.lock();
@@ -284,7 +289,8 @@ pub(crate) fn reload(engine: &Engine, shared: &Shared) -> Result<()> {
     replace(engine, shared, &mut derived, loaded)
 }
 
-/// Loads a collection as an entry has it, for who holds both locks. Nothing is replaced yet but the keyword index.
+/// Loads a collection as an entry has it, for who holds both locks. Nothing is replaced yet but the keyword index, by
+/// one of the same texts.
 ///
 /// # Errors
 /// As for [`reload`].
@@ -295,12 +301,10 @@ pub(crate) fn load_anew(
     entry: &Arc<CatalogEntry>,
 ) -> Result<Derived> {
     let folder = engine.folder.collection(shared.id);
-    // One directory has one keyword index open at a time; views keep theirs for reading.
-    derived.keyword = None;
-    remove_folder(&folder.join(keywords::KEYWORD))?;
-    waypoint::pass("reload.removed");
+    remove_folder(&folder.join(keywords::NEXT))?;
     let source = Source { store: &engine.store, entry, folder: &folder, seal_rows: engine.segments.rows() };
     let mut loaded = source.load_anew()?.derived;
+    keywords::exchange(&folder, derived, &mut loaded)?;
     loaded.continue_numbers(derived);
     loaded.observed = Arc::clone(&derived.observed);
     Ok(loaded)
@@ -396,6 +400,32 @@ mod tests {
         drop((db, shared));
         assert_whole(&sealed(folder.path()), Some("ahead of storage"));
         assert_whole(&sealed(folder.path()), None);
+    }
+
+    #[test]
+    fn what_cannot_be_made_anew_leaves_the_keyword_index_in_use() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || Database::open(folder.path()).expect("a database");
+        let db = open();
+        let schema = Schema::new().keyword(["text".parse().expect("a path")], types::Language::English);
+        let notes = db.create_collection("notes", schema).expect("a collection");
+        let write = |id: u64| notes.upsert(vec![Point::new(id).with("text", "kept")]).expect("a point");
+        let found = || notes.query().keyword("kept").run().expect("hits").len();
+        write(1);
+        let next = db.engine.folder.collection(notes.shared.id).join(keywords::NEXT);
+        std::fs::write(&next, "in the way").expect("a file");
+        db.rebuild().expect_err("there is no room for it");
+        write(2);
+        assert_eq!(found(), 2);
+        std::fs::remove_file(&next).expect("removed");
+        db.rebuild().expect("made anew");
+        write(3);
+        assert_eq!(found(), 3);
+        assert!(!next.exists());
+        drop((notes, db));
+        let db = open();
+        assert_eq!(db.start().rebuilt, []);
+        assert_eq!(db.verify().expect("a walk").faults, []);
     }
 
     /// The journal is trimmed only when the list has what it says.

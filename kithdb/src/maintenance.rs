@@ -1,5 +1,6 @@
 //! Background work on derived state, on one thread: linking new rows into graphs, committing keywords, purging old
-//! versions, giving back the room of collections that are gone. Segments are made elsewhere (`builder`).
+//! versions. Segments are made elsewhere (`builder`); the room of collections that are gone is given back on a thread
+//! of its own, for that may take long.
 //!
 //! Invariant: nothing here changes what a query answers, only how fast; whatever is interrupted is taken up again at
 //! the next start. It runs in short turns, so that no collection waits for another.
@@ -23,7 +24,7 @@ const KEYWORD_AGE_MAX: Duration = Duration::from_secs(1);
 /// Without news, maintenance looks around so often.
 const IDLE: Duration = Duration::from_millis(250);
 
-/// Wakes the maintenance thread; ringing twice is ringing once.
+/// Wakes a thread; ringing twice is ringing once.
 #[derive(Clone)]
 pub(crate) struct Wake(Sender<()>);
 
@@ -40,8 +41,16 @@ impl Wake {
     }
 }
 
+/// Gives back the room of collections that are gone, until every [`Wake`] is.
+pub(crate) fn reclaim(engine: &Engine, wakes: &Receiver<()>) {
+    while wakes.recv().is_ok() {
+        let dropped = std::mem::take(&mut *engine.dropped.lock());
+        dropped.into_iter().for_each(|id| engine.store.reclaim(id));
+    }
+}
+
 /// Works until every [`Wake`] is gone.
-pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
+pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>, reclaimer: &Wake) {
     let mut last_keyword = Instant::now();
     let mut has_more = false;
     loop {
@@ -55,8 +64,9 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>) {
             last_keyword = Instant::now();
         }
         has_more = false;
-        let dropped = std::mem::take(&mut *engine.dropped.lock());
-        dropped.into_iter().for_each(|id| engine.store.reclaim(id));
+        if !engine.dropped.lock().is_empty() {
+            reclaimer.ring();
+        }
         for shared in engine.all() {
             has_more |= link(&shared);
             let worked = keyword(engine, &shared, is_old);

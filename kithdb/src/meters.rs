@@ -107,9 +107,14 @@ impl Meters {
         kind.into_iter().for_each(|kind| self.builds[kind].observe(took));
     }
 
-    /// Changes the counts of a collection's snapshots.
+    /// Changes the counts of a collection's snapshots. Nothing is kept of a name that has none.
     pub(crate) fn snapshot(&self, collection: &str, change: impl FnOnce(&mut SnapshotCounts)) {
-        change(self.snapshots.lock().entry(collection.to_owned()).or_default());
+        let mut all = self.snapshots.lock();
+        let counts = all.entry(collection.to_owned()).or_default();
+        change(counts);
+        if *counts == SnapshotCounts::default() {
+            all.remove(collection);
+        }
     }
 
     pub(crate) fn measures(&self, writes_waiting: usize, writes_waiting_max: usize) -> Measures {
@@ -138,4 +143,20 @@ fn named(
     histograms: &[Histogram],
 ) -> Vec<(&'static str, Times)> {
     names.into_iter().zip(histograms.iter().map(Histogram::times)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_recoveries_that_are_over_are_not_kept() {
+        let meters = Meters::default();
+        let names = || meters.measures(0, 0).snapshots.into_keys().collect::<Vec<_>>();
+        meters.snapshot("a", |counts| counts.recovering += 1);
+        meters.snapshot("b", |counts| counts.created += 1);
+        assert_eq!(names(), ["a", "b"]);
+        meters.snapshot("a", |counts| counts.recovering -= 1);
+        assert_eq!(names(), ["b"]);
+    }
 }

@@ -1,7 +1,8 @@
 //! One state of a collection, and everything that it can be asked: searches, groups, facets, pages, counts.
 //!
 //! Invariant: whatever is asked of a reading, and however often, is answered from the same state. While it is held,
-//! nothing that it shows is purged: hold it for as long as it is needed, and no longer.
+//! nothing that it shows is purged, and its directory cannot be opened anew: hold it for as long as it is needed, and
+//! no longer.
 //! Cost: to take one of the present state, a few reference counts; of a past state, see `history`.
 
 use std::sync::Arc;

@@ -319,6 +319,8 @@ impl Sequencer {
         if index.is_some() {
             self.engine.check_room()?;
         }
+        // The list names the segments whose files follow: a kill leaves it so.
+        let _listing = shared.listing.lock();
         let mut derived = shared.derived.lock();
         let mut entry = (*derived.entry).clone();
         let (kind, params) = index.unzip();
@@ -343,6 +345,8 @@ impl Sequencer {
         self.engine.store.commit(commit, Durability::Fsync)?;
         waypoint::pass("field.stored");
         self.seqno = seqno;
+        self.engine.files(shared.id).adopt_fields(derived.numbers());
+        waypoint::pass("field.replaced");
         (derived.entry, derived.state) = (Arc::new(entry), state);
         derived.lay(laid);
         shared.publish(&derived);
@@ -392,7 +396,8 @@ fn join(staged: Vec<Staged>) -> Option<(Commit, Vec<crate::stage::Part>)> {
     Some((commit, parts))
 }
 
-/// The parts of a collection with the fields of another entry. Columns that a segment has already are kept.
+/// The parts of a collection with the fields of another entry. Columns that a segment has already are kept; its file is
+/// beside the one in use until the entry is stored.
 fn refield(engine: &Engine, derived: &Derived, entry: &CatalogEntry) -> Result<Vec<Laid>> {
     let (files, kinds) = (engine.files(entry.id), &entry.schema.fields);
     let stored = StoredRows { store: &engine.store, entry: Arc::new(entry.clone()) };
@@ -401,7 +406,7 @@ fn refield(engine: &Engine, derived: &Derived, entry: &CatalogEntry) -> Result<V
         part.fields = match (&part.body, part.number) {
             (Body::Segment(segment), Some(number)) => {
                 let known = Source { kinds: derived.fields.kinds(), fields: &part.fields, moves: None };
-                files.write_fields((number, segment), kinds, vec![known], &stored)?
+                files.write_next_fields((number, segment), kinds, vec![known], &stored)?
             }
             _ => stored.fields(&part.body, kinds)?,
         };

@@ -27,7 +27,7 @@ use types::{CollectionId, Durability, Error, ErrorKind, Result, Slot, Version, d
 use crate::database::Database;
 use crate::derived::Derived;
 use crate::engine::{Engine, Shared};
-use crate::files::create_folder;
+use crate::files::{create_folder, remove};
 use crate::keywords::remove_folder;
 use crate::loading::Source;
 use crate::sequencer::{Order, Sequencer};
@@ -198,7 +198,7 @@ impl Database {
             }
             entry.schema.check(&self.engine.limits)?;
             let room = || self.engine.check_room();
-            let points = self.engine.store.restore(&entry, &mut reader, &room)?;
+            let points = self.engine.store.restore(&entry, &mut reader, &self.engine.limits, &room)?;
             waypoint::pass("restore.read");
             restored = Some((entry, points));
         }
@@ -416,24 +416,19 @@ pub(crate) fn forget(engine: &Engine, shared: &Shared, derived: &mut Derived) {
     waypoint::pass("drop.forgotten");
 }
 
-/// Removes what a crash left of snapshots that were being made.
-///
-/// # Errors
-/// `Io`.
-pub(crate) fn remove_parts(folder: &Path) -> Result<()> {
-    let Ok(found) = std::fs::read_dir(folder) else { return Ok(()) };
-    for file in found {
-        let file = file?;
-        if file.file_type()?.is_dir() {
-            remove_parts(&file.path())?;
+/// Removes what a crash left of snapshots that were being made. What cannot be removed stays: it stops no start.
+pub(crate) fn remove_parts(folder: &Path) {
+    let Ok(found) = std::fs::read_dir(folder) else { return };
+    for file in found.flatten() {
+        let (path, name) = (file.path(), file.file_name());
+        if file.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_parts(&path);
             continue;
         }
-        let (path, name) = (file.path(), file.file_name());
         let Some(name) = name.to_str() else { continue };
         let of = name.strip_suffix(CHECKSUM_ENDING).filter(|of| is_name(of));
         if name.starts_with('.') || of.is_some_and(|of| !path.with_file_name(of).exists()) {
-            std::fs::remove_file(path)?;
+            remove(&path);
         }
     }
-    Ok(())
 }

@@ -4,6 +4,7 @@
 //! the way (`changes`). A write that fails here leaves no trace: its part of the overlay is dropped with it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use storage::{CollectionState, Commit, JournalOp};
@@ -133,10 +134,13 @@ impl<'a> Stage<'a> {
         let mut current = HashMap::new();
         let mut unknown = Vec::new();
         for id in ops.iter().flat_map(Op::ids) {
-            match pending.and_then(|pending| pending.current.get(&id)) {
-                Some(known) => drop(current.insert(id, known.clone())),
-                None => unknown.push(id),
+            // A point that is required and put is looked up once.
+            let Entry::Vacant(place) = current.entry(id) else { continue };
+            let known = pending.and_then(|pending| pending.current.get(&id));
+            if known.is_none() {
+                unknown.push(id);
             }
+            place.insert(known.cloned().flatten());
         }
         let versions = derived.store.versions(shared.id, &unknown)?;
         current.extend(unknown.into_iter().zip(versions.into_iter().map(stored)));
@@ -164,7 +168,8 @@ impl<'a> Stage<'a> {
             Op::Change(selection, change) => self.change(selection, &change, commit)?,
             Op::Delete(ids) => ids.into_iter().for_each(|id| self.remove(id, commit)),
             Op::DeleteWhere(filter) => {
-                self.matching(&filter)?.into_iter().for_each(|id| self.remove(id, commit));
+                let ids = self.matching(&filter, self.limits.delete_points_max)?;
+                ids.into_iter().for_each(|id| self.remove(id, commit));
             }
             Op::Require { id, if_version } => self.require(id, if_version)?,
         }
@@ -202,10 +207,21 @@ impl<'a> Stage<'a> {
 
     /// The points that match now, ascending: of the published state, as far as this write has not touched them, and of
     /// what this write has put. (A write by filter is the first of its group, so the published state is the current
-    /// one.)
-    pub(crate) fn matching(&mut self, filter: &Filter) -> Result<Vec<PointId>> {
+    /// one.) All of it is held in memory until it is written, so there is a limit on what the commit may write.
+    ///
+    /// # Errors
+    /// `LimitExceeded` on `filter`; from look-ups.
+    pub(crate) fn matching(&mut self, filter: &Filter, points_max: usize) -> Result<Vec<PointId>> {
         let view = self.derived.view();
-        let page = query::scroll(&view, filter, (None, usize::MAX - 1), None)?;
+        let refused = |count: usize| {
+            Error::limit("filter", "the number of points to write in one commit", count, points_max)
+        };
+        // The published state has points that this write has touched as well.
+        let most = points_max.saturating_add(self.current.len()).min(usize::MAX - 1);
+        let page = query::scroll(&view, filter, (None, most), None)?;
+        if page.next.is_some() {
+            return Err(refused(query::count(&view, filter, None)?));
+        }
         let filter = query::analysed(filter.clone(), &view.entry.schema);
         let put =
             self.current.iter().filter_map(|(id, current)| Some((id, current.as_ref()?.staged.as_ref()?)));
@@ -216,6 +232,10 @@ impl<'a> Stage<'a> {
             if current.as_ref().is_some_and(|current| current.staged.is_none()) {
                 ids.push(id);
             }
+        }
+        let count = self.written() + ids.len();
+        if count > points_max {
+            return Err(refused(count));
         }
         ids.sort_unstable();
         Ok(ids)

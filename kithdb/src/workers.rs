@@ -1,7 +1,8 @@
 //! The threads of an open database, and the way to their queue.
 //!
 //! Invariant: the threads end when the last handle is gone: the queue closes, the sequencer serves what waits and makes
-//! it durable, maintenance ends its turn, the builders leave what they are at.
+//! it durable, maintenance ends its turn, the builders leave what they are at. Then nobody writes any more, and storage
+//! is closed, which ends what is reclaimed.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,6 +28,8 @@ pub(crate) struct Workers {
     /// Wakes who merges.
     pub(crate) merger: Wake,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Ends when storage is closed, at the latest.
+    reclaimer: Option<JoinHandle<()>>,
 }
 
 impl Workers {
@@ -39,6 +42,7 @@ impl Workers {
         let (wake, wakes) = Wake::new();
         let (sealer, seals) = Wake::new();
         let (merger, merges) = Wake::new();
+        let (reclaimer, reclaims) = Wake::new();
         let sequencer = Sequencer {
             engine: Arc::clone(engine),
             seqno: catalog.seqno,
@@ -49,15 +53,18 @@ impl Workers {
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let engines = || Arc::clone(engine);
         let (maintained, sealed, merged, monitored) = (engines(), engines(), engines(), engines());
+        let reclaimed = engines();
         let threads = vec![
             named("kithdb-sequencer").spawn(move || sequencer.run(&received))?,
-            named("kithdb-maintenance").spawn(move || maintenance::run(&maintained, &wakes))?,
+            named("kithdb-maintenance").spawn(move || maintenance::run(&maintained, &wakes, &reclaimer))?,
             named("kithdb-sealer").spawn(move || builder::run(&sealed, Role::Seal, &seals))?,
             named("kithdb-merger").spawn(move || builder::run(&merged, Role::Merge, &merges))?,
             named("kithdb-monitor").spawn(move || monitor::run(&monitored, &jobs))?,
         ];
+        let reclaimer =
+            named("kithdb-reclaimer").spawn(move || maintenance::reclaim(&reclaimed, &reclaims))?;
         let (engine, orders) = (Arc::clone(engine), Some(orders));
-        Ok(Self { engine, orders, merger, threads: Mutex::new(threads) })
+        Ok(Self { engine, orders, merger, threads: Mutex::new(threads), reclaimer: Some(reclaimer) })
     }
 
     /// Hands a checked write to the sequencer, and waits for its commit. What is done for it is told below `span`.
@@ -97,10 +104,14 @@ impl Drop for Workers {
         self.engine.is_closing.store(true, Ordering::Release);
         self.merger.ring();
         self.orders = None;
-        for thread in self.threads.get_mut().drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the database panicked");
-            }
-        }
+        self.threads.get_mut().drain(..).for_each(join);
+        self.engine.store.close();
+        self.reclaimer.take().into_iter().for_each(join);
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread of the database panicked");
     }
 }

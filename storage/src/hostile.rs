@@ -167,7 +167,7 @@ proptest! {
             let mut reader = SnapshotReader::open(&bytes[..])?;
             let Some(entry) = reader.advance(CollectionId(5))? else { return Ok(None) };
             entry.schema.check(&Limits::default())?;
-            store.restore(&entry, &mut reader, &|| Ok(())).map(|points| Some((entry, points)))
+            store.restore(&entry, &mut reader, &Limits::default(), &|| Ok(())).map(|points| Some((entry, points)))
         })();
         if let Ok(Some((entry, points))) = restored {
             let mut seen = 0;
@@ -188,7 +188,9 @@ fn what_a_snapshot_has_twice_is_refused() {
     let store = Store::in_memory().expect("a store");
     let mut reader = SnapshotReader::open(&bytes[..]).expect("a snapshot");
     let entry = reader.advance(CollectionId(5)).expect("reads").expect("a collection");
-    let error = store.restore(&entry, &mut reader, &|| Ok(())).expect_err("point 1 is there twice");
+    let error = store
+        .restore(&entry, &mut reader, &Limits::default(), &|| Ok(()))
+        .expect_err("point 1 is there twice");
     assert_eq!(error.kind(), ErrorKind::Corrupted);
     let path = folder.path().join("t");
     let mut writer = SnapshotWriter::create(&path, Seqno(1), &Default::default()).expect("a file");
@@ -209,6 +211,6 @@ fn a_snapshot_is_restored_as_long_as_there_is_room() {
     let mut reader = SnapshotReader::open(&bytes[..]).expect("a snapshot");
     let entry = reader.advance(CollectionId(5)).expect("reads").expect("a collection");
     let full = || Err(Error::new(ErrorKind::StorageFull, "no room"));
-    let error = store.restore(&entry, &mut reader, &full).expect_err("no room");
+    let error = store.restore(&entry, &mut reader, &Limits::default(), &full).expect_err("no room");
     assert!(error.kind() == ErrorKind::StorageFull && !store.is_poisoned());
 }

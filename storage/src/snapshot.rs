@@ -12,8 +12,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use types::{CollectionId, Durability, Error, ErrorKind, Result, Seqno, Vector, Version, waypoint};
+use types::{
+    CollectionId, Durability, Error, ErrorKind, Limits, Metric, Result, Seqno, Vector, VectorSpec, Version,
+    payload, vector, waypoint,
+};
 
+use crate::format::point::Space;
 use crate::format::snapshot::{HEAD, Record, SNAPSHOT_VERSION, collection_file, points_file};
 use crate::format::{self, keys, point};
 use crate::rows::{Change, Table};
@@ -23,6 +27,9 @@ use crate::{CatalogEntry, Commit, Store};
 /// Points whose rows are written at once, and about how many bytes of theirs.
 const BLOCK_POINTS: usize = 1024;
 const BLOCK_BYTES: usize = 16 << 20;
+
+/// How far from 1 the length of a stored vector may be under cosine: some more than any type of elements rounds.
+const LENGTH_SLACK: f64 = 0.01;
 
 /// The description of a collection is small.
 const DESCRIPTION_BYTES_MAX: u64 = 64 << 20;
@@ -193,19 +200,20 @@ impl Store {
     /// marked, as long as `check` passes; how many there were. They are durable with the next commit that is.
     ///
     /// # Errors
-    /// `Corrupted` for a point that the entry does not admit, or that is there twice; what `check` returns; `Io`, and
-    /// `Poisoned` from then on.
+    /// `Corrupted` for a point that the entry does not admit, or that is there twice; `LimitExceeded`; what `check`
+    /// returns; `Io`, and `Poisoned` from then on.
     pub fn restore<R: Read>(
         &self,
         entry: &CatalogEntry,
         from: &mut SnapshotReader<R>,
+        limits: &Limits,
         check: &dyn Fn() -> Result<()>,
     ) -> Result<u64> {
         let (mut version, mut changes, mut points, mut bytes) = (Version(0), Vec::new(), 0, 0);
         while let Some(record) = from.record()? {
             bytes += record.payload.len() + record.vectors.iter().map(|(_, body)| body.len()).sum::<usize>();
             points += 1;
-            push_point(entry, version, record, &mut changes)?;
+            push_point((entry, limits), version, record, &mut changes)?;
             version = Version(version.0 + 1);
             if points == BLOCK_POINTS || bytes >= BLOCK_BYTES {
                 check()?;
@@ -244,14 +252,15 @@ impl Store {
     }
 }
 
-/// The rows of a point, once everything in them can be read.
+/// The rows of a point, once everything in them can be read, and could have been written here.
 fn push_point(
-    entry: &CatalogEntry,
+    (entry, limits): (&CatalogEntry, &Limits),
     version: Version,
     record: Record,
     changes: &mut Vec<Change>,
 ) -> Result<()> {
-    let (id, _) = point::decode_payload(&record.payload)?;
+    let (id, payload) = point::decode_payload(&record.payload)?;
+    payload::check(&payload, limits)?;
     let mut put = |table, key: Vec<u8>, body| {
         let value = format::seal(&key, body);
         changes.push(Change::Put(table, key, value));
@@ -262,15 +271,37 @@ fn push_point(
         let name = entry.spaces.iter().find(|(_, other)| **other == number).map(|(name, _)| name);
         let space = name.and_then(|name| entry.space(name));
         let (_, space) = space.ok_or_else(|| damaged("a point has a vector that its collection has not"))?;
-        let is_finite = match point::decode_vector(space, &body)? {
-            Vector::Dense(elements) => elements.iter().all(|element| element.is_finite()),
-            Vector::Sparse(vector) => vector.values.iter().all(|value| value.is_finite()),
-            Vector::Multi(rows) => rows.iter().flatten().all(|element| element.is_finite()),
-        };
-        if !is_finite {
-            return Err(damaged("a vector has an element that is no number"));
+        match (space, point::decode_vector(space, &body)?) {
+            (Space::Dense(spec), Vector::Dense(elements)) => check_row(spec, elements)?,
+            (Space::Multi(spec), Vector::Multi(rows)) => {
+                let (count, most) = (rows.len(), limits.multi_rows_max);
+                if count > most {
+                    return Err(Error::limit("vector", "the number of rows of a multivector", count, most));
+                }
+                rows.into_iter().try_for_each(|row| check_row(spec, row))?;
+            }
+            (Space::Sparse, Vector::Sparse(mut vector)) => vector.check(limits).map_err(refused)?,
+            _ => return Err(damaged("a vector is of another kind")),
         }
         put(Table::Vectors, keys::vector(entry.id, number, version), body);
+    }
+    Ok(())
+}
+
+/// The error of a vector that could not be written.
+fn refused(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::LimitExceeded => error,
+        _ => damaged(&format!("a vector: {error}")),
+    }
+}
+
+/// What has no distances is no vector, and under cosine what is not as long as it is taken for.
+fn check_row(spec: &VectorSpec, mut row: Vec<f32>) -> Result<()> {
+    let length = row.iter().map(|element| f64::from(*element).powi(2)).sum::<f64>().sqrt();
+    vector::check(&mut row, spec.dim, spec.metric).map_err(refused)?;
+    if spec.metric == Metric::Cosine && length > 0.0 && (length - 1.0).abs() > LENGTH_SLACK {
+        return Err(damaged(&format!("a vector has the length {length}, and under Cosine 1 is stored")));
     }
     Ok(())
 }
@@ -278,7 +309,7 @@ fn push_point(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use types::{Metric, Point, Schema, SparseSpec, SparseVector};
+    use types::{Datatype, Point, Schema, SparseSpec, SparseVector};
 
     fn entry(id: u32) -> CatalogEntry {
         let schema = Schema::new().vector(2, Metric::Dot).sparse_vector("s", SparseSpec::default());
@@ -315,7 +346,7 @@ mod tests {
     fn read(store: &Store, bytes: &[u8], id: u32) -> Result<u64> {
         let mut reader = SnapshotReader::open(bytes)?;
         let entry = reader.advance(CollectionId(id))?.ok_or_else(|| damaged("it is empty"))?;
-        let points = store.restore(&entry, &mut reader, &|| Ok(()))?;
+        let points = store.restore(&entry, &mut reader, &Limits::default(), &|| Ok(()))?;
         assert!(reader.advance(CollectionId(id))?.is_none());
         Ok(points)
     }
@@ -337,6 +368,45 @@ mod tests {
         let step = bytes.len() / 37;
         for at in (0..bytes.len() - 1024).step_by(step) {
             assert!(read(&store, &bytes[..at], 8).is_err(), "cut to {at}");
+        }
+    }
+
+    #[test]
+    fn points_that_could_not_be_written_are_refused() {
+        let spec = VectorSpec::new(2, Metric::Cosine).stored_as(Datatype::Float16);
+        let schema = Schema::new()
+            .named_vector("c", spec)
+            .named_vector("d", VectorSpec::new(2, Metric::Dot))
+            .multi_vector("m", VectorSpec::new(2, Metric::Cosine))
+            .sparse_vector("s", SparseSpec::default());
+        let entry = CatalogEntry::new(CollectionId(1), "c", schema);
+        let limits =
+            Limits { multi_rows_max: 2, payload_bytes_max: 20, payload_depth_max: 2, ..Limits::default() };
+        let pushed = |point: Point| {
+            let vectors = point.vectors.iter().map(|(name, vector)| {
+                let (number, space) = entry.space(name).expect("a space");
+                (number, point::encode_vector(space, vector))
+            });
+            let payload = point::encode_payload(point.id, &point.payload);
+            let record = Record { payload, vectors: vectors.collect() };
+            push_point((&entry, &limits), Version(0), record, &mut Vec::new())
+        };
+        let rows = |count: usize| Vector::Multi(vec![vec![0.6, 0.8]; count]);
+        let sound = Point::new(1).named_vector("c", [0.6, 0.8]).named_vector("d", [3.0, 4.0]);
+        let sound = sound.named_vector("m", rows(2)).with("text", "short");
+        pushed(sound.clone()).expect("it could be written");
+        pushed(sound.clone().named_vector("c", [0.0, 0.0])).expect("no direction is none");
+        let cases = [
+            (sound.clone().named_vector("c", [3.0, 4.0]), ErrorKind::Corrupted),
+            (sound.clone().named_vector("d", [1e30, 0.0]), ErrorKind::Corrupted),
+            (sound.clone().named_vector("d", [f32::NAN, 0.0]), ErrorKind::Corrupted),
+            (sound.clone().named_vector("m", Vector::Multi(vec![vec![3.0, 4.0]])), ErrorKind::Corrupted),
+            (sound.clone().named_vector("m", rows(3)), ErrorKind::LimitExceeded),
+            (sound.clone().with("text", "x".repeat(20)), ErrorKind::LimitExceeded),
+            (sound.with("text", json!([[1]])), ErrorKind::LimitExceeded),
+        ];
+        for (point, kind) in cases {
+            assert_eq!(pushed(point.clone()).expect_err("refused").kind(), kind, "{point:?}");
         }
     }
 

@@ -252,10 +252,16 @@ impl Store {
         self.rows.bytes(Table::Payloads, &from, &to)
     }
 
-    /// Gives back the room that a collection took which is removed. It may take long; nothing waits for it.
+    /// Gives back the room that a collection took which is removed. It may take long; [`close`](Self::close) ends it.
     pub fn reclaim(&self, collection: CollectionId) {
         let (from, to) = keys::collection(collection);
         self.rows.reclaim(&from, &to);
+    }
+
+    /// Ends what storage does in the background, and leaves nothing that only its log holds. For who knows that nothing
+    /// is written any more; reading goes on, and what is dropped is closed.
+    pub fn close(&self) {
+        self.rows.close();
     }
 
     /// Whether there is room on the disk, beyond what is kept for making room.

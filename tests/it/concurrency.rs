@@ -309,6 +309,24 @@ fn a_second_opener_is_refused_until_the_last_handle_is_gone() {
     again().expect("free at once");
 }
 
+#[test]
+fn what_is_left_reads_on_when_the_last_handle_is_gone_and_keeps_the_directory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = open(&folder);
+    let notes = db.create_collection("notes", Schema::new()).expect("a collection");
+    notes.upsert((0..9).map(Point::new).collect()).expect("points");
+    let reading = notes.reading().expect("a reading");
+    drop((db, notes));
+    assert_eq!(reading.count(&Filter::default()).expect("a count"), 9);
+    assert_eq!(reading.get(&[7.into()], &Select::all()).expect("reads"), [Point::new(7)]);
+    let again = || Database::open(folder.path().join("db"));
+    let Err(error) = again() else { panic!("opened beside a reading") };
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(error.message().contains("all that reads from it"), "{error}");
+    drop(reading);
+    again().expect("free at once");
+}
+
 /// What another process hears that tries to open the database.
 fn other_process(folder: &std::path::Path) -> String {
     let child = std::process::Command::new(env!("CARGO_BIN_EXE_kithdb-crash-child"))

@@ -233,11 +233,43 @@ fn files_that_the_list_does_not_name_are_removed() {
     for name in ["77.seg", "77.fld", "77.spv", "78.seg.part"] {
         std::fs::write(segments.join(name), b"left from a crash").expect("written");
     }
+    // What cannot be removed as a file stops no start.
+    std::fs::create_dir_all(segments.join("79.seg")).expect("a folder");
+    std::fs::write(folder.path().join("index/99"), b"left from a crash").expect("written");
     let db = open(folder.path());
     assert_eq!(files(&segments).len(), 3);
     assert_eq!((db.start().rebuilt.as_slice(), answers(&db)), (&[][..], expected));
     assert!(db.drop_collection("notes").expect("a drop"));
     assert!(!segments.exists(), "files of a dropped collection remain");
+}
+
+/// A kill may come before a schema is stored, or before what was written for it has its name: either way there is a
+/// file that fits.
+#[test]
+fn a_kill_within_a_change_of_fields_costs_no_index() {
+    let (before, folder) = (sound(), tempfile::tempdir().expect("a folder"));
+    copy(before.path(), folder.path());
+    let db = open(folder.path());
+    notes(&db).drop_field("text".parse().expect("a path")).expect("no field");
+    drop(db);
+    let file = |folder: &Path| {
+        let mut all = files(&segments(folder)).into_iter();
+        all.find(|file| file.extension().is_some_and(|ending| ending == "fld")).expect("fields")
+    };
+    let (old, new) = (file(before.path()), file(folder.path()));
+    assert_ne!(std::fs::read(&old).expect("read"), std::fs::read(&new).expect("read"));
+    // Not stored yet.
+    std::fs::copy(&new, old.with_extension("fld.next")).expect("copied");
+    // Stored, and not renamed yet.
+    std::fs::rename(&new, new.with_extension("fld.next")).expect("renamed");
+    std::fs::copy(&old, &new).expect("copied");
+    for folder in [before.path(), folder.path()] {
+        let all = files(&segments(folder)).len();
+        let expected = expected(folder);
+        assert_eq!(files(&segments(folder)).len(), all - 1);
+        let db = open(folder);
+        assert_eq!((db.start().rebuilt.as_slice(), answers(&db)), (&[][..], expected));
+    }
 }
 
 /// A field is indexed, and another is no more: the file of a segment's fields follows.

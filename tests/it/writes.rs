@@ -73,6 +73,24 @@ fn a_filter_that_matches_too_much_changes_nothing() {
     assert_eq!(all(&notes)[0].payload["a"], 1);
 }
 
+#[test]
+fn a_filter_that_matches_too_much_deletes_nothing() {
+    let (_db, notes) = collection(Limits { delete_points_max: 3, ..Limits::default() });
+    notes.upsert((1..6).map(Point::new).collect()).expect("points");
+    let error = notes.delete_where(Filter::default()).expect_err("too many");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::LimitExceeded, Some("ops[0].filter")));
+    assert!(error.message().contains("is 5, the limit is 3"), "{error}");
+    assert_eq!(all(&notes).len(), 5);
+    // What goes before is not counted twice.
+    let last =
+        vec![Op::Delete(vec![1.into()]), Op::Delete(vec![2.into()]), Op::DeleteWhere(Filter::default())];
+    let error = notes.apply(last).expect_err("too many in one commit");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::LimitExceeded, Some("ops[2].filter")));
+    notes.delete(vec![1.into(), 2.into()]).expect("a delete");
+    notes.delete_where(Filter::default()).expect("as many as may be");
+    assert_eq!(all(&notes), []);
+}
+
 /// Two pieces on one collection were staged apart: both gave the same versions, and one write was lost.
 #[test]
 fn pieces_of_a_transaction_on_one_collection_follow_each_other() {

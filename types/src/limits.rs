@@ -11,6 +11,8 @@ pub struct Limits {
     pub multi_rows_max: usize,
     /// Points or ids in one request.
     pub batch_points_max: usize,
+    /// Points that one commit deletes by filter. About half a kibibyte is held for each while it is written.
+    pub delete_points_max: usize,
     /// Bytes of one point's payload as JSON text.
     pub payload_bytes_max: usize,
     /// Nesting of payload JSON.
@@ -21,7 +23,7 @@ pub struct Limits {
     pub filter_conditions_max: usize,
     /// Hits of one query, offset included.
     pub hits_max: usize,
-    /// Characters of a keyword query.
+    /// Characters of a keyword query, and of a text whose words a filter asks for.
     pub query_chars_max: usize,
     /// Bytes of one request body (enforced by `server`).
     pub body_bytes_max: usize,
@@ -49,6 +51,7 @@ impl Default for Limits {
             vectors_max: 64,
             multi_rows_max: 8_192,
             batch_points_max: 100_000,
+            delete_points_max: 10_000_000,
             payload_bytes_max: 16 << 20,
             payload_depth_max: 64,
             filter_depth_max: 32,

@@ -5,6 +5,8 @@
 
 pub use serde_json::Value;
 
+use crate::{Error, Limits, Result};
+
 /// A JSON object, in the order in which it was given.
 pub type Payload = serde_json::Map<String, Value>;
 
@@ -15,6 +17,22 @@ pub fn depth(value: &Value) -> usize {
         Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
         _ => 1,
     }
+}
+
+/// Whether a payload is within the limits.
+///
+/// # Errors
+/// `LimitExceeded` on `payload`.
+pub fn check(payload: &Payload, limits: &Limits) -> Result<()> {
+    let depth = 1 + payload.values().map(depth).max().unwrap_or(0);
+    if depth > limits.payload_depth_max {
+        return Err(Error::limit("payload", "the payload's depth", depth, limits.payload_depth_max));
+    }
+    let bytes = bytes(payload);
+    if bytes > limits.payload_bytes_max {
+        return Err(Error::limit("payload", "the payload's size in bytes", bytes, limits.payload_bytes_max));
+    }
+    Ok(())
 }
 
 /// Bytes of a payload as JSON text.

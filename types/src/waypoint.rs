@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 static WATCH: OnceLock<fn(&'static str)> = OnceLock::new();
 
 /// Every waypoint, by the part of the house that passes it.
-pub const ALL: [&str; 58] = [
+pub const ALL: [&str; 59] = [
     // storage: the log and its tables, the rows that are no commit
     "storage.opened",
     "storage.write",
@@ -38,6 +38,7 @@ pub const ALL: [&str; 58] = [
     "drop.forgotten",
     "field.laid",
     "field.stored",
+    "field.replaced",
     "schema.laid",
     "schema.stored",
     "alias.stored",

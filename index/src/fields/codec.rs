@@ -4,7 +4,7 @@
 //!  keyed several foreign foreign_numbers empty null    six sets
 //!  keyword   count:u32, then for each word, ascending: length:u32, UTF-8, set
 //!  integer   count:u32, numbers:i64 ascending, rows:u32
-//!  float     count:u32, numbers as bits:u64 in total order, rows:u32
+//!  float     count:u32, numbers as bits:u64 ascending, in which 0.0 and -0.0 are equal, rows:u32
 //!  bool      the set of false, the set of true
 //!  datetime  count:u32, microseconds since 1970:i64 ascending, rows:u32
 //!  uuid      as keyword

@@ -33,6 +33,7 @@ mod words;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use tantivy::indexer::IndexWriterOptions;
@@ -68,6 +69,8 @@ pub struct KeywordIndex {
     analysis: Analysis,
     /// Held throughout a commit. Taken before `state`.
     writer: Mutex<Option<IndexWriter>>,
+    /// Its directory is for another one. Changed and read under the lock of the writer.
+    is_closed: AtomicBool,
     /// Held for as long as it takes to add a document or to exchange a few pointers.
     state: Mutex<State>,
 }
@@ -121,7 +124,8 @@ impl KeywordIndex {
             index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(damaged)?;
         let committed = Arc::new(Committed::load(&reader, &layout, None)?);
         let state = State::new(committed, mark, layout.texts.len());
-        Ok(Self { index, reader, layout, analysis, writer: Mutex::new(None), state: Mutex::new(state) })
+        let (writer, is_closed) = (Mutex::new(None), AtomicBool::new(false));
+        Ok(Self { index, reader, layout, analysis, writer, is_closed, state: Mutex::new(state) })
     }
 
     /// What the last commit covers: operations after this one must be handed over again after a restart.
@@ -179,6 +183,9 @@ impl KeywordIndex {
         writer: MutexGuard<'a, Option<IndexWriter>>,
         seqno: Seqno,
     ) -> Option<KeywordCommit<'a>> {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return None;
+        }
         let (operations, mark) = self.state.lock().seal(seqno)?;
         Some(KeywordCommit { index: self, writer, operations, mark })
     }
@@ -189,6 +196,16 @@ impl KeywordIndex {
     /// As for [`KeywordCommit::write`].
     pub fn commit(&self, seqno: Seqno) -> Result<()> {
         self.begin(seqno).map_or(Ok(()), KeywordCommit::write)
+    }
+
+    /// Waits for what is being written, and has nothing written from now on: the directory can be moved, or be that of
+    /// another index. Views go on.
+    pub fn close(&self) {
+        let mut writer = self.writer.lock();
+        self.is_closed.store(true, Ordering::Relaxed);
+        if let Some(Err(error)) = writer.take().map(IndexWriter::wait_merging_threads) {
+            tracing::warn!(%error, "a merge of a keyword index that is given up failed");
+        }
     }
 
     /// Documents that no commit covers yet.

@@ -2,6 +2,8 @@
 //!
 //! Invariant: blocks are committed in their order, each whole. The block in which a row is faulty is not committed, and
 //! none behind it is.
+//! Invariant: a number that is given is that of no point when its row is committed: what others write meanwhile is not
+//! overwritten.
 //! Invariant: at most one block waits between the threads; who reads waits for who commits. So a source that is slow,
 //! or fast, costs no memory.
 //! Decoders of formats are not ours, and what they decode may come from anywhere: one that panics has met damaged
@@ -45,14 +47,18 @@ struct Block {
 /// Waiting between the threads.
 const BLOCKS_WAITING_MAX: usize = 1;
 
+/// How often a block is given other numbers because others have taken one of them meanwhile.
+const NUMBERS_TRIES_MAX: usize = 16;
+
 impl Collection {
     /// Upserts what batches have, in blocks of several thousand rows, each of which is a commit; `progress` is told
     /// after each.
     ///
     /// # Errors
     /// `InvalidArgument` or `LimitExceeded` naming the column, or the row and what is at fault there
-    /// (`rows[12].vector[3]`); `Busy` when ids are to be given, and another import does so; as for
-    /// [`Collection::apply`]. Rows that were committed before stay, and the message says how many they are.
+    /// (`rows[12].vector[3]`); `Busy` when ids are to be given, and another import does so; `Conflict` when others take
+    /// numbers as fast as they are given; as for [`Collection::apply`]. Rows that were committed before stay, and the
+    /// message says how many they are.
     pub fn import(
         &self,
         batches: impl RecordBatchReader + Send,
@@ -81,13 +87,15 @@ impl Collection {
                 "gives ids to its rows, as another import does that runs; wait for it, or name a column";
             Error::new(ErrorKind::Busy, message).with_field("id")
         })?;
-        let given = Given { next: if columns.id.is_none() { self.next_id() } else { None } };
+        let mut given = columns.id.is_none().then(|| Given { next: self.next_id() });
         let mut done = (entry.add(0), None);
         let outcome = thread::scope(|scope| {
             let (sender, blocks) = crossbeam_channel::bounded(BLOCKS_WAITING_MAX);
-            scope.spawn(move || Source { collection: self, columns, given }.read(batches, &sender));
+            // Numbers are given when a block is committed; until then its rows have those of the import.
+            let source = Source { collection: self, columns, given: Given { next: Some(0) } };
+            scope.spawn(move || source.read(batches, &sender));
             for block in blocks {
-                let (told, seqno) = self.commit(block?, options, &entry)?;
+                let (told, seqno) = self.commit(block?, options, given.as_mut(), &entry)?;
                 done = (told, Some(seqno));
                 progress(told);
             }
@@ -99,15 +107,55 @@ impl Collection {
         Ok(Imported { rows, seqno, seconds: entry.add(0).seconds })
     }
 
-    fn commit(&self, block: Block, options: &ImportOptions, entry: &Entry<'_>) -> Result<(Progress, Seqno)> {
+    fn commit(
+        &self,
+        block: Block,
+        options: &ImportOptions,
+        given: Option<&mut Given>,
+        entry: &Entry<'_>,
+    ) -> Result<(Progress, Seqno)> {
         let rows = block.ops.len() as u64;
-        let durability = options.durability.unwrap_or(self.engine.durability);
-        let asked = Asked::of(&self.engine, &self.shared.name, Operation::Write);
-        let targets = vec![(Arc::clone(&self.shared), block.ops)];
-        let seqno = self.workers.write(targets, durability, asked.span())?;
-        asked.answered(0);
+        let seqno = match given {
+            Some(given) => self.commit_given(block.ops, options, given)?,
+            None => self.write(block.ops, options)?,
+        };
         waypoint::pass("import.committed");
         Ok((entry.add(rows), seqno))
+    }
+
+    /// Commits rows under numbers that no point has. What is written meanwhile may have some of them: then all rows get
+    /// others. The rows are copied for that.
+    fn commit_given(&self, mut ops: Vec<Op>, options: &ImportOptions, given: &mut Given) -> Result<Seqno> {
+        let mut tries = 0;
+        loop {
+            let mut required = Vec::with_capacity(ops.len());
+            for op in &mut ops {
+                if let Op::Upsert(point) = op {
+                    point.id = given.take()?;
+                    required.push(Op::Require { id: point.id, if_version: 0 });
+                }
+            }
+            required.extend(ops.iter().cloned());
+            tries += 1;
+            match self.write(required, options) {
+                Err(error) if error.kind() == ErrorKind::Conflict && tries < NUMBERS_TRIES_MAX => {
+                    given.next = self.next_id();
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    let message = "are taken by others as fast as they are given; name a column of ids";
+                    return Err(Error::new(ErrorKind::Conflict, message).with_field("id").with_source(error));
+                }
+                written => return written,
+            }
+        }
+    }
+
+    fn write(&self, ops: Vec<Op>, options: &ImportOptions) -> Result<Seqno> {
+        let durability = options.durability.unwrap_or(self.engine.durability);
+        let asked = Asked::of(&self.engine, &self.shared.name, Operation::Write);
+        let seqno = self.workers.write(vec![(Arc::clone(&self.shared), ops)], durability, asked.span())?;
+        asked.answered(0);
+        Ok(seqno)
     }
 
     /// The number behind the largest that is an id; nothing if there is none left.
@@ -276,9 +324,37 @@ fn told(error: Error, rows: u64) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use types::{Point, Schema};
+    use std::sync::Arc;
 
-    use crate::Database;
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchIterator};
+    use types::{Filter, Limits, Point, Schema};
+
+    use crate::bulk::ImportOptions;
+    use crate::{Database, Options, Select};
+
+    /// Blocks are of two rows here, and somebody writes behind the first of them.
+    #[test]
+    fn numbers_that_others_take_meanwhile_are_not_given() {
+        let limits = Limits { batch_points_max: 2, ..Limits::default() };
+        let db = Database::in_memory_with(Options { limits, ..Options::default() }).expect("a database");
+        let c = db.create_collection("c", Schema::new()).expect("a collection");
+        let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..5));
+        let batch = RecordBatch::try_from_iter([("n", column)]).expect("a batch");
+        let schema = batch.schema();
+        let batches = RecordBatchIterator::new([Ok(batch)], schema);
+        let imported = c.import(batches, &ImportOptions::default(), &mut |progress| {
+            if progress.rows == 2 {
+                c.upsert(vec![Point::new(3).with("n", "theirs")]).expect("a point");
+            }
+        });
+        assert_eq!(imported.expect("imported").rows, 5);
+        let points = c.scroll(&Filter::default(), None, 9, &Select::all()).expect("a page").points;
+        let ours =
+            [(0, 0), (1, 1), (4, 2), (5, 3), (6, 4)].map(|(id, n): (u64, i64)| Point::new(id).with("n", n));
+        let mut expected = Vec::from(ours);
+        expected.insert(2, Point::new(3).with("n", "theirs"));
+        assert_eq!(points, expected);
+    }
 
     #[test]
     fn what_others_have_written_to_is_not_taken_back() {

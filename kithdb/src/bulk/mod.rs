@@ -86,7 +86,7 @@ pub enum IdColumn {
     /// In this column.
     Named(String),
     /// Nowhere: rows get numbers, from the one behind the largest number that is an id on. An empty collection begins
-    /// with 0.
+    /// with 0. Points that others write meanwhile keep their numbers: rows get those behind them.
     Given,
 }
 

@@ -16,7 +16,11 @@ pub(super) struct Given {
 }
 
 impl Given {
-    fn take(&mut self) -> Result<PointId> {
+    /// The next one, which no row has yet.
+    ///
+    /// # Errors
+    /// `InvalidArgument` on `id` when there is none left.
+    pub(super) fn take(&mut self) -> Result<PointId> {
         let exhausted = || Error::invalid("id", "has no number left to give; name a column of ids");
         let id = self.next.ok_or_else(exhausted)?;
         self.next = id.checked_add(1);

@@ -237,7 +237,8 @@ impl<'a> Level<'a> {
         candidates: Option<&RoaringBitmap>,
     ) -> Result<Vec<Ranked>> {
         let Some(keyword) = &self.view.keyword else {
-            return Err(Error::invalid("query.keyword", "the collection has no keyword index"));
+            let why = "it could not be made anew; rebuild the indexes, or open the database anew";
+            return Err(Error::corrupted("the keyword index", why));
         };
         let accept = self.accept(candidates);
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {

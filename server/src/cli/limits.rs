@@ -46,6 +46,9 @@ pub(super) struct LimitArgs {
     /// Points or ids in one request
     #[arg(long, value_name = "COUNT", env = "KITHDB_BATCH_POINTS_MAX", default_value_t = Limits::default().batch_points_max)]
     batch_points_max: usize,
+    /// Points that one request deletes by filter
+    #[arg(long, value_name = "COUNT", env = "KITHDB_DELETE_POINTS_MAX", default_value_t = Limits::default().delete_points_max)]
+    delete_points_max: usize,
     /// Hits of one query, its offset included
     #[arg(long, value_name = "COUNT", env = "KITHDB_HITS_MAX", default_value_t = Limits::default().hits_max)]
     hits_max: usize,
@@ -85,6 +88,7 @@ impl LimitArgs {
             body_bytes_max: self.body_bytes_max,
             snapshot_bytes_max: self.snapshot_bytes_max,
             batch_points_max: self.batch_points_max,
+            delete_points_max: self.delete_points_max,
             hits_max: self.hits_max,
             filter_conditions_max: self.filter_conditions_max,
             filter_depth_max: self.filter_depth_max,

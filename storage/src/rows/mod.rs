@@ -100,8 +100,13 @@ pub trait Rows: Send + Sync {
     /// What it takes, and how it is doing.
     fn figures(&self) -> Figures;
 
-    /// Gives the room back that rows between two keys took which are removed, as far as the engine keeps it.
+    /// Gives the room back that rows between two keys took which are removed, as far as the engine keeps it. It may
+    /// take long, and ends early when the rows are closed.
     fn reclaim(&self, _from: &[u8], _to: &[u8]) {}
+
+    /// Ends what runs in the background, and leaves nothing that only a log holds. Nothing may be written afterwards;
+    /// reading goes on. What is dropped is closed.
+    fn close(&self) {}
 
     /// Bytes that may still be written where the rows are kept; nothing where that has no end that could be told.
     ///
@@ -230,6 +235,19 @@ mod conformance {
         })
         .expect("a scan");
         assert_eq!(seen, 3);
+    }
+
+    #[test]
+    fn what_is_closed_reclaims_nothing_and_can_be_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let rows = RocksRows::open(folder.path()).expect("an engine");
+        rows.write(vec![Change::Put(Table::Points, vec![1], vec![2])], Durability::None).expect("a write");
+        rows.close();
+        rows.reclaim(&[0], &[9]);
+        assert_eq!(rows.get(Table::Points, &[1]).expect("a read"), Some(vec![2]));
+        drop(rows);
+        let rows = RocksRows::open(folder.path()).expect("an engine");
+        assert_eq!(rows.get(Table::Points, &[1]).expect("a read"), Some(vec![2]));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the write-ahead log is flushed by hand (`set_manual_wal_flush`), so the three durabilities are one
 //! path: the same log, handed on not at all, to the operating system, or to the disk. That is what makes every crash
-//! leave a prefix. RocksDB itself syncs closed logs before it installs a flushed table of one family.
+//! leave a prefix. RocksDB itself syncs closed logs before it installs flushed tables, of all families at once.
 //! Cost: one `write` is one log append and one memtable insert a row; `Fsync` adds one fdatasync.
 
 use std::ops::ControlFlow;
@@ -26,6 +26,7 @@ pub struct RocksRows {
     syncs: Histogram,
     /// A write failed: what the log has of it is unknown.
     has_failed: AtomicBool,
+    is_closed: AtomicBool,
 }
 
 impl RocksRows {
@@ -42,7 +43,8 @@ impl RocksRows {
             .map_err(|error| translate_open(path, error))?;
         waypoint::pass("storage.opened");
         let (writes, syncs) = (Histogram::default(), Histogram::default());
-        Ok(Self { db, path: path.to_owned(), writes, syncs, has_failed: AtomicBool::new(false) })
+        let (has_failed, is_closed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { db, path: path.to_owned(), writes, syncs, has_failed, is_closed })
     }
 
     fn family(&self, table: Table) -> &ColumnFamily {
@@ -90,7 +92,13 @@ fn translate_open(path: &Path, error: rocksdb::Error) -> Error {
     let place = path.display();
     let text = error.to_string();
     // RocksDB has no kind for it. Not just "lock": a damaged block is no lock.
-    if text.contains("While lock file") || text.contains("lock hold by current process") {
+    if text.contains("lock hold by current process") {
+        let message = format!(
+            "{place} is open in this process already; share that handle, or drop it first, with all that reads from it"
+        );
+        return Error::new(ErrorKind::Busy, message).with_source(error);
+    }
+    if text.contains("While lock file") {
         let message = format!(
             "{place} is open in another process; a database has one writing process at a time. Stop it, or talk to it over HTTP"
         );
@@ -212,8 +220,34 @@ impl Rows for RocksRows {
 
     fn reclaim(&self, from: &[u8], to: &[u8]) {
         for table in Table::ALL.into_iter().filter(|table| *table != Table::Meta) {
+            if self.is_closed.load(Ordering::Acquire) {
+                return;
+            }
             self.db.compact_range_cf(self.family(table), Some(from), Some(to));
         }
+    }
+
+    /// A clean close leaves nothing that only the log holds: recovery takes a log that is damaged later for one that
+    /// ends there, and could not tell. After a write that failed no table is made here: the log decides what is there
+    /// of it, or RocksDB where it goes on by itself (see `tuning`).
+    fn close(&self) {
+        if self.is_closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        waypoint::pass("storage.close");
+        if !self.has_failed.load(Ordering::Acquire) {
+            let closed = self.db.flush_wal(true).and_then(|()| {
+                let families: Vec<&ColumnFamily> =
+                    Table::ALL.into_iter().map(|table| self.family(table)).collect();
+                self.db.flush_cfs_opt(&families, &FlushOptions::default())
+            });
+            if let Err(error) = closed {
+                tracing::error!(%error, "the storage could not be closed cleanly; the log keeps what is not in tables");
+            }
+            waypoint::pass("storage.closed");
+        }
+        // What a compaction has written so far is removed; it is not waited for. No table is made from now on.
+        self.db.cancel_all_background_work(false);
     }
 
     fn free_bytes(&self) -> Result<Option<u64>> {
@@ -223,22 +257,7 @@ impl Rows for RocksRows {
 }
 
 impl Drop for RocksRows {
-    /// A clean close leaves nothing that only the log holds: recovery takes a log that is damaged later for one that
-    /// ends there, and could not tell. After a write that failed the log alone decides what is there of it: families
-    /// become tables one after the other, and a power loss in between would leave a part.
     fn drop(&mut self) {
-        waypoint::pass("storage.close");
-        if self.has_failed.load(Ordering::Acquire) {
-            return;
-        }
-        let closed = self.db.flush_wal(true).and_then(|()| {
-            let families: Vec<&ColumnFamily> =
-                Table::ALL.into_iter().map(|table| self.family(table)).collect();
-            self.db.flush_cfs_opt(&families, &FlushOptions::default())
-        });
-        if let Err(error) = closed {
-            tracing::error!(%error, "the storage could not be closed cleanly; the log keeps what is not in tables");
-        }
-        waypoint::pass("storage.closed");
+        self.close();
     }
 }

@@ -60,6 +60,12 @@ impl Tuning {
         options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         // A log that is missing or cut short although it was synced is damage, not the end of the log.
         options.set_track_and_verify_wals_in_manifest(true);
+        // Families become tables together, or none of them does. On a disk that was full RocksDB goes on by itself as
+        // soon as there seems to be room: it makes tables of all families, and does not ask the log. One by one, a
+        // small family would keep a batch that failed and a large one not, where the room ends in between. Cost: a
+        // flush writes a table for each family with rows; the budget of the buffers had them flushed one after the
+        // other.
+        options.set_atomic_flush(true);
         // One flush and one compaction: two cores must also serve queries.
         options.set_max_background_jobs(2);
         options.set_ratelimiter(BACKGROUND_BYTES_PER_S, 100_000, 10);

@@ -144,10 +144,7 @@ pub(super) fn examine(
 ) -> Checked<u64> {
     let db = Database::open(folder).map_err(|error| format!("it does not open: {error}"))?;
     // A crash leaves no segment that has to be made anew. (A keyword index may be killed while it is created.)
-    // Fields lie in files that are replaced before the change of the schema is committed.
-    let is_field_under_way = matches!(chore(acks[WRITERS] + 1), Chore::Field(_));
-    let may_be = |index: &str| index == "keyword" || index == "fields" && is_field_under_way;
-    if db.start().rebuilt.iter().any(|rebuilt| !may_be(rebuilt.index)) {
+    if db.start().rebuilt.iter().any(|rebuilt| rebuilt.index != "keyword") {
         return Err(format!("{:?}", db.start().rebuilt));
     }
     let sides: Vec<Collection> = COLLECTIONS.iter().filter_map(|name| db.collection(name).ok()).collect();

@@ -128,7 +128,7 @@ impl Filter {
         self.must.iter().chain(&self.should).chain(&self.must_not).chain(counted)
     }
 
-    /// Checks depth, size and areas.
+    /// Checks depth, size, texts and areas.
     ///
     /// # Errors
     /// `LimitExceeded` naming `filter`, `InvalidArgument` naming the part of an area.
@@ -141,13 +141,21 @@ impl Filter {
             let what = "the filter's number of conditions";
             return Err(Error::limit("filter", what, count, limits.filter_conditions_max));
         }
-        self.check_conditions()
+        self.check_conditions(limits)
     }
 
-    fn check_conditions(&self) -> Result<()> {
+    fn check_conditions(&self, limits: &Limits) -> Result<()> {
         self.conditions().try_for_each(|condition| match condition {
             Condition::Field(_, Predicate::Geo(area)) => area.check().map_err(|error| error.within("filter")),
-            Condition::Filter(inner) | Condition::Nested(_, inner) => inner.check_conditions(),
+            Condition::Field(path, predicate) => {
+                let chars = predicate.text().map_or(0, |text| text.chars().count());
+                if chars <= limits.query_chars_max {
+                    return Ok(());
+                }
+                let what = format!("the number of characters that `{path}` is to match");
+                Err(Error::limit("filter", &what, chars, limits.query_chars_max))
+            }
+            Condition::Filter(inner) | Condition::Nested(_, inner) => inner.check_conditions(limits),
             Condition::Slice { index, total } if index >= total => {
                 Err(Error::invalid("filter", format!("has slice {index} of {total}; slices count from 0")))
             }
@@ -379,5 +387,19 @@ mod tests {
         let deep =
             (0..40).fold(Filter::default(), |inner, _| Filter::must(Condition::Filter(Box::new(inner))));
         assert_eq!(deep.check(&Limits::default()).expect_err("too deep").field(), Some("filter"));
+    }
+
+    #[test]
+    fn long_texts_are_refused_by_name() {
+        let limits = Limits { query_chars_max: 5, ..Limits::default() };
+        let asks = |text: &str| {
+            let test = Predicate::PartUnlessIndexed(Box::new(Predicate::Text(text.into())));
+            let condition = Condition::Field("place".parse().expect("a path"), test);
+            Filter::must(Condition::Filter(Box::new(Filter::must(condition)))).check(&limits)
+        };
+        asks("a b c").expect("short enough");
+        let error = asks("a b cd").expect_err("too long");
+        assert_eq!((error.kind(), error.field()), (crate::ErrorKind::LimitExceeded, Some("filter")));
+        assert!(error.message().contains("`place` is to match is 6, the limit is 5"), "{error}");
     }
 }

@@ -104,6 +104,15 @@ impl Predicate {
         }
     }
 
+    /// The text whose words it asks for.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::TextAny(text) | Self::Phrase(text) => Some(text),
+            Self::PartUnlessIndexed(test) => test.text(),
+            _ => None,
+        }
+    }
+
     /// Whether the value, or any of its elements if it is an array, satisfies the predicate.
     pub fn holds(&self, value: &Value) -> bool {
         match value {

@@ -2,8 +2,12 @@
 //!
 //! No stemming and no stop words: a filter holds or does not hold, it does not rank. For ranking there is the keyword
 //! index.
+//!
+//! Cost: that of the words of the text and of those that are asked for, one after the other; what is asked for may be
+//! as long as a text.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,11 +19,15 @@ pub trait TextAnalysis: Send + Sync {
     fn words(&self, text: &str) -> Vec<String>;
     /// The words that a text asks for, in their order.
     fn asked(&self, text: &str) -> Vec<String>;
-    /// Whether a word that a text has is one that is asked for.
+    /// Whether a word that a text has is one that is asked for. If any word of a text is, so is the first that does not
+    /// come before it in order.
     fn is(&self, word: &str, asked: &str) -> bool {
         word == asked
     }
 }
+
+/// So many words that are asked for are looked for one by one.
+const FEW_WORDS: usize = 8;
 
 /// A test of words that are made in another way than [`words`] does.
 #[derive(Clone)]
@@ -44,12 +52,20 @@ impl TextTest {
         let wanted = &self.wanted;
         match &*self.usual {
             _ if wanted.is_empty() => false,
-            Predicate::Phrase(_) => {
-                self.analysis.asked(text).windows(wanted.len()).any(|part| part == wanted)
-            }
+            Predicate::Phrase(_) => has_run(&self.analysis.asked(text), wanted),
             usual => {
-                let own = self.analysis.words(text);
-                let has = |asked: &String| own.iter().any(|word| self.analysis.is(word, asked));
+                let mut own = self.analysis.words(text);
+                let is_many = wanted.len() > FEW_WORDS;
+                if is_many {
+                    own.sort_unstable();
+                }
+                let is = |word: &String, asked: &String| self.analysis.is(word, asked);
+                let has = |asked: &String| match is_many {
+                    true => {
+                        own.get(own.partition_point(|word| word < asked)).is_some_and(|word| is(word, asked))
+                    }
+                    false => own.iter().any(|word| is(word, asked)),
+                };
                 let is_any = matches!(usual, Predicate::TextAny(_));
                 if is_any { wanted.iter().any(has) } else { wanted.iter().all(has) }
             }
@@ -83,18 +99,77 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
 /// Whether a text has the words of a phrase one after the other. No phrase has no words.
 pub(super) fn has_phrase(text: &str, phrase: &str) -> bool {
     let (text, phrase): (Vec<String>, Vec<String>) = (words(text).collect(), words(phrase).collect());
-    !phrase.is_empty() && text.windows(phrase.len()).any(|part| part == phrase)
+    !phrase.is_empty() && has_run(&text, &phrase)
+}
+
+/// Whether words have some others among them, one after the other.
+/// Source: Knuth, Morris, Pratt 1977.
+fn has_run(words: &[String], run: &[String]) -> bool {
+    // For each beginning of the run: the longest one that it ends with.
+    let (mut ends, mut found) = (vec![0; run.len()], 0);
+    for at in 1..run.len() {
+        while found > 0 && run[at] != run[found] {
+            found = ends[found - 1];
+        }
+        found += usize::from(run[at] == run[found]);
+        ends[at] = found;
+    }
+    found = 0;
+    for word in words {
+        while found > 0 && *word != run[found] {
+            found = ends[found - 1];
+        }
+        found += usize::from(*word == run[found]);
+        if found == run.len() {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether a text has every word of another, which has some.
 pub(super) fn has_all(text: &str, wanted: &str) -> bool {
-    let text: Vec<String> = words(text).collect();
-    let mut wanted = words(wanted).peekable();
-    wanted.peek().is_some() && wanted.all(|word| text.contains(&word))
+    let mut missing: HashSet<String> = words(wanted).collect();
+    !missing.is_empty()
+        && words(text).any(|word| {
+            missing.remove(&word);
+            missing.is_empty()
+        })
 }
 
 /// Whether a text has some word of another.
 pub(super) fn has_any(text: &str, wanted: &str) -> bool {
-    let text: Vec<String> = words(text).collect();
-    words(wanted).any(|word| text.contains(&word))
+    let wanted: HashSet<String> = words(wanted).collect();
+    words(text).any(|word| wanted.contains(&word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phrase_is_found_wherever_it_stands() {
+        let cases = [
+            ("a b c", "b c", true),
+            ("a b c", "a c", false),
+            ("a a b a a c", "a a c", true),
+            ("a b a b a b c", "a b a b c", true),
+            ("a b a b a b", "a b a b c", false),
+            ("", "a", false),
+            ("a", "", false),
+        ];
+        for (text, phrase, is_found) in cases {
+            assert_eq!(has_phrase(text, phrase), is_found, "{phrase} in {text}");
+        }
+    }
+
+    #[test]
+    fn many_words_cost_no_more_than_their_number() {
+        let many = |count: usize| (0..count).rev().map(|n| format!("w{n} ")).collect::<String>();
+        let (more, less) = (many(200_000), many(199_999));
+        assert!(has_all(&more, &less) && !has_all(&less, &more));
+        assert!(has_any(&more, &less) && !has_any(&more, &"v ".repeat(200_000)));
+        let same = "a ".repeat(200_000);
+        assert!(!has_phrase(&same, &format!("{}b", "a ".repeat(100_000))));
+    }
 }

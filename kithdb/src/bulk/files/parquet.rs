@@ -1,7 +1,11 @@
 //! Parquet: row groups in, row groups out.
 //!
-//! Row groups may be as large as a file; they are read in batches, so no more of one is held than its compressed pages
-//! and a batch.
+//! Row groups may be as large as a file; they are read in batches, so no more of one is held than a batch and, of each
+//! column, a page.
+//!
+//! What a page becomes when it is decompressed has no bound of ours: the library makes room for what the header of the
+//! page says (up to 2 GiB), and of gzip and LZ4 frames takes all that they give. Nothing of a page can be asked of it
+//! before.
 
 use std::fs::File;
 use std::io::Write;
