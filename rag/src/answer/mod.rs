@@ -22,9 +22,7 @@ mod words;
 
 use std::ops::{ControlFlow, Range};
 
-use kithdb::{
-    Collection, Database, Error, ErrorKind, PayloadSelect, PointId, Result, Select, Value, VectorSelect,
-};
+use kithdb::{Collection, Database, Error, ErrorKind, PointId, Result};
 
 use crate::engine::{Cancel, Chat, Engine, Failure, FailureKind, Finish, Message, Role, Usage};
 use crate::{Embedder, Mode};
@@ -301,7 +299,7 @@ impl Writing<'_> {
             return Err(Failure::new(FailureKind::Cancelled, "nobody waits for it").into());
         }
         let sources = sources_of(self.library.db, self.library.chunks)?;
-        let is_stored = |source: PointId, hash: &str| is_stored(&sources, source, hash);
+        let is_stored = |source: PointId, hash: &str| passage::is_stored(&sources, source, hash);
         let mut checker = Checker::new(&documents, &is_stored, self.manner.marks_unsupported);
         let (mut text, mut told) = (String::new(), 0);
         let mut pass_on = |checker: &Checker<'_>, out: &str, text: &mut String| {
@@ -390,15 +388,6 @@ fn alternating(turns: &[Message]) -> Vec<Message> {
         kept.push(Message::new(Role::Assistant, "…"));
     }
     kept
-}
-
-/// Whether a source is still stored with the text that has this hash.
-fn is_stored(sources: &Collection, source: PointId, hash: &str) -> bool {
-    let path = "hash".parse().expect("a single word is a path");
-    let select =
-        Select { payload: PayloadSelect::Only(vec![path]), vectors: VectorSelect::None, highlight: None };
-    let found = sources.get(&[source], &select).ok().and_then(|mut found| found.pop());
-    found.is_some_and(|point| point.payload.get("hash").and_then(Value::as_str) == Some(hash))
 }
 
 impl Answer {

@@ -8,10 +8,11 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::time::Instant;
 
 use kithdb::{
     Collection, Condition, DEFAULT_VECTOR, Database, Error, ErrorKind, Filter, Fusion, Hit, Input, Params,
-    PointId, Query, Request, Result, Select, Value, VectorSelect,
+    PointId, Query, Request, Result, Select, Terms, Value, VectorSelect,
 };
 
 use super::passage::{About, Passage, Stored, stored};
@@ -42,6 +43,8 @@ pub struct Retrieval {
     pub is_merged: bool,
     /// How hard to search.
     pub params: Params,
+    /// What is not found by then is not looked for any longer.
+    pub deadline: Option<Instant>,
 }
 
 /// What was found for a question.
@@ -85,6 +88,7 @@ impl Default for Retrieval {
             score_min: None,
             is_merged: true,
             params: Params::default(),
+            deadline: None,
         }
     }
 }
@@ -108,7 +112,7 @@ pub fn sources_of(db: &Database, chunks: &Collection) -> Result<Collection> {
 ///
 /// # Errors
 /// `NotFound` when the collection is none of documents; `InvalidArgument` on `model` when the question needs another
-/// model; what the database returns.
+/// model; `DeadlineExceeded`; what the database returns.
 pub fn retrieve(
     db: &Database,
     chunks: &Collection,
@@ -125,7 +129,8 @@ pub fn retrieve(
         VectorSelect::None
     };
     let select = Select { vectors, ..Select::default() };
-    let (hits, _) = chunks.search(request, &select)?;
+    let terms = Terms { deadline: how.deadline, ..Terms::default() };
+    let hits = chunks.search_on(request, &select, terms)?.hits;
     let ids: Vec<PointId> = hits.iter().filter_map(source_id).collect();
     let stored = stored(&sources, &ids)?;
     let found = hits.iter().filter_map(|hit| passage(hit, &stored, vector.as_deref()));

@@ -78,7 +78,9 @@ pub(super) fn made(
     let chunks = state.db.collection(collection)?;
     let (embedder, engine) = (state.embedder.as_deref(), state.engine.as_deref());
     let library = Library { db: &state.db, chunks: &chunks, embedder, engine };
-    let made = answer(&library, asked, manner, cancel, tell);
+    let mut manner = manner.clone();
+    manner.retrieval.deadline = Some(call.deadline());
+    let made = answer(&library, asked, &manner, cancel, tell);
     state.metrics.answered(&made);
     made
 }

@@ -2,7 +2,7 @@
 
 use kithdb::{Payload, Result, Value};
 use rag::answer::{Passage, retrieve};
-use rag::shelf::{Batch, Chunking, FILES, Member, Shelf};
+use rag::shelf::{Batch, Chunking, FILES, Member, Shelf, Store};
 use serde_json::json;
 
 use super::super::Call;
@@ -19,11 +19,14 @@ pub(super) fn create(call: &Call) -> Result<Value> {
     // Nothing is made when one of the files is not there.
     files.iter().try_for_each(|file| shelf.file(file).map(drop))?;
     let store = shelf.create_store(&fresh("vs_"), wanted, now_s())?;
-    let add = |file: &String| shelf.add(&store.id, file, &Payload::new(), chunking, now_s());
-    let members: Result<Vec<Member>> = files.iter().map(add).collect();
+    let add = |file: &String| shelf.add(&store.id, file, &Payload::new(), chunking, now_s()).map(drop);
     // Nobody is told of a store that was not filled.
-    let members = members.inspect_err(|_| drop(shelf.drop_store(&store.id)))?;
-    Ok(stores::told(&store, &members, now_s()))
+    files.iter().try_for_each(add).inspect_err(|_| drop(shelf.drop_store(&store.id)))?;
+    told(shelf, &store)
+}
+
+fn told(shelf: Shelf<'_>, store: &Store) -> Result<Value> {
+    Ok(stores::told(store, shelf.holdings(&store.id)?, now_s()))
 }
 
 pub(super) fn list(call: &Call) -> Result<Value> {
@@ -32,25 +35,23 @@ pub(super) fn list(call: &Call) -> Result<Value> {
     let seen = shelf.stores()?.into_iter().filter(|store| call.rights.sees(&store.id));
     let ids = seen.map(|store| (store.id.clone(), Value::from(store.id)));
     let mut told = page.of(ids.collect(), LIMIT)?;
-    // The files of those alone that are shown are looked through.
+    // The files of those alone that are shown are counted.
     for entry in told["data"].as_array_mut().into_iter().flatten() {
         let store = shelf.store(entry.as_str().unwrap_or_default())?;
-        *entry = stores::told(&store, &shelf.members(&store.id)?, now_s());
+        *entry = self::told(shelf, &store)?;
     }
     Ok(told)
 }
 
 pub(super) fn get(call: &Call) -> Result<Value> {
     let (shelf, id) = (shelf(call), call.part("collection")?);
-    let store = shelf.store(id)?;
-    Ok(stores::told(&store, &shelf.members(&store.id)?, now_s()))
+    told(shelf, &shelf.store(id)?)
 }
 
 pub(super) fn change(call: &Call) -> Result<Value> {
     let wanted = call.parse::<StoreIn>()?.wanted()?;
     let (shelf, id) = (shelf(call), call.part("collection")?);
-    let store = shelf.change_store(id, wanted, now_s())?;
-    Ok(stores::told(&store, &shelf.members(&store.id)?, now_s()))
+    told(shelf, &shelf.change_store(id, wanted, now_s())?)
 }
 
 pub(super) fn delete(call: &Call) -> Result<Value> {
@@ -60,7 +61,8 @@ pub(super) fn delete(call: &Call) -> Result<Value> {
 }
 
 pub(super) fn search(call: &Call) -> Result<Value> {
-    let (queries, how) = call.parse::<SearchIn>()?.read()?;
+    let (queries, mut how) = call.parse::<SearchIn>()?.read()?;
+    how.deadline = Some(call.deadline());
     let collection = call.collection()?;
     used(call, collection.name())?;
     let (db, embedder) = (&call.state.db, call.state.embedder.as_deref());

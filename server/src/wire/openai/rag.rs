@@ -63,12 +63,32 @@ enum FusionIn {
 const TOP_K_MAX: usize = 100;
 
 impl RagIn {
-    /// How it is answered.
+    /// How passages are looked for where no answer is made of them: `plain` where it says nothing.
+    ///
+    /// # Errors
+    /// As for [`into_manner`](Self::into_manner); `InvalidArgument` naming a field that is about answers.
+    pub(crate) fn into_retrieval(self, plain: Retrieval) -> Result<Retrieval> {
+        let about_answers = [
+            ("collection", self.collection.is_some()),
+            ("extractive", self.extractive.is_some()),
+            ("mark_unsupported", self.mark_unsupported.is_some()),
+            ("list_sources", self.list_sources.is_some()),
+            ("prompt_tokens", self.prompt_tokens.is_some()),
+            ("min_similarity", self.min_similarity.is_some()),
+            ("min_coverage", self.min_coverage.is_some()),
+        ];
+        if let Some((field, _)) = about_answers.iter().find(|(_, is_given)| *is_given) {
+            let message = "says nothing of a search: it is about answers";
+            return Err(Error::invalid(format!("rag.{field}"), message));
+        }
+        self.into_manner(plain).map(|manner| manner.retrieval)
+    }
+
+    /// How it is answered; passages are looked for as in `plain` where it says nothing.
     ///
     /// # Errors
     /// `InvalidArgument` or `LimitExceeded` naming the field.
-    pub(crate) fn into_manner(self) -> Result<Manner> {
-        let plain = Retrieval::default();
+    pub(crate) fn into_manner(self, plain: Retrieval) -> Result<Manner> {
         let top_k = self.top_k.unwrap_or(plain.limit);
         if top_k == 0 {
             return Err(Error::invalid("rag.top_k", "is 0; ask for at least 1 chunk"));
@@ -102,7 +122,7 @@ impl RagIn {
                 diversity: self.diversity,
                 fusion,
                 score_min: self.score_threshold,
-                is_merged: self.merge.unwrap_or(true),
+                is_merged: self.merge.unwrap_or(plain.is_merged),
                 ..plain
             },
             prompt_tokens_max: self.prompt_tokens,
