@@ -32,7 +32,7 @@ pub use answer::{Answer, Asked, Citation, Library, Manner, Outcome, Passage, Ret
 pub use chunk::{Chunk, Sizing, chunk};
 pub use dedup::Duplicate;
 pub use embed::Embedder;
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, RerankOptions, RerankProtocol, Reranker};
 pub use formats::code::Syntax;
 pub use formats::records::Record;
 pub use ingest::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, documents, ingest, jobs, reembed};

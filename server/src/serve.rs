@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kithdb::{Database, Error, ErrorKind, Result};
-use rag::{Embedder, Engine};
+use rag::{Embedder, Engine, Reranker};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -33,6 +33,8 @@ pub struct ServeOptions {
     pub tls: Option<Tls>,
     /// What writes answers; without it they are quotes.
     pub engine: Option<Arc<Engine>>,
+    /// What ranks passages; without it they stay as they were found.
+    pub reranker: Option<Arc<Reranker>>,
     /// What clients may take.
     pub limits: ServeLimits,
     /// Where snapshots are kept, if not in the folder of the database.
@@ -50,6 +52,7 @@ impl Default for ServeOptions {
             are_metrics_open: false,
             tls: None,
             engine: None,
+            reranker: None,
             limits: ServeLimits::default(),
             bucket: None,
             snapshot_hosts: Vec::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kithdb::Database;
-use rag::{Embedder, Engine};
+use rag::{Embedder, Engine, Reranker};
 
 use tokio::sync::Semaphore;
 
@@ -28,6 +28,8 @@ pub(crate) struct Inner {
     pub(crate) embedder: Option<Arc<Embedder>>,
     /// What writes answers.
     pub(crate) engine: Option<Arc<Engine>>,
+    /// What ranks passages.
+    pub(crate) reranker: Option<Arc<Reranker>>,
     pub(crate) keys: Keys,
     pub(crate) lanes: Lanes,
     pub(crate) cursors: Cursors,
@@ -81,6 +83,7 @@ impl State {
             db,
             embedder,
             engine: options.engine.clone(),
+            reranker: options.reranker.clone(),
             has_tls: options.tls.is_some(),
             keys: options.keys.clone(),
             lanes: Lanes::new(),

@@ -1,6 +1,7 @@
 //! An answer with proof: passages are found, a model writes, what it wrote is held against them.
 //!
-//! The path of a question: [`retrieve()`] finds passages, as who asks may see them; when nothing speaks for an answer
+//! The path of a question: [`retrieve()`] finds passages, as who asks may see them, and a reranker ranks them, where
+//! there is one; when nothing speaks for an answer
 //! being among them, that is said and no model is asked. Otherwise they are packed into the model's context, fenced
 //! as data (`prompt`), and each sentence that comes back is cited or marked before it goes out (`check`). Without a
 //! serving engine, or when that is asked for, the answer is made of quotes (`extract`), and says so.
@@ -24,7 +25,7 @@ use std::ops::{ControlFlow, Range};
 
 use kithdb::{Collection, Database, Error, ErrorKind, PointId, Result};
 
-use crate::engine::{Cancel, Chat, Engine, Failure, FailureKind, Finish, Message, Role, Usage};
+use crate::engine::{Cancel, Chat, Engine, Failure, FailureKind, Finish, Message, Reranker, Role, Usage};
 use crate::{Embedder, Mode};
 use check::Checker;
 pub use check::{Citation, UNSUPPORTED};
@@ -32,7 +33,7 @@ pub use extract::EXTRACTIVE;
 pub(crate) use passage::hash as text_hash;
 pub use passage::{About, Document, Passage, document};
 pub use prompt::{Asked, fence};
-pub use retrieve::{ACCESS_FIELD, Evidence, Retrieval, Retrieved, retrieve, sources_of};
+pub use retrieve::{ACCESS_FIELD, Evidence, Reranked, Retrieval, Retrieved, retrieve, sources_of};
 
 /// Said when nothing speaks for an answer being in the documents.
 pub const NOTHING_FOUND: &str = "I found nothing in the documents that answers this question.";
@@ -48,6 +49,8 @@ pub struct Library<'a> {
     pub embedder: Option<&'a Embedder>,
     /// What writes answers.
     pub engine: Option<&'a Engine>,
+    /// What ranks passages.
+    pub reranker: Option<&'a Reranker>,
 }
 
 /// How an answer is made.
@@ -125,6 +128,8 @@ pub struct Answer {
     pub evidence: Evidence,
     /// How passages were looked for in the end.
     pub mode: Mode,
+    /// What came of ranking them by a reranker, if one was asked.
+    pub reranked: Option<Reranked>,
     /// Why it ended.
     pub finish: Finish,
     /// What it took of a model; nothing of quotes.
@@ -185,7 +190,7 @@ impl Relevance {
 /// Answers a question. `tell` gets the answer as it comes, and may break it off.
 ///
 /// # Errors
-/// As for [`retrieve()`]; those of the serving engine have a [`Failure`] as their source.
+/// As for [`retrieve()`]; those of the serving engine and of the reranker have a [`Failure`] as their source.
 pub fn answer(
     library: &Library<'_>,
     asked: &Asked,
@@ -198,10 +203,7 @@ pub fn answer(
         openinference.span.kind = "RETRIEVER",
         documents = tracing::field::Empty
     );
-    let retrieved = span.in_scope(|| {
-        let retrieval = &manner.retrieval;
-        retrieve(library.db, library.chunks, library.embedder, &looked_for(asked), retrieval)
-    })?;
+    let retrieved = span.in_scope(|| retrieve(library, &looked_for(asked), &manner.retrieval, cancel))?;
     span.record("documents", retrieved.passages.len());
     if retrieved.passages.is_empty() || !manner.relevance.is_met(&retrieved.evidence) {
         // Who breaks it off now has all of it.
@@ -400,6 +402,7 @@ impl Answer {
             unsupported: Vec::new(),
             evidence: retrieved.evidence,
             mode: retrieved.mode,
+            reranked: retrieved.reranked.clone(),
             finish: Finish::Stop,
             usage: None,
             model: None,

@@ -9,8 +9,9 @@ use kithdb::{Condition, Database, ErrorKind, Filter, Payload, PointId, Select};
 
 use super::reembed::{Move, reembed};
 use super::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, ingest, jobs};
-use crate::answer::retrieve;
+use crate::answer::{Library, retrieve};
 use crate::embed::tiny;
+use crate::engine::Cancel;
 use crate::eval::{self, Question};
 use crate::providers::fake;
 use crate::shelf::{Chunking, Wanted};
@@ -125,7 +126,8 @@ fn passages_that_are_not_found_in_time_are_none() {
     let filter = Filter::must(Condition::equals("hash", "none").expect("a field"));
     let ask = |deadline| {
         let how = Retrieval { deadline, filter: filter.clone(), ..Retrieval::default() };
-        retrieve(&db, &chunks, None, "the installer", &how).map(|found| found.passages.len())
+        let library = Library { db: &db, chunks: &chunks, embedder: None, engine: None, reranker: None };
+        retrieve(&library, "the installer", &how, &Cancel::new()).map(|found| found.passages.len())
     };
     assert_eq!(ask(None).expect("an answer"), 0);
     assert_eq!(ask(Some(Instant::now())).expect_err("too late").kind(), ErrorKind::DeadlineExceeded);

@@ -23,6 +23,7 @@ mod present;
 mod provider;
 mod reembed;
 mod remote;
+mod rerank;
 mod search;
 mod serve;
 mod snapshot;

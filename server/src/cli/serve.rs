@@ -13,6 +13,7 @@ use super::engine::EngineArgs;
 use super::limits::LimitArgs;
 use super::observe::ObserveArgs;
 use super::open::{DataArgs, ModelArgs};
+use super::rerank::RerankArgs;
 use super::terminal::{counted, grouped, print, table};
 use crate::{Bucket, BucketOptions, Keys, Logging, ServeOptions, Server, Tls, VERSION};
 
@@ -37,6 +38,8 @@ pub(super) struct Serve {
     model: ModelArgs,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    rerank: RerankArgs,
     #[command(flatten)]
     access: AccessArgs,
     #[command(flatten)]
@@ -184,6 +187,7 @@ impl Serve {
             are_metrics_open: access.open_metrics,
             tls: access.tls()?,
             engine: self.engine.open()?,
+            reranker: self.rerank.open()?,
             limits: self.limits.serve(),
             bucket: self.snapshots.bucket()?,
             snapshot_hosts: self.snapshots.snapshot_hosts.clone(),

@@ -50,9 +50,10 @@ impl Counted {
     }
 }
 
-/// Why there is no answer: the engine's failure, or the kind of the error.
+/// Why there is no answer: the failure of the engine or of the reranker, or the kind of the error.
 fn reason(error: &Error) -> String {
     match Failure::of(error) {
+        Some(failure) if error.field() == Some("rerank") => format!("rerank_{}", failure.kind.name()),
         Some(failure) => format!("engine_{}", failure.kind.name()),
         None => error.kind().name().to_owned(),
     }

@@ -77,7 +77,8 @@ pub(super) fn made(
     let state = &call.state;
     let chunks = state.db.collection(collection)?;
     let (embedder, engine) = (state.embedder.as_deref(), state.engine.as_deref());
-    let library = Library { db: &state.db, chunks: &chunks, embedder, engine };
+    let reranker = state.reranker.as_deref();
+    let library = Library { db: &state.db, chunks: &chunks, embedder, engine, reranker };
     let mut manner = manner.clone();
     manner.retrieval.deadline = Some(call.deadline());
     let made = answer(&library, asked, &manner, cancel, tell);

@@ -1,7 +1,8 @@
 //! `/v1/vector_stores`: collections of documents, their files, batches of files, and searches.
 
 use kithdb::{Payload, Result, Value};
-use rag::answer::{Passage, retrieve};
+use rag::answer::{Library, Passage, retrieve};
+use rag::engine::Cancel;
 use rag::shelf::{Batch, Chunking, FILES, Member, Shelf, Store};
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use super::super::Call;
 use super::{shelf, used};
 use crate::access::Need;
 use crate::wire::openai::page::{LIMIT, PageIn};
+use crate::wire::openai::rag as told;
 use crate::wire::openai::stores::{self, AttributesIn, BatchIn, ChunkingIn, MemberIn, SearchIn, StoreIn};
 use crate::wire::openai::{fresh, now_s};
 
@@ -22,10 +24,10 @@ pub(super) fn create(call: &Call) -> Result<Value> {
     let add = |file: &String| shelf.add(&store.id, file, &Payload::new(), chunking, now_s()).map(drop);
     // Nobody is told of a store that was not filled.
     files.iter().try_for_each(add).inspect_err(|_| drop(shelf.drop_store(&store.id)))?;
-    told(shelf, &store)
+    described(shelf, &store)
 }
 
-fn told(shelf: Shelf<'_>, store: &Store) -> Result<Value> {
+fn described(shelf: Shelf<'_>, store: &Store) -> Result<Value> {
     Ok(stores::told(store, shelf.holdings(&store.id)?, now_s()))
 }
 
@@ -38,20 +40,20 @@ pub(super) fn list(call: &Call) -> Result<Value> {
     // The files of those alone that are shown are counted.
     for entry in told["data"].as_array_mut().into_iter().flatten() {
         let store = shelf.store(entry.as_str().unwrap_or_default())?;
-        *entry = self::told(shelf, &store)?;
+        *entry = described(shelf, &store)?;
     }
     Ok(told)
 }
 
 pub(super) fn get(call: &Call) -> Result<Value> {
     let (shelf, id) = (shelf(call), call.part("collection")?);
-    told(shelf, &shelf.store(id)?)
+    described(shelf, &shelf.store(id)?)
 }
 
 pub(super) fn change(call: &Call) -> Result<Value> {
     let wanted = call.parse::<StoreIn>()?.wanted()?;
     let (shelf, id) = (shelf(call), call.part("collection")?);
-    told(shelf, &shelf.change_store(id, wanted, now_s())?)
+    described(shelf, &shelf.change_store(id, wanted, now_s())?)
 }
 
 pub(super) fn delete(call: &Call) -> Result<Value> {
@@ -65,12 +67,14 @@ pub(super) fn search(call: &Call) -> Result<Value> {
     how.deadline = Some(call.deadline());
     let collection = call.collection()?;
     used(call, collection.name())?;
-    let (db, embedder) = (&call.state.db, call.state.embedder.as_deref());
-    let mut found: Vec<Passage> = Vec::new();
+    let (embedder, reranker) = (call.state.embedder.as_deref(), call.state.reranker.as_deref());
+    let library = Library { db: &call.state.db, chunks: &collection, embedder, engine: None, reranker };
+    let (mut found, mut reranked): (Vec<Passage>, Vec<Value>) = (Vec::new(), Vec::new());
     for query in &queries {
-        let passages = retrieve(db, &collection, embedder, query, &how)?.passages;
+        let retrieved = retrieve(&library, query, &how, &Cancel::new())?;
+        reranked.extend(retrieved.reranked.as_ref().map(told::reranked));
         // A chunk that answers several questions counts by the one that it answers best.
-        for passage in passages {
+        for passage in retrieved.passages {
             let same = |own: &&mut Passage| (own.source, &own.span) == (passage.source, &passage.span);
             match found.iter_mut().find(same) {
                 Some(own) => own.score = own.score.max(passage.score),
@@ -80,10 +84,14 @@ pub(super) fn search(call: &Call) -> Result<Value> {
     }
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(how.limit);
-    Ok(json!({
+    let mut page = json!({
         "object": "vector_store.search_results.page", "search_query": queries,
         "data": found.iter().map(stores::hit).collect::<Vec<_>>(), "has_more": false, "next_page": null,
-    }))
+    });
+    if !reranked.is_empty() {
+        page["rag"] = json!({"rerank": reranked});
+    }
+    Ok(page)
 }
 
 pub(super) fn add(call: &Call) -> Result<Value> {

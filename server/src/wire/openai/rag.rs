@@ -4,7 +4,8 @@
 
 use kithdb::{Error, Fusion, Result};
 use rag::Mode;
-use rag::answer::{Answer, Manner, Outcome, Retrieval};
+use rag::answer::{Answer, Manner, Outcome, Reranked, Retrieval};
+use rag::engine::CANDIDATES_MAX;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -36,6 +37,9 @@ pub(crate) struct RagIn {
     mark_unsupported: Option<bool>,
     /// Put a list of what is cited behind the text.
     pub(crate) list_sources: Option<bool>,
+    /// Whether a reranker ranks what is found, and how many chunks.
+    rerank: Option<bool>,
+    rerank_candidates: Option<usize>,
     /// Tokens of the prompt, documents included.
     prompt_tokens: Option<usize>,
     /// What must speak for an answer being there.
@@ -96,6 +100,12 @@ impl RagIn {
         if top_k > TOP_K_MAX {
             return Err(Error::limit("rag.top_k", "the number of chunks", top_k, TOP_K_MAX));
         }
+        if let Some(candidates) = self.rerank_candidates
+            && !(1..=CANDIDATES_MAX).contains(&candidates)
+        {
+            let message = format!("is {candidates}; it must be from 1 to {CANDIDATES_MAX}");
+            return Err(Error::invalid("rag.rerank_candidates", message));
+        }
         if self.diversity.is_some_and(|diversity| !(0.0..=1.0).contains(&diversity)) {
             return Err(Error::invalid("rag.diversity", "must be between 0 and 1"));
         }
@@ -123,6 +133,8 @@ impl RagIn {
                 fusion,
                 score_min: self.score_threshold,
                 is_merged: self.merge.unwrap_or(plain.is_merged),
+                is_reranked: self.rerank.or(plain.is_reranked),
+                candidates: self.rerank_candidates,
                 ..plain
             },
             prompt_tokens_max: self.prompt_tokens,
@@ -134,6 +146,11 @@ impl RagIn {
         manner.relevance.coverage_min = self.min_coverage.unwrap_or(manner.relevance.coverage_min);
         Ok(manner)
     }
+}
+
+/// What came of ranking passages.
+pub(crate) fn reranked(reranked: &Reranked) -> Value {
+    json!({"model": reranked.model, "candidates": reranked.candidates, "error": reranked.error})
 }
 
 /// What an answer rests on.
@@ -160,6 +177,7 @@ pub(crate) fn told(answer: &Answer, places: &Places<'_>) -> Value {
     json!({
         "outcome": outcome,
         "mode": answer.mode.name(),
+        "rerank": answer.reranked.as_ref().map(reranked),
         "evidence": {"similarity": answer.evidence.similarity, "coverage": answer.evidence.coverage},
         "documents": documents,
         "citations": answer.citations.iter().map(|citation| places.proof(&answer.documents, citation)).collect::<Vec<_>>(),

@@ -206,6 +206,8 @@ pub(crate) struct SearchIn {
 /// How hits are ranked.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RankingIn {
+    /// `none` ranks nothing anew; any other is what there is.
+    ranker: Option<String>,
     score_threshold: Option<f32>,
     hybrid_search: Option<WeightsIn>,
 }
@@ -260,6 +262,7 @@ pub(crate) fn retrieval(
     if score_min.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
         return Err(Error::invalid("ranking_options.score_threshold", "must be between 0 and 1"));
     }
+    let is_plain = ranking.as_ref().is_some_and(|ranking| ranking.ranker.as_deref() == Some("none"));
     let fusion = match ranking.and_then(|ranking| ranking.hybrid_search) {
         None => plain.fusion,
         Some(WeightsIn { embedding_weight, text_weight }) => {
@@ -277,6 +280,7 @@ pub(crate) fn retrieval(
         filter,
         score_min: score_min.map_or(plain.score_min, |score| Some(score).filter(|score| *score > 0.0)),
         fusion,
+        is_reranked: if is_plain { Some(false) } else { plain.is_reranked },
         ..plain
     })
 }
