@@ -7,8 +7,8 @@
 //! serving engine, or when that is asked for, the answer is made of quotes (`extract`), and says so.
 //!
 //! Invariants: a citation names bytes of a document that is stored with the hash that it names. What documents say
-//! never stands in the place of instructions. A model is asked at most twice: the second time with less, when the
-//! engine says that its context was too small.
+//! never stands in the place of instructions. For an answer a model is asked at most twice: the second time with less,
+//! when the engine says that its context was too small; before it once, where the question is to be rewritten.
 //! Cost: the engine's time. Before it a search, the sources of its hits, and a few questions to the engine's
 //! tokenizer.
 //! When not to use: for a conversation without documents.
@@ -19,6 +19,7 @@ mod pack;
 mod passage;
 mod prompt;
 mod retrieve;
+mod rewrite;
 mod words;
 
 use std::ops::{ControlFlow, Range};
@@ -75,6 +76,8 @@ pub struct Manner {
     pub seed: Option<i64>,
     /// Quotes only, also where there is a serving engine.
     pub is_extractive: bool,
+    /// A question that follows others is first rewritten so that it stands by itself, and searched with as that.
+    pub is_rewritten: bool,
     /// Whether sentences that nothing supports are marked in the text itself.
     pub marks_unsupported: bool,
 }
@@ -132,7 +135,9 @@ pub struct Answer {
     pub reranked: Option<Reranked>,
     /// Why it ended.
     pub finish: Finish,
-    /// What it took of a model; nothing of quotes.
+    /// What was searched with, if the question was rewritten.
+    pub rewritten: Option<String>,
+    /// What it took of a model, to rewrite the question included; nothing of quotes.
     pub usage: Option<Usage>,
     /// The model that wrote it.
     pub model: Option<String>,
@@ -165,6 +170,7 @@ impl Default for Manner {
             stop: Vec::new(),
             seed: None,
             is_extractive: false,
+            is_rewritten: false,
             marks_unsupported: true,
         }
     }
@@ -198,22 +204,31 @@ pub fn answer(
     cancel: &Cancel,
     tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<Answer> {
+    let rewritten = match manner.is_rewritten {
+        true => rewrite::rewritten(library.engine, asked, cancel)?,
+        false => None,
+    };
+    let searched = rewritten.as_ref().map_or_else(|| looked_for(asked), |own| own.question.clone());
     let span = tracing::info_span!(
         "retrieve",
         openinference.span.kind = "RETRIEVER",
         documents = tracing::field::Empty
     );
-    let retrieved = span.in_scope(|| retrieve(library, &looked_for(asked), &manner.retrieval, cancel))?;
+    let retrieved = span.in_scope(|| retrieve(library, &searched, &manner.retrieval, cancel))?;
     span.record("documents", retrieved.passages.len());
-    if retrieved.passages.is_empty() || !manner.relevance.is_met(&retrieved.evidence) {
+    let made = if retrieved.passages.is_empty() || !manner.relevance.is_met(&retrieved.evidence) {
         // Who breaks it off now has all of it.
         let _ = tell(Told::Text(NOTHING_FOUND, &[]));
-        return Ok(Answer::of(Outcome::NothingFound, NOTHING_FOUND.to_owned(), &retrieved));
-    }
-    match library.engine.filter(|_| !manner.is_extractive) {
-        Some(engine) => Writing { library, engine, asked, manner, cancel }.answer(&retrieved, tell),
-        None => Ok(extractive(asked, &retrieved, tell)),
-    }
+        Answer::of(Outcome::NothingFound, NOTHING_FOUND.to_owned(), &retrieved)
+    } else if let Some(engine) = library.engine.filter(|_| !manner.is_extractive) {
+        Writing { library, engine, asked, manner, cancel }.answer(&retrieved, tell)?
+    } else {
+        let question = rewritten.as_ref().map_or(&asked.question, |own| &own.question);
+        extractive(question, &retrieved, tell)
+    };
+    let Some(rewritten) = rewritten else { return Ok(made) };
+    let usage = made.usage.into_iter().chain(rewritten.usage).reduce(Usage::and);
+    Ok(Answer { rewritten: Some(rewritten.question), usage, ..made })
 }
 
 /// What is looked for: a short question that follows another is meant with it.
@@ -228,11 +243,11 @@ fn looked_for(asked: &Asked) -> String {
 }
 
 fn extractive(
-    asked: &Asked,
+    question: &str,
     retrieved: &Retrieved,
     tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Answer {
-    let (text, citations) = extract::extract(&asked.question, &retrieved.passages);
+    let (text, citations) = extract::extract(question, &retrieved.passages);
     let documents = retrieved.passages.clone();
     if tell(Told::Documents(&documents)).is_continue() {
         // As above.
@@ -404,6 +419,7 @@ impl Answer {
             mode: retrieved.mode,
             reranked: retrieved.reranked.clone(),
             finish: Finish::Stop,
+            rewritten: None,
             usage: None,
             model: None,
         }

@@ -7,6 +7,7 @@ mod client;
 mod engine;
 mod injection;
 mod rerank;
+mod rewrite;
 mod stores;
 
 use std::ops::ControlFlow;

@@ -31,6 +31,8 @@ pub(crate) struct RagIn {
     fusion: Option<FusionIn>,
     /// Chunks that touch become one passage.
     merge: Option<bool>,
+    /// A question that follows others is rewritten before it is searched with.
+    rewrite: Option<bool>,
     /// Quotes only.
     extractive: Option<bool>,
     /// Mark in the text what no document supports.
@@ -74,6 +76,7 @@ impl RagIn {
     pub(crate) fn into_retrieval(self, plain: Retrieval) -> Result<Retrieval> {
         let about_answers = [
             ("collection", self.collection.is_some()),
+            ("rewrite", self.rewrite.is_some()),
             ("extractive", self.extractive.is_some()),
             ("mark_unsupported", self.mark_unsupported.is_some()),
             ("list_sources", self.list_sources.is_some()),
@@ -139,6 +142,7 @@ impl RagIn {
             },
             prompt_tokens_max: self.prompt_tokens,
             is_extractive: self.extractive.unwrap_or(false),
+            is_rewritten: self.rewrite.unwrap_or(false),
             marks_unsupported: self.mark_unsupported.unwrap_or(true),
             ..Manner::default()
         };
@@ -177,6 +181,7 @@ pub(crate) fn told(answer: &Answer, places: &Places<'_>) -> Value {
     json!({
         "outcome": outcome,
         "mode": answer.mode.name(),
+        "rewritten": answer.rewritten,
         "rerank": answer.reranked.as_ref().map(reranked),
         "evidence": {"similarity": answer.evidence.similarity, "coverage": answer.evidence.coverage},
         "documents": documents,
