@@ -1,10 +1,11 @@
 //! An answer with proof: passages are found, a model writes, what it wrote is held against them.
 //!
-//! The path of a question: [`retrieve()`] finds passages, as who asks may see them, and a reranker ranks them, where
-//! there is one; when nothing speaks for an answer
-//! being among them, that is said and no model is asked. Otherwise they are packed into the model's context, fenced
-//! as data (`prompt`), and each sentence that comes back is cited or marked before it goes out (`check`). Without a
-//! serving engine, or when that is asked for, the answer is made of quotes (`extract`), and says so.
+//! The path of a question: where that is asked for, it is made to stand by itself (`rewrite`). [`retrieve()`] finds
+//! passages, as who asks may see them; where there is a reranker, it ranks them; where that is asked for, they grow
+//! to whole sections (`sections`). When nothing speaks for an answer being among them, that is said and no model is
+//! asked. Otherwise they are packed into the model's context, fenced as data (`prompt`), and each sentence that comes
+//! back is cited or marked before it goes out (`check`). Without a serving engine, or when that is asked for, the
+//! answer is made of quotes (`extract`), and says so.
 //!
 //! Invariants: a citation names bytes of a document that is stored with the hash that it names. What documents say
 //! never stands in the place of instructions. For an answer a model is asked at most twice: the second time with less,
@@ -20,6 +21,7 @@ mod passage;
 mod prompt;
 mod retrieve;
 mod rewrite;
+mod sections;
 mod words;
 
 use std::ops::{ControlFlow, Range};
@@ -214,13 +216,15 @@ pub fn answer(
         openinference.span.kind = "RETRIEVER",
         documents = tracing::field::Empty
     );
-    let retrieved = span.in_scope(|| retrieve(library, &searched, &manner.retrieval, cancel))?;
+    let engine = library.engine.filter(|_| !manner.is_extractive);
+    let how = within_room(&manner.retrieval, engine, manner);
+    let retrieved = span.in_scope(|| retrieve(library, &searched, &how, cancel))?;
     span.record("documents", retrieved.passages.len());
     let made = if retrieved.passages.is_empty() || !manner.relevance.is_met(&retrieved.evidence) {
         // Who breaks it off now has all of it.
         let _ = tell(Told::Text(NOTHING_FOUND, &[]));
         Answer::of(Outcome::NothingFound, NOTHING_FOUND.to_owned(), &retrieved)
-    } else if let Some(engine) = library.engine.filter(|_| !manner.is_extractive) {
+    } else if let Some(engine) = engine {
         Writing { library, engine, asked, manner, cancel }.answer(&retrieved, tell)?
     } else {
         let question = rewritten.as_ref().map_or(&asked.question, |own| &own.question);
@@ -229,6 +233,36 @@ pub fn answer(
     let Some(rewritten) = rewritten else { return Ok(made) };
     let usage = made.usage.into_iter().chain(rewritten.usage).reduce(Usage::and);
     Ok(Answer { rewritten: Some(rewritten.question), usage, ..made })
+}
+
+/// How passages are looked for, so that sections do not grow beyond what the engine has room for.
+fn within_room(how: &Retrieval, engine: Option<&Engine>, manner: &Manner) -> Retrieval {
+    let mut how = how.clone();
+    if let (Some(tokens_max), Some(engine)) = (how.sections_tokens_max, engine) {
+        // What keeps the engine from telling is met again when it is to write.
+        let room = Room::of(engine, manner).map_or(tokens_max, |room| room.prompt);
+        how.sections_tokens_max = Some(tokens_max.min(room));
+    }
+    how
+}
+
+/// What a model has room for, in tokens.
+struct Room {
+    model: String,
+    prompt: usize,
+    answer: usize,
+}
+
+impl Room {
+    fn of(engine: &Engine, manner: &Manner) -> Result<Self> {
+        let known = engine.known()?;
+        let context = known.context_tokens.unwrap_or(CONTEXT_TOKENS);
+        let wanted = manner.answer_tokens_max.unwrap_or(engine.options().answer_tokens_max);
+        let answer = wanted.clamp(1, (context / 2).max(1));
+        let room = context.saturating_sub(answer + SPARE_TOKENS);
+        let prompt = room.min(manner.prompt_tokens_max.unwrap_or(PROMPT_TOKENS_MAX));
+        Ok(Self { model: known.model, prompt, answer })
+    }
 }
 
 /// What is looked for: a short question that follows another is meant with it.
@@ -271,13 +305,8 @@ impl Writing<'_> {
         retrieved: &Retrieved,
         tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
     ) -> Result<Answer> {
-        let known = self.engine.known()?;
-        let context = known.context_tokens.unwrap_or(CONTEXT_TOKENS);
-        let wanted = self.manner.answer_tokens_max.unwrap_or(self.engine.options().answer_tokens_max);
-        let answer_tokens = wanted.clamp(1, (context / 2).max(1));
-        let room = context.saturating_sub(answer_tokens + SPARE_TOKENS);
-        let room = room.min(self.manner.prompt_tokens_max.unwrap_or(PROMPT_TOKENS_MAX));
-        match self.attempt(retrieved, room, answer_tokens, &known.model, tell) {
+        let Room { model, prompt: room, answer: answer_tokens } = Room::of(self.engine, self.manner)?;
+        match self.attempt(retrieved, room, answer_tokens, &model, tell) {
             Err(error) => match Failure::of(&error).map(|failure| failure.kind) {
                 Some(FailureKind::ContextOverflow { prompt, context }) => {
                     let share = prompt
@@ -285,7 +314,7 @@ impl Writing<'_> {
                         .map_or(0.5, |(prompt, context)| context as f64 / prompt.max(1) as f64);
                     let less = (room as f64 * share.clamp(0.1, 0.9) * 0.9) as usize;
                     tracing::debug!(room, less, "the model's context is smaller than was told");
-                    self.attempt(retrieved, less, answer_tokens.min(less.max(1)), &known.model, tell)
+                    self.attempt(retrieved, less, answer_tokens.min(less.max(1)), &model, tell)
                 }
                 _ => Err(error),
             },

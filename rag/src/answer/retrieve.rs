@@ -17,6 +17,7 @@ use kithdb::{
 
 use super::Library;
 use super::passage::{About, Passage, Stored, stored};
+use super::sections::sections;
 use super::words::words;
 use crate::engine::{Cancel, Reranker};
 use crate::ingest::SOURCES_SUFFIX;
@@ -43,6 +44,8 @@ pub struct Retrieval {
     pub score_min: Option<f32>,
     /// Whether chunks that touch become one passage.
     pub is_merged: bool,
+    /// Whole sections in place of chunks, in no more than so many tokens together.
+    pub sections_tokens_max: Option<usize>,
     /// How hard to search.
     pub params: Params,
     /// Whether a reranker ranks what was found; if absent, where there is one.
@@ -106,6 +109,7 @@ impl Default for Retrieval {
             fusion: Fusion::Adaptive,
             score_min: None,
             is_merged: true,
+            sections_tokens_max: None,
             params: Params::default(),
             is_reranked: None,
             candidates: None,
@@ -169,6 +173,9 @@ pub fn retrieve(
         Some(reranker) => Some(rerank(reranker, question, &mut passages, how, cancel)?),
         None => None,
     };
+    if let Some(tokens_max) = how.sections_tokens_max {
+        passages = sections(chunks, passages, &stored, (tokens_max, how.deadline))?;
+    }
     if how.is_merged {
         passages = merged(passages, &stored);
     }

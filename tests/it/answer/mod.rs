@@ -8,6 +8,7 @@ mod engine;
 mod injection;
 mod rerank;
 mod rewrite;
+mod sections;
 mod stores;
 
 use std::ops::ControlFlow;

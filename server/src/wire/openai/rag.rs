@@ -4,7 +4,7 @@
 
 use kithdb::{Error, Fusion, Result};
 use rag::Mode;
-use rag::answer::{Answer, Manner, Outcome, Reranked, Retrieval};
+use rag::answer::{Answer, Manner, Outcome, PROMPT_TOKENS_MAX, Reranked, Retrieval};
 use rag::engine::CANDIDATES_MAX;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,6 +39,8 @@ pub(crate) struct RagIn {
     mark_unsupported: Option<bool>,
     /// Put a list of what is cited behind the text.
     pub(crate) list_sources: Option<bool>,
+    /// Whole sections in place of chunks.
+    parents: Option<bool>,
     /// Whether a reranker ranks what is found, and how many chunks.
     rerank: Option<bool>,
     rerank_candidates: Option<usize>,
@@ -126,6 +128,8 @@ impl RagIn {
             Some(FusionIn::Dbsf) => Fusion::Dbsf,
             Some(FusionIn::Adaptive) | None => plain.fusion.clone(),
         };
+        let room = self.prompt_tokens.unwrap_or(PROMPT_TOKENS_MAX);
+        let sections = self.parents.unwrap_or(false).then_some(room);
         let mut manner = Manner {
             retrieval: Retrieval {
                 mode,
@@ -136,6 +140,7 @@ impl RagIn {
                 fusion,
                 score_min: self.score_threshold,
                 is_merged: self.merge.unwrap_or(plain.is_merged),
+                sections_tokens_max: sections,
                 is_reranked: self.rerank.or(plain.is_reranked),
                 candidates: self.rerank_candidates,
                 ..plain
