@@ -35,6 +35,8 @@ pub struct ServeOptions {
     pub engine: Option<Arc<Engine>>,
     /// What ranks passages; without it they stay as they were found.
     pub reranker: Option<Arc<Reranker>>,
+    /// Keep questions that were answered badly, and what people say of answers: so many entries of a collection.
+    pub feedback_max: Option<usize>,
     /// What clients may take.
     pub limits: ServeLimits,
     /// Where snapshots are kept, if not in the folder of the database.
@@ -53,6 +55,7 @@ impl Default for ServeOptions {
             tls: None,
             engine: None,
             reranker: None,
+            feedback_max: None,
             limits: ServeLimits::default(),
             bucket: None,
             snapshot_hosts: Vec::new(),
@@ -64,11 +67,14 @@ impl ServeOptions {
     /// Checks them, before anything takes time.
     ///
     /// # Errors
-    /// `InvalidArgument` on a limit that is 0.
+    /// `InvalidArgument` on a limit or on `feedback_max` that is 0.
     /// `InvalidArgument` on `listen` when other machines reach the address, there are no keys, and that was not meant;
     /// on `no_auth` when there are keys all the same.
     pub fn check(&self) -> Result<()> {
         self.limits.check()?;
+        if self.feedback_max == Some(0) {
+            return Err(Error::invalid("feedback_max", "is 0; it must be 1 at least"));
+        }
         let ip = self.listen.ip();
         match (self.keys.is_empty(), self.is_open_to_all) {
             (false, true) => Err(Error::invalid("no_auth", "stands beside keys; leave one of them out")),

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use crate::body::BLOCK_BYTES;
 use crate::bucket::Bucket;
 use crate::cursors::Cursors;
+use crate::feedback::Feedback;
 use crate::jobs::Jobs;
 use crate::lanes::Lanes;
 use crate::location::Hosts;
@@ -30,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) engine: Option<Arc<Engine>>,
     /// What ranks passages.
     pub(crate) reranker: Option<Arc<Reranker>>,
+    /// What is remembered of answers, where that is wanted.
+    pub(crate) feedback: Option<Feedback>,
     pub(crate) keys: Keys,
     pub(crate) lanes: Lanes,
     pub(crate) cursors: Cursors,
@@ -84,6 +87,7 @@ impl State {
             embedder,
             engine: options.engine.clone(),
             reranker: options.reranker.clone(),
+            feedback: options.feedback_max.map(Feedback::new),
             has_tls: options.tls.is_some(),
             keys: options.keys.clone(),
             lanes: Lanes::new(),

@@ -178,6 +178,17 @@ impl Default for Manner {
     }
 }
 
+impl Outcome {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Generated => "generated",
+            Self::Extractive => "extractive",
+            Self::NothingFound => "nothing_found",
+        }
+    }
+}
+
 impl Default for Relevance {
     fn default() -> Self {
         Self { similarity_min: 0.5, coverage_min: 0.34 }

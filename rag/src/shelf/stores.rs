@@ -7,6 +7,7 @@ use super::Shelf;
 use super::records::{missing, number, text};
 use crate::answer::sources_of;
 use crate::eval::EVAL_SUFFIX;
+use crate::feedback::FEEDBACK_SUFFIX;
 use crate::ingest::jobs::JOBS_SUFFIX;
 use crate::ingest::{IngestOptions, SOURCES_SUFFIX, prepare};
 
@@ -161,7 +162,7 @@ impl Shelf<'_> {
         if self.store(id)?.id != id {
             return Err(missing("vector store", id));
         }
-        for suffix in ["", SOURCES_SUFFIX, JOBS_SUFFIX, EVAL_SUFFIX] {
+        for suffix in ["", SOURCES_SUFFIX, JOBS_SUFFIX, EVAL_SUFFIX, FEEDBACK_SUFFIX] {
             self.db.drop_collection(&format!("{id}{suffix}"))?;
         }
         self.forget(STORES, id).map(drop)

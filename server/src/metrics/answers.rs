@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use kithdb::{Error, Result};
 use parking_lot::Mutex;
+use rag::Answer;
 use rag::engine::Failure;
-use rag::{Answer, Outcome};
 
 use super::{Exposition, Metrics};
 
@@ -35,12 +35,7 @@ impl Metrics {
 
 impl Counted {
     fn add(&mut self, answer: &Answer) {
-        let outcome = match answer.outcome {
-            Outcome::Generated => "generated",
-            Outcome::Extractive => "extractive",
-            Outcome::NothingFound => "nothing_found",
-        };
-        *self.outcomes.entry(outcome).or_default() += 1;
+        *self.outcomes.entry(answer.outcome.name()).or_default() += 1;
         self.citations += answer.citations.len() as u64;
         self.unsupported += answer.unsupported.len() as u64;
         let usage = answer.usage.unwrap_or_default();

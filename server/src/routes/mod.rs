@@ -9,6 +9,7 @@ mod collections;
 mod cursors;
 mod documents;
 mod eval;
+mod feedback;
 mod node;
 mod openapi;
 mod points;
@@ -194,7 +195,7 @@ fn bulk_routes(routes: Routes) -> Routes {
         .get(&at("/export"), ReadWhole, bulk::export)
 }
 
-/// Documents, the jobs that ingest them, and how well questions find them.
+/// Documents, the jobs that ingest them, how well questions find them, and what answers were worth.
 fn document_routes(routes: Routes) -> Routes {
     let at = |rest: &str| format!("/api/v1/collections/{{collection}}{rest}");
     routes
@@ -208,6 +209,11 @@ fn document_routes(routes: Routes) -> Routes {
         .get(&at("/eval/questions"), Read, route(Computes, eval::list))
         .delete(&at("/eval/questions"), Write, route(Waits, eval::clear))
         .post(&at("/eval"), Read, route(Computes, eval::run))
+        // Who may ask may say what the answer was worth; what others asked is read by who may write.
+        .post(&at("/feedback"), Read, route(Waits, feedback::give))
+        .get(&at("/feedback"), Write, route(Computes, feedback::list))
+        .delete(&at("/feedback"), Write, route(Waits, feedback::clear))
+        .get(&at("/feedback/questions"), Write, route(Computes, feedback::questions))
 }
 
 #[cfg(test)]

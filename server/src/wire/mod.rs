@@ -18,6 +18,7 @@ pub(crate) mod described;
 pub(crate) mod documents;
 pub(crate) mod eval;
 pub(crate) mod facet;
+pub(crate) mod feedback;
 pub(crate) mod filter;
 pub(crate) mod geo;
 pub(crate) mod groups;

@@ -17,8 +17,8 @@ use super::legacy::schema::{
     DiscoverBody, RecommendBody, RecommendGroupsBody, SearchBody, SearchGroupsBody, Searches,
 };
 use super::{
-    alias, alter, bulk, collection, cursor, documents, eval, facet, filter, groups, matrix, optimizations,
-    point, query, question, snapshot, sparse, update, why,
+    alias, alter, bulk, collection, cursor, documents, eval, facet, feedback, filter, groups, matrix,
+    optimizations, point, query, question, snapshot, sparse, update, why,
 };
 
 /// A schema, or a reference to one.
@@ -92,7 +92,7 @@ roots! {
     collection::Create, collection::CreateField, collection::SpaceIn,
     cursor::NextBody, cursor::CursorPage,
     documents::UploadIn, documents::JobOut,
-    eval::QuestionsIn, eval::EvalIn,
+    eval::QuestionsIn, eval::EvalIn, feedback::FeedbackIn,
     facet::Facet, facet::FacetHits,
     filter::FilterIn,
     groups::QueryGroups, groups::Groups,

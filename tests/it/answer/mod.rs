@@ -5,6 +5,7 @@
 mod chat;
 mod client;
 mod engine;
+mod feedback;
 mod injection;
 mod rerank;
 mod rewrite;

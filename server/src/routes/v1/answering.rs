@@ -63,13 +63,13 @@ pub(super) async fn answered(asking: impl Answering, began: Instant) -> Response
     written.respond(guard, began, fail).await
 }
 
-/// Makes an answer from a collection; the counters know of it.
+/// Makes an answer from a collection, under an id; the counters know of it, and who keeps what answers were worth.
 ///
 /// # Errors
 /// As for [`answer`].
 pub(super) fn made(
     call: &Call,
-    collection: &str,
+    (id, collection): (&str, &str),
     (asked, manner): (&Asked, &Manner),
     cancel: &Cancel,
     tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
@@ -83,5 +83,8 @@ pub(super) fn made(
     manner.retrieval.deadline = Some(call.deadline());
     let made = answer(&library, asked, &manner, cancel, tell);
     state.metrics.answered(&made);
+    if let (Ok(answer), Some(feedback)) = (&made, &state.feedback) {
+        feedback.answered(&state.db, chunks.name(), (id, asked.question.as_str()), answer);
+    }
     made
 }

@@ -4,7 +4,7 @@
 
 use kithdb::{Error, Fusion, Result};
 use rag::Mode;
-use rag::answer::{Answer, Manner, Outcome, PROMPT_TOKENS_MAX, Reranked, Retrieval};
+use rag::answer::{Answer, Manner, PROMPT_TOKENS_MAX, Reranked, Retrieval};
 use rag::engine::CANDIDATES_MAX;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -164,11 +164,6 @@ pub(crate) fn reranked(reranked: &Reranked) -> Value {
 
 /// What an answer rests on.
 pub(crate) fn told(answer: &Answer, places: &Places<'_>) -> Value {
-    let outcome = match answer.outcome {
-        Outcome::Generated => "generated",
-        Outcome::Extractive => "extractive",
-        Outcome::NothingFound => "nothing_found",
-    };
     let document = |(number, passage): (usize, &rag::Passage)| {
         json!({
             "number": number, "source": passage.source.to_string(), "path": passage.about.path,
@@ -184,7 +179,7 @@ pub(crate) fn told(answer: &Answer, places: &Places<'_>) -> Value {
         .map(|range| json!({"start_index": range.start, "end_index": range.end}))
         .collect();
     json!({
-        "outcome": outcome,
+        "outcome": answer.outcome.name(),
         "mode": answer.mode.name(),
         "rewritten": answer.rewritten,
         "rerank": answer.reranked.as_ref().map(reranked),
