@@ -6,8 +6,8 @@
 //! cuts it, [`Embedder`] makes vectors of the chunks, in this process or by a server ([`providers`]), [`ingest()`]
 //! keeps collections in step with a folder, [`jobs`] with what is uploaded, [`search()`] asks them, and [`answer()`]
 //! answers from them; [`feedback`] has what answers were worth. [`engine`] is what writes answers, and what ranks
-//! passages. [`model`] says where a model is looked for; without one everything but the vectors works. [`shelf`] has the
-//! files and stores of OpenAI's dialect.
+//! passages. [`model`] says where a model is looked for; without one everything but the vectors works. [`shelf`] has
+//! the files and stores of OpenAI's dialect.
 //!
 //! Architecture invariant: the only room that knows candle, tokenizers, text-splitter and the parsers of documents. A
 //! question is embedded only by the model that embedded the chunks.

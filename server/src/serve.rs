@@ -35,6 +35,8 @@ pub struct ServeOptions {
     pub engine: Option<Arc<Engine>>,
     /// What ranks passages; without it they stay as they were found.
     pub reranker: Option<Arc<Reranker>>,
+    /// What judges answers of an evaluation.
+    pub judge: Option<Arc<Engine>>,
     /// Keep questions that were answered badly, and what people say of answers: so many entries of a collection.
     pub feedback_max: Option<usize>,
     /// What clients may take.
@@ -55,6 +57,7 @@ impl Default for ServeOptions {
             tls: None,
             engine: None,
             reranker: None,
+            judge: None,
             feedback_max: None,
             limits: ServeLimits::default(),
             bucket: None,

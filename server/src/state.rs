@@ -31,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) engine: Option<Arc<Engine>>,
     /// What ranks passages.
     pub(crate) reranker: Option<Arc<Reranker>>,
+    /// What judges answers of an evaluation.
+    pub(crate) judge: Option<Arc<Engine>>,
     /// What is remembered of answers, where that is wanted.
     pub(crate) feedback: Option<Feedback>,
     pub(crate) keys: Keys,
@@ -87,6 +89,7 @@ impl State {
             embedder,
             engine: options.engine.clone(),
             reranker: options.reranker.clone(),
+            judge: options.judge.clone(),
             feedback: options.feedback_max.map(Feedback::new),
             has_tls: options.tls.is_some(),
             keys: options.keys.clone(),

@@ -14,6 +14,7 @@ mod eval;
 mod export;
 mod import;
 mod ingest;
+mod judge;
 mod limits;
 mod mcp;
 mod observe;

@@ -10,6 +10,7 @@ use rag::Embedder;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::engine::EngineArgs;
+use super::judge::JudgeArgs;
 use super::limits::LimitArgs;
 use super::observe::ObserveArgs;
 use super::open::{DataArgs, ModelArgs};
@@ -41,6 +42,8 @@ pub(super) struct Serve {
     engine: EngineArgs,
     #[command(flatten)]
     rerank: RerankArgs,
+    #[command(flatten)]
+    judge: JudgeArgs,
     #[command(flatten)]
     feedback: FeedbackArgs,
     #[command(flatten)]
@@ -204,6 +207,7 @@ impl Serve {
             tls: access.tls()?,
             engine: self.engine.open()?,
             reranker: self.rerank.open()?,
+            judge: self.judge.open()?,
             feedback_max: self.feedback.feedback.then_some(self.feedback.feedback_max),
             limits: self.limits.serve(),
             bucket: self.snapshots.bucket()?,

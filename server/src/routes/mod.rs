@@ -3,6 +3,7 @@
 //! Invariant: there is no route without a [`Need`](crate::access::Need). A function of a route is synchronous: it gets
 //! a [`Call`], asks the database, and returns what goes into `result`.
 
+mod answers;
 mod bulk;
 mod call;
 mod collections;
@@ -26,7 +27,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::Need::{Key, Manage, Metrics, Nothing, Read, ReadAll, ReadWhole, Write, WriteWhole};
 use crate::access::{Gate, guard};
-use crate::lanes::Lane::{Computes, Waits};
+use crate::lanes::Lane::{Computes, Generates, Waits};
 use crate::mcp::{self, Mcp};
 use crate::{State, observe};
 use call::{Call, later, route};
@@ -209,6 +210,7 @@ fn document_routes(routes: Routes) -> Routes {
         .get(&at("/eval/questions"), Read, route(Computes, eval::list))
         .delete(&at("/eval/questions"), Write, route(Waits, eval::clear))
         .post(&at("/eval"), Read, route(Computes, eval::run))
+        .post(&at("/eval/answers"), Read, route(Generates, answers::run))
         // Who may ask may say what the answer was worth; what others asked is read by who may write.
         .post(&at("/feedback"), Read, route(Waits, feedback::give))
         .get(&at("/feedback"), Write, route(Computes, feedback::list))

@@ -7,6 +7,7 @@ mod client;
 mod engine;
 mod feedback;
 mod injection;
+mod judged;
 mod rerank;
 mod rewrite;
 mod sections;

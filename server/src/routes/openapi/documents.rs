@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::super::documents;
 use super::operation::Operation;
+use crate::wire::answers::AnswersIn;
 use crate::wire::documents::UploadIn;
 use crate::wire::eval::{EvalIn, QuestionsIn};
 use crate::wire::feedback::FeedbackIn;
@@ -72,6 +73,10 @@ fn questions() -> Vec<Operation> {
             .body::<EvalIn>(json!({"a": {"mode": "keyword"}}))
             .answers_with(free())
             .elsewhere(),
+        at("POST", "/eval/answers", "evaluate_answers", "Have them answered, and measure the answers")
+            .body::<AnswersIn>(json!({"rag": {"top_k": 8}, "judge": false}))
+            .answers_with(free())
+            .elsewhere(),
         at("DELETE", "/eval/questions", "clear_questions", "Forget them").answers_with(flag()).elsewhere(),
     ]
 }
@@ -84,16 +89,26 @@ fn feedback() -> Vec<Operation> {
             .body::<FeedbackIn>(said)
             .answers_with(free())
             .elsewhere(),
-        at("GET", "/feedback", "feedback", "Questions that were answered badly, and what was said of answers")
-            .takes("reason", words(&["nothing_found", "low_confidence"]), "Only what is kept for this")
-            .takes("helpful", flag(), "Only what was found helpful, or not")
-            .takes("offset", text(), "The entry from which on")
-            .takes("limit", whole(1), "How many")
-            .answers_with(object([("entries", many(free())), ("next_offset", nullable(text()))]).shown())
-            .elsewhere(),
-        at("GET", "/feedback/questions", "feedback_questions", "The questions of an evaluation that it makes")
-            .answers_with(many(free()))
-            .elsewhere(),
+        at(
+            "GET",
+            "/feedback",
+            "feedback",
+            "Questions that were answered badly, and what was said of answers",
+        )
+        .takes("reason", words(&["nothing_found", "low_confidence"]), "Only what is kept for this")
+        .takes("helpful", flag(), "Only what was found helpful, or not")
+        .takes("offset", text(), "The entry from which on")
+        .takes("limit", whole(1), "How many")
+        .answers_with(object([("entries", many(free())), ("next_offset", nullable(text()))]).shown())
+        .elsewhere(),
+        at(
+            "GET",
+            "/feedback/questions",
+            "feedback_questions",
+            "The questions of an evaluation that it makes",
+        )
+        .answers_with(many(free()))
+        .elsewhere(),
         at("DELETE", "/feedback", "clear_feedback", "Forget it").answers_with(flag()).elsewhere(),
     ]
 }
