@@ -5,8 +5,9 @@
 //! The path of a document: [`walk`](mod@walk) finds files, [`parse()`] turns one into a [`Source`], [`chunk()`]
 //! cuts it, [`Embedder`] makes vectors of the chunks, in this process or by a server ([`providers`]), [`ingest()`]
 //! keeps collections in step with a folder, [`jobs`] with what is uploaded, [`search()`] asks them, and [`answer()`]
-//! answers from them. [`engine`] is what writes answers. [`model`] says where a model is looked for; without one
-//! everything but the vectors works. [`shelf`] has the files and stores of OpenAI's dialect.
+//! answers from them; [`feedback`] has what answers were worth. [`engine`] is what writes answers, and what ranks
+//! passages. [`model`] says where a model is looked for; without one everything but the vectors works. [`shelf`] has
+//! the files and stores of OpenAI's dialect.
 //!
 //! Architecture invariant: the only room that knows candle, tokenizers, text-splitter and the parsers of documents. A
 //! question is embedded only by the model that embedded the chunks.
@@ -17,6 +18,7 @@ pub mod dedup;
 pub mod embed;
 pub mod engine;
 pub mod eval;
+pub mod feedback;
 mod formats;
 pub mod ingest;
 mod markdown;
@@ -32,7 +34,7 @@ pub use answer::{Answer, Asked, Citation, Library, Manner, Outcome, Passage, Ret
 pub use chunk::{Chunk, Sizing, chunk};
 pub use dedup::Duplicate;
 pub use embed::Embedder;
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, RerankOptions, RerankProtocol, Reranker};
 pub use formats::code::Syntax;
 pub use formats::records::Record;
 pub use ingest::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, documents, ingest, jobs, reembed};

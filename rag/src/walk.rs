@@ -74,9 +74,11 @@ impl Walk {
         parse(file, bytes)
     }
 
-    /// Whether a file may be there unseen: it, or a folder above it, could not be read.
+    /// Whether a file may be there without being listed: it, or a folder above it, could not be read, or it has become
+    /// too large.
     pub(crate) fn may_have(&self, file: &str) -> bool {
-        let unread = self.skipped.iter().filter(|skipped| matches!(skipped.reason, Skip::Unreadable(_)));
+        let is_there = |reason: &Skip| matches!(reason, Skip::Unreadable(_) | Skip::TooLarge { .. });
+        let unread = self.skipped.iter().filter(|skipped| is_there(&skipped.reason));
         unread.map(|skipped| skipped.path.trim_end_matches('/')).any(|place| {
             let below = file.strip_prefix(place);
             place.is_empty() || below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -196,10 +198,22 @@ mod tests {
     fn what_lies_below_an_unreadable_folder_may_be_there() {
         let skipped = |path: &str, reason: Skip| Skipped { path: path.to_owned(), reason };
         let unread = || Skip::Unreadable("permission denied".to_owned());
-        let skipped = vec![skipped("a/b", unread()), skipped("c.md", unread()), skipped("d", Skip::Kind)];
+        let large = Skip::TooLarge { bytes: 2, bytes_max: 1 };
+        let skipped = vec![
+            skipped("a/b", unread()),
+            skipped("c.md", unread()),
+            skipped("d", Skip::Kind),
+            skipped("e.md", large),
+        ];
         let walk = Walk { skipped, ..Walk::default() };
-        let cases =
-            [("a/b/x.md", true), ("a/bc.md", false), ("a/x.md", false), ("c.md", true), ("d/e.md", false)];
+        let cases = [
+            ("a/b/x.md", true),
+            ("a/bc.md", false),
+            ("a/x.md", false),
+            ("c.md", true),
+            ("d/e.md", false),
+            ("e.md", true),
+        ];
         for (file, expected) in cases {
             assert_eq!(walk.may_have(file), expected, "{file}");
         }

@@ -19,6 +19,7 @@ mod connections;
 mod cursors;
 pub mod door;
 mod error;
+mod feedback;
 mod incoming;
 mod jobs;
 mod lanes;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kithdb::{Database, Error, ErrorKind, Result};
-use rag::{Embedder, Engine};
+use rag::{Embedder, Engine, Reranker};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -33,6 +33,12 @@ pub struct ServeOptions {
     pub tls: Option<Tls>,
     /// What writes answers; without it they are quotes.
     pub engine: Option<Arc<Engine>>,
+    /// What ranks passages; without it they stay as they were found.
+    pub reranker: Option<Arc<Reranker>>,
+    /// What judges answers of an evaluation.
+    pub judge: Option<Arc<Engine>>,
+    /// Keep questions that were answered badly, and what people say of answers: so many entries of a collection.
+    pub feedback_max: Option<usize>,
     /// What clients may take.
     pub limits: ServeLimits,
     /// Where snapshots are kept, if not in the folder of the database.
@@ -50,6 +56,9 @@ impl Default for ServeOptions {
             are_metrics_open: false,
             tls: None,
             engine: None,
+            reranker: None,
+            judge: None,
+            feedback_max: None,
             limits: ServeLimits::default(),
             bucket: None,
             snapshot_hosts: Vec::new(),
@@ -61,11 +70,14 @@ impl ServeOptions {
     /// Checks them, before anything takes time.
     ///
     /// # Errors
-    /// `InvalidArgument` on a limit that is 0.
+    /// `InvalidArgument` on a limit or on `feedback_max` that is 0.
     /// `InvalidArgument` on `listen` when other machines reach the address, there are no keys, and that was not meant;
     /// on `no_auth` when there are keys all the same.
     pub fn check(&self) -> Result<()> {
         self.limits.check()?;
+        if self.feedback_max == Some(0) {
+            return Err(Error::invalid("feedback_max", "is 0; it must be 1 at least"));
+        }
         let ip = self.listen.ip();
         match (self.keys.is_empty(), self.is_open_to_all) {
             (false, true) => Err(Error::invalid("no_auth", "stands beside keys; leave one of them out")),

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use kithdb::Database;
-use rag::{Embedder, Engine};
+use rag::{Embedder, Engine, Reranker};
 
 use tokio::sync::Semaphore;
 
 use crate::body::BLOCK_BYTES;
 use crate::bucket::Bucket;
 use crate::cursors::Cursors;
+use crate::feedback::Feedback;
 use crate::jobs::Jobs;
 use crate::lanes::Lanes;
 use crate::location::Hosts;
@@ -28,6 +29,12 @@ pub(crate) struct Inner {
     pub(crate) embedder: Option<Arc<Embedder>>,
     /// What writes answers.
     pub(crate) engine: Option<Arc<Engine>>,
+    /// What ranks passages.
+    pub(crate) reranker: Option<Arc<Reranker>>,
+    /// What judges answers of an evaluation.
+    pub(crate) judge: Option<Arc<Engine>>,
+    /// What is remembered of answers, where that is wanted.
+    pub(crate) feedback: Option<Feedback>,
     pub(crate) keys: Keys,
     pub(crate) lanes: Lanes,
     pub(crate) cursors: Cursors,
@@ -81,6 +88,9 @@ impl State {
             db,
             embedder,
             engine: options.engine.clone(),
+            reranker: options.reranker.clone(),
+            judge: options.judge.clone(),
+            feedback: options.feedback_max.map(Feedback::new),
             has_tls: options.tls.is_some(),
             keys: options.keys.clone(),
             lanes: Lanes::new(),

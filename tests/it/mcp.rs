@@ -172,6 +172,19 @@ fn a_refusal_names_what_is_wrong_and_changes_nothing() {
 }
 
 #[test]
+fn ingested_documents_have_no_others_put_among_them() {
+    let client = Client::new(ServeOptions::default());
+    let upload = json!({"documents": [{"path": "a.md", "text": "The tower."}]});
+    let path = "/api/v1/collections/docs/documents?wait=true";
+    assert_eq!(client.server.ask("POST", path, Some(&upload)).status, 200);
+    let added = json!({"collection": "docs", "documents": [{"text": "x"}]});
+    let told = client.refusal("add_documents", &added);
+    assert!(told.starts_with("collection: `docs` has documents that were ingested"), "{told}");
+    let count = client.server.ask("POST", "/collections/docs/points/count", Some(&json!({})));
+    assert_eq!(count.body["result"]["count"], 1);
+}
+
+#[test]
 fn a_key_has_its_rights_here_too() {
     let of =
         |key: &str, access: &str| json!({"key": key, "access": [{"collection": "notes", "access": access}]});

@@ -181,8 +181,10 @@ impl<'a> Checker<'a> {
         let mut found: Vec<Support> = named.iter().filter_map(|number| of(number.checked_sub(1)?)).collect();
         found.retain(|support| is_stored(support));
         if found.is_empty() {
-            let others = (0..self.documents.len()).filter_map(of).filter(|support| is_stored(support));
-            found.extend(others.reduce(|best, next| if next.share > best.share { next } else { best }));
+            let mut others: Vec<Support> = (0..self.documents.len()).filter_map(of).collect();
+            others.sort_by(|a, b| b.share.total_cmp(&a.share));
+            // To look at what is stored is to read it whole: the best first.
+            found.extend(others.into_iter().find(is_stored));
         }
         found
     }

@@ -1,13 +1,15 @@
 //! An answer with proof: passages are found, a model writes, what it wrote is held against them.
 //!
-//! The path of a question: [`retrieve()`] finds passages, as who asks may see them; when nothing speaks for an answer
-//! being among them, that is said and no model is asked. Otherwise they are packed into the model's context, fenced
-//! as data (`prompt`), and each sentence that comes back is cited or marked before it goes out (`check`). Without a
-//! serving engine, or when that is asked for, the answer is made of quotes (`extract`), and says so.
+//! The path of a question: where that is asked for, it is made to stand by itself (`rewrite`). [`retrieve()`] finds
+//! passages, as who asks may see them; where there is a reranker, it ranks them; where that is asked for, they grow
+//! to whole sections (`sections`). When nothing speaks for an answer being among them, that is said and no model is
+//! asked. Otherwise they are packed into the model's context, fenced as data (`prompt`), and each sentence that comes
+//! back is cited or marked before it goes out (`check`). Without a serving engine, or when that is asked for, the
+//! answer is made of quotes (`extract`), and says so.
 //!
 //! Invariants: a citation names bytes of a document that is stored with the hash that it names. What documents say
-//! never stands in the place of instructions. A model is asked at most twice: the second time with less, when the
-//! engine says that its context was too small.
+//! never stands in the place of instructions. For an answer a model is asked at most twice: the second time with less,
+//! when the engine says that its context was too small; before it once, where the question is to be rewritten.
 //! Cost: the engine's time. Before it a search, the sources of its hits, and a few questions to the engine's
 //! tokenizer.
 //! When not to use: for a conversation without documents.
@@ -18,15 +20,15 @@ mod pack;
 mod passage;
 mod prompt;
 mod retrieve;
+mod rewrite;
+mod sections;
 mod words;
 
 use std::ops::{ControlFlow, Range};
 
-use kithdb::{
-    Collection, Database, Error, ErrorKind, PayloadSelect, PointId, Result, Select, Value, VectorSelect,
-};
+use kithdb::{Collection, Database, Error, ErrorKind, PointId, Result};
 
-use crate::engine::{Cancel, Chat, Engine, Failure, FailureKind, Finish, Message, Role, Usage};
+use crate::engine::{Cancel, Chat, Engine, Failure, FailureKind, Finish, Message, Reranker, Role, Usage};
 use crate::{Embedder, Mode};
 use check::Checker;
 pub use check::{Citation, UNSUPPORTED};
@@ -34,7 +36,7 @@ pub use extract::EXTRACTIVE;
 pub(crate) use passage::hash as text_hash;
 pub use passage::{About, Document, Passage, document};
 pub use prompt::{Asked, fence};
-pub use retrieve::{ACCESS_FIELD, Evidence, Retrieval, Retrieved, retrieve, sources_of};
+pub use retrieve::{ACCESS_FIELD, Evidence, Reranked, Retrieval, Retrieved, retrieve, sources_of};
 
 /// Said when nothing speaks for an answer being in the documents.
 pub const NOTHING_FOUND: &str = "I found nothing in the documents that answers this question.";
@@ -50,6 +52,8 @@ pub struct Library<'a> {
     pub embedder: Option<&'a Embedder>,
     /// What writes answers.
     pub engine: Option<&'a Engine>,
+    /// What ranks passages.
+    pub reranker: Option<&'a Reranker>,
 }
 
 /// How an answer is made.
@@ -74,6 +78,8 @@ pub struct Manner {
     pub seed: Option<i64>,
     /// Quotes only, also where there is a serving engine.
     pub is_extractive: bool,
+    /// A question that follows others is first rewritten so that it stands by itself, and searched with as that.
+    pub is_rewritten: bool,
     /// Whether sentences that nothing supports are marked in the text itself.
     pub marks_unsupported: bool,
 }
@@ -127,9 +133,13 @@ pub struct Answer {
     pub evidence: Evidence,
     /// How passages were looked for in the end.
     pub mode: Mode,
+    /// What came of ranking them by a reranker, if one was asked.
+    pub reranked: Option<Reranked>,
     /// Why it ended.
     pub finish: Finish,
-    /// What it took of a model; nothing of quotes.
+    /// What was searched with, if the question was rewritten.
+    pub rewritten: Option<String>,
+    /// What it took of a model, to rewrite the question included; nothing of quotes.
     pub usage: Option<Usage>,
     /// The model that wrote it.
     pub model: Option<String>,
@@ -162,7 +172,19 @@ impl Default for Manner {
             stop: Vec::new(),
             seed: None,
             is_extractive: false,
+            is_rewritten: false,
             marks_unsupported: true,
+        }
+    }
+}
+
+impl Outcome {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Generated => "generated",
+            Self::Extractive => "extractive",
+            Self::NothingFound => "nothing_found",
         }
     }
 }
@@ -187,7 +209,7 @@ impl Relevance {
 /// Answers a question. `tell` gets the answer as it comes, and may break it off.
 ///
 /// # Errors
-/// As for [`retrieve()`]; those of the serving engine have a [`Failure`] as their source.
+/// As for [`retrieve()`]; those of the serving engine and of the reranker have a [`Failure`] as their source.
 pub fn answer(
     library: &Library<'_>,
     asked: &Asked,
@@ -195,24 +217,62 @@ pub fn answer(
     cancel: &Cancel,
     tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<Answer> {
+    let rewritten = match manner.is_rewritten {
+        true => rewrite::rewritten(library.engine, asked, cancel)?,
+        false => None,
+    };
+    let searched = rewritten.as_ref().map_or_else(|| looked_for(asked), |own| own.question.clone());
     let span = tracing::info_span!(
         "retrieve",
         openinference.span.kind = "RETRIEVER",
         documents = tracing::field::Empty
     );
-    let retrieved = span.in_scope(|| {
-        let retrieval = &manner.retrieval;
-        retrieve(library.db, library.chunks, library.embedder, &looked_for(asked), retrieval)
-    })?;
+    let engine = library.engine.filter(|_| !manner.is_extractive);
+    let how = within_room(&manner.retrieval, engine, manner);
+    let retrieved = span.in_scope(|| retrieve(library, &searched, &how, cancel))?;
     span.record("documents", retrieved.passages.len());
-    if retrieved.passages.is_empty() || !manner.relevance.is_met(&retrieved.evidence) {
+    let made = if retrieved.passages.is_empty() || !manner.relevance.is_met(&retrieved.evidence) {
         // Who breaks it off now has all of it.
         let _ = tell(Told::Text(NOTHING_FOUND, &[]));
-        return Ok(Answer::of(Outcome::NothingFound, NOTHING_FOUND.to_owned(), &retrieved));
+        Answer::of(Outcome::NothingFound, NOTHING_FOUND.to_owned(), &retrieved)
+    } else if let Some(engine) = engine {
+        Writing { library, engine, asked, manner, cancel }.answer(&retrieved, tell)?
+    } else {
+        let question = rewritten.as_ref().map_or(&asked.question, |own| &own.question);
+        extractive(question, &retrieved, tell)
+    };
+    let Some(rewritten) = rewritten else { return Ok(made) };
+    let usage = made.usage.into_iter().chain(rewritten.usage).reduce(Usage::and);
+    Ok(Answer { rewritten: Some(rewritten.question), usage, ..made })
+}
+
+/// How passages are looked for, so that sections do not grow beyond what the engine has room for.
+fn within_room(how: &Retrieval, engine: Option<&Engine>, manner: &Manner) -> Retrieval {
+    let mut how = how.clone();
+    if let (Some(tokens_max), Some(engine)) = (how.sections_tokens_max, engine) {
+        // What keeps the engine from telling is met again when it is to write.
+        let room = Room::of(engine, manner).map_or(tokens_max, |room| room.prompt);
+        how.sections_tokens_max = Some(tokens_max.min(room));
     }
-    match library.engine.filter(|_| !manner.is_extractive) {
-        Some(engine) => Writing { library, engine, asked, manner, cancel }.answer(&retrieved, tell),
-        None => Ok(extractive(asked, &retrieved, tell)),
+    how
+}
+
+/// What a model has room for, in tokens.
+struct Room {
+    model: String,
+    prompt: usize,
+    answer: usize,
+}
+
+impl Room {
+    fn of(engine: &Engine, manner: &Manner) -> Result<Self> {
+        let known = engine.known()?;
+        let context = known.context_tokens.unwrap_or(CONTEXT_TOKENS);
+        let wanted = manner.answer_tokens_max.unwrap_or(engine.options().answer_tokens_max);
+        let answer = wanted.clamp(1, (context / 2).max(1));
+        let room = context.saturating_sub(answer + SPARE_TOKENS);
+        let prompt = room.min(manner.prompt_tokens_max.unwrap_or(PROMPT_TOKENS_MAX));
+        Ok(Self { model: known.model, prompt, answer })
     }
 }
 
@@ -228,11 +288,11 @@ fn looked_for(asked: &Asked) -> String {
 }
 
 fn extractive(
-    asked: &Asked,
+    question: &str,
     retrieved: &Retrieved,
     tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Answer {
-    let (text, citations) = extract::extract(&asked.question, &retrieved.passages);
+    let (text, citations) = extract::extract(question, &retrieved.passages);
     let documents = retrieved.passages.clone();
     if tell(Told::Documents(&documents)).is_continue() {
         // As above.
@@ -256,13 +316,8 @@ impl Writing<'_> {
         retrieved: &Retrieved,
         tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
     ) -> Result<Answer> {
-        let known = self.engine.known()?;
-        let context = known.context_tokens.unwrap_or(CONTEXT_TOKENS);
-        let wanted = self.manner.answer_tokens_max.unwrap_or(self.engine.options().answer_tokens_max);
-        let answer_tokens = wanted.clamp(1, (context / 2).max(1));
-        let room = context.saturating_sub(answer_tokens + SPARE_TOKENS);
-        let room = room.min(self.manner.prompt_tokens_max.unwrap_or(PROMPT_TOKENS_MAX));
-        match self.attempt(retrieved, room, answer_tokens, &known.model, tell) {
+        let Room { model, prompt: room, answer: answer_tokens } = Room::of(self.engine, self.manner)?;
+        match self.attempt(retrieved, room, answer_tokens, &model, tell) {
             Err(error) => match Failure::of(&error).map(|failure| failure.kind) {
                 Some(FailureKind::ContextOverflow { prompt, context }) => {
                     let share = prompt
@@ -270,7 +325,7 @@ impl Writing<'_> {
                         .map_or(0.5, |(prompt, context)| context as f64 / prompt.max(1) as f64);
                     let less = (room as f64 * share.clamp(0.1, 0.9) * 0.9) as usize;
                     tracing::debug!(room, less, "the model's context is smaller than was told");
-                    self.attempt(retrieved, less, answer_tokens.min(less.max(1)), &known.model, tell)
+                    self.attempt(retrieved, less, answer_tokens.min(less.max(1)), &model, tell)
                 }
                 _ => Err(error),
             },
@@ -301,7 +356,7 @@ impl Writing<'_> {
             return Err(Failure::new(FailureKind::Cancelled, "nobody waits for it").into());
         }
         let sources = sources_of(self.library.db, self.library.chunks)?;
-        let is_stored = |source: PointId, hash: &str| is_stored(&sources, source, hash);
+        let is_stored = |source: PointId, hash: &str| passage::is_stored(&sources, source, hash);
         let mut checker = Checker::new(&documents, &is_stored, self.manner.marks_unsupported);
         let (mut text, mut told) = (String::new(), 0);
         let mut pass_on = |checker: &Checker<'_>, out: &str, text: &mut String| {
@@ -392,15 +447,6 @@ fn alternating(turns: &[Message]) -> Vec<Message> {
     kept
 }
 
-/// Whether a source is still stored with the text that has this hash.
-fn is_stored(sources: &Collection, source: PointId, hash: &str) -> bool {
-    let path = "hash".parse().expect("a single word is a path");
-    let select =
-        Select { payload: PayloadSelect::Only(vec![path]), vectors: VectorSelect::None, highlight: None };
-    let found = sources.get(&[source], &select).ok().and_then(|mut found| found.pop());
-    found.is_some_and(|point| point.payload.get("hash").and_then(Value::as_str) == Some(hash))
-}
-
 impl Answer {
     fn of(outcome: Outcome, text: String, retrieved: &Retrieved) -> Self {
         Self {
@@ -411,7 +457,9 @@ impl Answer {
             unsupported: Vec::new(),
             evidence: retrieved.evidence,
             mode: retrieved.mode,
+            reranked: retrieved.reranked.clone(),
             finish: Finish::Stop,
+            rewritten: None,
             usage: None,
             model: None,
         }

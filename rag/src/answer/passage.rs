@@ -80,6 +80,11 @@ pub fn document(sources: &Collection, id: PointId) -> Result<Document> {
     Ok(Document { about, text, hash })
 }
 
+/// Whether a document is stored now with a text of this hash, by the text itself.
+pub(crate) fn is_stored(sources: &Collection, id: PointId, hash: &str) -> bool {
+    document(sources, id).is_ok_and(|document| document.hash == hash)
+}
+
 impl Passage {
     /// The title, or what stands for it.
     pub fn title(&self) -> &str {
@@ -120,4 +125,28 @@ pub(crate) fn stored(sources: &Collection, ids: &[PointId]) -> Result<HashMap<Po
 /// SHA-256 of a text, in hexadecimal.
 pub(crate) fn hash(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use kithdb::{Change, Database, Point, Schema, Selection};
+
+    use super::*;
+
+    #[test]
+    fn a_document_is_stored_as_long_as_its_text_has_the_hash() {
+        let db = Database::in_memory().expect("a database");
+        let sources = db.create_collection("a.sources", Schema::new()).expect("a collection");
+        let point = Point::new(1).with("text", "The tower.").with("hash", hash("The tower."));
+        sources.upsert(vec![point]).expect("stored");
+        let is_stored = |text: &str| is_stored(&sources, 1.into(), &hash(text));
+        assert_eq!((is_stored("The tower."), is_stored("The bridge.")), (true, false));
+        // The hash that is kept beside it says what it said before.
+        let payload = Payload::from_iter([("text".to_owned(), "The bridge.".into())]);
+        let change = Change::SetPayload { payload, path: None };
+        sources.change(Selection::Ids(vec![1.into()]), change).expect("changed");
+        assert_eq!((is_stored("The tower."), is_stored("The bridge.")), (false, false));
+        sources.delete(vec![1.into()]).expect("deleted");
+        assert!(!is_stored("The bridge."));
+    }
 }

@@ -4,18 +4,22 @@
 //! and none comes through that they exclude. A passage is text of its source as it is stored (see
 //! [`passage`](super::passage)); what changed between the search and the reading is left out.
 //!
-//! Cost: a search, and the sources of its hits, whole.
+//! Cost: a search, and the sources of its hits, whole; where there is a reranker, its time.
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::time::Instant;
 
 use kithdb::{
     Collection, Condition, DEFAULT_VECTOR, Database, Error, ErrorKind, Filter, Fusion, Hit, Input, Params,
-    PointId, Query, Request, Result, Select, Value, VectorSelect,
+    PointId, Query, Request, Result, Select, Terms, Value, VectorSelect,
 };
 
+use super::Library;
 use super::passage::{About, Passage, Stored, stored};
+use super::sections::sections;
 use super::words::words;
+use crate::engine::{Cancel, Reranker};
 use crate::ingest::SOURCES_SUFFIX;
 use crate::search::check_model;
 use crate::{Embedder, Mode};
@@ -36,12 +40,20 @@ pub struct Retrieval {
     pub diversity: Option<f32>,
     /// How the legs are fused.
     pub fusion: Fusion,
-    /// Chunks with a worse score are left out.
+    /// Chunks with a worse score are left out: that of the reranker, where one ranks them.
     pub score_min: Option<f32>,
     /// Whether chunks that touch become one passage.
     pub is_merged: bool,
+    /// Whole sections in place of chunks, in no more than so many tokens together.
+    pub sections_tokens_max: Option<usize>,
     /// How hard to search.
     pub params: Params,
+    /// Whether a reranker ranks what was found; if absent, where there is one.
+    pub is_reranked: Option<bool>,
+    /// Chunks that it ranks, of which the best `limit` stay; its setting, if absent.
+    pub candidates: Option<usize>,
+    /// What is not found by then is not looked for any longer.
+    pub deadline: Option<Instant>,
 }
 
 /// What was found for a question.
@@ -53,6 +65,19 @@ pub struct Retrieved {
     pub evidence: Evidence,
     /// How they were looked for: by words alone where there is no model.
     pub mode: Mode,
+    /// What came of ranking them; nothing where no reranker was asked.
+    pub reranked: Option<Reranked>,
+}
+
+/// What came of ranking passages by a reranker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reranked {
+    /// The model that was asked for.
+    pub model: Option<String>,
+    /// Chunks that it was asked to rank.
+    pub candidates: usize,
+    /// Why they are as they were found all the same, where that is allowed.
+    pub error: Option<String>,
 }
 
 /// What speaks for passages having an answer.
@@ -84,7 +109,11 @@ impl Default for Retrieval {
             fusion: Fusion::Adaptive,
             score_min: None,
             is_merged: true,
+            sections_tokens_max: None,
             params: Params::default(),
+            is_reranked: None,
+            candidates: None,
+            deadline: None,
         }
     }
 }
@@ -108,31 +137,96 @@ pub fn sources_of(db: &Database, chunks: &Collection) -> Result<Collection> {
 ///
 /// # Errors
 /// `NotFound` when the collection is none of documents; `InvalidArgument` on `model` when the question needs another
-/// model; what the database returns.
+/// model, on `rag.rerank` when it needs a reranker; `DeadlineExceeded`; what the database returns, and the reranker.
 pub fn retrieve(
-    db: &Database,
-    chunks: &Collection,
-    embedder: Option<&Embedder>,
+    library: &Library<'_>,
     question: &str,
     how: &Retrieval,
+    cancel: &Cancel,
 ) -> Result<Retrieved> {
+    let Library { db, chunks, embedder, .. } = *library;
+    let reranker = reranker(library, how)?;
     let sources = sources_of(db, chunks)?;
     let (mode, vector) = question_vector(chunks, embedder, question, how.mode)?;
-    let request = request(question, vector.as_deref(), mode, how);
+    let request = match reranker {
+        // Scores of the search bind nothing that is ranked anew.
+        Some(reranker) => {
+            let limit = how.candidates.unwrap_or(reranker.options().candidates).max(how.limit);
+            let wide = Retrieval { limit, score_min: None, ..how.clone() };
+            request(question, vector.as_deref(), mode, &wide)
+        }
+        None => request(question, vector.as_deref(), mode, how),
+    };
     let vectors = if vector.is_some() {
         VectorSelect::Named(vec![DEFAULT_VECTOR.to_owned()])
     } else {
         VectorSelect::None
     };
     let select = Select { vectors, ..Select::default() };
-    let (hits, _) = chunks.search(request, &select)?;
+    let terms = Terms { deadline: how.deadline, ..Terms::default() };
+    let hits = chunks.search_on(request, &select, terms)?.hits;
     let ids: Vec<PointId> = hits.iter().filter_map(source_id).collect();
     let stored = stored(&sources, &ids)?;
     let found = hits.iter().filter_map(|hit| passage(hit, &stored, vector.as_deref()));
-    let mut passages = if how.is_merged { merged(found.collect(), &stored) } else { found.collect() };
+    let mut passages: Vec<Passage> = found.collect();
+    let reranked = match reranker {
+        Some(reranker) => Some(rerank(reranker, question, &mut passages, how, cancel)?),
+        None => None,
+    };
+    if let Some(tokens_max) = how.sections_tokens_max {
+        passages = sections(chunks, passages, &stored, (tokens_max, how.deadline))?;
+    }
+    if how.is_merged {
+        passages = merged(passages, &stored);
+    }
     passages.sort_by(|a, b| b.score.total_cmp(&a.score));
     let evidence = evidence(question, &passages);
-    Ok(Retrieved { passages, evidence, mode })
+    Ok(Retrieved { passages, evidence, mode, reranked })
+}
+
+/// The reranker that a question is to have, if any.
+fn reranker<'a>(library: &Library<'a>, how: &Retrieval) -> Result<Option<&'a Reranker>> {
+    match (how.is_reranked, library.reranker) {
+        (Some(true), None) => {
+            Err(Error::invalid("rag.rerank", "needs a reranker, and there is none; set rerank_url"))
+        }
+        (Some(false), _) => Ok(None),
+        (_, reranker) => Ok(reranker),
+    }
+}
+
+/// Ranks passages, of which the best stay.
+fn rerank(
+    reranker: &Reranker,
+    question: &str,
+    passages: &mut Vec<Passage>,
+    how: &Retrieval,
+    cancel: &Cancel,
+) -> Result<Reranked> {
+    let candidates = passages.len();
+    let span = tracing::info_span!("rerank", openinference.span.kind = "RERANKER", documents = candidates);
+    let texts: Vec<String> = passages.iter().map(text_to_rank).collect();
+    let ranked = span.in_scope(|| reranker.rank(question, &texts, how.deadline, cancel));
+    let error = match ranked {
+        Ok(scores) => {
+            passages.iter_mut().zip(scores).for_each(|(passage, score)| passage.score = score);
+            passages.sort_by(|a, b| b.score.total_cmp(&a.score));
+            None
+        }
+        Err(error) if reranker.options().is_optional && !cancel.is_cancelled() => {
+            Some(error.message().to_owned())
+        }
+        Err(error) => return Err(error),
+    };
+    passages.retain(|passage| how.score_min.is_none_or(|least| passage.score >= least));
+    passages.truncate(how.limit);
+    Ok(Reranked { model: reranker.options().model.clone(), candidates, error })
+}
+
+/// What a reranker reads of a passage: as the model of its vector did, with the headings above it.
+fn text_to_rank(passage: &Passage) -> String {
+    let (heading, text) = (&passage.about.heading, &passage.text);
+    if heading.is_empty() { text.clone() } else { format!("{heading}\n{text}") }
 }
 
 /// The mode that there is a model for, and the question's vector.

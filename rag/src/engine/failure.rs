@@ -148,40 +148,41 @@ impl std::error::Error for Failure {}
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        let said = &failure.said;
-        let (kind, message) = match failure.kind {
+        failure.into_error("the serving engine", "engine")
+    }
+}
+
+impl Failure {
+    /// The error that tells of it: who failed, and the field that stands for it.
+    pub(super) fn into_error(self, who: &str, field: &str) -> Error {
+        let said = &self.said;
+        let (kind, message) = match self.kind {
             FailureKind::Unauthorized => {
-                (ErrorKind::Io, format!("the serving engine refuses its key ({said}); set engine_key"))
+                (ErrorKind::Io, format!("{who} refuses its key ({said}); set {field}_key"))
             }
             FailureKind::NotFound => {
-                (ErrorKind::Io, format!("the serving engine does not know the model or the address ({said})"))
+                (ErrorKind::Io, format!("{who} does not know the model or the address ({said})"))
             }
             FailureKind::ContextOverflow { .. } => (
                 ErrorKind::LimitExceeded,
                 format!("question and documents are longer than the model's context ({said}); ask for less"),
             ),
             FailureKind::RateLimited => {
-                (ErrorKind::Busy, format!("the serving engine takes no more requests for now ({said})"))
+                (ErrorKind::Busy, format!("{who} takes no more requests for now ({said})"))
             }
-            FailureKind::Overloaded => {
-                (ErrorKind::Busy, format!("the serving engine is overloaded ({said})"))
-            }
+            FailureKind::Overloaded => (ErrorKind::Busy, format!("{who} is overloaded ({said})")),
             FailureKind::Unavailable => {
-                (ErrorKind::Io, format!("the serving engine cannot be reached ({said}); is it running?"))
+                (ErrorKind::Io, format!("{who} cannot be reached ({said}); is it running?"))
             }
-            FailureKind::Refused => {
-                (ErrorKind::Io, format!("the serving engine refuses the request ({said})"))
-            }
-            FailureKind::Garbled => {
-                (ErrorKind::Io, format!("the serving engine's answer cannot be read ({said})"))
-            }
+            FailureKind::Refused => (ErrorKind::Io, format!("{who} refuses the request ({said})")),
+            FailureKind::Garbled => (ErrorKind::Io, format!("the answer of {who} cannot be read ({said})")),
             FailureKind::TimedOut => {
-                (ErrorKind::DeadlineExceeded, format!("the serving engine was silent for too long ({said})"))
+                (ErrorKind::DeadlineExceeded, format!("{who} was silent for too long ({said})"))
             }
-            FailureKind::Cut => (ErrorKind::Io, format!("the serving engine's answer broke off ({said})")),
+            FailureKind::Cut => (ErrorKind::Io, format!("the answer of {who} broke off ({said})")),
             FailureKind::Cancelled => (ErrorKind::Io, "the answer was cancelled".to_owned()),
         };
-        Error::new(kind, message).with_field("engine").with_source(failure)
+        Error::new(kind, message).with_field(field).with_source(self)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The serving engine: any server with OpenAI's API for chat, by its URL, that makes an answer of a prompt.
+//! The serving engine: any server with OpenAI's API for chat, by its URL, that makes an answer of a prompt. Beside it
+//! the reranker, which ranks passages.
 //!
 //! Invariants: nothing is asked of another host than that of the configured URL, redirects and proxies included. A
 //! key is shown to that host alone, and is in no log. A request is tried again only as long as nothing of its
@@ -12,6 +13,7 @@ mod failure;
 mod known;
 mod places;
 mod reply;
+mod rerank;
 mod sse;
 mod watch;
 
@@ -33,6 +35,7 @@ use known::Memory;
 pub use known::{Counted, Known};
 use places::Places;
 pub use reply::{Chat, Finish, Generated, Message, Role, Usage};
+pub use rerank::{CANDIDATES_MAX, RerankOptions, RerankProtocol, Reranker};
 pub use watch::Cancel;
 use watch::{Watch, Watching};
 
@@ -132,21 +135,7 @@ impl EngineOptions {
     }
 
     fn check(&self) -> Result<()> {
-        let uri: http::Uri = self.url.parse().map_err(|error| {
-            Error::invalid("engine_url", format!("is no URL: {error}")).with_source(error)
-        })?;
-        if uri.authority().is_some_and(|place| place.as_str().contains('@')) {
-            // Addresses are told in errors and logs.
-            let message = "has a name or a password in it; a key goes into engine_key";
-            return Err(Error::invalid("engine_url", message));
-        }
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
-            let message = format!("`{}` must be like http://127.0.0.1:8080/v1", self.url);
-            return Err(Error::invalid("engine_url", message));
-        }
-        if self.key.as_ref().is_some_and(|key| !key.0.chars().all(|c| c.is_ascii_graphic())) {
-            return Err(Error::invalid("engine_key", "has characters that no header may have"));
-        }
+        check_place(&self.url, self.key.as_ref(), "engine")?;
         for (field, number) in
             [("engine_answer_tokens_max", self.answer_tokens_max), ("engine_calls_max", self.calls_max)]
         {
@@ -165,8 +154,9 @@ impl Engine {
     /// `InvalidArgument` naming the setting at fault.
     pub fn new(options: EngineOptions) -> Result<Self> {
         options.check()?;
-        let agent = config(&options).timeout_global(Some(options.connect_time_max)).build().new_agent();
-        let places = Places::new(options.calls_max);
+        let time_max = options.connect_time_max;
+        let agent = config(time_max).timeout_global(Some(time_max)).build().new_agent();
+        let places = Places::new(options.calls_max, "engine_calls_max");
         Ok(Self { options, agent, places, memory: Memory::default(), reach: Mutex::default() })
     }
 
@@ -199,7 +189,9 @@ impl Engine {
             self.note(outcome.as_ref().err());
             let failure = match outcome {
                 Ok(generated) => return Ok(generated),
-                Err(failure) => Failure { said: self.without_key(&failure.said), ..failure },
+                Err(failure) => {
+                    Failure { said: without_key(&failure.said, self.options.key.as_ref()), ..failure }
+                }
             };
             let pause = pause(&failure, attempt);
             if has_text || !failure.is_passing() || attempt >= self.options.attempts_max || pause > PAUSE_MAX
@@ -260,7 +252,7 @@ impl Engine {
             idle_max: idle_time_max,
             has_begun: Arc::clone(has_begun),
         };
-        let config = config(&self.options).timeout_connect(Some(connect_time_max)).build();
+        let config = config(connect_time_max).build();
         let connector = Watching::new(watch).chain(RustlsConnector::default());
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         let request = agent.post(format!("{}/chat/completions", self.options.url));
@@ -270,27 +262,12 @@ impl Engine {
     }
 
     fn with_key<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
-        match &self.options.key {
-            Some(key) => request.header("authorization", format!("Bearer {}", key.0)),
-            None => request,
-        }
+        with_key(request, self.options.key.as_ref())
     }
 
     /// The failure of an answer whose status is none of success.
     fn refused(&self, response: http::Response<ureq::Body>) -> Failure {
-        let status = response.status().as_u16();
-        let header = response.headers().get(http::header::RETRY_AFTER).and_then(|after| after.to_str().ok());
-        let retry_after = header.and_then(|after| after.trim().parse().ok()).map(Duration::from_secs);
-        let body = whole(response).unwrap_or_default();
-        Failure::of_answer(status, &self.without_key(&body), retry_after)
-    }
-
-    /// What an engine says, without the key: some repeat it where they refuse it.
-    fn without_key(&self, said: &str) -> String {
-        match &self.options.key {
-            Some(key) => said.replace(&key.0, "…"),
-            None => said.to_owned(),
-        }
+        refused(response, self.options.key.as_ref())
     }
 
     /// Says at once that the engine rests, instead of after a time.
@@ -319,11 +296,55 @@ impl Engine {
     }
 }
 
-fn config(options: &EngineOptions) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
+/// Checks the address and the key of a server that is asked; settings begin with its name.
+fn check_place(url: &str, key: Option<&Secret>, name: &str) -> Result<()> {
+    let (url_field, key_field) = (format!("{name}_url"), format!("{name}_key"));
+    let uri: http::Uri = url.parse().map_err(|error| {
+        Error::invalid(url_field.as_str(), format!("is no URL: {error}")).with_source(error)
+    })?;
+    if uri.authority().is_some_and(|place| place.as_str().contains('@')) {
+        // Addresses are told in errors and logs.
+        let message = format!("has a name or a password in it; a key goes into {key_field}");
+        return Err(Error::invalid(url_field, message));
+    }
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
+        let message = format!("`{url}` must be like http://127.0.0.1:8080/v1");
+        return Err(Error::invalid(url_field, message));
+    }
+    if key.is_some_and(|key| !key.0.chars().all(|c| c.is_ascii_graphic())) {
+        return Err(Error::invalid(key_field, "has characters that no header may have"));
+    }
+    Ok(())
+}
+
+fn config(connect_time_max: Duration) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
     let config = Agent::config_builder().http_status_as_error(false).proxy(None).max_redirects(0);
-    config
-        .user_agent(concat!("kithdb/", env!("CARGO_PKG_VERSION")))
-        .timeout_connect(Some(options.connect_time_max))
+    config.user_agent(concat!("kithdb/", env!("CARGO_PKG_VERSION"))).timeout_connect(Some(connect_time_max))
+}
+
+/// Shows the key, where there is one.
+fn with_key<B>(request: ureq::RequestBuilder<B>, key: Option<&Secret>) -> ureq::RequestBuilder<B> {
+    match key {
+        Some(key) => request.header("authorization", format!("Bearer {}", key.0)),
+        None => request,
+    }
+}
+
+/// What a server says, without the key: some repeat it where they refuse it.
+fn without_key(said: &str, key: Option<&Secret>) -> String {
+    match key {
+        Some(key) => said.replace(&key.0, "…"),
+        None => said.to_owned(),
+    }
+}
+
+/// The failure of an answer whose status is none of success.
+fn refused(response: http::Response<ureq::Body>, key: Option<&Secret>) -> Failure {
+    let status = response.status().as_u16();
+    let header = response.headers().get(http::header::RETRY_AFTER).and_then(|after| after.to_str().ok());
+    let retry_after = header.and_then(|after| after.trim().parse().ok()).map(Duration::from_secs);
+    let body = whole(response).unwrap_or_default();
+    Failure::of_answer(status, &without_key(&body, key), retry_after)
 }
 
 fn whole(response: http::Response<ureq::Body>) -> std::result::Result<String, Failure> {
@@ -372,11 +393,11 @@ fn pause(failure: &Failure, attempt: u32) -> Duration {
 }
 
 /// Waits, unless it is cancelled.
-fn wait(time: Duration, cancel: &Cancel) -> Result<()> {
+fn wait(time: Duration, cancel: &Cancel) -> std::result::Result<(), Failure> {
     let until = Instant::now() + time;
     while Instant::now() < until {
         if cancel.is_cancelled() {
-            return Err(Failure::new(FailureKind::Cancelled, "nobody waits for it").into());
+            return Err(Failure::new(FailureKind::Cancelled, "nobody waits for it"));
         }
         std::thread::sleep(Duration::from_millis(20).min(until.saturating_duration_since(Instant::now())));
     }

@@ -11,6 +11,8 @@ use super::{Failure, FailureKind};
 
 #[derive(Debug)]
 pub(super) struct Places {
+    /// The setting that says how many there are.
+    setting: &'static str,
     free: Mutex<usize>,
     freed: Condvar,
 }
@@ -22,8 +24,8 @@ pub(super) struct Place<'a>(&'a Places);
 const SLICE: Duration = Duration::from_millis(100);
 
 impl Places {
-    pub(super) fn new(count: usize) -> Self {
-        Self { free: Mutex::new(count), freed: Condvar::new() }
+    pub(super) fn new(count: usize, setting: &'static str) -> Self {
+        Self { setting, free: Mutex::new(count), freed: Condvar::new() }
     }
 
     /// Takes a place, waiting for it at most so long.
@@ -39,7 +41,7 @@ impl Places {
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let said = "engine_calls_max answers are being made, and none ended in time";
+                let said = format!("{} answers are being made, and none ended in time", self.setting);
                 return Err(Failure {
                     retry_after: Some(Duration::from_secs(1)),
                     ..Failure::new(FailureKind::Overloaded, said)
@@ -65,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_place_is_one_and_comes_back() {
-        let places = Places::new(1);
+        let places = Places::new(1, "calls_max");
         let cancel = Cancel::new();
         let first = places.take(Duration::ZERO, &cancel).expect("free");
         let kind = |time| places.take(time, &cancel).err().expect("none").kind;

@@ -88,6 +88,18 @@ impl Role {
     }
 }
 
+impl Usage {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            prompt: self.prompt + other.prompt,
+            cached: self.cached + other.cached,
+            completion: self.completion + other.completion,
+        }
+    }
+}
+
 impl Message {
     /// A message.
     pub fn new(role: Role, text: impl Into<String>) -> Self {

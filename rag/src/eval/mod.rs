@@ -3,8 +3,9 @@
 //!
 //! Invariants: measures are pure functions of a ranking and what was expected; a comparison is of the same questions at
 //! the same commit, and its resampling has a fixed seed: the same data give the same report.
-//! When not to use: to judge generated answers; this judges what is retrieved for them.
+//! What is retrieved for answers is measured by [`run`], answers themselves by [`run_answers`].
 
+mod answers;
 mod compare;
 mod measure;
 mod page;
@@ -20,6 +21,7 @@ use kithdb::{
 
 use crate::search::request;
 use crate::{Embedder, Mode};
+pub use answers::{ANSWER_MEASURES, AnswerMeasure, AnswerMeasures, AnswerRow, AnswerRun, run_answers};
 pub use compare::{Comparison, compare};
 pub use measure::{MEASURES, Measure, Measures, Passage, measure};
 pub use page::html;

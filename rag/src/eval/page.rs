@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::compare::{Comparison, compare};
 use super::measure::MEASURES;
-use super::{Row, Run, plot};
+use super::{AnswerRow, AnswerRun, Row, Run, plot};
 
 /// Questions that went worst, shown with what was found.
 const WORST: usize = 25;
@@ -31,8 +31,8 @@ details{background:var(--card);border-radius:8px;padding:9px 14px;margin:8px 0}s
 ol{margin:8px 0 4px;padding-left:26px;color:var(--soft)}li.hit{color:var(--good);font-weight:600}
 .rank{float:right;color:var(--soft)}";
 
-/// The report of one configuration, or of two over the same questions.
-pub fn html(collection: &str, runs: &[&Run]) -> String {
+/// The report of one configuration, or of two over the same questions, and of answers to them.
+pub fn html(collection: &str, runs: &[&Run], answers: Option<&AnswerRun>) -> String {
     let mut page = String::new();
     let name = escaped(collection);
     let _ = write!(
@@ -68,6 +68,9 @@ pub fn html(collection: &str, runs: &[&Run]) -> String {
     let _ = write!(page, "<h2>Rank of the first expected passage</h2>{}", plot::ranks(runs));
     if let Some(last) = runs.last() {
         page.push_str(&worst(last));
+    }
+    if let Some(answers) = answers {
+        page.push_str(&answered(answers));
     }
     page.push_str("</body></html>\n");
     page
@@ -136,6 +139,42 @@ fn worst(run: &Run) -> String {
     text
 }
 
+/// What answers are worth, and those that are worth least.
+fn answered(run: &AnswerRun) -> String {
+    let row = |(name, mean): (&str, f64)| {
+        let name = name.replace('_', " ");
+        format!("<tr><td>{name}</td><td>{mean:.4}</td></tr>")
+    };
+    let means: String = run.means().into_iter().map(row).collect();
+    let unjudged = match run.unjudged {
+        0 => String::new(),
+        count => format!(" Of {count} answers the judge said nothing that could be read."),
+    };
+    let mut text = format!(
+        "<h2>Answers</h2><p>{} questions answered. Of {} that expect nothing, {} were refused; of the others, {} were \
+         refused too.{unjudged}</p><table><tr><th>measure</th><th>mean</th></tr>{means}</table>",
+        run.rows.len(),
+        run.unanswerable,
+        run.refused_rightly,
+        run.refused_wrongly
+    );
+    let worth =
+        |row: &AnswerRow| row.measures.groundedness.or(row.measures.similarity).or(row.measures.support);
+    let mut rows: Vec<(&AnswerRow, f64)> =
+        run.rows.iter().filter_map(|row| Some((row, worth(row)?))).collect();
+    rows.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.question.cmp(&b.0.question)));
+    text.push_str("<h2>Answers that are worth least</h2>");
+    for (row, worth) in rows.into_iter().take(WORST) {
+        let _ = write!(
+            text,
+            "<details><summary>{}<span class=\"rank\">{worth:.2}</span></summary><p>{}</p></details>",
+            escaped(&row.question),
+            escaped(&row.text)
+        );
+    }
+    text
+}
+
 /// Text that a page shows as it is.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
@@ -152,6 +191,24 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_are_shown_with_what_they_are_worth_the_worst_first() {
+        let row = |question: &str, text: &str, support: f64| AnswerRow {
+            id: 1.into(),
+            question: question.to_owned(),
+            text: text.to_owned(),
+            outcome: crate::Outcome::Extractive,
+            measures: super::super::AnswerMeasures { support: Some(support), ..Default::default() },
+            elapsed_ms: 1.0,
+        };
+        let rows = vec![row("First?", "yes", 1.0), row("Second?", "<script>", 0.5)];
+        let mean = super::super::AnswerMeasures { support: Some(0.75), ..Default::default() };
+        let page = html("docs", &[], Some(&AnswerRun { rows, mean, ..AnswerRun::default() }));
+        assert!(page.contains("<td>support</td><td>0.7500</td>") && !page.contains("<script>"), "{page}");
+        assert!(page.find("Second?").expect("shown") < page.find("First?").expect("shown"), "{page}");
+        assert!(!html("docs", &[], None).contains("Answers"));
+    }
 
     #[test]
     fn questions_cannot_write_into_the_page() {

@@ -218,12 +218,14 @@ fn check_folder_field(field: &str) -> Result<()> {
     Ok(())
 }
 
-/// Fields of sources that filters name.
-const SOURCE_FIELDS: [(&str, FieldKind); 7] = [
+/// Fields of sources that filters name, and those that are counted.
+const SOURCE_FIELDS: [(&str, FieldKind); 9] = [
     ("root", FieldKind::Keyword),
     ("path", FieldKind::Keyword),
     ("hash", FieldKind::Keyword),
     ("bands", FieldKind::Keyword),
+    ("bytes", FieldKind::Integer),
+    ("error", FieldKind::Keyword),
     ("author", FieldKind::Keyword),
     ("time", FieldKind::Datetime),
     ("labels", FieldKind::Keyword),

@@ -113,8 +113,8 @@ pub struct IngestReport {
 }
 
 /// Ingests a folder (or one file). Documents that were ingested from the same folder before and are gone now are
-/// removed; those that cannot be read for now stay, and so do the neighbours of one file. `progress` is called from
-/// this thread after every document; when it breaks off, the rest is for the next run.
+/// removed; those that cannot be read (any more) stay as they were, and so do the neighbours of one file. `progress` is
+/// called from this thread after every document; when it breaks off, the rest is for the next run.
 ///
 /// # Errors
 /// `InvalidArgument` on `path` when the folder cannot be read; on `model` when the collection belongs to another model;
@@ -241,7 +241,7 @@ impl Run<'_> {
         let present: HashSet<_> =
             walk.files.iter().map(|file| document::source_id(&self.root, file)).collect();
         for (id, known) in &self.known {
-            // What cannot be read for now is not gone.
+            // What cannot be read, or no longer, is not gone: its last version stays.
             if !present.contains(id) && !walk.may_have(&known.path) {
                 self.writer.remove(*id, |_| Vec::new())?;
             }

@@ -3,16 +3,19 @@
 use std::fs;
 use std::ops::ControlFlow::{Break, Continue};
 use std::path::Path;
+use std::time::Instant;
 
-use kithdb::{Condition, Database, Filter, Payload, PointId, Select};
+use kithdb::{Condition, Database, ErrorKind, Filter, Payload, PointId, Select};
 
 use super::reembed::{Move, reembed};
 use super::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, ingest, jobs};
+use crate::answer::{Library, retrieve};
 use crate::embed::tiny;
+use crate::engine::Cancel;
 use crate::eval::{self, Question};
 use crate::providers::fake;
 use crate::shelf::{Chunking, Wanted};
-use crate::{Embedder, Metadata, Mode, Provider, Shelf, search};
+use crate::{Embedder, Metadata, Mode, Provider, Retrieval, Shelf, search};
 
 fn run(db: &Database, folder: &Path, embedder: Option<&Embedder>) -> IngestReport {
     ingest(db, folder, &IngestOptions::default(), embedder, &|_| Continue(())).expect("an ingestion")
@@ -100,6 +103,37 @@ fn one_file_of_a_folder_leaves_the_others_where_they_are() {
 }
 
 #[test]
+fn what_can_no_longer_be_read_keeps_its_last_version_whatever_the_reason() {
+    let db = Database::in_memory().expect("a database");
+    let folder = folder_of(&[("grown.md", "Short words."), ("broken.md", "Plain words.")]);
+    run(&db, folder.path(), None);
+    fs::write(folder.path().join("grown.md"), "x".repeat(2_000)).expect("a file");
+    fs::write(folder.path().join("broken.md"), b"a\0b").expect("a file");
+    let options = IngestOptions { file_bytes_max: 1_000, ..IngestOptions::default() };
+    let report = ingest(&db, folder.path(), &options, None, &|_| Continue(())).expect("an ingestion");
+    assert_eq!((report.skipped.len(), report.removed), (2, 0));
+    let chunks = db.collection("documents").expect("the chunks");
+    assert_eq!(chunks.count(&Filter::default()).expect("a count"), 2);
+}
+
+#[test]
+fn passages_that_are_not_found_in_time_are_none() {
+    let db = Database::in_memory().expect("a database");
+    let folder = folder_of(&[("guide.md", GUIDE)]);
+    run(&db, folder.path(), None);
+    let chunks = db.collection("documents").expect("the chunks");
+    // No index knows the field: payloads are read, one after the other.
+    let filter = Filter::must(Condition::equals("hash", "none").expect("a field"));
+    let ask = |deadline| {
+        let how = Retrieval { deadline, filter: filter.clone(), ..Retrieval::default() };
+        let library = Library { db: &db, chunks: &chunks, embedder: None, engine: None, reranker: None };
+        retrieve(&library, "the installer", &how, &Cancel::new()).map(|found| found.passages.len())
+    };
+    assert_eq!(ask(None).expect("an answer"), 0);
+    assert_eq!(ask(Some(Instant::now())).expect_err("too late").kind(), ErrorKind::DeadlineExceeded);
+}
+
+#[test]
 fn without_a_model_keywords_answer_and_the_mode_says_so() {
     let (_model, embedder) = tiny::open();
     let db = Database::in_memory().expect("a database");
@@ -166,6 +200,26 @@ fn jobs_of_a_collection_that_was_dropped_do_not_come_back() {
     let folder = folder_of(&[("guide.md", GUIDE)]);
     run(&db, folder.path(), None);
     assert!(jobs::unfinished(&db).expect("jobs").is_empty());
+}
+
+#[test]
+fn a_job_lists_some_of_what_it_passed_over_and_counts_all() {
+    let db = Database::in_memory().expect("a database");
+    let upload = |nth: usize| jobs::Upload {
+        path: format!("{nth}.txt"),
+        bytes: if nth == 0 { b"Some words.".to_vec() } else { b"a\0b".to_vec() },
+        ..jobs::Upload::default()
+    };
+    let count = 2 * jobs::LISTED_MAX + 1;
+    let order = jobs::Order { is_mirror: true, ..jobs::Order::default() };
+    let uploads = (0..count).map(upload).collect();
+    let id = jobs::submit(&db, "documents", &order, uploads, None).expect("a job").id;
+    let job = jobs::run(&db, id, None, &|| false).expect("a run");
+    assert_eq!((job.added, job.skipped.len(), job.skipped_total), (1, jobs::LISTED_MAX, count - 1));
+    let kept = jobs::get(&db, id).expect("it is kept");
+    assert_eq!((kept.skipped, kept.skipped_total), (job.skipped, job.skipped_total));
+    let left = db.collection("documents.jobs").expect("jobs").count(&Filter::default());
+    assert_eq!(left.expect("a count"), 1, "neither a document nor the list of the mirror");
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! Cost: to put a file into a store is to embed it, and is waited for.
 
 mod files;
+mod members;
 mod records;
 mod stores;
 
@@ -17,8 +18,9 @@ use kithdb::Database;
 use crate::Embedder;
 
 pub use files::{CONTENTS, FILES, File};
+pub use members::{Chunking, Holdings, Member, State};
 pub use records::RESPONSES;
-pub use stores::{BATCHES, Batch, Chunking, Member, STORES, State, Store, Wanted};
+pub use stores::{BATCHES, Batch, STORES, Store, Wanted};
 
 /// Files and stores of a database.
 #[derive(Clone, Copy)]

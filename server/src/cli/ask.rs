@@ -14,6 +14,7 @@ use rag::{Engine, EngineOptions, Outcome};
 
 use super::engine::EngineArgs;
 use super::open::{DataArgs, ModelArgs};
+use super::rerank::RerankArgs;
 use super::search::{DEFAULT_URL, Equals, equal, with_names};
 use super::terminal::{print, say};
 use crate::wire::openai::chat::MODEL_PREFIX;
@@ -54,6 +55,8 @@ pub(super) struct Ask {
     model: ModelArgs,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    rerank: RerankArgs,
 }
 
 impl Ask {
@@ -76,9 +79,9 @@ impl Ask {
     }
 
     fn of_collection(&self, db: &kithdb::Database, chunks: &Collection) -> Result<ExitCode> {
-        let (embedder, engine) = (self.model.open()?, self.engine.open()?);
-        let (embedder, engine) = (embedder.as_ref(), engine.as_deref());
-        let library = Library { db, chunks, embedder, engine };
+        let (embedder, engine, reranker) = (self.model.open()?, self.engine.open()?, self.rerank.open()?);
+        let (embedder, engine, reranker) = (embedder.as_ref(), engine.as_deref(), reranker.as_deref());
+        let library = Library { db, chunks, embedder, engine, reranker };
         let asked = Asked { question: self.question.clone(), ..Asked::default() };
         let mut tell = |told: Told<'_>| {
             if let Told::Text(text, _) = told {
@@ -144,5 +147,10 @@ fn closing(made: &Answer) -> String {
         0 => String::new(),
         count => format!(", {count} not supported by any document"),
     };
-    format!("{way}; {} cited, {} search{tokens}{unsupported}", made.citations.len(), made.mode.name())
+    let reranked = made.reranked.as_ref().map_or_else(String::new, |reranked| match &reranked.error {
+        None => format!(", {} passages ranked", reranked.candidates),
+        Some(error) => format!(", not ranked: {error}"),
+    });
+    let cited = made.citations.len();
+    format!("{way}; {cited} cited, {} search{reranked}{tokens}{unsupported}", made.mode.name())
 }

@@ -33,7 +33,7 @@ const CONFIG: &str = "config";
 const SECRETS: [&str; 4] = ["api_key", "alt_api_key", "read_only_api_key", "keys"];
 
 /// Keys that are shown to others: their hashes would not do in their place.
-const UNSEEN: [&str; 3] = ["engine_key", "embed_api_key", "s3_secret_access_key"];
+const UNSEEN: [&str; 5] = ["engine_key", "rerank_key", "judge_key", "embed_api_key", "s3_secret_access_key"];
 
 /// Why there are no arguments.
 #[derive(Debug)]

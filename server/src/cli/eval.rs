@@ -5,12 +5,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use kithdb::{Error, ErrorKind, Filter, Result};
-use rag::eval::{self, Comparison, Config, Question, Run};
+use kithdb::{Collection, Database, Error, ErrorKind, Filter, Result};
+use rag::Embedder;
+use rag::answer::{Library, Manner, Retrieval};
+use rag::eval::{self, AnswerRun, Comparison, Config, Question, Run};
 
+use super::engine::EngineArgs;
+use super::judge::JudgeArgs;
 use super::open::{DataArgs, ModelArgs};
+use super::rerank::RerankArgs;
 use super::search::{ModeArg, mode_name};
 use super::terminal::{print, say, table};
+use crate::wire;
 use crate::wire::eval::{LIMIT, ReportOut};
 
 /// Ask questions with known answers.
@@ -46,6 +52,9 @@ pub(super) struct Eval {
     /// Write a report to be looked at
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Have the questions answered too, as `kithdb ask` would, and measure the answers
+    #[arg(long, conflicts_with = "as_of")]
+    answers: bool,
     /// Print JSON, with every question
     #[arg(long)]
     json: bool,
@@ -53,6 +62,12 @@ pub(super) struct Eval {
     data: DataArgs,
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
+    rerank: RerankArgs,
+    #[command(flatten)]
+    judge: JudgeArgs,
 }
 
 impl Eval {
@@ -76,8 +91,9 @@ impl Eval {
             .iter()
             .map(|config| eval::run(&collection, embedder.as_ref(), &questions, config, self.as_of))
             .collect::<Result<_>>()?;
+        let answers = self.answered(&db, &collection, embedder.as_ref(), &questions)?;
         if let Some(path) = &self.html {
-            let page = eval::html(&self.collection, &runs.iter().collect::<Vec<_>>());
+            let page = eval::html(&self.collection, &runs.iter().collect::<Vec<_>>(), answers.as_ref());
             fs::write(path, page).map_err(|error| {
                 let message = format!("{} cannot be written: {error}", path.display());
                 Error::new(ErrorKind::Io, message).with_field("html").with_source(error)
@@ -85,13 +101,17 @@ impl Eval {
             say(&format!("report: {}", path.display()));
         }
         if self.json {
-            let report = serde_json::to_string_pretty(&ReportOut::new(&runs, true));
-            let report = report.map_err(|error| {
+            let report = serde_json::to_value(ReportOut::new(&runs, true));
+            let mut report = report.map_err(|error| {
                 Error::new(ErrorKind::Internal, "the report is no JSON").with_source(error)
             })?;
-            print(&format!("{report}\n"));
+            if let Some(answers) = &answers {
+                report["answers"] = wire::answers::told(answers, true);
+            }
+            print(&format!("{report:#}\n"));
         } else {
             print(&self.to_text(&runs));
+            print(&answers.as_ref().map_or_else(String::new, answers_text));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -107,6 +127,28 @@ impl Eval {
         };
         let second = self.versus.map(|mode| config(mode, self.versus_limit.unwrap_or(self.limit)));
         Ok(std::iter::once(config(self.mode, self.limit)).chain(second).collect())
+    }
+
+    /// Answers to the questions, if they are wanted: as the first configuration finds passages.
+    fn answered(
+        &self,
+        db: &Database,
+        chunks: &Collection,
+        embedder: Option<&Embedder>,
+        questions: &[Question],
+    ) -> Result<Option<AnswerRun>> {
+        if !self.answers {
+            return Ok(None);
+        }
+        let (engine, reranker, judge) = (self.engine.open()?, self.rerank.open()?, self.judge.open()?);
+        let (engine, reranker) = (engine.as_deref(), reranker.as_deref());
+        let library = Library { db, chunks, embedder, engine, reranker };
+        let mut manner = Manner::default();
+        if let Some(config) = self.configs()?.into_iter().next() {
+            let Config { mode, limit, filter, .. } = config;
+            manner.retrieval = Retrieval { mode, limit, filter, ..manner.retrieval };
+        }
+        eval::run_answers(&library, questions, &manner, judge.as_deref(), None).map(Some)
     }
 
     fn to_text(&self, runs: &[Run]) -> String {
@@ -141,4 +183,16 @@ impl Eval {
         }
         text
     }
+}
+
+fn answers_text(run: &AnswerRun) -> String {
+    let refused = format!(
+        "{} answers; of {} questions that expect nothing {} were refused, of the others {}\n",
+        run.rows.len(),
+        run.unanswerable,
+        run.refused_rightly,
+        run.refused_wrongly
+    );
+    let rows: Vec<_> = run.means().into_iter().map(|(name, mean)| (name, format!("{mean:.4}"))).collect();
+    refused + &table(&rows)
 }

@@ -10,10 +10,13 @@ use rag::Embedder;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::engine::EngineArgs;
+use super::judge::JudgeArgs;
 use super::limits::LimitArgs;
 use super::observe::ObserveArgs;
 use super::open::{DataArgs, ModelArgs};
+use super::rerank::RerankArgs;
 use super::terminal::{counted, grouped, print, table};
+use crate::feedback::KEPT_MAX;
 use crate::{Bucket, BucketOptions, Keys, Logging, ServeOptions, Server, Tls, VERSION};
 
 /// Serve a database over HTTP.
@@ -38,6 +41,12 @@ pub(super) struct Serve {
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
+    rerank: RerankArgs,
+    #[command(flatten)]
+    judge: JudgeArgs,
+    #[command(flatten)]
+    feedback: FeedbackArgs,
+    #[command(flatten)]
     access: AccessArgs,
     #[command(flatten)]
     limits: LimitArgs,
@@ -45,6 +54,19 @@ pub(super) struct Serve {
     snapshots: SnapshotArgs,
     #[command(flatten)]
     observe: ObserveArgs,
+}
+
+/// What is kept of questions. Off, unless it is said: these are the words of those who ask.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Feedback")]
+struct FeedbackArgs {
+    /// Keep questions that were answered badly, and what people say of answers
+    #[arg(long, value_name = "BOOL", env = "KITHDB_FEEDBACK", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    feedback: bool,
+    /// Entries that are kept of a collection; the oldest go first
+    #[arg(long, value_name = "COUNT", env = "KITHDB_FEEDBACK_MAX", default_value_t = KEPT_MAX)]
+    feedback_max: usize,
 }
 
 /// Where snapshots are, and come from.
@@ -184,6 +206,9 @@ impl Serve {
             are_metrics_open: access.open_metrics,
             tls: access.tls()?,
             engine: self.engine.open()?,
+            reranker: self.rerank.open()?,
+            judge: self.judge.open()?,
+            feedback_max: self.feedback.feedback.then_some(self.feedback.feedback_max),
             limits: self.limits.serve(),
             bucket: self.snapshots.bucket()?,
             snapshot_hosts: self.snapshots.snapshot_hosts.clone(),

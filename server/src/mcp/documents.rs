@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use kithdb::Value;
+use rag::answer::sources_of;
 use serde::Deserialize;
 use serde_json::{Map, json};
 use uuid::Uuid;
@@ -58,6 +59,7 @@ pub(super) async fn add(asker: &Asker<'_>, added: Added) -> Result<Value, Refuse
         Err(refused) if refused.is_missing() => made(asker, &collection).await?,
         described => described?,
     };
+    check_bare(asker, &collection)?;
     let vectors = embedded(asker, &schema, &documents).await?;
     let mut ids = Vec::new();
     let mut points = Vec::new();
@@ -112,6 +114,20 @@ impl Document {
         payload.extend(title.map(|title| (TITLE.to_owned(), title.into())));
         Ok((id, payload))
     }
+}
+
+/// Refuses a collection of ingested documents: a point without a document there is found and cannot be cited, so that
+/// it takes the place of one that can.
+fn check_bare(asker: &Asker<'_>, collection: &str) -> Result<(), Refused> {
+    let db = asker.state.database();
+    if sources_of(db, &db.collection(collection)?).is_err() {
+        return Ok(());
+    }
+    let message = format!(
+        "`{collection}` has documents that were ingested; upload to /api/v1/collections/{{collection}}/documents, or \
+         name another collection"
+    );
+    Err(Refused::new("collection", message))
 }
 
 /// Makes the collection, and says what it is.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use kithdb::{Error, Result};
 use parking_lot::Mutex;
+use rag::Answer;
 use rag::engine::Failure;
-use rag::{Answer, Outcome};
 
 use super::{Exposition, Metrics};
 
@@ -35,12 +35,7 @@ impl Metrics {
 
 impl Counted {
     fn add(&mut self, answer: &Answer) {
-        let outcome = match answer.outcome {
-            Outcome::Generated => "generated",
-            Outcome::Extractive => "extractive",
-            Outcome::NothingFound => "nothing_found",
-        };
-        *self.outcomes.entry(outcome).or_default() += 1;
+        *self.outcomes.entry(answer.outcome.name()).or_default() += 1;
         self.citations += answer.citations.len() as u64;
         self.unsupported += answer.unsupported.len() as u64;
         let usage = answer.usage.unwrap_or_default();
@@ -50,9 +45,10 @@ impl Counted {
     }
 }
 
-/// Why there is no answer: the engine's failure, or the kind of the error.
+/// Why there is no answer: the failure of the engine or of the reranker, or the kind of the error.
 fn reason(error: &Error) -> String {
     match Failure::of(error) {
+        Some(failure) if error.field() == Some("rerank") => format!("rerank_{}", failure.kind.name()),
         Some(failure) => format!("engine_{}", failure.kind.name()),
         None => error.kind().name().to_owned(),
     }

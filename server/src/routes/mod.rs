@@ -3,12 +3,14 @@
 //! Invariant: there is no route without a [`Need`](crate::access::Need). A function of a route is synchronous: it gets
 //! a [`Call`], asks the database, and returns what goes into `result`.
 
+mod answers;
 mod bulk;
 mod call;
 mod collections;
 mod cursors;
 mod documents;
 mod eval;
+mod feedback;
 mod node;
 mod openapi;
 mod points;
@@ -25,7 +27,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::Need::{Key, Manage, Metrics, Nothing, Read, ReadAll, ReadWhole, Write, WriteWhole};
 use crate::access::{Gate, guard};
-use crate::lanes::Lane::{Computes, Waits};
+use crate::lanes::Lane::{Computes, Generates, Waits};
 use crate::mcp::{self, Mcp};
 use crate::{State, observe};
 use call::{Call, later, route};
@@ -194,7 +196,7 @@ fn bulk_routes(routes: Routes) -> Routes {
         .get(&at("/export"), ReadWhole, bulk::export)
 }
 
-/// Documents, the jobs that ingest them, and how well questions find them.
+/// Documents, the jobs that ingest them, how well questions find them, and what answers were worth.
 fn document_routes(routes: Routes) -> Routes {
     let at = |rest: &str| format!("/api/v1/collections/{{collection}}{rest}");
     routes
@@ -208,6 +210,12 @@ fn document_routes(routes: Routes) -> Routes {
         .get(&at("/eval/questions"), Read, route(Computes, eval::list))
         .delete(&at("/eval/questions"), Write, route(Waits, eval::clear))
         .post(&at("/eval"), Read, route(Computes, eval::run))
+        .post(&at("/eval/answers"), Read, route(Generates, answers::run))
+        // Who may ask may say what the answer was worth; what others asked is read by who may write.
+        .post(&at("/feedback"), Read, route(Waits, feedback::give))
+        .get(&at("/feedback"), Write, route(Computes, feedback::list))
+        .delete(&at("/feedback"), Write, route(Waits, feedback::clear))
+        .get(&at("/feedback/questions"), Write, route(Computes, feedback::questions))
 }
 
 #[cfg(test)]

@@ -170,7 +170,9 @@ pub(crate) struct JobOut {
     chunks: usize,
     embedded: usize,
     skipped: Vec<SkippedOut>,
+    skipped_total: usize,
     duplicates: Vec<DuplicateOut>,
+    duplicates_total: usize,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -208,6 +210,8 @@ impl From<Job> for JobOut {
             removed: job.removed,
             chunks: job.chunks,
             embedded: job.embedded,
+            skipped_total: job.skipped_total,
+            duplicates_total: job.duplicates_total,
             skipped: job.skipped.into_iter().map(|(path, reason)| SkippedOut { path, reason }).collect(),
             duplicates: job.duplicates.into_iter().map(duplicate).collect(),
         }

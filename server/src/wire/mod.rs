@@ -10,6 +10,7 @@
 
 pub(crate) mod alias;
 pub(crate) mod alter;
+pub(crate) mod answers;
 pub(crate) mod bulk;
 pub(crate) mod collection;
 pub(crate) mod cursor;
@@ -18,6 +19,7 @@ pub(crate) mod described;
 pub(crate) mod documents;
 pub(crate) mod eval;
 pub(crate) mod facet;
+pub(crate) mod feedback;
 pub(crate) mod filter;
 pub(crate) mod geo;
 pub(crate) mod groups;

@@ -17,8 +17,8 @@ use super::legacy::schema::{
     DiscoverBody, RecommendBody, RecommendGroupsBody, SearchBody, SearchGroupsBody, Searches,
 };
 use super::{
-    alias, alter, bulk, collection, cursor, documents, eval, facet, filter, groups, matrix, optimizations,
-    point, query, question, snapshot, sparse, update, why,
+    alias, alter, answers, bulk, collection, cursor, documents, eval, facet, feedback, filter, groups,
+    matrix, optimizations, point, query, question, snapshot, sparse, update, why,
 };
 
 /// A schema, or a reference to one.
@@ -88,11 +88,12 @@ roots! {
     Shards, Telemetry, Version,
     alias::ChangeAliases, alias::Aliases,
     alter::Alter, alter::CreateVector,
+    answers::AnswersIn,
     bulk::ImportedOut, bulk::Running,
     collection::Create, collection::CreateField, collection::SpaceIn,
     cursor::NextBody, cursor::CursorPage,
     documents::UploadIn, documents::JobOut,
-    eval::QuestionsIn, eval::EvalIn,
+    eval::QuestionsIn, eval::EvalIn, feedback::FeedbackIn,
     facet::Facet, facet::FacetHits,
     filter::FilterIn,
     groups::QueryGroups, groups::Groups,

@@ -5,7 +5,12 @@
 mod chat;
 mod client;
 mod engine;
+mod feedback;
 mod injection;
+mod judged;
+mod rerank;
+mod rewrite;
+mod sections;
 mod stores;
 
 use std::ops::ControlFlow;
@@ -51,6 +56,12 @@ impl Site {
     }
 
     fn of(documents: &[(&str, &str)], engine: Option<&Fake>) -> Self {
+        let engine =
+            engine.map(|fake| Arc::new(Engine::new(EngineOptions::new(&fake.url)).expect("an engine")));
+        Self::with(documents, ServeOptions { engine, ..ServeOptions::default() })
+    }
+
+    fn with(documents: &[(&str, &str)], options: ServeOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for (path, text) in documents {
             let path = folder.path().join("documents").join(path);
@@ -64,9 +75,7 @@ impl Site {
             rag::ingest(&db, &path, &options, None, &|_| ControlFlow::Continue(())).expect("ingested")
         };
         ingest();
-        let engine =
-            engine.map(|fake| Arc::new(Engine::new(EngineOptions::new(&fake.url)).expect("an engine")));
-        let server = Running::with(db.clone(), ServeOptions { engine, ..ServeOptions::default() });
+        let server = Running::with(db.clone(), options);
         Self { server, db, folder }
     }
 

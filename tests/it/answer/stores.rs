@@ -79,6 +79,13 @@ fn a_file_comes_back_as_it_went_in() {
     assert_eq!(site.upload("a.txt", b"").field.as_deref(), Some("file"));
     let no_form = site.post("/v1/files", &json!({}));
     assert_eq!((no_form.status, no_form.field.as_deref()), (400, Some("body")));
+    let part = |name: &str, rest: &str| {
+        format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"{rest}\r\n\r\nx\r\n")
+    };
+    let expires = part("expires_after[anchor]", "") + &part("file", "; filename=\"a.txt\"") + "--b--\r\n";
+    let kind = "multipart/form-data; boundary=b";
+    let expires = site.server.send_as("POST", "/v1/files", kind, expires.as_bytes());
+    assert_eq!((expires.status, expires.field.as_deref()), (400, Some("expires_after")));
 }
 
 #[test]
@@ -150,6 +157,9 @@ fn files_that_cannot_be_read_are_there_as_failed_and_found_by_nobody() {
     codes.sort_unstable();
     assert_eq!(codes, ["invalid_file", "unsupported_file"]);
     assert_eq!(site.found(&store, &json!({"query": "tower"})), ["a.txt"]);
+    let told = site.get(&path).body;
+    let counts = json!({"in_progress": 0, "completed": 1, "failed": 2, "cancelled": 0, "total": 3});
+    assert_eq!((&told["file_counts"], &told["usage_bytes"]), (&counts, &json!(18)));
     let id = batch["id"].as_str().expect("an id");
     assert_eq!(site.get(&format!("{path}/file_batches/{id}")).body["file_counts"], batch["file_counts"]);
     assert_eq!(
@@ -359,6 +369,12 @@ fn what_no_response_can_be_made_of_is_refused_by_name() {
         (with("previous_response_id", json!("resp_none")), 404, "response_id"),
         (with("temperature", json!(3)), 400, "temperature"),
         (with("metadata", json!({"a": 1})), 400, "metadata.a"),
+        (with("tool_choice", json!("none")), 400, "tool_choice"),
+        (with("tool_choice", json!({"type": "function", "name": "f"})), 400, "tool_choice"),
+        (with("text", json!({"format": {"type": "json_schema", "name": "x"}})), 400, "text.format.type"),
+        (with("background", json!(true)), 400, "background"),
+        (with("rag", json!({"collection": "documents"})), 400, "rag.collection"),
+        (with("rag", json!({"label": ["a"]})), 400, "rag.label"),
     ] {
         let refused = site.post("/v1/responses", &body);
         assert_eq!(
@@ -377,6 +393,34 @@ fn what_no_response_can_be_made_of_is_refused_by_name() {
         (&by_model.body["status"], &by_model.body["rag"]["outcome"]),
         (&json!("completed"), &json!("extractive"))
     );
+}
+
+#[test]
+fn labels_count_for_searches_and_responses_too() {
+    let site = Site::new(None);
+    site.label("secret/vault.md", &["keepers"]);
+    let code = "What is the code of the vault?";
+    let found = |rag: Value| site.found("documents", &json!({"query": code, "rag": rag}));
+    assert_eq!(found(json!({"labels": ["keepers"]}))[0], "secret/vault.md");
+    assert!(!found(json!({"labels": ["visitors"]})).contains(&"secret/vault.md".to_owned()));
+    let both = json!({"labels": ["keepers"], "filter": "folder = 'towers'"});
+    assert!(!found(both).contains(&"secret/vault.md".to_owned()), "the filter counts as well");
+    let outcome = |labels: Value| {
+        let body = json!({"model": "rag:documents", "input": code, "rag": {"labels": labels}});
+        site.post("/v1/responses", &body).body["rag"]["outcome"].clone()
+    };
+    assert_eq!(
+        (outcome(json!([])), outcome(json!(["keepers"]))),
+        (json!("nothing_found"), json!("extractive"))
+    );
+    for (body, field) in [
+        (json!({"query": code, "rag": {"label": []}}), "rag.label"),
+        (json!({"query": code, "rag": {"min_coverage": 0}}), "rag.min_coverage"),
+        (json!({"query": code, "rewrite_query": true}), "rewrite_query"),
+    ] {
+        let refused = site.post("/v1/vector_stores/documents/search", &body);
+        assert_eq!((refused.status, refused.field.as_deref()), (400, Some(field)), "{refused:?}");
+    }
 }
 
 #[test]

@@ -104,13 +104,20 @@ pub struct Job {
     pub chunks: usize,
     /// Chunks whose vector was made anew.
     pub embedded: usize,
-    /// What was passed over, and why, in words.
+    /// What was passed over, and why, in words; the first [`LISTED_MAX`].
     pub skipped: Vec<(String, String)>,
-    /// Documents that say what another one says.
+    /// Documents that were passed over, listed or not.
+    pub skipped_total: usize,
+    /// Documents that say what another one says; the first [`LISTED_MAX`].
     pub duplicates: Vec<Duplicate>,
-    /// The documents of a mirror, by the ids of their sources.
+    /// Such documents, listed or not.
+    pub duplicates_total: usize,
+    /// The documents of a mirror, by the ids of their sources, of a job from when they stood beside its counters.
     kept: Vec<PointId>,
 }
+
+/// Documents that a job lists of what it passed over, and of duplicates: it is written with each commit.
+pub const LISTED_MAX: usize = 200;
 
 /// Documents of a job.
 pub const UPLOADS_MAX: usize = 10_000;
@@ -146,7 +153,7 @@ pub fn submit(
     let library = Library::open(db, collection, &order.folder_field, embedder)?;
     let name = library.chunks.name().to_owned();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let job = Job::new(PointId::random(), &name, order, &uploads, now.as_millis() as u64);
+    let job = Job::new(PointId::random(), &name, order, uploads.len(), now.as_millis() as u64);
     let jobs = store::collection_of(db, &name)?;
     store::forget_oldest(&jobs)?;
     let ops = store::kept(&job, &uploads);
@@ -188,9 +195,7 @@ fn check_name(name: &str, field: &str) -> Result<()> {
 }
 
 impl Job {
-    fn new(id: PointId, collection: &str, order: &Order, uploads: &[Upload], created_ms: u64) -> Self {
-        let root = root_of(&order.set);
-        let sources = uploads.iter().map(|upload| super::document::source_id(&root, &upload.path));
+    fn new(id: PointId, collection: &str, order: &Order, documents_total: usize, created_ms: u64) -> Self {
         Self {
             id,
             collection: collection.to_owned(),
@@ -198,7 +203,7 @@ impl Job {
             error: None,
             created_ms,
             order: order.clone(),
-            documents_total: uploads.len(),
+            documents_total,
             documents: 0,
             added: 0,
             changed: 0,
@@ -207,8 +212,10 @@ impl Job {
             chunks: 0,
             embedded: 0,
             skipped: Vec::new(),
+            skipped_total: 0,
             duplicates: Vec::new(),
-            kept: if order.is_mirror { sources.collect() } else { Vec::new() },
+            duplicates_total: 0,
+            kept: Vec::new(),
         }
     }
 
@@ -221,8 +228,12 @@ impl Job {
         self.chunks = before.chunks + report.chunks;
         self.embedded = before.embedded + report.embedded;
         let in_words = |skipped: &Skipped| (skipped.path.clone(), skipped.reason.to_string());
-        self.skipped = before.skipped.iter().cloned().chain(report.skipped.iter().map(in_words)).collect();
-        self.duplicates = before.duplicates.iter().chain(&report.duplicates).cloned().collect();
+        let skipped = before.skipped.iter().cloned().chain(report.skipped.iter().map(in_words));
+        self.skipped = skipped.take(LISTED_MAX).collect();
+        self.skipped_total = before.skipped_total + report.skipped.len();
+        let duplicates = before.duplicates.iter().chain(&report.duplicates);
+        self.duplicates = duplicates.take(LISTED_MAX).cloned().collect();
+        self.duplicates_total = before.duplicates_total + report.duplicates.len();
     }
 }
 

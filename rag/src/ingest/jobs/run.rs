@@ -113,7 +113,7 @@ impl Run<'_> {
     /// Removes what a mirror no longer has, and closes the job.
     fn end(&mut self) -> Result<()> {
         if self.job.order.is_mirror {
-            let kept: HashSet<PointId> = self.job.kept.iter().copied().collect();
+            let kept = store::mirrored(&self.jobs, &self.job)?;
             let known = self.writer.library.known(&root_of(&self.job.order.set))?;
             let mut gone: Vec<PointId> = known.into_keys().filter(|id| !kept.contains(id)).collect();
             gone.sort();
@@ -128,9 +128,11 @@ impl Run<'_> {
         }
         self.job.state = State::Done;
         self.job.error = None;
-        let transaction =
-            kithdb::Transaction::new().on(self.jobs.name(), vec![Op::Upsert(store::point(&self.job))]);
-        self.db.commit(transaction).map(drop)
+        let mut ops = vec![Op::Upsert(store::point(&self.job))];
+        if self.job.order.is_mirror {
+            ops.push(Op::Delete(vec![store::mirror_id(self.job.id)]));
+        }
+        self.db.commit(kithdb::Transaction::new().on(self.jobs.name(), ops)).map(drop)
     }
 }
 
@@ -146,7 +148,10 @@ pub fn note(db: &Database, id: PointId, error: &kithdb::Error, is_final: bool) -
     if is_final {
         job.state = State::Failed;
         let left = job.documents..job.documents_total;
-        let ids: Vec<PointId> = left.map(|nth| store::upload_id(id, nth)).collect();
+        let mut ids: Vec<PointId> = left.map(|nth| store::upload_id(id, nth)).collect();
+        if job.order.is_mirror {
+            ids.push(store::mirror_id(id));
+        }
         if !ids.is_empty() {
             ops.push(Op::Delete(ids));
         }

@@ -3,9 +3,12 @@
 //! ```text
 //! job       payload: kind "job", state, error, created_ms, set, is_mirror, folder_field, chunk_size_max,
 //!           chunk_overlap,
-//!                    documents_total, documents, the counters, skipped [[path, reason]], duplicates, kept
+//!                    documents_total, documents, the counters, skipped [[path, reason]], duplicates
+//! mirror    payload: kind "mirror", kept; the documents that a job's set is to have, until the job is at its end
 //! document  payload: kind "document", path, content (base64), metadata; id from the job's and its place in it
 //! ```
+
+use std::collections::HashSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,9 +18,10 @@ use kithdb::{
 };
 use serde_json::json;
 
-use super::{Job, Order, State, Upload};
+use super::{Job, Order, State, Upload, root_of};
 use crate::Metadata;
 use crate::dedup::Duplicate;
+use crate::ingest::document::source_id;
 use crate::ingest::library::or_create;
 
 /// Behind the name of a collection of chunks, the name of the collection of its jobs.
@@ -137,22 +141,58 @@ pub(super) fn kept(job: &Job, uploads: &[Upload]) -> Vec<Op> {
         Op::Upsert(point.with("metadata", upload.metadata.payload()))
     };
     let documents = uploads.iter().enumerate().map(document);
-    std::iter::once(Op::Upsert(point(job))).chain(documents).collect()
+    let mirror = job.order.is_mirror.then(|| Op::Upsert(mirror(job, uploads)));
+    std::iter::once(Op::Upsert(point(job))).chain(mirror).chain(documents).collect()
+}
+
+/// The id of the list of what a mirror keeps.
+pub(super) fn mirror_id(job: PointId) -> PointId {
+    PointId::from_name(&format!("mirror\n{job}"))
+}
+
+/// What a mirror keeps, apart from its job, which is written with each commit.
+fn mirror(job: &Job, uploads: &[Upload]) -> Point {
+    let root = root_of(&job.order.set);
+    let kept = uploads.iter().map(|upload| source_id(&root, &upload.path).to_string());
+    Point::new(mirror_id(job.id)).with("kind", "mirror").with("kept", kept.collect::<Vec<_>>())
+}
+
+/// The documents that a mirror keeps, by the ids of their sources.
+///
+/// # Errors
+/// `Corrupted` when the list is not there: without it everything would be removed.
+pub(super) fn mirrored(jobs: &Collection, job: &Job) -> Result<HashSet<PointId>> {
+    let found = jobs.get(&[mirror_id(job.id)], &Select::default())?.pop();
+    match found {
+        Some(point) => Ok(ids(&point.payload)),
+        None if job.kept.is_empty() && job.documents_total > 0 => {
+            Err(Error::corrupted(format!("job `{}`", job.id), "the list of its mirror is missing"))
+        }
+        None => Ok(job.kept.iter().copied().collect()),
+    }
+}
+
+fn ids<C: FromIterator<PointId>>(payload: &Payload) -> C {
+    let kept = payload.get("kept").and_then(Value::as_array).into_iter().flatten();
+    kept.filter_map(|id| id.as_str()?.parse().ok()).collect()
 }
 
 /// A job as it is stored.
 pub(super) fn point(job: &Job) -> Point {
     let duplicate = |found: &Duplicate| json!([found.path, found.of, found.similarity]);
-    let counters = json!({
+    let mut counters = json!({
         "kind": "job", "state": job.state.name(), "error": job.error, "created_ms": job.created_ms,
         "set": job.order.set, "is_mirror": job.order.is_mirror, "folder_field": job.order.folder_field,
         "chunk_size_max": job.order.chunk_size_max, "chunk_overlap": job.order.chunk_overlap,
         "documents_total": job.documents_total, "documents": job.documents, "added": job.added,
         "changed": job.changed, "unchanged": job.unchanged, "removed": job.removed, "chunks": job.chunks,
-        "embedded": job.embedded, "skipped": job.skipped,
+        "embedded": job.embedded, "skipped": job.skipped, "skipped_total": job.skipped_total,
         "duplicates": job.duplicates.iter().map(duplicate).collect::<Vec<_>>(),
-        "kept": job.kept.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "duplicates_total": job.duplicates_total,
     });
+    if !job.kept.is_empty() {
+        counters["kept"] = json!(job.kept.iter().map(ToString::to_string).collect::<Vec<_>>());
+    }
     let Value::Object(payload) = counters else { return Point::new(job.id) };
     Point::new(job.id).payload(payload)
 }
@@ -196,8 +236,11 @@ fn job(collection: &str, point: &Point) -> Job {
         chunks: count("chunks"),
         embedded: count("embedded"),
         skipped: list("skipped").filter_map(pair).collect(),
+        // Jobs of an earlier version list all of them.
+        skipped_total: count("skipped_total").max(list("skipped").count()),
         duplicates: list("duplicates").filter_map(duplicate).collect(),
-        kept: list("kept").filter_map(|id| id.as_str()?.parse().ok()).collect(),
+        duplicates_total: count("duplicates_total").max(list("duplicates").count()),
+        kept: ids(payload),
     }
 }
 

@@ -1,19 +1,22 @@
-//! Documents, the jobs that ingest them, and how well questions find them.
+//! Documents, the jobs that ingest them, how well questions find them, and what answers were worth.
 
 use kithdb::Value;
 use serde_json::json;
 
 use super::super::documents;
 use super::operation::Operation;
+use crate::wire::answers::AnswersIn;
 use crate::wire::documents::UploadIn;
 use crate::wire::eval::{EvalIn, QuestionsIn};
-use crate::wire::schema::{Shown, flag, free, many, nullable, object, text, whole};
+use crate::wire::feedback::FeedbackIn;
+use crate::wire::schema::{Shown, flag, free, many, nullable, object, text, whole, words};
 
 const TAG: &str = "Documents";
 
 pub(super) fn operations() -> Vec<Operation> {
     let mut all = texts();
     all.extend(questions());
+    all.extend(feedback());
     all
 }
 
@@ -70,6 +73,42 @@ fn questions() -> Vec<Operation> {
             .body::<EvalIn>(json!({"a": {"mode": "keyword"}}))
             .answers_with(free())
             .elsewhere(),
+        at("POST", "/eval/answers", "evaluate_answers", "Have them answered, and measure the answers")
+            .body::<AnswersIn>(json!({"rag": {"top_k": 8}, "judge": false}))
+            .answers_with(free())
+            .elsewhere(),
         at("DELETE", "/eval/questions", "clear_questions", "Forget them").answers_with(flag()).elsewhere(),
+    ]
+}
+
+fn feedback() -> Vec<Operation> {
+    let said = json!({"id": "chatcmpl-000651e3a0b1c2d3a1b2c3d4e5f60718", "helpful": false, "comment": "Not the tides."});
+    vec![
+        at("POST", "/feedback", "say_feedback", "Say what an answer was worth")
+            .saying("Refused unless the server keeps feedback.")
+            .body::<FeedbackIn>(said)
+            .answers_with(free())
+            .elsewhere(),
+        at(
+            "GET",
+            "/feedback",
+            "feedback",
+            "Questions that were answered badly, and what was said of answers",
+        )
+        .takes("reason", words(&["nothing_found", "low_confidence"]), "Only what is kept for this")
+        .takes("helpful", flag(), "Only what was found helpful, or not")
+        .takes("offset", text(), "The entry from which on")
+        .takes("limit", whole(1), "How many")
+        .answers_with(object([("entries", many(free())), ("next_offset", nullable(text()))]).shown())
+        .elsewhere(),
+        at(
+            "GET",
+            "/feedback/questions",
+            "feedback_questions",
+            "The questions of an evaluation that it makes",
+        )
+        .answers_with(many(free()))
+        .elsewhere(),
+        at("DELETE", "/feedback", "clear_feedback", "Forget it").answers_with(flag()).elsewhere(),
     ]
 }

@@ -63,13 +63,13 @@ pub(super) async fn answered(asking: impl Answering, began: Instant) -> Response
     written.respond(guard, began, fail).await
 }
 
-/// Makes an answer from a collection; the counters know of it.
+/// Makes an answer from a collection, under an id; the counters know of it, and who keeps what answers were worth.
 ///
 /// # Errors
 /// As for [`answer`].
 pub(super) fn made(
     call: &Call,
-    collection: &str,
+    (id, collection): (&str, &str),
     (asked, manner): (&Asked, &Manner),
     cancel: &Cancel,
     tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
@@ -77,8 +77,14 @@ pub(super) fn made(
     let state = &call.state;
     let chunks = state.db.collection(collection)?;
     let (embedder, engine) = (state.embedder.as_deref(), state.engine.as_deref());
-    let library = Library { db: &state.db, chunks: &chunks, embedder, engine };
-    let made = answer(&library, asked, manner, cancel, tell);
+    let reranker = state.reranker.as_deref();
+    let library = Library { db: &state.db, chunks: &chunks, embedder, engine, reranker };
+    let mut manner = manner.clone();
+    manner.retrieval.deadline = Some(call.deadline());
+    let made = answer(&library, asked, &manner, cancel, tell);
     state.metrics.answered(&made);
+    if let (Ok(answer), Some(feedback)) = (&made, &state.feedback) {
+        feedback.answered(&state.db, chunks.name(), (id, asked.question.as_str()), answer);
+    }
     made
 }

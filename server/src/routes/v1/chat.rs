@@ -27,7 +27,7 @@ pub(super) async fn complete(Shared(state): Shared<State>, request: Request) -> 
     let understood = read.and_then(|call| {
         let asked = call.parse::<ChatIn>()?.into_asked()?;
         call.rights.check_of(&call.state.db, &asked.collection, Need::Read)?;
-        Ok(Chat { call, asked })
+        Ok(Chat { call, asked, id: fresh("chatcmpl-") })
     });
     match understood {
         Ok(chat) => answered(chat, began).await,
@@ -39,6 +39,8 @@ pub(super) async fn complete(Shared(state): Shared<State>, request: Request) -> 
 struct Chat {
     call: Call,
     asked: ChatAsked,
+    /// Of the answer.
+    id: String,
 }
 
 impl Chat {
@@ -48,7 +50,8 @@ impl Chat {
         tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
     ) -> Result<(Answer, String)> {
         let ChatAsked { collection, asked, manner, .. } = &self.asked;
-        let made = made(&self.call, collection, (asked, manner), cancel, tell)?;
+        let place = (self.id.as_str(), collection.as_str());
+        let made = made(&self.call, place, (asked, manner), cancel, tell)?;
         let behind = if self.asked.lists_sources { list(&made.cited()) } else { String::new() };
         Ok((made, behind))
     }
@@ -68,15 +71,14 @@ impl Answering for Chat {
         let (made, behind) = self.made(cancel, &mut |_| ControlFlow::Continue(()))?;
         let base = self.call.base();
         let places = Places { base: &base, collection: &self.asked.collection };
-        let head = Head { id: &fresh("chatcmpl-"), created_s: now_s(), asked: &self.asked };
+        let head = Head { id: &self.id, created_s: now_s(), asked: &self.asked };
         call::json(&head.whole(&made, &behind, &places))
     }
 
     fn write(&self, cancel: &Cancel, events: &Events) -> Result<()> {
         let base = self.call.base();
         let places = Places { base: &base, collection: &self.asked.collection };
-        let id = fresh("chatcmpl-");
-        let head = Head { id: &id, created_s: now_s(), asked: &self.asked };
+        let head = Head { id: &self.id, created_s: now_s(), asked: &self.asked };
         let (mut documents, mut has_begun) = (Vec::new(), false);
         let mut send = |delta: Value| {
             let mut delta = delta;

@@ -22,6 +22,9 @@ use crate::{State, error, multipart};
 /// Files of a list, unless it is said otherwise, and at most.
 const LIMIT: (usize, usize) = (10_000, 10_000);
 
+/// How fields of a form begin that would take a file away after a while.
+const EXPIRES: &str = "expires_after";
+
 /// `POST /v1/files`: a form.
 pub(super) async fn upload(Shared(state): Shared<State>, request: Request) -> Response {
     let began = Instant::now();
@@ -46,6 +49,10 @@ fn take(call: &Call, boundary: Option<&str>) -> Result<Vec<u8>> {
         let found = parts.iter().find(|part| part.name == name);
         found.ok_or_else(|| Error::invalid(name, "is missing in the form"))
     };
+    if let Some(part) = parts.iter().find(|part| part.name.starts_with(EXPIRES)) {
+        let message = format!("({}) is not kept: files stay until they are deleted", part.name);
+        return Err(Error::invalid(EXPIRES, message));
+    }
     let purpose = String::from_utf8_lossy(part("purpose")?.content).into_owned();
     files::check_purpose(&purpose)?;
     let file = part("file")?;

@@ -66,8 +66,8 @@ struct Responding {
 
 impl Responding {
     fn made(&self, cancel: &Cancel, tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>) -> Result<Answer> {
-        let Asking { store, asked, manner, .. } = &self.asking;
-        made(&self.call, store, (asked, manner), cancel, tell)
+        let Asking { id, store, asked, manner, .. } = &self.asking;
+        made(&self.call, (id.as_str(), store.as_str()), (asked, manner), cancel, tell)
     }
 
     /// The whole answer, kept if it is to be.

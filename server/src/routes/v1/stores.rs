@@ -1,14 +1,16 @@
 //! `/v1/vector_stores`: collections of documents, their files, batches of files, and searches.
 
 use kithdb::{Payload, Result, Value};
-use rag::answer::{Passage, retrieve};
-use rag::shelf::{Batch, Chunking, FILES, Member, Shelf};
+use rag::answer::{Library, Passage, retrieve};
+use rag::engine::Cancel;
+use rag::shelf::{Batch, Chunking, FILES, Member, Shelf, Store};
 use serde_json::json;
 
 use super::super::Call;
 use super::{shelf, used};
 use crate::access::Need;
 use crate::wire::openai::page::{LIMIT, PageIn};
+use crate::wire::openai::rag as told;
 use crate::wire::openai::stores::{self, AttributesIn, BatchIn, ChunkingIn, MemberIn, SearchIn, StoreIn};
 use crate::wire::openai::{fresh, now_s};
 
@@ -19,11 +21,14 @@ pub(super) fn create(call: &Call) -> Result<Value> {
     // Nothing is made when one of the files is not there.
     files.iter().try_for_each(|file| shelf.file(file).map(drop))?;
     let store = shelf.create_store(&fresh("vs_"), wanted, now_s())?;
-    let add = |file: &String| shelf.add(&store.id, file, &Payload::new(), chunking, now_s());
-    let members: Result<Vec<Member>> = files.iter().map(add).collect();
+    let add = |file: &String| shelf.add(&store.id, file, &Payload::new(), chunking, now_s()).map(drop);
     // Nobody is told of a store that was not filled.
-    let members = members.inspect_err(|_| drop(shelf.drop_store(&store.id)))?;
-    Ok(stores::told(&store, &members, now_s()))
+    files.iter().try_for_each(add).inspect_err(|_| drop(shelf.drop_store(&store.id)))?;
+    described(shelf, &store)
+}
+
+fn described(shelf: Shelf<'_>, store: &Store) -> Result<Value> {
+    Ok(stores::told(store, shelf.holdings(&store.id)?, now_s()))
 }
 
 pub(super) fn list(call: &Call) -> Result<Value> {
@@ -32,25 +37,23 @@ pub(super) fn list(call: &Call) -> Result<Value> {
     let seen = shelf.stores()?.into_iter().filter(|store| call.rights.sees(&store.id));
     let ids = seen.map(|store| (store.id.clone(), Value::from(store.id)));
     let mut told = page.of(ids.collect(), LIMIT)?;
-    // The files of those alone that are shown are looked through.
+    // The files of those alone that are shown are counted.
     for entry in told["data"].as_array_mut().into_iter().flatten() {
         let store = shelf.store(entry.as_str().unwrap_or_default())?;
-        *entry = stores::told(&store, &shelf.members(&store.id)?, now_s());
+        *entry = described(shelf, &store)?;
     }
     Ok(told)
 }
 
 pub(super) fn get(call: &Call) -> Result<Value> {
     let (shelf, id) = (shelf(call), call.part("collection")?);
-    let store = shelf.store(id)?;
-    Ok(stores::told(&store, &shelf.members(&store.id)?, now_s()))
+    described(shelf, &shelf.store(id)?)
 }
 
 pub(super) fn change(call: &Call) -> Result<Value> {
     let wanted = call.parse::<StoreIn>()?.wanted()?;
     let (shelf, id) = (shelf(call), call.part("collection")?);
-    let store = shelf.change_store(id, wanted, now_s())?;
-    Ok(stores::told(&store, &shelf.members(&store.id)?, now_s()))
+    described(shelf, &shelf.change_store(id, wanted, now_s())?)
 }
 
 pub(super) fn delete(call: &Call) -> Result<Value> {
@@ -60,15 +63,18 @@ pub(super) fn delete(call: &Call) -> Result<Value> {
 }
 
 pub(super) fn search(call: &Call) -> Result<Value> {
-    let (queries, how) = call.parse::<SearchIn>()?.read()?;
+    let (queries, mut how) = call.parse::<SearchIn>()?.read()?;
+    how.deadline = Some(call.deadline());
     let collection = call.collection()?;
     used(call, collection.name())?;
-    let (db, embedder) = (&call.state.db, call.state.embedder.as_deref());
-    let mut found: Vec<Passage> = Vec::new();
+    let (embedder, reranker) = (call.state.embedder.as_deref(), call.state.reranker.as_deref());
+    let library = Library { db: &call.state.db, chunks: &collection, embedder, engine: None, reranker };
+    let (mut found, mut reranked): (Vec<Passage>, Vec<Value>) = (Vec::new(), Vec::new());
     for query in &queries {
-        let passages = retrieve(db, &collection, embedder, query, &how)?.passages;
+        let retrieved = retrieve(&library, query, &how, &Cancel::new())?;
+        reranked.extend(retrieved.reranked.as_ref().map(told::reranked));
         // A chunk that answers several questions counts by the one that it answers best.
-        for passage in passages {
+        for passage in retrieved.passages {
             let same = |own: &&mut Passage| (own.source, &own.span) == (passage.source, &passage.span);
             match found.iter_mut().find(same) {
                 Some(own) => own.score = own.score.max(passage.score),
@@ -78,10 +84,14 @@ pub(super) fn search(call: &Call) -> Result<Value> {
     }
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(how.limit);
-    Ok(json!({
+    let mut page = json!({
         "object": "vector_store.search_results.page", "search_query": queries,
         "data": found.iter().map(stores::hit).collect::<Vec<_>>(), "has_more": false, "next_page": null,
-    }))
+    });
+    if !reranked.is_empty() {
+        page["rag"] = json!({"rerank": reranked});
+    }
+    Ok(page)
 }
 
 pub(super) fn add(call: &Call) -> Result<Value> {

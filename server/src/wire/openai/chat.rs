@@ -1,7 +1,7 @@
 //! `chat/completions`: a conversation whose last question is answered from the documents of a collection.
 
 use kithdb::{Error, Result};
-use rag::answer::{Answer, Asked, Manner};
+use rag::answer::{Answer, Asked, Manner, Retrieval};
 use rag::engine::{Finish, Message, Role, Usage};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,6 +24,9 @@ pub(crate) struct ChatIn {
     stop: Option<Texts>,
     seed: Option<i64>,
     n: Option<usize>,
+    tool_choice: Option<Value>,
+    response_format: Option<Value>,
+    logprobs: Option<bool>,
     rag: Option<RagIn>,
 }
 
@@ -68,8 +71,14 @@ impl ChatIn {
         if self.n.is_some_and(|n| n != 1) {
             return Err(Error::invalid("n", "must be 1: one answer is made of a question"));
         }
+        // No tool is called: who must have one called would wait for it in vain.
+        let chosen =
+            self.tool_choice.as_ref().filter(|choice| !["auto", "none"].iter().any(|one| *choice == one));
+        refuse_unless(chosen.is_none(), "tool_choice", "must be auto or none: no tools are called")?;
+        check_format(self.response_format.as_ref(), "response_format.type")?;
+        refuse_unless(self.logprobs != Some(true), "logprobs", "are not known: checked sentences have none")?;
         let lists_sources = rag.list_sources.unwrap_or(true);
-        let mut manner = rag.into_manner()?;
+        let mut manner = rag.into_manner(Retrieval::default())?;
         manner.answer_tokens_max =
             self.max_completion_tokens.or(self.max_tokens).filter(|tokens| *tokens > 0);
         (manner.temperature, manner.top_p, manner.seed) = (self.temperature, self.top_p, self.seed);
@@ -85,6 +94,27 @@ impl ChatIn {
             lists_sources,
         })
     }
+}
+
+/// Refuses a field whose effect there is not, so that nobody relies on it.
+///
+/// # Errors
+/// `InvalidArgument` naming the field, unless it is fine.
+pub(crate) fn refuse_unless(is_fine: bool, field: &str, why: &str) -> Result<()> {
+    if is_fine { Ok(()) } else { Err(Error::invalid(field, why)) }
+}
+
+/// Checks the format that an answer is asked for in.
+///
+/// # Errors
+/// `InvalidArgument` naming the field, for any but text.
+pub(crate) fn check_format(format: Option<&Value>, field: &str) -> Result<()> {
+    let kind = format.and_then(|format| format.get("type")).filter(|kind| !kind.is_null());
+    refuse_unless(
+        kind.is_none_or(|kind| *kind == "text"),
+        field,
+        "must be text: answers are text with citations",
+    )
 }
 
 /// What engines refuse in words of their own.
@@ -209,7 +239,8 @@ mod tests {
         let parts =
             json!([{"type": "text", "text": "And"}, {"type": "image_url"}, {"type": "text", "text": "now?"}]);
         let read = read(&json!({
-            "model": "rag:a", "unknown": 1, "max_tokens": 0, "stop": "x",
+            "model": "rag:a", "unknown": 1, "max_tokens": 0, "stop": "x", "tool_choice": "auto", "logprobs": false,
+            "response_format": {"type": "text"}, "parallel_tool_calls": false, "tools": [],
             "messages": [
                 {"role": "system", "content": "Be kind."}, {"role": "user", "content": "Why?"},
                 {"role": "assistant", "content": "So."}, {"role": "tool", "content": "x", "tool_call_id": "y"},
@@ -244,6 +275,10 @@ mod tests {
             (with("temperature", json!(-1)), "temperature"),
             (with("top_p", json!(0)), "top_p"),
             (with("max_tokens", json!("many")), "max_tokens"),
+            (with("tool_choice", json!("required")), "tool_choice"),
+            (with("tool_choice", json!({"type": "function", "function": {"name": "f"}})), "tool_choice"),
+            (with("response_format", json!({"type": "json_object"})), "response_format.type"),
+            (with("logprobs", json!(true)), "logprobs"),
             (with("rag", json!({"label": ["a"]})), "rag.label"),
             (with("rag", json!({"top_k": 0})), "rag.top_k"),
             (with("rag", json!({"top_k": 101})), "rag.top_k"),

@@ -4,7 +4,8 @@
 
 use kithdb::{Error, Fusion, Result};
 use rag::Mode;
-use rag::answer::{Answer, Manner, Outcome, Retrieval};
+use rag::answer::{Answer, Manner, PROMPT_TOKENS_MAX, Reranked, Retrieval};
+use rag::engine::CANDIDATES_MAX;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -30,12 +31,19 @@ pub(crate) struct RagIn {
     fusion: Option<FusionIn>,
     /// Chunks that touch become one passage.
     merge: Option<bool>,
+    /// A question that follows others is rewritten before it is searched with.
+    rewrite: Option<bool>,
     /// Quotes only.
     extractive: Option<bool>,
     /// Mark in the text what no document supports.
     mark_unsupported: Option<bool>,
     /// Put a list of what is cited behind the text.
     pub(crate) list_sources: Option<bool>,
+    /// Whole sections in place of chunks.
+    parents: Option<bool>,
+    /// Whether a reranker ranks what is found, and how many chunks.
+    rerank: Option<bool>,
+    rerank_candidates: Option<usize>,
     /// Tokens of the prompt, documents included.
     prompt_tokens: Option<usize>,
     /// What must speak for an answer being there.
@@ -63,18 +71,45 @@ enum FusionIn {
 const TOP_K_MAX: usize = 100;
 
 impl RagIn {
-    /// How it is answered.
+    /// How passages are looked for where no answer is made of them: `plain` where it says nothing.
+    ///
+    /// # Errors
+    /// As for [`into_manner`](Self::into_manner); `InvalidArgument` naming a field that is about answers.
+    pub(crate) fn into_retrieval(self, plain: Retrieval) -> Result<Retrieval> {
+        let about_answers = [
+            ("collection", self.collection.is_some()),
+            ("rewrite", self.rewrite.is_some()),
+            ("extractive", self.extractive.is_some()),
+            ("mark_unsupported", self.mark_unsupported.is_some()),
+            ("list_sources", self.list_sources.is_some()),
+            ("prompt_tokens", self.prompt_tokens.is_some()),
+            ("min_similarity", self.min_similarity.is_some()),
+            ("min_coverage", self.min_coverage.is_some()),
+        ];
+        if let Some((field, _)) = about_answers.iter().find(|(_, is_given)| *is_given) {
+            let message = "says nothing of a search: it is about answers";
+            return Err(Error::invalid(format!("rag.{field}"), message));
+        }
+        self.into_manner(plain).map(|manner| manner.retrieval)
+    }
+
+    /// How it is answered; passages are looked for as in `plain` where it says nothing.
     ///
     /// # Errors
     /// `InvalidArgument` or `LimitExceeded` naming the field.
-    pub(crate) fn into_manner(self) -> Result<Manner> {
-        let plain = Retrieval::default();
+    pub(crate) fn into_manner(self, plain: Retrieval) -> Result<Manner> {
         let top_k = self.top_k.unwrap_or(plain.limit);
         if top_k == 0 {
             return Err(Error::invalid("rag.top_k", "is 0; ask for at least 1 chunk"));
         }
         if top_k > TOP_K_MAX {
             return Err(Error::limit("rag.top_k", "the number of chunks", top_k, TOP_K_MAX));
+        }
+        if let Some(candidates) = self.rerank_candidates
+            && !(1..=CANDIDATES_MAX).contains(&candidates)
+        {
+            let message = format!("is {candidates}; it must be from 1 to {CANDIDATES_MAX}");
+            return Err(Error::invalid("rag.rerank_candidates", message));
         }
         if self.diversity.is_some_and(|diversity| !(0.0..=1.0).contains(&diversity)) {
             return Err(Error::invalid("rag.diversity", "must be between 0 and 1"));
@@ -93,6 +128,8 @@ impl RagIn {
             Some(FusionIn::Dbsf) => Fusion::Dbsf,
             Some(FusionIn::Adaptive) | None => plain.fusion.clone(),
         };
+        let room = self.prompt_tokens.unwrap_or(PROMPT_TOKENS_MAX);
+        let sections = self.parents.unwrap_or(false).then_some(room);
         let mut manner = Manner {
             retrieval: Retrieval {
                 mode,
@@ -102,11 +139,15 @@ impl RagIn {
                 diversity: self.diversity,
                 fusion,
                 score_min: self.score_threshold,
-                is_merged: self.merge.unwrap_or(true),
+                is_merged: self.merge.unwrap_or(plain.is_merged),
+                sections_tokens_max: sections,
+                is_reranked: self.rerank.or(plain.is_reranked),
+                candidates: self.rerank_candidates,
                 ..plain
             },
             prompt_tokens_max: self.prompt_tokens,
             is_extractive: self.extractive.unwrap_or(false),
+            is_rewritten: self.rewrite.unwrap_or(false),
             marks_unsupported: self.mark_unsupported.unwrap_or(true),
             ..Manner::default()
         };
@@ -116,13 +157,13 @@ impl RagIn {
     }
 }
 
+/// What came of ranking passages.
+pub(crate) fn reranked(reranked: &Reranked) -> Value {
+    json!({"model": reranked.model, "candidates": reranked.candidates, "error": reranked.error})
+}
+
 /// What an answer rests on.
 pub(crate) fn told(answer: &Answer, places: &Places<'_>) -> Value {
-    let outcome = match answer.outcome {
-        Outcome::Generated => "generated",
-        Outcome::Extractive => "extractive",
-        Outcome::NothingFound => "nothing_found",
-    };
     let document = |(number, passage): (usize, &rag::Passage)| {
         json!({
             "number": number, "source": passage.source.to_string(), "path": passage.about.path,
@@ -138,8 +179,10 @@ pub(crate) fn told(answer: &Answer, places: &Places<'_>) -> Value {
         .map(|range| json!({"start_index": range.start, "end_index": range.end}))
         .collect();
     json!({
-        "outcome": outcome,
+        "outcome": answer.outcome.name(),
         "mode": answer.mode.name(),
+        "rewritten": answer.rewritten,
+        "rerank": answer.reranked.as_ref().map(reranked),
         "evidence": {"similarity": answer.evidence.similarity, "coverage": answer.evidence.coverage},
         "documents": documents,
         "citations": answer.citations.iter().map(|citation| places.proof(&answer.documents, citation)).collect::<Vec<_>>(),

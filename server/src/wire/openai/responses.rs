@@ -1,15 +1,16 @@
 //! `responses`: a question that is answered by searching a vector store, and the events of its answer.
 
 use kithdb::{Error, Payload, Result};
-use rag::answer::{Answer, Asked, Manner, Passage};
+use rag::answer::{Answer, Asked, Manner, Passage, Retrieval};
 use rag::engine::{Finish, Message, Role};
 use rag::{Citation, Outcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::attributes::{self, FilterIn};
-use super::chat::{MODEL_PREFIX, check_sampling};
+use super::chat::{MODEL_PREFIX, check_format, check_sampling, refuse_unless};
 use super::cited::Places;
+use super::rag::RagIn;
 use super::stores::{RankingIn, file_id, retrieval};
 use super::{Content, fresh, now_s};
 use crate::error;
@@ -29,6 +30,17 @@ pub(crate) struct ResponsesIn {
     metadata: Option<Payload>,
     tools: Option<Vec<ToolIn>>,
     include: Option<Vec<String>>,
+    tool_choice: Option<Value>,
+    parallel_tool_calls: Option<bool>,
+    text: Option<TextIn>,
+    background: Option<bool>,
+    rag: Option<RagIn>,
+}
+
+/// How an answer is written.
+#[derive(Debug, Deserialize)]
+struct TextIn {
+    format: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,6 +86,8 @@ pub(crate) struct Asking {
     instructions: Option<String>,
     metadata: Payload,
     tool: Value,
+    tool_choice: Value,
+    calls_in_parallel: bool,
     answer_tokens: Option<usize>,
     /// Whether what was found is told in full.
     tells_results: bool,
@@ -87,8 +101,10 @@ impl ResponsesIn {
     pub(crate) fn into_asking(self) -> Result<Asking> {
         let metadata = self.metadata.unwrap_or_default();
         attributes::check_metadata(&metadata)?;
+        self.check_effects()?;
         let model = self.model.unwrap_or_default();
-        let (store, manner, tool) = manner(&model, self.tools.unwrap_or_default())?;
+        let plain = plain_manner(self.rag.unwrap_or_default())?;
+        let (store, manner, tool) = manner(&model, self.tools.unwrap_or_default(), plain)?;
         let (asked, instructions) = (asked(self.input, self.instructions.as_deref())?, self.instructions);
         let question = Message::new(Role::User, asked.question.clone());
         let input = asked.history.iter().cloned().chain([question]).collect();
@@ -112,20 +128,49 @@ impl ResponsesIn {
             instructions,
             metadata,
             tool,
+            tool_choice: self.tool_choice.unwrap_or_else(|| "auto".into()),
+            calls_in_parallel: self.parallel_tool_calls.unwrap_or(true),
             answer_tokens: self.max_output_tokens,
             tells_results: self.include.iter().flatten().any(|what| what == "file_search_call.results"),
         })
     }
 }
 
+impl ResponsesIn {
+    /// Refuses what would be expected to have an effect that it has not. The store is always searched, once: who
+    /// leaves that open, or wants it, gets it.
+    fn check_effects(&self) -> Result<()> {
+        let wants_search = |choice: &Value| {
+            ["auto", "required"].iter().any(|one| choice == one) || choice["type"] == "file_search"
+        };
+        let is_fine = self.tool_choice.as_ref().is_none_or(wants_search);
+        refuse_unless(
+            is_fine,
+            "tool_choice",
+            "must be auto, required or file_search: there is no other tool",
+        )?;
+        check_format(self.text.as_ref().and_then(|text| text.format.as_ref()), "text.format.type")?;
+        let message = "is not done: a response is answered whole, or streamed";
+        refuse_unless(self.background != Some(true), "background", message)
+    }
+}
+
+/// How it is answered where the tool says nothing.
+fn plain_manner(rag: RagIn) -> Result<Manner> {
+    let message = "stands beside a store; name the collection by that, or by the model";
+    refuse_unless(rag.collection.is_none(), "rag.collection", message)?;
+    let message = "is not done here: what is cited stands in the annotations";
+    refuse_unless(rag.list_sources != Some(true), "rag.list_sources", message)?;
+    rag.into_manner(Retrieval::default())
+}
+
 /// The store, how it is searched, and the tool that said so.
-fn manner(model: &str, tools: Vec<ToolIn>) -> Result<(String, Manner, Value)> {
+fn manner(model: &str, tools: Vec<ToolIn>, mut manner: Manner) -> Result<(String, Manner, Value)> {
     if let Some(at) = tools.iter().position(|tool| tool.r#type != "file_search") {
         let message =
             format!("`{}` is not file_search, the only tool that this server has", tools[at].r#type);
         return Err(Error::invalid(format!("tools[{at}].type"), message));
     }
-    let mut manner = Manner::default();
     let Some(tool) = tools.into_iter().next() else {
         let store = model.strip_prefix(MODEL_PREFIX).ok_or_else(|| {
             let message =
@@ -140,10 +185,9 @@ fn manner(model: &str, tools: Vec<ToolIn>) -> Result<(String, Manner, Value)> {
         let message = "must name one vector store; an answer is made from one";
         return Err(Error::invalid("tools[0].vector_store_ids", message));
     };
-    let limit = manner.retrieval.limit;
-    let found =
-        retrieval(tool.max_num_results, tool.filters.clone(), tool.ranking_options, limit).map_err(field)?;
-    manner.retrieval = rag::Retrieval { is_merged: true, ..found };
+    let (filters, plain) = (tool.filters.clone(), manner.retrieval);
+    manner.retrieval =
+        retrieval(tool.max_num_results, filters, tool.ranking_options, plain).map_err(field)?;
     let mut told = json!({
         "type": "file_search", "vector_store_ids": ids, "max_num_results": manner.retrieval.limit,
         "filters": tool.filters,
@@ -197,9 +241,10 @@ impl Asking {
         json!({
             "id": self.id, "object": "response", "created_at": self.created_s, "status": status, "error": null,
             "incomplete_details": null, "instructions": self.instructions, "max_output_tokens": self.answer_tokens,
-            "metadata": self.metadata, "model": self.model, "output": output, "parallel_tool_calls": true,
+            "metadata": self.metadata, "model": self.model, "output": output,
+            "parallel_tool_calls": self.calls_in_parallel,
             "previous_response_id": self.previous, "temperature": self.manner.temperature,
-            "top_p": self.manner.top_p, "tool_choice": "auto", "tools": tools, "truncation": "disabled",
+            "top_p": self.manner.top_p, "tool_choice": self.tool_choice, "tools": tools, "truncation": "disabled",
             "text": {"format": {"type": "text"}}, "usage": usage, "store": self.is_kept,
         })
     }

@@ -1,13 +1,14 @@
 //! Vector stores, their files and batches, and searches of them.
 
-use kithdb::{Error, Fusion, Payload, Result};
+use kithdb::{Condition, Error, Fusion, Payload, Result};
 use rag::answer::{Passage, Retrieval};
-use rag::shelf::{Batch, Chunking, Member, State, Store, Wanted};
+use rag::shelf::{Batch, Chunking, Holdings, Member, State, Store, Wanted};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Texts;
 use super::attributes::{self, FilterIn};
+use super::rag::RagIn;
 
 /// A store to be made, or changed.
 #[derive(Debug, Deserialize)]
@@ -45,6 +46,9 @@ struct StaticIn {
     max_chunk_size_tokens: usize,
     chunk_overlap_tokens: usize,
 }
+
+/// Hits of a search unless it says otherwise.
+const RESULTS: usize = 10;
 
 /// Questions of a search.
 const QUERIES_MAX: usize = 32;
@@ -195,11 +199,15 @@ pub(crate) struct SearchIn {
     max_num_results: Option<usize>,
     filters: Option<FilterIn>,
     ranking_options: Option<RankingIn>,
+    rewrite_query: Option<bool>,
+    rag: Option<RagIn>,
 }
 
 /// How hits are ranked.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RankingIn {
+    /// `none` ranks nothing anew; any other is what there is.
+    ranker: Option<String>,
     score_threshold: Option<f32>,
     hybrid_search: Option<WeightsIn>,
 }
@@ -223,12 +231,17 @@ impl SearchIn {
         if queries.len() > QUERIES_MAX {
             return Err(Error::limit("query", "the number of questions", queries.len(), QUERIES_MAX));
         }
-        let retrieval = retrieval(self.max_num_results, self.filters, self.ranking_options, 10)?;
+        if self.rewrite_query == Some(true) {
+            return Err(Error::invalid("rewrite_query", "questions are searched as they are; leave it out"));
+        }
+        let plain = Retrieval { limit: RESULTS, is_merged: false, ..Retrieval::default() };
+        let plain = self.rag.unwrap_or_default().into_retrieval(plain)?;
+        let retrieval = retrieval(self.max_num_results, self.filters, self.ranking_options, plain)?;
         Ok((queries, retrieval))
     }
 }
 
-/// How chunks are looked for.
+/// How chunks are looked for: as the member `rag` says, within what the dialect says.
 ///
 /// # Errors
 /// `InvalidArgument` naming the field.
@@ -236,19 +249,22 @@ pub(crate) fn retrieval(
     results: Option<usize>,
     filters: Option<FilterIn>,
     ranking: Option<RankingIn>,
-    default: usize,
+    plain: Retrieval,
 ) -> Result<Retrieval> {
-    let limit = results.unwrap_or(default);
-    if !(1..=50).contains(&limit) {
+    if results.is_some_and(|results| !(1..=50).contains(&results)) {
         return Err(Error::invalid("max_num_results", "must be between 1 and 50"));
     }
-    let filter = filters.map(|filter| filter.into_filter("filters")).transpose()?.unwrap_or_default();
+    let filter = match filters.map(|filter| filter.into_filter("filters")).transpose()? {
+        Some(filter) => plain.filter.and(Condition::Filter(Box::new(filter))),
+        None => plain.filter,
+    };
     let score_min = ranking.as_ref().and_then(|ranking| ranking.score_threshold);
     if score_min.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
         return Err(Error::invalid("ranking_options.score_threshold", "must be between 0 and 1"));
     }
+    let is_plain = ranking.as_ref().is_some_and(|ranking| ranking.ranker.as_deref() == Some("none"));
     let fusion = match ranking.and_then(|ranking| ranking.hybrid_search) {
-        None => Fusion::Adaptive,
+        None => plain.fusion,
         Some(WeightsIn { embedding_weight, text_weight }) => {
             let sum = embedding_weight + text_weight;
             let is_fine = embedding_weight >= 0.0 && text_weight >= 0.0 && sum > 0.0 && sum.is_finite();
@@ -260,12 +276,12 @@ pub(crate) fn retrieval(
         }
     };
     Ok(Retrieval {
-        limit,
+        limit: results.unwrap_or(plain.limit),
         filter,
-        score_min: score_min.filter(|score| *score > 0.0),
+        score_min: score_min.map_or(plain.score_min, |score| Some(score).filter(|score| *score > 0.0)),
         fusion,
-        is_merged: false,
-        ..Retrieval::default()
+        is_reranked: if is_plain { Some(false) } else { plain.is_reranked },
+        ..plain
     })
 }
 
@@ -283,29 +299,21 @@ pub(crate) fn file_id(passage: &Passage) -> String {
 }
 
 /// A store.
-pub(crate) fn told(store: &Store, members: &[Member], now_s: u64) -> Value {
+pub(crate) fn told(store: &Store, holdings: Holdings, now_s: u64) -> Value {
     let expires_s = store.expires_s();
     let status = if expires_s.is_some_and(|expires_s| now_s > expires_s) { "expired" } else { "completed" };
     json!({
         "id": store.id, "object": "vector_store", "created_at": store.created_s, "name": store.name,
-        "usage_bytes": members.iter().map(|member| member.bytes).sum::<u64>(),
-        "file_counts": counts(members.iter().map(Some)),
+        "usage_bytes": holdings.bytes,
+        "file_counts": counts(holdings.files.saturating_sub(holdings.failed), holdings.failed, 0),
         "status": status,
         "expires_after": store.expires_days.map(|days| json!({"anchor": "last_active_at", "days": days})),
         "expires_at": expires_s, "last_active_at": store.active_s, "metadata": store.metadata,
     })
 }
 
-/// How many files there are of each status; one that is gone was cancelled.
-fn counts<'a>(members: impl Iterator<Item = Option<&'a Member>>) -> Value {
-    let (mut completed, mut failed, mut cancelled) = (0, 0, 0);
-    for member in members {
-        match member.map(|member| &member.state) {
-            Some(State::Completed) => completed += 1,
-            Some(State::Failed { .. }) => failed += 1,
-            None => cancelled += 1,
-        }
-    }
+/// How many files there are of each status.
+fn counts(completed: usize, failed: usize, cancelled: usize) -> Value {
     json!({
         "in_progress": 0, "completed": completed, "failed": failed, "cancelled": cancelled,
         "total": completed + failed + cancelled,
@@ -343,10 +351,18 @@ pub(crate) fn member(store: &str, member: &Member) -> Value {
     })
 }
 
-/// A batch of files, of which those that are still there are given.
+/// A batch of files, of which those that are still there are given; one that is gone was cancelled.
 pub(crate) fn batch(batch: &Batch, members: &[Option<Member>]) -> Value {
+    let (mut completed, mut failed, mut cancelled) = (0, 0, 0);
+    for member in members {
+        match member.as_ref().map(|member| &member.state) {
+            Some(State::Completed) => completed += 1,
+            Some(State::Failed { .. }) => failed += 1,
+            None => cancelled += 1,
+        }
+    }
     json!({
         "id": batch.id, "object": "vector_store.files_batch", "created_at": batch.created_s,
-        "vector_store_id": batch.store, "status": "completed", "file_counts": counts(members.iter().map(Option::as_ref)),
+        "vector_store_id": batch.store, "status": "completed", "file_counts": counts(completed, failed, cancelled),
     })
 }
