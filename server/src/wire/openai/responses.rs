@@ -99,9 +99,9 @@ impl ResponsesIn {
     /// # Errors
     /// `InvalidArgument` naming the field.
     pub(crate) fn into_asking(self) -> Result<Asking> {
+        self.check_effects()?;
         let metadata = self.metadata.unwrap_or_default();
         attributes::check_metadata(&metadata)?;
-        self.check_effects()?;
         let model = self.model.unwrap_or_default();
         let plain = plain_manner(self.rag.unwrap_or_default())?;
         let (store, manner, tool) = manner(&model, self.tools.unwrap_or_default(), plain)?;
