@@ -4,7 +4,7 @@
 
 Each route is asked with the examples of the document, with values at the edges of its schemas, and with EXAMPLES made at
 random, right ones and wrong ones. A fault is an answer of 500 or more, a status that is not in the document, a type of
-content that is not, a body that has not the schema, or a header that has not. Prints what it found, the number of cases last.
+content that is not, a body that has not the schema, or a header that has not. Prints what it found.
 """
 
 import json
@@ -59,6 +59,9 @@ def run(url: str, command: str, examples: int, seconds: int | None) -> int:
         ",".join(CHECKS),
         "--phases",
         "examples,coverage,fuzzing",
+        # Its bodies are columns and files, which it cannot make.
+        "--exclude-operation-id",
+        "import",
         "--max-examples",
         str(examples),
         "--seed",
@@ -78,9 +81,7 @@ def run(url: str, command: str, examples: int, seconds: int | None) -> int:
     ran = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     print(ran.stdout)
     cases = re.search(r"(\d+) generated", ran.stdout)
-    told = f"{cases.group(1) if cases else 'some'} cases"
-    faults = re.search(r"(\d+) found", ran.stdout)
-    print(f"{told}, {'no fault' if ran.returncode == 0 else (faults.group(1) if faults else 'some') + ' faults'}")
+    print(f"{cases.group(1) if cases else 'some'} cases were asked")
     print("no fault" if ran.returncode == 0 else "faults")
     return ran.returncode
 

@@ -166,7 +166,8 @@ mod tests {
         assert_eq!((found.rows.len(), found.unanswerable), (2, 1));
         assert_eq!((found.mean.recall, found.mean.mrr), (1.0, 1.0), "{:?}", found.rows);
         let other = Config { name: "other".into(), limit: 1, ..config };
-        let report = html("documents", &[&found, &run(&chunks, None, &kept, &other, None).expect("a run")]);
+        let beside = run(&chunks, None, &kept, &other, None).expect("a run");
+        let report = html("documents", &[&found, &beside], None);
         assert!(report.contains("<svg") && report.contains("other"), "both configurations are drawn");
         let late = Config { deadline: Some(Instant::now()), ..other.clone() };
         let error = run(&chunks, None, &kept, &late, None).expect_err("no time");

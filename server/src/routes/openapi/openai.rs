@@ -33,17 +33,24 @@ fn models() -> Vec<Operation> {
         with(
             at("POST", "/v1/embeddings", "openai_embed", "Embed texts"),
             json!({"model": "all-MiniLM-L6-v2", "input": "sea"}),
-        ),
+        )
+        .also(404),
         with(
             at("POST", "/v1/chat/completions", "openai_chat", "Answer from a collection, with what is cited"),
             json!({"model": "rag:books", "messages": say}),
         )
-        .answers_bare(&both, &value(free())),
+        .answers_bare(&both, &value(free()))
+        .also(404)
+        .also(502)
+        .also(504),
         with(
             at("POST", "/v1/responses", "openai_respond", "The same in the newer shape"),
             json!({"model": "rag:books", "input": "What pulls the sea?"}),
         )
-        .answers_bare(&both, &value(free())),
+        .answers_bare(&both, &value(free()))
+        .also(404)
+        .also(502)
+        .also(504),
         at("GET", "/v1/responses/{response}", "openai_response", "A response that is kept"),
         at("DELETE", "/v1/responses/{response}", "openai_forget", "Forget it"),
         at("POST", "/v1/responses/{response}/cancel", "openai_cancel", "Cancel it"),

@@ -41,21 +41,26 @@ pub(super) struct Operation {
 pub(super) type Reads = fn(&[u8]) -> bool;
 
 /// The statuses of errors, each with when it is met.
-const ERRORS: [(u16, &str); 14] = [
+const ERRORS: [(u16, &str); 19] = [
     (400, "Something is asked that cannot be; the text and the header kithdb-error-field name it"),
     (401, "No key was shown, or none that counts"),
     (403, "The key has not the right"),
     (404, "There is no such collection, point or snapshot"),
     (405, "Nothing that a single node can do"),
+    (406, "The header accept leaves out application/json or text/event-stream"),
     (408, "Not done in time"),
     (409, "There is one already"),
     (412, "A point has another version"),
     (413, "The body is larger than the limit body_bytes_max"),
+    (415, "The header content-type is another than application/json"),
     (422, "A value of the right type that can never be"),
     (429, "The collection has had its operations of a minute"),
     (431, "The address and the header are too long"),
     (500, "A defect of the server, or of its disk; the log says more"),
+    (502, "The serving engine failed; the text says how"),
     (503, "The server is busy, or takes no more writes"),
+    (504, "The serving engine took too long"),
+    (507, "The disk is full; reads and deletions go on"),
 ];
 
 /// Points, collections and so on as examples name them.
@@ -180,6 +185,7 @@ impl Operation {
             .takes("ordering", ordering, "Passed over: writes are in order")
             .takes("timeout", schema::whole(1), TIMEOUT)
             .also(412)
+            .also(507)
     }
 
     /// What it lets be said of something that reads.

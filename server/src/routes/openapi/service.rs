@@ -25,6 +25,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("POST", "/mcp", "mcp", TAG, "Tools for models, by the Model Context Protocol")
             .body_like(free(), json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}))
             .answers_bare(&["application/json", "text/event-stream"], &value(named::<Anything>()))
+            .also(406)
+            .also(415)
             .elsewhere(),
     ]
 }
