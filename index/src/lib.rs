@@ -13,6 +13,7 @@
 
 pub mod alive;
 mod bitmap;
+mod bm25;
 mod codes;
 pub mod fields;
 pub mod file;
@@ -25,9 +26,11 @@ pub mod part;
 pub mod rows;
 pub mod segment;
 pub mod sparse;
+mod stop_words;
 mod texts;
 
 pub use alive::Alive;
+pub use bm25::Bm25;
 pub use fields::{Bounds, Fields, Lookups};
 pub use gauge::{Gauge, Work};
 pub use head::{CODED_ROWS_MIN, GRAPH_ROWS_MIN, Head, Near};

@@ -2,7 +2,8 @@
 //!
 //! The meaning is Qdrant's: a word is folded, lower-cased, dropped if it is a stop word, brought to its stem, and
 //! dropped if it is too short or too long, in texts and in questions alike. With beginnings a text has all of them, and
-//! a question asks for the longest one of each word. Lists of stop words are tantivy's.
+//! a question asks for the longest one of each word, stop words too, which may begin another word. Lists of stop words
+//! are tantivy's, but for [English](crate::stop_words).
 //!
 //! Cost: a few copies a word; texts that are tested are analysed anew each time.
 
@@ -13,6 +14,7 @@ use tantivy::tokenizer::{
 use types::{Language, TextAnalysis, TextOptions, Tokenizer};
 
 use crate::keyword::tongue;
+use crate::stop_words::ENGLISH;
 
 /// Beginnings are no shorter and no longer, where nothing is said.
 const PREFIX_CHARS: (usize, usize) = (1, 20);
@@ -21,42 +23,42 @@ const PREFIX_CHARS: (usize, usize) = (1, 20);
 pub struct Texts {
     options: TextOptions,
     each: TextAnalyzer,
+    /// Of questions.
+    asked: TextAnalyzer,
 }
 
 impl Texts {
     /// The analysis of these options.
     pub fn new(options: TextOptions) -> Self {
-        let folds = options.folds || options.tokenizer == Tokenizer::Multilingual;
-        let mut each = TextAnalyzer::builder(RawTokenizer::default()).dynamic();
-        if folds {
-            each = each.filter_dynamic(AsciiFoldingFilter);
-        }
-        if !options.keeps_case {
-            each = each.filter_dynamic(LowerCaser);
-        }
-        let tongues = options.stop_languages.iter().filter_map(|language| tongue(*language));
-        for stop_words in tongues.filter_map(StopWordFilter::new) {
-            each = each.filter_dynamic(stop_words);
-        }
-        if !options.stop_words.is_empty() {
-            let lower = |word: &String| if options.keeps_case { word.clone() } else { word.to_lowercase() };
-            each = each.filter_dynamic(StopWordFilter::remove(options.stop_words.iter().map(lower)));
-        }
-        let stemmer: Option<Tongue> = options.stemmer.and_then(|language: Language| tongue(language));
-        if let Some(tongue) = stemmer {
-            each = each.filter_dynamic(Stemmer::new(tongue));
-        }
-        Self { each: each.build(), options }
+        let each = analyzer(&options, true);
+        let asked = match options.tokenizer {
+            Tokenizer::Prefix => analyzer(&options, false),
+            _ => each.clone(),
+        };
+        Self { options, each, asked }
     }
 
     /// The words of a text as they come out of the filters, before their lengths are looked at.
-    fn filtered(&self, text: &str) -> Vec<String> {
-        let mut analyzer = self.each.clone();
+    fn filtered(&self, each: &TextAnalyzer, text: &str) -> Vec<String> {
+        let mut analyzer = each.clone();
         let mut words = Vec::new();
         for word in self.split(text) {
             analyzer.token_stream(word).process(&mut |token| words.push(token.text.clone()));
         }
         words
+    }
+
+    /// Takes what a text is found by, one after the other: its words, or all beginnings of them.
+    pub(crate) fn each_term(&self, text: &str, mut take: impl FnMut(&str)) {
+        let words = self.words(text);
+        if self.options.tokenizer != Tokenizer::Prefix {
+            return words.iter().for_each(|word| take(word));
+        }
+        let (least, most) = self.prefix_chars();
+        for word in &words {
+            let ends = word.char_indices().map(|(at, c)| at + c.len_utf8());
+            ends.take(most).skip(least.saturating_sub(1)).for_each(|end| take(&word[..end]));
+        }
     }
 
     fn split<'a>(&self, text: &'a str) -> Vec<&'a str> {
@@ -81,7 +83,7 @@ impl Texts {
 
 impl TextAnalysis for Texts {
     fn words(&self, text: &str) -> Vec<String> {
-        let mut words = self.filtered(text);
+        let mut words = self.filtered(&self.each, text);
         // Of a long word all beginnings would be as much as its square.
         if self.options.tokenizer != Tokenizer::Prefix {
             words.retain(|word| self.fits(word));
@@ -90,7 +92,7 @@ impl TextAnalysis for Texts {
     }
 
     fn asked(&self, text: &str) -> Vec<String> {
-        let mut words = self.filtered(text);
+        let mut words = self.filtered(&self.asked, text);
         if self.options.tokenizer == Tokenizer::Prefix {
             let (least, most) = self.prefix_chars();
             words.retain(|word| word.chars().count() >= least);
@@ -105,6 +107,41 @@ impl TextAnalysis for Texts {
             Tokenizer::Prefix => word.starts_with(asked) && asked.chars().count() >= self.prefix_chars().0,
             _ => word == asked,
         }
+    }
+}
+
+/// What makes a word of a run of a text.
+fn analyzer(options: &TextOptions, drops_stop_words: bool) -> TextAnalyzer {
+    let folds = options.folds || options.tokenizer == Tokenizer::Multilingual;
+    let mut each = TextAnalyzer::builder(RawTokenizer::default()).dynamic();
+    if folds {
+        each = each.filter_dynamic(AsciiFoldingFilter);
+    }
+    if !options.keeps_case {
+        each = each.filter_dynamic(LowerCaser);
+    }
+    if drops_stop_words {
+        for language in &options.stop_languages {
+            if let Some(stop_words) = stop_words(*language) {
+                each = each.filter_dynamic(stop_words);
+            }
+        }
+        let lower = |word: &String| if options.keeps_case { word.clone() } else { word.to_lowercase() };
+        if !options.stop_words.is_empty() {
+            each = each.filter_dynamic(StopWordFilter::remove(options.stop_words.iter().map(lower)));
+        }
+    }
+    let stemmer: Option<Tongue> = options.stemmer.and_then(tongue);
+    if let Some(tongue) = stemmer {
+        each = each.filter_dynamic(Stemmer::new(tongue));
+    }
+    each.build()
+}
+
+fn stop_words(language: Language) -> Option<StopWordFilter> {
+    match language {
+        Language::English => Some(StopWordFilter::remove(ENGLISH.split(' ').map(str::to_owned))),
+        other => StopWordFilter::new(tongue(other)?),
     }
 }
 
@@ -221,6 +258,9 @@ mod tests {
             (r#"{"ascii_folding": true}"#, "cafe", vec![2], vec![2]),
             (r#"{"stopwords": "english"}"#, "the", vec![], vec![]),
             (r#"{"stopwords": "english"}"#, "the fox", vec![4, 7], vec![4, 7]),
+            (r#"{"stopwords": "en"}"#, "fox over there", vec![4, 7], vec![4, 7]),
+            (r#"{"stopwords": "english", "tokenizer": "prefix"}"#, "th", vec![], vec![]),
+            (r#"{"stopwords": "english", "tokenizer": "prefix"}"#, "a", vec![2], vec![2]),
             (r#"{"stopwords": {"custom": ["Quick", "fox"]}}"#, "quick", vec![], vec![]),
             (r#"{"stopwords": {"custom": ["Quick", "fox"]}}"#, "the fox", vec![1, 6], vec![1, 6]),
             (

@@ -7,6 +7,7 @@
 //! so far; the state is held.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use query::{OrderValue, Ranked, Terms};
 use types::{Error, Result};
@@ -48,6 +49,19 @@ impl Cursor {
     /// # Errors
     /// `InvalidArgument` or `LimitExceeded` naming `limit`; `Io`, `Corrupted`.
     pub fn next(&mut self, limit: usize, select: &Select) -> Result<Vec<Hit>> {
+        self.next_until(limit, select, None)
+    }
+
+    /// The same, found by then or not at all: after an error it can be asked for again.
+    ///
+    /// # Errors
+    /// `DeadlineExceeded`; as for [`next`](Self::next).
+    pub fn next_until(
+        &mut self,
+        limit: usize,
+        select: &Select,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Hit>> {
         let most = self.reading.limits().hits_max;
         if limit == 0 {
             return Err(Error::invalid("limit", "is 0; ask for at least 1 hit"));
@@ -58,7 +72,7 @@ impl Cursor {
         }
         while self.found.len() < wanted && !self.is_whole {
             let count = wanted.max(self.found.len().saturating_mul(4)).max(FOUND_MIN).min(most);
-            self.find(count)?;
+            self.find(count, deadline)?;
         }
         let page = &self.found[self.given..wanted.min(self.found.len())];
         let page = self.reading.read(|view| {
@@ -74,10 +88,11 @@ impl Cursor {
         self.is_whole && self.given == self.found.len()
     }
 
-    fn find(&mut self, count: usize) -> Result<()> {
+    fn find(&mut self, count: usize, deadline: Option<Instant>) -> Result<()> {
         let request = Request { limit: count, ..self.request.clone() };
         let asked = self.reading.asked(Operation::Search).says(|| slow::text_of(&request));
-        let answer = self.reading.read(|view| query::execute(view, request, Terms::default()))?;
+        let terms = Terms { deadline, ..Terms::default() };
+        let answer = self.reading.read(|view| query::execute(view, request, terms))?;
         asked.found(answer.hits.len(), &answer.plan, &answer.effort);
         self.is_whole = answer.hits.len() < count || count == self.reading.limits().hits_max;
         for ranked in answer.hits {

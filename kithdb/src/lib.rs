@@ -75,6 +75,7 @@ pub use disk::Disk;
 pub use doctor::{Fault, Health};
 pub use highlight::{Fragment, Fragments, Highlight};
 pub use hit::{Hit, PayloadSelect, Select, VectorSelect};
+pub use index::Bm25;
 pub use index::sparse::Way as SparseWay;
 pub use loading::{Rebuilt, Start};
 pub use meters::{Measures, SnapshotCounts};

@@ -108,6 +108,19 @@ def test_kinds_of_vectors(db: kithdb.Database) -> None:
     assert caught.value.field == "using"
 
 
+def test_sparse_vectors_are_made_of_texts(db: kithdb.Database) -> None:
+    words = db.create_collection("words", vectors={"a": 1}, sparse=["words"])
+    text = {"text": "a red fox", "model": "qdrant/bm25"}
+    words.upsert([{"id": 1, "a": [1.0]}, {"id": 2, "words": text}])
+    words.upsert([{"id": 3, "vector": {"words": {**text, "text": "a cat"}}, "payload": {}}])
+    words.update_vectors({1: {"words": {**text, "options": {"stemmer": {"type": "none"}}}}})
+    assert set(words.search({**text, "text": "the foxes"}, using="words").ids) == {1, 2}
+    assert words.search(query={"nearest": {**text, "text": "cats"}}, using="words").ids == [3]
+    with pytest.raises(kithdb.InvalidArgument, match="qdrant/bm25") as caught:
+        words.search({**text, "model": "splade"}, using="words")
+    assert caught.value.field == "query.nearest.model"
+
+
 def test_fields_and_settings_change(books: kithdb.Collection) -> None:
     books.create_index("year", "integer")
     assert set(books.describe()["fields"]) == {"lang", "year"}

@@ -63,11 +63,16 @@ impl Cursors {
         Ok(name)
     }
 
-    /// The next page. Behind the last page the cursor is closed.
+    /// The next page, found until a deadline. Behind the last page the cursor is closed.
     ///
     /// # Errors
     /// `NotFound` when it is closed; what reading says, and then it stays open.
-    pub(crate) fn next(&self, name: &str, limit: Option<usize>) -> Result<(Paged, Select)> {
+    pub(crate) fn next(
+        &self,
+        name: &str,
+        limit: Option<usize>,
+        deadline: Instant,
+    ) -> Result<(Paged, Select)> {
         let closed = || {
             let message =
                 "Not found: a cursor of that name; it is closed after its last page, and when idle for 60 s";
@@ -81,7 +86,7 @@ impl Cursors {
             Arc::clone(&entry.open)
         };
         let mut open = open.lock();
-        let page = open.next(limit)?;
+        let page = open.next(limit, Some(deadline))?;
         if page.is_last {
             self.open.lock().remove(&name);
         }
@@ -106,12 +111,12 @@ impl Cursors {
 }
 
 impl Open {
-    /// The next page.
+    /// The next page, found until a deadline.
     ///
     /// # Errors
     /// What reading says.
-    pub(crate) fn next(&mut self, limit: Option<usize>) -> Result<Paged> {
-        let hits = self.cursor.next(limit.unwrap_or(self.limit), &self.select)?;
+    pub(crate) fn next(&mut self, limit: Option<usize>, deadline: Option<Instant>) -> Result<Paged> {
+        let hits = self.cursor.next_until(limit.unwrap_or(self.limit), &self.select, deadline)?;
         Ok(Paged { hits, is_last: self.cursor.is_at_end() })
     }
 }

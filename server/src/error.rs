@@ -23,6 +23,9 @@ pub(crate) const KIND_HEADER: HeaderName = HeaderName::from_static("kithdb-error
 pub(crate) const BODY: &str = "body";
 pub(crate) const HEAD: &str = "head";
 
+/// The field of a body that is packed, which has a status of its own too.
+pub(crate) const ENCODING: &str = "content-encoding";
+
 /// How the text begins where the dialect answers 422: a value of the right type that can never be.
 pub(crate) const VALIDATION: &str = "Validation error in JSON body: ";
 
@@ -115,6 +118,7 @@ pub(crate) fn status_of(error: &Error) -> StatusCode {
         }
         (ErrorKind::LimitExceeded, Some(BODY), _) => StatusCode::PAYLOAD_TOO_LARGE,
         (ErrorKind::LimitExceeded, Some(HEAD), _) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        (ErrorKind::InvalidArgument, Some(ENCODING), _) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         (ErrorKind::InvalidArgument, _, Some((_, status))) => *status,
         (kind, ..) => status(kind),
     }

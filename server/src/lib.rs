@@ -16,6 +16,7 @@ mod body;
 mod bucket;
 pub mod cli;
 mod connections;
+mod cors;
 mod cursors;
 pub mod door;
 mod error;

@@ -1,8 +1,8 @@
-//! Forms (`multipart/form-data`): the first file of one as it comes in, or every part of one that is there.
+//! Forms (`multipart/form-data`): one part as it comes in, or every part of a form that is there.
 //!
-//! Invariant: of the first file never more than a block is held; what stands behind the first part is not looked at.
+//! Invariant: of a part that comes in never more than a block is held; what stands behind it is not looked at.
 
-use std::io::{BufRead, Read, Write};
+use std::io::{BufRead, Read, Write, sink};
 
 use kithdb::{Error, Result};
 
@@ -25,27 +25,46 @@ pub(crate) fn boundary(content_type: &str) -> Option<String> {
     rest.split(';').find_map(named).filter(|boundary| !boundary.is_empty())
 }
 
-/// Writes the content of the first part.
+/// Writes the content of the part of this name.
 ///
 /// # Errors
-/// `InvalidArgument` on `body` when it is no such form; `Io`.
-pub(crate) fn first_part(from: &mut dyn BufRead, boundary: &str, to: &mut dyn Write) -> Result<()> {
+/// `InvalidArgument` on `body` when it is no such form, on `name` when it has no such part; `Io`.
+pub(crate) fn part(from: &mut dyn BufRead, boundary: &str, name: &str, to: &mut dyn Write) -> Result<()> {
     let (opening, closing) = (format!("--{boundary}"), format!("\r\n--{boundary}"));
-    pass(from, &opening)?;
-    pass(from, "")?;
-    let closing = closing.as_bytes();
+    lines_to(from, &opening)?;
+    loop {
+        let head = lines_to(from, "")?;
+        if disposition(&head).0 == name {
+            return content(from, closing.as_bytes(), to);
+        }
+        content(from, closing.as_bytes(), &mut sink())?;
+        // Two dashes end the form; else the line ends.
+        let mut behind = [0; 2];
+        from.read_exact(&mut behind)?;
+        match &behind {
+            b"--" => return Err(Error::invalid(name, "is missing in the form")),
+            b"\r\n" => {}
+            _ => drop(line(from)?),
+        }
+    }
+}
+
+/// Writes what stands before a delimiter, and reads up to its end.
+fn content(from: &mut dyn BufRead, closing: &[u8], to: &mut dyn Write) -> Result<()> {
     let mut held: Vec<u8> = Vec::new();
     loop {
-        let block = from.fill_buf()?;
+        let (before, block) = (held.len(), from.fill_buf()?);
         if block.is_empty() {
             return Err(malformed("ends before its last boundary"));
         }
         held.extend_from_slice(block);
         let taken = block.len();
-        from.consume(taken);
         if let Some(end) = held.windows(closing.len()).position(|window| window == closing) {
+            // It ends in the block: what was held before is shorter.
+            from.consume(end + closing.len() - before);
             return Ok(to.write_all(&held[..end])?);
         }
+        from.consume(taken);
         // The boundary may have begun.
         let sure = held.len().saturating_sub(closing.len() - 1);
         to.write_all(&held[..sure])?;
@@ -135,12 +154,15 @@ fn parameter(line: &str, name: &str) -> Option<String> {
     }
 }
 
-/// Passes over lines up to and with this one.
-fn pass(from: &mut dyn BufRead, last: &str) -> Result<()> {
+/// The lines before this one, which is read too.
+fn lines_to(from: &mut dyn BufRead, last: &str) -> Result<String> {
+    let mut lines = String::new();
     for _ in 0..LINES_MAX {
-        if line(from)?.trim_end() == last {
-            return Ok(());
+        let next = line(from)?;
+        if next.trim_end() == last {
+            return Ok(lines);
         }
+        lines += &next;
     }
     Err(malformed("has a head that is too long"))
 }
@@ -165,24 +187,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_content_of_the_first_part_comes_out_whatever_the_blocks() {
+    fn the_content_of_the_part_comes_out_wherever_it_stands_and_whatever_the_blocks() {
         let content = b"a\r\n--b\r\n--boundar\r\n\r\n--";
-        let form = [
+        let other = b"--boundary\r\ncontent-disposition: form-data; name=\"priority\"\r\n\r\nx\r\n".to_vec();
+        let own = [
             b"--boundary\r\ncontent-disposition: form-data; name=\"snapshot\"\r\n\r\n".to_vec(),
             content.to_vec(),
-            b"\r\n--boundary\r\ncontent-disposition: form-data\r\n\r\nx\r\n--boundary--\r\n".to_vec(),
+            b"\r\n".to_vec(),
         ]
         .concat();
-        for capacity in [1, 2, 3, 7, 16, 1000] {
+        let end = b"--boundary--".to_vec();
+        let part = |form: &[u8], capacity: usize, boundary: &str| {
             let mut out = Vec::new();
-            let mut from = BufReader::with_capacity(capacity, &form[..]);
-            first_part(&mut from, "boundary", &mut out).expect("a form");
-            assert_eq!(out, content, "{capacity}");
+            let mut from = BufReader::with_capacity(capacity, form);
+            part(&mut from, boundary, "snapshot", &mut out).map(|()| out)
+        };
+        for form in [
+            [&*own, &other, &end].concat(),
+            [&*other, &own, &end].concat(),
+            [&*other, &other, &own, &end].concat(),
+        ] {
+            for capacity in [1, 2, 3, 7, 16, 1000] {
+                assert_eq!(part(&form, capacity, "boundary").expect("a form"), content, "{capacity}");
+            }
+            for len in [0, 5, 40, 70, 90] {
+                part(&form[..len], 1000, "boundary").expect_err("cut off");
+            }
+            part(&form, 1000, "other").expect_err("another boundary");
         }
-        for len in [0, 5, 40, 70, 90] {
-            assert!(first_part(&mut &form[..len], "boundary", &mut Vec::new()).is_err(), "cut to {len}");
-        }
-        assert!(first_part(&mut &form[..], "other", &mut Vec::new()).is_err());
+        let error = part(&[other, end].concat(), 7, "boundary").expect_err("no such part");
+        assert_eq!(error.field(), Some("snapshot"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::connections::{self, Door};
+use crate::cors;
 use crate::{Bucket, Keys, ServeLimits, State, Tls, router};
 
 /// How to serve.
@@ -45,6 +46,8 @@ pub struct ServeOptions {
     pub bucket: Option<Bucket>,
     /// The hosts that snapshots may be fetched from, as `host` or `host:port`; `*` is every public one.
     pub snapshot_hosts: Vec<String>,
+    /// The origins of pages that may ask from within a browser, as `https://host:port`; `*` is every one.
+    pub cors_origins: Vec<String>,
 }
 
 impl Default for ServeOptions {
@@ -62,6 +65,7 @@ impl Default for ServeOptions {
             limits: ServeLimits::default(),
             bucket: None,
             snapshot_hosts: Vec::new(),
+            cors_origins: Vec::new(),
         }
     }
 }
@@ -70,7 +74,7 @@ impl ServeOptions {
     /// Checks them, before anything takes time.
     ///
     /// # Errors
-    /// `InvalidArgument` on a limit or on `feedback_max` that is 0.
+    /// `InvalidArgument` on a limit or on `feedback_max` that is 0; on `cors_origins` for what is no origin.
     /// `InvalidArgument` on `listen` when other machines reach the address, there are no keys, and that was not meant;
     /// on `no_auth` when there are keys all the same.
     pub fn check(&self) -> Result<()> {
@@ -78,6 +82,7 @@ impl ServeOptions {
         if self.feedback_max == Some(0) {
             return Err(Error::invalid("feedback_max", "is 0; it must be 1 at least"));
         }
+        cors::check(&self.cors_origins)?;
         let ip = self.listen.ip();
         match (self.keys.is_empty(), self.is_open_to_all) {
             (false, true) => Err(Error::invalid("no_auth", "stands beside keys; leave one of them out")),

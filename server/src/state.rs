@@ -45,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) bucket: Option<Bucket>,
     /// From where they may be fetched.
     pub(crate) hosts: Hosts,
+    /// The origins of pages that may ask.
+    pub(crate) cors_origins: Vec<String>,
     pub(crate) limits: ServeLimits,
     /// Connections are encrypted.
     pub(crate) has_tls: bool,
@@ -100,6 +102,7 @@ impl State {
             rates: Rates::default(),
             bucket: options.bucket.clone(),
             hosts: Hosts::new(&options.snapshot_hosts),
+            cors_origins: options.cors_origins.clone(),
             requests: Semaphore::new(requests_max(&options.limits)),
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
             limits: options.limits.clone(),

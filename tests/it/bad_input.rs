@@ -374,3 +374,57 @@ fn mangled_questions_never_fail_the_server() {
     });
     assert_eq!(site.state(), before);
 }
+
+#[test]
+fn an_address_that_is_no_text_is_refused_on_every_route() {
+    let site = Site::new();
+    let before = site.state();
+    let of_parts = server::addresses().into_iter().filter(|(_, path)| path.contains('{'));
+    for (method, path) in of_parts {
+        let mut parts: Vec<&str> = path.split('/').collect();
+        for part in &mut parts {
+            if part.starts_with('{') {
+                *part = "%ff";
+            }
+        }
+        let answer = site.server.send(&method, &parts.join("/"), b"");
+        assert_eq!(
+            (answer.status, answer.field.as_deref()),
+            (400, Some("path")),
+            "{method} {path}: {answer:?}"
+        );
+        let error =
+            if path.starts_with("/v1/") { &answer.body["error"] } else { &answer.body["status"]["error"] };
+        assert!(error.is_string() || error["message"].is_string(), "{method} {path}: {answer:?}");
+    }
+    assert_eq!(site.state(), before);
+}
+
+#[test]
+fn values_that_can_never_be_are_told_apart_from_those_that_are_not_understood() {
+    let site = Site::new();
+    let mmr = |diversity: f64| json!({"query": {"nearest": [1.0, 0.0], "mmr": {"diversity": diversity}}});
+    for (method, path, body, field) in [
+        ("POST", "notes/points/query", mmr(1.5), "query.mmr.diversity"),
+        ("POST", "notes/points/query", mmr(-0.1), "query.mmr.diversity"),
+        ("POST", "notes/points/vectors/delete", json!({"points": [1], "vector": []}), "vector"),
+        ("PUT", "no%2Ftes", json!({}), "collection_name"),
+        ("PUT", "%20%3A", json!({}), "collection_name"),
+    ] {
+        let answer = site.refused(method, &format!("/collections/{path}"), body.to_string().as_bytes());
+        assert_eq!((answer.status, answer.field.as_deref()), (422, Some(field)), "{path} {body}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_body_that_is_packed_is_refused_by_its_header() {
+    let site = Site::new();
+    let body = json!({"points": [{"id": 9, "vector": [1.0, 0.0]}]});
+    for path in ["/collections/notes/points?wait=true", "/api/v1/collections/notes/import"] {
+        let method = if path.ends_with("import") { "POST" } else { "PUT" };
+        let answer = site.server.ask_with("content-encoding: gzip", method, path, Some(&body));
+        assert_eq!((answer.status, answer.field.as_deref()), (415, Some("content-encoding")), "{answer:?}");
+    }
+    let identity = site.server.ask_with("content-encoding: identity", "GET", "/collections", None);
+    assert_eq!(identity.status, 200);
+}

@@ -38,6 +38,7 @@ mod aliases;
 mod answer;
 mod backup;
 mod bad_input;
+mod bm25;
 mod bulk;
 mod compat;
 mod concurrency;

@@ -1,10 +1,11 @@
 //! Past states: as of every commit, what was then is read, whatever was written, sealed, merged and committed since.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use kithdb::{
-    Collection, Database, Error, FieldKind, Filter, Input, KeywordQuery, Language, Metric, Op, Options,
-    Point, PointId, Query, Reading, Request, Schema, Segments, Select, Seqno, Transaction, Value,
+    Collection, Database, Error, ErrorKind, FieldKind, Filter, Input, KeywordQuery, Language, Metric, Op,
+    Options, Point, PointId, Query, Reading, Request, Schema, Segments, Select, Seqno, Transaction, Value,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -245,13 +246,20 @@ fn pages_of_a_cursor_are_one_list_while_everything_is_replaced() {
         Query::Sample { seed: None },
         Query::Order(kithdb::Order { path: "n".parse().expect("a path"), is_descending: true, from: None }),
     ];
+    let mut late = 0;
     for query in queries {
         let name = format!("{query:?}");
         let request = Request { query, limit: 1, ..Request::default() };
         let mut cursor = collection.reading().expect("the present").cursor(request).expect("a cursor");
         let mut found = Vec::new();
         for turn in 0.. {
-            let page = cursor.next(90, &Select::all()).expect("a page");
+            // What comes too late takes nothing away: the page can be asked for again.
+            let page = cursor.next_until(90, &Select::all(), Some(Instant::now())).or_else(|error| {
+                assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{name}: {error}");
+                late += 1;
+                cursor.next(90, &Select::all())
+            });
+            let page = page.expect("a page");
             assert_eq!(page.is_empty(), found.len() == POINTS as usize, "{name}");
             if page.is_empty() {
                 break;
@@ -275,6 +283,7 @@ fn pages_of_a_cursor_are_one_list_while_everything_is_replaced() {
         );
         collection.upsert(all(1)).expect("points");
     }
+    assert!(late > 0, "deadlines are looked at");
 }
 
 #[test]

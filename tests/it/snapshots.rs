@@ -222,6 +222,23 @@ fn snapshots_go_over_http() {
         (answer.status, answer.body["result"].clone(), answer.field)
     };
     let done = (200, json!(true), None);
+    // Whatever stands before the file, and answered when it is there or when it is taken back.
+    let before = b"--b0\r\ncontent-disposition: form-data; name=\"priority\"\r\n\r\nsnapshot\r\n".to_vec();
+    let later =
+        upload("/collections/f/snapshots/upload?wait=false", kind, &[before.clone(), form.clone()].concat());
+    assert_eq!(later, (202, json!(null), None));
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while db.collection("f").is_err() {
+        assert!(std::time::Instant::now() < until, "what was accepted is not done");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(all(&db, "f"), all(&db, "a"));
+    let (status, _, field) =
+        upload("/collections/g/snapshots/upload", kind, &[before, b"--b0--".to_vec()].concat());
+    assert_eq!((status, field.as_deref()), (400, Some("snapshot")));
+    let twice = format!("/collections/g/snapshots/upload?checksum={0}&checksum={0}", "00".repeat(32));
+    let (status, _, field) = upload(&twice, kind, &form);
+    assert_eq!((status, field.as_deref()), (400, Some("query")));
     assert_eq!(upload("/collections/b/snapshots/upload?priority=snapshot", kind, &form), done);
     assert_eq!(upload("/collections/c/snapshots/upload", "application/octet-stream", &bytes), done);
     assert_eq!((all(&db, "b"), all(&db, "c")), (all(&db, "a"), all(&db, "a")));

@@ -53,6 +53,27 @@ impl Language {
         (Self::Turkish, "turkish"),
     ];
 
+    /// Their two letters (ISO 639-1), which stand for the names.
+    const CODES: [(&str, Self); 17] = [
+        ("ar", Self::Arabic),
+        ("da", Self::Danish),
+        ("nl", Self::Dutch),
+        ("en", Self::English),
+        ("fi", Self::Finnish),
+        ("fr", Self::French),
+        ("de", Self::German),
+        ("el", Self::Greek),
+        ("hu", Self::Hungarian),
+        ("it", Self::Italian),
+        ("no", Self::Norwegian),
+        ("pt", Self::Portuguese),
+        ("ro", Self::Romanian),
+        ("ru", Self::Russian),
+        ("es", Self::Spanish),
+        ("sv", Self::Swedish),
+        ("tr", Self::Turkish),
+    ];
+
     /// Whether there is a list of its words that say nothing.
     pub fn has_stop_words(self) -> bool {
         let without = [Self::None, Self::Arabic, Self::Greek, Self::Romanian, Self::Turkish];
@@ -69,7 +90,9 @@ impl FromStr for Language {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(language, _)| *language).ok_or_else(|| {
+        let of_name = Self::NAMES.iter().find(|(_, known)| *known == name).map(|(language, _)| *language);
+        let of_code = || Self::CODES.iter().find(|(code, _)| *code == name).map(|(_, language)| *language);
+        of_name.or_else(of_code).ok_or_else(|| {
             let known: Vec<&str> = Self::NAMES.iter().map(|(_, known)| *known).collect();
             Error::invalid("language", format!("`{name}` is none of {}", known.join(", ")))
         })
@@ -85,5 +108,9 @@ mod tests {
         for (language, name) in Language::NAMES {
             assert_eq!((name.parse::<Language>().expect(name), language.name()), (language, name));
         }
+        for (code, language) in Language::CODES {
+            assert_eq!(code.parse::<Language>().expect(code), language);
+        }
+        "eng".parse::<Language>().expect_err("three letters");
     }
 }

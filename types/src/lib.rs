@@ -4,6 +4,7 @@
 //! when two sibling rooms need it in their public interface. Nothing here is serialised by derive: the
 //! wire shapes live in `server`, the disk formats in `storage`.
 
+pub mod bm25;
 pub mod change;
 pub mod datatype;
 pub mod datetime;
@@ -27,6 +28,7 @@ pub mod text;
 pub mod vector;
 pub mod waypoint;
 
+pub use bm25::Bm25Options;
 pub use change::{Change, Selection, UpsertMode};
 pub use datatype::{Codes, Datatype, Memory};
 pub use durability::Durability;

@@ -6,9 +6,9 @@
 use std::time::Instant;
 
 use axum::RequestExt;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{RawPathParams, Request, State as Shared};
-use axum::http::header::{HeaderValue, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_ENCODING, HeaderValue, WWW_AUTHENTICATE};
 use axum::http::{Response, StatusCode};
 use axum::middleware::Next;
 use kithdb::{Error, ErrorKind, Result};
@@ -57,6 +57,7 @@ impl Gate {
         let inner = &self.state.inner;
         check_head(request, inner.limits.head_bytes_max)?;
         let rights = self.rights(request).await?;
+        check_encoding(request)?;
         let limit = inner.limits.requests_max;
         let full = |_| limits::busy("requests_max", "requests are in progress", limit);
         Ok((rights, inner.requests.try_acquire().map_err(full)?))
@@ -72,7 +73,7 @@ impl Gate {
             let state = self.state.clone();
             inner.lanes.run(Lane::Computes, move || point.check(&state.inner.db)).await?;
         }
-        match collection(request).await {
+        match collection(request).await? {
             Some(collection) => rights.check_of(&inner.db, &collection, self.need)?,
             None => rights.check(self.need)?,
         }
@@ -94,8 +95,26 @@ fn check_head(request: &Request, bytes_max: usize) -> Result<()> {
     Err(Error::new(ErrorKind::LimitExceeded, message).with_field(error::HEAD))
 }
 
-/// The collection that the path names. A path that is not readable names none, and its handler refuses it.
-async fn collection(request: &mut Request) -> Option<String> {
-    let params = request.extract_parts::<RawPathParams>().await.ok()?;
-    params.iter().find(|(name, _)| *name == "collection").map(|(_, value)| value.to_owned())
+/// A body is read as it comes: what is packed would be taken for something else.
+fn check_encoding(request: &Request) -> Result<()> {
+    let is_plain = |encoding: &HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"identity");
+    match request.headers().get(CONTENT_ENCODING).filter(|encoding| !is_plain(encoding)) {
+        Some(encoding) if !request.body().is_end_stream() => {
+            let encoding = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
+            let why = format!("`{encoding}` is not read here; send the body as it is");
+            Err(Error::invalid(error::ENCODING, why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The collection that the path names.
+///
+/// # Errors
+/// `InvalidArgument` on `path` when a part of it is no text.
+async fn collection(request: &mut Request) -> Result<Option<String>> {
+    let params = request.extract_parts::<RawPathParams>().await;
+    let params = params
+        .map_err(|error| Error::invalid("path", format!("is not readable: {error}")).with_source(error))?;
+    Ok(params.iter().find(|(name, _)| *name == "collection").map(|(_, value)| value.to_owned()))
 }

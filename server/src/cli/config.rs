@@ -229,6 +229,9 @@ fn value(id: &str, given: &[String]) -> Option<String> {
         return (!keys.is_empty()).then(|| toml::Value::Array(keys).to_string());
     }
     let text = given.first()?;
+    if given.len() > 1 {
+        return Some(toml::Value::from(given.to_vec()).to_string());
+    }
     if SECRETS.contains(&id) {
         return Some(toml::Value::String(Keys::hashed(text)).to_string());
     }
@@ -295,6 +298,10 @@ mod tests {
         assert_eq!(line(file, &[], "sampled"), "sampled = 0.5  # FILE line 4");
         assert_eq!(line(file, &[], "listen"), "listen = \"127.0.0.1:7000\"  # FILE line 5");
         assert_eq!(line("", &[], "tls_cert"), "# tls_cert is not set");
+        let origins = ["cors_origins = [\"http://a\", \"http://b\"]", "cors_origins = \"http://a,http://b\""];
+        for file in origins {
+            assert_eq!(line(file, &[], "cors_origins"), format!("{}  # FILE line 1", origins[0]));
+        }
     }
 
     #[test]

@@ -137,6 +137,10 @@ struct AccessArgs {
     #[arg(long, value_name = "BOOL", env = "KITHDB_OPEN_METRICS", num_args = 0..=1, require_equals = true,
           default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     open_metrics: bool,
+    /// An origin whose pages may ask from within a browser, as https://HOST or https://HOST:PORT, or several; * is
+    /// every one
+    #[arg(long, value_name = "ORIGIN", env = "KITHDB_CORS_ORIGINS", value_delimiter = ',')]
+    cors_origins: Vec<String>,
     /// The certificate, and those above it, in PEM: connections are encrypted
     #[arg(long, value_name = "FILE", env = "KITHDB_TLS_CERT")]
     tls_cert: Option<PathBuf>,
@@ -212,6 +216,7 @@ impl Serve {
             limits: self.limits.serve(),
             bucket: self.snapshots.bucket()?,
             snapshot_hosts: self.snapshots.snapshot_hosts.clone(),
+            cors_origins: access.cors_origins.clone(),
         })
     }
 

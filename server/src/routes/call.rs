@@ -228,9 +228,19 @@ async fn run_later<T: Serialize + Send + 'static>(
     if let Err(error) = state.lanes.run(Lane::Waits, move || check(&looked_at)).await {
         return error::respond(&error, began);
     }
+    let path = call.uri.path().to_owned();
+    accepted(state, path, began, move || answer(&call))
+}
+
+/// Answers before something is done, and does it. What becomes of it is in the log.
+pub(super) fn accepted<T: Send + 'static>(
+    state: Arc<Inner>,
+    path: String,
+    began: Instant,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Response {
     tokio::spawn(async move {
-        let path = call.uri.path().to_owned();
-        match state.lanes.run(Lane::Waits, move || answer(&call)).await {
+        match state.lanes.run(Lane::Waits, work).await {
             Ok(_) => tracing::info!(path, "what was accepted is done"),
             Err(error) => tracing::error!(%error, path, "what was accepted could not be done"),
         }

@@ -1,9 +1,11 @@
 //! Collections and the indexes of their payload fields.
 
+use kithdb::schema::check_name;
 use kithdb::{Error, Result, Value};
 use serde_json::json;
 
 use super::Call;
+use crate::error::PATH_VALIDATION;
 use crate::wire::alias::{Aliases, ChangeAliases};
 use crate::wire::alter::{self, Alter, CreateVector};
 use crate::wire::collection::{Create, CreateField};
@@ -39,8 +41,12 @@ pub(super) fn exists(call: &Call) -> Result<Value> {
 }
 
 pub(super) fn create(call: &Call) -> Result<bool> {
+    let (db, name) = (&call.state.db, call.part("collection")?);
+    let never =
+        |error: Error| Error::invalid("collection_name", format!("{PATH_VALIDATION}{}", error.message()));
+    check_name(name, db.limits()).map_err(never)?;
     let schema = call.parse::<Create>()?.into_schema()?;
-    call.state.db.create_collection(call.part("collection")?, schema)?;
+    db.create_collection(name, schema)?;
     Ok(true)
 }
 

@@ -16,7 +16,7 @@ pub(super) fn begin(call: &Call) -> Result<CursorPage> {
 pub(super) fn next(call: &Call) -> Result<CursorPage> {
     let body: NextBody = if call.is_empty() { NextBody::default() } else { call.parse()? };
     check(call, body.limit)?;
-    body.run(call.part("cursor")?, &call.state.cursors)
+    body.run(call.part("cursor")?, &call.state.cursors, call.deadline())
 }
 
 pub(super) fn close(call: &Call) -> Result<bool> {

@@ -29,7 +29,7 @@ use crate::access::Need::{Key, Manage, Metrics, Nothing, Read, ReadAll, ReadWhol
 use crate::access::{Gate, guard};
 use crate::lanes::Lane::{Computes, Generates, Waits};
 use crate::mcp::{self, Mcp};
-use crate::{State, observe};
+use crate::{State, cors, observe};
 use call::{Call, later, route};
 pub(crate) use service::DIALECT_VERSION;
 use table::Routes;
@@ -48,13 +48,15 @@ pub fn router(state: &State) -> Router {
 /// The routes alone: what tools of models ask has no tools of its own.
 pub(crate) fn routes(state: &State) -> Router {
     let known = middleware::from_fn_with_state(Gate { state: state.clone(), need: Key }, guard);
-    all()
+    let mut routes = all()
         .into_router(state)
         .fallback(service::no_route.layer(known.clone()))
         .method_not_allowed_fallback(service::no_method.layer(known))
-        .layer(CatchPanicLayer::custom(service::panicked))
-        .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
-        .with_state(state.clone())
+        .layer(CatchPanicLayer::custom(service::panicked));
+    if !state.inner.cors_origins.is_empty() {
+        routes = routes.layer(middleware::from_fn_with_state(state.clone(), cors::answer));
+    }
+    routes.layer(middleware::from_fn_with_state(state.clone(), observe::observe)).with_state(state.clone())
 }
 
 fn all() -> Routes {

@@ -7,15 +7,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State as Shared};
 use axum::http::HeaderName;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use kithdb::{Database, Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Call;
+use super::call::accepted;
 use crate::State;
 use crate::error::{self, QUERY_VALIDATION};
 use crate::incoming::Incoming;
@@ -158,48 +161,74 @@ fn head(bytes: u64, name: &str) -> [(HeaderName, String); 3] {
 #[derive(Deserialize)]
 pub(super) struct Upload {
     checksum: Option<String>,
+    wait: Option<bool>,
 }
 
-/// `POST /collections/{collection}/snapshots/upload`: a form with one file, or the file itself.
+/// `POST /collections/{collection}/snapshots/upload`: a form whose part `snapshot` is the file, or the file itself.
+/// With `wait=false` it is answered when the file is there.
 pub(super) async fn upload(
     Shared(state): Shared<State>,
     Path(collection): Path<String>,
-    Query(Upload { checksum }): Query<Upload>,
+    query: std::result::Result<Query<Upload>, QueryRejection>,
     request: Request,
 ) -> Response {
     let began = Instant::now();
     let (parts, body) = request.into_parts();
-    if let Err(error) = check_sum(checksum.as_deref(), QUERY_VALIDATION) {
-        body::discard(body);
-        return error::respond(&error, began);
-    }
-    let content_type =
-        parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let boundary = multipart::boundary(content_type);
-    let (sender, reading) = stream::to_reader();
-    let inner = Arc::clone(&state.inner);
-    let take = move || {
-        let incoming = incoming(&inner.db)?;
-        let mut from = BufReader::with_capacity(256 << 10, reading);
-        match boundary {
-            Some(boundary) => multipart::first_part(&mut from, &boundary, &mut incoming.create()?)?,
-            None => incoming.take(&mut from)?,
+    let query = query.map_err(|error| Error::invalid("query", error.body_text()).with_source(error));
+    let query = query.and_then(|Query(query)| {
+        check_sum(query.checksum.as_deref(), QUERY_VALIDATION)?;
+        Ok(query)
+    });
+    let Upload { checksum, wait } = match query {
+        Ok(query) => query,
+        Err(error) => {
+            body::discard(body);
+            return error::respond(&error, began);
         }
-        // What is behind the file is read, so that the client sees the answer.
-        std::io::copy(&mut from, &mut std::io::sink())?;
-        inner.rates.recount(&collection);
-        inner.db.recover_collection(&collection, incoming.path(), checksum.as_deref())
     };
-    let pumped = stream::pump(body, sender, state.inner.limits.body_time_max);
-    let (taken, rest) = tokio::join!(state.inner.lanes.run(Lane::Receives, take), pumped);
-    rest.map(|rest| tokio::spawn(body::drain(rest)));
-    match taken.map_err(faulted) {
+    let incoming = match receive(&state, &parts, body).await {
+        Ok(incoming) => incoming,
+        Err(error) => return error::respond(&error, began),
+    };
+    let inner = Arc::clone(&state.inner);
+    let recover = move || {
+        let recovered = inner.db.recover_collection(&collection, incoming.path(), checksum.as_deref());
+        inner.rates.recount(&collection);
+        recovered
+    };
+    if wait == Some(false) {
+        return accepted(state.inner, parts.uri.path().to_owned(), began, recover);
+    }
+    match state.inner.lanes.run(Lane::Receives, recover).await {
         Ok(()) => {
             let body = json!({"result": true, "status": "ok", "time": began.elapsed().as_secs_f64()});
             axum::Json(body).into_response()
         }
         Err(error) => error::respond(&error, began),
     }
+}
+
+/// The file of an upload, put aside as it comes.
+async fn receive(state: &State, parts: &Parts, body: Body) -> Result<Incoming> {
+    let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let boundary = multipart::boundary(kind.unwrap_or_default());
+    let (sender, reading) = stream::to_reader();
+    let inner = Arc::clone(&state.inner);
+    let take = move || -> Result<Incoming> {
+        let incoming = incoming(&inner.db)?;
+        let mut from = BufReader::with_capacity(256 << 10, reading);
+        match boundary {
+            Some(boundary) => multipart::part(&mut from, &boundary, "snapshot", &mut incoming.create()?)?,
+            None => incoming.take(&mut from)?,
+        }
+        // What is behind the file is read, so that the client sees the answer.
+        std::io::copy(&mut from, &mut std::io::sink())?;
+        Ok(incoming)
+    };
+    let pumped = stream::pump(body, sender, state.inner.limits.body_time_max);
+    let (taken, rest) = tokio::join!(state.inner.lanes.run(Lane::Receives, take), pumped);
+    rest.map(|rest| tokio::spawn(body::drain(rest)));
+    taken.map_err(faulted)
 }
 
 /// A place for a snapshot that comes from elsewhere.

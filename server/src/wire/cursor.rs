@@ -1,5 +1,7 @@
 //! `POST /api/v1/collections/{c}/cursors` and `POST /api/v1/cursors/{cursor}`: a query answered page by page.
 
+use std::time::Instant;
+
 use kithdb::{Error, Result, Select};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -44,18 +46,18 @@ pub(crate) fn begin(
     let limit = request.limit;
     let cursor = reading.cursor(request)?;
     let mut open = Open { collection: asked.to_owned(), cursor, select, limit };
-    let (page, select) = (open.next(None)?, open.select.clone());
+    let (page, select) = (open.next(None, translator.deadline)?, open.select.clone());
     let name = if page.is_last { None } else { Some(cursors.keep(open)?.to_string()) };
     Ok(CursorPage { seqno: Some(reading.seqno().0), ..CursorPage::new(page, &select, name) })
 }
 
 impl NextBody {
-    /// Answers a further page.
+    /// Answers a further page until a deadline.
     ///
     /// # Errors
-    /// `NotFound` when the cursor is closed.
-    pub(crate) fn run(self, name: &str, cursors: &Cursors) -> Result<CursorPage> {
-        let (page, select) = cursors.next(name, self.limit)?;
+    /// `NotFound` when the cursor is closed; `DeadlineExceeded`, and then it may be asked again.
+    pub(crate) fn run(self, name: &str, cursors: &Cursors, deadline: Instant) -> Result<CursorPage> {
+        let (page, select) = cursors.next(name, self.limit, deadline)?;
         let name = (!page.is_last).then(|| name.to_owned());
         Ok(CursorPage::new(page, &select, name))
     }

@@ -11,6 +11,7 @@
 pub(crate) mod alias;
 pub(crate) mod alter;
 pub(crate) mod answers;
+pub(crate) mod bm25;
 pub(crate) mod bulk;
 pub(crate) mod collection;
 pub(crate) mod cursor;

@@ -196,12 +196,15 @@ impl Translator<'_> {
             Some(QueryIn::Nearest(given, place)) => {
                 Query::Nearest { vector: input(given, place)?, using: using() }
             }
-            Some(QueryIn::Diverse(given, mmr)) => Query::Diverse {
-                vector: input(given, "query.nearest")?,
-                using: using(),
-                diversity: mmr.diversity.unwrap_or(DIVERSITY),
-                candidates: mmr.candidates_limit,
-            },
+            Some(QueryIn::Diverse(given, mmr)) => {
+                let diversity = mmr.diversity.unwrap_or(DIVERSITY);
+                if !(0.0..=1.0).contains(&diversity) {
+                    let why = format!("value {diversity:?} invalid, must be from 0.0 to 1.0");
+                    return Err(invalid("query.mmr.diversity", &why));
+                }
+                let (vector, candidates) = (input(given, "query.nearest")?, mmr.candidates_limit);
+                Query::Diverse { vector, using: using(), diversity, candidates }
+            }
             Some(QueryIn::Recommend(given)) => {
                 let strategy = given.strategy();
                 if given.is_empty() {

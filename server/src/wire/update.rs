@@ -261,8 +261,11 @@ impl UpdateVectors {
 
 impl DeleteVectors {
     /// # Errors
-    /// `InvalidArgument` when the points are not named.
+    /// `InvalidArgument` when neither points nor vectors are named.
     pub(crate) fn into_writes(self) -> Result<Writes> {
+        if self.vector.is_empty() {
+            return Err(invalid("vector", "must specify vector names to delete"));
+        }
         let points = selection(self.points, self.filter)?;
         Ok(Writes::of(Op::Change(points, Change::DeleteVectors(self.vector))))
     }

@@ -1,5 +1,5 @@
 //! Vectors of points: a list of numbers for the unnamed one, an object for named ones. A sparse vector is an object of
-//! `indices` and `values`, and always named; a multivector is a list of lists.
+//! `indices` and `values`, or of a `text` and a `model`, and always named; a multivector is a list of lists.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,10 +8,10 @@ use kithdb::{DEFAULT_VECTOR, SparseVector, Vector, Vectors};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use utoipa::ToSchema;
 
+use super::bm25::{Given, ObjectIn, TextVector};
 use super::never;
-use super::schema::{Shown, any_of, declare, many, map, named, number};
+use super::schema::{Shown, any_of, declare, many, map, named, number, object, whole};
 
 /// One dense vector.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,15 +21,8 @@ pub(crate) struct Dense(pub(crate) Vec<f32>);
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct VectorIn(pub(crate) Vector);
 
-/// One sparse vector.
-#[derive(serde::Deserialize, ToSchema)]
-#[schema(as = SparseVector)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SparseJson {
-    indices: Vec<u32>,
-    #[schema(value_type = Vec<f32>)]
-    values: Vec<Element>,
-}
+/// For the document: one sparse vector.
+pub(crate) enum SparseIn {}
 
 #[derive(serde::Serialize)]
 struct SparseOut<'a> {
@@ -55,14 +48,16 @@ pub(crate) enum Columns {
 }
 
 declare!(Dense as "DenseVector": many(number()));
-declare!(VectorIn as "Vector": vector(), SparseJson);
+declare!(SparseIn as "SparseVector":
+    object([("indices", many(whole(0))), ("values", many(number()))]).shown());
+declare!(VectorIn as "Vector": vector(), SparseIn, TextVector);
 declare!(VectorsIn as "VectorStruct": any_of([elements(), map(named::<VectorIn>())]), VectorIn);
 declare!(VectorsOut as "StoredVectors": named::<VectorsIn>(), VectorsIn);
 declare!(Columns as "VectorColumns": any_of([many(named::<VectorsIn>()), map(many(named::<VectorIn>()))]), VectorsIn);
 
 /// A vector of any kind.
 pub(super) fn vector() -> Shown {
-    any_of([elements(), named::<SparseJson>()])
+    any_of([elements(), named::<SparseIn>(), named::<TextVector>()])
 }
 
 /// The elements of a dense vector, or the rows of a multivector.
@@ -70,25 +65,15 @@ fn elements() -> Shown {
     many(any_of([number(), many(number())]))
 }
 
-impl SparseJson {
-    /// What can be said of it without its space.
-    fn check<E: Error>(&self) -> Result<(), E> {
-        if self.indices.len() != self.values.len() {
-            return Err(never("values", "must be the same length as indices"));
-        }
-        let mut seen = HashSet::with_capacity(self.indices.len());
-        match self.indices.iter().position(|index| !seen.insert(index)) {
-            Some(at) => {
-                Err(never(&format!("indices[{at}]"), "must be unique, and stands there a second time"))
-            }
-            None => Ok(()),
-        }
+/// What can be said of a sparse vector without its space.
+fn check_sparse<E: Error>(SparseVector { indices, values }: &SparseVector) -> Result<(), E> {
+    if indices.len() != values.len() {
+        return Err(never("values", "must be the same length as indices"));
     }
-
-    /// The vector, which may be none yet: it is checked where it is used.
-    pub(crate) fn into_vector(self) -> SparseVector {
-        let values = self.values.into_iter().map(|Element(value)| value).collect();
-        SparseVector { indices: self.indices, values }
+    let mut seen = HashSet::with_capacity(indices.len());
+    match indices.iter().position(|index| !seen.insert(index)) {
+        Some(at) => Err(never(&format!("indices[{at}]"), "must be unique, and stands there a second time")),
+        None => Ok(()),
     }
 }
 
@@ -104,7 +89,7 @@ impl<'de> Visitor<'de> for AnyVisitor {
     type Value = VectorIn;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of numbers, or an object with `indices` and `values`")
+        f.write_str("a list of numbers, or an object with `indices` and `values`, or with `text` and `model`")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorIn, A::Error> {
@@ -112,9 +97,14 @@ impl<'de> Visitor<'de> for AnyVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VectorIn, A::Error> {
-        let sparse: SparseJson = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
-        sparse.check()?;
-        Ok(VectorIn(sparse.into_vector().into()))
+        let object: ObjectIn = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+        let sparse = match object.read::<A::Error>()? {
+            Given::Sparse(sparse) => sparse,
+            Given::Made(made) => made.document(),
+            Given::Text(_) => return Err(A::Error::missing_field("model")),
+        };
+        check_sparse(&sparse)?;
+        Ok(VectorIn(sparse.into()))
     }
 }
 

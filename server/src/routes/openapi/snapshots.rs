@@ -37,6 +37,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .answers(snapshots::recover),
         at("POST", "/upload", "upload_snapshot", "Make a collection of a snapshot that is sent")
+            .may_wait()
             .takes("checksum", text(), "SHA-256 of the file, in hexadecimal")
             .file(&["multipart/form-data", "application/octet-stream"])
             .answers_with(flag()),

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use kithdb::{PointId, SparseVector, Vector};
+use kithdb::{PointId, Vector};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use utoipa::ToSchema;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::wire::bm25::{Given, ObjectIn};
 use crate::wire::id::Id;
-use crate::wire::schema::{any_of, declare, named};
-use crate::wire::vector::{Dense, list, vector};
+use crate::wire::schema::{any_of, declare, named, object, text};
+use crate::wire::vector::{VectorIn, list, vector};
 
 /// A vector, or what stands for one.
 #[derive(Debug)]
@@ -20,16 +20,18 @@ pub(crate) enum VectorInput {
     Text(String),
 }
 
-#[derive(Deserialize, ToSchema)]
-#[schema(as = VectorInputObject)]
-#[serde(deny_unknown_fields)]
-struct ObjectIn {
-    text: Option<String>,
-    indices: Option<Vec<u32>>,
-    values: Option<Dense>,
-}
+declare!(VectorInput as "VectorInput":
+    any_of([vector(), named::<Id>(), object([("text", text())]).shown()]), VectorIn, Id);
 
-declare!(VectorInput as "VectorInput": any_of([vector(), named::<Id>(), named::<ObjectIn>()]), ObjectIn, Id);
+impl From<Given> for VectorInput {
+    fn from(given: Given) -> Self {
+        match given {
+            Given::Sparse(vector) => Self::Vector(vector.into()),
+            Given::Made(made) => Self::Vector(made.question().into()),
+            Given::Text(text) => Self::Text(text),
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for VectorInput {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -51,14 +53,7 @@ impl<'de> Visitor<'de> for InputVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VectorInput, A::Error> {
-        let ObjectIn { text, indices, values } = ObjectIn::deserialize(MapAccessDeserializer::new(map))?;
-        match (text, indices, values) {
-            (Some(text), None, None) => Ok(VectorInput::Text(text)),
-            (None, Some(indices), Some(Dense(values))) => {
-                Ok(VectorInput::Vector(SparseVector { indices, values }.into()))
-            }
-            _ => Err(A::Error::custom("give `indices` and `values`, or `text`")),
-        }
+        ObjectIn::deserialize(MapAccessDeserializer::new(map))?.read().map(VectorInput::from)
     }
 
     fn visit_u64<E>(self, num: u64) -> Result<VectorInput, E> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use kithdb::{Feedback, Fusion, Recommend, SparseVector, Value};
+use kithdb::{Feedback, Fusion, Recommend, Value};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -12,10 +12,11 @@ use utoipa::ToSchema;
 use super::formula::Part;
 use super::input::{InputVisitor, VectorInput};
 use super::keyword::KeywordIn;
+use crate::wire::bm25::{Given, ModelIn, ObjectIn, OptionsIn};
 use crate::wire::id::Id;
 use crate::wire::schema::{any_of, declare, named, one_or_many, text};
-use crate::wire::shape::OneOrMany;
-use crate::wire::vector::{Dense, vector};
+use crate::wire::shape::{Ignored, OneOrMany};
+use crate::wire::vector::{Dense, VectorIn, vector};
 
 /// How candidates are ranked.
 #[derive(Debug)]
@@ -149,9 +150,21 @@ const RRF_K: f32 = 2.0;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct QueryObject {
-    /// Of a sparse vector that stands alone.
+    /// Of a sparse vector that stands alone, as it is or as a model makes it.
+    #[schema(ignore)]
     indices: Option<Vec<u32>>,
+    #[schema(ignore)]
     values: Option<Dense>,
+    #[schema(ignore)]
+    text: Option<String>,
+    #[schema(ignore)]
+    model: Option<ModelIn>,
+    #[schema(ignore)]
+    options: Option<OptionsIn>,
+    #[schema(ignore)]
+    image: Ignored,
+    #[schema(ignore)]
+    object: Ignored,
     nearest: Option<VectorInput>,
     mmr: Option<MmrIn>,
     recommend: Option<RecommendIn>,
@@ -205,7 +218,8 @@ struct RrfIn {
     weights: Option<Vec<f32>>,
 }
 
-declare!(QueryIn as "Query": any_of([vector(), named::<Id>(), named::<QueryObject>()]), QueryObject, Id, Part);
+declare!(QueryIn as "Query":
+    any_of([vector(), named::<Id>(), named::<QueryObject>()]), QueryObject, VectorIn, Id, Part);
 declare!(OrderIn as "OrderBy": any_of([text(), named::<OrderObject>()]), OrderObject);
 
 impl RecommendIn {
@@ -225,17 +239,29 @@ impl RecommendIn {
 }
 
 impl QueryObject {
+    /// The sparse vector that stands in it.
+    fn alone<E: serde::de::Error>(&mut self) -> Result<Option<VectorInput>, E> {
+        let object = ObjectIn {
+            indices: self.indices.take(),
+            values: self.values.take(),
+            text: self.text.take(),
+            model: self.model.take(),
+            options: self.options.take(),
+            image: self.image.take(),
+            object: self.object.take(),
+        };
+        if object.is_empty() {
+            return Ok(None);
+        }
+        match object.read::<E>()? {
+            Given::Text(_) => Err(E::custom("a `text` without `model` stands in `nearest`")),
+            given => Ok(Some(given.into())),
+        }
+    }
+
     /// The kinds that it names.
     fn kinds(self) -> Result<Vec<QueryIn>, &'static str> {
         let mut kinds = Vec::new();
-        match (self.indices, self.values) {
-            (Some(indices), Some(Dense(values))) => {
-                let vector = VectorInput::Vector(SparseVector { indices, values }.into());
-                kinds.push(QueryIn::Nearest(vector, "query"));
-            }
-            (None, None) => {}
-            _ => return Err("`indices` and `values` stand together"),
-        }
         match (self.nearest, self.mmr) {
             (Some(input), None) => kinds.push(QueryIn::Nearest(input, "query.nearest")),
             (Some(input), Some(mmr)) => kinds.push(QueryIn::Diverse(input, mmr)),
@@ -310,8 +336,10 @@ impl<'de> Visitor<'de> for QueryVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<QueryIn, A::Error> {
-        let object = QueryObject::deserialize(MapAccessDeserializer::new(map))?;
+        let mut object = QueryObject::deserialize(MapAccessDeserializer::new(map))?;
+        let alone = object.alone::<A::Error>()?.map(|vector| QueryIn::Nearest(vector, "query"));
         let mut kinds = object.kinds().map_err(A::Error::custom)?;
+        kinds.extend(alone);
         match (kinds.pop(), kinds.len()) {
             (Some(kind), 0) => Ok(kind),
             _ => Err(A::Error::custom(format!("give one of {KINDS}"))),
