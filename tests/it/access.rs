@@ -58,6 +58,7 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /api/v1/collections/{collection}/eval/questions", "00+++++3"),
     ("DELETE /api/v1/collections/{collection}/eval/questions", "00+33++3"),
     ("POST /api/v1/collections/{collection}/eval", "00+++++3"),
+    ("POST /api/v1/collections/{collection}/eval/learn", "00+333+3"),
     ("POST /api/v1/collections/{collection}/why-not", "00+++++3"),
     ("POST /api/v1/collections/{collection}/cursors", "00+++++3"),
     ("POST /api/v1/cursors/{cursor}", "00++++++"),

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kithdb::{Error, ErrorKind, Filter, Result};
-use rag::eval::{self, Comparison, Config, Question, Run};
+use rag::eval::{self, Comparison, Config, Learned, Lesson, Question, Run};
+use serde::Serialize;
 
 use super::open::{DataArgs, ModelArgs};
 use super::search::{ModeArg, mode_name};
 use super::terminal::{print, say, table};
-use crate::wire::eval::{LIMIT, ReportOut};
+use crate::wire::eval::{LIMIT, LearnedOut, ReportOut};
 
 /// Ask questions with known answers.
 #[derive(Args)]
@@ -43,6 +44,9 @@ pub(super) struct Eval {
     /// The commit that is read, within the time that the collection keeps past states
     #[arg(long, value_name = "SEQNO")]
     as_of: Option<u64>,
+    /// Learn what words weigh in hybrid searches, and keep it with the collection if it is better than the default
+    #[arg(long, conflicts_with_all = ["mode", "versus", "limit", "as_of", "html"])]
+    learn: bool,
     /// Write a report to be looked at
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -71,6 +75,13 @@ impl Eval {
             eval::store(&db, &self.collection, &Question::read_lines(&text)?)?;
         }
         let questions = eval::load(&db, &self.collection)?;
+        if self.learn {
+            let lesson = Lesson { filter: self.filter()?, ..Lesson::default() };
+            let learned = eval::learn(&collection, embedder.as_ref(), &questions, &lesson)?;
+            let told = if self.json { json(&LearnedOut::from(learned))? } else { self.learned(&learned) };
+            print(&told);
+            return Ok(ExitCode::SUCCESS);
+        }
         let runs: Vec<Run> = self
             .configs()?
             .iter()
@@ -85,22 +96,46 @@ impl Eval {
             say(&format!("report: {}", path.display()));
         }
         if self.json {
-            let report = serde_json::to_string_pretty(&ReportOut::new(&runs, true));
-            let report = report.map_err(|error| {
-                Error::new(ErrorKind::Internal, "the report is no JSON").with_source(error)
-            })?;
-            print(&format!("{report}\n"));
+            print(&json(&ReportOut::new(&runs, true))?);
         } else {
             print(&self.to_text(&runs));
         }
         Ok(ExitCode::SUCCESS)
     }
 
+    fn filter(&self) -> Result<Filter> {
+        match &self.condition {
+            Some(text) => text.parse().map_err(|error: Error| error.with_field("where")),
+            None => Ok(Filter::default()),
+        }
+    }
+
+    fn learned(&self, learned: &Learned) -> String {
+        let Learned { questions, folds, keyword, vector, default, learned: held_out, interval, p, .. } =
+            *learned;
+        let (least, most) = (learned.weights.words_least, learned.weights.words_most);
+        let gain = held_out - default;
+        let rows = [
+            ("by keyword", format!("{keyword:.4}")),
+            ("by vector", format!("{vector:.4}")),
+            ("by both", format!("{default:.4}")),
+            (
+                "by both, learned",
+                format!("{held_out:.4}  {gain:+.4} ({:+.4} to {:+.4}), p {p:.4}", interval.0, interval.1),
+            ),
+        ];
+        let kept =
+            if learned.is_adopted { "kept with the collection" } else { "no better than chance, not kept" };
+        format!(
+            "{questions} questions about `{}`, nDCG@10, learned weights on the part of {folds} that did not choose them\n\
+             {}words weigh {least:.1} to {most:.1}: {kept}\n",
+            self.collection,
+            table(&rows),
+        )
+    }
+
     fn configs(&self) -> Result<Vec<Config>> {
-        let filter: Filter = match &self.condition {
-            Some(text) => text.parse().map_err(|error: Error| error.with_field("where"))?,
-            None => Filter::default(),
-        };
+        let filter = self.filter()?;
         let config = |mode: ModeArg, limit: usize| {
             let name = format!("{} {limit}", mode_name(mode.into()));
             Config { name, mode: mode.into(), limit, filter: filter.clone(), deadline: None }
@@ -141,4 +176,10 @@ impl Eval {
         }
         text
     }
+}
+
+fn json(told: &impl Serialize) -> Result<String> {
+    let told = serde_json::to_string_pretty(told);
+    let wrong = |error| Error::new(ErrorKind::Internal, "the report is no JSON").with_source(error);
+    told.map(|told| format!("{told}\n")).map_err(wrong)
 }

@@ -208,6 +208,7 @@ fn document_routes(routes: Routes) -> Routes {
         .get(&at("/eval/questions"), Read, route(Computes, eval::list))
         .delete(&at("/eval/questions"), Write, route(Waits, eval::clear))
         .post(&at("/eval"), Read, route(Computes, eval::run))
+        .post(&at("/eval/learn"), WriteWhole, route(Computes, eval::learn))
 }
 
 #[cfg(test)]

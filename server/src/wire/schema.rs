@@ -92,7 +92,7 @@ roots! {
     collection::Create, collection::CreateField, collection::SpaceIn,
     cursor::NextBody, cursor::CursorPage,
     documents::UploadIn, documents::JobOut,
-    eval::QuestionsIn, eval::EvalIn,
+    eval::QuestionsIn, eval::EvalIn, eval::LearnIn, eval::LearnedOut,
     facet::Facet, facet::FacetHits,
     filter::FilterIn,
     groups::QueryGroups, groups::Groups,

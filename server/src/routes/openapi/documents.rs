@@ -3,10 +3,10 @@
 use kithdb::Value;
 use serde_json::json;
 
-use super::super::documents;
+use super::super::{documents, eval};
 use super::operation::Operation;
 use crate::wire::documents::UploadIn;
-use crate::wire::eval::{EvalIn, QuestionsIn};
+use crate::wire::eval::{EvalIn, LearnIn, QuestionsIn};
 use crate::wire::schema::{Shown, flag, free, many, nullable, object, text, whole};
 
 const TAG: &str = "Documents";
@@ -69,6 +69,14 @@ fn questions() -> Vec<Operation> {
         at("POST", "/eval", "evaluate", "Ask them, in one or two configurations, and compare")
             .body::<EvalIn>(json!({"a": {"mode": "keyword"}}))
             .answers_with(free())
+            .elsewhere(),
+        at("POST", "/eval/learn", "learn_weights", "Learn from questions what words weigh in hybrid queries")
+            .saying(
+                "What is learned is kept as the collection's `hybrid_weights` if questions that did not choose it are \
+                 ranked better by it than by the default, by more than chance.",
+            )
+            .body::<LearnIn>(json!({"filter": "folder = 'ops'"}))
+            .answers(eval::learn)
             .elsewhere(),
         at("DELETE", "/eval/questions", "clear_questions", "Forget them").answers_with(flag()).elsewhere(),
     ]

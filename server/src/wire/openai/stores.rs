@@ -248,7 +248,7 @@ pub(crate) fn retrieval(
         return Err(Error::invalid("ranking_options.score_threshold", "must be between 0 and 1"));
     }
     let fusion = match ranking.and_then(|ranking| ranking.hybrid_search) {
-        None => Fusion::Adaptive,
+        None => Fusion::adaptive(),
         Some(WeightsIn { embedding_weight, text_weight }) => {
             let sum = embedding_weight + text_weight;
             let is_fine = embedding_weight >= 0.0 && text_weight >= 0.0 && sum > 0.0 && sum.is_finite();
