@@ -29,7 +29,7 @@ impl<'a> QueryBuilder<'a> {
             collection,
             nearest: None,
             keyword: None,
-            fusion: Fusion::Adaptive,
+            fusion: Fusion::adaptive(),
             filter: Filter::default(),
             limit: 10,
             offset: 0,

@@ -291,9 +291,9 @@ class Collection(Writes, Answers):
         `vector` (dim,) is numbers, a sparse vector (`{"indices": [...], "values": [...]}`), a multivector (rows,
         dim), or the id of a point, whose vector is taken. `text` is sought by its words (BM25) and, where the vectors
         belong to a model that the database was opened with, by its meaning. With both, the lists are fused:
-        `adaptive`, `rrf`, `dbsf`, or as a dict says (`{"rrf": {"k": 60}}`). `query` and `prefetch` say whatever else
-        can be asked, in the words of HTTP: `{"recommend": {"positive": [7]}}`, `{"order_by": "year"}`, `{"sample":
-        "random"}`. With none of them, hits come by id.
+        `adaptive` (see `learn_weights`), `rrf`, `dbsf`, or as a dict says (`{"rrf": {"k": 60}}`). `query` and
+        `prefetch` say whatever else can be asked, in the words of HTTP: `{"recommend": {"positive": [7]}}`,
+        `{"order_by": "year"}`, `{"sample": "random"}`. With none of them, hits come by id.
 
         `using` names the space of the vector. `exact` scans; `recall` is the share of the true hits to find, `ef` the
         beam instead. `score_threshold` leaves worse hits out. `deadline_ms` is when the answer must be there: what
@@ -431,6 +431,28 @@ class Collection(Writes, Answers):
     def _read(self, method: str, path: str, body: dict[str, Any]) -> Any:
         dated = body if self.seqno is None else {**body, "as_of": self.seqno}
         return self._door.call(method, self._path + path, dated)
+
+    # What it learns.
+
+    def learn_weights(
+        self,
+        questions: Iterable[Mapping[str, Any]] | None = None,
+        *,
+        using: str | None = None,
+        where: Where | None = None,
+    ) -> dict[str, Any]:
+        """Learns what words weigh where `search` fuses them with a vector, from questions whose answers are known.
+
+        One is `{"question": "words", "expected": [{"id": 7, "grade": 2}], "vector": [...]}`; without a vector the model
+        makes it. At least 30 are needed; without `questions` those are asked that are kept with the collection. The
+        weights are kept (`is_adopted`) if questions that did not choose them are ranked better by them than by the
+        default, by more than chance. `configure(hybrid_weights={})` takes them back.
+        """
+        self._check_present()
+        given = {} if questions is None else {"questions": list(questions)}
+        body = {**given, **_named(using=using), **_filtered(where)}
+        told: dict[str, Any] = self._door.call("POST", f"/api/v1{self._path}/eval/learn", body)
+        return told
 
     # Its schema.
 

@@ -173,3 +173,29 @@ def test_every_route_can_be_asked(db: kithdb.Database, books: kithdb.Collection)
     with pytest.raises(kithdb.InvalidArgument) as caught:
         db.request("POST", "/v1/chat/completions", {"model": "rag:books", "messages": []})
     assert caught.value.field == "messages" and "{" not in str(caught.value)
+
+
+def test_weights_of_words_are_learned_set_and_taken_back(db: kithdb.Database) -> None:
+    angles = np.arange(60) / 60 * 2 * np.pi
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    rows = [
+        {"id": at, "vector": vectors[at], "text": " ".join(f"w{(at * 7 + n * n * 5) % 23}" for n in range(8))}
+        for at in range(60)
+    ]
+    notes = db.create_collection("notes", rows, text=["text"])
+    assert notes.describe()["hybrid_weights"] is None
+    asked = [
+        {"question": f"w{at * 3 % 23} w{at * 5 % 23} {at}", "vector": vectors[at], "expected": [{"id": at}]}
+        for at in range(60)
+    ]
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        notes.learn_weights(asked[:29])
+    assert caught.value.field == "questions"
+    told = notes.learn_weights(asked)
+    assert told["is_adopted"] and told["learned"] > told["default"] and told["p"] < 0.05
+    assert notes.describe()["hybrid_weights"] == told["hybrid_weights"]
+    assert notes.search(vectors[7], text=asked[7]["question"], limit=1).ids == [7]
+    notes.configure(hybrid_weights={"words_least": 0.2, "words_most": 0.9})
+    assert notes.describe()["hybrid_weights"] == {"words_least": 0.2, "words_most": 0.9}
+    notes.configure(hybrid_weights={})
+    assert notes.describe()["hybrid_weights"] is None

@@ -91,7 +91,12 @@ impl Plan {
                 )
             }
             Step::Keyword => format!("keyword by BM25, {count} hits, {matching}"),
-            Step::Fuse { by } => format!("fuse by {by}, {count} hits"),
+            Step::Fuse { by, weights } => {
+                let words = weights.map_or_else(String::new, |weights| {
+                    format!(" (words {:.2} to {:.2})", weights.words_least, weights.words_most)
+                });
+                format!("fuse by {by}{words}, {count} hits")
+            }
             Step::ById => format!("points by id, {count} hits, {matching}"),
             Step::Rate { using, by, rated, probes } => {
                 let cost = milliseconds(self.cost_ns);
@@ -195,7 +200,7 @@ fn milliseconds(ns: f64) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use types::FieldKind;
+    use types::{FieldKind, HybridWeights};
 
     use super::*;
 
@@ -227,7 +232,7 @@ mod tests {
         let vector = Step::Vector { using: "v".into(), parts };
         let legs = vec![leg(vector, (5, 5)), leg(Step::Keyword, (0, 5))];
         let plan = Plan {
-            step: Step::Fuse { by: "reciprocal rank" },
+            step: Step::Fuse { by: "reciprocal rank", weights: None },
             count: 3,
             matching: (5, 5),
             unindexed: BTreeMap::new(),
@@ -240,5 +245,8 @@ mod tests {
             └─ keyword by BM25, 9 hits, of 0 to 5 matching, payloads decide (an index of `a.b` as \
             float would know)\n";
         assert_eq!(plan.to_text(), expected);
+        let weights = Some(HybridWeights { words_least: 0.1, words_most: 0.6 });
+        let plan = Plan { step: Step::Fuse { by: "relative score", weights }, legs: vec![], ..plan };
+        assert_eq!(plan.to_text(), "fuse by relative score (words 0.10 to 0.60), 3 hits\n");
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use index::graph::Calibration;
-use types::{FieldKind, FieldPath, Metric, SparseVector};
+use types::{FieldKind, FieldPath, HybridWeights, Metric, SparseVector};
 
 use crate::cost;
 use crate::kinds::rate::Rating;
@@ -167,6 +167,8 @@ pub enum Step {
     Fuse {
         /// How.
         by: &'static str,
+        /// What words weigh, if that was said.
+        weights: Option<HybridWeights>,
     },
     /// Orders by id.
     ById,
@@ -240,7 +242,7 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
     let (step, cost_ns) = match &request.query {
         Query::ById => (Step::ById, 0.0),
         Query::Keyword(_) => (Step::Keyword, 0.0),
-        Query::Fuse(fusion) => (Step::Fuse { by: fusion.name() }, 0.0),
+        Query::Fuse(fusion) => (Step::Fuse { by: fusion.name(), weights: fusion.of_words() }, 0.0),
         Query::Diverse { .. } => (Step::Diversify, 0.0),
         Query::Order(order) => (Step::Order { path: order.path.clone() }, 0.0),
         Query::Sample { .. } => (Step::Sample, 0.0),

@@ -55,38 +55,50 @@ pub fn search(
     filter: Filter,
     limit: usize,
 ) -> Result<Found> {
-    let (mode, request) = request(collection, embedder, question, mode, filter, limit)?;
+    let asking = Asking { question, vector: None, using: DEFAULT_VECTOR, mode, filter, limit };
+    let (mode, request) = request(collection, embedder, asking)?;
     let (hits, plan) = collection.search(request, &Select::default())?;
     Ok(Found { hits, plan, mode })
+}
+
+/// What is asked, and how.
+pub(crate) struct Asking<'a> {
+    pub(crate) question: &'a str,
+    /// The question's vector, if no model need make it.
+    pub(crate) vector: Option<&'a [f32]>,
+    /// The vectors that it is compared with.
+    pub(crate) using: &'a str,
+    pub(crate) mode: Mode,
+    pub(crate) filter: Filter,
+    pub(crate) limit: usize,
 }
 
 /// What a question asks of a collection, and the mode that it comes to.
 pub(crate) fn request(
     collection: &Collection,
     embedder: Option<&Embedder>,
-    question: &str,
-    mode: Mode,
-    filter: Filter,
-    limit: usize,
+    asking: Asking<'_>,
 ) -> Result<(Mode, Request)> {
+    let Asking { question, vector, using, mode, filter, limit } = asking;
     let schema = collection.schema();
-    let space = schema.vectors.get(DEFAULT_VECTOR);
+    let vector = || match (vector, schema.vectors.get(using), embedder) {
+        (Some(vector), ..) => schema.space(using).map(|_| Some(vector.to_vec())),
+        (None, Some(spec), Some(embedder)) => {
+            check_model(collection.name(), spec, embedder)?;
+            embedder.embed_query(question).map(Some)
+        }
+        _ => Ok(None),
+    };
     let query = collection.query().filter_by(filter).limit(limit);
-    let (mode, query) = match (mode, space, embedder) {
-        (Mode::Keyword, ..) => (Mode::Keyword, query.keyword(question)),
-        (Mode::Hybrid, Some(spec), Some(embedder)) => {
-            check_model(collection.name(), spec, embedder)?;
-            (Mode::Hybrid, query.keyword(question).nearest(embedder.embed_query(question)?))
-        }
-        (Mode::Hybrid, ..) => (Mode::Keyword, query.keyword(question)),
-        (Mode::Vector, Some(spec), Some(embedder)) => {
-            check_model(collection.name(), spec, embedder)?;
-            (Mode::Vector, query.nearest(embedder.embed_query(question)?))
-        }
-        (Mode::Vector, ..) => {
+    let vector = if mode == Mode::Keyword { None } else { vector()? };
+    let (mode, query) = match (mode, vector) {
+        (Mode::Hybrid, Some(vector)) => (mode, query.keyword(question).nearest_in(using, vector)),
+        (Mode::Vector, Some(vector)) => (mode, query.nearest_in(using, vector)),
+        (Mode::Vector, None) => {
             let message = "a vector search needs the collection's model, and there is none; ask by keyword";
             return Err(Error::invalid("model", message));
         }
+        (Mode::Keyword | Mode::Hybrid, _) => (Mode::Keyword, query.keyword(question)),
     };
     Ok((mode, query.request()))
 }

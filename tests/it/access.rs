@@ -63,6 +63,7 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /api/v1/collections/{collection}/feedback", "00+33++3"),
     ("DELETE /api/v1/collections/{collection}/feedback", "00+33++3"),
     ("GET /api/v1/collections/{collection}/feedback/questions", "00+33++3"),
+    ("POST /api/v1/collections/{collection}/eval/learn", "00+333+3"),
     ("POST /api/v1/collections/{collection}/why-not", "00+++++3"),
     ("POST /api/v1/collections/{collection}/cursors", "00+++++3"),
     ("POST /api/v1/cursors/{cursor}", "00++++++"),

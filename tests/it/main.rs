@@ -16,6 +16,7 @@
 //! | `documents`   | uploads become chunks, whatever ends the process meanwhile                  |
 //! | `observability` | what a server tells of itself is well formed, whole, and no secret       |
 //! | `observed`    | the recall of live queries is measured, and told with its interval          |
+//! | `learned`     | weights of words are learned, kept, used, shown and taken back               |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
 //! | `past`        | a past state is read as it was, and a cursor reads one state                |
 //! | `writes`      | writes that read first lose nothing of each other, and stop at their limits |
@@ -53,6 +54,7 @@ mod full;
 mod heal;
 mod http;
 mod indexed;
+mod learned;
 mod limits;
 mod mcp;
 mod model;

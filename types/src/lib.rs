@@ -13,6 +13,7 @@ pub mod error;
 pub mod filter;
 pub mod geo;
 pub mod histogram;
+pub mod hybrid;
 pub mod id;
 pub mod keyword;
 pub mod language;
@@ -39,6 +40,7 @@ pub use filter::{
 };
 pub use geo::{GeoArea, GeoPoint};
 pub use histogram::{Histogram, Times};
+pub use hybrid::HybridWeights;
 pub use id::{CollectionId, PointId, Seqno, Slot, Version};
 pub use keyword::{Fuzzy, KeywordQuery, Operator};
 pub use language::Language;

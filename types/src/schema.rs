@@ -15,8 +15,8 @@ use std::str::FromStr;
 use crate::payload::{self, Payload};
 use crate::vector::DEFAULT_VECTOR;
 use crate::{
-    Error, ErrorKind, FieldPath, Language, Limits, Metric, Result, SparseSpec, TextOptions, Vector,
-    VectorSpec,
+    Error, ErrorKind, FieldPath, HybridWeights, Language, Limits, Metric, Result, SparseSpec, TextOptions,
+    Vector, VectorSpec,
 };
 
 /// What a collection holds and which indexes are kept over it.
@@ -36,6 +36,8 @@ pub struct Schema {
     pub params: BTreeMap<FieldPath, Payload>,
     /// The part of the true hits, above 0 and at most 1, that a query should find which asks for no other.
     pub recall: Option<f32>,
+    /// What words weigh in an adaptive fusion that says nothing of it; set, or learned from judgements.
+    pub hybrid: Option<HybridWeights>,
     /// Seconds for which past states can be read; 0 keeps none.
     pub history_s: u32,
     /// What a door was told that decides nothing here, and that it tells again; by names of its own.
@@ -118,6 +120,12 @@ impl Schema {
         Self { recall: Some(recall), ..self }
     }
 
+    /// What words weigh in an adaptive fusion that says nothing of it.
+    #[must_use]
+    pub fn hybrid(self, weights: HybridWeights) -> Self {
+        Self { hybrid: Some(weights), ..self }
+    }
+
     /// Past states can be read for so many seconds.
     #[must_use]
     pub fn history(self, history_s: u32) -> Self {
@@ -168,6 +176,9 @@ impl Schema {
         }
         if self.recall.is_some_and(|recall| !(recall > 0.0 && recall <= 1.0)) {
             return Err(Error::invalid("recall", "must be above 0 and at most 1"));
+        }
+        if let Some(weights) = self.hybrid {
+            weights.check().map_err(|error| error.within("hybrid_weights"))?;
         }
         let settings_bytes = payload::bytes(&self.settings);
         if settings_bytes > limits.payload_bytes_max {
@@ -360,6 +371,9 @@ mod tests {
         assert_eq!(named.check(&limits).expect_err("too long").field(), Some("vectors"));
         let sure = Schema::new().recall(1.5);
         assert_eq!(sure.check(&limits).expect_err("above 1").field(), Some("recall"));
+        let all = Schema::new().hybrid(HybridWeights { words_least: 0.0, words_most: 2.0 });
+        let field = all.check(&limits).expect_err("above 1").field().map(str::to_owned);
+        assert_eq!(field.as_deref(), Some("hybrid_weights.words_most"));
         let wordless = Schema::new().keyword([], Language::English);
         assert_eq!(wordless.check(&limits).expect_err("no path").field(), Some("keyword"));
     }

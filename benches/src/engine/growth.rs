@@ -194,7 +194,7 @@ fn ranked() -> Result<Vec<Kind>> {
         request("keyword, a filter passes 10 %", move |question| {
             Ok(Request { filter: tenth_too.clone(), ..of(keyword(question)) })
         }),
-        request("hybrid", |question| Ok(of_legs(question, Query::Fuse(Fusion::Adaptive)))),
+        request("hybrid", |question| Ok(of_legs(question, Query::Fuse(Fusion::adaptive())))),
         request("formula over both", move |question| Ok(of_legs(question, Query::Formula(formula.clone())))),
         request("diverse (MMR), of 100", |question| {
             let (vector, candidates) = (input(&question.vector), Some(LEG_HITS));

@@ -7,14 +7,15 @@
 
 mod cache;
 mod corpus;
+mod learned;
 mod measure;
 mod reference;
 
 use std::path::PathBuf;
 
 use kithdb::{
-    Collection, DEFAULT_VECTOR, Database, Durability, Fusion, Hit, Language, Metric, Op, Params, Point,
-    PointId, Query, Request, Result, Schema, Select,
+    Collection, DEFAULT_VECTOR, Database, Durability, Fusion, Hit, HybridWeights, Language, Metric, Op,
+    Params, Point, PointId, Query, Request, Result, Schema, Select,
 };
 use rag::Embedder;
 
@@ -56,17 +57,20 @@ pub(crate) struct Arguments {
     /// Measures the keyword leg only, without a model.
     #[arg(long)]
     keyword_only: bool,
+    /// Learns what words weigh from one half of the questions, and measures the other half.
+    #[arg(long, conflicts_with = "keyword_only")]
+    learn: bool,
 }
 
 /// The ways of searching that are measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Method {
     Keyword,
     Vector,
     Hybrid,
     Dbsf,
     RelativeScore,
-    Adaptive,
+    Adaptive(Option<HybridWeights>),
 }
 
 /// Embeddings of documents and queries, in their order.
@@ -78,6 +82,9 @@ struct Embeddings {
 /// # Errors
 /// When a collection or the model cannot be read, or the database fails.
 pub(crate) fn run(arguments: &Arguments) -> Result<String> {
+    if arguments.learn {
+        return learned::run(arguments);
+    }
     let embedder =
         if arguments.keyword_only { None } else { Some(golden::open(arguments.model.as_deref())?) };
     let mut table = Table::new([
@@ -133,11 +140,14 @@ fn measure_all(corpus: &Corpus, embeddings: Option<&Embeddings>) -> Result<Vec<(
             Method::Hybrid,
             Method::Dbsf,
             Method::RelativeScore,
-            Method::Adaptive,
+            Method::Adaptive(None),
         ],
         None => &[Method::Keyword],
     };
-    methods.iter().map(|method| Ok((*method, quality(&collection, corpus, *method, embeddings)?))).collect()
+    methods
+        .iter()
+        .map(|method| Ok((*method, quality(&collection, corpus, *method, embeddings, |_| true)?)))
+        .collect()
 }
 
 fn ingest(database: &Database, corpus: &Corpus, embeddings: Option<&Embeddings>) -> Result<Collection> {
@@ -161,16 +171,17 @@ fn ingest(database: &Database, corpus: &Corpus, embeddings: Option<&Embeddings>)
     Ok(collection)
 }
 
-/// The mean over the queries that have judged documents.
+/// The mean over the queries at some positions that have judged documents.
 fn quality(
     collection: &Collection,
     corpus: &Corpus,
     method: Method,
     embeddings: Option<&Embeddings>,
+    is_asked: impl Fn(usize) -> bool,
 ) -> Result<Quality> {
     let mut sum = Quality::default();
     let mut count = 0;
-    for (at, query) in corpus.queries.iter().enumerate() {
+    for (at, query) in corpus.queries.iter().enumerate().filter(|(at, _)| is_asked(*at)) {
         let Some(judged) = corpus.judged.get(&query.id) else { continue };
         let vector = embeddings.map(|embeddings| embeddings.queries[at].as_slice());
         let (hits, _) = collection.search(request(method, &query.text, vector), &Select::none())?;
@@ -204,7 +215,7 @@ fn request(method: Method, text: &str, vector: Option<&[f32]>) -> Request {
         Method::Hybrid => fused(Fusion::rrf(RRF_K_FROM_ZERO), LEG_HITS),
         Method::Dbsf => fused(Fusion::Dbsf, FUSED_HITS),
         Method::RelativeScore => fused(Fusion::RelativeScore { weights: Vec::new() }, FUSED_HITS),
-        Method::Adaptive => fused(Fusion::Adaptive, FUSED_HITS),
+        Method::Adaptive(weights) => fused(Fusion::Adaptive { weights }, FUSED_HITS),
     }
 }
 
@@ -248,7 +259,7 @@ impl Method {
             Self::Hybrid => "hybrid",
             Self::Dbsf => "hybrid, DBSF",
             Self::RelativeScore => "hybrid, relative",
-            Self::Adaptive => "hybrid, adaptive",
+            Self::Adaptive(_) => "hybrid, adaptive",
         }
     }
 }

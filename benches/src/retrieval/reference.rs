@@ -28,7 +28,7 @@ pub(super) fn of(name: &str, method: Method) -> Option<Quality> {
         Method::Keyword => figures[0],
         Method::Vector => figures[1],
         Method::Hybrid => figures[2],
-        Method::Dbsf | Method::RelativeScore | Method::Adaptive => return None,
+        Method::Dbsf | Method::RelativeScore | Method::Adaptive(_) => return None,
     };
     Some(Quality { ndcg, recall })
 }

@@ -10,7 +10,8 @@ use crate::request::Query;
 impl Level<'_> {
     pub(super) fn fuse(&self, plan: &Plan, legs: &[Vec<Ranked>], fusion: &Fusion) -> Result<Vec<Ranked>> {
         let leg = |level: &Self| {
-            let attainable = if *fusion == Fusion::Adaptive { level.attainable()? } else { None };
+            let is_adaptive = matches!(fusion, Fusion::Adaptive { .. });
+            let attainable = if is_adaptive { level.attainable()? } else { None };
             Ok((level.larger_is_better(), attainable))
         };
         let parts: Result<Vec<(bool, Option<f32>)>> = self.legs.iter().map(leg).collect();

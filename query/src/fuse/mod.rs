@@ -15,7 +15,7 @@ mod shares;
 
 use std::collections::HashMap;
 
-use types::{Error, Result, Slot};
+use types::{Error, HybridWeights, Result, Slot};
 
 use crate::Ranked;
 
@@ -37,7 +37,10 @@ pub enum Fusion {
         weights: Vec<f32>,
     },
     /// As [`RelativeScore`](Self::RelativeScore), with weights that follow from the query.
-    Adaptive,
+    Adaptive {
+        /// What words weigh; the collection's if there are none.
+        weights: Option<HybridWeights>,
+    },
 }
 
 /// One leg of a fusion.
@@ -50,16 +53,15 @@ pub(crate) struct Leg<'a> {
     pub(crate) attainable: Option<f32>,
 }
 
-/// What a leg of words weighs at least, and what it gains as its best hit comes near to what is attainable.
-///
-/// Full coverage of a query's rare words is full trust in words, so both make 1. The least was chosen by the mean of
-/// the labelled collections without the one of identifiers.
-const WORDS_LEAST: f32 = 0.3;
-
 impl Fusion {
     /// By reciprocal rank, all legs alike.
     pub fn rrf(k: f32) -> Self {
         Self::Rrf { k, weights: Vec::new() }
+    }
+
+    /// With weights that follow from the query, by those that the collection has.
+    pub fn adaptive() -> Self {
+        Self::Adaptive { weights: None }
     }
 
     /// Its name.
@@ -68,7 +70,15 @@ impl Fusion {
             Self::Rrf { .. } => "reciprocal rank",
             Self::Dbsf => "distribution of scores",
             Self::RelativeScore { .. } => "relative score",
-            Self::Adaptive => "relative score, weights by the query",
+            Self::Adaptive { .. } => "relative score, weights by the query",
+        }
+    }
+
+    /// What words weigh, if that was said.
+    pub(crate) fn of_words(&self) -> Option<HybridWeights> {
+        match self {
+            Self::Adaptive { weights } => *weights,
+            _ => None,
         }
     }
 
@@ -83,7 +93,11 @@ impl Fusion {
             }
             Self::Rrf { weights, .. } => ("rrf", weights),
             Self::RelativeScore { weights } => ("relative_score", weights),
-            Self::Dbsf | Self::Adaptive => return Ok(()),
+            Self::Adaptive { weights } => {
+                let checked = weights.map_or(Ok(()), HybridWeights::check);
+                return checked.map_err(|error| error.within("query.adaptive"));
+            }
+            Self::Dbsf => return Ok(()),
         };
         let field = format!("query.{name}.weights");
         if !weights.is_empty() && weights.len() != legs {
@@ -104,7 +118,7 @@ impl Fusion {
             }
             Self::Rrf { .. } | Self::Dbsf => vec![1.0; legs.len()],
             Self::RelativeScore { .. } => vec![1.0 / legs.len().max(1) as f32; legs.len()],
-            Self::Adaptive => adapted(legs),
+            Self::Adaptive { weights } => adapted(legs, weights.unwrap_or_default()),
         }
     }
 
@@ -113,7 +127,7 @@ impl Fusion {
         match self {
             Self::Rrf { k, .. } => shares::reciprocal(leg.hits.len(), *k, weight),
             Self::Dbsf => shares::distribution(&oriented(leg)),
-            Self::RelativeScore { .. } | Self::Adaptive => {
+            Self::RelativeScore { .. } | Self::Adaptive { .. } => {
                 shares::relative(&oriented(leg)).into_iter().map(|share| share * weight).collect()
             }
         }
@@ -136,7 +150,7 @@ pub(crate) fn fuse(legs: &[Leg<'_>], fusion: &Fusion) -> Vec<Ranked> {
 
 /// What legs weigh by the query: legs of words by how much of what is attainable their best hit attains, the others
 /// the rest, all together 1.
-fn adapted(legs: &[Leg<'_>]) -> Vec<f32> {
+fn adapted(legs: &[Leg<'_>], weights: HybridWeights) -> Vec<f32> {
     let coverage = |leg: &Leg<'_>| {
         let best = leg.hits.first().map_or(0.0, |best| best.score);
         let attainable = leg.attainable?;
@@ -148,7 +162,7 @@ fn adapted(legs: &[Leg<'_>]) -> Vec<f32> {
     if words == 0 || others == 0 {
         return vec![1.0 / legs.len().max(1) as f32; legs.len()];
     }
-    let trust = |coverage: f32| (WORDS_LEAST + (1.0 - WORDS_LEAST) * coverage) / words as f32;
+    let trust = |coverage: f32| weights.of_words(coverage) / words as f32;
     let trusted: f32 = coverages.iter().flatten().map(|coverage| trust(*coverage)).sum();
     coverages.into_iter().map(|coverage| coverage.map_or((1.0 - trusted) / others as f32, trust)).collect()
 }
@@ -185,7 +199,7 @@ mod tests {
 
     #[test]
     fn no_leg_gives_no_hit() {
-        for fusion in [Fusion::rrf(2.0), Fusion::Dbsf, Fusion::Adaptive] {
+        for fusion in [Fusion::rrf(2.0), Fusion::Dbsf, Fusion::adaptive()] {
             assert!(fuse(&[], &fusion).is_empty() && fuse(&[leg(&[]), leg(&[])], &fusion).is_empty());
         }
     }
@@ -196,12 +210,12 @@ mod tests {
         let words = ranked(&[(3, 8.0), (2, 4.0), (1, 1.0)]);
         let fused = |attainable: f32| {
             let words = Leg { attainable: Some(attainable), ..leg(&words) };
-            slots(&fuse(&[leg(&near), words], &Fusion::Adaptive))
+            slots(&fuse(&[leg(&near), words], &Fusion::adaptive()))
         };
         assert_eq!(fused(8.0)[0], 3, "all that is attainable");
         assert_eq!(fused(80.0)[0], 1, "a tenth of it");
         let assert_weights = |legs: &[Leg<'_>], expected: &[f32]| {
-            let found = Fusion::Adaptive.weights(legs);
+            let found = Fusion::adaptive().weights(legs);
             let is_close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
             assert!(found.len() == expected.len() && found.iter().zip(expected).all(is_close), "{found:?}");
         };
@@ -209,6 +223,8 @@ mod tests {
         let words = || Leg { attainable: Some(16.0), ..leg(&words) };
         assert_weights(&[leg(&near), words()], &[0.35, 0.65]);
         assert_weights(&[words(), leg(&near), words()], &[0.325, 0.35, 0.325]);
+        let given = Fusion::Adaptive { weights: Some(HybridWeights { words_least: 0.0, words_most: 0.5 }) };
+        assert_eq!(given.weights(&[leg(&near), words()]), [0.75, 0.25]);
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod resolve;
 
 use types::{Error, Filter, KeywordQuery, Limits, Metric, Result, Schema, SparseSpec, Vector};
 
+use crate::fuse::Fusion;
+
 pub use query::{Examples, Feedback, Input, Order, OrderValue, Pair, Query, Recommend};
 
 /// One question to one collection; a tree, since its candidates may come from other questions.
@@ -45,7 +47,8 @@ pub struct Params {
 pub const RRF_K: f32 = 60.0;
 
 impl Request {
-    /// Checks the request against schema and limits, normalises its vectors, and fills in the collection's recall.
+    /// Checks the request against schema and limits, normalises its vectors, and fills in the collection's recall and
+    /// what words weigh.
     /// `points` is how many there are.
     ///
     /// # Errors
@@ -98,6 +101,9 @@ impl Request {
         }
         if self.score_threshold.is_some_and(|threshold| !threshold.is_finite()) {
             return Err(Error::invalid("score_threshold", "must be a finite number"));
+        }
+        if let Query::Fuse(Fusion::Adaptive { weights }) = &mut self.query {
+            *weights = weights.or(schema.hybrid);
         }
         self.check_query(schema, limits)
     }
@@ -247,8 +253,34 @@ fn check_keyword(query: &KeywordQuery, schema: &Schema, limits: &Limits) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use types::HybridWeights;
+
     use super::*;
-    use crate::fuse::Fusion;
+
+    #[test]
+    fn a_fusion_that_says_nothing_of_weights_takes_those_of_the_collection() {
+        let weights = |words_least, words_most| HybridWeights { words_least, words_most };
+        let fusion_of = |fusion, schema: &Schema| {
+            let prefetch = vec![Request { limit: 1, ..Request::default() }];
+            let mut request =
+                Request { prefetch, query: Query::Fuse(fusion), limit: 1, ..Request::default() };
+            request.check(schema, &Limits::default(), 9).map(|()| request.query)
+        };
+        let fuse = |weights| Query::Fuse(Fusion::Adaptive { weights });
+        let (plain, learned) = (Schema::new(), Schema::new().hybrid(weights(0.1, 0.4)));
+        assert_eq!(fusion_of(Fusion::adaptive(), &plain).expect("a request"), fuse(None));
+        assert_eq!(
+            fusion_of(Fusion::adaptive(), &learned).expect("a request"),
+            fuse(Some(weights(0.1, 0.4)))
+        );
+        let own = Fusion::Adaptive { weights: Some(HybridWeights::default()) };
+        for fusion in [own, Fusion::Dbsf, Fusion::rrf(2.0), Fusion::RelativeScore { weights: vec![1.0] }] {
+            assert_eq!(fusion_of(fusion.clone(), &learned).expect("a request"), Query::Fuse(fusion));
+        }
+        let wrong = Fusion::Adaptive { weights: Some(weights(0.5, 0.4)) };
+        let error = fusion_of(wrong, &plain).expect_err("the least is above the most");
+        assert_eq!(error.field(), Some("query.adaptive.words_least"));
+    }
 
     #[test]
     fn a_level_that_asks_for_no_effort_takes_the_recall_of_the_collection() {

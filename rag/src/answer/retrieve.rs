@@ -106,7 +106,7 @@ impl Default for Retrieval {
             filter: Filter::default(),
             labels: None,
             diversity: None,
-            fusion: Fusion::Adaptive,
+            fusion: Fusion::adaptive(),
             score_min: None,
             is_merged: true,
             sections_tokens_max: None,

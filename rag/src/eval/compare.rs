@@ -55,11 +55,12 @@ pub fn compare(a: &Run, b: &Run) -> Vec<Comparison> {
     MEASURES.into_iter().filter_map(comparison).collect()
 }
 
-fn mean(values: &[f64]) -> f64 {
+pub(super) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-fn bootstrap(values: &[f64]) -> (f64, f64) {
+/// The interval that has the mean of a draw of these in it, 95 times in 100.
+pub(super) fn bootstrap(values: &[f64]) -> (f64, f64) {
     let mut random = Random(1);
     let count = values.len() as u64;
     let mut means: Vec<f64> = (0..DRAWS)
@@ -69,7 +70,8 @@ fn bootstrap(values: &[f64]) -> (f64, f64) {
     (means[DRAWS / 40], means[DRAWS - 1 - DRAWS / 40])
 }
 
-fn randomised(differences: &[f64]) -> f64 {
+/// The probability of a mean as far from 0 if each might as well have the other sign.
+pub(super) fn randomised(differences: &[f64]) -> f64 {
     let observed = differences.iter().sum::<f64>().abs();
     let moving: Vec<f64> = differences.iter().copied().filter(|difference| *difference != 0.0).collect();
     let mut random = Random(2);

@@ -87,15 +87,10 @@ impl Measures {
 /// Measures a ranking, and says which of its passages were expected.
 pub fn measure(passages: &[Passage], expected: &[Expected]) -> (Measures, Vec<bool>) {
     let mut is_found = vec![false; expected.len()];
-    let (mut gain, mut hits, mut precision, mut first) = (0.0, 0, 0.0, None);
-    let mut is_expected = Vec::with_capacity(passages.len());
-    for (rank, passage) in (1..).zip(passages) {
-        let matching: Vec<usize> =
-            (0..expected.len()).filter(|at| matches(passage, &expected[*at])).collect();
-        let new = matching.iter().filter(|at| !is_found[**at]).map(|at| expected[*at].grade).sum::<f64>();
-        gain += new / discount(rank);
+    let (mut hits, mut precision, mut first) = (0, 0.0, None);
+    let matching: Vec<Vec<usize>> = passages.iter().map(|passage| matching(passage, expected)).collect();
+    for (rank, matching) in (1..).zip(&matching) {
         matching.iter().for_each(|at| is_found[*at] = true);
-        is_expected.push(!matching.is_empty());
         if !matching.is_empty() {
             hits += 1;
             precision += f64::from(hits) / f64::from(rank);
@@ -107,14 +102,37 @@ pub fn measure(passages: &[Passage], expected: &[Expected]) -> (Measures, Vec<bo
     let spans = spans(passages, expected);
     let measures = Measures {
         recall,
-        ndcg: (gain / ideal(expected, passages.len())).min(1.0),
+        ndcg: ndcg(matching.iter().map(Vec::as_slice), expected, passages.len()),
         mrr: first.map_or(0.0, |rank| 1.0 / f64::from(rank)),
         context_precision: if hits == 0 { 0.0 } else { precision / f64::from(hits) },
         context_recall: spans.as_ref().map_or(recall, |spans| spans.shared / spans.expected),
         span_precision: spans.as_ref().map(|spans| spans.shared / spans.found.max(1.0)),
         span_iou: spans.as_ref().map(|spans| spans.shared / (spans.found + spans.expected - spans.shared)),
     };
-    (measures, is_expected)
+    (measures, matching.iter().map(|matching| !matching.is_empty()).collect())
+}
+
+/// The places of what is expected that a passage answers to.
+pub(super) fn matching(passage: &Passage, expected: &[Expected]) -> Vec<usize> {
+    (0..expected.len()).filter(|at| matches(passage, &expected[*at])).collect()
+}
+
+/// The gain of the first so many of a ranking beside that of the best order. For each hit it is given which of what is
+/// expected it [is](matching).
+pub(super) fn ndcg<'a>(
+    ranking: impl Iterator<Item = &'a [usize]>,
+    expected: &[Expected],
+    limit: usize,
+) -> f64 {
+    let mut is_found = vec![false; expected.len()];
+    let mut gain = 0.0;
+    for (rank, matching) in (1..).zip(ranking.take(limit)) {
+        let new = matching.iter().filter(|at| !is_found[**at]).map(|at| expected[*at].grade).sum::<f64>();
+        gain += new / discount(rank);
+        matching.iter().for_each(|at| is_found[*at] = true);
+    }
+    // Expected spans that share a passage may beat the best order.
+    (gain / ideal(expected, limit)).min(1.0)
 }
 
 fn matches(passage: &Passage, expected: &Expected) -> bool {
@@ -133,7 +151,7 @@ fn discount(rank: i32) -> f64 {
     f64::from(rank + 1).log2()
 }
 
-/// The gain of the best order. Expected spans that share a passage may beat it, which [`measure`] cuts to 1.
+/// The gain of the best order.
 fn ideal(expected: &[Expected], limit: usize) -> f64 {
     let mut grades: Vec<f64> = expected.iter().map(|expected| expected.grade).collect();
     grades.sort_by(|a, b| b.total_cmp(a));

@@ -1,5 +1,6 @@
 //! How well questions find what answers them: sets of questions with what is expected, kept beside the data, asked in
-//! one or two configurations, at the present state of the collection or a past one.
+//! one or two configurations, at the present state of the collection or a past one; or to learn from them what words
+//! weigh in its hybrid queries.
 //!
 //! Invariants: measures are pure functions of a ranking and what was expected; a comparison is of the same questions at
 //! the same commit, and its resampling has a fixed seed: the same data give the same report.
@@ -7,6 +8,7 @@
 
 mod answers;
 mod compare;
+mod learn;
 mod measure;
 mod page;
 mod plot;
@@ -15,14 +17,15 @@ mod question;
 use std::time::Instant;
 
 use kithdb::{
-    Collection, Error, ErrorKind, FieldPath, Filter, Payload, PayloadSelect, PointId, Result, Select, Seqno,
-    Value,
+    Collection, DEFAULT_VECTOR, Error, ErrorKind, FieldPath, Filter, Payload, PayloadSelect, PointId, Result,
+    Select, Seqno, Value,
 };
 
-use crate::search::request;
+use crate::search::{Asking, request};
 use crate::{Embedder, Mode};
 pub use answers::{ANSWER_MEASURES, AnswerMeasure, AnswerMeasures, AnswerRow, AnswerRun, run_answers};
 pub use compare::{Comparison, compare};
+pub use learn::{Learned, Lesson, QUESTIONS_MIN, learn};
 pub use measure::{MEASURES, Measure, Measures, Passage, measure};
 pub use page::html;
 pub use question::{EVAL_SUFFIX, Expected, Question, clear, load, store};
@@ -92,8 +95,7 @@ pub fn run(
         return Err(Error::invalid("limit", "is 0; it must be 1 at least"));
     }
     let reading = as_of.map_or_else(|| collection.reading(), |seqno| collection.as_of(Seqno(seqno)))?;
-    let paths: Result<Vec<FieldPath>> = ["path", "start", "end"].into_iter().map(str::parse).collect();
-    let select = Select { payload: PayloadSelect::Only(paths?), ..Select::default() };
+    let select = places()?;
     let mut mode = config.mode;
     let mut rows = Vec::with_capacity(questions.len());
     for question in questions.iter().filter(|question| !question.expected.is_empty()) {
@@ -102,8 +104,15 @@ pub fn run(
             let message = format!("{} of {} questions were asked in time", rows.len(), questions.len());
             return Err(Error::new(ErrorKind::DeadlineExceeded, message));
         }
-        let filter = config.filter.clone();
-        let (used, asked) = request(collection, embedder, &question.text, config.mode, filter, config.limit)?;
+        let asking = Asking {
+            question: &question.text,
+            vector: question.vector.as_deref(),
+            using: DEFAULT_VECTOR,
+            mode: config.mode,
+            filter: config.filter.clone(),
+            limit: config.limit,
+        };
+        let (used, asked) = request(collection, embedder, asking)?;
         mode = used;
         let (hits, _) = reading.search(asked, &select)?;
         let elapsed_ms = began.elapsed().as_secs_f64() * 1e3;
@@ -122,6 +131,12 @@ pub fn run(
     let mean = Measures::mean(rows.iter().map(|row| &row.measures));
     let unanswerable = questions.len() - rows.len();
     Ok(Run { config: config.clone(), mode, seqno: reading.seqno().0, rows, mean, unanswerable })
+}
+
+/// Selects what says where hits stand.
+fn places() -> Result<Select> {
+    let paths: Result<Vec<FieldPath>> = ["path", "start", "end"].into_iter().map(str::parse).collect();
+    Ok(Select { payload: PayloadSelect::Only(paths?), ..Select::default() })
 }
 
 fn passage(id: PointId, payload: &Payload) -> Passage {

@@ -1,11 +1,12 @@
 //! `<name>.eval`: questions about a collection, and what is expected of their answers.
 //!
 //! ```text
-//! {"question": "…", "expected": [{"path": "guide.md", "start": 10, "end": 80, "grade": 2}, {"id": 7}], "answer": "…"}
+//! {"question": "…", "expected": [{"path": "guide.md", "start": 10, "end": 80, "grade": 2}, {"id": 7}], "answer": "…",
+//!  "vector": [0.1, …]}
 //! ```
 //!
 //! What is expected is a document by its path, a span of its stored text by bytes, or a point by its id. A question
-//! that expects nothing cannot be answered from the collection.
+//! that expects nothing cannot be answered from the collection. One with a vector needs no model to be asked.
 
 use std::ops::Range;
 
@@ -35,6 +36,8 @@ pub struct Question {
     pub expected: Vec<Expected>,
     /// A right answer, in words.
     pub answer: Option<String>,
+    /// Its vector, where no model is to make it.
+    pub vector: Option<Vec<f32>>,
 }
 
 /// What must be found.
@@ -57,6 +60,7 @@ struct Line {
     #[serde(default)]
     expected: Vec<ExpectedLine>,
     answer: Option<String>,
+    vector: Option<Vec<f32>>,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +101,10 @@ impl Question {
         if line.question.trim().is_empty() {
             return Err(Error::invalid("question", "is empty"));
         }
+        let is_finite = |vector: &Vec<f32>| vector.iter().all(|element| element.is_finite());
+        if !line.vector.as_ref().is_none_or(is_finite) {
+            return Err(Error::invalid("vector", "must be finite numbers"));
+        }
         let expected = (0..).zip(line.expected).map(|(nth, expected): (usize, _)| {
             expected.check().map_err(|error| error.within(&format!("expected[{nth}]")))
         });
@@ -105,6 +113,7 @@ impl Question {
             expected: expected.collect::<Result<_>>()?,
             text: line.question,
             answer: line.answer,
+            vector: line.vector,
         })
     }
 
@@ -131,6 +140,9 @@ impl Question {
         let mut value = json!({"question": self.text, "expected": expected});
         if let Some(answer) = &self.answer {
             value["answer"] = json!(answer);
+        }
+        if let Some(vector) = &self.vector {
+            value["vector"] = json!(vector);
         }
         value
     }
@@ -240,6 +252,8 @@ mod tests {
             (r#"{"question": "q", "expected": [{"id": -1}]}"#, "expected[0].id"),
             (r#"{"question": "q", "expected": [{"id": 1, "grade": 0}]}"#, "expected[0].grade"),
             (r#"{"question": "q", "more": 1}"#, "more"),
+            (r#"{"question": "q", "vector": [1, "a"]}"#, "vector"),
+            (r#"{"question": "q", "vector": [1e39]}"#, "vector"),
         ];
         for (line, expected) in cases {
             let error = Question::read_lines(&format!("\n{line}")).expect_err(line);
@@ -250,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_question_comes_back_as_it_was() {
-        let line = r#"{"question":"q","expected":[{"path":"a","start":1,"end":3,"grade":2.0},{"id":7,"grade":1.0}],"answer":"x"}"#;
+        let line = r#"{"question":"q","expected":[{"path":"a","start":1,"end":3,"grade":2.0},{"id":7,"grade":1.0}],"answer":"x","vector":[0.5,-2.0]}"#;
         let question = Question::read_lines(line).expect("a question").remove(0);
         assert_eq!(question.to_value().to_string(), line);
         assert_eq!(Question::read(question.to_value()).expect("the same"), question);

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::library::{self, Library};
 use super::{Progress, SOURCES_SUFFIX};
-use crate::eval::{self, Config, Run};
+use crate::eval::{self, Config, Question, Run};
 use crate::{Embedder, Mode};
 
 /// What to move where.
@@ -83,7 +83,9 @@ pub fn reembed(
     if copied(&mut report)?.is_break() {
         return Ok(report);
     }
-    let questions = eval::load(db, &order.from)?;
+    // A vector that a question brings is of the old model.
+    let questions = eval::load(db, &order.from)?.into_iter();
+    let questions: Vec<Question> = questions.map(|question| Question { vector: None, ..question }).collect();
     // The new library is measured by the same ones from now on.
     eval::store(db, to.chunks.name(), &questions)?;
     if let Some(loss_max) = order.loss_max {
@@ -133,6 +135,8 @@ fn target(db: &Database, from: &Library, name: &str, new: &Embedder) -> Result<L
         })?;
         spec.dim = model.dim;
         spec.model = Some(model);
+        // What words weigh was learned beside the vectors of the other model.
+        schema.hybrid = None;
         Ok(schema)
     };
     let chunks = library::or_create(db, name, make)?;

@@ -8,7 +8,8 @@ use clap::Args;
 use kithdb::{Collection, Database, Error, ErrorKind, Filter, Result};
 use rag::Embedder;
 use rag::answer::{Library, Manner, Retrieval};
-use rag::eval::{self, AnswerRun, Comparison, Config, Question, Run};
+use rag::eval::{self, AnswerRun, Comparison, Config, Learned, Lesson, Question, Run};
+use serde::Serialize;
 
 use super::engine::EngineArgs;
 use super::judge::JudgeArgs;
@@ -17,7 +18,7 @@ use super::rerank::RerankArgs;
 use super::search::{ModeArg, mode_name};
 use super::terminal::{print, say, table};
 use crate::wire;
-use crate::wire::eval::{LIMIT, ReportOut};
+use crate::wire::eval::{LIMIT, LearnedOut, ReportOut};
 
 /// Ask questions with known answers.
 #[derive(Args)]
@@ -49,6 +50,9 @@ pub(super) struct Eval {
     /// The commit that is read, within the time that the collection keeps past states
     #[arg(long, value_name = "SEQNO")]
     as_of: Option<u64>,
+    /// Learn what words weigh in hybrid searches, and keep it with the collection if it is better than the default
+    #[arg(long, conflicts_with_all = ["mode", "versus", "limit", "as_of", "html"])]
+    learn: bool,
     /// Write a report to be looked at
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -86,6 +90,13 @@ impl Eval {
             eval::store(&db, &self.collection, &Question::read_lines(&text)?)?;
         }
         let questions = eval::load(&db, &self.collection)?;
+        if self.learn {
+            let lesson = Lesson { filter: self.filter()?, ..Lesson::default() };
+            let learned = eval::learn(&collection, embedder.as_ref(), &questions, &lesson)?;
+            let told = if self.json { json(&LearnedOut::from(learned))? } else { self.learned(&learned) };
+            print(&told);
+            return Ok(ExitCode::SUCCESS);
+        }
         let runs: Vec<Run> = self
             .configs()?
             .iter()
@@ -101,14 +112,11 @@ impl Eval {
             say(&format!("report: {}", path.display()));
         }
         if self.json {
-            let report = serde_json::to_value(ReportOut::new(&runs, true));
-            let mut report = report.map_err(|error| {
-                Error::new(ErrorKind::Internal, "the report is no JSON").with_source(error)
-            })?;
+            let mut report = serde_json::to_value(ReportOut::new(&runs, true)).map_err(no_json)?;
             if let Some(answers) = &answers {
                 report["answers"] = wire::answers::told(answers, true);
             }
-            print(&format!("{report:#}\n"));
+            print(&json(&report)?);
         } else {
             print(&self.to_text(&runs));
             print(&answers.as_ref().map_or_else(String::new, answers_text));
@@ -116,11 +124,39 @@ impl Eval {
         Ok(ExitCode::SUCCESS)
     }
 
+    fn filter(&self) -> Result<Filter> {
+        match &self.condition {
+            Some(text) => text.parse().map_err(|error: Error| error.with_field("where")),
+            None => Ok(Filter::default()),
+        }
+    }
+
+    fn learned(&self, learned: &Learned) -> String {
+        let Learned { questions, folds, keyword, vector, default, learned: held_out, interval, p, .. } =
+            *learned;
+        let (least, most) = (learned.weights.words_least, learned.weights.words_most);
+        let gain = held_out - default;
+        let rows = [
+            ("by keyword", format!("{keyword:.4}")),
+            ("by vector", format!("{vector:.4}")),
+            ("by both", format!("{default:.4}")),
+            (
+                "by both, learned",
+                format!("{held_out:.4}  {gain:+.4} ({:+.4} to {:+.4}), p {p:.4}", interval.0, interval.1),
+            ),
+        ];
+        let kept =
+            if learned.is_adopted { "kept with the collection" } else { "no better than chance, not kept" };
+        format!(
+            "{questions} questions about `{}`, nDCG@10, learned weights on the part of {folds} that did not choose them\n\
+             {}words weigh {least:.1} to {most:.1}: {kept}\n",
+            self.collection,
+            table(&rows),
+        )
+    }
+
     fn configs(&self) -> Result<Vec<Config>> {
-        let filter: Filter = match &self.condition {
-            Some(text) => text.parse().map_err(|error: Error| error.with_field("where"))?,
-            None => Filter::default(),
-        };
+        let filter = self.filter()?;
         let config = |mode: ModeArg, limit: usize| {
             let name = format!("{} {limit}", mode_name(mode.into()));
             Config { name, mode: mode.into(), limit, filter: filter.clone(), deadline: None }
@@ -195,4 +231,12 @@ fn answers_text(run: &AnswerRun) -> String {
     );
     let rows: Vec<_> = run.means().into_iter().map(|(name, mean)| (name, format!("{mean:.4}"))).collect();
     refused + &table(&rows)
+}
+
+fn json(told: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(told).map(|told| format!("{told}\n")).map_err(no_json)
+}
+
+fn no_json(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Internal, "the report is no JSON").with_source(error)
 }

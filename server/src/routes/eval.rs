@@ -4,7 +4,7 @@ use kithdb::{Result, Value};
 use rag::eval;
 
 use super::Call;
-use crate::wire::eval::{EvalIn, QuestionsIn, ReportOut};
+use crate::wire::eval::{EvalIn, LearnIn, LearnedOut, QuestionsIn, ReportOut};
 
 /// `PUT /api/v1/collections/{collection}/eval/questions`: how many are kept then.
 pub(super) fn put(call: &Call) -> Result<usize> {
@@ -23,6 +23,15 @@ pub(super) fn list(call: &Call) -> Result<Vec<Value>> {
 /// `DELETE /api/v1/collections/{collection}/eval/questions`: whether there were any.
 pub(super) fn clear(call: &Call) -> Result<bool> {
     eval::clear(&call.state.db, call.part("collection")?)
+}
+
+/// `POST /api/v1/collections/{collection}/eval/learn`: what words weigh, by the questions of the body or those that are
+/// kept.
+pub(super) fn learn(call: &Call) -> Result<LearnedOut> {
+    let collection = call.collection()?;
+    let (given, lesson) = call.parse::<LearnIn>()?.into_lesson(&call.translator(&collection))?;
+    let questions = given.map_or_else(|| eval::load(&call.state.db, collection.name()), Ok)?;
+    eval::learn(&collection, call.state.embedder.as_deref(), &questions, &lesson).map(Into::into)
 }
 
 /// `POST /api/v1/collections/{collection}/eval`.

@@ -218,6 +218,7 @@ fn document_routes(routes: Routes) -> Routes {
         .get(&at("/feedback"), Write, route(Computes, feedback::list))
         .delete(&at("/feedback"), Write, route(Waits, feedback::clear))
         .get(&at("/feedback/questions"), Write, route(Computes, feedback::questions))
+        .post(&at("/eval/learn"), WriteWhole, route(Computes, eval::learn))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::collection::{MultiIn, TURBO4, stored_as};
+use super::hybrid::HybridWeightsJson;
 use super::quantization::{self, DISABLED};
 use super::settings;
 use super::shape::Ignored;
@@ -34,6 +35,8 @@ pub(crate) struct Alter {
     quantization_config: Option<Value>,
     #[schema(schema_with = shapes::strict_mode_config)]
     strict_mode_config: Option<Value>,
+    /// Ours: what words weigh in adaptive fusions that say nothing of it.
+    hybrid_weights: Option<HybridWeightsJson>,
     #[schema(value_type = Option<Object>)]
     metadata: Option<Payload>,
     #[serde(rename = "timeout")]
@@ -137,6 +140,7 @@ impl Alter {
         let vectors = self.vectors.unwrap_or_default().into_iter();
         let vectors = vectors.map(|(name, vector)| vector.read(name)).collect::<Result<Vec<_>>>()?;
         let (sparse, metadata) = (self.sparse_vectors.unwrap_or_default(), self.metadata);
+        let hybrid_weights = self.hybrid_weights;
         Ok(move |schema: &mut Schema| {
             let before = schema.settings.clone();
             if is_reset {
@@ -147,6 +151,9 @@ impl Alter {
             for (name, space) in sparse {
                 schema.sparse_space(&name).map_err(|error| at(&error, &format!("sparse_vectors.{name}")))?;
                 space.add_to(schema, &name)?;
+            }
+            if let Some(weights) = hybrid_weights {
+                schema.hybrid = weights.set(schema.hybrid);
             }
             if let Some(metadata) = metadata {
                 settings::merge_metadata(&mut schema.settings, metadata);
@@ -320,6 +327,16 @@ mod tests {
     }
 
     #[test]
+    fn weights_of_words_are_set_changed_and_taken_back() {
+        let weights = |schema: &Schema| schema.hybrid.map(|hybrid| (hybrid.words_least, hybrid.words_most));
+        let set = patched(&Schema::new(), &json!({"hybrid_weights": {"words_most": 0.5}})).expect("set");
+        let changed = patched(&set, &json!({"hybrid_weights": {"words_least": 0.1}})).expect("changed");
+        assert_eq!((weights(&set), weights(&changed)), (Some((0.3, 0.5)), Some((0.1, 0.5))));
+        assert_eq!(weights(&patched(&changed, &json!({"metadata": {}})).expect("another")), Some((0.1, 0.5)));
+        assert_eq!(weights(&patched(&changed, &json!({"hybrid_weights": {}})).expect("taken back")), None);
+    }
+
+    #[test]
     fn a_bad_alteration_names_the_place() {
         let schema = Schema::new().vector(2, Metric::Dot).sparse_vector("s", SparseSpec::default());
         let cases = [
@@ -335,6 +352,7 @@ mod tests {
             (json!({"params": {"replication_factor": 0}}), "params.replication_factor"),
             (json!({"wal_config": {}}), "wal_config"),
             (json!({"metadata": []}), "metadata"),
+            (json!({"hybrid_weights": {"words_least": "all"}}), "hybrid_weights.words_least"),
         ];
         for (body, field) in cases {
             assert_eq!(patched(&schema, &body).expect_err("refused").field(), Some(field), "{body}");

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 use utoipa::ToSchema;
 
+use super::hybrid::HybridWeightsJson;
 use super::shape::Ignored;
 use super::sparse::SparseIn;
 use super::{parse_part, quantization, settings, shapes};
@@ -30,6 +31,8 @@ pub(crate) struct Create {
     fields: Option<BTreeMap<String, String>>,
     /// Ours: what queries find that ask for no recall and no beam.
     recall: Option<f32>,
+    /// Ours: what words weigh in adaptive fusions that say nothing of it.
+    hybrid_weights: Option<HybridWeightsJson>,
     /// Ours: seconds for which past states can be read.
     history_s: Option<u32>,
     sparse_vectors: Option<BTreeMap<String, SparseIn>>,
@@ -154,7 +157,8 @@ impl Create {
     /// `InvalidArgument` naming the part at fault.
     pub(crate) fn into_schema(mut self) -> Result<Schema> {
         let (history_s, settings) = (self.history_s.unwrap_or(0), self.settings()?);
-        let mut schema = Schema { recall: self.recall, history_s, settings, ..Schema::new() };
+        let hybrid = self.hybrid_weights.and_then(|weights| weights.set(None));
+        let mut schema = Schema { recall: self.recall, hybrid, history_s, settings, ..Schema::new() };
         let codes = schema.settings.get(quantization::MEMBER).map(quantization::codes).unwrap_or_default();
         if let Some(vectors) = self.vectors {
             if vectors.get(DEFAULT_VECTOR).is_some_and(Value::is_object) {
@@ -380,6 +384,7 @@ mod tests {
             (json!({"vectors": {"size": 4, "distance": "Dot", "datatype": "int8"}}), "vectors.datatype"),
             (json!({"vectors": {"size": 4, "distance": "Dot", "codes": "bits2"}}), "vectors.codes"),
             (json!({"recall": "all"}), "recall"),
+            (json!({"hybrid_weights": {"words": 1}}), "hybrid_weights.words"),
             (
                 json!({"vectors": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "mean"}}}),
                 "vectors.multivector_config.comparator",
@@ -445,6 +450,8 @@ mod tests {
             assert_eq!((spec.datatype, spec.codes), (datatype, codes), "{of_collection} {own}");
         }
         assert_eq!(schema(&json!({"recall": 0.9})).expect("a schema").recall, Some(0.9));
+        let weighed = schema(&json!({"hybrid_weights": {"words_least": 0.5}})).expect("a schema").hybrid;
+        assert_eq!(weighed.map(|weights| (weights.words_least, weights.words_most)), Some((0.5, 1.0)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use kithdb::{
 use serde_json::{Map, json};
 
 use super::collection::ModelJson;
+use super::hybrid::HybridWeightsJson;
 use super::quantization::{self, quantization};
 use super::settings;
 use super::sparse::SparseIn;
@@ -179,6 +180,7 @@ pub(crate) fn describe_fully(collection: &Collection) -> Value {
         "keyword": keyword,
         "fields": fields,
         "recall": schema.recall.map(shortest),
+        "hybrid_weights": schema.hybrid.map(HybridWeightsJson::of),
         "history_s": schema.history_s,
         "points": status.points,
         "seqno": status.seqno.0,
@@ -196,7 +198,7 @@ pub(crate) fn describe_fully(collection: &Collection) -> Value {
 }
 
 /// The number of the fewest digits that is read back as this one.
-fn shortest(number: f32) -> f64 {
+pub(super) fn shortest(number: f32) -> f64 {
     number.to_string().parse().unwrap_or(f64::from(number))
 }
 

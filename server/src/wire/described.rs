@@ -1,6 +1,7 @@
 //! The schemas of what is told of collections and of the server: answers that are put together as JSON, where no type
 //! stands for them.
 
+use super::hybrid::HybridWeightsJson;
 use super::schema::{
     Shown, any_of, anything, declare, flag, free, many, map, named, null, nullable, number, object, text,
     whole, words,
@@ -51,7 +52,7 @@ declare!(Anything as "Anything": free());
 declare!(Version as "Version": object([("title", text()), ("version", text()), ("commit", text())]).shown());
 declare!(Collections as "Collections": object([("collections", many(object([("name", text())]).shown()))]).shown());
 declare!(CollectionTold as "CollectionInfo": collection(), SparseIn);
-declare!(CollectionDetails as "CollectionDetails": details(), SparseIn);
+declare!(CollectionDetails as "CollectionDetails": details(), SparseIn, HybridWeightsJson);
 declare!(Exists as "Exists": object([("exists", flag())]).shown());
 declare!(Optimizations as "Optimizations": optimizations());
 declare!(Cluster as "Cluster": object([("status", words(&["disabled"]))]).shown());
@@ -121,6 +122,7 @@ fn details() -> Shown {
         ("keyword", nullable(keyword)),
         ("fields", map(text())),
         ("recall", nullable(number())),
+        ("hybrid_weights", nullable(named::<HybridWeightsJson>())),
         ("history_s", whole(0)),
         ("points", whole(0)),
         ("seqno", whole(0)),

@@ -2,11 +2,13 @@
 
 use kithdb::{Error, Filter, Result, Value};
 use rag::Mode;
-use rag::eval::{Comparison, Config, Measure, Measures, Question, Row, Run, compare};
+use rag::eval::{Comparison, Config, Learned, Lesson, Measure, Measures, Question, Row, Run, compare};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::filter::{self, FilterIn};
+use super::hybrid::HybridWeightsJson;
 use super::translate::Translator;
 
 /// The body that stores questions.
@@ -21,10 +23,39 @@ impl QuestionsIn {
     /// # Errors
     /// `InvalidArgument` naming the place.
     pub(crate) fn into_questions(self) -> Result<Vec<Question>> {
-        let read = |(nth, value): (usize, Value)| {
-            Question::read(value).map_err(|error| error.within(&format!("questions[{nth}]")))
-        };
-        (0..).zip(self.questions).map(read).collect()
+        read(self.questions)
+    }
+}
+
+fn read(questions: Vec<Value>) -> Result<Vec<Question>> {
+    let read = |(nth, value): (usize, Value)| {
+        Question::read(value).map_err(|error| error.within(&format!("questions[{nth}]")))
+    };
+    (0..).zip(questions).map(read).collect()
+}
+
+/// The body that learns from questions what words weigh.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = LearnWeights)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LearnIn {
+    /// The questions; those that are kept with the collection if absent.
+    questions: Option<Vec<Value>>,
+    /// The vectors that they are compared with; the unnamed ones if absent.
+    using: Option<String>,
+    /// Only among these.
+    filter: Option<FilterIn>,
+}
+
+impl LearnIn {
+    /// # Errors
+    /// `InvalidArgument` naming the place.
+    pub(crate) fn into_lesson(self, translator: &Translator<'_>) -> Result<(Option<Vec<Question>>, Lesson)> {
+        let filter = filter::or_everything(self.filter)?;
+        filter.check(translator.db.limits())?;
+        let (using, deadline) = (self.using.unwrap_or_default(), translator.deadline);
+        let lesson = Lesson { using, filter, deadline };
+        Ok((self.questions.map(read).transpose()?, lesson))
     }
 }
 
@@ -160,6 +191,47 @@ impl ReportOut {
         Self {
             runs: runs.iter().map(|run| RunOut::new(run, with_questions)).collect(),
             comparison: comparison.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// What was learned, and whether it is kept. Figures are mean nDCG@10.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LearnedWeights)]
+pub(crate) struct LearnedOut {
+    questions: usize,
+    folds: usize,
+    keyword: f64,
+    vector: f64,
+    /// By both, with the default weights.
+    default: f64,
+    /// By both, each question with weights that others chose.
+    learned: f64,
+    gain: f64,
+    /// The gain lies between these, 95 times in 100.
+    interval: [f64; 2],
+    /// The probability of a gain or loss as large by chance.
+    p: f64,
+    /// What all questions choose.
+    hybrid_weights: HybridWeightsJson,
+    /// Whether the collection has these weights now.
+    is_adopted: bool,
+}
+
+impl From<Learned> for LearnedOut {
+    fn from(learned: Learned) -> Self {
+        Self {
+            questions: learned.questions,
+            folds: learned.folds,
+            keyword: learned.keyword,
+            vector: learned.vector,
+            default: learned.default,
+            learned: learned.learned,
+            gain: learned.learned - learned.default,
+            interval: [learned.interval.0, learned.interval.1],
+            p: learned.p,
+            hybrid_weights: HybridWeightsJson::of(learned.weights),
+            is_adopted: learned.is_adopted,
         }
     }
 }

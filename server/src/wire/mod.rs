@@ -25,6 +25,7 @@ pub(crate) mod filter;
 pub(crate) mod geo;
 pub(crate) mod groups;
 pub(crate) mod highlight;
+pub(crate) mod hybrid;
 pub(crate) mod id;
 pub(crate) mod legacy;
 pub(crate) mod matrix;

@@ -6,6 +6,7 @@ use kithdb::{Actual, PartActual, PartPlan, Plan, SparsePlan, SparseWay, Step, St
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::hybrid::HybridWeightsJson;
 use super::schema::{Shown, many, number, object, text, whole};
 
 /// A plan in an answer.
@@ -26,6 +27,9 @@ struct Node {
     parts: Option<Vec<Part>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lists: Option<Vec<Lists>>,
+    /// Of an adaptive fusion: what words weigh, where the request or the collection says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hybrid_weights: Option<HybridWeightsJson>,
     /// Hits that this level must find.
     count: usize,
     matching: Matching,
@@ -151,6 +155,10 @@ impl Node {
             Step::Sparse { parts, .. } => Some(parts.iter().map(Lists::new).collect()),
             _ => None,
         };
+        let hybrid_weights = match &plan.step {
+            Step::Fuse { weights, .. } => weights.map(HybridWeightsJson::of),
+            _ => None,
+        };
         let (at_least, at_most) = plan.matching;
         let leg = |(position, leg): (usize, &Plan)| {
             Self::new(leg, actual.and_then(|actual| actual.legs.get(position)))
@@ -160,6 +168,7 @@ impl Node {
             using,
             parts,
             lists,
+            hybrid_weights,
             count: plan.count,
             matching: Matching { at_least, at_most },
             unindexed: plan.unindexed.iter().map(|(path, kind)| (path.to_string(), kind.name())).collect(),
@@ -254,7 +263,7 @@ mod tests {
         let unindexed = BTreeMap::from([("n".parse().expect("a path"), kithdb::FieldKind::Integer)]);
         let leg = Plan { step: vector, count: 9, matching: (2, 5), unindexed, cost_ns: 4.0, legs: vec![] };
         let plan = Plan {
-            step: Step::Fuse { by: "reciprocal rank" },
+            step: Step::Fuse { by: "reciprocal rank", weights: None },
             count: 3,
             matching: (5, 5),
             unindexed: BTreeMap::new(),

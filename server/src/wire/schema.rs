@@ -93,7 +93,7 @@ roots! {
     collection::Create, collection::CreateField, collection::SpaceIn,
     cursor::NextBody, cursor::CursorPage,
     documents::UploadIn, documents::JobOut,
-    eval::QuestionsIn, eval::EvalIn, feedback::FeedbackIn,
+    eval::QuestionsIn, eval::EvalIn, eval::LearnIn, eval::LearnedOut, feedback::FeedbackIn,
     facet::Facet, facet::FacetHits,
     filter::FilterIn,
     groups::QueryGroups, groups::Groups,

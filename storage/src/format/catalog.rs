@@ -12,6 +12,7 @@
 //!    params?   path -> what was said of its index beside the kind, to be told again; decides the words of texts
 //!    history_s? seconds for which past states can be read: an integer above 0
 //!    recall?   what queries find that ask for nothing else: a number above 0, at most 1
+//!    hybrid?   {words_least, words_most}: what words weigh in an adaptive fusion, numbers from 0 to 1
 //!    settings? any object: what a door was told, to be told again
 //!  datatype: float32, float16, uint8; codes: bits8, bits1, off; memory: cold, cached; the first of them where the
 //!  member is missing
@@ -27,8 +28,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use types::{
-    Codes, CollectionId, Datatype, Error, FieldPath, KeywordField, Memory, ModelIdentity, Result, Schema,
-    SparseOptions, SparseSpec, VectorSpec,
+    Codes, CollectionId, Datatype, Error, FieldPath, HybridWeights, KeywordField, Memory, ModelIdentity,
+    Result, Schema, SparseOptions, SparseSpec, VectorSpec,
 };
 
 use super::point::Space;
@@ -114,6 +115,9 @@ pub fn encode(entry: &CatalogEntry) -> Vec<u8> {
     if let Some(recall) = entry.schema.recall {
         tree["recall"] = f64::from(recall).into();
     }
+    if let Some(HybridWeights { words_least, words_most }) = entry.schema.hybrid {
+        tree["hybrid"] = json!({"words_least": f64::from(words_least), "words_most": f64::from(words_most)});
+    }
     if entry.schema.history_s > 0 {
         tree["history_s"] = entry.schema.history_s.into();
     }
@@ -185,6 +189,7 @@ fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
         "sparse",
         "multi",
         "recall",
+        "hybrid",
         "history_s",
         "settings",
     ];
@@ -224,6 +229,7 @@ fn parse(id: CollectionId, tree: &Value) -> Result<CatalogEntry> {
     }
     let recall = tree.get("recall").map(|recall| recall.as_f64().ok_or_else(|| missing("recall")));
     entry.schema.recall = recall.transpose()?.map(|recall| recall as f32);
+    entry.schema.hybrid = tree.get("hybrid").map(parse_hybrid).transpose()?;
     if tree.get("history_s").is_some() {
         let seconds = u32::try_from(number(tree, "history_s")?).map_err(|_| missing("history_s"))?;
         entry.schema.history_s = seconds;
@@ -271,6 +277,16 @@ fn parse_keyword(tree: &Value) -> Result<KeywordField> {
     let paths: Result<Vec<FieldPath>> =
         paths.iter().map(|path| path.as_str().ok_or_else(|| missing("paths"))?.parse()).collect();
     Ok(KeywordField { paths: paths?, language: text(tree, "language")?.parse()? })
+}
+
+fn parse_hybrid(tree: &Value) -> Result<HybridWeights> {
+    only(tree, &["words_least", "words_most"])?;
+    let weight = |member: &str| tree.get(member).and_then(Value::as_f64).ok_or_else(|| missing(member));
+    let weights = HybridWeights {
+        words_least: weight("words_least")? as f32,
+        words_most: weight("words_most")? as f32,
+    };
+    weights.check().map(|()| weights)
 }
 
 fn parse_model(tree: &Value) -> Result<ModelIdentity> {
@@ -419,6 +435,19 @@ mod tests {
             decode(CollectionId(1), other.as_bytes()).expect_err("no object").kind(),
             types::ErrorKind::Corrupted
         );
+    }
+
+    #[test]
+    fn weights_of_words_are_kept() {
+        let weights = HybridWeights { words_least: 0.25, words_most: 0.5 };
+        let entry = CatalogEntry::new(CollectionId(1), "c", Schema::new().hybrid(weights));
+        let golden = r#"{"name":"c","vectors":{},"keyword":null,"fields":{},"hybrid":{"words_least":0.25,"words_most":0.5}}"#;
+        assert_eq!(String::from_utf8(encode(&entry)).expect("text"), golden);
+        assert_eq!(decode(CollectionId(1), golden.as_bytes()).expect("whole"), entry);
+        for (from, to) in [("0.5", "\"0.5\""), ("0.5", "1.5"), ("words_most", "word_most")] {
+            let error = decode(CollectionId(1), golden.replacen(from, to, 1).as_bytes()).expect_err(to);
+            assert_eq!(error.kind(), types::ErrorKind::Corrupted);
+        }
     }
 
     #[test]

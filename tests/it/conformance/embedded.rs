@@ -251,6 +251,7 @@ fn schema_of(tree: &Value) -> Result<Schema> {
         schema = schema.sparse_vector(name, SparseSpec { modifier, index: None });
     }
     schema.recall = tree["recall"].as_f64().map(|recall| recall as f32);
+    schema.hybrid = tree.get("hybrid_weights").map(super::kinds::hybrid_weights);
     if let Some(keyword) = tree.get("keyword") {
         let language: Language = keyword["language"].as_str().unwrap_or("english").parse()?;
         schema = schema.keyword(paths_of(&keyword["paths"])?, language);

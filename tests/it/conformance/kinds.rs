@@ -2,8 +2,8 @@
 
 use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
 use kithdb::{
-    Examples, Feedback, Fragment, Fragments, Fusion, Fuzzy, GeoPoint, Highlight, Input, KeywordQuery,
-    Operator, Order, OrderValue, Pair, PointId, Query, Recommend, Result, Value, datetime,
+    Examples, Feedback, Fragment, Fragments, Fusion, Fuzzy, GeoPoint, Highlight, HybridWeights, Input,
+    KeywordQuery, Operator, Order, OrderValue, Pair, PointId, Query, Recommend, Result, Value, datetime,
 };
 
 use serde_json::json;
@@ -57,9 +57,10 @@ pub(super) fn query_of(with: &Value, using: String) -> Result<Query> {
         }),
         "fusion" => Query::Fuse(match inner.as_str() {
             Some("dbsf") => Fusion::Dbsf,
-            Some("adaptive") => Fusion::Adaptive,
+            Some("adaptive") => Fusion::adaptive(),
             _ => Fusion::rrf(2.0),
         }),
+        "adaptive" => Query::Fuse(Fusion::Adaptive { weights: Some(hybrid_weights(inner)) }),
         "rrf" => {
             let k = inner["k"].as_f64().unwrap_or(2.0) as f32;
             Query::Fuse(Fusion::Rrf { k, weights: weights(inner) })
@@ -153,6 +154,11 @@ fn pairs(with: &Value) -> Result<Vec<Pair>> {
         Value::Null => Ok(Vec::new()),
         one => Ok(vec![pair(one)?]),
     }
+}
+
+pub(super) fn hybrid_weights(with: &Value) -> HybridWeights {
+    let given = |name: &str, default: f32| with[name].as_f64().map_or(default, |weight| weight as f32);
+    HybridWeights { words_least: given("words_least", 0.3), words_most: given("words_most", 1.0) }
 }
 
 fn weights(with: &Value) -> Vec<f32> {

@@ -3,11 +3,11 @@
 use kithdb::Value;
 use serde_json::json;
 
-use super::super::documents;
+use super::super::{documents, eval};
 use super::operation::Operation;
 use crate::wire::answers::AnswersIn;
 use crate::wire::documents::UploadIn;
-use crate::wire::eval::{EvalIn, QuestionsIn};
+use crate::wire::eval::{EvalIn, LearnIn, QuestionsIn};
 use crate::wire::feedback::FeedbackIn;
 use crate::wire::schema::{Shown, flag, free, many, nullable, object, text, whole, words};
 
@@ -76,6 +76,13 @@ fn questions() -> Vec<Operation> {
         at("POST", "/eval/answers", "evaluate_answers", "Have them answered, and measure the answers")
             .body::<AnswersIn>(json!({"rag": {"top_k": 8}, "judge": false}))
             .answers_with(free())
+        at("POST", "/eval/learn", "learn_weights", "Learn from questions what words weigh in hybrid queries")
+            .saying(
+                "What is learned is kept as the collection's `hybrid_weights` if questions that did not choose it are \
+                 ranked better by it than by the default, by more than chance.",
+            )
+            .body::<LearnIn>(json!({"filter": "folder = 'ops'"}))
+            .answers(eval::learn)
             .elsewhere(),
         at("DELETE", "/eval/questions", "clear_questions", "Forget them").answers_with(flag()).elsewhere(),
     ]

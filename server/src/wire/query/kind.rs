@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use kithdb::{Feedback, Fusion, Recommend, Value};
+use kithdb::{Feedback, Fusion, HybridWeights, Recommend, Value};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -13,6 +13,7 @@ use super::formula::Part;
 use super::input::{InputVisitor, VectorInput};
 use super::keyword::KeywordIn;
 use crate::wire::bm25::{Given, ModelIn, ObjectIn, OptionsIn};
+use crate::wire::hybrid::HybridWeightsJson;
 use crate::wire::id::Id;
 use crate::wire::schema::{any_of, declare, named, one_or_many, text};
 use crate::wire::shape::{Ignored, OneOrMany};
@@ -175,6 +176,8 @@ struct QueryObject {
     keyword: Option<KeywordIn>,
     fusion: Option<FusionIn>,
     rrf: Option<RrfIn>,
+    /// Ours: `fusion` `adaptive` with weights of its own, whatever those of the collection.
+    adaptive: Option<HybridWeightsJson>,
     /// Ours.
     relative_score: Option<RelativeIn>,
     order_by: Option<OrderIn>,
@@ -279,7 +282,7 @@ impl QueryObject {
         let fusion = |fusion| match fusion {
             FusionIn::Rrf => Fusion::rrf(RRF_K),
             FusionIn::Dbsf => Fusion::Dbsf,
-            FusionIn::Adaptive => Fusion::Adaptive,
+            FusionIn::Adaptive => Fusion::adaptive(),
         };
         let rrf = |RrfIn { k, weights }| Fusion::Rrf {
             k: k.unwrap_or(RRF_K),
@@ -289,6 +292,10 @@ impl QueryObject {
             |relative: RelativeIn| Fusion::RelativeScore { weights: relative.weights.unwrap_or_default() };
         kinds.extend(self.fusion.map(fusion).map(QueryIn::Fuse));
         kinds.extend(self.rrf.map(rrf).map(QueryIn::Fuse));
+        let weighed = |weights: HybridWeightsJson| Fusion::Adaptive {
+            weights: Some(weights.over(HybridWeights::default())),
+        };
+        kinds.extend(self.adaptive.map(weighed).map(QueryIn::Fuse));
         kinds.extend(self.relative_score.map(relative).map(QueryIn::Fuse));
         kinds.extend(self.order_by.map(QueryIn::Order));
         match (self.sample, self.seed) {
@@ -314,7 +321,7 @@ impl<'de> Deserialize<'de> for QueryIn {
 struct QueryVisitor;
 
 const KINDS: &str = "nearest, recommend, discover, context, relevance_feedback, order_by, sample, fusion, rrf, \
-                     relative_score, formula, keyword";
+                     adaptive, relative_score, formula, keyword";
 
 impl<'de> Visitor<'de> for QueryVisitor {
     type Value = QueryIn;
