@@ -199,8 +199,8 @@ impl Entry {
 
 /// Places as questions of an evaluation have them.
 fn places(expected: &[Expected]) -> Value {
-    let question =
-        Question { id: PointId::Num(0), text: "-".to_owned(), expected: expected.to_vec(), answer: None };
+    let (id, text, expected) = (PointId::Num(0), "-".to_owned(), expected.to_vec());
+    let question = Question { id, text, expected, answer: None, vector: None };
     question.to_value()["expected"].take()
 }
 

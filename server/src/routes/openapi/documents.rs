@@ -76,6 +76,7 @@ fn questions() -> Vec<Operation> {
         at("POST", "/eval/answers", "evaluate_answers", "Have them answered, and measure the answers")
             .body::<AnswersIn>(json!({"rag": {"top_k": 8}, "judge": false}))
             .answers_with(free())
+            .elsewhere(),
         at("POST", "/eval/learn", "learn_weights", "Learn from questions what words weigh in hybrid queries")
             .saying(
                 "What is learned is kept as the collection's `hybrid_weights` if questions that did not choose it are \
