@@ -193,35 +193,29 @@ fn one_file_has_every_collection() {
     assert_whole(&db);
 }
 
+/// A snapshot in a form, of this type.
+const FORM: &str = "multipart/form-data; boundary=b0";
+
+fn form(bytes: &[u8]) -> Vec<u8> {
+    let head =
+        b"--b0\r\ncontent-disposition: form-data; name=\"snapshot\"; filename=\"x\"\r\n\r\n".as_slice();
+    [head, bytes, b"\r\n--b0--\r\n"].concat()
+}
+
 #[test]
-fn snapshots_go_over_http() {
+fn of_a_form_the_part_snapshot_is_the_file_wherever_it_stands() {
     let folder = tempfile::tempdir().expect("a folder");
     let db = open(folder.path());
     filled(&db, "a");
     let server = Running::over(db.clone());
-    let ask = |method: &str, path: &str, body: Value| {
-        let answer = server.ask(method, path, Some(&body));
-        (answer.status, answer.body["result"].clone(), answer.field)
-    };
-    let (status, made, _) = ask("POST", "/collections/a/snapshots", json!(null));
-    assert_eq!(status, 200);
-    assert_eq!(ask("GET", "/collections/a/snapshots", json!(null)).1, json!([made]));
+    let made = server.ask("POST", "/collections/a/snapshots", Some(&json!(null))).body["result"].clone();
     let name = made["name"].as_str().expect("a name").to_owned();
     let bytes = server.fetch(&format!("/collections/a/snapshots/{name}"));
-    let path = db.snapshot_path(Some("a"), &name).expect("a file");
-    assert!(bytes == std::fs::read(&path).expect("reads") && made["size"] == bytes.len());
-    let form = [
-        b"--b0\r\ncontent-disposition: form-data; name=\"snapshot\"; filename=\"x\"\r\n\r\n".to_vec(),
-        bytes.clone(),
-        b"\r\n--b0--\r\n".to_vec(),
-    ]
-    .concat();
-    let kind = "multipart/form-data; boundary=b0";
+    let (form, kind) = (form(&bytes), FORM);
     let upload = |path: &str, kind: &str, body: &[u8]| {
         let answer = server.send_as("POST", path, kind, body);
         (answer.status, answer.body["result"].clone(), answer.field)
     };
-    let done = (200, json!(true), None);
     // Whatever stands before the file, and answered when it is there or when it is taken back.
     let before = b"--b0\r\ncontent-disposition: form-data; name=\"priority\"\r\n\r\nsnapshot\r\n".to_vec();
     let later =
@@ -239,6 +233,31 @@ fn snapshots_go_over_http() {
     let twice = format!("/collections/g/snapshots/upload?checksum={0}&checksum={0}", "00".repeat(32));
     let (status, _, field) = upload(&twice, kind, &form);
     assert_eq!((status, field.as_deref()), (400, Some("query")));
+}
+
+#[test]
+fn snapshots_go_over_http() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = open(folder.path());
+    filled(&db, "a");
+    let server = Running::over(db.clone());
+    let ask = |method: &str, path: &str, body: Value| {
+        let answer = server.ask(method, path, Some(&body));
+        (answer.status, answer.body["result"].clone(), answer.field)
+    };
+    let (status, made, _) = ask("POST", "/collections/a/snapshots", json!(null));
+    assert_eq!(status, 200);
+    assert_eq!(ask("GET", "/collections/a/snapshots", json!(null)).1, json!([made]));
+    let name = made["name"].as_str().expect("a name").to_owned();
+    let bytes = server.fetch(&format!("/collections/a/snapshots/{name}"));
+    let path = db.snapshot_path(Some("a"), &name).expect("a file");
+    assert!(bytes == std::fs::read(&path).expect("reads") && made["size"] == bytes.len());
+    let (form, kind) = (form(&bytes), FORM);
+    let upload = |path: &str, kind: &str, body: &[u8]| {
+        let answer = server.send_as("POST", path, kind, body);
+        (answer.status, answer.body["result"].clone(), answer.field)
+    };
+    let done = (200, json!(true), None);
     assert_eq!(upload("/collections/b/snapshots/upload?priority=snapshot", kind, &form), done);
     assert_eq!(upload("/collections/c/snapshots/upload", "application/octet-stream", &bytes), done);
     assert_eq!((all(&db, "b"), all(&db, "c")), (all(&db, "a"), all(&db, "a")));

@@ -83,8 +83,8 @@ pub struct Learned {
 ///
 /// # Errors
 /// `InvalidArgument` on `questions` when fewer than [`QUESTIONS_MIN`] expect something, or one cannot be asked; on
-/// `keyword` and `using` when there is no such leg, on `model` when one is needed; `DeadlineExceeded`; what the database
-/// returns.
+/// `keyword` and `using` when there is no such leg, on `model` when one is needed; `DeadlineExceeded`; what the
+/// database returns.
 pub fn learn(
     collection: &Collection,
     embedder: Option<&Embedder>,

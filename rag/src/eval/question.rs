@@ -60,7 +60,7 @@ struct Line {
     #[serde(default)]
     expected: Vec<ExpectedLine>,
     answer: Option<String>,
-    vector: Option<Vec<f32>>,
+    vector: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -101,8 +101,11 @@ impl Question {
         if line.question.trim().is_empty() {
             return Err(Error::invalid("question", "is empty"));
         }
-        let is_finite = |vector: &Vec<f32>| vector.iter().all(|element| element.is_finite());
-        if !line.vector.as_ref().is_none_or(is_finite) {
+        let vector: Option<Vec<f32>> =
+            line.vector.map(serde_json::from_value).transpose().map_err(|error| {
+                Error::invalid("vector", format!("must be numbers: {error}")).with_source(error)
+            })?;
+        if vector.iter().flatten().any(|element| !element.is_finite()) {
             return Err(Error::invalid("vector", "must be finite numbers"));
         }
         let expected = (0..).zip(line.expected).map(|(nth, expected): (usize, _)| {
@@ -113,7 +116,7 @@ impl Question {
             expected: expected.collect::<Result<_>>()?,
             text: line.question,
             answer: line.answer,
-            vector: line.vector,
+            vector,
         })
     }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
 
-/// Lower-cased runs of letters and digits. Words that are made of several do not stand in the model's texts.
+/// Lower-cased runs of letters, digits and underscores. No word of the texts is made of several.
 pub(crate) fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric())
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
         .filter(|word| !word.is_empty())
         .map(|word| word.chars().flat_map(char::to_lowercase).collect())
         .collect()
@@ -41,6 +41,6 @@ fn a_rarer_word_in_a_shorter_text_scores_higher() {
     let scores = bm25(&documents, "RED");
     assert_eq!(scores.keys().copied().collect::<Vec<i32>>(), [1, 2]);
     assert!(bm25(&documents, "blue")[&3] > scores[&1]);
-    assert_eq!(words("Don't 2023!"), ["don", "t", "2023"]);
+    assert_eq!(words("Don't 2023_1!"), ["don", "t", "2023_1"]);
     assert!(bm25(&documents, "").is_empty());
 }

@@ -126,7 +126,7 @@ impl RagIn {
         let fusion = match self.fusion {
             Some(FusionIn::Rrf) => Fusion::rrf(kithdb::RRF_K),
             Some(FusionIn::Dbsf) => Fusion::Dbsf,
-            Some(FusionIn::Adaptive) | None => plain.fusion.clone(),
+            Some(FusionIn::Adaptive) | None => plain.fusion,
         };
         let room = self.prompt_tokens.unwrap_or(PROMPT_TOKENS_MAX);
         let sections = self.parents.unwrap_or(false).then_some(room);
