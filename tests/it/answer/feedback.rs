@@ -79,7 +79,7 @@ fn answers_of_little_support_are_kept_and_those_of_responses_are_known_too() {
     let engine = rag::Engine::new(rag::EngineOptions::new(&fake.url)).expect("an engine");
     let engine = Some(std::sync::Arc::new(engine));
     let options = ServeOptions { engine, feedback_max: Some(9), ..ServeOptions::default() };
-    let server = crate::http::Running::with(site.db.clone(), options);
+    let server = crate::http::Running::with(site.db, options);
     assert_eq!(server.ask("POST", "/v1/chat/completions", Some(&body(KNOWN, &json!({})))).status, 200);
     let kept = server.ask("GET", AT, None).body["result"]["entries"].clone();
     assert_eq!((&kept[0]["reason"], &kept[0]["outcome"]), (&json!("low_confidence"), &json!("generated")));
