@@ -65,7 +65,9 @@ impl Gate {
 
     async fn rights(&self, request: &mut Request) -> Result<Rights> {
         let inner = &self.state.inner;
-        let (rights, point) = match inner.keys.shown(request.headers())? {
+        let shown = inner.keys.shown(request.headers())?;
+        let collection = collection(request).await?;
+        let (rights, point) = match shown {
             Shown::Anyone => return Ok(Rights::Manage),
             Shown::Rights(rights, point) => (rights, point),
         };
@@ -73,7 +75,7 @@ impl Gate {
             let state = self.state.clone();
             inner.lanes.run(Lane::Computes, move || point.check(&state.inner.db)).await?;
         }
-        match collection(request).await? {
+        match collection {
             Some(collection) => rights.check_of(&inner.db, &collection, self.need)?,
             None => rights.check(self.need)?,
         }
