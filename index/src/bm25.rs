@@ -1,5 +1,5 @@
 //! Sparse vectors of texts: a dimension for each word, its weight by BM25. The meaning is that of Qdrant's model of
-//! this name, whose vectors are the same.
+//! this name, whose vectors are the same, but for a few words that have another stem or are stop words there.
 //!
 //! The weight of a word in a text is its share of a BM25 score that does not depend on other texts. A question has
 //! weight 1 for each of its words; how rare a word is comes in where the space has the modifier `idf`.
