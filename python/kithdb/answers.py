@@ -180,7 +180,7 @@ class Answering(Iterator[str]):
 
     def close(self) -> None:
         """Breaks it off; does nothing at its end, or the second time."""
-        self._is_closed = True
+        self._is_closed, self._ahead = True, None
         try:
             self._events.close()  # type: ignore[attr-defined]
         except ValueError:

@@ -420,7 +420,7 @@ def test_sources_that_are_none_name_the_field(tmp_path: Path) -> None:
         ("pyarrow", lambda db: importers.from_parquet(tmp_path / "a.parquet", db, id="key"), "id"),
         ("pyarrow", lambda db: importers.from_parquet(tmp_path / "a.parquet", db, vectors="w"), "vectors"),
         ("pyarrow", lambda db: importers.from_parquet(tmp_path / "a.parquet", db, text=["t"]), "text"),
-        ("pyarrow", lambda db: importers.from_parquet(tmp_path / "a.parquet", db, metric="near"), "vectors"),
+        ("pyarrow", lambda db: importers.from_parquet(tmp_path / "a.parquet", db, metric="near"), "metric"),
     ]
     with kithdb.open(":memory:") as db:
         for package, moved, field in cases:
