@@ -13,14 +13,13 @@
 use std::collections::BTreeMap;
 
 use kithdb::{
-    Collection, Condition, Database, Error, ErrorKind, FieldKind, Filter, Payload, Point, PointId, Result,
-    Schema, Select, Value,
+    Condition, Database, Error, FieldKind, Filter, Payload, Point, PointId, Result, Schema, Select, Value,
 };
 use serde_json::json;
 
 use crate::answer::{Answer, Outcome};
+use crate::collections::{beside, or_create};
 use crate::eval::{Expected, Question};
-use crate::ingest::or_create;
 
 /// Behind the name of a collection, the name of the collection of what is kept of its answers.
 pub const FEEDBACK_SUFFIX: &str = ".feedback";
@@ -252,7 +251,7 @@ pub fn keep(db: &Database, collection: &str, entry: &Entry, kept_max: usize) -> 
 /// `NotFound` when there is no such collection; `InvalidArgument` on `id`; what the database returns.
 pub fn get(db: &Database, collection: &str, answer: &str) -> Result<Option<Entry>> {
     let id = point_id(answer)?;
-    let Some(kept) = kept(db, collection)? else { return Ok(None) };
+    let Some(kept) = beside(db, collection, FEEDBACK_SUFFIX)? else { return Ok(None) };
     let found = kept.get(&[id], &Select::default())?.pop();
     let entry = found.map(|point| Entry::of_payload(&point.payload));
     Ok(entry.filter(|entry| entry.answer == answer))
@@ -278,7 +277,7 @@ pub fn list(
     from: Option<PointId>,
     limit: usize,
 ) -> Result<Page> {
-    let Some(kept) = kept(db, collection)? else { return Ok(Page::default()) };
+    let Some(kept) = beside(db, collection, FEEDBACK_SUFFIX)? else { return Ok(Page::default()) };
     let mut filter = Filter::default();
     if let Some(reason) = reason {
         filter = filter.and(Condition::equals("reason", reason.name())?);
@@ -312,17 +311,9 @@ pub fn questions(db: &Database, collection: &str) -> Result<Vec<Question>> {
 /// # Errors
 /// `NotFound` when there is no such collection; what the database returns.
 pub fn clear(db: &Database, collection: &str) -> Result<bool> {
-    match kept(db, collection)? {
+    match beside(db, collection, FEEDBACK_SUFFIX)? {
         Some(kept) => db.drop_collection(kept.name()),
         None => Ok(false),
-    }
-}
-
-fn kept(db: &Database, collection: &str) -> Result<Option<Collection>> {
-    match db.collection(&format!("{}{FEEDBACK_SUFFIX}", db.collection(collection)?.name())) {
-        Ok(kept) => Ok(Some(kept)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -14,6 +14,7 @@
 
 pub mod answer;
 pub mod chunk;
+mod collections;
 pub mod dedup;
 pub mod embed;
 pub mod engine;

@@ -10,11 +10,11 @@
 
 use std::ops::Range;
 
-use kithdb::{
-    Collection, Database, Error, ErrorKind, Payload, Point, PointId, Result, Schema, Select, Value,
-};
+use kithdb::{Database, Error, ErrorKind, Filter, Payload, Point, PointId, Result, Schema, Select, Value};
 use serde::Deserialize;
 use serde_json::json;
+
+use crate::collections::{all, beside, or_create};
 
 /// Behind the name of a collection, the name of the collection of the questions about it.
 pub const EVAL_SUFFIX: &str = ".eval";
@@ -22,7 +22,7 @@ pub const EVAL_SUFFIX: &str = ".eval";
 /// Questions of a collection.
 const QUESTIONS_MAX: usize = 100_000;
 
-/// Questions read or written at once.
+/// Questions written at once.
 const PAGE: usize = 1_000;
 
 /// A question and what is expected of its answer.
@@ -188,7 +188,7 @@ pub fn store(db: &Database, collection: &str, questions: &[Question]) -> Result<
     if questions.is_empty() {
         return Ok(());
     }
-    let kept = crate::ingest::or_create(db, &name, || Ok(Schema::new()))?;
+    let kept = or_create(db, &name, || Ok(Schema::new()))?;
     if questions.len() > QUESTIONS_MAX {
         let message = format!("has {} entries, the limit is {QUESTIONS_MAX}", questions.len());
         return Err(Error::new(ErrorKind::LimitExceeded, message).with_field("questions"));
@@ -208,18 +208,9 @@ pub fn store(db: &Database, collection: &str, questions: &[Question]) -> Result<
 /// # Errors
 /// `NotFound` when there is no such collection.
 pub fn load(db: &Database, collection: &str) -> Result<Vec<Question>> {
-    let Some(kept) = kept(db, collection)? else { return Ok(Vec::new()) };
-    let (mut questions, mut from) = (Vec::new(), None);
-    loop {
-        let page = kept.scroll(&Default::default(), from, PAGE, &Select::default())?;
-        for point in page.points {
-            questions.push(Question::read(Value::Object(point.payload))?);
-        }
-        match page.next {
-            Some(next) => from = Some(next),
-            None => return Ok(questions),
-        }
-    }
+    let Some(kept) = beside(db, collection, EVAL_SUFFIX)? else { return Ok(Vec::new()) };
+    let points = all(&kept, &Filter::default(), &Select::default())?;
+    points.into_iter().map(|point| Question::read(Value::Object(point.payload))).collect()
 }
 
 /// Drops the questions about a collection; whether there were any.
@@ -227,17 +218,9 @@ pub fn load(db: &Database, collection: &str) -> Result<Vec<Question>> {
 /// # Errors
 /// `NotFound` when there is no such collection.
 pub fn clear(db: &Database, collection: &str) -> Result<bool> {
-    match kept(db, collection)? {
+    match beside(db, collection, EVAL_SUFFIX)? {
         Some(kept) => db.drop_collection(kept.name()),
         None => Ok(false),
-    }
-}
-
-fn kept(db: &Database, collection: &str) -> Result<Option<Collection>> {
-    match db.collection(&format!("{}{EVAL_SUFFIX}", db.collection(collection)?.name())) {
-        Ok(kept) => Ok(Some(kept)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

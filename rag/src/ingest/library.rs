@@ -11,14 +11,12 @@ use kithdb::{
 use super::document::Document;
 use super::jobs::JOBS_SUFFIX;
 use crate::Embedder;
+use crate::collections::{all, or_create};
 use crate::dedup::{Duplicate, SIMILARITY_MIN, Signature};
 use crate::search::check_model;
 
 /// Behind the name of a collection of chunks, the name of the collection of their sources.
 pub const SOURCES_SUFFIX: &str = ".sources";
-
-/// Points read at once.
-const PAGE_POINTS: usize = 1_000;
 
 pub(super) struct Library {
     pub(super) chunks: Collection,
@@ -163,21 +161,6 @@ pub(super) fn text_to_embed(chunk: &Point) -> String {
     if heading.is_empty() { body.to_owned() } else { format!("{heading}\n{body}") }
 }
 
-pub(crate) fn or_create(
-    db: &Database,
-    name: &str,
-    schema: impl FnOnce() -> Result<Schema>,
-) -> Result<Collection> {
-    match db.collection(name) {
-        Err(error) if error.kind() == ErrorKind::NotFound => match db.create_collection(name, schema()?) {
-            // Somebody else was faster.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => db.collection(name),
-            made => made,
-        },
-        other => other,
-    }
-}
-
 /// Fields of chunks that filters name.
 const CHUNK_FIELDS: [(&str, FieldKind); 7] = [
     ("source", FieldKind::Keyword),
@@ -276,18 +259,6 @@ pub(super) fn check_same_model(chunks: &Collection, embedder: Option<&Embedder>)
             "model",
             format!("collection `{name}` has vectors, but no model was found; name its directory"),
         )),
-    }
-}
-
-pub(super) fn all(collection: &Collection, filter: &Filter, select: &Select) -> Result<Vec<Point>> {
-    let (mut points, mut from) = (Vec::new(), None);
-    loop {
-        let page = collection.scroll(filter, from, PAGE_POINTS, select)?;
-        points.extend(page.points);
-        match page.next {
-            Some(next) => from = Some(next),
-            None => return Ok(points),
-        }
     }
 }
 

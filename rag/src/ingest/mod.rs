@@ -32,7 +32,6 @@ use crate::walk::FILE_BYTES_MAX;
 use crate::{Embedder, Metadata, Skipped, Walk, walk};
 use document::{Document, Shape};
 pub use library::SOURCES_SUFFIX;
-pub(crate) use library::or_create;
 use library::{Known, Library};
 use writer::Writer;
 

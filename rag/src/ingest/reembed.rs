@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::library::{self, Library};
 use super::{Progress, SOURCES_SUFFIX};
+use crate::collections::{all, or_create};
 use crate::eval::{self, Config, Question, Run};
 use crate::{Embedder, Mode};
 
@@ -139,10 +140,10 @@ fn target(db: &Database, from: &Library, name: &str, new: &Embedder) -> Result<L
         schema.hybrid = None;
         Ok(schema)
     };
-    let chunks = library::or_create(db, name, make)?;
+    let chunks = or_create(db, name, make)?;
     library::check_same_model(&chunks, Some(new))?;
     let sources = format!("{}{SOURCES_SUFFIX}", chunks.name());
-    let sources = library::or_create(db, &sources, || Ok(from.sources.schema()))?;
+    let sources = or_create(db, &sources, || Ok(from.sources.schema()))?;
     Ok(Library { chunks, sources })
 }
 
@@ -233,6 +234,6 @@ fn versions(
     keys: &[&str],
     read: impl Fn(&Payload) -> Value,
 ) -> Result<HashMap<PointId, Value>> {
-    let points = library::all(sources, &Filter::default(), &library::only(keys)?)?;
+    let points = all(sources, &Filter::default(), &library::only(keys)?)?;
     Ok(points.into_iter().map(|point| (point.id, read(&point.payload))).collect())
 }

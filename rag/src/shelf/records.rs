@@ -1,17 +1,15 @@
 //! Things by their ids, kept as payloads in a collection of their own that is made when it is needed first.
 
 use kithdb::{
-    Change, Collection, Database, Error, ErrorKind, FieldPath, Filter, Payload, PayloadSelect, Point,
-    PointId, Result, Schema, Select, Selection, Value, VectorSelect,
+    Change, Collection, Error, ErrorKind, FieldPath, Filter, Payload, PayloadSelect, Point, PointId, Result,
+    Schema, Select, Selection, Value, VectorSelect,
 };
 
 use super::Shelf;
+use crate::collections::{all, find, or_create};
 
 /// The collection of answers that were asked to be kept.
 pub const RESPONSES: &str = "openai.responses";
-
-/// Points read at once.
-const PAGE_POINTS: usize = 1_000;
 
 /// The point of a thing.
 fn point_id(id: &str) -> PointId {
@@ -23,27 +21,14 @@ pub(super) fn missing(what: &str, id: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("Not found: there is no {what} `{id}`")).with_field("id")
 }
 
-/// The collection of a name, made if there is none.
-fn made(db: &Database, name: &str) -> Result<Collection> {
-    match db.collection(name) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            match db.create_collection(name, Schema::new()) {
-                // Somebody else was faster.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => db.collection(name),
-                made => made,
-            }
-        }
-        found => found,
-    }
-}
-
 impl Shelf<'_> {
     /// Keeps a thing, in place of the one with its id.
     ///
     /// # Errors
     /// What the database returns.
     pub fn keep(&self, kind: &str, id: &str, record: Payload) -> Result<()> {
-        made(self.db, kind)?.upsert(vec![Point::new(point_id(id)).payload(record).with("id", id)]).map(drop)
+        let point = Point::new(point_id(id)).payload(record).with("id", id);
+        or_create(self.db, kind, || Ok(Schema::new()))?.upsert(vec![point]).map(drop)
     }
 
     /// Merges members into a thing that is there.
@@ -57,7 +42,7 @@ impl Shelf<'_> {
     /// # Errors
     /// What the database returns.
     pub fn kept(&self, kind: &str, id: &str) -> Result<Option<Payload>> {
-        let Some(collection) = self.collection_of(kind)? else { return Ok(None) };
+        let Some(collection) = find(self.db, kind)? else { return Ok(None) };
         let found = collection.get(&[point_id(id)], &select(&[])?)?;
         Ok(found.into_iter().next().map(|point| point.payload))
     }
@@ -67,7 +52,7 @@ impl Shelf<'_> {
     /// # Errors
     /// What the database returns.
     pub fn forget(&self, kind: &str, id: &str) -> Result<bool> {
-        let Some(collection) = self.collection_of(kind)? else { return Ok(false) };
+        let Some(collection) = find(self.db, kind)? else { return Ok(false) };
         let was_there = !collection.get(&[point_id(id)], &Select::none())?.is_empty();
         collection.delete(vec![point_id(id)])?;
         Ok(was_there)
@@ -75,29 +60,14 @@ impl Shelf<'_> {
 
     /// Every thing of a kind.
     pub(super) fn all(&self, kind: &str) -> Result<Vec<Payload>> {
-        let Some(collection) = self.collection_of(kind)? else { return Ok(Vec::new()) };
+        let Some(collection) = find(self.db, kind)? else { return Ok(Vec::new()) };
         Ok(every(&collection, &Filter::default(), &[])?.into_iter().map(|point| point.payload).collect())
-    }
-
-    fn collection_of(&self, kind: &str) -> Result<Option<Collection>> {
-        match self.db.collection(kind) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            found => found.map(Some),
-        }
     }
 }
 
 /// Every point that matches, without some members of its payload.
 pub(super) fn every(collection: &Collection, filter: &Filter, without: &[&str]) -> Result<Vec<Point>> {
-    let (select, mut from, mut all) = (select(without)?, None, Vec::new());
-    loop {
-        let page = collection.scroll(filter, from, PAGE_POINTS, &select)?;
-        all.extend(page.points);
-        match page.next {
-            Some(next) => from = Some(next),
-            None => return Ok(all),
-        }
-    }
+    all(collection, filter, &select(without)?)
 }
 
 fn select(without: &[&str]) -> Result<Select> {

@@ -20,9 +20,9 @@ use serde_json::json;
 
 use super::{Job, Order, State, Upload, root_of};
 use crate::Metadata;
+use crate::collections::{find, or_create};
 use crate::dedup::Duplicate;
 use crate::ingest::document::source_id;
-use crate::ingest::library::or_create;
 
 /// Behind the name of a collection of chunks, the name of the collection of its jobs.
 pub const JOBS_SUFFIX: &str = ".jobs";
@@ -60,10 +60,9 @@ pub fn get(db: &Database, id: PointId) -> Result<Job> {
 /// `NotFound` when there is no such collection.
 pub fn list(db: &Database, collection: &str) -> Result<Vec<Job>> {
     let name = db.collection(collection)?.name().to_owned();
-    match db.collection(&format!("{name}{JOBS_SUFFIX}")) {
-        Ok(jobs) => of_state(&jobs, &name, None),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
+    match find(db, &format!("{name}{JOBS_SUFFIX}"))? {
+        Some(jobs) => of_state(&jobs, &name, None),
+        None => Ok(Vec::new()),
     }
 }
 
