@@ -6,16 +6,16 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kithdb::{Collection, Database, Error, ErrorKind, Filter, Result};
-use rag::Embedder;
 use rag::answer::{Library, Manner, Retrieval};
 use rag::eval::{self, AnswerRun, Comparison, Config, Learned, Lesson, Question, Run};
+use rag::{Embedder, Mode};
 use serde::Serialize;
 
 use super::engine::EngineArgs;
 use super::judge::JudgeArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::rerank::RerankArgs;
-use super::search::{ModeArg, mode_name};
+use super::search::ModeArg;
 use super::terminal::{print, say, table};
 use crate::wire;
 use crate::wire::eval::{LIMIT, LearnedOut, ReportOut};
@@ -158,8 +158,9 @@ impl Eval {
     fn configs(&self) -> Result<Vec<Config>> {
         let filter = self.filter()?;
         let config = |mode: ModeArg, limit: usize| {
-            let name = format!("{} {limit}", mode_name(mode.into()));
-            Config { name, mode: mode.into(), limit, filter: filter.clone(), deadline: None }
+            let mode = Mode::from(mode);
+            let name = format!("{} {limit}", mode.name());
+            Config { name, mode, limit, filter: filter.clone(), deadline: None }
         };
         let second = self.versus.map(|mode| config(mode, self.versus_limit.unwrap_or(self.limit)));
         Ok(std::iter::once(config(self.mode, self.limit)).chain(second).collect())

@@ -15,7 +15,6 @@ use super::open::ModelArgs;
 use super::place::PlaceArgs;
 use super::present;
 use super::terminal::{print, say};
-pub(super) use crate::wire::eval::mode_name;
 
 /// Where a server listens unless it was told otherwise.
 pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:6333";

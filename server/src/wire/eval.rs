@@ -241,7 +241,7 @@ impl RunOut {
         let rows = if with_questions { run.rows.iter().map(row).collect() } else { Vec::new() };
         Self {
             name: run.config.name.clone(),
-            mode: mode_name(run.mode),
+            mode: run.mode.name(),
             limit: run.config.limit,
             seqno: run.seqno,
             questions: run.rows.len(),
@@ -249,15 +249,6 @@ impl RunOut {
             mean: measures(&run.mean),
             rows,
         }
-    }
-}
-
-/// The name of a mode.
-pub(crate) fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Hybrid => "hybrid",
-        Mode::Vector => "vector",
-        Mode::Keyword => "keyword",
     }
 }
 
