@@ -12,6 +12,7 @@
 //!   what is in its [`Alive`].
 
 pub mod alive;
+mod best;
 mod bitmap;
 mod bm25;
 mod codes;

@@ -1,12 +1,12 @@
 //! Searching: the entry points, and what is done with the rows that a walk has found.
 
 use std::cell::RefCell;
-use std::collections::BinaryHeap;
 
 use types::Result;
 
 use super::walk::{Net, Walk};
 use super::{Effort, Graph, Room, Shows, Tiers};
+use crate::best::{Best, Nearest};
 use crate::codes::{Bits, Both, Nav, Nibbles, Prepared, Reader, Tier, Vectors};
 use crate::kernels::{self, Kernel, Task, run};
 
@@ -133,9 +133,9 @@ impl Graph {
     ) -> Result<Vec<Near>> {
         let mut best = Best::new(k);
         tiers.fine.each(rows, &mut Room::default(), &mut |row, vector| {
-            best.offer(kernels::distance(self.codec.metric, query, vector), row);
+            best.offer(Nearest(kernels::distance(self.codec.metric, query, vector), row));
         })?;
-        Ok(best.into_near())
+        Ok(near(best))
     }
 
     fn walk(
@@ -178,15 +178,15 @@ impl Graph {
     /// The exact `k` nearest of the candidates of a walk. No vector is read of those whose estimates are too far,
     /// by what is known of their error.
     fn exact(&self, tiers: &Tiers<'_>, query: &[f32], walk: &mut Walk, k: usize) -> Result<Vec<Near>> {
-        let mut best = Best::new(k);
+        let mut best = Best::<Nearest>::new(k);
         for &(row, least) in &walk.candidates {
-            if best.worst().is_some_and(|worst| least >= worst) {
+            if best.worst().is_some_and(|Nearest(worst, _)| least >= *worst) {
                 continue;
             }
             let vector = tiers.fine.row(row, &mut walk.vector)?;
-            best.offer(kernels::distance(self.codec.metric, query, vector), row);
+            best.offer(Nearest(kernels::distance(self.codec.metric, query, vector), row));
         }
-        Ok(best.into_near())
+        Ok(near(best))
     }
 
     /// What the estimate of a row may be wrong by.
@@ -218,57 +218,8 @@ impl Graph {
     }
 }
 
-/// The nearest rows so far.
-struct Best {
-    k: usize,
-    rows: BinaryHeap<Exact>,
-}
-
-impl Best {
-    fn new(k: usize) -> Self {
-        Self { k, rows: BinaryHeap::with_capacity(k.min(ROOM_MAX)) }
-    }
-
-    fn offer(&mut self, distance: f32, row: u32) {
-        let near = Exact(distance, row);
-        if self.rows.len() < self.k {
-            self.rows.push(near);
-        } else if let Some(mut worst) = self.rows.peek_mut()
-            && near < *worst
-        {
-            *worst = near;
-        }
-    }
-
-    /// The distance of the last, if there are as many as are wanted.
-    fn worst(&self) -> Option<f32> {
-        if self.rows.len() < self.k { None } else { self.rows.peek().map(|near| near.0) }
-    }
-
-    fn into_near(self) -> Vec<Near> {
-        self.rows.into_sorted_vec().into_iter().map(|Exact(distance, row)| (row, distance)).collect()
-    }
-}
-
-/// Room that is taken at once, however many hits are wanted.
-const ROOM_MAX: usize = 1024;
-
-/// An exact distance and a row, in this order.
-#[derive(PartialEq)]
-struct Exact(f32, u32);
-
-impl Eq for Exact {}
-
-impl PartialOrd for Exact {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Exact {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0).then(self.1.cmp(&other.1))
-    }
+fn near(best: Best<Nearest>) -> Vec<Near> {
+    best.into_sorted().into_iter().map(|Nearest(distance, row)| (row, distance)).collect()
 }
 
 /// Several walks, then their completion by whole codes: after it the beams are sorted by the better estimates.

@@ -1,12 +1,10 @@
-//! The k best so far.
+//! The best documents so far, and what a score must exceed to be among them.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
 
 use types::Slot;
 
-/// `k` comes from the user; room for more than this is made only when it is needed.
-const ROOM_MAX: usize = 1024;
+use crate::best;
 
 /// A slot and its score: BM25, or the dot product of sparse vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,28 +15,13 @@ pub struct Scored {
     pub score: f32,
 }
 
-/// A bounded heap with the worst on top.
-pub(super) struct Best {
-    k: usize,
-    heap: BinaryHeap<Reverse<Ranked>>,
-}
+pub(super) struct Best(best::Best<Reverse<Ranked>>);
 
 struct Ranked(Scored);
 
 impl Best {
     pub(super) fn new(k: usize) -> Self {
-        Self { k, heap: BinaryHeap::with_capacity(k.min(ROOM_MAX)) }
-    }
-
-    pub(super) fn offer(&mut self, scored: Scored) {
-        let offered = Reverse(Ranked(scored));
-        if self.heap.len() < self.k {
-            self.heap.push(offered);
-        } else if let Some(mut worst) = self.heap.peek_mut()
-            && offered < *worst
-        {
-            *worst = offered;
-        }
+        Self(best::Best::new(k))
     }
 
     /// Offers what is found, if its score may be among the best: most documents are never looked up.
@@ -46,20 +29,20 @@ impl Best {
         if score > self.threshold()
             && let Some(slot) = find()
         {
-            self.offer(Scored { slot, score });
+            self.0.offer(Reverse(Ranked(Scored { slot, score })));
         }
     }
 
     /// Scores up to this one need not be offered. Just below the worst kept, whose equals may have a smaller slot.
     pub(super) fn threshold(&self) -> f32 {
-        match self.heap.peek() {
-            Some(Reverse(Ranked(worst))) if self.heap.len() >= self.k => worst.score.next_down(),
-            _ => f32::MIN,
+        match self.0.worst() {
+            Some(Reverse(Ranked(worst))) => worst.score.next_down(),
+            None => f32::MIN,
         }
     }
 
     pub(super) fn into_sorted(self) -> Vec<Scored> {
-        self.heap.into_sorted_vec().into_iter().map(|Reverse(ranked)| ranked.0).collect()
+        self.0.into_sorted().into_iter().map(|Reverse(ranked)| ranked.0).collect()
     }
 }
 

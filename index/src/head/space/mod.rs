@@ -16,7 +16,6 @@
 //! go when the head becomes a segment.
 
 mod arena;
-mod best;
 mod coded;
 mod graph;
 
@@ -29,9 +28,9 @@ use roaring::RoaringBitmap;
 use types::{Metric, Slot};
 
 use crate::Alive;
+use crate::best::{Best, Nearest};
 use crate::kernels;
 use arena::Arena;
-use best::Best;
 use coded::Coded;
 use graph::Graph;
 
@@ -147,14 +146,14 @@ impl Space {
     pub fn scan(&self, query: &[f32], slots: impl Iterator<Item = Slot>, k: usize) -> Vec<Near> {
         let mut best = Best::new(k);
         self.offer_all(query, slots, &mut best);
-        best.into_sorted()
+        near(best)
     }
 
     /// As [`scan`](Self::scan), but by one byte an element; the best of them exactly.
     pub fn scan_codes(&self, query: &[f32], slots: impl Iterator<Item = Slot>, k: usize) -> Vec<Near> {
         let mut best = Best::new(k);
         self.offer_likely(query, slots, &mut best);
-        best.into_sorted()
+        near(best)
     }
 
     /// About the `k` nearest visible rows, sorted by (distance, slot). `ef` is how many visible rows the graph
@@ -169,14 +168,14 @@ impl Space {
         let Some((graph, fetch)) = self.graph.get().and_then(|graph| Some((graph, beam_rows(graph)?))) else {
             let mut best = Best::new(k);
             self.offer_nearest(query, view, (0, slots_end), &mut best);
-            return best.into_sorted();
+            return near(best);
         };
         let mut best = Best::new(k);
         let shows = |row: u32| row < linked && view.shows(Slot(row));
         let beam = graph.search(query, fetch, k, shows);
         self.offer_all(query, beam.rows.iter().map(|&row| Slot(row)), &mut best);
         self.offer_nearest(query, view, (linked, slots_end), &mut best);
-        let mut near = best.into_sorted();
+        let mut near = near(best);
         if let Some(row) = beam.horizon {
             // The beam ended early; what lies behind its last row may not be the nearest of its kind.
             let horizon = self.distance(query, row).unwrap_or(f32::MIN);
@@ -191,7 +190,13 @@ impl Space {
     }
 
     /// Offers the visible slots of a range, or of many those that are likely among the nearest.
-    fn offer_nearest(&self, query: &[f32], view: SpaceView<'_>, (start, end): (u32, u32), best: &mut Best) {
+    fn offer_nearest(
+        &self,
+        query: &[f32],
+        view: SpaceView<'_>,
+        (start, end): (u32, u32),
+        best: &mut Best<Nearest>,
+    ) {
         let slots = view.slots(start, end);
         if end.saturating_sub(start) < CODED_ROWS_MIN {
             self.offer_all(query, slots, best);
@@ -201,22 +206,23 @@ impl Space {
     }
 
     /// Offers the slots that are nearest by their codes.
-    fn offer_likely(&self, query: &[f32], slots: impl Iterator<Item = Slot>, best: &mut Best) {
+    fn offer_likely(&self, query: &[f32], slots: impl Iterator<Item = Slot>, best: &mut Best<Nearest>) {
         let metric = self.arena.metric();
         let Some(coded) = Coded::new(metric, query) else { return self.offer_all(query, slots, best) };
         let mut likely = Best::new(best.k().saturating_mul(CODED_PER_HIT).saturating_add(CODED_MORE));
         for slot in slots {
             if let Some(row) = self.arena.coded(slot.0) {
-                likely.offer(Near { slot, distance: coded.distance(metric, row) });
+                likely.offer(Nearest(coded.distance(metric, row), slot.0));
             }
         }
-        self.offer_all(query, likely.into_sorted().into_iter().map(|near| near.slot), best);
+        let likely = likely.into_sorted().into_iter().map(|Nearest(_, slot)| Slot(slot));
+        self.offer_all(query, likely, best);
     }
 
-    fn offer_all(&self, query: &[f32], slots: impl Iterator<Item = Slot>, best: &mut Best) {
+    fn offer_all(&self, query: &[f32], slots: impl Iterator<Item = Slot>, best: &mut Best<Nearest>) {
         for slot in slots {
             if let Some(distance) = self.distance(query, slot.0) {
-                best.offer(Near { slot, distance });
+                best.offer(Nearest(distance, slot.0));
             }
         }
     }
@@ -224,6 +230,11 @@ impl Space {
     fn distance(&self, query: &[f32], row: u32) -> Option<f32> {
         self.arena.row(row).map(|elements| kernels::distance(self.arena.metric(), query, elements))
     }
+}
+
+fn near(best: Best<Nearest>) -> Vec<Near> {
+    let near = |Nearest(distance, slot)| Near { slot: Slot(slot), distance };
+    best.into_sorted().into_iter().map(near).collect()
 }
 
 impl<'a> SpaceView<'a> {
