@@ -1,4 +1,14 @@
 //! Searching: the entry points, and what is done with the rows that a walk has found.
+//!
+//! A walk begins at the nearest hubs and leaves a beam of estimates. The best of them are estimated anew by whole codes,
+//! where there are some; those that may still be hits, by what is known of the error of an estimate, get their exact
+//! distance. Under a filter a walk goes over hidden rows or, where few are shown, only through them; one that loses
+//! to a scan gives up, and the codes of the shown rows are scanned.
+//!
+//! Invariants: every hit is shown and has its exact distance, whatever the codes are; hits are sorted by (distance,
+//! row). Nothing is allocated on a walk: each thread keeps its own.
+//! Cost: the walk waits for memory; behind it about a dozen vectors are read for ten hits, which decision 7 measures.
+//! When not to use: where a filter leaves few rows, [`Graph::scan`] is exact and faster.
 
 use std::cell::RefCell;
 
@@ -302,9 +312,7 @@ impl Walks<'_, '_> {
             }
         }
     }
-}
 
-impl Walks<'_, '_> {
     /// Walks over hidden rows too, each of which takes a place beside the shown ones.
     #[inline(always)]
     fn walk_through<K: Kernel, R: Reader>(
