@@ -40,6 +40,6 @@ pub(crate) fn best(
 
 /// Leaves the best, by rating, then by slot.
 fn cut(ranked: &mut Vec<Ranked>, count: usize) {
-    ranked.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
+    ranked.sort_unstable_by(Ranked::best_first);
     ranked.truncate(count);
 }

@@ -88,7 +88,7 @@ impl Level<'_> {
                 hits.push(Ranked::new(*slot, score));
             }
         }
-        hits.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
+        hits.sort_unstable_by(Ranked::best_first);
         hits.truncate(plan.count);
         Ok(self.above_threshold(hits, Metric::Dot))
     }

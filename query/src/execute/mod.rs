@@ -10,6 +10,7 @@ pub(crate) mod watch;
 mod why;
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 
 use index::Shown;
 use roaring::RoaringBitmap;
@@ -41,6 +42,11 @@ impl Ranked {
     /// A slot and its score.
     pub fn new(slot: Slot, score: f32) -> Self {
         Self { slot, score, order: None }
+    }
+
+    /// The order of hits whose larger scores are better; of equals the older slot comes first.
+    pub(crate) fn best_first(&self, other: &Self) -> Ordering {
+        other.score.total_cmp(&self.score).then(self.slot.cmp(&other.slot))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Levels that ask a vector space: nearness, diversity, ratings.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -22,10 +21,6 @@ use crate::stored;
 
 /// Where more than one of so many vectors would have to be asked for, all are rated.
 const NEAR_SHARE: usize = 8;
-
-fn by_score(a: &Ranked, b: &Ranked) -> Ordering {
-    b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot))
-}
 
 fn not_looked_up() -> Error {
     Error::new(ErrorKind::Internal, "a query by examples was not looked up before it was run")
@@ -105,7 +100,7 @@ impl Level<'_> {
                 Ok(rows)
             })?;
         }
-        found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
+        found.sort_unstable_by(Ranked::best_first);
         found.truncate(count);
         Ok(found)
     }
@@ -231,7 +226,7 @@ impl Level<'_> {
             }
             let mut best: Vec<Ranked> =
                 rated.iter().map(|(slot, score)| Ranked::new(*slot, *score)).collect();
-            best.sort_unstable_by(by_score);
+            best.sort_unstable_by(Ranked::best_first);
             if best.get(count.saturating_sub(1)).is_some_and(|worst| worst.score >= probes.bound(&last)) {
                 best.truncate(count);
                 return Ok(Some(best));
@@ -261,10 +256,10 @@ impl Level<'_> {
             })?;
         }
         if count < rated.len() {
-            rated.select_nth_unstable_by(count, by_score);
+            rated.select_nth_unstable_by(count, Ranked::best_first);
             rated.truncate(count);
         }
-        rated.sort_unstable_by(by_score);
+        rated.sort_unstable_by(Ranked::best_first);
         Ok(rated)
     }
 

@@ -144,7 +144,7 @@ pub(crate) fn fuse(legs: &[Leg<'_>], fusion: &Fusion) -> Vec<Ranked> {
         }
     }
     let mut fused: Vec<Ranked> = scores.into_iter().map(|(slot, score)| Ranked::new(slot, score)).collect();
-    fused.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
+    fused.sort_unstable_by(Ranked::best_first);
     fused
 }
 
