@@ -1,4 +1,8 @@
 //! Where the building of a collection's segments stands: told by the builders, asked by everybody else.
+//!
+//! Invariant: a role is at one build at most. Whoever waits for a request has an end: it is answered, the build failed,
+//! or the collection was dropped.
+//! Cost: a lock for as long as a few numbers are read or written. Nothing is built under it.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};

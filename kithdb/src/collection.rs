@@ -1,4 +1,8 @@
-//! A collection: what a user writes to and asks.
+//! A collection: what is written to it, and where it stands. What it is asked stands in `asking`.
+//!
+//! Invariant: a write returns when its commit is as durable as was asked, and every view from then on shows it; one
+//! that is refused changed nothing.
+//! Cost: a write waits for the group that it is committed with.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,8 @@
 //! What was handed over and how far each part of it has got: added, published, in a commit, on disk.
+//!
+//! Invariant: an operation is covered by `committed`, or stands in `sealed` or in `waiting`: in exactly one of them,
+//! and in its order. The blocks of a part hold what its operations added and removed, so all of it is searchable.
+//! A version that is not above all before it is passed over: so a replay of the journal adds nothing twice.
 
 use std::sync::Arc;
 

@@ -1,4 +1,9 @@
 //! Levels that ask a vector space: nearness, diversity, ratings.
+//!
+//! Invariant: every part of the view is asked, in the way that the plan has for it; the answers are merged by score,
+//! then by slot.
+//! Cost: nearness costs what the plan says. A rating looks at every vector that may be a hit, unless what lies near to
+//! its examples settles it; those of sparse vectors, and whatever a multivector asks, read them from storage.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -1,4 +1,8 @@
 //! Computing a formula for one point.
+//!
+//! Invariant: what comes out is finite, or an error that names the point. Factors are computed from left to right up to
+//! the first 0, so that a condition may stand before a field that only some points have.
+//! Cost: each field is looked up where it stands, as often as it stands there.
 
 use types::{Error, FieldPath, GeoPoint, Result, Subject, Value, datetime};
 

@@ -1,4 +1,8 @@
 //! What is asked, in the engine's own nouns. The doors translate their dialects into this.
+//!
+//! Invariant: a request that [`Request::check`] passed can be answered by a collection of that schema, but for points
+//! that it asks with and fields that a formula reads. What it left open of the collection's choices is filled in.
+//! Fields in errors are those of Qdrant's body, which is the one that most of the doors have.
 
 mod query;
 mod resolve;

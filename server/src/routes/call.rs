@@ -1,4 +1,9 @@
-//! The one way from a request to an answer.
+//! The one way from a request to an answer: it is read up to its limits, answered in a lane until its deadline, and put
+//! into the envelope of its dialect.
+//!
+//! Invariant: nothing is answered without the rights that the guard has found. Time counts from the end of the body, so
+//! that a slow client takes none from the engine; a function of a route never runs on a thread that serves connections.
+//! When not to use: for bodies or answers that are too large to hold; their handlers take them as streams.
 
 use std::pin::Pin;
 use std::sync::Arc;
