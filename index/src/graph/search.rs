@@ -2,8 +2,8 @@
 //!
 //! A walk begins at the nearest hubs and leaves a beam of estimates. The best of them are estimated anew by whole
 //! codes, where there are some; those that may still be hits, by what is known of the error of an estimate, get their
-//! exact distance. Under a filter a walk goes over hidden rows or, where few are shown, only through them; one that loses
-//! to a scan gives up, and the codes of the shown rows are scanned.
+//! exact distance. Under a filter a walk goes over hidden rows or, where few are shown, only through them; one over
+//! hidden rows that loses to a scan gives up, and the codes of the shown rows are scanned.
 //!
 //! Invariants: every hit is shown and has its exact distance, whatever the codes are; hits are sorted by (distance,
 //! row). Nothing is allocated on a walk: each thread keeps its own.
