@@ -93,7 +93,7 @@ fn arrows_between_rooms_point_one_way() {
         let wrong = known.filter(|name| !allowed.contains(&name.as_str()));
         breaches.extend(wrong.map(|name| format!("{room}/Cargo.toml depends on `{name}`")));
     }
-    none("Rooms may depend only on the rooms below them (DESIGN, section 2):", &breaches);
+    none("Rooms may depend only on the rooms below them (ARCHITECTURE.md, the picture):", &breaches);
 }
 
 #[test]
