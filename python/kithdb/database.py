@@ -277,11 +277,11 @@ class Database:
     ) -> dict[str, Any]:
         """Brings a collection in step with a folder of documents, or with one of them: only what changed is done.
 
-        Read are Markdown, HTML, PDF, source code, tables, lines of JSON and text. Documents are cut into chunks, which
-        have keywords, and vectors if the database was opened with a model. The payload field `folder_field` holds the first folder of a document's path. No document is begun after
-        `time_max_s` seconds: the rest is for the next call. `progress` is true for a bar, or is called with documents
-        done, documents there are, and chunks written. Ctrl-C ends it between documents. What is returned counts what
-        was done.
+        Read are Markdown, HTML, PDF, source code, tables, lines of JSON and text. Documents are cut into chunks,
+        which have keywords, and vectors if the database was opened with a model. The payload field `folder_field`
+        holds the first folder of a document's path. No document is begun after `time_max_s` seconds: the rest is for
+        the next call. `progress` is true for a bar, or is called with documents done, documents there are, and chunks
+        written. Ctrl-C ends it between documents. What is returned counts what was done.
 
         Raises `InvalidArgument` on `path` or `model`.
         """
