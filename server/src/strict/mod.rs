@@ -181,7 +181,7 @@ impl<'a> Strict<'a> {
         }
     }
 
-    /// Takes what reading costs: 1, and 1 for each condition.
+    /// Takes what reading costs.
     ///
     /// # Errors
     /// Too many requests.
