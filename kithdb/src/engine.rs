@@ -1,7 +1,8 @@
 //! What all handles and all threads of one open database share.
 //!
 //! Invariant: a collection's [`Derived`] state is touched only under its lock, which the sequencer holds from the
-//! staging of a commit to the publication of its view, and maintenance for moments. Readers never take it.
+//! staging of a commit to the publication of its view, and maintenance for moments. Queries never take it; the status
+//! of a collection and the doctor do, to look at the keyword index.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -6,8 +6,8 @@
 //!
 //! The same routes are open to the process itself ([`door`]), and so is the command line ([`cli`]): Python packs both.
 //!
-//! Architecture invariant: the only room that knows HTTP, JSON on the wire, or an async runtime. It holds no data of
-//! its own: two servers over copies of a directory give the same answers.
+//! Architecture invariant: the only room that answers over HTTP, and that knows the JSON of its dialects or an async
+//! runtime. It holds no data of its own: two servers over copies of a directory give the same answers.
 //! When not to use: inside the process that asks; the embedded database has no port to guard and no JSON to parse.
 
 mod access;
