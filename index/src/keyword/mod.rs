@@ -240,11 +240,6 @@ impl KeywordIndex {
         versions.into_iter().collect()
     }
 
-    /// How many documents are held, committed or not. O(n).
-    pub fn doc_count(&self) -> usize {
-        self.versions().len()
-    }
-
     fn write(
         &self,
         writer: &mut Option<IndexWriter>,
