@@ -14,9 +14,7 @@ use kithdb::{
 };
 
 use super::passage::{Passage, Stored};
-
-/// Bytes of text that a token stands for at least, on the average: what is packed is counted exactly.
-const TOKEN_BYTES: usize = 3;
+use crate::engine::TOKEN_BYTES;
 
 /// Chunks read at once.
 const PAGE_CHUNKS: usize = 1_000;
@@ -43,6 +41,7 @@ pub(super) fn sections(
         None => reading,
     };
     let own: usize = passages.iter().map(|passage| passage.span.len()).sum();
+    // What is packed is counted exactly, later.
     let mut spare = tokens_max.saturating_mul(TOKEN_BYTES).saturating_sub(own);
     let mut known: HashMap<PointId, Vec<Place>> = HashMap::new();
     let mut all: Vec<Passage> = Vec::new();

@@ -46,7 +46,7 @@ const KNOWN_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Bytes of text that a token stands for at least, on the average, in any language but those of few bytes a
 /// character.
-const TOKEN_BYTES: usize = 3;
+pub(crate) const TOKEN_BYTES: usize = 3;
 
 /// Tokens that a message takes beside its text, in the templates of chats.
 const MESSAGE_TOKENS: usize = 8;

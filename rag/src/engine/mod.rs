@@ -32,6 +32,7 @@ use ureq::{Agent, http};
 
 pub use failure::{Failure, FailureKind};
 use known::Memory;
+pub(crate) use known::TOKEN_BYTES;
 pub use known::{Counted, Known};
 use places::Places;
 pub use reply::{Chat, Finish, Generated, Message, Role, Usage};
