@@ -17,8 +17,6 @@ use crate::{Query, Request};
 /// What the planner knows of a view and of the filters of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Statistics<'a> {
-    /// Points that exist.
-    pub points: usize,
     /// The vector space of this level's query, if it has one.
     pub space: Option<SpaceStatistics<'a>>,
     /// What is known of each part, if this level asks with a sparse vector.
@@ -292,8 +290,7 @@ fn rate(
         None => cost::multi_ns(rated, examples),
     };
     let step = |probes| Step::Rate { using: using.to_owned(), by, rated, probes };
-    let is_exact = request.params.is_exact || request.params.recall == Some(1.0);
-    let space = space.filter(|_| !is_exact);
+    let space = space.filter(|_| !is_exact(request));
     let probes = space.and_then(|space| rating?.probes(space.metric)).map(|probes| probes.vectors.len());
     let (Some(probes), Some(space), None) = (probes, space, candidates) else { return (step(0), all_ns) };
     let near = near_count(count);
@@ -303,6 +300,11 @@ fn rate(
     let probes_ns = near_ns * probes as f64;
     // It may have to ask for more, and then for all.
     if probes_ns * 4.0 < all_ns { (step(probes), probes_ns) } else { (step(0), all_ns) }
+}
+
+/// Whether nothing may be missed.
+fn is_exact(request: &Request) -> bool {
+    request.params.is_exact || request.params.recall == Some(1.0)
 }
 
 /// The nearest of each probe that are rated first, for so many hits.
@@ -322,7 +324,7 @@ fn choose_all(
     candidates: Option<usize>,
 ) -> Vec<PartPlan> {
     let Some(space) = space else { return Vec::new() };
-    let must_scan = request.params.is_exact || request.params.recall == Some(1.0) || candidates.is_some();
+    let must_scan = is_exact(request) || candidates.is_some();
     let choose = |part: &PartStatistics<'_>| {
         let shown = part.shown.min(part.rows).min(candidates.unwrap_or(usize::MAX));
         let part = PartStatistics { shown, ..*part };
@@ -422,10 +424,9 @@ mod tests {
     }
 
     fn statistics(parts: Vec<PartStatistics<'_>>) -> Statistics<'_> {
-        let rows = parts.iter().map(|part| part.rows).sum();
         let shown = parts.iter().map(|part| part.shown).sum();
         let space = SpaceStatistics { dim: 384, metric: Metric::Dot, parts, misses: 1.0 };
-        Statistics { points: rows, space: Some(space), matching: (shown, shown), ..Statistics::default() }
+        Statistics { space: Some(space), matching: (shown, shown), ..Statistics::default() }
     }
 
     fn strategies(request: &Request, parts: Vec<PartStatistics<'_>>) -> Vec<Strategy> {

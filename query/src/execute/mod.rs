@@ -139,7 +139,6 @@ impl<'a> Level<'a> {
     fn statistics(&self) -> Statistics<'a> {
         let space = self.request.query.space().and_then(|using| self.space(using));
         Statistics {
-            points: self.view.points(),
             space,
             sparse: self.sparse_parts(),
             matching: self.matching.estimate(),
