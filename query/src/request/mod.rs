@@ -47,7 +47,8 @@ pub struct Params {
     pub recall: Option<f32>,
 }
 
-/// The `k` of reciprocal rank fusion in the paper (Cormack, Clarke and Buettcher 2009).
+/// The `k` of reciprocal rank fusion in the paper (Cormack, Clarke and Buettcher 2009), which counts ranks from 1;
+/// [`Fusion::Rrf`] counts them from 0.
 pub const RRF_K: f32 = 60.0;
 
 impl Request {

@@ -145,8 +145,8 @@ enum DirectionIn {
     Desc,
 }
 
-/// Qdrant's constant of reciprocal rank fusion.
-const RRF_K: f32 = 2.0;
+/// The `k` of reciprocal rank fusion where a query names none: Qdrant's, and not that of the paper (`kithdb::RRF_K`).
+const RRF_K_QDRANT: f32 = 2.0;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -280,12 +280,12 @@ impl QueryObject {
         kinds.extend(self.relevance_feedback.map(QueryIn::Feedback));
         kinds.extend(self.keyword.map(QueryIn::Keyword));
         let fusion = |fusion| match fusion {
-            FusionIn::Rrf => Fusion::rrf(RRF_K),
+            FusionIn::Rrf => Fusion::rrf(RRF_K_QDRANT),
             FusionIn::Dbsf => Fusion::Dbsf,
             FusionIn::Adaptive => Fusion::adaptive(),
         };
         let rrf = |RrfIn { k, weights }| Fusion::Rrf {
-            k: k.unwrap_or(RRF_K),
+            k: k.unwrap_or(RRF_K_QDRANT),
             weights: weights.unwrap_or_default(),
         };
         let relative =
