@@ -1,8 +1,8 @@
 //! One request to an embedding server, tried again where that can help.
 //!
-//! Tried again, after a pause that doubles (or the one that the server names in `retry-after`): 429, 500, 502, 503,
-//! 504, a connection that fails or breaks off, an answer that is none. Halved: a batch that is too large (413, or 422
-//! with several texts). Anything else is an error at once, with what the server said.
+//! Tried again, after a pause that doubles (or the one that the server names in `retry-after`): 408, 429, 500, 502,
+//! 503, 504, a connection that fails or breaks off, an answer that is none. Halved: a batch that is too large (413 or
+//! 422, with several texts). Anything else is an error at once, with what the server said.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use types::{Error, ErrorKind, Result};
 use ureq::Agent;
-use ureq::http::StatusCode;
 
 use super::{Protocol, Provider, wire};
 
@@ -124,9 +123,8 @@ impl Exchange {
         match status.as_u16() {
             200 => wire::vectors(self.protocol, &body, texts.len(), dim)
                 .map_err(|why| Failed::ForNow(format!("the answer {why}"), pause)),
-            429 | 500 | 502 | 503 | 504 => Err(Failed::ForNow(said(), pause)),
+            408 | 429 | 500 | 502 | 503 | 504 => Err(Failed::ForNow(said(), pause)),
             413 | 422 => Err(Failed::TooMuch(said())),
-            _ if status == StatusCode::REQUEST_TIMEOUT => Err(Failed::ForNow(said(), pause)),
             _ => Err(Failed::ForGood(said())),
         }
     }
