@@ -2,8 +2,8 @@
 //!
 //! A module a subject: what comes in is `Deserialize` and turns into the engine's nouns, what goes out is `Serialize`.
 //! Fields of the dialect are understood, or accepted and passed over, because they cannot change an answer
-//! ([`shape::Ignored`]). Any other field is an error.
-//! `null` is the same as absent.
+//! ([`shape::Ignored`]). Any other field is an error. `null` is the same as absent. What may have several forms is read
+//! by a visitor of its own: serde's `untagged` would forget where in it an error stands.
 //!
 //! Invariant: an error names the place in the body (`points[3].vector[2]`), and comes before anything is changed.
 //! Cost: one pass over the body. Only a body that failed is read again, with its place tracked.
