@@ -5,9 +5,9 @@
 //! 422, with several texts). Anything else is an error at once, with what the server said.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use types::{Error, ErrorKind, Result};
 use ureq::Agent;
 
@@ -144,9 +144,10 @@ impl Exchange {
 
     /// Waits until there are fewer requests than there may be.
     fn place(&self) -> Place<'_> {
-        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut places =
-            self.freed.wait_while(places, |places| *places == 0).unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.places.lock();
+        while *places == 0 {
+            self.freed.wait(&mut places);
+        }
         *places -= 1;
         Place(self)
     }
@@ -157,7 +158,7 @@ struct Place<'a>(&'a Exchange);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        *self.0.places.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *self.0.places.lock() += 1;
         self.0.freed.notify_one();
     }
 }

@@ -21,12 +21,12 @@ use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use types::{Error, ErrorKind, ModelIdentity, Result};
 
@@ -244,7 +244,7 @@ impl Remote {
         let mut known = HashMap::new();
         let mut missing: HashMap<cache::Key, &str> = HashMap::new();
         {
-            let mut cache = self.cache.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut cache = self.cache.lock();
             for (key, text) in keys.iter().zip(texts) {
                 match cache.get(key) {
                     Some(vector) => drop(known.insert(*key, vector)),
@@ -304,7 +304,7 @@ impl Remote {
                     }
                 }
             }
-            let mut cache = self.cache.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut cache = self.cache.lock();
             made.iter().for_each(|(key, vector)| cache.put(*key, vector));
             failed.map_or(Ok(made), Err)
         })
