@@ -18,6 +18,7 @@ mod bm25;
 mod codes;
 pub mod fields;
 pub mod file;
+mod fine;
 mod gauge;
 pub mod graph;
 pub mod head;

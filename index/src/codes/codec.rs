@@ -18,7 +18,7 @@
 use types::{Codes, Error, Metric, Result};
 
 use super::rotation::Rotation;
-use crate::graph::{Fine, Room};
+use crate::fine::{Fine, Room};
 use crate::kernels::BLOCK;
 
 const VERSION: u8 = 2;

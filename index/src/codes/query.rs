@@ -12,7 +12,7 @@ use half::slice::HalfFloatSliceExt;
 use types::Metric;
 
 use super::codec::{Codec, Layout, Nav};
-use crate::graph::Fine;
+use crate::fine::Fine;
 use crate::kernels::{Elements, Kernel};
 
 /// A query, ready to be held against codes.

@@ -11,7 +11,6 @@ mod beam;
 mod bits;
 mod build;
 mod calibration;
-mod fine;
 mod prune;
 mod reach;
 mod search;
@@ -23,11 +22,11 @@ use types::{Error, Metric, Result};
 
 pub use crate::codes::Nav;
 use crate::codes::{Codec, Tier};
+pub use crate::fine::{Fine, Room, Stored};
 use crate::kernels::{Isa, Kernel, Task, run};
 pub use bits::Bits;
 use build::{Builder, Order};
 pub use calibration::{Calibration, Choice, Column, Point};
-pub use fine::{Fine, Room, Stored};
 pub use search::{Found, Near};
 pub use start::Start;
 
