@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use kithdb::{
     Collection, Condition, Database, ErrorKind, Failed, FieldKind, Filter, Fusion, Grouping, Language,
-    MatrixRequest, Metric, Params, Point, PointId, Query, Reading, Request, Result, Schema, Select, Terms,
-    Why,
+    MatrixRequest, Metric, Order, Params, Point, PointId, Query, Reading, Request, Result, Schema, Select,
+    Terms, Why,
 };
 
 const POINTS: u64 = 3000;
@@ -90,6 +90,24 @@ fn a_point_is_told_why_it_is_no_hit() {
     let told = collection.why_not(fused, order[40]).expect("a reason");
     assert_eq!(told.why, Why::NoCandidate);
     assert!(matches!(told.legs[0].why, Why::Outranked(_)) && told.legs[1].why == Why::NoScore);
+}
+
+#[test]
+fn what_comes_behind_many_values_of_another_point_is_outranked() {
+    let db = Database::in_memory().expect("a database");
+    let collection = db.create_collection("c", Schema::new()).expect("a collection");
+    let path = || "n".parse().expect("a path");
+    let many = Point::new(1).with("n", (0..50).collect::<Vec<i64>>());
+    collection.upsert(vec![many, Point::new(2).with("n", 99)]).expect("written");
+    for is_indexed in [false, true] {
+        if is_indexed {
+            collection.create_field(path(), FieldKind::Integer).expect("an index");
+        }
+        let query = Query::Order(Order { path: path(), is_descending: false, from: None });
+        let request = Request { query, limit: 3, ..Request::default() };
+        let why = collection.why_not(request, PointId::Num(2)).expect("a reason").why;
+        assert!(matches!(why, Why::Outranked(rank) if rank.rank == 51), "{why:?}");
+    }
 }
 
 #[test]
