@@ -43,15 +43,18 @@ struct Sorted<'a> {
     rows: Range<u32>,
     foreign: &'a RoaringBitmap,
     /// Keys that are too large to be told apart, at both ends.
-    large: [&'a [(f64, u32)]; 2],
+    large: [Floats<'a>; 2],
     /// What has not come yet.
     rest: Rest<'a>,
 }
 
+/// (number, row), sorted.
+type Floats<'a> = &'a [(f64, u32)];
+
 #[derive(Clone, Copy)]
 enum Rest<'a> {
     Integers(&'a [(i64, u32)]),
-    Floats(&'a [(f64, u32)]),
+    Floats(Floats<'a>),
 }
 
 impl Fields {
@@ -148,10 +151,10 @@ impl Key {
 }
 
 /// The keys of numbers or times, those that are too large to be told apart by themselves.
-fn parted(keys: &Keys) -> Option<([&[(f64, u32)]; 2], Rest<'_>)> {
+fn parted(keys: &Keys) -> Option<([Floats<'_>; 2], Rest<'_>)> {
     match keys {
         Keys::Integers(numbers) | Keys::Times(numbers) => {
-            let none: &[(f64, u32)] = &[];
+            let none: Floats<'_> = &[];
             Some(([none; 2], Rest::Integers(numbers.entries())))
         }
         Keys::Floats(numbers) => {
