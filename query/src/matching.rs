@@ -124,7 +124,8 @@ impl<'a> Matching<'a> {
                 rest.by_ref().take(VERIFY_ROWS.min((count - kept.len()).saturating_mul(2))).collect();
             let unsure: Vec<Slot> =
                 block.iter().map(&slot).filter(|slot| !bounds.lower.contains(slot.0)).collect();
-            self.payloads_read.set(self.payloads_read.get() + unsure.len());
+            let read = if self.filter.reads_payload() { unsure.len() } else { 0 };
+            self.payloads_read.set(self.payloads_read.get() + read);
             let holds: RoaringBitmap = unsure
                 .iter()
                 .zip(self.verify(&unsure)?)

@@ -138,6 +138,10 @@ fn an_analysis_counts_what_was_done() {
     assert!(actual.payloads >= 5 && actual.parts[0].work.distances > 0, "{actual:?}");
     let text = found.plan.to_text_with(&actual);
     assert!(text.contains("distances") && text.contains("payloads read"), "{text}");
+    let slice = Filter::must(Condition::Slice { index: 0, total: 3 });
+    let sliced = Request { filter: slice, ..nearest(5) };
+    let actual = collection.search_on(sliced, &Select::none(), terms).expect("hits").actual.expect("asked");
+    assert_eq!((actual.found, actual.payloads), (5, 0), "ids decide");
     let plain = collection.search_on(exact(5), &Select::none(), Terms::default()).expect("hits");
     assert_eq!((plain.actual, plain.partial), (None, None));
 }
