@@ -91,10 +91,34 @@ impl Evaluation<'_> {
             Condition::Count(..) | Condition::Slice { .. } => {
                 Truth::between(RoaringBitmap::new(), self.universe.clone())
             }
-            Condition::Nested(path, filter) => {
-                Truth::between(RoaringBitmap::new(), self.some_object(path, filter))
-            }
+            Condition::Nested(path, filter) => self.nested(path, filter),
             Condition::Filter(filter) => self.filter(filter),
+        }
+    }
+
+    /// One condition alone, or one of several, some object satisfies where some value that stands in objects does.
+    fn nested(&self, path: &FieldPath, filter: &Filter) -> Truth {
+        match (&filter.must[..], &filter.should[..], &filter.must_not[..], &filter.min_should) {
+            ([one], [], [], None) => self.nested_alone(path, one),
+            ([], [first, rest @ ..], [], None) => {
+                let first = self.nested_alone(path, first);
+                rest.iter().fold(first, |truth, one| truth.or(&self.nested_alone(path, one)))
+            }
+            _ => Truth::between(RoaringBitmap::new(), self.some_object(path, filter)),
+        }
+    }
+
+    fn nested_alone(&self, path: &FieldPath, condition: &Condition) -> Truth {
+        match condition {
+            Condition::Field(inner, predicate) => {
+                self.leaf(&path.in_objects(inner), |column| column.holds(predicate))
+            }
+            Condition::IsNull(inner) => {
+                self.leaf(&path.in_objects(inner), |column| Truth::Exact(column.null().clone()))
+            }
+            Condition::Nested(inner, filter) => self.nested(&path.in_objects(inner), filter),
+            Condition::Filter(filter) => self.nested(path, filter),
+            other => Truth::between(RoaringBitmap::new(), self.some_object_of(path, other)),
         }
     }
 
@@ -113,22 +137,14 @@ impl Evaluation<'_> {
 
     /// The same of one condition.
     fn some_object_of(&self, path: &FieldPath, condition: &Condition) -> RoaringBitmap {
-        let truth = match condition {
-            Condition::Field(inner, predicate) => {
-                self.leaf(&path.in_objects(inner), |column| column.holds(predicate))
+        match condition {
+            Condition::Field(..) | Condition::IsNull(_) | Condition::Nested(..) | Condition::Filter(_) => {
+                self.nested_alone(path, condition).into_bounds().upper
             }
-            Condition::IsNull(inner) => {
-                self.leaf(&path.in_objects(inner), |column| Truth::Exact(column.null().clone()))
-            }
-            Condition::Nested(inner, filter) => return self.some_object(&path.in_objects(inner), filter),
-            Condition::Filter(filter) => return self.some_object(path, filter),
-            Condition::HasId(_) | Condition::HasVector(_) => self.condition(condition),
+            Condition::HasId(_) | Condition::HasVector(_) => self.condition(condition).into_bounds().upper,
             // One object may have nothing where another has something.
-            Condition::IsEmpty(_) | Condition::Count(..) | Condition::Slice { .. } => {
-                return self.universe.clone();
-            }
-        };
-        truth.into_bounds().upper
+            Condition::IsEmpty(_) | Condition::Count(..) | Condition::Slice { .. } => self.universe.clone(),
+        }
     }
 
     /// The truth of a leaf over all parts. Unknown where there is no index, or no column.
@@ -289,5 +305,10 @@ mod tests {
             let bounds = known(&fields, &filter(place), &(0..4).collect());
             assert_eq!((bounds.lower, bounds.upper), (RoaringBitmap::new(), [0, 1].into()), "{place}");
         }
+        // One condition alone it answers.
+        let alone = Filter::must(Condition::equals("x", "u").expect("a path"));
+        let nested = Filter::must(Condition::Nested(path("a"), Box::new(alone)));
+        let bounds = known(&fields, &nested, &(0..4).collect());
+        assert_eq!((bounds.lower, bounds.upper), ([0, 1].into(), [0, 1].into()));
     }
 }
