@@ -1,8 +1,8 @@
 //! An index of a field changes how a question is answered, never the answer: orders, facets, and what EXPLAIN says.
 
 use kithdb::{
-    Collection, Database, FieldKind, FieldPath, Filter, Hit, Metric, Options, Order, OrderValue, Payload,
-    Point, PointId, Query, Request, Schema, Segments, Select, Value,
+    Collection, Condition, Database, FieldKind, FieldPath, Filter, Hit, Metric, Options, Order, OrderValue,
+    Payload, Point, PointId, Query, Request, Schema, Segments, Select, Value,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -118,6 +118,11 @@ fn explain_names_the_indexes_that_would_spare_reading() {
         "{plan:?}"
     );
     assert!(explained("f >= 2", Query::ById).unindexed.is_empty());
+    let inner: Filter = "x = 'u' AND NOT y = 1".parse().expect("a filter");
+    let filter = Filter::must(Condition::Nested(path("a"), Box::new(inner)));
+    let request = Request { filter, limit: 3, ..Request::default() };
+    let unindexed = collection.explain(request).expect("a plan").unindexed;
+    assert_eq!(unindexed.into_iter().collect::<Vec<_>>(), [(path("a[].x"), FieldKind::Keyword)]);
 }
 
 fn told(collection: &Collection, order: &Order, filter: &str, limit: usize) -> (Vec<u64>, String) {
