@@ -180,3 +180,31 @@ fn an_order_ends_where_payloads_decide_and_few_points_have_a_value() {
         assert_eq!(found.is_empty(), from == Some(OrderValue::Integer(7)));
     }
 }
+
+#[test]
+fn pages_of_an_order_from_an_index_are_one_list_while_points_change() {
+    let db = Database::in_memory().expect("a database");
+    let payload = |n: u64| json!({"f": [n % 7, n % 11, n % 7]}).as_object().expect("an object").clone();
+    let payloads: Vec<Payload> = (0..400).map(payload).collect();
+    let indexed = collection(&db, "indexed", Some(FieldKind::Integer), &payloads);
+    let plain = collection(&db, "plain", None, &payloads);
+    let order = Order { path: path("f"), is_descending: true, from: Some(OrderValue::Integer(8)) };
+    let request = |limit| Request { query: Query::Order(order.clone()), limit, ..Request::default() };
+    let rows = |hits: Vec<Hit>| hits.into_iter().map(|hit| (hit.id, hit.order)).collect::<Vec<_>>();
+    let (whole, _) = plain.search(request(2000), &Select::none()).expect("hits");
+    let mut cursor = indexed.reading().expect("the present").cursor(request(1)).expect("a cursor");
+    let mut found = Vec::new();
+    loop {
+        let page = cursor.next(90, &Select::none()).expect("a page");
+        if page.is_empty() {
+            break;
+        }
+        found.extend(rows(page));
+        if found.len() == 180 {
+            indexed.delete((100..300).map(PointId::Num).collect()).expect("deleted");
+            indexed.upsert(vec![Point::new(7).vector([1.0]).with("f", 8)]).expect("a point");
+        }
+    }
+    assert!(found.len() > 400);
+    assert_eq!(found, rows(whole));
+}
