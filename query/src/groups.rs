@@ -1,8 +1,9 @@
 //! Hits in groups by the values of a field: the best groups, each with its best hits.
 //!
-//! A group is as good as its best hit, and has a point once, where that comes first. Hits are asked for in growing numbers until every group that is wanted is full
-//! or no more are left, so what comes back is what a search for all hits would be grouped into. Legs are asked for as
-//! many: what they were limited to for a list of hits would leave groups half full.
+//! A group is as good as its best hit, and has a point once, where that comes first. Hits are asked for in growing
+//! numbers until every group that is wanted is full or no more are left, so what comes back is what a search for all
+//! hits would be grouped into. Legs are asked for as many: what they were limited to for a list of hits would leave
+//! groups half full.
 //! Cost: that of the last search, and the payloads of its hits.
 
 use std::collections::HashMap;
