@@ -58,6 +58,24 @@ pub fn multi_ns(scanned: usize, rows: usize) -> f64 {
     scanned as f64 * (10_000.0 + rows as f64 * scan_ns(64, 128))
 }
 
+/// A payload that is read to be looked at, one of many at once.
+const PAYLOAD_NS: f64 = 2_500.0;
+
+/// A value of an index that is passed in order: from one of many columns, its row looked for among those that match.
+const KEY_NS: f64 = 40.0;
+
+/// Ordering `rows` points by what their payloads say.
+pub fn order_by_payloads_ns(rows: usize) -> f64 {
+    rows as f64 * PAYLOAD_NS
+}
+
+/// Finding the first `count` of an order in its index of `keys` values, where `shown` points may be hits and the
+/// payloads of `unknown` ones must be read.
+pub fn order_by_index_ns(keys: usize, count: usize, shown: usize, unknown: usize) -> f64 {
+    let share = (count as f64 / shown.max(1) as f64).min(1.0);
+    keys as f64 * share * KEY_NS + order_by_payloads_ns(unknown)
+}
+
 /// Looking `rows` rows up in each of `lists` lists.
 pub fn look_ups_ns(rows: usize, lists: usize) -> f64 {
     (rows * lists) as f64 * LOOK_UP_NS
@@ -66,6 +84,15 @@ pub fn look_ups_ns(rows: usize, lists: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_comes_from_its_index_unless_few_may_be_hits_or_it_knows_few_of_them() {
+        let is_by_index = |count, shown, unknown| {
+            order_by_index_ns(1_000_000, count, shown, unknown) < order_by_payloads_ns(shown)
+        };
+        assert!(is_by_index(10, 1_000_000, 0) && is_by_index(10, 10_000, 0) && is_by_index(10, 1_000, 500));
+        assert!(!is_by_index(10, 10, 0) && !is_by_index(10, 1_000_000, 1_000_000));
+    }
 
     #[test]
     fn a_scan_wins_when_few_match_and_the_graph_when_many_do() {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use index::Work;
 use index::sparse::Way;
-use types::Result;
+use types::{FieldPath, Result};
 
 use crate::plan::{PartPlan, Plan, Step, Strategy};
 use crate::{Actual, PartActual, Request, SparsePlan, View, execute};
@@ -108,8 +108,11 @@ impl Plan {
                 format!("vector `{using}` by {by}, {rated}, {count} hits, {matching}: {cost}")
             }
             Step::Diversify => format!("choose different ones by maximal marginal relevance, {count} hits"),
-            Step::Order { path } => {
-                format!("points by `{path}`, read from payloads, {count} hits, {matching}")
+            Step::Order { path, is_by_index, rejected_ns } => {
+                let (way, other) = ways_of_order(path, *is_by_index, rejected_ns.is_some());
+                let cost = milliseconds(self.cost_ns);
+                let instead = rejected_ns.map(|ns| format!("; {other} would take {}", milliseconds(ns)));
+                format!("{way}, {count} hits, {matching}: {cost}{}", instead.unwrap_or_default())
             }
             Step::Sample => format!("points at random, {count} hits, {matching}"),
             Step::Formula => format!("compute a formula, {count} hits"),
@@ -172,6 +175,15 @@ fn way(alike: &[PartPlan], is_one_of_many: bool) -> String {
     };
     let way = alike.first().map_or_else(String::new, |part| name(part.strategy));
     format!("{way}{place}{}", recall.unwrap_or_default())
+}
+
+/// The way in which points are ordered, and the other one.
+fn ways_of_order(path: &FieldPath, is_by_index: bool, has_index: bool) -> (String, &'static str) {
+    let advice = if has_index { "" } else { " (an index of numbers or times would know)" };
+    match is_by_index {
+        true => (format!("points in the order of the index of `{path}`"), "reading payloads"),
+        false => (format!("points by `{path}`, read from payloads{advice}"), "its index"),
+    }
 }
 
 /// The next best way of the costliest part.
@@ -248,5 +260,29 @@ mod tests {
         let weights = Some(HybridWeights { words_least: 0.1, words_most: 0.6 });
         let plan = Plan { step: Step::Fuse { by: "relative score", weights }, legs: vec![], ..plan };
         assert_eq!(plan.to_text(), "fuse by relative score (words 0.10 to 0.60), 3 hits\n");
+    }
+
+    #[test]
+    fn an_order_says_where_it_comes_from() {
+        let told = |is_by_index, rejected_ns| {
+            let step = Step::Order { path: "year".parse().expect("a path"), is_by_index, rejected_ns };
+            let (matching, unindexed) = ((5, 5), BTreeMap::new());
+            Plan { step, count: 3, matching, unindexed, cost_ns: 1e6, legs: vec![] }.to_text()
+        };
+        assert_eq!(
+            told(true, Some(2e6)),
+            "points in the order of the index of `year`, 3 hits, of 5 matching: about 1.00 ms; reading payloads \
+             would take about 2.00 ms\n"
+        );
+        assert_eq!(
+            told(false, Some(2e6)),
+            "points by `year`, read from payloads, 3 hits, of 5 matching: about 1.00 ms; its index would take about \
+             2.00 ms\n"
+        );
+        assert_eq!(
+            told(false, None),
+            "points by `year`, read from payloads (an index of numbers or times would know), 3 hits, of 5 matching: \
+             about 1.00 ms\n"
+        );
     }
 }

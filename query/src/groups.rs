@@ -1,8 +1,9 @@
 //! Hits in groups by the values of a field: the best groups, each with its best hits.
 //!
-//! A group is as good as its best hit. Hits are asked for in growing numbers until every group that is wanted is full
-//! or no more are left, so what comes back is what a search for all hits would be grouped into. Legs are asked for as
-//! many: what they were limited to for a list of hits would leave groups half full.
+//! A group is as good as its best hit, and has a point once, where that comes first. Hits are asked for in growing
+//! numbers until every group that is wanted is full or no more are left, so what comes back is what a search for all
+//! hits would be grouped into. Legs are asked for as many: what they were limited to for a list of hits would leave
+//! groups half full.
 //! Cost: that of the last search, and the payloads of its hits.
 
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::time::Instant;
 
 use types::{Error, FieldPath, Limits, Payload, Result, Scalar, Slot, Value};
 
-use crate::{Effort, Plan, Ranked, Request, Stage, Terms, View, execute};
+use crate::{Effort, Plan, Query, Ranked, Request, Stage, Terms, View, execute};
 
 /// How hits are grouped.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +78,8 @@ pub fn groups(
     deadline: Option<Instant>,
 ) -> Result<Grouped> {
     let terms = Terms { deadline, ..Terms::default() };
+    // In an order a point may come more than once.
+    let most = if matches!(request.query, Query::Order(_)) { usize::MAX } else { view.points() };
     let (mut limit, mut effort) = (grouping.groups.saturating_mul(grouping.size), Effort::default());
     loop {
         let answer = execute(view, widened(request.clone(), limit), terms)?;
@@ -90,10 +93,10 @@ pub fn groups(
         let groups = group(&answer.hits, &payloads, grouping);
         let is_full =
             groups.len() == grouping.groups && groups.iter().all(|group| group.hits.len() == grouping.size);
-        if is_full || answer.hits.len() < limit || limit >= view.points() {
+        if is_full || answer.hits.len() < limit || limit >= most {
             return Ok(Grouped { groups, plan: answer.plan, effort });
         }
-        limit = limit.saturating_mul(GROWTH).min(view.points());
+        limit = limit.saturating_mul(GROWTH).min(most);
     }
 }
 
@@ -116,7 +119,8 @@ fn group(hits: &[Ranked], payloads: &[Payload], grouping: &Grouping) -> Vec<Grou
                 groups.push(Group { value, hits: Vec::new() });
             }
             let group = &mut groups[place];
-            if group.hits.len() < grouping.size {
+            let is_new = group.hits.iter().all(|other| other.slot != hit.slot);
+            if is_new && group.hits.len() < grouping.size {
                 group.hits.push(*hit);
             }
         }
@@ -173,5 +177,15 @@ mod tests {
         let (a, b) = (Scalar::from("a"), Scalar::from("b"));
         assert_eq!(ask(9, 9), [(b.clone(), vec![0, 1, 4]), (a, vec![1, 5]), (7.into(), vec![3])]);
         assert_eq!(ask(1, 2), [(b, vec![0, 1])]);
+    }
+
+    #[test]
+    fn a_point_that_comes_for_each_of_its_values_comes_once_in_a_group() {
+        let payloads = [7, 7, 7].map(|value| json!({"g": value}).as_object().expect("an object").clone());
+        let hits = [4, 4, 5].map(|slot| Ranked::new(Slot(slot), 1.0));
+        let grouping = Grouping { path: "g".parse().expect("a path"), groups: 1, size: 2 };
+        let found = group(&hits, &payloads, &grouping);
+        let slots: Vec<u32> = found[0].hits.iter().map(|hit| hit.slot.0).collect();
+        assert_eq!(slots, [4, 5]);
     }
 }

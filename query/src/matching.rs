@@ -90,7 +90,7 @@ impl<'a> Matching<'a> {
     pub(crate) fn unindexed(&self) -> BTreeMap<FieldPath, FieldKind> {
         let mut found = BTreeMap::new();
         if !self.is_exact() {
-            add_unindexed(&self.filter, self.view.fields.kinds(), &mut found);
+            add_unindexed(&self.filter, None, self.view.fields.kinds(), &mut found);
         }
         found
     }
@@ -124,7 +124,8 @@ impl<'a> Matching<'a> {
                 rest.by_ref().take(VERIFY_ROWS.min((count - kept.len()).saturating_mul(2))).collect();
             let unsure: Vec<Slot> =
                 block.iter().map(&slot).filter(|slot| !bounds.lower.contains(slot.0)).collect();
-            self.payloads_read.set(self.payloads_read.get() + unsure.len());
+            let read = if self.filter.reads_payload() { unsure.len() } else { 0 };
+            self.payloads_read.set(self.payloads_read.get() + read);
             let holds: RoaringBitmap = unsure
                 .iter()
                 .zip(self.verify(&unsure)?)
@@ -163,26 +164,40 @@ impl<'a> Matching<'a> {
     }
 }
 
-/// What stands on several values of a point together, no index knows.
-fn add_unindexed(filter: &Filter, kinds: &Kinds, found: &mut BTreeMap<FieldPath, FieldKind>) {
-    for condition in filter.conditions() {
+/// `place` is where the objects are that the filter is about, if it is nested: what these hold together no index knows,
+/// but where what they must have is.
+fn add_unindexed(
+    filter: &Filter,
+    place: Option<&FieldPath>,
+    kinds: &Kinds,
+    found: &mut BTreeMap<FieldPath, FieldKind>,
+) {
+    let whole = |path: &FieldPath| place.map_or_else(|| path.clone(), |place| place.in_objects(path));
+    let demanded: Vec<&Condition> = match place {
+        Some(_) => filter.must.iter().chain(&filter.should).collect(),
+        None => filter.conditions().collect(),
+    };
+    for condition in demanded {
         let (path, kind) = match condition {
-            Condition::Field(path, predicate) => (path, predicate.index_kind()),
-            Condition::IsEmpty(path) | Condition::IsNull(path) => (path, FieldKind::Keyword),
+            Condition::Field(path, predicate) => (whole(path), predicate.index_kind()),
+            Condition::IsNull(path) => (whole(path), FieldKind::Keyword),
+            Condition::IsEmpty(path) if place.is_none() => (path.clone(), FieldKind::Keyword),
             Condition::Filter(inner) => {
-                add_unindexed(inner, kinds, found);
+                add_unindexed(inner, place, kinds, found);
                 continue;
             }
-            Condition::Count(..)
+            Condition::Nested(path, inner) => {
+                add_unindexed(inner, Some(&whole(path)), kinds, found);
+                continue;
+            }
+            Condition::IsEmpty(_)
+            | Condition::Count(..)
             | Condition::HasId(_)
             | Condition::Slice { .. }
-            | Condition::HasVector(_)
-            | Condition::Nested(..) => {
-                continue;
-            }
+            | Condition::HasVector(_) => continue,
         };
-        if !kinds.contains_key(path) {
-            found.entry(path.clone()).or_insert(kind);
+        if !kinds.contains_key(&path) {
+            found.entry(path).or_insert(kind);
         }
     }
 }

@@ -25,8 +25,19 @@ pub struct Statistics<'a> {
     pub matching: (usize, usize),
     /// Fields of the filter without an index, and the kind that would know; nothing where no payload decides.
     pub unindexed: BTreeMap<FieldPath, FieldKind>,
+    /// What is known of the order that this level asks for, if an index knows it.
+    pub order: Option<OrderStatistics>,
     /// The same for each leg.
     pub legs: Vec<Statistics<'a>>,
+}
+
+/// What the planner knows of the index of a field that points are ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderStatistics {
+    /// Values in it, from the one on at which to begin, those of dead rows included.
+    pub keys: usize,
+    /// Points that the filter lets through, at most, and that it does not know whole.
+    pub unknown: usize,
 }
 
 /// What the planner knows of a vector space.
@@ -183,10 +194,14 @@ pub enum Step {
     },
     /// Chooses different ones of what the leg found.
     Diversify,
-    /// Orders by the values of a field, which are read from payloads.
+    /// Orders by the values of a field.
     Order {
         /// The field.
         path: FieldPath,
+        /// Whether they come from the index of the field; else they are read from payloads.
+        is_by_index: bool,
+        /// What the other way would cost, if there is an index.
+        rejected_ns: Option<f64>,
     },
     /// Chooses at random.
     Sample,
@@ -242,7 +257,7 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
         Query::Keyword(_) => (Step::Keyword, 0.0),
         Query::Fuse(fusion) => (Step::Fuse { by: fusion.name(), weights: fusion.of_words() }, 0.0),
         Query::Diverse { .. } => (Step::Diversify, 0.0),
-        Query::Order(order) => (Step::Order { path: order.path.clone() }, 0.0),
+        Query::Order(order) => choose_order(&order.path, statistics, (count, candidates)),
         Query::Sample { .. } => (Step::Sample, 0.0),
         Query::Formula(_) => (Step::Formula, 0.0),
         Query::Recommend { using, .. }
@@ -268,6 +283,25 @@ pub fn plan(request: &Request, statistics: &Statistics<'_>) -> Plan {
     };
     let (matching, unindexed) = (statistics.matching, statistics.unindexed.clone());
     Plan { step, count, matching, unindexed, cost_ns, legs }
+}
+
+/// The first of an index, or what payloads say.
+fn choose_order(
+    path: &FieldPath,
+    statistics: &Statistics<'_>,
+    (count, candidates): (usize, Option<usize>),
+) -> (Step, f64) {
+    let shown = statistics.matching.1.min(candidates.unwrap_or(usize::MAX));
+    let payloads_ns = cost::order_by_payloads_ns(shown);
+    let index_ns = statistics.order.map(|OrderStatistics { keys, unknown }| {
+        cost::order_by_index_ns(keys, count, shown, unknown.min(shown))
+    });
+    let is_by_index = index_ns.is_some_and(|index_ns| index_ns < payloads_ns);
+    let (cost_ns, rejected_ns) = match index_ns {
+        Some(index_ns) if is_by_index => (index_ns, Some(payloads_ns)),
+        rejected_ns => (payloads_ns, rejected_ns),
+    };
+    (Step::Order { path: path.clone(), is_by_index, rejected_ns }, cost_ns)
 }
 
 /// Every vector that may be a hit is compared with every example, or those near to some of them.
@@ -410,89 +444,4 @@ fn cheapest(part: &PartStatistics<'_>, mut ways: Vec<Way>) -> PartPlan {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Params;
-
-    fn nearest(params: Params) -> Request {
-        let query = Query::Nearest { vector: vec![0.0; 384].into(), using: String::new() };
-        Request { query, limit: 10, params, ..Request::default() }
-    }
-
-    fn part(rows: usize, linked: usize, shown: usize) -> PartStatistics<'static> {
-        PartStatistics { rows, shown, linked, calibration: None }
-    }
-
-    fn statistics(parts: Vec<PartStatistics<'_>>) -> Statistics<'_> {
-        let shown = parts.iter().map(|part| part.shown).sum();
-        let space = SpaceStatistics { dim: 384, metric: Metric::Dot, parts, misses: 1.0 };
-        Statistics { space: Some(space), matching: (shown, shown), ..Statistics::default() }
-    }
-
-    fn strategies(request: &Request, parts: Vec<PartStatistics<'_>>) -> Vec<Strategy> {
-        match plan(request, &statistics(parts)).step {
-            Step::Vector { parts, .. } => parts.iter().map(|part| part.strategy).collect(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_head_is_scanned_or_walked_by_cost() {
-        let free = nearest(Params::default());
-        let exact = nearest(Params { is_exact: true, ..Params::default() });
-        let graph = Strategy::Graph { ef: cost::EF_DEFAULT };
-        assert_eq!(strategies(&free, vec![part(1_000, 0, 1_000)]), [Strategy::Scan]);
-        assert_eq!(strategies(&free, vec![part(9_000, 0, 9_000)]), [Strategy::Codes]);
-        assert_eq!(strategies(&exact, vec![part(9_000, 0, 9_000)]), [Strategy::Scan]);
-        assert_eq!(strategies(&free, vec![part(200_000, 200_000, 200_000)]), [graph]);
-        assert_eq!(strategies(&free, vec![part(200_000, 200_000, 500)]), [Strategy::Scan]);
-        assert_eq!(strategies(&exact, vec![part(200_000, 200_000, 200_000)]), [Strategy::Scan]);
-    }
-
-    #[test]
-    fn each_segment_goes_its_own_way() {
-        let calibration = Calibration::default_for(384);
-        let segment = |shown| PartStatistics { calibration: Some(&calibration), ..part(200_000, 0, shown) };
-        let parts =
-            || vec![segment(200_000), segment(100_000), segment(1_000), segment(3), part(500, 0, 500)];
-        let free = strategies(&nearest(Params::default()), parts());
-        assert!(matches!(free[0], Strategy::Graph { .. }) && matches!(free[1], Strategy::Graph { .. }));
-        assert_eq!(free[2..], [Strategy::Codes, Strategy::Scan, Strategy::Scan]);
-        let exact = nearest(Params { recall: Some(1.0), ..Params::default() });
-        assert_eq!(strategies(&exact, parts()), [Strategy::Scan; 5]);
-    }
-
-    #[test]
-    fn a_higher_recall_takes_a_wider_beam_and_one_out_of_reach_a_scan() {
-        let calibration = Calibration::default_for(384);
-        let ways = |recall: f32| {
-            let part = PartStatistics { calibration: Some(&calibration), ..part(1_000_000, 0, 1_000_000) };
-            strategies(&nearest(Params { recall: Some(recall), ..Params::default() }), vec![part])[0]
-        };
-        let (Strategy::Graph { ef: low }, Strategy::Graph { ef: high }) = (ways(0.9), ways(0.97)) else {
-            panic!("no graph");
-        };
-        assert!(low < high, "{low} {high}");
-        assert_eq!(ways(0.99999), Strategy::Codes);
-    }
-
-    #[test]
-    fn the_beam_is_never_narrower_than_what_is_wanted() {
-        let request = Request { limit: 500, ..nearest(Params { ef: Some(10), ..Params::default() }) };
-        let graph = Strategy::Graph { ef: 500 };
-        assert_eq!(strategies(&request, vec![part(9_000_000, 9_000_000, 9_000_000)]), [graph]);
-    }
-
-    #[test]
-    fn legs_are_planned_on_their_own_and_bound_the_candidates() {
-        let rescored = Request { prefetch: vec![nearest(Params::default())], ..nearest(Params::default()) };
-        let big = statistics(vec![part(200_000, 200_000, 200_000)]);
-        let plan = plan(&rescored, &Statistics { legs: vec![big.clone()], ..big });
-        let strategy = |plan: &Plan| match &plan.step {
-            Step::Vector { parts, .. } => parts[0].strategy,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(strategy(&plan), Strategy::Scan);
-        assert!(matches!(strategy(&plan.legs[0]), Strategy::Graph { .. }));
-    }
-}
+mod tests;

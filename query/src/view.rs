@@ -142,12 +142,15 @@ impl View {
         slots.iter().map(|slot| Ok(self.rows.vector(*slot, name)?.map(Vector::Dense))).collect()
     }
 
-    /// Which of the slots a filter holds for, by reading their payloads.
+    /// Which of the slots a filter holds for, by reading their payloads if these decide.
     ///
     /// # Errors
     /// `Corrupted` or `Io`.
     pub(crate) fn verify(&self, filter: &Filter, slots: &[Slot]) -> Result<Vec<bool>> {
-        let payloads = self.payloads(slots)?;
+        let payloads = match filter.reads_payload() {
+            true => self.payloads(slots)?,
+            false => vec![Payload::new(); slots.len()],
+        };
         let holds = |(slot, payload): (&Slot, &Payload)| {
             self.subject(*slot, payload, |subject| Ok(filter.matches(subject)))
         };

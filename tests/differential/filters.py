@@ -91,6 +91,9 @@ class Draft:
             return {"has_id": self.some(lambda: self.dice.randint(1, 40), 9)}
         if kind < 0.40:
             return {"has_vector": ""}
+        if kind < 0.42:
+            total = self.dice.randint(1, 4)
+            return {"slice": {"total": total, "index": self.dice.randint(0, total - 1)}}
         return self.test(self.one(PATHS))
 
     def nested_filter(self):
@@ -130,9 +133,10 @@ class Draft:
             return {"geo_bounding_box": {"top_left": {"lon": left, "lat": top}, "bottom_right": {"lon": right, "lat": bottom}}}
         ring = lambda lon, lat, size: {"points": [
             {"lon": lon + x * size, "lat": lat + y * size} for x, y in [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)]]}
-        polygon = {"exterior": self.one([ring(13.0, 52.0, 1.0), ring(-3.0, -3.0, 60.0)])}
+        # Some have a place on an edge.
+        polygon = {"exterior": self.one([ring(13.0, 52.0, 1.0), ring(-3.0, -3.0, 60.0), ring(13.4, 52.0, 1.0), ring(0.0, 0.0, 60.0)])}
         if self.dice.random() < 0.4:
-            polygon["interiors"] = [ring(13.405, 52.505, 0.02)]
+            polygon["interiors"] = [self.one([ring(13.405, 52.505, 0.02), ring(13.41, 52.505, 0.25)])]
         return {"geo_polygon": polygon}
 
 
@@ -156,6 +160,8 @@ def condition_there(tree):
         return edge.HasIdCondition(set(tree["has_id"]))
     if "has_vector" in tree:
         return edge.HasVectorCondition(tree["has_vector"])
+    if "slice" in tree:
+        return edge.SliceCondition(tree["slice"]["total"], tree["slice"]["index"])
     if "key" not in tree:
         return there(tree)
     return edge.FieldCondition(tree["key"], **test_there(tree))

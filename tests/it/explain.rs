@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use kithdb::{
     Collection, Condition, Database, ErrorKind, Failed, FieldKind, Filter, Fusion, Grouping, Language,
-    MatrixRequest, Metric, Params, Point, PointId, Query, Reading, Request, Result, Schema, Select, Terms,
-    Why,
+    MatrixRequest, Metric, Order, Params, Point, PointId, Query, Reading, Request, Result, Schema, Select,
+    Terms, Why,
 };
 
 const POINTS: u64 = 3000;
@@ -93,6 +93,24 @@ fn a_point_is_told_why_it_is_no_hit() {
 }
 
 #[test]
+fn what_comes_behind_many_values_of_another_point_is_outranked() {
+    let db = Database::in_memory().expect("a database");
+    let collection = db.create_collection("c", Schema::new()).expect("a collection");
+    let path = || "n".parse().expect("a path");
+    let many = Point::new(1).with("n", (0..50).collect::<Vec<i64>>());
+    collection.upsert(vec![many, Point::new(2).with("n", 99)]).expect("written");
+    for is_indexed in [false, true] {
+        if is_indexed {
+            collection.create_field(path(), FieldKind::Integer).expect("an index");
+        }
+        let query = Query::Order(Order { path: path(), is_descending: false, from: None });
+        let request = Request { query, limit: 3, ..Request::default() };
+        let why = collection.why_not(request, PointId::Num(2)).expect("a reason").why;
+        assert!(matches!(why, Why::Outranked(rank) if rank.rank == 51), "{why:?}");
+    }
+}
+
+#[test]
 fn a_walk_that_misses_a_hit_says_so() {
     let db = Database::in_memory().expect("a database");
     let collection = collection(&db);
@@ -120,6 +138,10 @@ fn an_analysis_counts_what_was_done() {
     assert!(actual.payloads >= 5 && actual.parts[0].work.distances > 0, "{actual:?}");
     let text = found.plan.to_text_with(&actual);
     assert!(text.contains("distances") && text.contains("payloads read"), "{text}");
+    let slice = Filter::must(Condition::Slice { index: 0, total: 3 });
+    let sliced = Request { filter: slice, ..nearest(5) };
+    let actual = collection.search_on(sliced, &Select::none(), terms).expect("hits").actual.expect("asked");
+    assert_eq!((actual.found, actual.payloads), (5, 0), "ids decide");
     let plain = collection.search_on(exact(5), &Select::none(), Terms::default()).expect("hits");
     assert_eq!((plain.actual, plain.partial), (None, None));
 }

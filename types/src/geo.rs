@@ -1,7 +1,8 @@
 //! Places on the earth, and areas of it.
 //!
 //! A place is an object with `lon` and `lat` in degrees. Distances are those on a sphere of the earth's mean radius
-//! (haversine), up to half a percent from those on the ellipsoid. Edges of boxes and circles are outside.
+//! (haversine), up to half a percent from those on the ellipsoid. Edges are outside of what they are the edge of, and
+//! those of a hole are outside of the polygon.
 
 use crate::payload::Value;
 use crate::{Error, Result};
@@ -93,7 +94,8 @@ impl GeoArea {
             }
             Self::Circle { center, radius_m } => center.distance_m(place) < *radius_m,
             Self::Polygon { exterior, interiors } => {
-                is_inside(exterior, place) && !interiors.iter().any(|ring| is_inside(ring, place))
+                let is_outside = |ring: &Vec<GeoPoint>| side(ring, place) == Side::Outside;
+                side(exterior, place) == Side::Inside && interiors.iter().all(is_outside)
             }
         }
     }
@@ -153,13 +155,33 @@ fn check_ring(ring: &[GeoPoint]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a ray from the place crosses the ring an odd number of times.
-fn is_inside(ring: &[GeoPoint], place: GeoPoint) -> bool {
-    let crosses = |(a, b): (&GeoPoint, &GeoPoint)| {
-        let is_beside = (a.lat > place.lat) != (b.lat > place.lat);
-        is_beside && place.lon < (b.lon - a.lon) * (place.lat - a.lat) / (b.lat - a.lat) + a.lon
-    };
-    ring.iter().zip(ring.iter().skip(1)).filter(|edge| crosses(*edge)).count() % 2 == 1
+/// Where a place lies beside a ring.
+#[derive(Debug, PartialEq, Eq)]
+enum Side {
+    Inside,
+    Edge,
+    Outside,
+}
+
+/// Inside is what the ring goes round, however often it crosses itself: its winding number is not 0 there.
+fn side(ring: &[GeoPoint], place: GeoPoint) -> Side {
+    let is_between = |at: f64, a: f64, b: f64| a.min(b) <= at && at <= a.max(b);
+    let mut turns = 0;
+    for (a, b) in ring.iter().zip(ring.iter().skip(1)) {
+        // Above 0 to the left of the edge, below to the right.
+        let left = (b.lon - a.lon) * (place.lat - a.lat) - (b.lat - a.lat) * (place.lon - a.lon);
+        let is_beside = is_between(place.lon, a.lon, b.lon) && is_between(place.lat, a.lat, b.lat);
+        if left == 0.0 && is_beside {
+            return Side::Edge;
+        }
+        if a.lat <= place.lat && place.lat < b.lat && left > 0.0 {
+            turns += 1;
+        }
+        if b.lat <= place.lat && place.lat < a.lat && left < 0.0 {
+            turns -= 1;
+        }
+    }
+    if turns == 0 { Side::Outside } else { Side::Inside }
 }
 
 #[cfg(test)]
@@ -201,6 +223,44 @@ mod tests {
         assert!(ring.contains(place(2.0, 2.0)) && !ring.contains(place(5.0, 5.0)));
         assert!(!ring.contains(place(10.0, 5.0)));
         ring.check().expect("closed rings");
+    }
+
+    /// As Qdrant's engine answers (qdrant-edge 0.9.0).
+    #[test]
+    fn edges_of_polygons_are_outside_and_what_a_ring_goes_round_twice_is_inside() {
+        let ring = |places: &[(f64, f64)]| -> Vec<GeoPoint> {
+            places.iter().map(|(lon, lat)| place(*lon, *lat)).collect()
+        };
+        let square = |least: f64, most: f64| {
+            ring(&[(least, least), (most, least), (most, most), (least, most), (least, least)])
+        };
+        let polygon = |exterior, interiors| GeoArea::Polygon { exterior, interiors };
+        let inside = |area: &GeoArea| {
+            let places = [
+                (0.0, 0.0),
+                (0.0, 5.0),
+                (5.0, 0.0),
+                (10.0, 5.0),
+                (5.0, 10.0),
+                (10.0, 10.0),
+                (5.0, 5.0),
+                (4.0, 5.0),
+                (5.0, 4.0),
+                (6.0, 5.0),
+                (5.0, 6.0),
+                (2.0, 2.0),
+            ];
+            let found = places.iter().enumerate().filter(|(_, (lon, lat))| area.contains(place(*lon, *lat)));
+            found.map(|(at, _)| at).collect::<Vec<usize>>()
+        };
+        assert_eq!(inside(&polygon(square(0.0, 10.0), vec![])), [6, 7, 8, 9, 10, 11]);
+        assert_eq!(inside(&polygon(square(0.0, 10.0), vec![square(4.0, 6.0)])), [11]);
+        let triangle = ring(&[(0.0, 0.0), (10.0, 10.0), (0.0, 10.0), (0.0, 0.0)]);
+        assert_eq!(inside(&polygon(triangle, vec![])), [7, 10]);
+        // Round (3, 4) it goes twice.
+        let twice =
+            ring(&[(4.0, 2.0), (0.0, 1.0), (4.0, 6.0), (2.0, 0.0), (0.0, 5.0), (8.0, 5.0), (4.0, 2.0)]);
+        assert!(polygon(twice, vec![]).contains(place(3.0, 4.0)));
     }
 
     #[test]

@@ -25,20 +25,14 @@ impl PointId {
         Self::Uuid(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()))
     }
 
-    /// A number that is spread evenly over the ids, the same for the same id in every version of the engine: the
-    /// finaliser of SplitMix64 (Steele, Lea and Flood 2014).
+    /// A number that is spread evenly over the ids, the same for the same id in every version of the engine, and the
+    /// one that Qdrant shares points out by.
     pub(crate) fn hash(self) -> u64 {
-        let mix = |seed: u64| {
-            let seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            seed ^ (seed >> 31)
-        };
         match self {
-            Self::Num(num) => mix(num),
+            Self::Num(num) => sip_hash(&[num]),
             Self::Uuid(uuid) => {
                 let (high, low) = uuid.as_u64_pair();
-                mix(mix(high) ^ low)
+                sip_hash(&[high.swap_bytes(), low.swap_bytes()])
             }
         }
     }
@@ -47,6 +41,35 @@ impl PointId {
     pub fn random() -> Self {
         Self::Uuid(Uuid::new_v4())
     }
+}
+
+/// SipHash-2-4 (Aumasson and Bernstein 2012) of words of eight bytes, the first byte the lowest, with keys of 0.
+fn sip_hash(words: &[u64]) -> u64 {
+    let mut state: [u64; 4] =
+        [0x736f_6d65_7073_6575, 0x646f_7261_6e64_6f6d, 0x6c79_6765_6e65_7261, 0x7465_6462_7974_6573];
+    let last = (words.len() as u64 * 8) << 56;
+    for word in words.iter().chain([&last]) {
+        state[3] ^= word;
+        (0..2).for_each(|_| sip_round(&mut state));
+        state[0] ^= word;
+    }
+    state[2] ^= 0xff;
+    (0..4).for_each(|_| sip_round(&mut state));
+    state[0] ^ state[1] ^ state[2] ^ state[3]
+}
+
+fn sip_round(state: &mut [u64; 4]) {
+    let [a, b, c, d] = state;
+    *a = a.wrapping_add(*b);
+    *b = b.rotate_left(13) ^ *a;
+    *a = a.rotate_left(32);
+    *c = c.wrapping_add(*d);
+    *d = d.rotate_left(16) ^ *c;
+    *a = a.wrapping_add(*d);
+    *d = d.rotate_left(21) ^ *a;
+    *c = c.wrapping_add(*b);
+    *b = b.rotate_left(17) ^ *c;
+    *c = c.rotate_left(32);
 }
 
 impl fmt::Display for PointId {
@@ -139,5 +162,17 @@ mod tests {
     fn the_same_name_gives_the_same_id() {
         assert_eq!(PointId::from_name("a.md#0"), PointId::from_name("a.md#0"));
         assert_ne!(PointId::from_name("a.md#0"), PointId::from_name("a.md#1"));
+    }
+
+    /// As Qdrant's engine shares them out (qdrant-edge 0.9.0).
+    #[test]
+    fn points_are_shared_out_as_in_the_dialect() {
+        assert_eq!(sip_hash(&[]), 0x1e92_4b9d_7377_00d7);
+        let hashes = [0, 1, u64::MAX].map(|num| PointId::Num(num).hash());
+        assert_eq!(hashes, [0xe849_e8bb_6ffe_2567, 0x8004_c5a6_9410_5f5e, 0x8050_c18b_6ac9_d15e]);
+        let uuid: PointId = "f47ac10b-58cc-4372-a567-0e02b2c3d479".parse().expect("a UUID");
+        assert_eq!(uuid.hash(), 0xc4fe_6c4c_1831_d36a);
+        let first: Vec<u64> = (0..24).filter(|num| PointId::Num(*num).hash() % 7 == 0).collect();
+        assert_eq!(first, [19]);
     }
 }

@@ -48,6 +48,13 @@ impl FieldPath {
         objects.filter_map(Value::as_object).collect()
     }
 
+    /// The path, from the payload on, to what `inner` reaches in the objects at this path.
+    #[must_use]
+    pub fn in_objects(&self, inner: &Self) -> Self {
+        let each = (self.steps.last() != Some(&Step::Each)).then_some(Step::Each);
+        Self { steps: self.steps.iter().cloned().chain(each).chain(inner.steps.iter().cloned()).collect() }
+    }
+
     /// How deep what it reaches lies: 1 for a member of the payload.
     pub fn depth(&self) -> usize {
         self.steps.len()
@@ -280,6 +287,19 @@ mod tests {
         assert_eq!(reach("country.cities.name", &payload), Vec::<Value>::new());
         assert_eq!(reach("\"a.b\".c", &payload), [json!(3)]);
         assert_eq!(reach("nowhere", &payload), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn a_path_in_objects_begins_at_the_payload() {
+        let path = |text: &str| text.parse::<FieldPath>().expect("a path");
+        for (outer, inner, whole) in [
+            ("a", "x", "a[].x"),
+            ("a[]", "x.y", "a[].x.y"),
+            ("a.b[0]", "l[].x", "a.b[0][].l[].x"),
+            ("a", "\"x.y\"", "a[].\"x.y\""),
+        ] {
+            assert_eq!(path(outer).in_objects(&path(inner)), path(whole));
+        }
     }
 
     #[test]

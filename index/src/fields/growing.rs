@@ -46,7 +46,11 @@ impl Growing {
         self.blocks.push(Arc::new(block));
     }
 
-    pub(super) fn for_each_column(&self, position: usize, visit: &mut dyn FnMut(Range<u32>, &Column)) {
+    pub(super) fn for_each_column<'a>(
+        &'a self,
+        position: usize,
+        visit: &mut dyn FnMut(Range<u32>, &'a Column),
+    ) {
         for block in &self.blocks {
             if let Some(column) = block.column(position) {
                 visit(block.rows().clone(), column);

@@ -17,6 +17,7 @@ mod growing;
 mod keys;
 mod places;
 mod ranks;
+mod sequence;
 mod stored;
 mod truth;
 
@@ -31,6 +32,7 @@ pub use bounds::{Bounds, Lookups};
 use column::Column;
 pub use growing::Growing;
 pub use ranks::Counts;
+pub use sequence::{Key, Sequence};
 pub use stored::{Mark, Stored};
 use truth::Truth;
 
@@ -142,7 +144,11 @@ impl PartFields {
         }
     }
 
-    fn for_each_column(&self, position: usize, visit: &mut dyn FnMut(std::ops::Range<u32>, &Column)) {
+    fn for_each_column<'a>(
+        &'a self,
+        position: usize,
+        visit: &mut dyn FnMut(std::ops::Range<u32>, &'a Column),
+    ) {
         match self {
             Self::Growing(growing) => growing.for_each_column(position, visit),
             Self::Stored(stored) => {

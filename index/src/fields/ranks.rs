@@ -53,10 +53,10 @@ impl Fields {
     }
 
     /// Every column of a field, with the base of its part; nothing if the field is not indexed.
-    fn visit(
-        &self,
+    pub(super) fn visit<'a>(
+        &'a self,
         path: &FieldPath,
-        each: &mut dyn FnMut(u32, std::ops::Range<u32>, &Column),
+        each: &mut dyn FnMut(u32, std::ops::Range<u32>, &'a Column),
     ) -> Option<()> {
         let position = self.kinds.keys().position(|indexed| indexed == path)?;
         for (base, part) in &self.parts {

@@ -1,20 +1,17 @@
-//! Levels that ask no index: by id, by a field, at random, by a formula.
+//! Levels that ask no index: by id, at random, by a formula.
 //!
-//! Cost: by id and at random a look at each slot that may be a hit; by a field its payload as well; by a formula the
-//! payloads of what the legs found, if it reads any.
+//! Cost: by id and at random a look at each slot that may be a hit; by a formula the payloads of what the legs found, if
+//! it reads any.
 
 use std::collections::BTreeMap;
 
-use index::Work;
 use roaring::RoaringBitmap;
 use types::{Metric, Payload, Result, Slot};
 
 use super::{Level, Ranked};
 use crate::formula::Formula;
-use crate::kinds::order::Ordered;
 use crate::kinds::sample;
 use crate::plan::Plan;
-use crate::request::Order;
 
 /// Rows whose payloads are read at once.
 const BLOCK_ROWS: usize = 1024;
@@ -36,29 +33,6 @@ impl Level<'_> {
         // All of them in a random order where payloads decide, so that enough are left.
         let count = if self.matching.is_exact() { plan.count } else { slots.len() };
         self.even(sample::shuffled(slots.into_iter(), seed, count), plan.count)
-    }
-
-    pub(super) fn ordered(
-        &self,
-        plan: &Plan,
-        order: &Order,
-        candidates: Option<&RoaringBitmap>,
-    ) -> Result<Vec<Ranked>> {
-        let mut ordered = Ordered::new(order);
-        let slots = self.acceptable(candidates);
-        let mut work = Work { wanted: slots.len() as u64, ..Work::default() };
-        for block in slots.chunks(BLOCK_ROWS) {
-            if !self.watch.has_time() {
-                break;
-            }
-            work.distances += block.len() as u64;
-            let block = self.matching.first(block.to_vec(), |slot| *slot, block.len())?;
-            for (slot, payload) in block.iter().zip(self.view.payloads(&block)?) {
-                ordered.add(self.view.id(*slot), *slot, &payload);
-            }
-        }
-        self.watch.count(work);
-        Ok(ordered.into_ranked(plan.count))
     }
 
     /// What the legs found, by a formula.

@@ -5,6 +5,7 @@
 
 mod fused;
 mod kinds;
+mod order;
 mod vectors;
 pub(crate) mod watch;
 mod why;
@@ -19,7 +20,7 @@ use types::{Error, KeywordQuery, Metric, Result, Slot, Vector};
 use crate::View;
 use crate::matching::Matching;
 use crate::observed::{Sampled, Share};
-use crate::plan::{PartStatistics, Plan, SpaceStatistics, Statistics, plan};
+use crate::plan::{OrderStatistics, PartStatistics, Plan, SpaceStatistics, Statistics, plan};
 use crate::request::{Input, OrderValue, Query, Request};
 use crate::sparse::{self, SparsePart};
 use crate::stages::Stage;
@@ -143,8 +144,17 @@ impl<'a> Level<'a> {
             sparse: self.sparse_parts(),
             matching: self.matching.estimate(),
             unindexed: self.matching.unindexed(),
+            order: self.order_statistics(),
             legs: self.legs.iter().map(Self::statistics).collect(),
         }
+    }
+
+    /// What the index of the field that is ordered by knows, if there is one.
+    fn order_statistics(&self) -> Option<OrderStatistics> {
+        let Query::Order(order) = &self.request.query else { return None };
+        let sequence = order.sequence(&self.view.fields)?;
+        let accept = self.matching.accept().unwrap_or_else(|| self.view.universe());
+        Some(OrderStatistics { keys: sequence.keys(), unknown: sequence.unknown(accept).len() as usize })
     }
 
     fn sparse_parts(&self) -> Option<Vec<SparsePart>> {

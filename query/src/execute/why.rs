@@ -120,7 +120,10 @@ impl Level<'_> {
             return self.why_far(plan, slot, vector.elements(), using, candidates.as_ref());
         }
         let free = Request { score_threshold: None, ..self.request.clone() };
-        let all = Plan { count: self.view.points().max(plan.count), ..plan.clone() };
+        // In an order a point may come more than once.
+        let is_order = matches!(self.request.query, Query::Order(_));
+        let most = if is_order { usize::MAX } else { self.view.points().max(plan.count) };
+        let all = Plan { count: most, ..plan.clone() };
         let unbound = Level::prepare(self.view, &free, self.watch)?;
         let metric = self.multi_metric();
         Ok(match place(&unbound.best_of(&all)?) {

@@ -3,6 +3,8 @@
 //! The words and the scores are Qdrant's. *Similarity* below is what is larger for what is nearer: the score under
 //! cosine and dot product, the negated squared distance under Euclid, the negated distance under Manhattan.
 
+use std::cmp::Ordering;
+
 use types::{FieldPath, KeywordQuery, MultiVector, PointId, SparseVector, Vector};
 
 use crate::formula::Formula;
@@ -158,20 +160,27 @@ pub enum OrderValue {
 }
 
 impl OrderValue {
-    /// The order of numbers; exact between integers.
-    pub fn compare(self, other: Self) -> std::cmp::Ordering {
+    /// The order of numbers, exact between all of them: none is rounded to be compared.
+    pub fn compare(self, other: Self) -> Ordering {
         match (self, other) {
             (Self::Integer(a), Self::Integer(b)) => a.cmp(&b),
-            (a, b) => a.as_f64().total_cmp(&b.as_f64()),
+            (Self::Float(a), Self::Float(b)) => unsigned_zero(a).total_cmp(&unsigned_zero(b)),
+            (Self::Integer(a), Self::Float(b)) => mixed(a, b),
+            (Self::Float(a), Self::Integer(b)) => mixed(b, a).reverse(),
         }
     }
+}
 
-    fn as_f64(self) -> f64 {
-        match self {
-            Self::Integer(number) => number as f64,
-            Self::Float(number) => number,
-        }
-    }
+/// An integer beside a float. Rounding keeps the order, so only what it makes equal is looked at again; that is a whole
+/// number.
+fn mixed(integer: i64, float: f64) -> Ordering {
+    let rounded = (integer as f64).total_cmp(&unsigned_zero(float));
+    rounded.then_with(|| i128::from(integer).cmp(&(float as i128)))
+}
+
+/// 0.0 and -0.0 are equal.
+fn unsigned_zero(number: f64) -> f64 {
+    if number == 0.0 { 0.0 } else { number }
 }
 
 impl Query {
@@ -258,5 +267,37 @@ impl Input {
 impl<V: Into<Vector>> From<V> for Input {
     fn from(vector: V) -> Self {
         Self::Vector(vector.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They were in none: two integers beside a float that each of them rounds to.
+    #[test]
+    fn integers_and_floats_are_in_one_order() {
+        let ascending = [
+            OrderValue::Float(-1e300),
+            OrderValue::Integer(i64::MIN),
+            OrderValue::Integer(-1),
+            OrderValue::Float(-0.5),
+            OrderValue::Integer(0),
+            OrderValue::Integer((1 << 53) - 1),
+            OrderValue::Float(9_007_199_254_740_992.0),
+            OrderValue::Integer((1 << 53) + 1),
+            OrderValue::Integer((1 << 53) + 2),
+            OrderValue::Integer(i64::MAX),
+            OrderValue::Float(9_223_372_036_854_775_808.0),
+        ];
+        for (at, a) in ascending.iter().enumerate() {
+            for (other, b) in ascending.iter().enumerate() {
+                assert_eq!(a.compare(*b), at.cmp(&other), "{a:?} {b:?}");
+            }
+        }
+        for zero in [OrderValue::Float(0.0), OrderValue::Float(-0.0)] {
+            assert!(zero.compare(OrderValue::Integer(0)).is_eq());
+            assert!(zero.compare(OrderValue::Float(-0.0)).is_eq());
+        }
     }
 }

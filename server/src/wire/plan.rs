@@ -30,6 +30,9 @@ struct Node {
     /// Of an adaptive fusion: what words weigh, where the request or the collection says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     hybrid_weights: Option<HybridWeightsJson>,
+    /// Of an order: whether it comes from the index of its field; else it is read from payloads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_index: Option<bool>,
     /// Hits that this level must find.
     count: usize,
     matching: Matching,
@@ -159,6 +162,10 @@ impl Node {
             Step::Fuse { weights, .. } => weights.map(HybridWeightsJson::of),
             _ => None,
         };
+        let by_index = match &plan.step {
+            Step::Order { is_by_index, .. } => Some(*is_by_index),
+            _ => None,
+        };
         let (at_least, at_most) = plan.matching;
         let leg = |(position, leg): (usize, &Plan)| {
             Self::new(leg, actual.and_then(|actual| actual.legs.get(position)))
@@ -169,6 +176,7 @@ impl Node {
             parts,
             lists,
             hybrid_weights,
+            by_index,
             count: plan.count,
             matching: Matching { at_least, at_most },
             unindexed: plan.unindexed.iter().map(|(path, kind)| (path.to_string(), kind.name())).collect(),

@@ -128,6 +128,19 @@ impl Filter {
         self.must.iter().chain(&self.should).chain(&self.must_not).chain(counted)
     }
 
+    /// Whether payloads decide; else ids and vectors do.
+    pub fn reads_payload(&self) -> bool {
+        self.conditions().any(|condition| match condition {
+            Condition::HasId(_) | Condition::Slice { .. } | Condition::HasVector(_) => false,
+            Condition::Filter(inner) => inner.reads_payload(),
+            Condition::Field(..)
+            | Condition::IsEmpty(_)
+            | Condition::IsNull(_)
+            | Condition::Count(..)
+            | Condition::Nested(..) => true,
+        })
+    }
+
     /// Checks depth, size, texts and areas.
     ///
     /// # Errors
@@ -387,6 +400,17 @@ mod tests {
         let deep =
             (0..40).fold(Filter::default(), |inner, _| Filter::must(Condition::Filter(Box::new(inner))));
         assert_eq!(deep.check(&Limits::default()).expect_err("too deep").field(), Some("filter"));
+    }
+
+    #[test]
+    fn what_asks_for_ids_and_vectors_alone_reads_no_payload() {
+        let slice = || Condition::Slice { index: 0, total: 2 };
+        let inner = Filter::must(slice()).and(Condition::HasVector("v".into()));
+        let free = Filter { should: vec![Condition::Filter(Box::new(inner)), slice()], ..Filter::default() };
+        assert!(!free.reads_payload() && !Filter::default().reads_payload());
+        let empty = Condition::IsEmpty("a".parse().expect("a path"));
+        let least = MinShould { conditions: vec![slice(), empty], count: 1 };
+        assert!(Filter { min_should: Some(least), ..free }.reads_payload());
     }
 
     #[test]

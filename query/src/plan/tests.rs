@@ -1,0 +1,103 @@
+//! Which plan is made of which statistics.
+
+use super::*;
+use crate::{Order, Params};
+
+fn nearest(params: Params) -> Request {
+    let query = Query::Nearest { vector: vec![0.0; 384].into(), using: String::new() };
+    Request { query, limit: 10, params, ..Request::default() }
+}
+
+fn part(rows: usize, linked: usize, shown: usize) -> PartStatistics<'static> {
+    PartStatistics { rows, shown, linked, calibration: None }
+}
+
+fn statistics(parts: Vec<PartStatistics<'_>>) -> Statistics<'_> {
+    let shown = parts.iter().map(|part| part.shown).sum();
+    let space = SpaceStatistics { dim: 384, metric: Metric::Dot, parts, misses: 1.0 };
+    Statistics { space: Some(space), matching: (shown, shown), ..Statistics::default() }
+}
+
+fn strategies(request: &Request, parts: Vec<PartStatistics<'_>>) -> Vec<Strategy> {
+    match plan(request, &statistics(parts)).step {
+        Step::Vector { parts, .. } => parts.iter().map(|part| part.strategy).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_head_is_scanned_or_walked_by_cost() {
+    let free = nearest(Params::default());
+    let exact = nearest(Params { is_exact: true, ..Params::default() });
+    let graph = Strategy::Graph { ef: cost::EF_DEFAULT };
+    assert_eq!(strategies(&free, vec![part(1_000, 0, 1_000)]), [Strategy::Scan]);
+    assert_eq!(strategies(&free, vec![part(9_000, 0, 9_000)]), [Strategy::Codes]);
+    assert_eq!(strategies(&exact, vec![part(9_000, 0, 9_000)]), [Strategy::Scan]);
+    assert_eq!(strategies(&free, vec![part(200_000, 200_000, 200_000)]), [graph]);
+    assert_eq!(strategies(&free, vec![part(200_000, 200_000, 500)]), [Strategy::Scan]);
+    assert_eq!(strategies(&exact, vec![part(200_000, 200_000, 200_000)]), [Strategy::Scan]);
+}
+
+#[test]
+fn each_segment_goes_its_own_way() {
+    let calibration = Calibration::default_for(384);
+    let segment = |shown| PartStatistics { calibration: Some(&calibration), ..part(200_000, 0, shown) };
+    let parts = || vec![segment(200_000), segment(100_000), segment(1_000), segment(3), part(500, 0, 500)];
+    let free = strategies(&nearest(Params::default()), parts());
+    assert!(matches!(free[0], Strategy::Graph { .. }) && matches!(free[1], Strategy::Graph { .. }));
+    assert_eq!(free[2..], [Strategy::Codes, Strategy::Scan, Strategy::Scan]);
+    let exact = nearest(Params { recall: Some(1.0), ..Params::default() });
+    assert_eq!(strategies(&exact, parts()), [Strategy::Scan; 5]);
+}
+
+#[test]
+fn a_higher_recall_takes_a_wider_beam_and_one_out_of_reach_a_scan() {
+    let calibration = Calibration::default_for(384);
+    let ways = |recall: f32| {
+        let part = PartStatistics { calibration: Some(&calibration), ..part(1_000_000, 0, 1_000_000) };
+        strategies(&nearest(Params { recall: Some(recall), ..Params::default() }), vec![part])[0]
+    };
+    let (Strategy::Graph { ef: low }, Strategy::Graph { ef: high }) = (ways(0.9), ways(0.97)) else {
+        panic!("no graph");
+    };
+    assert!(low < high, "{low} {high}");
+    assert_eq!(ways(0.99999), Strategy::Codes);
+}
+
+#[test]
+fn the_beam_is_never_narrower_than_what_is_wanted() {
+    let request = Request { limit: 500, ..nearest(Params { ef: Some(10), ..Params::default() }) };
+    let graph = Strategy::Graph { ef: 500 };
+    assert_eq!(strategies(&request, vec![part(9_000_000, 9_000_000, 9_000_000)]), [graph]);
+}
+
+#[test]
+fn legs_are_planned_on_their_own_and_bound_the_candidates() {
+    let rescored = Request { prefetch: vec![nearest(Params::default())], ..nearest(Params::default()) };
+    let big = statistics(vec![part(200_000, 200_000, 200_000)]);
+    let plan = plan(&rescored, &Statistics { legs: vec![big.clone()], ..big });
+    let strategy = |plan: &Plan| match &plan.step {
+        Step::Vector { parts, .. } => parts[0].strategy,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(strategy(&plan), Strategy::Scan);
+    assert!(matches!(strategy(&plan.legs[0]), Strategy::Graph { .. }));
+}
+
+#[test]
+fn an_order_comes_from_an_index_where_that_is_cheaper() {
+    let ask = |order, shown| {
+        let by = Order { path: "n".parse().expect("a path"), is_descending: false, from: None };
+        let request = Request { query: Query::Order(by), limit: 10, ..Request::default() };
+        let statistics = Statistics { matching: (shown, shown), order, ..Statistics::default() };
+        match plan(&request, &statistics).step {
+            Step::Order { is_by_index, rejected_ns, .. } => (is_by_index, rejected_ns.is_some()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let index = |unknown| Some(OrderStatistics { keys: 100_000, unknown });
+    assert_eq!(ask(index(0), 100_000), (true, true));
+    assert_eq!(ask(index(0), 3), (false, true), "few points are read faster than many values are passed");
+    assert_eq!(ask(index(100_000), 100_000), (false, true), "it knows no point whole");
+    assert_eq!(ask(None, 100_000), (false, false));
+}
