@@ -18,11 +18,13 @@ pub struct Scored {
 }
 
 /// A bounded heap with the worst on top.
+#[derive(Clone)]
 pub(super) struct Best {
     k: usize,
     heap: BinaryHeap<Reverse<Ranked>>,
 }
 
+#[derive(Clone, Copy)]
 struct Ranked(Scored);
 
 impl Best {

@@ -5,8 +5,9 @@
 //! - `text.<path>`: the same of each path, where there are several: what queries that weigh fields are answered by.
 //! - `words`: where the language has stems, the words as they stand; only its dictionary is of use.
 //! - `version`: the document's identity, as a column to read and as a term to delete by.
-//! - `length`, `length.<path>`: the exact number of terms of the fields above, as columns: the mean length must not
-//!   depend on what is deleted or merged, and tantivy's own sums are estimates after a merge.
+//! - `length`, `length.<path>`: the exact number of terms of the fields above, as columns: what scores are made of.
+//!   tantivy's own lengths are rounded to a byte, and its sums of them depend on what was deleted and merged; they only
+//!   bound which documents are looked at.
 //! - the commit's payload: `<seqno> <highest version>`, the latter `-` if no document was ever added.
 
 use tantivy::Term;
