@@ -62,8 +62,8 @@ impl Layout {
         };
         let texts = suffixes.iter().map(of_texts).collect();
         let has_stems = keyword.language != Language::None;
-        let words =
-            has_stems.then(|| text(WORDS_FIELD, words::name(Language::None), IndexRecordOption::Basic));
+        let words = has_stems
+            .then(|| text(WORDS_FIELD, words::name_of_words(keyword.language), IndexRecordOption::Basic));
         let version = schema.add_u64_field(VERSION_FIELD, NumericOptions::default().set_indexed().set_fast());
         let of_lengths = |suffix: &String| {
             let name = format!("{LENGTH_FIELD}{suffix}");
