@@ -5,7 +5,8 @@
 //! longer a document, the less it scores. With its length r rounded and l as it is, at least the share R(r) / R(l) of
 //! the bound is left, where R is what a length adds to the denominator. So the k-th best of these least scores is a
 //! threshold that no document among the best falls below, and those whose bounds exceed it are few more than k: these
-//! are scored exactly, by the same formula as everywhere else, from postings that are read once more.
+//! are scored exactly, by the same formula as everywhere else, from postings that are read once more. Lengths of up to
+//! 40 are not rounded: then the bound is the score.
 //!
 //! A block's bound is the score of that frequency and length of it that were best by the mean length s of the segment
 //! when it was written; scores are made with the mean a of the view. From the one mean to the other the part of the
@@ -15,7 +16,7 @@
 //! times q misses nothing.
 //!
 //! Cost: beside the block-max search, a look at a length for each document that it offers, and a seek in each list for
-//! each of the few that are left.
+//! each of the few that are left and longer.
 
 use std::sync::Arc;
 
@@ -47,8 +48,10 @@ struct Candidate {
     segment: usize,
     doc: DocId,
     slot: Slot,
-    /// What its score does not exceed.
-    bound: f32,
+    /// By its rounded length.
+    score: f32,
+    /// Whether its length is the rounded one.
+    is_exact: bool,
 }
 
 /// Documents that may be among the best, in the order in which they stand.
@@ -97,20 +100,25 @@ impl Snapshot {
             let lengths = segment.lengths(0);
             let first = threshold(&candidates);
             let mut offer = |doc: DocId, rounded: f32| {
-                let rounded = rounded * asked.boost;
-                let bound = rounded / SLACK;
-                if bound > candidates.least.threshold()
+                let score = rounded * asked.boost;
+                if score > candidates.least.threshold() * SLACK
                     && let Some(slot) = segment.versions.first(doc).and_then(|version| find(Version(version)))
                 {
-                    let least = rounded * SLACK * share_left(asked, lengths[doc as usize]);
-                    candidates.add(Candidate { segment: at, doc, slot, bound }, least);
+                    let share = share_left(asked, lengths[doc as usize]);
+                    let candidate = Candidate { segment: at, doc, slot, score, is_exact: share >= 1.0 };
+                    candidates.add(candidate, score * SLACK * share);
                 }
                 threshold(&candidates)
             };
             weight.for_each_pruning(first, reader, &mut offer).map_err(failure)?;
         }
         candidates.sort_out();
-        self.score_exactly(asked, terms, &candidates.found, best)
+        let (exact, rounded): (Vec<Candidate>, Vec<Candidate>) =
+            candidates.found.into_iter().partition(|candidate| candidate.is_exact);
+        for Candidate { slot, score, .. } in exact {
+            best.offer(Scored { slot, score });
+        }
+        self.score_exactly(asked, terms, &rounded, best)
     }
 
     /// Offers candidates with the scores that they have by their lengths as they are.
@@ -175,8 +183,8 @@ impl Candidates {
     }
 
     fn sort_out(&mut self) {
-        let threshold = self.least.threshold();
-        self.found.retain(|candidate| candidate.bound > threshold);
+        let threshold = self.least.threshold() * SLACK;
+        self.found.retain(|candidate| candidate.score > threshold);
     }
 }
 
