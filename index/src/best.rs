@@ -11,6 +11,7 @@ use std::collections::BinaryHeap;
 const ROOM_MAX: usize = 1024;
 
 /// The `k` least of the entries that are offered.
+#[derive(Clone)]
 pub(crate) struct Best<T> {
     k: usize,
     heap: BinaryHeap<T>,

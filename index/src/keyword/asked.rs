@@ -65,7 +65,12 @@ impl Asked {
 
     /// The score of a group that stands so often in a document of such a length, both weighted.
     pub(super) fn score(&self, group: &Group, frequency: f32, length: f32) -> f32 {
-        group.bound * (frequency / (frequency + K1 * (1.0 - B + B * length / self.mean)))
+        group.bound * (frequency / (frequency + self.rest(length)))
+    }
+
+    /// What a length adds to the frequency in the denominator of a score.
+    pub(super) fn rest(&self, length: f32) -> f32 {
+        K1 * (1.0 - B + B * length / self.mean)
     }
 
     /// Its terms with their frequencies, where it is nothing but terms of all texts.

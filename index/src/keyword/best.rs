@@ -15,8 +15,10 @@ pub struct Scored {
     pub score: f32,
 }
 
+#[derive(Clone)]
 pub(super) struct Best(best::Best<Reverse<Ranked>>);
 
+#[derive(Clone, Copy)]
 struct Ranked(Scored);
 
 impl Best {

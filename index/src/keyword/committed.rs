@@ -4,8 +4,9 @@
 //! Documents are known by their versions alone. Where a version stands is looked up in the view's rows, and only for
 //! documents that score high enough to matter.
 //!
-//! Cost: a segment that was not there before, or whose deletions changed, has its lengths summed up once. In a segment
-//! with deletions a term's frequency is counted when it is first asked for, and then remembered.
+//! Cost: a segment that was not there before, or whose deletions changed, has its lengths read and summed up once, and
+//! holds them in memory: 4 bytes a document and column, since a score needs one at once. In a segment with deletions a
+//! term's frequency is counted when it is first asked for, and then remembered.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub(super) struct Segment {
     /// Terms of the alive documents, by column.
     pub(super) tokens: Vec<u64>,
     /// The exact length of each document, by column.
-    lengths: Vec<Values<u64>>,
+    lengths: Vec<Box<[u32]>>,
     /// Alive documents that have a term.
     frequencies: Mutex<HashMap<(Column, Box<str>), u64>>,
 }
@@ -81,14 +82,20 @@ impl Committed {
 impl Segment {
     fn load(reader: &SegmentReader, layout: &Layout) -> tantivy::Result<Self> {
         let fast = reader.fast_fields();
-        let lengths: Vec<Values<u64>> =
-            layout.lengths.iter().map(|(_, name)| fast.u64(name)).collect::<tantivy::Result<_>>()?;
-        let sum = |lengths: &Values<u64>| reader.doc_ids_alive().filter_map(|doc| lengths.first(doc)).sum();
+        let read = |name: &str| -> tantivy::Result<Box<[u32]>> {
+            let column = fast.u64(name)?;
+            Ok((0..reader.max_doc()).map(|doc| column.first(doc).unwrap_or(0) as u32).collect())
+        };
+        let lengths: Vec<Box<[u32]>> =
+            layout.lengths.iter().map(|(_, name)| read(name)).collect::<tantivy::Result<_>>()?;
+        let sum = |lengths: &[u32]| -> u64 {
+            reader.doc_ids_alive().map(|doc| u64::from(lengths[doc as usize])).sum()
+        };
         Ok(Self {
             id: reader.segment_id(),
             deleted: reader.num_deleted_docs(),
             versions: fast.u64(VERSION_FIELD)?,
-            tokens: lengths.iter().map(sum).collect(),
+            tokens: lengths.iter().map(|lengths| sum(lengths)).collect(),
             lengths,
             frequencies: Mutex::default(),
         })
@@ -104,9 +111,9 @@ impl Segment {
         (self.versions.min_value()..=self.versions.max_value()).contains(&version.0)
     }
 
-    /// The exact number of terms of a document.
-    pub(super) fn length(&self, document: DocId, column: Column) -> u64 {
-        self.lengths[column].first(document).unwrap_or(0)
+    /// The exact number of terms of each document.
+    pub(super) fn lengths(&self, column: Column) -> &[u32] {
+        &self.lengths[column]
     }
 
     /// In how many documents that are not deleted a term stands.

@@ -5,8 +5,9 @@
 //! - `text.<path>`: the same of each path, where there are several: what queries that weigh fields are answered by.
 //! - `words`: where the language has stems, the words as they stand; only its dictionary is of use.
 //! - `version`: the document's identity, as a column to read and as a term to delete by.
-//! - `length`, `length.<path>`: the exact number of terms of the fields above, as columns: the mean length must not
-//!   depend on what is deleted or merged, and tantivy's own sums are estimates after a merge.
+//! - `length`, `length.<path>`: the exact number of terms of the fields above, as columns: what scores are made of.
+//!   tantivy's own lengths are rounded to a byte, and its sums of them depend on what was deleted and merged; they only
+//!   bound which documents are looked at.
 //! - the commit's payload: `<seqno> <highest version>`, the latter `-` if no document was ever added.
 
 use tantivy::Term;
@@ -61,8 +62,8 @@ impl Layout {
         };
         let texts = suffixes.iter().map(of_texts).collect();
         let has_stems = keyword.language != Language::None;
-        let words =
-            has_stems.then(|| text(WORDS_FIELD, words::name(Language::None), IndexRecordOption::Basic));
+        let words = has_stems
+            .then(|| text(WORDS_FIELD, words::name_of_words(keyword.language), IndexRecordOption::Basic));
         let version = schema.add_u64_field(VERSION_FIELD, NumericOptions::default().set_indexed().set_fast());
         let of_lengths = |suffix: &String| {
             let name = format!("{LENGTH_FIELD}{suffix}");

@@ -118,7 +118,7 @@ impl KeywordIndex {
         let (analysis, layout) = (Analysis::of(language), Arc::new(layout));
         index.tokenizers().register(&words::name(language), analysis.terms.clone());
         if let Some(words) = &analysis.words {
-            index.tokenizers().register(&words::name(Language::None), words.clone());
+            index.tokenizers().register(&words::name_of_words(language), words.clone());
         }
         let reader =
             index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(damaged)?;

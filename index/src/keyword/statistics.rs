@@ -46,7 +46,8 @@ impl Statistics {
             dead.dedup();
             documents += u64::from(reader.num_docs()) - dead.len() as u64;
             for (column, tokens) in tokens.iter_mut().enumerate() {
-                let gone: u64 = dead.iter().map(|document| segment.length(*document, column)).sum();
+                let lengths = segment.lengths(column);
+                let gone: u64 = dead.iter().map(|document| u64::from(lengths[*document as usize])).sum();
                 *tokens += segment.tokens[column] - gone;
             }
         }

@@ -10,7 +10,6 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
-use tantivy::fieldnorm::FieldNormReader;
 use types::{KeywordQuery, Result, Slot, Version};
 
 use super::asked::{Asked, Group, Kind, kinds};
@@ -183,11 +182,9 @@ impl TailBlock {
         frequencies
     }
 
-    /// The length of a document, rounded as tantivy rounds it.
+    /// The length of a document, weighted.
     fn weighed_length(&self, document: u32, columns: &[(Column, f32)]) -> f32 {
-        let rounded = |length| FieldNormReader::id_to_fieldnorm(FieldNormReader::fieldnorm_to_id(length));
-        let length =
-            |(column, weight): &(Column, f32)| weight * rounded(self.length(document, *column)) as f32;
+        let length = |(column, weight): &(Column, f32)| weight * self.length(document, *column) as f32;
         columns.iter().map(length).sum()
     }
 }

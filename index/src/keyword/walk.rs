@@ -3,7 +3,6 @@
 //! Groups that are in sum too rare in worth to lift a document above the threshold lead to none (MaxScore; Turtle,
 //! Flood 1995): they are only looked up for documents that the others have. Blocks are not skipped by their maxima.
 
-use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, DocSet, SegmentReader, TERMINATED};
@@ -56,12 +55,8 @@ impl Snapshot {
             }
             // The most worth first.
             walkers.sort_by(|a, b| b.group.bound.total_cmp(&a.group.bound));
-            let mut norms = Vec::with_capacity(asked.columns.len());
-            for (column, weight) in &asked.columns {
-                let reader = reader.get_fieldnorms_reader(self.layout.texts[*column]).map_err(failure)?;
-                norms.push((reader, *weight));
-            }
-            let mut walk = Walk { asked, walkers, norms };
+            let lengths = asked.columns.iter().map(|(column, weight)| (segment.lengths(*column), *weight));
+            let mut walk = Walk { asked, walkers, lengths: lengths.collect() };
             let mut offer = |doc: DocId, score: f32| {
                 best.offer_found(score, || find(Version(segment.versions.first(doc)?)));
                 best.threshold()
@@ -76,7 +71,8 @@ impl Snapshot {
 struct Walk<'a> {
     asked: &'a Asked,
     walkers: Vec<Walker<'a>>,
-    norms: Vec<(FieldNormReader, f32)>,
+    /// Of all documents, by column.
+    lengths: Vec<(&'a [u32], f32)>,
 }
 
 /// Takes a document and its score, gives the score that the next must exceed.
@@ -129,7 +125,7 @@ impl Walk<'_> {
     }
 
     fn score(&mut self, doc: DocId) -> f32 {
-        let length = self.norms.iter().map(|(norms, weight)| weight * norms.fieldnorm(doc) as f32).sum();
+        let length = self.lengths.iter().map(|(lengths, weight)| weight * lengths[doc as usize] as f32).sum();
         let mut score = 0.0;
         for walker in &mut self.walkers {
             let frequency = walker.frequency(doc);
@@ -185,7 +181,8 @@ impl<'a> Walker<'a> {
     }
 }
 
-fn read(
+/// The postings of a term; none where no document has it.
+pub(super) fn read(
     reader: &SegmentReader,
     layout: &Layout,
     column: Column,

@@ -4,6 +4,11 @@
 //! `parse_http` is found as it stands, and by "parse" or "HTTP". To the positions it is its parts, one after the
 //! other, so a phrase finds them too; the whole stands where the first of them does.
 //!
+//! What points and apostrophes hold together is one word, as in Unicode's word boundaries (UAX #29) and Lucene's
+//! classic analysis, since pieces of it are none: a number with a decimal point ("15.4"; one of more points is a
+//! version, whose numbers are words), and an abbreviation ("e.g.", "U.S."), which is indexed without its points. The
+//! `'s` of English possessives is no word.
+//!
 //! Words over [`WORD_BYTES_MAX`] bytes are dropped; single characters are kept, since "vitamin C" and "section 5" mean
 //! them. Languages that are written without spaces come out as one long word a phrase: they are not segmented.
 //!
@@ -17,7 +22,6 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::str::CharIndices;
 
 use tantivy::tokenizer::{
     Language as Tongue, LowerCaser, RemoveLongFilter, Stemmer, StopWordFilter, TextAnalyzer, Token,
@@ -25,7 +29,7 @@ use tantivy::tokenizer::{
 };
 use types::Language;
 
-const REVISION: u32 = 3;
+const REVISION: u32 = 4;
 
 const WORD_BYTES_MAX: usize = 100;
 
@@ -48,7 +52,7 @@ pub(super) struct Analysis {
 
 impl Analysis {
     pub(super) fn of(language: Language) -> Self {
-        let words = (language != Language::None).then(|| analyzer(Language::None));
+        let words = (language != Language::None).then(|| analyzer_of_words(language, None));
         Self { terms: analyzer(language), words }
     }
 
@@ -104,13 +108,24 @@ pub(super) fn name(language: Language) -> String {
     format!("words_{}_{REVISION}", language.name())
 }
 
+/// The name under which the analysis of the words as they stand is kept.
+pub(super) fn name_of_words(language: Language) -> String {
+    format!("dictionary_{}_{REVISION}", language.name())
+}
+
 /// The analysis of a language's texts.
 pub(super) fn analyzer(language: Language) -> TextAnalyzer {
-    let words = TextAnalyzer::builder(Words::default())
+    analyzer_of_words(language, tongue(language))
+}
+
+/// The analysis of a language's texts, whose words are stemmed if a tongue is given.
+fn analyzer_of_words(language: Language, tongue: Option<Tongue>) -> TextAnalyzer {
+    let words = Words { has_possessives: language == Language::English, ..Words::default() };
+    let words = TextAnalyzer::builder(words)
         .filter(RemoveLongFilter::limit(WORD_BYTES_MAX + 1))
         .filter(LowerCaser)
         .dynamic();
-    let Some(tongue) = tongue(language) else { return words.build() };
+    let Some(tongue) = tongue else { return words.build() };
     let words = match StopWordFilter::new(tongue) {
         Some(stop_words) => words.filter_dynamic(stop_words),
         None => words,
@@ -147,16 +162,18 @@ pub(crate) fn tongue(language: Language) -> Option<Tongue> {
 struct Words {
     token: Token,
     parts: Vec<Range<usize>>,
+    /// Whether `'s` behind a word is left out.
+    has_possessives: bool,
 }
 
 struct WordStream<'a> {
     text: &'a str,
-    chars: CharIndices<'a>,
+    /// The byte from which on the next word is looked for.
+    at: usize,
     token: &'a mut Token,
     /// The parts of the word that was given last which are still to be given, the last one first.
     parts: &'a mut Vec<Range<usize>>,
-    /// Positions that the next word is further on.
-    gap: usize,
+    has_possessives: bool,
 }
 
 impl Tokenizer for Words {
@@ -165,29 +182,20 @@ impl Tokenizer for Words {
     fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream<'a> {
         self.token.reset();
         self.parts.clear();
-        let (chars, parts) = (text.char_indices(), &mut self.parts);
-        WordStream { text, chars, token: &mut self.token, parts, gap: 0 }
+        let (token, parts) = (&mut self.token, &mut self.parts);
+        WordStream { text, at: 0, token, parts, has_possessives: self.has_possessives }
     }
 }
 
 impl WordStream<'_> {
-    /// The bytes of the next word.
-    fn word(&mut self) -> Option<Range<usize>> {
-        let start = loop {
-            let (at, c) = self.chars.next()?;
-            if is_of_word(c) {
-                break at;
-            }
-            self.gap += gap_of(c);
-        };
-        // Of the words before, the gap was counted.
-        let gap = std::mem::take(&mut self.gap);
-        let end = self.chars.find(|(_, c)| !is_of_word(*c)).map_or(self.text.len(), |(end, c)| {
-            self.gap = gap_of(c);
-            end
-        });
+    /// Where the next word begins. Gaps before it count.
+    fn start(&mut self) -> Option<usize> {
+        let rest = &self.text[self.at..];
+        let length = rest.find(is_of_word)?;
+        let gap = GAP * rest[..length].matches(SEPARATOR).count();
         self.token.position = self.token.position.wrapping_add(gap);
-        Some(start..end)
+        self.at += length;
+        Some(self.at)
     }
 
     fn give(&mut self, bytes: Range<usize>, step: usize, positions: usize) {
@@ -208,23 +216,38 @@ impl TokenStream for WordStream<'_> {
             self.give(part, step, 1);
             return true;
         }
-        loop {
-            let Some(word) = self.word() else { return false };
-            parts_of(&self.text[word.clone()], word.start, self.parts);
+        while let Some(start) = self.start() {
+            let (before, rest) = self.text.split_at(start);
+            if let Some(length) = number(before, rest).or_else(|| abbreviation(before, rest)) {
+                self.at += length;
+                self.give(start..self.at, 1, 1);
+                if !rest.starts_with(char::is_numeric) {
+                    self.token.text.retain(|c| c != '.');
+                }
+                return true;
+            }
+            let (word, behind) = rest.split_at(length_of_word(rest));
+            self.at += word.len();
+            if self.has_possessives {
+                self.at += possessive(word, behind);
+            }
+            parts_of(word, start, self.parts);
             match self.parts.len() {
                 // Nothing but underscores.
-                0 => continue,
+                0 => {}
                 1 => {
                     let only = self.parts.remove(0);
                     self.give(only, 1, 1);
+                    return true;
                 }
                 positions => {
                     self.parts.reverse();
-                    self.give(word, 1, positions);
+                    self.give(start..start + word.len(), 1, positions);
+                    return true;
                 }
             }
-            return true;
         }
+        false
     }
 
     fn token(&self) -> &Token {
@@ -302,8 +325,49 @@ impl Class {
     }
 }
 
-fn gap_of(c: char) -> usize {
-    if c == SEPARATOR { GAP } else { 0 }
+/// The bytes of a number with a decimal point that `rest` begins with. `before` is the text before it.
+fn number(before: &str, rest: &str) -> Option<usize> {
+    let whole = rest.find(|c: char| !c.is_numeric()).filter(|bytes| *bytes > 0)?;
+    let behind = rest[whole..].strip_prefix('.')?;
+    let (fraction, after) = behind.split_at(length_of_word(behind));
+    let is_number = !fraction.is_empty() && fraction.chars().all(char::is_numeric);
+    // Of a version, an address or a list neither the first nor the last two are one.
+    let is_begun = before.strip_suffix(['.', ',']).is_some_and(|before| before.ends_with(char::is_numeric));
+    let goes_on = after.strip_prefix('.').is_some_and(|after| after.starts_with(is_of_word));
+    (is_number && !is_begun && !goes_on).then_some(whole + 1 + fraction.len())
+}
+
+/// The bytes of an abbreviation that `rest` begins with: two letters or more with a point behind each, which the last
+/// of capitals may do without.
+fn abbreviation(before: &str, rest: &str) -> Option<usize> {
+    if before.ends_with(['.', '\'', '’']) {
+        return None;
+    }
+    let mut chars = rest.char_indices().peekable();
+    let (mut letters, mut bytes, mut are_capitals) = (0, 0, true);
+    while let Some((at, letter)) = chars.next_if(|(_, c)| c.is_alphabetic()) {
+        letters += 1;
+        bytes = at + letter.len_utf8();
+        are_capitals &= letter.is_uppercase();
+        match chars.next_if(|(_, c)| *c == '.') {
+            Some(_) => bytes += 1,
+            None if are_capitals => break,
+            None => return None,
+        }
+    }
+    let ends = chars.peek().is_none_or(|(_, c)| !is_of_word(*c));
+    (letters > 1 && ends).then_some(bytes)
+}
+
+/// The bytes of the `'s` of a possessive behind a word.
+fn possessive(word: &str, behind: &str) -> usize {
+    let after = behind.strip_prefix(['\'', '’']).and_then(|after| after.strip_prefix(['s', 'S']));
+    let is_ending = |after: &&str| word.ends_with(char::is_alphabetic) && !after.starts_with(is_of_word);
+    after.filter(is_ending).map_or(0, |after| behind.len() - after.len())
+}
+
+fn length_of_word(rest: &str) -> usize {
+    rest.find(|c: char| !is_of_word(c)).unwrap_or(rest.len())
 }
 
 fn is_of_word(c: char) -> bool {
@@ -362,6 +426,34 @@ mod tests {
             assert_eq!(terms[1..], parts, "{word}");
         }
         assert_eq!(terms(Language::None, "___ __init__"), ["init"]);
+    }
+
+    #[test]
+    fn what_points_and_apostrophes_hold_together_is_one_word() {
+        for (text, expected) in [
+            ("15.4. Then 3.5x", vec!["15.4", "then", "3", "5x"]),
+            ("1.2.3 and 10.0.0.1, 1,2.5", vec!["1", "2", "3", "and", "10", "0", "0", "1", "1", "2", "5"]),
+            ("v1.2 .5 7. x2.5", vec!["v1", "2", "5", "7", "x2", "5"]),
+            ("e.g. U.S. U.K", vec!["eg", "us", "uk"]),
+            ("J.R.R. Tolkien, D.C.", vec!["jrr", "tolkien", "dc"]),
+            (
+                "p.x e.g.x a.b.c U.S.Army A. B",
+                vec!["p", "x", "e", "g", "x", "a", "b", "c", "u", "s", "army", "a", "b"],
+            ),
+            ("std.io.U.S.", vec!["std", "io", "u", "s"]),
+            ("Crohn's", vec!["crohn", "s"]),
+        ] {
+            assert_eq!(terms(Language::None, text), expected, "{text}");
+        }
+        let english = "Crohn's CELL’S dogs' it's don't 's s' 80's b's'x";
+        let expected = ["crohn", "cell", "dog", "don", "t", "s", "s", "80", "s", "b", "x"];
+        assert_eq!(terms(Language::English, english), expected);
+        let placed: Vec<(String, Range<usize>)> = placed(analyzer(Language::English), "U.S. dog's bed 1.5")
+            .into_iter()
+            .map(|term| (term.text, term.positions))
+            .collect();
+        let at = |text: &str, position| (text.to_owned(), position..position + 1);
+        assert_eq!(placed, [at("us", 0), at("dog", 1), at("bed", 2), at("1.5", 3)]);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use tantivy::fieldnorm::FieldNormReader;
 use tantivy::tokenizer::TokenStream;
 use types::{Operator, Slot};
 
@@ -122,24 +121,12 @@ impl Bench {
     pub(super) fn naive(&self, query: &KeywordQuery) -> Vec<Scored> {
         let documents = self.documents();
         let weights = self.weights(query);
-        let is_one = weights.iter().all(|weight| *weight == weights[0]);
         let terms = |path: &Vec<Vec<(String, usize)>>| path.iter().map(Vec::len).sum::<usize>();
-        let exact = |document: &Document| {
+        let length = |document: &Document| {
             document.paths.iter().zip(&weights).map(|(path, weight)| terms(path) as f64 * weight).sum::<f64>()
         };
-        // Lengths are kept in a byte.
-        let rounded = |length: usize| {
-            f64::from(FieldNormReader::id_to_fieldnorm(FieldNormReader::fieldnorm_to_id(length as u32)))
-        };
-        let length = |document: &Document| match is_one {
-            true => rounded(document.paths.iter().map(terms).sum()) * weights[0],
-            false => {
-                let of_path = |(path, weight): (&Vec<_>, &f64)| rounded(terms(path)) * weight;
-                document.paths.iter().zip(&weights).map(of_path).sum()
-            }
-        };
         let count = documents.len() as f64;
-        let mean = documents.iter().map(exact).sum::<f64>() / count;
+        let mean = documents.iter().map(length).sum::<f64>() / count;
         let has = |document: &Document, words: &[(String, f64)]| {
             let mut own = document.paths.iter().flatten().flatten();
             own.any(|(own, _)| words.iter().any(|(word, _)| own == word))

@@ -133,6 +133,51 @@ fn nothing_is_missed_where_segments_differ_in_length() {
     }
 }
 
+/// A byte, as tantivy keeps lengths, has 40 and 41 words alike.
+#[test]
+fn a_document_is_as_long_as_it_is() {
+    let mut bench = Bench::of(field_of(1, Language::None));
+    for words in [40, 39] {
+        bench.put(&format!("fish{}", " word".repeat(words)));
+    }
+    let prefix = KeywordQuery { is_prefix: true, ..KeywordQuery::new("fis") };
+    for is_committed in [false, true] {
+        for query in [KeywordQuery::new("fish"), prefix.clone()] {
+            let found = bench.search(query, 2);
+            let slots: Vec<Slot> = found.iter().map(|scored| scored.slot).collect();
+            assert_eq!(slots, [Slot(1), Slot(0)], "{is_committed} {found:?}");
+            assert!(found[0].score > found[1].score, "{is_committed} {found:?}");
+        }
+        bench.commit();
+    }
+}
+
+/// The best by rounded lengths are not the best: over many blocks, in two segments and the tail.
+#[test]
+fn nothing_is_missed_where_lengths_are_rounded() {
+    let mut bench = Bench::of(field_of(1, Language::None));
+    for number in 0..2_000_usize {
+        let (fish, stones, words) = (number % 4, number % 3, 40 + number * 37 % 160);
+        bench.put(&format!("{}{}{}", "fish ".repeat(fish), "stone ".repeat(stones), "word ".repeat(words)));
+        if number == 1_200 || number == 1_900 {
+            bench.commit();
+        }
+    }
+    for (text, operator) in
+        [("fish", Operator::Any), ("fish stone", Operator::Any), ("stone fish", Operator::All)]
+    {
+        let query = KeywordQuery { operator, ..text.into() };
+        let naive = bench.naive(&query);
+        for k in [1, 10, 100] {
+            let found = bench.search(query.clone(), k);
+            assert_eq!(found.len(), k);
+            for (found, naive) in found.iter().zip(&naive) {
+                assert!((found.score - naive.score).abs() < 1e-5, "{text} {k} {found:?} {naive:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn removed_documents_change_no_score() {
     let mut bench = Bench::new();
