@@ -30,6 +30,7 @@
 //! | `sealed`      | segments are opened without reading rows; damage in them is found and healed|
 //! | `compat`      | a directory of every released format opens                                  |
 //! | `concurrency` | readers never wait for the writer, and see whole commits                    |
+//! | `linear`      | calls at once behave as if they came in turn; a view shows one commit       |
 //! | `tidy`        | the sources keep to the rules of the house                                  |
 //!
 //! Nothing here needs a network or a file outside the repository. Longer runs: `KITHDB_MODEL_CASES`, and what
@@ -57,6 +58,7 @@ mod http;
 mod indexed;
 mod learned;
 mod limits;
+mod linear;
 mod mangled;
 mod mcp;
 mod model;
