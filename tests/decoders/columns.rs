@@ -64,7 +64,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds.push(seed(2, &npy));
     let elements: Vec<u8> = elements.collect();
     let dim = 2_u32.to_le_bytes();
-    seeds.push(seed(3, &[&dim, &elements[..8], &dim, &elements[8..]].concat()));
+    seeds.push(seed(3, &[&dim[..], &elements[..8], &dim, &elements[8..]].concat()));
     seeds.push(seed(4, &[&dim[..], &[1, 0], &dim, &[0, 1]].concat()));
     seeds
 }

@@ -68,5 +68,5 @@ fn taken<T>(outcome: &Result<T>) -> bool {
 /// A seed: what the first byte chooses, and the bytes behind it.
 fn seed(choice: usize, bytes: &[u8]) -> Vec<u8> {
     let choice = u8::try_from(choice).expect("there are few choices");
-    [&[choice], bytes].concat()
+    [&[choice][..], bytes].concat()
 }

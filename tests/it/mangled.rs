@@ -1,4 +1,4 @@
-//! Every decoder of bytes from outside or from the disk takes its seeds, and refuses or takes what chance makes of them,
+//! Every decoder of bytes from outside or from the disk takes its seeds, and refuses or takes what chance makes of them
 //! for a second each. The targets of `fuzz/` are these decoders, and run for longer.
 //!
 //! What a decoder fails at is kept in a file, which `kithdb-decoder run NAME FILE` gives it again.

@@ -1,5 +1,5 @@
-//! Views under transfers: points hold amounts, each commit takes from one what it gives another, so every state has the
-//! same sum.
+//! Views under transfers: points hold amounts, and each commit takes from one what it gives another, so every state has
+//! the same sum.
 //!
 //! A reading is asked in several ways, which must agree; a later reading shows no earlier commit; a writer finds its own
 //! commit; and what was read as of a commit is read as of it afterwards, by whoever asks.
