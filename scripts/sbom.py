@@ -26,13 +26,8 @@ def metadata():
 
 def checksums(lock):
     """SHA-256 of each crate from a registry, by name and version."""
-    field = lambda package, name: re.search(rf'^{name} = "(.+)"$', package, re.MULTILINE)
-    packages = lock.split("[[package]]\n")[1:]
-    return {
-        (field(package, "name").group(1), field(package, "version").group(1)): field(package, "checksum").group(1)
-        for package in packages
-        if field(package, "checksum")
-    }
+    packages = [dict(re.findall(r'^(\w+) = "(.+)"$', part, re.MULTILINE)) for part in lock.split("[[package]]\n")[1:]]
+    return {(one["name"], one["version"]): one["checksum"] for one in packages if "checksum" in one}
 
 
 def reached(nodes, starts, kinds):
