@@ -1,8 +1,8 @@
 //! Views under transfers: points hold amounts, and each commit takes from one what it gives another, so every state has
 //! the same sum.
 //!
-//! A reading is asked in several ways, which must agree; a later reading shows no earlier commit; a writer finds its own
-//! commit; and what was read as of a commit is read as of it afterwards, by whoever asks.
+//! A reading is asked in several ways, which must agree; a later reading shows no earlier commit; a writer finds its
+//! own commit; and what was read as of a commit is read as of it afterwards, by whoever asks.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
