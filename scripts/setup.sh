@@ -4,6 +4,7 @@
 #   scripts/setup.sh build    a C++ compiler, libclang, RocksDB compiled once
 #   scripts/setup.sh model    the default embedding model
 #   scripts/setup.sh deny     cargo-deny, for `make check`
+#   scripts/setup.sh fuzz     cargo-fuzz, for `make fuzz`
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$kithdb_root"
@@ -125,12 +126,20 @@ ensure_deny() {
     rm -rf "$kithdb_cache/cargo-deny"
 }
 
+ensure_fuzz() {
+    command -v cargo-fuzz >/dev/null && return
+    say "installing cargo-fuzz, once for this machine: about 2 minutes on 2 cores"
+    CARGO_TARGET_DIR="$kithdb_cache/cargo-fuzz" cargo install --quiet --locked cargo-fuzz --version '^0.13'
+    rm -rf "$kithdb_cache/cargo-fuzz"
+}
+
 ensure_cargo
 for part in "$@"; do
     case "$part" in
     build) ensure_compiler && ensure_libclang && ensure_rocksdb ;;
     model) ensure_model ;;
     deny) ensure_deny ;;
-    *) die "there is no part \`$part\`: build, model, deny" ;;
+    fuzz) ensure_fuzz ;;
+    *) die "there is no part \`$part\`: build, model, deny, fuzz" ;;
     esac
 done

@@ -96,7 +96,8 @@ impl<R: Read> TarReader<R> {
     /// # Errors
     /// `Io`, `Corrupted`.
     pub(crate) fn advance(&mut self) -> Result<Option<(String, u64)>> {
-        let passed = std::mem::take(&mut self.rest) + std::mem::take(&mut self.padding) as u64;
+        // A header may claim any size.
+        let passed = std::mem::take(&mut self.rest).saturating_add(std::mem::take(&mut self.padding) as u64);
         if std::io::copy(&mut self.inner.by_ref().take(passed), &mut std::io::sink())? < passed {
             return Err(damaged("it ends in the middle of a file"));
         }
@@ -205,6 +206,14 @@ mod tests {
         let mut flipped = bytes;
         flipped[2] ^= 1;
         assert!(TarReader::new(&flipped[..]).advance().is_err());
+    }
+
+    #[test]
+    fn a_size_that_no_file_has_is_found() {
+        let archive = [&header("a", u64::MAX)[..], &[0; 2 * BLOCK]].concat();
+        let mut reader = TarReader::new(&archive[..]);
+        assert_eq!(reader.advance().expect("a header"), Some(("a".to_owned(), u64::MAX)));
+        assert_eq!(reader.advance().expect_err("it is cut").kind(), types::ErrorKind::Corrupted);
     }
 
     #[test]

@@ -1,21 +1,28 @@
-//! A directory of every released format version opens, answers as it did, and can be written to.
+//! A directory of every released format version opens, answers as it did, and can be written to; a snapshot of each is
+//! recovered; and a directory of a later version is refused.
 //!
 //! `fixtures/<version>/db` was written by the code of its time and is never changed; `fixtures/<version>/answers.json`
-//! says what must come out. `fixtures/README.md` says how a new one is made.
+//! says what must come out, and `notes.snapshot` has one of its collections. `fixtures/README.md` says how a new one is
+//! made.
 
 use std::path::{Path, PathBuf};
 
 use kithdb::{
-    Collection, Condition, Database, FieldKind, Filter, Hit, Language, Metric, Point, PointId, Schema,
-    Select, Value, VectorSpec,
+    Collection, Condition, Database, Durability, ErrorKind, FieldKind, Filter, Hit, Language, Metric, Point,
+    PointId, Schema, Select, Value, VectorSpec,
 };
 use serde_json::json;
+use storage::format::keys;
+use storage::rows::{Change, RocksRows, Rows as _, Table};
 
 use crate::folder::{copy, files};
 use crate::pause::until_keywords_are_committed;
 
 /// The version that the current code writes.
 const CURRENT: &str = "v1";
+
+/// A snapshot of the collection `notes`, beside the directory.
+const SNAPSHOT: &str = "notes.snapshot";
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
@@ -77,6 +84,7 @@ fn every_released_format_opens_and_answers() {
         let text = std::fs::read_to_string(fixture.join("answers.json")).expect("answers");
         let expected: Value = serde_json::from_str(&text).expect("JSON");
         check(folder.path(), &expected);
+        check_snapshot(&fixture.join(SNAPSHOT), &expected["notes"]);
     }
     assert!(versions > 0 && fixtures().join(CURRENT).is_dir(), "no fixture of {CURRENT}");
 }
@@ -101,6 +109,44 @@ fn check(folder: &Path, expected: &Value) {
     assert!(ids(&words).contains(&"77".to_owned()));
 }
 
+fn check_snapshot(path: &Path, expected: &Value) {
+    let db = Database::in_memory().expect("a database");
+    db.recover_collection("notes", path, None).expect("it is recovered");
+    let notes = db.collection("notes").expect("a collection");
+    assert_eq!(&Value::from(points(&notes)), expected);
+    let found = notes.query().keyword("crates").run().expect("hits");
+    assert!(ids(&found).contains(&"1".to_owned()));
+    assert_eq!(db.verify().expect("a walk").faults, []);
+}
+
+/// Later versions are made by hand: nobody has written one yet.
+#[test]
+fn a_directory_of_a_later_format_is_refused_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path());
+    let set_format = |version: u64| {
+        let rows = RocksRows::open(&folder.path().join("storage")).expect("it opens");
+        let body = version.to_le_bytes();
+        // As every value is sealed: by the checksum of key and body.
+        let checksum = crc32c::crc32c(&[keys::FORMAT, &body[..]].concat()).to_le_bytes();
+        let value = [&body[..], &checksum[..]].concat();
+        let change = Change::Put(Table::Meta, keys::FORMAT.to_vec(), value);
+        rows.write(vec![change], Durability::Fsync).expect("written");
+        rows.close();
+    };
+    set_format(2);
+    let before = files(&folder.path().join("index"));
+    let Err(error) = Database::open(folder.path()) else { panic!("a later format was opened") };
+    assert_eq!(error.kind(), ErrorKind::UnsupportedFormat);
+    let says = ["format 2", "up to 1", "open it with the version that wrote it"];
+    assert!(says.iter().all(|said| error.message().contains(said)), "{error}");
+    assert_eq!(files(&folder.path().join("index")), before);
+    set_format(1);
+    let text = std::fs::read_to_string(fixtures().join(CURRENT).join("answers.json")).expect("answers");
+    let expected: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(answers(&Database::open(folder.path()).expect("it opens again")), expected);
+}
+
 /// Writes the fixture of the current version, when it is asked for; otherwise proves that what would be written answers
 /// as the fixture does: the code has not drifted from it.
 #[test]
@@ -114,10 +160,14 @@ fn the_current_fixture_is_what_the_current_code_writes() {
         copy(folder.path(), &fixture.join("db"));
         strip(&fixture.join("db/storage"));
     }
-    let found = answers(&Database::open(folder.path()).expect("it opens"));
+    let db = Database::open(folder.path()).expect("it opens");
+    let found = answers(&db);
     if is_asked_for {
         let text = serde_json::to_string_pretty(&found).expect("JSON");
         std::fs::write(fixture.join("answers.json"), text + "\n").expect("written");
+        let snapshot = db.create_snapshot(Some("notes")).expect("a snapshot");
+        let made = db.snapshot_path(Some("notes"), &snapshot.name).expect("a file");
+        std::fs::copy(made, fixture.join(SNAPSHOT)).expect("copied");
     }
     let text = std::fs::read_to_string(fixture.join("answers.json")).expect("answers");
     assert_eq!(found, serde_json::from_str::<Value>(&text).expect("JSON"));

@@ -11,6 +11,7 @@
 //! | `backup`      | a backup made under load is one commit; newer formats are refused           |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `limits`      | each limit has its error; who is slow, or comes in masses, harms nobody else|
+//! | `mangled`     | decoders refuse or take whatever bytes they are given (as `fuzz/`, for longer)|
 //! | `mcp`         | tools of models do what routes do, with the rights of who asks, and no more |
 //! | `strict`      | what a collection's own settings refuse is refused, in the dialect's words  |
 //! | `documents`   | uploads become chunks, whatever ends the process meanwhile                  |
@@ -29,6 +30,7 @@
 //! | `sealed`      | segments are opened without reading rows; damage in them is found and healed|
 //! | `compat`      | a directory of every released format opens                                  |
 //! | `concurrency` | readers never wait for the writer, and see whole commits                    |
+//! | `linear`      | calls at once behave as if they came in turn; a view shows one commit       |
 //! | `tidy`        | the sources keep to the rules of the house                                  |
 //!
 //! Nothing here needs a network or a file outside the repository. Longer runs: `KITHDB_MODEL_CASES`, and what
@@ -56,6 +58,8 @@ mod http;
 mod indexed;
 mod learned;
 mod limits;
+mod linear;
+mod mangled;
 mod mcp;
 mod model;
 mod observability;

@@ -24,7 +24,7 @@ use kithdb::{Durability, waypoint};
 
 use child::{Child, Fate};
 use examine::{Progress, Promise, examine};
-use script::Random;
+pub(crate) use script::Random;
 
 const CYCLES: u64 = 20;
 const ROUNDS: u64 = 1;
