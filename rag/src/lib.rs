@@ -28,6 +28,7 @@ pub mod parse;
 pub mod providers;
 pub mod search;
 pub mod shelf;
+mod traced;
 pub mod walk;
 
 pub use answer::{Answer, Asked, Citation, Library, Manner, Outcome, Passage, Retrieval, answer};

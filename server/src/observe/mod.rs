@@ -51,7 +51,8 @@ pub(crate) async fn observe(Shared(state): Shared<State>, mut request: Request, 
     if let Ok(id) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID_HEADER, id);
     }
-    span.record("http.response.status_code", status.as_u16());
+    // OTLP has signed numbers alone.
+    span.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
