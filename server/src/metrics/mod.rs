@@ -16,6 +16,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use kithdb::Status;
 
 use crate::state::Inner;
+pub(crate) use answers::Took;
 use exposition::Exposition;
 pub(crate) use process::{machine_bytes, memory, resident_percent};
 pub(crate) use requests::{Answered, CONNECTIONS, Requests};

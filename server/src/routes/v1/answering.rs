@@ -14,6 +14,7 @@ use rag::engine::Cancel;
 use super::super::{Call, call};
 use crate::error;
 use crate::lanes::Lane;
+use crate::metrics::Took;
 use crate::sse::{CancelOnDrop, Events, Fail, events};
 
 /// A question that was understood.
@@ -81,8 +82,14 @@ pub(super) fn made(
     let library = Library { db: &state.db, chunks: &chunks, embedder, engine, reranker };
     let mut manner = manner.clone();
     manner.retrieval.deadline = Some(call.deadline());
-    let made = answer(&library, asked, &manner, cancel, tell);
-    state.metrics.answered(&made);
+    let (began, mut first) = (Instant::now(), None);
+    let made = answer(&library, asked, &manner, cancel, &mut |told| {
+        if matches!(told, Told::Text(..)) {
+            first.get_or_insert_with(|| began.elapsed());
+        }
+        tell(told)
+    });
+    state.metrics.answered(&made, Took { first, whole: began.elapsed() });
     if let (Ok(answer), Some(feedback)) = (&made, &state.feedback) {
         feedback.answered(&state.db, chunks.name(), (id, asked.question.as_str()), answer);
     }
