@@ -103,7 +103,7 @@ impl Of {
         match self.place.unhurried_server() {
             Some(server) => server.post(&format!("{}?timeout=86400", self.path()), &json!({})),
             None => {
-                let db = self.place.data.open_existing()?;
+                let db = self.place.open_existing()?;
                 Ok(json!(Described::from(db.create_snapshot(self.collection.as_deref())?)))
             }
         }
@@ -113,7 +113,7 @@ impl Of {
         match self.place.server() {
             Some(server) => server.get(&self.path()),
             None => {
-                let all = self.place.data.open_existing()?.snapshots(self.collection.as_deref())?;
+                let all = self.place.open_existing()?.snapshots(self.collection.as_deref())?;
                 Ok(json!(all.into_iter().map(Described::from).collect::<Vec<_>>()))
             }
         }
@@ -122,7 +122,7 @@ impl Of {
     fn delete(&self, name: &str) -> Result<()> {
         match self.place.server() {
             Some(server) => server.delete(&format!("{}/{}", self.path(), encoded(name))).map(drop),
-            None => self.place.data.open_existing()?.delete_snapshot(self.collection.as_deref(), name),
+            None => self.place.open_existing()?.delete_snapshot(self.collection.as_deref(), name),
         }
     }
 }
@@ -156,7 +156,7 @@ impl Restore {
     }
 
     fn restore_directory(&self, file: &Path) -> Result<()> {
-        let db = self.place.data.open(kithdb::Options::default())?;
+        let db = self.place.open()?;
         let kept;
         let file = if file.is_file() {
             file
