@@ -2,7 +2,8 @@
 //! `doctor`, `bench`, `mcp`, `completions`.
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
-//! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood.
+//! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood (the
+//! command line, or the file that it names), 130 interrupted.
 
 mod ask;
 mod bench;
@@ -14,6 +15,7 @@ mod eval;
 mod export;
 mod import;
 mod ingest;
+mod interrupt;
 mod judge;
 mod limits;
 mod mcp;
