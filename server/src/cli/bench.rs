@@ -16,6 +16,7 @@ use kithdb::{
 use serde_json::{Value, json};
 
 use super::open::DataArgs;
+use super::search::with_names;
 use super::terminal::{columns, grouped, print, say};
 
 /// Measure searches.
@@ -74,7 +75,7 @@ impl Bench {
         let (db, _folder, collection) = match &self.collection {
             Some(name) => {
                 let db = self.data.open_existing()?;
-                let collection = db.collection(name)?;
+                let collection = db.collection(name).map_err(|error| with_names(error, &db))?;
                 (db, None, collection)
             }
             None => {
