@@ -12,6 +12,7 @@ mod config;
 mod doctor;
 mod engine;
 mod eval;
+mod examples;
 mod export;
 mod import;
 mod ingest;
@@ -44,6 +45,7 @@ use crate::{Logging, log};
 /// KithDB: a vector database in one directory.
 #[derive(Parser)]
 #[command(name = "kithdb", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = examples::ALL)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -52,32 +54,46 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve a database over HTTP, in the dialect of Qdrant's REST API
+    #[command(after_help = examples::SERVE)]
     Serve(Box<serve::Serve>),
     /// Print the configuration that `serve` would have, with where each value comes from
+    #[command(after_help = examples::CONFIG)]
     Config(Box<config::Config>),
     /// Read a folder of documents into a collection; later runs do only what changed
+    #[command(after_help = examples::INGEST)]
     Ingest(Box<ingest::Ingest>),
     /// Ask a collection of documents a question
+    #[command(after_help = examples::SEARCH)]
     Search(Box<search::Search>),
     /// Ask a question, and get an answer from the documents of a collection, with its citations
+    #[command(after_help = examples::ASK)]
     Ask(Box<ask::Ask>),
     /// Move a collection of documents to another model: a new one beside it, behind a gate
+    #[command(after_help = examples::REEMBED)]
     Reembed(Box<reembed::Reembed>),
     /// Measure how well questions with known answers find them, in one or two configurations
+    #[command(after_help = examples::EVAL)]
     Eval(Box<eval::Eval>),
     /// Read a file of points into a collection: Parquet, Arrow, JSON lines, NumPy, fvecs, HDF5
+    #[command(after_help = examples::IMPORT)]
     Import(Box<import::Import>),
     /// Write a collection into a file: Parquet, Arrow, JSON lines
+    #[command(after_help = examples::EXPORT)]
     Export(export::Export),
     /// Make, list, restore and delete snapshots
+    #[command(after_help = examples::SNAPSHOT)]
     Snapshot(snapshot::Snapshot),
     /// Verify every checksum, and that storage, vectors, fields and keywords agree
+    #[command(after_help = examples::DOCTOR)]
     Doctor(doctor::Doctor),
     /// Measure recall and speed of searches, on a collection or on generated vectors
+    #[command(after_help = examples::BENCH)]
     Bench(bench::Bench),
     /// Print completions for a shell: bash, zsh, fish, elvish, powershell
+    #[command(after_help = examples::COMPLETIONS)]
     Completions(completions::Completions),
     /// Offer the database to programs that speak the Model Context Protocol, on standard input and output
+    #[command(after_help = examples::MCP)]
     Mcp(mcp::McpArgs),
 }
 
