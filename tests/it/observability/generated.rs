@@ -73,6 +73,8 @@ fn a_question_is_a_trace_of_retrieval_ranking_and_generation() {
         Act::Rank("Eiffel"),
         Act::Say(said),
         Act::Rank("Eiffel"),
+        Act::Say(said),
+        Act::Rank("Eiffel"),
         Act::Refuse(400, "", "{\"error\": \"no\"}"),
     ];
     let (fake, collector) = (Fake::start(2_000, &acts), Collector::start());
@@ -86,16 +88,25 @@ fn a_question_is_a_trace_of_retrieval_ranking_and_generation() {
         &fake.url,
         "--rerank-model",
         "judge",
+        "--slow-query-ms",
+        "0",
     ]);
     let text = "# Eiffel tower\n\nThe Eiffel tower stands in Paris.\n";
     let uploads = json!({"documents": [{"path": "eiffel.md", "text": text}]});
     let upload = "/api/v1/collections/documents/documents?wait=true";
     assert_eq!(server.http.ask("POST", upload, Some(&uploads)).status, 200);
-    let question = json!({
+    let mut question = json!({
         "model": "rag:documents", "max_tokens": 64, "seed": 7, "temperature": 0.5,
         "messages": [{"role": "user", "content": "Where does the Eiffel tower stand?"}],
     });
-    assert_eq!(server.http.ask("POST", CHAT, Some(&question)).status, 200);
+    let answer = server.http.ask("POST", CHAT, Some(&question));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let slow = server.http.ask("GET", "/api/v1/slow-queries", None).body["result"]["queries"].take();
+    let is_of_it = |query: &Value| query["request_id"].as_str() == answer.id.as_deref();
+    assert!(slow.as_array().is_some_and(|all| all.iter().any(is_of_it)), "{slow}");
+    question["stream"] = true.into();
+    assert!(server.http.stream("POST", CHAT, &question).contains("[DONE]"));
+    question["stream"] = false.into();
     assert_eq!(server.http.ask("POST", CHAT, Some(&question)).status, 502);
     server.end();
     let all = collector.all();
@@ -108,6 +119,8 @@ fn a_question_is_a_trace_of_retrieval_ranking_and_generation() {
         assert!(named(&spans, name).integers.contains(attribute), "{attribute} of {name}");
     }
     check_shape(&spans);
+    let chats = all.iter().filter(|span| span.name == "chat fake");
+    assert_eq!(chats.count(), 3, "that of the streamed answer too: {all:#?}");
     let failed = below(&all, "502");
     assert_eq!(named(&failed, "chat fake").attributes.get("error.type").map(String::as_str), Some("refused"));
     let told = format!("{all:?}");
