@@ -1,6 +1,7 @@
 //! The command line as a process: what it ends with, what it says where, and what it leaves behind.
 
 use std::io::Read as _;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -83,6 +84,18 @@ fn a_database_that_is_open_elsewhere_is_told_with_the_process_and_what_to_do() {
         assert_eq!(err.contains("--url"), has_url, "{arguments:?}: {err}");
     }
     assert!(!Path::new(&out).exists() && !Path::new(&format!("{out}.part")).exists());
+}
+
+#[test]
+fn a_port_that_another_has_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = other.local_addr().expect("an address").to_string();
+    let data = folder.path().join("data").display().to_string();
+    let done = run(&["serve", "--no-model", "--listen", &address, "--data", &data]);
+    let err = said(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{err}");
+    assert!(err.contains(&address) && err.contains("another server may have it"), "{err}");
 }
 
 #[test]

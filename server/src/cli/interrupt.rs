@@ -43,6 +43,20 @@ impl Interrupt {
         Ok(Self(is_wanted))
     }
 
+    /// From now on Ctrl-C ends the process: what there was to put away is being put away.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(super) fn end_at_once() -> Result<()> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        thread::spawn(move || {
+            if runtime.block_on(ctrl_c()).is_ok() {
+                std::process::exit(i32::from(CODE));
+            }
+        });
+        Ok(())
+    }
+
     /// Whether the command is to end.
     pub(super) fn is_wanted(&self) -> bool {
         self.0.load(Ordering::Relaxed)
