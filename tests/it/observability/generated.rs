@@ -66,6 +66,20 @@ fn named<'a>(spans: &'a [Sent], name: &str) -> &'a Sent {
     spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no {name}: {spans:#?}"))
 }
 
+/// A server over a document, with an engine and a reranker, that sends its traces.
+fn served(fake: &Fake, collector: &Collector) -> Served {
+    let endpoint = format!("http://{}", collector.address);
+    let (own, url) = (endpoint.as_str(), fake.url.as_str());
+    let places = ["--otlp-endpoint", own, "--engine-url", url, "--rerank-url", url];
+    let rest = ["--rerank-model", "judge", "--slow-query-ms", "0"];
+    let server = Served::start(&[&places[..], &rest[..]].concat());
+    let text = "# Eiffel tower\n\nThe Eiffel tower stands in Paris.\n";
+    let uploads = json!({"documents": [{"path": "eiffel.md", "text": text}]});
+    let upload = "/api/v1/collections/documents/documents?wait=true";
+    assert_eq!(server.http.ask("POST", upload, Some(&uploads)).status, 200);
+    server
+}
+
 #[test]
 fn a_question_is_a_trace_of_retrieval_ranking_and_generation() {
     let said = "The Eiffel tower stands in Paris [1].";
@@ -78,23 +92,7 @@ fn a_question_is_a_trace_of_retrieval_ranking_and_generation() {
         Act::Refuse(400, "", "{\"error\": \"no\"}"),
     ];
     let (fake, collector) = (Fake::start(2_000, &acts), Collector::start());
-    let endpoint = format!("http://{}", collector.address);
-    let server = Served::start(&[
-        "--otlp-endpoint",
-        &endpoint,
-        "--engine-url",
-        &fake.url,
-        "--rerank-url",
-        &fake.url,
-        "--rerank-model",
-        "judge",
-        "--slow-query-ms",
-        "0",
-    ]);
-    let text = "# Eiffel tower\n\nThe Eiffel tower stands in Paris.\n";
-    let uploads = json!({"documents": [{"path": "eiffel.md", "text": text}]});
-    let upload = "/api/v1/collections/documents/documents?wait=true";
-    assert_eq!(server.http.ask("POST", upload, Some(&uploads)).status, 200);
+    let server = served(&fake, &collector);
     let mut question = json!({
         "model": "rag:documents", "max_tokens": 64, "seed": 7, "temperature": 0.5,
         "messages": [{"role": "user", "content": "Where does the Eiffel tower stand?"}],
