@@ -85,6 +85,7 @@ pub(super) fn layer(endpoint: &str, share: f64) -> Result<(Box<dyn Layer<Registr
     let resource = Resource::builder_empty()
         .with_service_name("kithdb")
         .with_attribute(KeyValue::new("service.version", VERSION))
+        .with_attribute(KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string()))
         .build();
     let provider = SdkTracerProvider::builder()
         .with_sampler(sampler)

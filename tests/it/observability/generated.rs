@@ -59,6 +59,8 @@ fn below(all: &[Sent], status: &str) -> Vec<Sent> {
     };
     let root = all.iter().find(is_it).unwrap_or_else(|| panic!("no request with {status}: {all:#?}"));
     assert!(root.integers.contains("http.response.status_code"), "{root:?}");
+    let error = root.attributes.get("error.type").map(String::as_str);
+    assert_eq!(error, Some(status).filter(|status| status.starts_with('5')));
     all.iter().filter(|span| span.trace == root.trace && span.id != root.id).cloned().collect()
 }
 
