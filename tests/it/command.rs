@@ -1,6 +1,6 @@
 //! The command line as a process: what it ends with, what it says where, and what it leaves behind.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -135,6 +135,18 @@ fn what_narrows_a_question_down_goes_to_a_server_too() {
     assert_eq!(outcome(&["--label", "staff"]), "extractive");
     assert_eq!(outcome(&["--filter", "path=other.md"]), "nothing_found");
     assert_eq!(outcome(&["--where", "path = 'vault.md'"]), "extractive");
+    let mut child = command(&["search", "-", "--url", url.as_str(), "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the child is built beside this test");
+    child.stdin.take().expect("it is piped").write_all(b"vault code\n").expect("it is read");
+    let done = child.wait_with_output().expect("it ends");
+    let found: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(
+        (&found["question"], &found["hits"][0]["payload"]["path"]),
+        (&json!("vault code"), &json!("vault.md"))
+    );
     let told = ask(&[]);
     assert!(told["answer"].as_str().is_some_and(|answer| answer.contains("7391")), "{told}");
     assert_eq!(told["rag"]["citations"][0]["path"], "vault.md", "{told}");

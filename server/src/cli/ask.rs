@@ -19,7 +19,7 @@ use super::open::{DataArgs, ModelArgs};
 use super::remote::{Remote, condition};
 use super::rerank::RerankArgs;
 use super::search::{DEFAULT_URL, Equals, equal, with_names};
-use super::terminal::{print, say};
+use super::terminal::{given, print, say};
 use crate::wire::openai::chat::{MODEL_PREFIX, usage};
 use crate::wire::openai::cited::{Places, list};
 use crate::wire::openai::rag::told;
@@ -27,7 +27,7 @@ use crate::wire::openai::rag::told;
 /// Ask a question, and get an answer with its citations.
 #[derive(Args)]
 pub(super) struct Ask {
-    /// The question, in plain words
+    /// The question, in plain words; `-` is standard input
     question: String,
     /// The collection
     #[arg(long, short, value_name = "NAME", default_value = "documents")]
@@ -71,6 +71,10 @@ const LIMIT: usize = 8;
 
 impl Ask {
     pub(super) fn run(self) -> Result<ExitCode> {
+        Self { question: given(self.question, "question")?, ..self }.asked()
+    }
+
+    fn asked(&self) -> Result<ExitCode> {
         if let Some(url) = &self.url {
             return self.of_server(url);
         }

@@ -1,6 +1,6 @@
 //! `kithdb snapshot`: of a directory that no server has open, or of a server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -43,7 +43,7 @@ struct Of {
 #[derive(Args)]
 struct Restore {
     /// The name of a snapshot of the collection, or a file
-    snapshot: String,
+    snapshot: PathBuf,
     /// The collection
     #[arg(long, short, value_name = "NAME")]
     collection: String,
@@ -129,7 +129,7 @@ impl Of {
 
 impl Restore {
     fn run(&self) -> Result<()> {
-        let file = Path::new(&self.snapshot);
+        let (file, name) = (self.snapshot.as_path(), self.snapshot.to_string_lossy());
         match self.place.unhurried_server() {
             Some(server) if file.is_file() => {
                 let checksum = self.checksum.as_deref().map(|hex| format!("?checksum={}", encoded(hex)));
@@ -141,16 +141,16 @@ impl Restore {
                 server.upload_file(&path, file)?;
             }
             Some(server) => {
-                let body = json!({"location": self.snapshot, "checksum": self.checksum});
+                let body = json!({"location": name, "checksum": self.checksum});
                 let path = format!("/collections/{}/snapshots/recover", encoded(&self.collection));
                 server.put(&path, &body)?;
             }
             None => self.restore_directory(file)?,
         }
         if self.place.json {
-            print(&format!("{}\n", json!({"restored": self.collection, "snapshot": self.snapshot})));
+            print(&format!("{}\n", json!({"restored": self.collection, "snapshot": name})));
         } else {
-            print(&format!("`{}` is what {} holds\n", self.collection, self.snapshot));
+            print(&format!("`{}` is what {name} holds\n", self.collection));
         }
         Ok(())
     }
@@ -161,7 +161,7 @@ impl Restore {
         let file = if file.is_file() {
             file
         } else {
-            kept = db.snapshot_path(Some(&self.collection), &self.snapshot).map_err(|error| {
+            kept = db.snapshot_path(Some(&self.collection), &file.to_string_lossy()).map_err(|error| {
                 let message =
                     format!("{}; give the name of one that `list` shows, or a file", error.message());
                 Error::new(ErrorKind::NotFound, message).with_source(error)
