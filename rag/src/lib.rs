@@ -45,4 +45,5 @@ pub use parse::{Kind, Skip, Source, parse};
 pub use providers::{Protocol, Provider};
 pub use search::{Found, Mode, check_model, search};
 pub use shelf::Shelf;
+pub use traced::tell_traceparent;
 pub use walk::{Skipped, Walk, walk};

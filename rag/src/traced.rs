@@ -7,6 +7,8 @@
 //! Source: `gen_ai.*` as of open-telemetry/semantic-conventions-genai; the rest as of Arize-ai/openinference. The list
 //! `gen_ai.response.finish_reasons` is left out: fields of spans are no lists, and `llm.finish_reason` says the same.
 
+use std::sync::OnceLock;
+
 use serde_json::{Value, json};
 use tracing::Span;
 use tracing::field::Empty;
@@ -21,6 +23,21 @@ const OWN: &str = "kithdb";
 
 /// Documents that have fields of their own, as OpenInference has it; `gen_ai.retrieval.documents` has all.
 const DOCUMENTS_NAMED: usize = 8;
+
+/// How the current span is named to a server that is asked.
+static TRACEPARENT: OnceLock<fn() -> Option<String>> = OnceLock::new();
+
+/// Has serving engines and rerankers told which span asks them, in the header `traceparent` of W3C's Trace Context: then
+/// their own spans stand below it. The first call counts.
+pub fn tell_traceparent(of_current: fn() -> Option<String>) {
+    // Whoever was first sends the traces of this process.
+    let _ = TRACEPARENT.set(of_current);
+}
+
+/// The current span as a server is told of it, if it is.
+pub(crate) fn traceparent() -> Option<String> {
+    TRACEPARENT.get().and_then(|of_current| of_current())
+}
 
 /// Of a search for passages.
 pub(crate) fn retrieval(collection: &str, limit: usize) -> Span {

@@ -344,8 +344,12 @@ fn config(connect_time_max: Duration) -> ureq::config::ConfigBuilder<ureq::types
     config.user_agent(concat!("kithdb/", env!("CARGO_PKG_VERSION"))).timeout_connect(Some(connect_time_max))
 }
 
-/// Shows the key, where there is one.
+/// Shows the key, where there is one, and says which span asks.
 fn with_key<B>(request: ureq::RequestBuilder<B>, key: Option<&Secret>) -> ureq::RequestBuilder<B> {
+    let request = match traced::traceparent() {
+        Some(traceparent) => request.header("traceparent", traceparent),
+        None => request,
+    };
     match key {
         Some(key) => request.header("authorization", format!("Bearer {}", key.0)),
         None => request,

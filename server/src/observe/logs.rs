@@ -79,6 +79,7 @@ pub fn log(logging: &Logging) -> Result<Option<Tracing>> {
     // A process that logs already keeps its log.
     if Registry::default().with(layer).with(lines).try_init().is_ok() {
         otlp::turn(tracing.is_some());
+        rag::tell_traceparent(otlp::traceparent);
     }
     Ok(tracing)
 }

@@ -140,6 +140,17 @@ pub(super) fn trace_id(span: &Span) -> Option<String> {
     of.is_valid().then(|| of.trace_id().to_string())
 }
 
+/// The current span, as W3C's Trace Context names it to a server that is asked.
+pub(super) fn traceparent() -> Option<String> {
+    let context = Span::current().context();
+    let of = context.span().span_context().clone();
+    let is_told = is_on() && of.is_valid();
+    is_told.then(|| {
+        let (trace, span, is_sampled) = (of.trace_id(), of.span_id(), u8::from(of.is_sampled()));
+        format!("00-{trace}-{span}-{is_sampled:02x}")
+    })
+}
+
 /// Takes requests, and what is below them.
 #[derive(Clone, Debug)]
 struct OfRequests(Sampler);

@@ -89,7 +89,7 @@ impl Fake {
     }
 
     /// The heads of everything that it was asked.
-    pub(super) fn heads(&self) -> Vec<String> {
+    pub(crate) fn heads(&self) -> Vec<String> {
         self.heard.heads.lock().expect("no panic").clone()
     }
 

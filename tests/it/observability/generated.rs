@@ -119,6 +119,11 @@ fn a_question_is_a_trace_of_retrieval_ranking_and_generation() {
         assert!(named(&spans, name).integers.contains(attribute), "{attribute} of {name}");
     }
     check_shape(&spans);
+    for asking in ["rerank", "chat fake"] {
+        let Sent { trace, id, .. } = named(&spans, asking);
+        let line = format!("traceparent: 00-{trace}-{id}-01");
+        assert!(fake.heads().iter().any(|head| head.contains(&line)), "{line}: {:?}", fake.heads());
+    }
     let chats = all.iter().filter(|span| span.name == "chat fake");
     assert_eq!(chats.count(), 3, "that of the streamed answer too: {all:#?}");
     let failed = below(&all, "502");
