@@ -1,9 +1,11 @@
 //! The command line as a process: what it ends with, what it says where, and what it leaves behind.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use kithdb::{Database, Durability, Metric, Options, Point, Schema, Value};
 use serde_json::json;
@@ -113,6 +115,29 @@ fn a_reader_that_goes_away_is_no_error() {
     child.stdout.take().expect("it is piped").read_exact(&mut first).expect("a first line");
     let done = child.wait_with_output().expect("it ends");
     assert_eq!((done.status.code(), said(&done.stderr)), (Some(0), String::new()));
+}
+
+#[test]
+fn an_export_that_is_interrupted_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    drop(filled(&data, 30_000));
+    let (out, part) = (folder.path().join("x.jsonl"), folder.path().join("x.jsonl.part"));
+    // A pipe in place of the file: the export goes on only as it is read.
+    let made = Command::new("mkfifo").arg(&part).status();
+    assert!(made.is_ok_and(|status| status.success()), "no pipe");
+    let (data, file) = (data.display().to_string(), out.display().to_string());
+    let mut child = command(&["export", "c", &file, "--data", &data])
+        .spawn()
+        .expect("the child is built beside this test");
+    let mut pipe = File::open(&part).expect("it writes");
+    pipe.read_exact(&mut [0; 16]).expect("a first line");
+    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(told.is_ok_and(|status| status.success()), "it was running");
+    std::thread::sleep(Duration::from_millis(200));
+    pipe.read_to_end(&mut Vec::new()).expect("it ends");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert!(!out.exists() && !part.exists());
 }
 
 #[test]
