@@ -142,10 +142,12 @@ pub(super) fn trace_id(span: &Span) -> Option<String> {
 
 /// The current span, as W3C's Trace Context names it to a server that is asked.
 pub(super) fn traceparent() -> Option<String> {
+    if !is_on() {
+        return None;
+    }
     let context = Span::current().context();
     let of = context.span().span_context().clone();
-    let is_told = is_on() && of.is_valid();
-    is_told.then(|| {
+    of.is_valid().then(|| {
         let (trace, span, is_sampled) = (of.trace_id(), of.span_id(), u8::from(of.is_sampled()));
         format!("00-{trace}-{span}-{is_sampled:02x}")
     })
