@@ -3,7 +3,7 @@
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
 //! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood (the
-//! command line, or the file that it names), 130 interrupted.
+//! command line, a file that it names, what a server or a file was given), 130 interrupted.
 
 mod ask;
 mod bench;
@@ -38,7 +38,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use config::Failure;
-use kithdb::Result;
+use kithdb::{ErrorKind, Result};
 
 use crate::{Logging, log};
 
@@ -97,20 +97,23 @@ enum Command {
     Mcp(mcp::McpArgs),
 }
 
+/// As clap ends what it does not understand.
+const NOT_UNDERSTOOD: u8 = 2;
+
 /// Runs a command. The first argument is the name that it was called by. What is not understood ends the process.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (command, arguments) = (Cli::command(), arguments.into_iter().collect::<Vec<_>>());
     let outcome = match config::matches(&command, &arguments) {
         Ok((matches, file)) => start(&command, &matches, file.as_ref()),
         Err(Failure::Clap(error)) => error.exit(),
-        Err(Failure::File(error)) => {
-            terminal::say(&format!("error: {error}"));
-            return ExitCode::from(2);
-        }
+        Err(Failure::File(error)) => Err(error),
     };
     outcome.unwrap_or_else(|error| {
         terminal::say(&format!("error: {error}"));
-        ExitCode::FAILURE
+        match error.kind() {
+            ErrorKind::InvalidArgument => ExitCode::from(NOT_UNDERSTOOD),
+            _ => ExitCode::FAILURE,
+        }
     })
 }
 
