@@ -134,7 +134,7 @@ fn an_export_that_is_interrupted_leaves_nothing() {
         .expect("the child is built beside this test");
     let mut pipe = File::open(&part).expect("it writes");
     pipe.read_exact(&mut [0; 16]).expect("a first line");
-    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    let told = Command::new("kill").arg("-INT").arg(child.id().to_string()).status();
     assert!(told.is_ok_and(|status| status.success()), "it was running");
     std::thread::sleep(Duration::from_millis(200));
     pipe.read_to_end(&mut Vec::new()).expect("it ends");
