@@ -140,7 +140,8 @@ impl<'a> Asked<'a> {
 
     fn end(mut self, rows: usize, plan: Option<&Plan>, effort: &Effort) {
         self.is_answered = true;
-        self.span.record("db.response.returned_rows", rows);
+        // OTLP has signed numbers alone.
+        self.span.record("db.response.returned_rows", i64::try_from(rows).unwrap_or(i64::MAX));
         let elapsed = self.began.elapsed();
         self.engine.meters.operation(self.operation, elapsed);
         self.keep(elapsed, Some(rows), plan, effort);

@@ -25,7 +25,8 @@ use pyo3::prelude::*;
 #[pyfunction]
 fn run(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
     let code = py.detach(|| server::cli::run(arguments));
-    u8::from(code != ExitCode::SUCCESS)
+    // A code does not tell its number.
+    (0..=u8::MAX).find(|number| code == ExitCode::from(*number)).unwrap_or(1)
 }
 
 #[pymodule]

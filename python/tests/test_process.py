@@ -233,3 +233,6 @@ def test_the_command_line_comes_along(folder: Path) -> None:
     subprocess.run([*run, "doctor", "--data", str(folder)], check=True, capture_output=True)
     wrong = subprocess.run([*run, "nonsense"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "nonsense" in wrong.stderr
+    unread = [*run, "serve", "--config", str(folder / "none.toml")]
+    told = subprocess.run(unread, capture_output=True, text=True, check=False)
+    assert told.returncode == 2 and "none.toml cannot be read" in told.stderr

@@ -22,6 +22,7 @@ use std::path::Path;
 use types::{Error, ModelIdentity, Result};
 
 use crate::providers::{Provider, Remote};
+use crate::traced;
 use local::Local;
 pub(crate) use tokens::Tokens;
 
@@ -66,10 +67,10 @@ impl Embedder {
     /// # Errors
     /// `InvalidArgument` when a text is refused; `Busy` when a server does not answer after several attempts.
     pub fn embed_documents(&self, texts: &[&str], progress: &dyn Fn(usize)) -> Result<Vec<Vec<f32>>> {
-        match &self.0 {
+        self.traced(texts.len(), || match &self.0 {
             Place::Here(local) => local.embed_documents(texts, progress),
             Place::There(remote) => remote.embed_documents(texts, progress),
-        }
+        })
     }
 
     /// Embeds a query, on the calling thread.
@@ -77,11 +78,21 @@ impl Embedder {
     /// # Errors
     /// As for [`embed_documents`](Self::embed_documents).
     pub fn embed_query(&self, text: &str) -> Result<Vec<f32>> {
-        let _span = tracing::info_span!("embed", gen_ai.request.model = self.identity().name).entered();
-        match &self.0 {
+        self.traced(1, || match &self.0 {
             Place::Here(local) => local.embed_query(text),
             Place::There(remote) => remote.embed_query(text),
-        }
+        })
+    }
+
+    fn traced<T>(&self, texts: usize, embed: impl FnOnce() -> Result<T>) -> Result<T> {
+        let server = match &self.0 {
+            Place::Here(_) => None,
+            Place::There(remote) => Some(remote.server()),
+        };
+        let span = traced::embeddings(self.identity(), server, texts);
+        let outcome = span.in_scope(embed);
+        traced::failed(&span, &outcome);
+        outcome
     }
 
     /// The ids that the model sees of a text: special tokens included, cut to the window, no prefix added.

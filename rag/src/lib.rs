@@ -29,6 +29,7 @@ pub mod parse;
 pub mod providers;
 pub mod search;
 pub mod shelf;
+mod traced;
 pub mod walk;
 
 pub use answer::{Answer, Asked, Citation, Library, Manner, Outcome, Passage, Retrieval, answer};
@@ -45,4 +46,5 @@ pub use parse::{Kind, Skip, Source, parse};
 pub use providers::{Protocol, Provider};
 pub use search::{Found, Mode, check_model, search};
 pub use shelf::Shelf;
+pub use traced::tell_traceparent;
 pub use walk::{Skipped, Walk, walk};

@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -23,27 +23,56 @@ const PAUSE_MAX: Duration = Duration::from_secs(120);
 pub(crate) struct Jobs {
     woken: Mutex<Option<Sender<()>>>,
     is_stopping: Arc<AtomicBool>,
+    counts: Arc<Counts>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Jobs, counted.
+#[derive(Default)]
+struct Counts {
+    /// Those that have not ended, as far as is known.
+    waiting: AtomicU64,
+    done: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What is told of jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct JobFigures {
+    /// Jobs that have not ended.
+    pub(crate) waiting: u64,
+    /// Jobs of this process that are done.
+    pub(crate) done: u64,
+    /// Jobs of this process that failed for good.
+    pub(crate) failed: u64,
 }
 
 impl Jobs {
     /// Goes on with what an earlier process left, and waits for more.
     pub(crate) fn start(db: &Database, embedder: Option<Arc<Embedder>>) -> Self {
         let (woken, wakes) = channel();
-        let is_stopping = Arc::new(AtomicBool::new(false));
-        let (db, stopping) = (db.clone(), Arc::clone(&is_stopping));
-        let work = move || work(&db, embedder.as_deref(), &wakes, &stopping);
+        let (is_stopping, counts) = (Arc::new(AtomicBool::new(false)), Arc::new(Counts::default()));
+        let (db, stopping, counted) = (db.clone(), Arc::clone(&is_stopping), Arc::clone(&counts));
+        let work = move || work(&db, embedder.as_deref(), &wakes, &stopping, &counted);
         let thread = thread::Builder::new().name("kithdb-jobs".to_owned()).spawn(work);
         let thread = thread.map_err(|error| tracing::error!(%error, "uploads are not ingested")).ok();
-        Self { woken: Mutex::new(Some(woken)), is_stopping, thread }
+        Self { woken: Mutex::new(Some(woken)), is_stopping, counts, thread }
     }
 
     /// Says that there is a job.
     pub(crate) fn wake(&self) {
+        self.counts.waiting.fetch_add(1, Ordering::Relaxed);
         if let Some(woken) = &*self.woken.lock() {
             // Without the thread the job waits for the next process.
             let _ = woken.send(());
         }
+    }
+
+    /// How many there are, and what became of those that ended.
+    pub(crate) fn figures(&self) -> JobFigures {
+        let Counts { waiting, done, failed } = &*self.counts;
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        JobFigures { waiting: count(waiting), done: count(done), failed: count(failed) }
     }
 }
 
@@ -58,11 +87,17 @@ impl Drop for Jobs {
     }
 }
 
-fn work(db: &Database, embedder: Option<&Embedder>, wakes: &Receiver<()>, stopping: &AtomicBool) {
+fn work(
+    db: &Database,
+    embedder: Option<&Embedder>,
+    wakes: &Receiver<()>,
+    stopping: &AtomicBool,
+    counts: &Counts,
+) {
     let is_stopped = || stopping.load(Ordering::Relaxed);
     let mut pause = PAUSE;
     while !is_stopped() {
-        let is_stuck = !go_on(db, embedder, &is_stopped);
+        let is_stuck = !go_on(db, embedder, &is_stopped, counts);
         pause = if is_stuck { (pause * 2).min(PAUSE_MAX) } else { PAUSE };
         let woken = match is_stuck {
             true => wakes.recv_timeout(pause),
@@ -77,23 +112,33 @@ fn work(db: &Database, embedder: Option<&Embedder>, wakes: &Receiver<()>, stoppi
 }
 
 /// Goes on with every job there is; whether all of them ended.
-fn go_on(db: &Database, embedder: Option<&Embedder>, is_stopped: &dyn Fn() -> bool) -> bool {
+fn go_on(db: &Database, embedder: Option<&Embedder>, is_stopped: &dyn Fn() -> bool, counts: &Counts) -> bool {
     let unfinished = jobs::unfinished(db).unwrap_or_else(|error| {
         tracing::error!(%error, "jobs cannot be read");
         Vec::new()
     });
+    counts.waiting.store(unfinished.len() as u64, Ordering::Relaxed);
     let mut all_ended = true;
     for job in unfinished {
         if is_stopped() {
             return false;
         }
-        if let Err(error) = run(db, job.id, embedder, is_stopped) {
-            let is_final = !can_pass(&error);
-            all_ended &= is_final;
-            tracing::warn!(job = %job.id, collection = job.collection, %error, is_final, "a job could not go on");
-            if let Err(error) = jobs::note(db, job.id, &error, is_final) {
-                tracing::error!(job = %job.id, %error, "what went wrong could not be noted");
+        let ended = match run(db, job.id, embedder, is_stopped) {
+            // One that runs still was stopped with the server.
+            Ok(job) => (job.state != jobs::State::Running).then_some(&counts.done),
+            Err(error) => {
+                let is_final = !can_pass(&error);
+                all_ended &= is_final;
+                tracing::warn!(job = %job.id, collection = job.collection, %error, is_final, "a job could not go on");
+                if let Err(error) = jobs::note(db, job.id, &error, is_final) {
+                    tracing::error!(job = %job.id, %error, "what went wrong could not be noted");
+                }
+                is_final.then_some(&counts.failed)
             }
+        };
+        if let Some(count) = ended {
+            count.fetch_add(1, Ordering::Relaxed);
+            counts.waiting.fetch_sub(1, Ordering::Relaxed);
         }
     }
     all_ended

@@ -133,7 +133,14 @@ impl Server {
         options.check()?;
         let runtime = Builder::new_multi_thread().enable_all().thread_name("kithdb-http").build()?;
         let listener = runtime.block_on(TcpListener::bind(options.listen)).map_err(|error| {
-            let message = format!("cannot listen on {}: {error}", options.listen);
+            let advice = match error.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    "; another server may have it: stop that, or name another port"
+                }
+                std::io::ErrorKind::PermissionDenied => "; low ports need a right of their own: name another",
+                _ => "",
+            };
+            let message = format!("cannot listen on {}: {error}{advice}", options.listen);
             Error::new(ErrorKind::Io, message).with_field("listen").with_source(error)
         })?;
         let address = listener.local_addr()?;

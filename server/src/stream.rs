@@ -14,6 +14,7 @@ use futures_core::Stream;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use tracing::Span;
 
 /// Blocks on their way, at most.
 const BLOCKS_MAX: usize = 8;
@@ -51,7 +52,9 @@ pub(crate) fn of_file(mut file: File) -> Body {
 /// What a thread writes, as a body. An error breaks the body off, so that nobody takes what came for all.
 pub(crate) fn of_writer(write: impl FnOnce(&mut Writing) -> std::io::Result<()> + Send + 'static) -> Body {
     let (sender, receiver) = channel::<Block>(BLOCKS_MAX);
+    let span = Span::current();
     spawn_blocking(move || {
+        let _entered = span.entered();
         let mut writing = Writing { sender, block: Vec::with_capacity(BLOCK_BYTES) };
         if let Err(error) = write(&mut writing).and_then(|()| writing.flush()) {
             tracing::warn!(%error, "an answer breaks off");

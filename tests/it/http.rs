@@ -44,6 +44,11 @@ impl Running {
         Self { address: server.address(), server: Some(server) }
     }
 
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     pub(crate) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let body = body.map(ToString::to_string).unwrap_or_default();
         self.send(method, path, body.as_bytes())

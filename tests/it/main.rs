@@ -7,6 +7,7 @@
 //! | `conformance` | the same case gives the same answer through the crate and through HTTP      |
 //! | `access`      | every address asks for a key, and does for it what its rights allow         |
 //! | `answer`      | answers rest on what is stored, whatever the engine does and the documents say|
+//! | `command`     | the command line says what to do, where it belongs, and ends with its code |
 //! | `bulk`        | points in columns come back as they were; damaged ones break nothing         |
 //! | `backup`      | a backup made under load is one commit; newer formats are refused           |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
@@ -43,6 +44,7 @@ mod backup;
 mod bad_input;
 mod bm25;
 mod bulk;
+mod command;
 mod compat;
 mod concurrency;
 mod configure;

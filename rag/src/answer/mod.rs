@@ -222,15 +222,9 @@ pub fn answer(
         false => None,
     };
     let searched = rewritten.as_ref().map_or_else(|| looked_for(asked), |own| own.question.clone());
-    let span = tracing::info_span!(
-        "retrieve",
-        openinference.span.kind = "RETRIEVER",
-        documents = tracing::field::Empty
-    );
     let engine = library.engine.filter(|_| !manner.is_extractive);
     let how = within_room(&manner.retrieval, engine, manner);
-    let retrieved = span.in_scope(|| retrieve(library, &searched, &how, cancel))?;
-    span.record("documents", retrieved.passages.len());
+    let retrieved = retrieve(library, &searched, &how, cancel)?;
     let made = if retrieved.passages.is_empty() || !manner.relevance.is_met(&retrieved.evidence) {
         // Who breaks it off now has all of it.
         let _ = tell(Told::Text(NOTHING_FOUND, &[]));
@@ -365,21 +359,14 @@ impl Writing<'_> {
             told = checker.citations.len();
             if out.is_empty() { ControlFlow::Continue(()) } else { tell(Told::Text(out, new)) }
         };
-        let span = generation_span(model, answer_tokens);
-        let generated = span.in_scope(|| {
-            self.engine.chat(&self.chat(&asked, &documents, answer_tokens), self.cancel, &mut |piece| {
-                let out = checker.take(piece);
-                pass_on(&checker, &out, &mut text)
-            })
+        let chat = self.chat(&asked, &documents, answer_tokens);
+        let generated = self.engine.chat(&chat, self.cancel, &mut |piece| {
+            let out = checker.take(piece);
+            pass_on(&checker, &out, &mut text)
         })?;
         let out = checker.end();
         // Who breaks it off now has nearly all of it.
         let _ = pass_on(&checker, &out, &mut text);
-        if let Some(usage) = generated.usage {
-            span.record("gen_ai.usage.input_tokens", usage.prompt);
-            span.record("gen_ai.usage.output_tokens", usage.completion);
-            span.record("gen_ai.usage.cache_read.input_tokens", usage.cached);
-        }
         let Checker { citations, unsupported, .. } = checker;
         Ok(Answer {
             citations,
@@ -396,20 +383,6 @@ impl Writing<'_> {
         let messages = prompt::messages(asked, documents);
         Chat { messages, answer_tokens_max, temperature, top_p, seed, stop: self.manner.stop.clone() }
     }
-}
-
-/// Named as OpenTelemetry and OpenInference do.
-fn generation_span(model: &str, answer_tokens_max: usize) -> tracing::Span {
-    tracing::info_span!(
-        "chat",
-        gen_ai.operation.name = "chat",
-        gen_ai.request.model = model,
-        gen_ai.request.max_tokens = answer_tokens_max,
-        gen_ai.usage.input_tokens = tracing::field::Empty,
-        gen_ai.usage.output_tokens = tracing::field::Empty,
-        gen_ai.usage.cache_read.input_tokens = tracing::field::Empty,
-        openinference.span.kind = "LLM",
-    )
 }
 
 /// The question with as many of the last turns before it as there is room for. Pairs stay together, so that roles

@@ -22,7 +22,7 @@ use super::words::words;
 use crate::engine::{Cancel, Reranker};
 use crate::ingest::SOURCES_SUFFIX;
 use crate::search::check_model;
-use crate::{Embedder, Mode};
+use crate::{Embedder, Mode, traced};
 
 /// How passages are looked for.
 #[derive(Clone, Debug)]
@@ -144,6 +144,16 @@ pub fn retrieve(
     how: &Retrieval,
     cancel: &Cancel,
 ) -> Result<Retrieved> {
+    let span = traced::retrieval(library.chunks.name(), how.limit);
+    let outcome = span.in_scope(|| found(library, question, how, cancel));
+    traced::failed(&span, &outcome);
+    if let Ok(retrieved) = &outcome {
+        traced::retrieved(&span, &retrieved.passages);
+    }
+    outcome
+}
+
+fn found(library: &Library<'_>, question: &str, how: &Retrieval, cancel: &Cancel) -> Result<Retrieved> {
     let Library { db, chunks, embedder, .. } = *library;
     let reranker = reranker(library, how)?;
     let sources = sources_of(db, chunks)?;
@@ -203,24 +213,26 @@ fn rerank(
     how: &Retrieval,
     cancel: &Cancel,
 ) -> Result<Reranked> {
-    let candidates = passages.len();
-    let span = tracing::info_span!("rerank", openinference.span.kind = "RERANKER", documents = candidates);
+    let (candidates, options) = (passages.len(), reranker.options());
+    let span = traced::rerank(&options.url, options.model.as_deref(), how.limit, candidates);
     let texts: Vec<String> = passages.iter().map(text_to_rank).collect();
     let ranked = span.in_scope(|| reranker.rank(question, &texts, how.deadline, cancel));
+    traced::failed(&span, &ranked);
     let error = match ranked {
         Ok(scores) => {
             passages.iter_mut().zip(scores).for_each(|(passage, score)| passage.score = score);
             passages.sort_by(|a, b| b.score.total_cmp(&a.score));
             None
         }
-        Err(error) if reranker.options().is_optional && !cancel.is_cancelled() => {
-            Some(error.message().to_owned())
-        }
+        Err(error) if options.is_optional && !cancel.is_cancelled() => Some(error.message().to_owned()),
         Err(error) => return Err(error),
     };
     passages.retain(|passage| how.score_min.is_none_or(|least| passage.score >= least));
     passages.truncate(how.limit);
-    Ok(Reranked { model: reranker.options().model.clone(), candidates, error })
+    if error.is_none() {
+        traced::ranked(&span, passages);
+    }
+    Ok(Reranked { model: options.model.clone(), candidates, error })
 }
 
 /// What a reranker reads of a passage: as the model of its vector did, with the headings above it.

@@ -55,6 +55,21 @@ pub struct Failure {
 const SAID_CHARS_MAX: usize = 300;
 
 impl FailureKind {
+    /// All names.
+    pub const NAMES: [&'static str; 11] = [
+        "unauthorized",
+        "not_found",
+        "context_overflow",
+        "rate_limited",
+        "overloaded",
+        "unavailable",
+        "refused",
+        "garbled",
+        "timed_out",
+        "cut",
+        "cancelled",
+    ];
+
     /// Its name, for counters.
     pub fn name(self) -> &'static str {
         match self {
@@ -218,6 +233,7 @@ mod tests {
         for (status, body, kind) in cases {
             let failure = Failure::of_answer(status, body, None);
             assert_eq!(failure.kind, kind, "{status} {body}");
+            assert!(FailureKind::NAMES.contains(&kind.name()), "{kind:?}");
             let error = Error::from(failure.clone());
             assert_eq!((error.field(), Failure::of(&error)), (Some("engine"), Some(&failure)));
         }

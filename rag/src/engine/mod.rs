@@ -30,6 +30,7 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, RustlsConnector};
 use ureq::{Agent, http};
 
+use crate::traced;
 pub use failure::{Failure, FailureKind};
 use known::Memory;
 pub(crate) use known::TOKEN_BYTES;
@@ -177,6 +178,27 @@ impl Engine {
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generated> {
         let model = self.known()?.model;
+        let span = traced::chat(&self.options.url, &model, chat);
+        let (began, mut has_begun) = (Instant::now(), false);
+        let outcome = span.in_scope(|| {
+            self.answer(&model, chat, cancel, &mut |text| {
+                if !std::mem::replace(&mut has_begun, true) {
+                    span.record("gen_ai.response.time_to_first_chunk", began.elapsed().as_secs_f64());
+                }
+                on_text(text)
+            })
+        });
+        traced::generated(&span, &outcome);
+        outcome
+    }
+
+    fn answer(
+        &self,
+        model: &str,
+        chat: &Chat,
+        cancel: &Cancel,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generated> {
         let _place = self.places.take(self.options.turn_time_max, cancel)?;
         let mut attempt = 1;
         loop {
@@ -186,7 +208,7 @@ impl Engine {
                 has_text = true;
                 on_text(text)
             };
-            let outcome = self.attempt(&model, chat, cancel, &mut tell);
+            let outcome = self.attempt(model, chat, cancel, &mut tell);
             self.note(outcome.as_ref().err());
             let failure = match outcome {
                 Ok(generated) => return Ok(generated),
@@ -323,8 +345,12 @@ fn config(connect_time_max: Duration) -> ureq::config::ConfigBuilder<ureq::types
     config.user_agent(concat!("kithdb/", env!("CARGO_PKG_VERSION"))).timeout_connect(Some(connect_time_max))
 }
 
-/// Shows the key, where there is one.
+/// Shows the key, where there is one, and says which span asks.
 fn with_key<B>(request: ureq::RequestBuilder<B>, key: Option<&Secret>) -> ureq::RequestBuilder<B> {
+    let request = match traced::traceparent() {
+        Some(traceparent) => request.header("traceparent", traceparent),
+        None => request,
+    };
     match key {
         Some(key) => request.header("authorization", format!("Bearer {}", key.0)),
         None => request,

@@ -104,6 +104,15 @@ impl Default for Provider {
     }
 }
 
+impl Protocol {
+    fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Tei => "tei",
+        }
+    }
+}
+
 impl FromStr for Protocol {
     type Err = Error;
 
@@ -180,6 +189,8 @@ impl Provider {
 /// A server in use.
 pub(crate) struct Remote {
     exchange: Exchange,
+    protocol: Protocol,
+    url: String,
     identity: ModelIdentity,
     tokens: Option<Tokens>,
     cache: Mutex<Cache>,
@@ -206,6 +217,8 @@ impl Remote {
         tracing::info!(model = identity.name, dim, url = provider.url, "embedding server in use");
         Ok(Self {
             exchange,
+            protocol: provider.protocol,
+            url: provider.url.clone(),
             identity,
             tokens: tokens.transpose()?,
             cache: Mutex::new(Cache::new(provider.cache_bytes_max)),
@@ -216,6 +229,11 @@ impl Remote {
 
     pub(crate) fn identity(&self) -> &ModelIdentity {
         &self.identity
+    }
+
+    /// Its protocol and its address.
+    pub(crate) fn server(&self) -> (&'static str, &str) {
+        (self.protocol.name(), &self.url)
     }
 
     pub(crate) fn tokenizer(&self) -> Option<&Tokens> {

@@ -1,35 +1,39 @@
 //! `kithdb ask`: a question answered from the documents of a collection, with what it rests on.
 //!
-//! Of a directory, by the engine that the flags name, or in quotes; or of a running server, which has its own.
+//! Of a directory, by the engine that the flags name, or in quotes; or of a running server, which has its own. What
+//! narrows the question down goes to the server too: no label is lost on the way.
 
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use clap::Args;
 use console::style;
-use kithdb::{Collection, Condition, ErrorKind, Filter, Result};
+use kithdb::{Collection, Condition, ErrorKind, Filter, Result, Value};
 use rag::answer::{Answer, Asked, Library, Manner, Told, answer};
 use rag::engine::{Cancel, Chat, Message, Role, Secret};
 use rag::{Engine, EngineOptions, Outcome};
+use serde_json::json;
 
 use super::engine::EngineArgs;
 use super::open::{DataArgs, ModelArgs};
+use super::remote::{Remote, condition};
 use super::rerank::RerankArgs;
 use super::search::{DEFAULT_URL, Equals, equal, with_names};
-use super::terminal::{print, say};
-use crate::wire::openai::chat::MODEL_PREFIX;
-use crate::wire::openai::cited::list;
+use super::terminal::{given, print, say};
+use crate::wire::openai::chat::{MODEL_PREFIX, usage};
+use crate::wire::openai::cited::{Places, list};
+use crate::wire::openai::rag::told;
 
 /// Ask a question, and get an answer with its citations.
 #[derive(Args)]
 pub(super) struct Ask {
-    /// The question, in plain words
+    /// The question, in plain words; `-` is standard input
     question: String,
     /// The collection
     #[arg(long, short, value_name = "NAME", default_value = "documents")]
     collection: String,
     /// How many chunks are looked at
-    #[arg(short = 'k', long, value_name = "N", default_value_t = 8)]
+    #[arg(short = 'k', long, value_name = "N", default_value_t = LIMIT)]
     limit: usize,
     /// Only where a payload field has this value; may be said several times
     #[arg(long, value_name = "KEY=VALUE")]
@@ -46,11 +50,14 @@ pub(super) struct Ask {
     #[command(flatten)]
     data: DataArgs,
     /// Ask a running server instead of a directory
-    #[arg(long, value_name = "URL", conflicts_with_all = ["filter", "condition", "label", "extractive"])]
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The key of the server
     #[arg(long, value_name = "KEY", env = "KITHDB_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
+    /// Print JSON, with all that the answer rests on
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -59,8 +66,15 @@ pub(super) struct Ask {
     rerank: RerankArgs,
 }
 
+/// Chunks that are looked at unless it is said otherwise.
+const LIMIT: usize = 8;
+
 impl Ask {
     pub(super) fn run(self) -> Result<ExitCode> {
+        Self { question: given(self.question, "question")?, ..self }.asked()
+    }
+
+    fn asked(&self) -> Result<ExitCode> {
         if let Some(url) = &self.url {
             return self.of_server(url);
         }
@@ -83,15 +97,27 @@ impl Ask {
         let (embedder, engine, reranker) = (embedder.as_ref(), engine.as_deref(), reranker.as_deref());
         let library = Library { db, chunks, embedder, engine, reranker };
         let asked = Asked { question: self.question.clone(), ..Asked::default() };
-        let mut tell = |told: Told<'_>| {
-            if let Told::Text(text, _) = told {
+        let mut tell = |made: Told<'_>| {
+            if let Told::Text(text, _) = made
+                && !self.json
+            {
                 print(text);
             }
             ControlFlow::Continue(())
         };
         let made = answer(&library, &asked, &self.manner()?, &Cancel::new(), &mut tell)?;
-        print(&format!("{}\n", list(&made.cited())));
-        print(&format!("\n{}\n", style(closing(&made)).dim()));
+        if self.json {
+            let places = Places { base: "", collection: &self.collection };
+            let answer = json!({
+                "question": self.question, "collection": self.collection,
+                "place": self.data.data.display().to_string(), "answer": made.text, "model": made.model,
+                "usage": usage(made.usage), "rag": told(&made, &places),
+            });
+            print(&format!("{answer}\n"));
+        } else {
+            print(&format!("{}\n", list(&made.cited())));
+            print(&format!("\n{}\n", style(closing(&made)).dim()));
+        }
         if engine.is_none() {
             say(
                 "note: quotes only; --engine-url names a serving engine (vLLM, llama.cpp, …) that writes answers",
@@ -112,8 +138,45 @@ impl Ask {
         Ok(manner)
     }
 
-    /// A server is asked as any serving engine is.
     fn of_server(&self, url: &str) -> Result<ExitCode> {
+        let is_plain = self.filter.is_empty() && self.condition.is_none() && self.label.is_empty();
+        match is_plain && self.limit == LIMIT && !self.extractive && !self.json {
+            true => self.streamed(url),
+            false => self.whole(url),
+        }
+    }
+
+    /// All of the question, and the answer in one piece.
+    fn whole(&self, url: &str) -> Result<ExitCode> {
+        let written = self.condition.iter().map(|text| json!({"filter": text}));
+        let must: Vec<Value> = self.filter.iter().map(condition).chain(written).collect();
+        let mut rag = json!({"top_k": self.limit, "extractive": self.extractive, "list_sources": !self.json});
+        if !must.is_empty() {
+            rag["filter"] = json!({"must": must});
+        }
+        if !self.label.is_empty() {
+            rag["labels"] = json!(self.label);
+        }
+        let body = json!({
+            "model": format!("{MODEL_PREFIX}{}", self.collection),
+            "messages": [{"role": "user", "content": self.question}], "rag": rag,
+        });
+        let answer = Remote::unhurried(url, self.api_key.as_deref()).chat(&body)?;
+        let text = &answer["choices"][0]["message"]["content"];
+        if self.json {
+            let whole = json!({
+                "question": self.question, "collection": self.collection, "place": url, "answer": text,
+                "model": answer["model"], "usage": answer["usage"], "rag": answer["rag"],
+            });
+            print(&format!("{whole}\n"));
+        } else {
+            print(&format!("{}\n", text.as_str().unwrap_or_default()));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// A server is asked as any serving engine is.
+    fn streamed(&self, url: &str) -> Result<ExitCode> {
         let engine = Engine::new(EngineOptions {
             model: Some(format!("{MODEL_PREFIX}{}", self.collection)),
             key: self.api_key.as_deref().and_then(Secret::new),

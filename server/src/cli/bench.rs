@@ -15,7 +15,9 @@ use kithdb::{
 };
 use serde_json::{Value, json};
 
+use super::interrupt::Interrupt;
 use super::open::DataArgs;
+use super::search::with_names;
 use super::terminal::{columns, grouped, print, say};
 
 /// Measure searches.
@@ -71,17 +73,30 @@ const ROUNDING: f32 = 1e-5;
 
 impl Bench {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let (db, _folder, collection) = match &self.collection {
+        let interrupt = Interrupt::listen()?;
+        match self.told(&interrupt) {
+            // The folder of generated vectors has gone.
+            Err(_) if interrupt.is_wanted() => Ok(Interrupt::code()),
+            told => told.map(|told| {
+                print(&told);
+                ExitCode::SUCCESS
+            }),
+        }
+    }
+
+    fn told(&self, interrupt: &Interrupt) -> Result<String> {
+        // Dropped from the last on: the folder goes when nothing has it open.
+        let (_folder, _db, collection) = match &self.collection {
             Some(name) => {
                 let db = self.data.open_existing()?;
-                let collection = db.collection(name)?;
-                (db, None, collection)
+                let collection = db.collection(name).map_err(|error| with_names(error, &db))?;
+                (None, db, collection)
             }
             None => {
                 let folder = tempfile::tempdir()?;
                 let db = Database::open_with(folder.path(), Options::default())?;
                 let collection = self.generated(&db)?;
-                (db, Some(folder), collection)
+                (Some(folder), db, collection)
             }
         };
         let questions = self.questions(&collection)?;
@@ -92,16 +107,16 @@ impl Bench {
         let exact = ("exact".to_owned(), Params { is_exact: true, ..Params::default() });
         let all = efforts.chain([planned, exact]);
         let measured: Vec<Measured> = all
-            .map(|(effort, params)| self.measure(&collection, &questions, &truth, effort, params))
+            .map(|(effort, params)| {
+                interrupt.check()?;
+                self.measure(&collection, &questions, &truth, effort, params)
+            })
             .collect::<Result<_>>()?;
         let points = collection.status().points;
-        if self.json {
-            print(&format!("{}\n", self.to_json(points, &measured)));
-        } else {
-            print(&self.to_text(points, &measured));
-        }
-        drop(db);
-        Ok(ExitCode::SUCCESS)
+        Ok(match self.json {
+            true => format!("{}\n", self.to_json(points, &measured)),
+            false => self.to_text(points, &measured),
+        })
     }
 
     fn generated(&self, db: &Database) -> Result<Collection> {

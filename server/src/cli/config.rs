@@ -35,6 +35,9 @@ const SECRETS: [&str; 4] = ["api_key", "alt_api_key", "read_only_api_key", "keys
 /// Keys that are shown to others: their hashes would not do in their place.
 const UNSEEN: [&str; 5] = ["engine_key", "rerank_key", "judge_key", "embed_api_key", "s3_secret_access_key"];
 
+/// Variables of other commands.
+const ELSEWHERE: [&str; 1] = ["KITHDB_READ_ONLY"];
+
 /// Why there are no arguments.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -175,6 +178,8 @@ impl Config {
     /// As for `kithdb serve`, before it opens anything but the files of TLS.
     pub(super) fn run(&self, command: &Command, given: &ArgMatches, file: Option<&File>) -> Result<ExitCode> {
         print(&shown(command, given, file));
+        let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        print(&strangers(command, variables));
         self.serve.options()?.check()?;
         Ok(ExitCode::SUCCESS)
     }
@@ -204,6 +209,19 @@ fn shown(command: &Command, matches: &ArgMatches, file: Option<&File>) -> String
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// Says which variables are named as settings are, and are none: a slip of the pen would go unseen.
+fn strangers(command: &Command, variables: impl Iterator<Item = String>) -> String {
+    let known = |name: &String| {
+        command.get_arguments().filter_map(Arg::get_env).any(|known| known.to_str() == Some(name.as_str()))
+    };
+    let mut strange: Vec<String> = variables
+        .filter(|name| name.starts_with("KITHDB_") && !ELSEWHERE.contains(&name.as_str()) && !known(name))
+        .map(|name| format!("# {name} is no setting, and does nothing here\n"))
+        .collect();
+    strange.sort_unstable();
+    strange.concat()
 }
 
 /// Where a value comes from.
@@ -353,6 +371,15 @@ mod tests {
         let missing = ["kithdb", "serve", "--config", "/nowhere/kithdb.toml"].map(OsString::from);
         let failure = matches(&Cli::command(), &missing).expect_err("no file");
         assert!(matches!(failure, Failure::File(error) if error.field() == Some("config")));
+    }
+
+    #[test]
+    fn a_variable_that_is_no_setting_is_told() {
+        let command = Cli::command();
+        let serve = command.find_subcommand("serve").expect("it is there");
+        let variables = ["PATH", "KITHDB_HITS_MAX", "KITHDB_HITZ_MAX", "KITHDB_READ_ONLY", "KITHDB_CONFIG"];
+        let told = strangers(serve, variables.iter().map(|name| (*name).to_owned()));
+        assert_eq!(told, "# KITHDB_HITZ_MAX is no setting, and does nothing here\n");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `kithdb eval`.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{fs, io};
 
 use clap::Args;
 use kithdb::{Collection, Database, Error, ErrorKind, Filter, Result};
@@ -15,7 +15,7 @@ use super::engine::EngineArgs;
 use super::judge::JudgeArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::rerank::RerankArgs;
-use super::search::ModeArg;
+use super::search::{ModeArg, with_names};
 use super::terminal::{print, say, table};
 use crate::wire;
 use crate::wire::eval::{LIMIT, LearnedOut, ReportOut};
@@ -26,7 +26,8 @@ pub(super) struct Eval {
     /// The collection
     #[arg(long, short, value_name = "NAME", default_value = "documents")]
     collection: String,
-    /// Store these questions first, a JSON object a line: {"question": "…", "expected": [{"path": "guide.md"}]}
+    /// Store these questions first, a JSON object a line: {"question": "…", "expected": [{"path": "guide.md"}]};
+    /// `-` is standard input
     #[arg(long, value_name = "FILE")]
     questions: Option<PathBuf>,
     /// Drop the questions that were stored before
@@ -78,12 +79,17 @@ impl Eval {
     pub(super) fn run(self) -> Result<ExitCode> {
         let embedder = self.model.open()?;
         let db = self.data.open_existing()?;
-        let collection = db.collection(&self.collection)?;
+        let collection = db.collection(&self.collection).map_err(|error| with_names(error, &db))?;
         if self.clear {
             eval::clear(&db, &self.collection)?;
         }
         if let Some(path) = &self.questions {
-            let text = fs::read_to_string(path).map_err(|error| {
+            let read = if path == Path::new("-") {
+                io::read_to_string(io::stdin())
+            } else {
+                fs::read_to_string(path)
+            };
+            let text = read.map_err(|error| {
                 Error::invalid("questions", format!("{} cannot be read: {error}", path.display()))
                     .with_source(error)
             })?;

@@ -1,11 +1,12 @@
 //! `kithdb export`: a collection, of a directory or of a server, into a file.
 //!
-//! Invariant: the file has its name only when all is in it.
+//! Invariant: the file has its name only when all is in it, and there is nothing of it when the command is interrupted.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::Args;
@@ -16,7 +17,9 @@ use kithdb::{Error, ErrorKind, Result};
 use serde_json::json;
 
 use super::import::{bar, batches};
+use super::interrupt::Interrupt;
 use super::place::PlaceArgs;
+use super::search::with_names;
 use super::terminal::{grouped, print, say, table};
 use crate::address::encoded;
 
@@ -50,10 +53,17 @@ impl Export {
             }
             None => Format::of_path(&self.file)?,
         };
-        let rows = if self.file == Path::new("-") {
-            self.write(format, std::io::stdout())?
+        let (interrupt, is_gone) = (Interrupt::listen()?, AtomicBool::new(false));
+        let written = if self.file == Path::new("-") {
+            self.write(format, Piped { to: io::stdout(), is_gone: &is_gone }, &interrupt)
         } else {
-            self.to_file(format)?
+            self.to_file(format, &interrupt)
+        };
+        let rows = match written {
+            Err(_) if interrupt.is_wanted() => return Ok(Interrupt::code()),
+            // Who reads has what it wanted.
+            Err(_) if is_gone.load(Ordering::Relaxed) => return Ok(ExitCode::SUCCESS),
+            written => written?,
         };
         let (name, seconds) = (self.file.display().to_string(), began.elapsed().as_secs_f64());
         if self.place.json {
@@ -73,7 +83,7 @@ impl Export {
         if self.file == Path::new("-") { say(text.trim_end()) } else { print(text) }
     }
 
-    fn to_file(&self, format: Format) -> Result<u64> {
+    fn to_file(&self, format: Format, interrupt: &Interrupt) -> Result<u64> {
         let mut part = self.file.clone().into_os_string();
         part.push(".part");
         let part = PathBuf::from(part);
@@ -81,7 +91,7 @@ impl Export {
             let message = format!("`{}` cannot be written: {error}", part.display());
             Error::new(ErrorKind::Io, message).with_source(error)
         });
-        let written = written.and_then(|file| self.write(format, file));
+        let written = written.and_then(|file| self.write(format, file, interrupt));
         if written.is_ok() {
             std::fs::rename(&part, &self.file)?;
         } else {
@@ -91,7 +101,7 @@ impl Export {
         written
     }
 
-    fn write(&self, format: Format, to: impl Write + Send) -> Result<u64> {
+    fn write(&self, format: Format, to: impl Write + Send, interrupt: &Interrupt) -> Result<u64> {
         let to = BufWriter::with_capacity(1 << 20, to);
         match self.place.unhurried_server() {
             Some(server) => {
@@ -102,14 +112,15 @@ impl Export {
                     filter.unwrap_or_default()
                 );
                 let source = batches(server.download(&path)?)?;
-                copy(source.batches, None, format, to)
+                copy(source.batches, None, format, to, interrupt)
             }
             None => {
-                let db = self.place.data.open_existing()?;
+                let db = self.place.open_existing()?;
                 let filter = self.condition.as_deref().map(str::parse).transpose()?.unwrap_or_default();
-                let export: Rows = db.collection(&self.collection)?.export(&ExportOptions { filter })?;
+                let collection = db.collection(&self.collection).map_err(|error| with_names(error, &db))?;
+                let export: Rows = collection.export(&ExportOptions { filter })?;
                 let rows = export.rows() as u64;
-                copy(Box::new(export), Some(rows), format, to)
+                copy(Box::new(export), Some(rows), format, to, interrupt)
             }
         }
     }
@@ -120,10 +131,12 @@ fn copy(
     rows: Option<u64>,
     format: Format,
     to: impl Write + Send,
+    interrupt: &Interrupt,
 ) -> Result<u64> {
     let bar = bar(rows)?;
     let mut sink = files::write(to, format, &batches.schema())?;
     for batch in batches {
+        interrupt.check()?;
         let batch = batch.map_err(files::refused)?;
         sink.write(&batch)?;
         bar.inc(batch.num_rows() as u64);
@@ -131,6 +144,33 @@ fn copy(
     sink.finish()?;
     bar.finish_and_clear();
     Ok(bar.position())
+}
+
+/// Standard output, which knows whether its reader has gone away (`| head`).
+struct Piped<'a> {
+    to: io::Stdout,
+    is_gone: &'a AtomicBool,
+}
+
+impl Piped<'_> {
+    fn seen<T>(&self, outcome: io::Result<T>) -> io::Result<T> {
+        if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            self.is_gone.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
+impl Write for Piped<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let outcome = self.to.write(bytes);
+        self.seen(outcome)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let outcome = self.to.flush();
+        self.seen(outcome)
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use kithdb::bulk::files::{self, Format, Source};
 use kithdb::bulk::{IdColumn, ImportOptions};
-use kithdb::{Datatype, Durability, Error, ErrorKind, Limits, Metric, Options, Result};
+use kithdb::{Datatype, Durability, Error, ErrorKind, Limits, Metric, Result};
 use serde_json::{Value, json};
 
 use super::place::PlaceArgs;
@@ -96,7 +96,7 @@ impl Import {
         let options = self.options();
         // What is wrong with the file is told before a database is made.
         let source = self.source(&options, &Limits::default())?;
-        let db = self.place.data.open(Options::default())?;
+        let db = self.place.open()?;
         let bar = bar(source.rows)?;
         let show = &mut |progress: kithdb::bulk::Progress| bar.set_position(progress.rows);
         let imported = db.import(&self.collection, source.batches, &options, show)?;

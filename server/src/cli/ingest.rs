@@ -147,7 +147,7 @@ impl Ingest {
 }
 
 /// A bar on standard error; nothing where that is no terminal.
-fn bar() -> Result<ProgressBar> {
+pub(super) fn bar() -> Result<ProgressBar> {
     let template = "{bar:32} {pos}/{len} documents, {msg}  {elapsed}, {eta} left";
     let style = ProgressStyle::with_template(template).map_err(|error| {
         Error::new(ErrorKind::Internal, "the progress bar has a bad template").with_source(error)
@@ -155,7 +155,8 @@ fn bar() -> Result<ProgressBar> {
     Ok(ProgressBar::new(0).with_style(style))
 }
 
-fn show(bar: &ProgressBar, progress: Progress) -> ControlFlow<()> {
+/// Shows how far it is.
+pub(super) fn show(bar: &ProgressBar, progress: Progress) -> ControlFlow<()> {
     bar.set_length(progress.documents_total as u64);
     bar.set_message(counted(progress.chunks, "chunk"));
     bar.set_position(progress.documents as u64);

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
 use super::open::{DataArgs, ModelArgs};
+use super::place::or_by_url;
 use super::remote::Remote;
 use super::terminal::say;
 use crate::mcp::Mcp;
@@ -50,7 +51,7 @@ impl McpArgs {
 
     fn of_directory(&self) -> Result<()> {
         let embedder = self.model.open()?;
-        let db = self.data.open(Options::default())?;
+        let db = self.data.open(Options::default()).map_err(or_by_url)?;
         let state = State::new(db.clone(), embedder, &ServeOptions::default());
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let mcp = Mcp::new(state.clone(), routes(&state), self.read_only);

@@ -2,7 +2,8 @@
 //! `doctor`, `bench`, `mcp`, `completions`.
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
-//! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood.
+//! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood (the
+//! command line, a file that it names, what a server or a file was given), 130 interrupted.
 
 mod ask;
 mod bench;
@@ -11,9 +12,11 @@ mod config;
 mod doctor;
 mod engine;
 mod eval;
+mod examples;
 mod export;
 mod import;
 mod ingest;
+mod interrupt;
 mod judge;
 mod limits;
 mod mcp;
@@ -35,13 +38,14 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use config::Failure;
-use kithdb::Result;
+use kithdb::{ErrorKind, Result};
 
 use crate::{Logging, log};
 
 /// KithDB: a vector database in one directory.
 #[derive(Parser)]
 #[command(name = "kithdb", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = examples::ALL)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -50,34 +54,51 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve a database over HTTP, in the dialect of Qdrant's REST API
+    #[command(after_help = examples::SERVE)]
     Serve(Box<serve::Serve>),
     /// Print the configuration that `serve` would have, with where each value comes from
+    #[command(after_help = examples::CONFIG)]
     Config(Box<config::Config>),
     /// Read a folder of documents into a collection; later runs do only what changed
+    #[command(after_help = examples::INGEST)]
     Ingest(Box<ingest::Ingest>),
     /// Ask a collection of documents a question
+    #[command(after_help = examples::SEARCH)]
     Search(Box<search::Search>),
     /// Ask a question, and get an answer from the documents of a collection, with its citations
+    #[command(after_help = examples::ASK)]
     Ask(Box<ask::Ask>),
     /// Move a collection of documents to another model: a new one beside it, behind a gate
+    #[command(after_help = examples::REEMBED)]
     Reembed(Box<reembed::Reembed>),
     /// Measure how well questions with known answers find them, in one or two configurations
+    #[command(after_help = examples::EVAL)]
     Eval(Box<eval::Eval>),
     /// Read a file of points into a collection: Parquet, Arrow, JSON lines, NumPy, fvecs, HDF5
+    #[command(after_help = examples::IMPORT)]
     Import(Box<import::Import>),
     /// Write a collection into a file: Parquet, Arrow, JSON lines
+    #[command(after_help = examples::EXPORT)]
     Export(export::Export),
     /// Make, list, restore and delete snapshots
+    #[command(after_help = examples::SNAPSHOT)]
     Snapshot(snapshot::Snapshot),
     /// Verify every checksum, and that storage, vectors, fields and keywords agree
+    #[command(after_help = examples::DOCTOR)]
     Doctor(doctor::Doctor),
     /// Measure recall and speed of searches, on a collection or on generated vectors
+    #[command(after_help = examples::BENCH)]
     Bench(bench::Bench),
     /// Print completions for a shell: bash, zsh, fish, elvish, powershell
+    #[command(after_help = examples::COMPLETIONS)]
     Completions(completions::Completions),
     /// Offer the database to programs that speak the Model Context Protocol, on standard input and output
+    #[command(after_help = examples::MCP)]
     Mcp(mcp::McpArgs),
 }
+
+/// As clap ends what it does not understand.
+const NOT_UNDERSTOOD: u8 = 2;
 
 /// Runs a command. The first argument is the name that it was called by. What is not understood ends the process.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -85,14 +106,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match config::matches(&command, &arguments) {
         Ok((matches, file)) => start(&command, &matches, file.as_ref()),
         Err(Failure::Clap(error)) => error.exit(),
-        Err(Failure::File(error)) => {
-            terminal::say(&format!("error: {error}"));
-            return ExitCode::from(2);
-        }
+        Err(Failure::File(error)) => Err(error),
     };
     outcome.unwrap_or_else(|error| {
         terminal::say(&format!("error: {error}"));
-        ExitCode::FAILURE
+        match error.kind() {
+            ErrorKind::InvalidArgument => ExitCode::from(NOT_UNDERSTOOD),
+            _ => ExitCode::FAILURE,
+        }
     })
 }
 

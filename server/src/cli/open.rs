@@ -1,10 +1,12 @@
 //! The directory and the model that a command works with.
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
 use kithdb::{Database, Error, ErrorKind, Options, Result};
 use rag::{Embedder, model};
+use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use super::provider::ProviderArgs;
 use super::terminal::say;
@@ -40,11 +42,8 @@ impl DataArgs {
         let opened = Database::open_with(&self.data, options);
         opened.map_err(|error| match error.kind() {
             ErrorKind::Busy => {
-                let place = self.data.display();
-                let message = format!(
-                    "`{place}` is open in another process, probably a server; stop it, or name it \
-                     with --url"
-                );
+                let (place, by) = (self.data.display(), holder(&self.data));
+                let message = format!("`{place}` is open in {by}, probably a server; stop it first");
                 Error::new(ErrorKind::Busy, message).with_source(error)
             }
             _ => error,
@@ -64,6 +63,19 @@ impl DataArgs {
             return Err(Error::new(ErrorKind::NotFound, message));
         }
         self.open(Options::default())
+    }
+}
+
+/// Which process has a database open, where the system tells. Not where this process may have it: closing the file
+/// would give its own lock back.
+fn holder(data: &Path) -> String {
+    let lock = File::open(data.join("storage").join("LOCK")).ok();
+    let held = lock.and_then(|lock| fcntl_getlk(&lock, &Flock::from(FlockType::WriteLock)).ok().flatten());
+    let Some(pid) = held.and_then(|held| held.pid) else { return "another process".to_owned() };
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    match name.trim() {
+        "" => format!("process {pid}"),
+        name => format!("process {pid} ({name})"),
     }
 }
 

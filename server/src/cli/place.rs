@@ -1,6 +1,7 @@
 //! Where a command works, a directory or a running server, and how it tells of it.
 
 use clap::Args;
+use kithdb::{Database, Error, ErrorKind, Options, Result};
 
 use super::open::DataArgs;
 use super::remote::Remote;
@@ -22,6 +23,22 @@ pub(super) struct PlaceArgs {
 }
 
 impl PlaceArgs {
+    /// Opens the database of the directory, or makes it.
+    ///
+    /// # Errors
+    /// As for [`DataArgs::open`].
+    pub(super) fn open(&self) -> Result<Database> {
+        self.data.open(Options::default()).map_err(or_by_url)
+    }
+
+    /// Opens the database of the directory, which must be there already.
+    ///
+    /// # Errors
+    /// As for [`DataArgs::open_existing`].
+    pub(super) fn open_existing(&self) -> Result<Database> {
+        self.data.open_existing().map_err(or_by_url)
+    }
+
     /// The server, if one is named.
     pub(super) fn server(&self) -> Option<Remote> {
         self.url.as_deref().map(|url| self.server_at(url))
@@ -35,5 +52,16 @@ impl PlaceArgs {
     /// The server, if one is named, for what takes as long as it takes.
     pub(super) fn unhurried_server(&self) -> Option<Remote> {
         self.url.as_deref().map(|url| Remote::unhurried(url, self.api_key.as_deref()))
+    }
+}
+
+/// Says that a server may be named instead of a directory that it has open.
+pub(super) fn or_by_url(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Busy => {
+            let message = format!("{}, or name the server with --url", error.message());
+            Error::new(ErrorKind::Busy, message).with_source(error)
+        }
+        _ => error,
     }
 }

@@ -1,6 +1,5 @@
 //! `kithdb reembed`.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,7 +7,9 @@ use clap::Args;
 use kithdb::{Error, Result};
 use rag::Embedder;
 use rag::reembed::{Move, MoveReport, reembed};
+use serde_json::{Value, json};
 
+use super::ingest::{bar, show};
 use super::open::{DataArgs, ModelArgs};
 use super::terminal::{grouped, print, table};
 
@@ -35,6 +36,9 @@ pub(super) struct Reembed {
     /// The model that it becomes one of
     #[command(flatten)]
     model: ModelArgs,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Reembed {
@@ -49,10 +53,28 @@ impl Reembed {
             alias: self.alias.clone(),
             loss_max: self.gate,
         };
-        let report = reembed(&db, &order, old.as_ref(), &new, &|_| ControlFlow::Continue(()))?;
-        print(&self.to_text(&report));
+        let bar = bar()?;
+        let report = reembed(&db, &order, old.as_ref(), &new, &|progress| show(&bar, progress))?;
+        bar.finish_and_clear();
+        if self.json {
+            print(&format!("{}\n", self.to_json(&report)));
+        } else {
+            print(&self.to_text(&report));
+        }
         let is_held = self.alias.is_some() && !report.is_switched;
         Ok(if is_held { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    fn to_json(&self, report: &MoveReport) -> Value {
+        let gate = report
+            .gate
+            .as_ref()
+            .map(|(before, after)| json!({"ndcg_before": before.mean.ndcg, "ndcg_after": after.mean.ndcg}));
+        json!({
+            "from": self.from, "to": self.to, "documents": report.documents, "unchanged": report.unchanged,
+            "removed": report.removed, "chunks": report.chunks, "cut": report.cut, "gate": gate,
+            "alias": self.alias, "is_switched": report.is_switched,
+        })
     }
 
     fn to_text(&self, report: &MoveReport) -> String {

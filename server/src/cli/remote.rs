@@ -177,6 +177,16 @@ impl Remote {
         self.result(self.with_key(request).send(body.to_string()))
     }
 
+    /// Asks a question in the dialect of OpenAI, whose answers have no envelope.
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub(super) fn chat(&self, body: &Value) -> Result<Value> {
+        let request = self.agent.post(format!("{}/v1/chat/completions", self.url));
+        let request = request.header("content-type", "application/json");
+        self.body(self.with_key(request).send(body.to_string()))
+    }
+
     fn with_key<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
         match &self.key {
             Some(key) => request.header("api-key", key),
@@ -189,15 +199,24 @@ impl Remote {
         &self,
         answered: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Value> {
+        self.body(answered).map(|mut envelope| envelope["result"].take())
+    }
+
+    /// The whole of an answer.
+    fn body(
+        &self,
+        answered: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Value> {
         let mut response = answered.map_err(|error| self.silent(error))?;
         let status = response.status();
         let text = response.body_mut().with_config().limit(1 << 30).read_to_string();
         let text = text.map_err(|error| self.silent(error))?;
-        let mut envelope: Value = serde_json::from_str(&text).unwrap_or_default();
+        let body: Value = serde_json::from_str(&text).unwrap_or_default();
         if status.is_success() {
-            return Ok(envelope["result"].take());
+            return Ok(body);
         }
-        let said = envelope["status"]["error"].as_str().unwrap_or("no reason given");
+        let said = body["status"]["error"].as_str().or_else(|| body["error"]["message"].as_str());
+        let said = said.unwrap_or("no reason given");
         if status.as_u16() == 401 {
             let message =
                 format!("{} answered 401: {said}; give a key by --api-key or KITHDB_API_KEY", self.url);
@@ -231,7 +250,8 @@ fn body(search: &Search, mode: ModeArg) -> Value {
     body
 }
 
-fn condition(equals: &Equals) -> Value {
+/// A condition as a server takes it.
+pub(super) fn condition(equals: &Equals) -> Value {
     let value = |scalar: &Scalar| match scalar {
         Scalar::Str(text) => json!(text),
         Scalar::Int(number) => json!(number),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::open::ModelArgs;
 use super::place::PlaceArgs;
 use super::present;
-use super::terminal::{print, say};
+use super::terminal::{given, print, say};
 
 /// Where a server listens unless it was told otherwise.
 pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:6333";
@@ -22,7 +22,7 @@ pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:6333";
 /// Ask a question.
 #[derive(Args)]
 pub(super) struct Search {
-    /// The question, in plain words
+    /// The question, in plain words; `-` is standard input
     pub(super) question: String,
     /// The collection
     #[arg(long, short, value_name = "NAME", default_value = "documents")]
@@ -87,8 +87,12 @@ pub(super) struct Passage {
 
 impl Search {
     pub(super) fn run(self) -> Result<ExitCode> {
+        Self { question: given(self.question, "question")?, ..self }.asked()
+    }
+
+    fn asked(&self) -> Result<ExitCode> {
         let answer = match self.place.server() {
-            Some(server) => server.search(&self)?,
+            Some(server) => server.search(self)?,
             None => self.of_directory()?,
         };
         if self.place.json {

@@ -10,6 +10,7 @@ use rag::Embedder;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::engine::EngineArgs;
+use super::interrupt::Interrupt;
 use super::judge::JudgeArgs;
 use super::limits::LimitArgs;
 use super::observe::ObserveArgs;
@@ -186,7 +187,8 @@ impl Serve {
         told.push(("try", format!("curl {key}{url}/collections")));
         print(&format!("KithDB {VERSION}\n{}", table(&told)));
         server.wait_for_signal()?;
-        print("stopping: requests that were begun are answered\n");
+        Interrupt::end_at_once()?;
+        print("stopping: requests that were begun are answered; Ctrl-C again does not wait for them\n");
         server.stop()?;
         print("stopped: everything acknowledged is on disk\n");
         Ok(ExitCode::SUCCESS)

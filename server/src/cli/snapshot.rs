@@ -1,6 +1,6 @@
 //! `kithdb snapshot`: of a directory that no server has open, or of a server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -43,7 +43,7 @@ struct Of {
 #[derive(Args)]
 struct Restore {
     /// The name of a snapshot of the collection, or a file
-    snapshot: String,
+    snapshot: PathBuf,
     /// The collection
     #[arg(long, short, value_name = "NAME")]
     collection: String,
@@ -103,7 +103,7 @@ impl Of {
         match self.place.unhurried_server() {
             Some(server) => server.post(&format!("{}?timeout=86400", self.path()), &json!({})),
             None => {
-                let db = self.place.data.open_existing()?;
+                let db = self.place.open_existing()?;
                 Ok(json!(Described::from(db.create_snapshot(self.collection.as_deref())?)))
             }
         }
@@ -113,7 +113,7 @@ impl Of {
         match self.place.server() {
             Some(server) => server.get(&self.path()),
             None => {
-                let all = self.place.data.open_existing()?.snapshots(self.collection.as_deref())?;
+                let all = self.place.open_existing()?.snapshots(self.collection.as_deref())?;
                 Ok(json!(all.into_iter().map(Described::from).collect::<Vec<_>>()))
             }
         }
@@ -122,14 +122,14 @@ impl Of {
     fn delete(&self, name: &str) -> Result<()> {
         match self.place.server() {
             Some(server) => server.delete(&format!("{}/{}", self.path(), encoded(name))).map(drop),
-            None => self.place.data.open_existing()?.delete_snapshot(self.collection.as_deref(), name),
+            None => self.place.open_existing()?.delete_snapshot(self.collection.as_deref(), name),
         }
     }
 }
 
 impl Restore {
     fn run(&self) -> Result<()> {
-        let file = Path::new(&self.snapshot);
+        let (file, name) = (self.snapshot.as_path(), self.snapshot.to_string_lossy());
         match self.place.unhurried_server() {
             Some(server) if file.is_file() => {
                 let checksum = self.checksum.as_deref().map(|hex| format!("?checksum={}", encoded(hex)));
@@ -141,27 +141,27 @@ impl Restore {
                 server.upload_file(&path, file)?;
             }
             Some(server) => {
-                let body = json!({"location": self.snapshot, "checksum": self.checksum});
+                let body = json!({"location": name, "checksum": self.checksum});
                 let path = format!("/collections/{}/snapshots/recover", encoded(&self.collection));
                 server.put(&path, &body)?;
             }
             None => self.restore_directory(file)?,
         }
         if self.place.json {
-            print(&format!("{}\n", json!({"restored": self.collection, "snapshot": self.snapshot})));
+            print(&format!("{}\n", json!({"restored": self.collection, "snapshot": name})));
         } else {
-            print(&format!("`{}` is what {} holds\n", self.collection, self.snapshot));
+            print(&format!("`{}` is what {name} holds\n", self.collection));
         }
         Ok(())
     }
 
     fn restore_directory(&self, file: &Path) -> Result<()> {
-        let db = self.place.data.open(kithdb::Options::default())?;
+        let db = self.place.open()?;
         let kept;
         let file = if file.is_file() {
             file
         } else {
-            kept = db.snapshot_path(Some(&self.collection), &self.snapshot).map_err(|error| {
+            kept = db.snapshot_path(Some(&self.collection), &file.to_string_lossy()).map_err(|error| {
                 let message =
                     format!("{}; give the name of one that `list` shows, or a file", error.message());
                 Error::new(ErrorKind::NotFound, message).with_source(error)

@@ -3,11 +3,29 @@
 use std::io::Write as _;
 
 use console::{measure_text_width, style};
+use kithdb::{Error, Result};
 
 /// Prints what was asked for. A reader that has gone away (`| head`) is no error.
 pub(super) fn print(text: &str) {
     let mut out = std::io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// A text of the command line; of standard input, if it is `-`.
+///
+/// # Errors
+/// `InvalidArgument` on a field, when nothing comes or it is no text.
+pub(super) fn given(text: String, field: &'static str) -> Result<String> {
+    if text != "-" {
+        return Ok(text);
+    }
+    let read = std::io::read_to_string(std::io::stdin()).map_err(|error| {
+        Error::invalid(field, format!("cannot be read from standard input: {error}")).with_source(error)
+    })?;
+    match read.trim() {
+        "" => Err(Error::invalid(field, "is `-`, and nothing came on standard input")),
+        read => Ok(read.to_owned()),
+    }
 }
 
 /// Says something beside it, a line.

@@ -1,20 +1,37 @@
-//! What is counted of answers: how they came about, how they failed, and the tokens that they took.
+//! What is counted of answers: how they came about, how they failed, how long they took, and the tokens of them.
+//!
+//! Invariant: what can be counted is told from the start, as 0: the first failure is an increase.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use kithdb::{Error, Result};
+use kithdb::{Error, Result, Times};
 use parking_lot::Mutex;
-use rag::Answer;
-use rag::engine::Failure;
+use rag::engine::{Failure, FailureKind};
+use rag::{Answer, Outcome};
 
 use super::{Exposition, Metrics};
 
-#[derive(Default)]
 pub(super) struct Answers(Mutex<Counted>);
+
+/// How answers come about.
+const OUTCOMES: [Outcome; 3] = [Outcome::Generated, Outcome::Extractive, Outcome::NothingFound];
+
+/// How long an answer took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Took {
+    /// To its first words, if there were any.
+    pub(crate) first: Option<Duration>,
+    /// To its end.
+    pub(crate) whole: Duration,
+}
 
 #[derive(Default)]
 struct Counted {
-    outcomes: BTreeMap<&'static str, u64>,
+    /// By outcome, in the order of [`OUTCOMES`].
+    times: [Times; OUTCOMES.len()],
+    /// To the first words of answers that a model wrote.
+    first: Times,
     failures: BTreeMap<String, u64>,
     /// Of prompts, of these those that the engine still had, of answers.
     tokens: [u64; 3],
@@ -24,18 +41,25 @@ struct Counted {
 
 impl Metrics {
     /// Counts an answer, or what came of the attempt to make one.
-    pub(crate) fn answered(&self, made: &Result<Answer>) {
+    pub(crate) fn answered(&self, made: &Result<Answer>, took: Took) {
         let mut counted = self.answers.0.lock();
         match made {
-            Ok(answer) => counted.add(answer),
+            Ok(answer) => counted.add(answer, took),
             Err(error) => *counted.failures.entry(reason(error)).or_default() += 1,
         }
     }
 }
 
 impl Counted {
-    fn add(&mut self, answer: &Answer) {
-        *self.outcomes.entry(answer.outcome.name()).or_default() += 1;
+    fn add(&mut self, answer: &Answer, took: Took) {
+        for (outcome, times) in OUTCOMES.iter().zip(&mut self.times) {
+            if *outcome == answer.outcome {
+                times.add(took.whole);
+            }
+        }
+        if let Some(first) = took.first.filter(|_| answer.outcome == Outcome::Generated) {
+            self.first.add(first);
+        }
         self.citations += answer.citations.len() as u64;
         self.unsupported += answer.unsupported.len() as u64;
         let usage = answer.usage.unwrap_or_default();
@@ -54,12 +78,32 @@ fn reason(error: &Error) -> String {
     }
 }
 
+impl Default for Answers {
+    fn default() -> Self {
+        let failures = ["engine", "rerank"]
+            .iter()
+            .flat_map(|who| FailureKind::NAMES.map(|kind| (format!("{who}_{kind}"), 0)))
+            .collect();
+        Self(Mutex::new(Counted { failures, ..Counted::default() }))
+    }
+}
+
 impl Answers {
     pub(super) fn expose(&self, out: &mut Exposition) {
         let counted = self.0.lock();
         out.counter("kithdb_answers_total", "Answers, by how they came about.", |family| {
-            counted.outcomes.iter().for_each(|(outcome, count)| family.put(&[("outcome", outcome)], count));
+            for (outcome, times) in OUTCOMES.iter().zip(&counted.times) {
+                family.put(&[("outcome", outcome.name())], times.count());
+            }
         });
+        let help = "Time from a question to the end of its answer, by how that came about.";
+        out.histogram("kithdb_answer_seconds", help, |family| {
+            for (outcome, times) in OUTCOMES.iter().zip(&counted.times) {
+                family.put_times(&[("outcome", outcome.name())], times);
+            }
+        });
+        let help = "Time from a question to the first words of an answer that a model writes.";
+        out.histogram("kithdb_answer_first_seconds", help, |family| family.put_times(&[], &counted.first));
         let help = "Questions without an answer, by the reason.";
         out.counter("kithdb_answer_failures_total", help, |family| {
             counted.failures.iter().for_each(|(reason, count)| family.put(&[("reason", reason)], count));

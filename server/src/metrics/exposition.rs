@@ -105,15 +105,16 @@ mod tests {
     fn buckets_add_up() {
         let (mut out, mut times) = (Exposition::default(), Times::default());
         times.add(Duration::from_micros(30));
-        times.add(Duration::from_secs(60));
+        times.add(Duration::from_secs(600));
         out.histogram("t", "Times.", |family| family.put_times(&[("l", "x")], &times));
         let text = out.into_text();
         for line in [
             "t_bucket{l=\"x\",le=\"0.00002\"} 0",
             "t_bucket{l=\"x\",le=\"0.00005\"} 1",
             "t_bucket{l=\"x\",le=\"10\"} 1",
+            "t_bucket{l=\"x\",le=\"100\"} 1",
             "t_bucket{l=\"x\",le=\"+Inf\"} 2",
-            "t_sum{l=\"x\"} 60.00003",
+            "t_sum{l=\"x\"} 600.00003",
             "t_count{l=\"x\"} 2",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

@@ -16,6 +16,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use kithdb::Status;
 
 use crate::state::Inner;
+pub(crate) use answers::Took;
 use exposition::Exposition;
 pub(crate) use process::{machine_bytes, memory, resident_percent};
 pub(crate) use requests::{Answered, CONNECTIONS, Requests};
@@ -88,6 +89,7 @@ pub(crate) fn expose(inner: &Inner, detail: Detail) -> String {
     own::totals(&mut out, &all, db.start().seqno.0);
     own::collections(&mut out, named);
     metrics.answers.expose(&mut out);
+    own::jobs(&mut out, inner.jobs.figures());
     own::requests(&mut out, &metrics.requests, &routes);
     let requests_max = inner.requests_max();
     own::lanes(&mut out, &inner.lanes, requests_max - inner.requests.available_permits(), requests_max);

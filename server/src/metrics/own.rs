@@ -7,6 +7,7 @@ use kithdb::{Database, Disk, Figures, MeasuredRecall, Measures, Status, Times};
 use super::exposition::Exposition;
 use super::requests::{Requests, Routes};
 use crate::VERSION;
+use crate::jobs::JobFigures;
 use crate::lanes::Lanes;
 
 /// What the database as a whole is.
@@ -226,6 +227,18 @@ pub(super) fn requests(out: &mut Exposition, requests: &Requests, routes: &Route
     });
     out.counter("kithdb_rejected_total", "Requests that were refused, by reason.", |family| {
         requests.refused().for_each(|(reason, count)| family.put(&[("reason", reason)], count));
+    });
+}
+
+/// Uploads that wait to be ingested, and what became of them.
+pub(super) fn jobs(out: &mut Exposition, figures: JobFigures) {
+    let JobFigures { waiting, done, failed } = figures;
+    out.gauge("kithdb_jobs_waiting", "Jobs of uploads that have not ended.", |family| {
+        family.put(&[], waiting);
+    });
+    out.counter("kithdb_jobs_total", "Jobs of uploads that ended, by how.", |family| {
+        family.put(&[("outcome", "done")], done);
+        family.put(&[("outcome", "failed")], failed);
     });
 }
 

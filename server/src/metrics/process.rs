@@ -90,7 +90,7 @@ fn kernel(out: &mut Exposition) -> procfs::ProcResult<()> {
         LimitValue::Unlimited => None,
     });
     let cpu_s = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
-    let gauges: [(&'static str, &str, u64); 5] = [
+    let gauges: [(&'static str, &str, u64); 4] = [
         ("process_threads", "Threads.", u64::try_from(stat.num_threads).unwrap_or(0)),
         ("process_open_mmaps", "Mappings of memory.", process.maps()?.len() as u64),
         (
@@ -99,9 +99,12 @@ fn kernel(out: &mut Exposition) -> procfs::ProcResult<()> {
             procfs::sys::vm::max_map_count()?,
         ),
         ("process_open_fds", "Files that are open.", process.fd_count()? as u64),
-        ("process_max_fds", "Files that may be open.", limit.min().unwrap_or(0)),
     ];
     gauges.into_iter().for_each(|(name, help, value)| out.gauge(name, help, |family| family.put(&[], value)));
+    // Where there is no limit, none is told: shares of 0 would alarm people.
+    if let Some(limit) = limit.min() {
+        out.gauge("process_max_fds", "Files that may be open.", |family| family.put(&[], limit));
+    }
     out.counter("process_cpu_seconds_total", "Time on processors.", |family| family.put(&[], cpu_s));
     out.counter("process_minor_page_faults_total", "Page faults that read nothing from a disk.", |family| {
         family.put(&[], stat.minflt + stat.cminflt);

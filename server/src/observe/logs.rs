@@ -47,6 +47,12 @@ pub struct Logging {
     pub trace_share: f64,
 }
 
+/// Colours are for people who have not said that they want none (`NO_COLOR`).
+fn is_coloured() -> bool {
+    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !is_refused
+}
+
 /// Begins to log, once for the process; what is given back ends the sending of traces when it is dropped.
 ///
 /// # Errors
@@ -65,7 +71,7 @@ pub fn log(logging: &Logging) -> Result<Option<Tracing>> {
     };
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match logging.format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
+        LogFormat::Text => lines.with_ansi(is_coloured()).with_filter(filter).boxed(),
         LogFormat::Json => {
             lines.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed()
         }
@@ -73,6 +79,7 @@ pub fn log(logging: &Logging) -> Result<Option<Tracing>> {
     // A process that logs already keeps its log.
     if Registry::default().with(layer).with(lines).try_init().is_ok() {
         otlp::turn(tracing.is_some());
+        rag::tell_traceparent(otlp::traceparent);
     }
     Ok(tracing)
 }

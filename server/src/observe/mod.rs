@@ -51,9 +51,11 @@ pub(crate) async fn observe(Shared(state): Shared<State>, mut request: Request, 
     if let Ok(id) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID_HEADER, id);
     }
-    span.record("http.response.status_code", status.as_u16());
+    // OTLP has signed numbers alone.
+    span.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
+        span.record("error.type", status.as_str());
     }
     span.in_scope(|| {
         tracing::info!(status = status.as_u16(), elapsed_us = took.as_micros() as u64, "answered");
@@ -85,6 +87,7 @@ fn span(id: &RequestId, parent: Option<TraceParent>, method: &str, route: &str) 
         otel.name = name,
         otel.kind = is_traced.then_some("server"),
         otel.status_code = Empty,
+        "error.type" = Empty,
     );
     if is_traced {
         match parent {

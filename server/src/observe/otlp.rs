@@ -85,6 +85,7 @@ pub(super) fn layer(endpoint: &str, share: f64) -> Result<(Box<dyn Layer<Registr
     let resource = Resource::builder_empty()
         .with_service_name("kithdb")
         .with_attribute(KeyValue::new("service.version", VERSION))
+        .with_attribute(KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string()))
         .build();
     let provider = SdkTracerProvider::builder()
         .with_sampler(sampler)
@@ -137,6 +138,19 @@ pub(super) fn trace_id(span: &Span) -> Option<String> {
     let context = span.context();
     let of = context.span().span_context().clone();
     of.is_valid().then(|| of.trace_id().to_string())
+}
+
+/// The current span, as W3C's Trace Context names it to a server that is asked.
+pub(super) fn traceparent() -> Option<String> {
+    if !is_on() {
+        return None;
+    }
+    let context = Span::current().context();
+    let of = context.span().span_context().clone();
+    of.is_valid().then(|| {
+        let (trace, span, is_sampled) = (of.trace_id(), of.span_id(), u8::from(of.is_sampled()));
+        format!("00-{trace}-{span}-{is_sampled:02x}")
+    })
 }
 
 /// Takes requests, and what is below them.

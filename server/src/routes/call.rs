@@ -19,6 +19,7 @@ use kithdb::{Collection, Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tracing::{Instrument as _, Span};
 
 use crate::State;
 use crate::access::Rights;
@@ -109,6 +110,11 @@ impl Call {
     pub(super) fn part(&self, name: &str) -> Result<&str> {
         let found = self.path.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
         found.ok_or_else(|| Error::new(ErrorKind::Internal, format!("the route has no part `{name}`")))
+    }
+
+    /// Does something for it: what is slow of it has its id.
+    pub(super) fn on_behalf<T>(&self, work: impl FnOnce() -> T) -> T {
+        kithdb::on_behalf_of(&self.request_id.0, work)
     }
 
     /// When it must be answered.
@@ -234,7 +240,7 @@ async fn run_later<T: Serialize + Send + 'static>(
         return error::respond(&error, began);
     }
     let path = call.uri.path().to_owned();
-    accepted(state, path, began, move || answer(&call))
+    accepted(state, path, began, move || call.on_behalf(|| answer(&call)))
 }
 
 /// Answers before something is done, and does it. What becomes of it is in the log.
@@ -244,12 +250,14 @@ pub(super) fn accepted<T: Send + 'static>(
     began: Instant,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Response {
-    tokio::spawn(async move {
+    let done = async move {
         match state.lanes.run(Lane::Waits, work).await {
             Ok(_) => tracing::info!(path, "what was accepted is done"),
             Err(error) => tracing::error!(%error, path, "what was accepted could not be done"),
         }
-    });
+    };
+    // It belongs to the request all the same: in the log, and in its trace.
+    tokio::spawn(done.instrument(Span::current()));
     let body = json!({"status": "accepted", "time": began.elapsed().as_secs_f64()});
     (StatusCode::ACCEPTED, Json(body)).into_response()
 }
@@ -308,7 +316,7 @@ fn reply<T: Serialize>(
     shape: Shape,
     began: Instant,
 ) -> Response {
-    let answered = kithdb::on_behalf_of(&call.request_id.0, || answer(call));
+    let answered = call.on_behalf(|| answer(call));
     let body = answered.and_then(|result| match shape {
         Shape::Bare => json(&result),
         Shape::Enveloped => json(&Envelope { result, status: "ok", time: began.elapsed().as_secs_f64() }),

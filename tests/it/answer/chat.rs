@@ -323,6 +323,11 @@ fn answers_and_their_tokens_are_counted() {
     for line in [
         "kithdb_answers_total{outcome=\"generated\"} 1",
         "kithdb_answers_total{outcome=\"nothing_found\"} 1",
+        "kithdb_answers_total{outcome=\"extractive\"} 0",
+        "kithdb_answer_seconds_count{outcome=\"generated\"} 1",
+        "kithdb_answer_first_seconds_count 1",
+        "kithdb_answer_failures_total{reason=\"engine_unavailable\"} 0",
+        "kithdb_answer_failures_total{reason=\"rerank_unavailable\"} 0",
         "kithdb_answer_failures_total{reason=\"engine_unauthorized\"} 1",
         "kithdb_answer_tokens_total{kind=\"prompt\"} 11",
         "kithdb_answer_tokens_total{kind=\"cached\"} 7",

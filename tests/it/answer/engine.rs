@@ -14,7 +14,7 @@ use serde_json::json;
 
 /// What the engine does with the next question.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Act {
+pub(crate) enum Act {
     /// Answers, word by word.
     Say(&'static str),
     /// Answers without a stream.
@@ -40,8 +40,8 @@ pub(super) enum Act {
 }
 
 /// The engine.
-pub(super) struct Fake {
-    pub(super) url: String,
+pub(crate) struct Fake {
+    pub(crate) url: String,
     heard: Arc<Heard>,
 }
 
@@ -59,7 +59,7 @@ struct Heard {
 
 impl Fake {
     /// One that counts tokens as words, and has room for so many.
-    pub(super) fn start(context: usize, acts: &[Act]) -> Self {
+    pub(crate) fn start(context: usize, acts: &[Act]) -> Self {
         Self::with(context, true, acts)
     }
 
@@ -89,7 +89,7 @@ impl Fake {
     }
 
     /// The heads of everything that it was asked.
-    pub(super) fn heads(&self) -> Vec<String> {
+    pub(crate) fn heads(&self) -> Vec<String> {
         self.heard.heads.lock().expect("no panic").clone()
     }
 

@@ -4,7 +4,7 @@
 
 mod chat;
 mod client;
-mod engine;
+pub(crate) mod engine;
 mod feedback;
 mod injection;
 mod judged;

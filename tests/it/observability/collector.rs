@@ -1,7 +1,7 @@
 //! A collector of traces, the smallest there can be: takes OTLP over HTTP, and reads as much of its protobuf as it
 //! takes to know spans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -14,11 +14,13 @@ pub(super) struct Sent {
     pub(super) id: String,
     pub(super) parent: String,
     pub(super) name: String,
-    /// 1 within a process, 2 of a server.
+    /// 1 within a process, 2 of a server, 3 of a client.
     pub(super) kind: u64,
     pub(super) start_ns: u64,
     pub(super) end_ns: u64,
     pub(super) attributes: BTreeMap<String, String>,
+    /// Those of the attributes that came as integers.
+    pub(super) integers: BTreeSet<String>,
 }
 
 pub(super) struct Collector {
@@ -163,7 +165,10 @@ fn span(message: &[u8]) -> Sent {
             (7, Field::Number(ns)) => sent.start_ns = ns,
             (8, Field::Number(ns)) => sent.end_ns = ns,
             (9, Field::Bytes(bytes)) => {
-                let (key, value) = attribute(bytes);
+                let (key, value, is_integer) = attribute(bytes);
+                if is_integer {
+                    sent.integers.insert(key.clone());
+                }
                 sent.attributes.insert(key, value);
             }
             _ => {}
@@ -172,12 +177,15 @@ fn span(message: &[u8]) -> Sent {
     sent
 }
 
-fn attribute(message: &[u8]) -> (String, String) {
+/// The key and the value of an attribute, and whether that is an integer.
+fn attribute(message: &[u8]) -> (String, String, bool) {
     let key = within(message, 1).first().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    let value = within(message, 2).first().map_or_else(String::new, |value| match fields(value).pop() {
-        Some((1, Field::Bytes(text))) => String::from_utf8_lossy(text).into_owned(),
-        Some((_, Field::Number(number))) => number.to_string(),
-        _ => "?".to_owned(),
-    });
-    (key.expect("a key"), value)
+    let value = within(message, 2).first().and_then(|value| fields(value).pop());
+    let (value, is_integer) = match value {
+        None => (String::new(), false),
+        Some((1, Field::Bytes(text))) => (String::from_utf8_lossy(text).into_owned(), false),
+        Some((kind, Field::Number(number))) => (number.to_string(), kind == 3),
+        Some(_) => ("?".to_owned(), false),
+    };
+    (key.expect("a key"), value, is_integer)
 }

@@ -1,5 +1,7 @@
 //! The log: one object a line, each with the id of its request, and no secret at any level.
 
+use std::time::{Duration, Instant};
+
 use kithdb::Value;
 use serde_json::json;
 
@@ -25,6 +27,15 @@ fn lines_are_objects_with_the_id_of_their_request() {
     let bad = count("x-request-id: \"quoted\"");
     assert_eq!((made.status, given.status, bad.status), (200, 200, 200));
     assert_eq!(given.id.as_deref(), Some("mine-7"));
+    let snapshots = "/collections/c/snapshots";
+    let later = format!("{snapshots}?wait=false");
+    let later = server.http.ask_with("x-request-id: later-9", "POST", &later, Some(&json!({})));
+    assert_eq!(later.status, 202, "{later:?}");
+    let began = Instant::now();
+    while server.http.ask("GET", snapshots, None).body["result"] == json!([]) {
+        assert!(began.elapsed() < Duration::from_secs(20), "no snapshot is made");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let slow = server.http.ask("GET", "/api/v1/slow-queries", None).body;
     let (made, bad) = (made.id.expect("an id"), bad.id.expect("an id"));
     assert!(made != bad && !bad.contains('"'), "{made} {bad}");
@@ -37,6 +48,7 @@ fn lines_are_objects_with_the_id_of_their_request() {
         let is_it = |line: &&Value| of_span(line, "request_id") == Some(id) && line["message"] == message;
         lines.iter().find(is_it).unwrap_or_else(|| panic!("{message} of {id} is not in {lines:#?}"))
     };
+    of("later-9", "what was accepted is done");
     for id in [&made, "mine-7", &bad] {
         let line = of(id, "answered");
         assert_eq!((&line["status"], &line["level"]), (&json!(200), &json!("INFO")));

@@ -1,6 +1,7 @@
 //! A scrape: valid, with the names that operators graph, and with what is ours.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use kithdb::Options;
 use serde_json::json;
@@ -126,6 +127,26 @@ fn what_is_ours_is_counted() {
     ] {
         let value = found.value(name, &[]);
         assert!(value.is_some_and(|value| value > 0.0), "{name}: {value:?}");
+    }
+}
+
+#[test]
+fn uploads_are_counted_as_they_end() {
+    let server = busy(Options::default());
+    let before = scrape(&server, "/metrics");
+    let of = |found: &Scrape, outcome| found.value("kithdb_jobs_total", &[("outcome", outcome)]);
+    assert_eq!((of(&before, "done"), of(&before, "failed")), (Some(0.0), Some(0.0)));
+    let body = json!({"documents": [{"path": "a.md", "text": "# A\n\nSome text.\n"}]});
+    let upload = "/api/v1/collections/docs/documents?wait=true";
+    assert_eq!(server.ask("POST", upload, Some(&body)).status, 200);
+    let began = Instant::now();
+    loop {
+        let found = scrape(&server, "/metrics");
+        if (of(&found, "done"), found.value("kithdb_jobs_waiting", &[])) == (Some(1.0), Some(0.0)) {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", found.samples.get("kithdb_jobs_waiting"));
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -4,6 +4,7 @@
 mod child;
 mod collector;
 mod exposition;
+mod generated;
 mod logs;
 mod metrics;
 mod shipped;

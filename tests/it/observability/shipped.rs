@@ -15,7 +15,10 @@ use crate::http::Running;
 const ADDED: [&str; 2] = ["instance", "job"];
 
 /// What stands in an expression for a word of its language.
-const WORDS: [&str; 8] = ["and", "or", "unless", "on", "ignoring", "bool", "offset", "group_left"];
+const WORDS: [&str; 6] = ["and", "or", "unless", "bool", "offset", "group_left"];
+
+/// What a list of labels follows.
+const LISTS: [&str; 4] = ["by", "without", "on", "ignoring"];
 
 /// What an expression names: metrics, each with the labels that it is selected by, and labels that it is summed by.
 #[derive(Debug, Default)]
@@ -40,7 +43,7 @@ fn names(expr: &str) -> Names {
             c if c.is_ascii_alphabetic() || c == '_' => {
                 let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
                 let (word, behind) = (&rest[..end], rest[end..].trim_start());
-                if ["by", "without"].contains(&word) {
+                if LISTS.contains(&word) {
                     let close = behind.find(')').expect("an end");
                     names.by.extend(words(&behind[..close]));
                     end + rest[end..].find(')').expect("an end") + 1
@@ -167,9 +170,33 @@ fn every_metric_and_label_that_is_used_is_exposed() {
 }
 
 #[test]
+fn panels_have_places_and_units_of_their_own() {
+    let dashboard: Value = serde_json::from_str(&shipped("dashboard.json")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let (mut ids, mut places) = (BTreeSet::new(), BTreeSet::new());
+    for panel in panels {
+        let title = panel["title"].as_str().expect("a title");
+        assert!(ids.insert(panel["id"].as_u64().expect("an id")), "{title} has the id of another");
+        let number =
+            |name: &str| panel["gridPos"][name].as_u64().unwrap_or_else(|| panic!("{title}: {name}"));
+        let (x, y) = (number("x"), number("y"));
+        assert!(x + number("w") <= 24, "{title} stands out");
+        for place in (x..x + number("w")).flat_map(|x| (y..y + number("h")).map(move |y| (x, y))) {
+            assert!(places.insert(place), "{title} lies on another");
+        }
+        if panel["type"] != "row" {
+            assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{title} has no unit");
+            let targets = panel["targets"].as_array().expect("targets");
+            let refs: BTreeSet<&str> = targets.iter().filter_map(|target| target["refId"].as_str()).collect();
+            assert!(!targets.is_empty() && refs.len() == targets.len(), "{title}: {refs:?}");
+        }
+    }
+}
+
+#[test]
 fn expressions_are_read_right() {
     let found = names(
-        "sum by (le, a) (rate(x_bucket{b=\"by {c}\",d=~\"$e\"}[5m])) / (time() - y) > 1e9 and z == 0.5",
+        "sum by (le, a) (rate(x_bucket{b=\"by {c}\",d=~\"$e\"}[5m])) / (time() - y) > 1e9 and z == 0.5 unless on (a) y",
     );
     let metrics: Vec<&str> = found.metrics.keys().map(String::as_str).collect();
     assert_eq!(metrics, ["x_bucket", "y", "z"]);

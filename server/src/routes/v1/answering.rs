@@ -10,10 +10,12 @@ use axum::response::Response;
 use kithdb::Result;
 use rag::answer::{Answer, Asked, Library, Manner, Told, answer};
 use rag::engine::Cancel;
+use tracing::{Instrument as _, Span};
 
 use super::super::{Call, call};
 use crate::error;
 use crate::lanes::Lane;
+use crate::metrics::Took;
 use crate::sse::{CancelOnDrop, Events, Fail, events};
 
 /// A question that was understood.
@@ -49,7 +51,7 @@ pub(super) async fn answered(asking: impl Answering, began: Instant) -> Response
         return made.map_or_else(|error| error::respond(&error, began), call::of_json);
     };
     let (events, written) = events();
-    tokio::spawn(async move {
+    let writing = async move {
         let events = Arc::new(events);
         let own = Arc::clone(&events);
         let write = move || asking.write(&cancel, &own);
@@ -59,7 +61,9 @@ pub(super) async fn answered(asking: impl Answering, began: Instant) -> Response
             // It ends early only with the runtime.
             let _ = tokio::task::spawn_blocking(move || events.fail(error)).await;
         }
-    });
+    };
+    // The request is over when the stream is: its trace and its log have what is written meanwhile.
+    tokio::spawn(writing.instrument(Span::current()));
     written.respond(guard, began, fail).await
 }
 
@@ -81,8 +85,15 @@ pub(super) fn made(
     let library = Library { db: &state.db, chunks: &chunks, embedder, engine, reranker };
     let mut manner = manner.clone();
     manner.retrieval.deadline = Some(call.deadline());
-    let made = answer(&library, asked, &manner, cancel, tell);
-    state.metrics.answered(&made);
+    let (began, mut first) = (Instant::now(), None);
+    let mut tell = |told: Told<'_>| {
+        if matches!(told, Told::Text(..)) {
+            first.get_or_insert_with(|| began.elapsed());
+        }
+        tell(told)
+    };
+    let made = call.on_behalf(|| answer(&library, asked, &manner, cancel, &mut tell));
+    state.metrics.answered(&made, Took { first, whole: began.elapsed() });
     if let (Ok(answer), Some(feedback)) = (&made, &state.feedback) {
         feedback.answered(&state.db, chunks.name(), (id, asked.question.as_str()), answer);
     }
