@@ -333,7 +333,7 @@ fn stored<'a>(engine: &'a Engine, shared: &Shared) -> StoredRows<'a> {
 }
 
 /// The sizes of the parts. Versions that are kept count as alive: a build would not leave them out.
-fn sizes(derived: &Derived, kept: &[Version]) -> Vec<Size> {
+pub(crate) fn sizes(derived: &Derived, kept: &[Version]) -> Vec<Size> {
     let parts = derived.rows.parts();
     let size = |part: &index::Part| Size {
         is_segment: matches!(part.body, Body::Segment(_)),

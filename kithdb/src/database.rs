@@ -132,8 +132,15 @@ impl Database {
         for entry in &catalog.collections {
             let folder = folder.collection(entry.id);
             let entry = Arc::new(entry.clone());
-            let seal_rows = options.segments.rows();
-            let source = loading::Source { store: &store, entry: &entry, folder: &folder, seal_rows };
+            let source = loading::Source {
+                store: &store,
+                entry: &entry,
+                folder: &folder,
+                segments: &options.segments,
+                limits: &options.limits,
+                first_number: 0,
+                progress: &(),
+            };
             let loaded = source.load()?;
             start.points += loaded.derived.alive.len() as u64;
             start.points_read += loaded.points_read;

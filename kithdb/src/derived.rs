@@ -173,9 +173,9 @@ impl Derived {
         self.next_number
     }
 
-    /// Numbers go on behind those of another state.
-    pub(crate) fn continue_numbers(&mut self, other: &Self) {
-        self.next_number = self.next_number.max(other.next_number);
+    /// No number below this one is given from now on.
+    pub(crate) fn continue_numbers(&mut self, first: u64) {
+        self.next_number = self.next_number.max(first);
     }
 
     /// The head that takes rows.

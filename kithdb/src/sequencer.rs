@@ -262,8 +262,10 @@ impl Sequencer {
         (self.seqno, self.next_collection) = (seqno, next);
         waypoint::pass("create.stored");
         let folder = self.engine.folder.collection(id);
-        let (store, seal_rows) = (&self.engine.store, self.engine.segments.rows());
-        let source = loading::Source { store, entry: &entry, folder: &folder, seal_rows };
+        let Engine { store, segments, limits, .. } = &*self.engine;
+        let (entry, folder) = (&entry, &*folder);
+        let source =
+            loading::Source { store, entry, folder, segments, limits, first_number: 0, progress: &() };
         let loaded = source.load();
         if loaded.is_err()
             && let Err(error) = self.clear(id, true)

@@ -214,8 +214,9 @@ impl Database {
         let state = CollectionState { next_version: Version(points), points, ..CollectionState::default() };
         engine.store.set_state(entry.id, &state)?;
         let folder = engine.folder.collection(entry.id);
-        let (entry, seal_rows) = (Arc::new(entry), engine.segments.rows());
-        let source = Source { store: &engine.store, entry: &entry, folder: &folder, seal_rows };
+        let Engine { store, segments, limits, .. } = &**engine;
+        let (entry, folder) = (&Arc::new(entry), &*folder);
+        let source = Source { store, entry, folder, segments, limits, first_number: 0, progress: &() };
         let derived = source.load()?.derived;
         waypoint::pass("restore.loaded");
         let derived = Box::new(derived);
