@@ -21,6 +21,10 @@ const LINK_ROWS: u32 = 256;
 const KEYWORD_DOCS_MAX: usize = 4_096;
 const KEYWORD_AGE_MAX: Duration = Duration::from_secs(1);
 
+/// After so long without a commit a keyword index gives back the threads and the file that commits take: a database may
+/// have thousands of them.
+const KEYWORD_REST: Duration = Duration::from_secs(5);
+
 /// Without news, maintenance looks around so often.
 const IDLE: Duration = Duration::from_millis(250);
 
@@ -103,7 +107,7 @@ fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
     let is_due = pending >= KEYWORD_DOCS_MAX
         || (is_old && (pending > 0 || keyword.seqno() < shared.view.load().seqno));
     if !is_due {
-        return Ok(());
+        return if is_old { keyword.rest(KEYWORD_REST).map(drop) } else { Ok(()) };
     }
     let derived = shared.derived.lock();
     // While its files are verified writers would wait for that.

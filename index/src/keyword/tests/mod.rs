@@ -401,3 +401,22 @@ fn commits_run_beside_writes_and_searches() {
     index.commit(Seqno(3_000)).expect("a commit");
     assert_eq!((index.pending(), index.versions().len()), (0, 3_000));
 }
+
+/// Three threads and a file for each of thousands of collections would be too many.
+#[test]
+fn what_commits_take_is_given_back_and_taken_again() {
+    let mut bench = Bench::new();
+    let first = bench.add(&["fish"]);
+    assert!(!bench.index.rest(Duration::ZERO).expect("there was no commit"));
+    bench.commit();
+    assert!(!bench.index.rest(Duration::from_secs(3_600)).expect("it was a moment ago"));
+    assert!(bench.index.rest(Duration::ZERO).expect("nothing is merged"));
+    assert!(bench.index.writer.lock().is_none());
+    bench.remove(first);
+    bench.add(&["fish bird"]);
+    let commit = bench.index.begin(Seqno(bench.seqno)).expect("something to write");
+    assert!(!bench.index.rest(Duration::ZERO).expect("a commit is under way"));
+    commit.write().expect("a commit");
+    assert_eq!((bench.slots("fish"), bench.index.versions().len()), (vec![1], 1));
+    bench.index.verify().expect("whole");
+}
