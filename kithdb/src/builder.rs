@@ -118,6 +118,10 @@ fn turn(engine: &Engine, role: Role, choose: Choose<'_>) -> bool {
         if engine.is_closing.load(Ordering::Acquire) || shared.building.is_failing(role) {
             continue;
         }
+        // Most collections have none, and the writer holds the lock of one that is written to.
+        if role == Role::Seal && !is_to_seal(&shared) {
+            continue;
+        }
         has_built |= one(engine, &shared, (role, what), choose).unwrap_or(false);
     }
     has_built
@@ -348,19 +352,41 @@ pub(crate) fn sizes(derived: &Derived, kept: &[Version]) -> Vec<Size> {
     sizes
 }
 
-/// Waits until there is room in memory for further rows of a collection: the one limit that building sets to writing.
-/// A build that fails frees nothing by being waited for, nor does one that ends because the database closes or the
-/// collection is dropped.
-pub(crate) fn wait_for_room(engine: &Engine, shared: &Arc<Shared>) {
-    loop {
-        let waiting_bytes = shared.derived.lock().waiting_bytes();
-        let is_free = waiting_bytes <= engine.segments.waiting_bytes_max
-            || engine.is_closing.load(Ordering::Acquire)
-            || shared.check_exists().is_err()
-            || shared.building.is_failing(Role::Seal);
-        if is_free {
+/// Waits until there is room in memory for further rows: the one limit that building sets to writing. A build that
+/// fails frees nothing by being waited for, nor does one that ends because the database closes or the collection is
+/// dropped.
+pub(crate) fn wait_for_room(engine: &Engine, shared: &Shared) {
+    while engine.heads.waiting() > engine.segments.waiting_bytes_max
+        && !engine.is_closing.load(Ordering::Acquire)
+        && shared.check_exists().is_ok()
+        && !shared.building.is_failing(Role::Seal)
+        && engine.all().iter().any(|shared| is_to_seal(shared))
+    {
+        engine.room.wait(IDLE);
+    }
+}
+
+/// Whether heads wait to become segments, and nothing speaks against it.
+fn is_to_seal(shared: &Shared) -> bool {
+    shared.heads.waiting() > 0 && !shared.building.is_failing(Role::Seal)
+}
+
+/// Has the largest head that takes rows wait to become a segment, as long as all of them together take more than may:
+/// thousands of collections have one each, and none of those would ever be full.
+pub(crate) fn relieve(engine: &Engine) {
+    while engine.heads.open() > engine.segments.waiting_bytes_max {
+        let all = engine.all();
+        let largest = all.iter().max_by_key(|shared| shared.heads.open());
+        // What holds the lock for long makes everything anew: the next commit looks again.
+        let Some((shared, mut derived)) =
+            largest.and_then(|shared| Some((shared, shared.derived.try_lock()?)))
+        else {
+            return;
+        };
+        if derived.head().1.rows() == 0 {
             return;
         }
-        engine.room.wait(IDLE);
+        derived.freeze();
+        shared.publish(&derived);
     }
 }

@@ -16,7 +16,7 @@ use storage::{Figures, Store};
 use types::{Durability, Error, Limits, Op, Result, Schema};
 
 use crate::asked::{Asked, Operation};
-use crate::budget::Segments;
+use crate::budget::{HeadBytes, Segments};
 use crate::collection::{Collection, Receipt};
 use crate::engine::{Engine, Folder, Shared};
 use crate::files::create_folder;
@@ -128,7 +128,7 @@ impl Database {
         remove_orphans(&folder, &catalog);
         snapshots::remove_parts(&folder.snapshots());
         let mut start = Start { seqno: catalog.seqno, ..Start::default() };
-        let mut collections = BTreeMap::new();
+        let (mut collections, heads) = (BTreeMap::new(), Arc::new(HeadBytes::default()));
         for entry in &catalog.collections {
             let folder = folder.collection(entry.id);
             let entry = Arc::new(entry.clone());
@@ -145,12 +145,12 @@ impl Database {
             start.points += loaded.derived.alive.len() as u64;
             start.points_read += loaded.points_read;
             start.rebuilt.extend(loaded.rebuilt);
-            collections.insert(entry.name.clone(), Shared::new(loaded.derived));
+            collections.insert(entry.name.clone(), Shared::new(loaded.derived, &heads));
         }
         start.collections = collections.len();
         let (monitor, jobs) = Monitor::new(options.sampled);
         let aliases = catalog.aliases.clone();
-        let engine = Arc::new(Engine::new(store, folder, options, monitor, collections, aliases));
+        let engine = Arc::new(Engine::new(store, folder, options, monitor, heads, collections, aliases));
         let workers = Arc::new(Workers::start(&engine, &catalog, jobs)?);
         start.elapsed_ms = began.elapsed().as_millis() as u64;
         Ok(Self { engine, workers, start: Arc::new(start) })

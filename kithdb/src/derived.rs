@@ -203,6 +203,11 @@ impl Derived {
         }
     }
 
+    /// Bytes of the head that takes rows.
+    pub(crate) fn open_bytes(&self) -> usize {
+        self.head().1.bytes()
+    }
+
     /// Bytes of the heads that wait to become segments.
     pub(crate) fn waiting_bytes(&self) -> usize {
         let parts = self.rows.parts();

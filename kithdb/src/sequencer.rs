@@ -215,6 +215,7 @@ impl Sequencer {
         // What is told of them ends before their callers go on.
         drop((below, spans));
         replies.iter().for_each(|(reply, seqno)| answer(reply, Ok(*seqno)));
+        builder::relieve(&self.engine);
     }
 
     fn stage(&self, group: Vec<Write>, locks: &Locks<'_>) -> (Vec<Staged>, Vec<(Reply<Seqno>, Seqno)>) {
@@ -273,7 +274,7 @@ impl Sequencer {
             // The first error says why.
             tracing::warn!(%error, "what was made of a collection that could not be made remains");
         }
-        let shared = Shared::new(loaded?.derived);
+        let shared = Shared::new(loaded?.derived, &self.engine.heads);
         waypoint::pass("create.loaded");
         self.engine.collections.write().insert(name.to_owned(), Arc::clone(&shared));
         Ok(shared)

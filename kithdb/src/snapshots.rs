@@ -379,7 +379,7 @@ impl Sequencer {
         }
         self.seqno = seqno;
         waypoint::pass("restore.stored");
-        engine.collections.write().insert(entry.name.clone(), Shared::new(derived));
+        engine.collections.write().insert(entry.name.clone(), Shared::new(derived, &engine.heads));
         if let (Some(old), Some(derived)) = (&old, &mut held) {
             forget(&engine, old, derived);
         }
@@ -408,6 +408,7 @@ pub(crate) fn commit_drop(engine: &Engine, shared: &Shared, commit: Commit) -> R
 pub(crate) fn forget(engine: &Engine, shared: &Shared, derived: &mut Derived) {
     shared.is_dropped.store(true, Ordering::Release);
     derived.keyword = None;
+    shared.heads.set(0, 0);
     engine.dropped.lock().push(shared.id);
     waypoint::pass("drop.files");
     let folder = engine.folder.collection(shared.id);
