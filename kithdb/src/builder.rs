@@ -31,6 +31,7 @@ use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
 use crate::files::{Files, StoredRows};
 use crate::loading;
+use crate::maintenance::PACE;
 use crate::tiers::{self, Size};
 
 /// Without news, the builder looks around so often.
@@ -48,6 +49,9 @@ pub(crate) fn run(engine: &Engine, role: Role, wakes: &Receiver<()>) {
         let wait = if has_more { Duration::ZERO } else { IDLE };
         if let Err(RecvTimeoutError::Disconnected) = wakes.recv_timeout(wait) {
             return;
+        }
+        if !has_more {
+            std::thread::sleep(PACE);
         }
         has_more = match role {
             Role::Seal => {
@@ -86,9 +90,19 @@ struct Rests(BTreeMap<CollectionId, (Seqno, Instant)>);
 impl Rests {
     /// Freezes the heads that rest; whether there was any.
     fn freeze(&mut self, engine: &Engine) -> bool {
-        let mut has_frozen = false;
-        for shared in engine.all() {
-            let seqno = shared.view.load().seqno;
+        let (all, mut has_frozen) = (engine.all(), false);
+        if self.0.len() > all.len() {
+            self.0.retain(|id, _| all.iter().any(|shared| shared.id == *id));
+        }
+        for shared in &all {
+            let seqno = {
+                let view = shared.view.load();
+                let head = view.rows.parts().last().map(|part| &part.body);
+                match head {
+                    Some(Body::Head(head)) if head.rows() >= GRAPH_ROWS_MIN => view.seqno,
+                    _ => continue,
+                }
+            };
             let seen = self.0.entry(shared.id).or_insert((seqno, Instant::now()));
             if seen.0 != seqno {
                 *seen = (seqno, Instant::now());
@@ -201,10 +215,12 @@ fn one(
         return Ok(true);
     }
     let rows_max = engine.segments.rows_max(&derived.entry);
-    let kept = shared.history.lock().kept();
-    let choice = choose(&derived, &sizes(&derived, &kept), rows_max);
-    let choice = choice.filter(|_| shared.check_exists().is_ok());
-    let Some(range) = choice else {
+    let choice = choose(&derived, &sizes(&derived, &[]), rows_max);
+    // Versions that are kept are many: they are asked for where there is something to do without them. With them there
+    // is never more.
+    let kept = if choice.is_some() { shared.history.lock().kept() } else { Vec::new() };
+    let choice = if kept.is_empty() { choice } else { choose(&derived, &sizes(&derived, &kept), rows_max) };
+    let Some(range) = choice.filter(|_| shared.check_exists().is_ok()) else {
         return Ok(false);
     };
     let build = Build::begin(&mut derived, range, &kept);

@@ -5,6 +5,7 @@
 //! Invariant: nothing here changes what a query answers, only how fast; whatever is interrupted is taken up again at
 //! the next start. It runs in short turns, so that no collection waits for another.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
@@ -27,6 +28,10 @@ const KEYWORD_REST: Duration = Duration::from_secs(5);
 
 /// Without news, maintenance looks around so often.
 const IDLE: Duration = Duration::from_millis(250);
+
+/// Between two looks around that find nothing to do, however often the writer rings: with thousands of collections one
+/// takes a millisecond.
+pub(crate) const PACE: Duration = Duration::from_millis(10);
 
 /// Wakes a thread; ringing twice is ringing once.
 #[derive(Clone)]
@@ -63,6 +68,9 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>, reclaimer: &Wake) {
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
+        if !has_more {
+            std::thread::sleep(PACE);
+        }
         let is_old = last_keyword.elapsed() >= KEYWORD_AGE_MAX;
         if is_old {
             last_keyword = Instant::now();
@@ -72,6 +80,9 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>, reclaimer: &Wake) {
             reclaimer.ring();
         }
         for shared in engine.all() {
+            if engine.is_closing.load(Ordering::Acquire) {
+                break;
+            }
             has_more |= link(&shared);
             let worked = keyword(engine, &shared, is_old);
             if let Err(error) = worked.and_then(|()| if is_old { purge(engine, &shared) } else { Ok(()) }) {
@@ -102,6 +113,10 @@ fn link(shared: &Shared) -> bool {
 
 /// Makes the keywords that wait durable, and publishes a view without them in the tail.
 fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
+    // Most collections have none, or the writer holds the lock of one that has.
+    if shared.view.load().keyword.is_none() {
+        return Ok(());
+    }
     let Some(keyword) = shared.derived.lock().keyword.clone() else { return Ok(()) };
     let pending = keyword.pending();
     let is_due = pending >= KEYWORD_DOCS_MAX
@@ -131,11 +146,18 @@ fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
 /// it cannot be replayed from a journal that is gone.
 fn purge(engine: &Engine, shared: &Shared) -> Result<()> {
     let view = shared.view.load_full();
-    let mut upto = shared.history.lock().oldest().min(view.seqno);
+    let most = shared.history.lock().oldest().min(view.seqno);
+    // Storage is not asked about the many collections to which nothing has happened.
+    if most.0 <= shared.purged.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let mut upto = most;
     if view.entry.schema.keyword.is_some() {
         upto = upto.min(engine.store.watermark(shared.id, KEYWORD)?);
     }
-    if upto <= engine.store.trimmed(shared.id)? {
+    let trimmed = engine.store.trimmed(shared.id)?;
+    if upto <= trimmed {
+        shared.purged.store(trimmed.0, Ordering::Relaxed);
         return Ok(());
     }
     // Held until the end: no list that is older may be written after this one.
@@ -151,4 +173,28 @@ fn purge(engine: &Engine, shared: &Shared) -> Result<()> {
     let removed = engine.store.purge(&view.entry, upto)?;
     tracing::trace!(collection = shared.name, removed, "old versions purged");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Database;
+    use types::{Metric, Point, Schema};
+
+    #[test]
+    fn what_comes_after_a_purge_is_purged_too() {
+        let db = Database::in_memory().expect("a database");
+        let notes = db.create_collection("notes", Schema::new().vector(1, Metric::Euclid)).expect("made");
+        for round in 0..2_u8 {
+            let point = Point::new(1).vector([f32::from(round)]);
+            let seqno = notes.upsert(vec![point]).expect("a point").seqno;
+            let began = Instant::now();
+            while db.engine.store.trimmed(notes.shared.id).expect("reads") < seqno
+                || notes.shared.purged.load(Ordering::Relaxed) < seqno.0
+            {
+                assert!(began.elapsed().as_secs() < 30, "nothing is purged");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
 }
