@@ -35,7 +35,7 @@ pub(crate) struct Engine {
     pub(crate) durability: Durability,
     pub(crate) segments: Segments,
     /// The last handle is gone: what is being built is not needed.
-    pub(crate) is_closing: AtomicBool,
+    pub(crate) is_closing: Arc<AtomicBool>,
     pub(crate) room: Room,
     pub(crate) heads: Arc<HeadBytes>,
     pub(crate) monitor: Monitor,
@@ -181,7 +181,7 @@ impl Engine {
     ) -> Self {
         let Options { durability, limits, segments, slow_queries, .. } = options;
         let (meters, slow) = (Meters::default(), SlowLog::new(slow_queries));
-        let (is_closing, room) = (AtomicBool::new(false), Room::default());
+        let (is_closing, room) = (Arc::default(), Room::default());
         let (collections, aliases) = (RwLock::new(collections), RwLock::new(aliases));
         Self {
             store,

@@ -5,7 +5,7 @@
 //! Cost: a counter for each query; what is chosen holds its view until it is compared.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
@@ -73,7 +73,7 @@ pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
         match jobs.recv_timeout(LOOK) {
             Ok(job) => {
                 let began = Instant::now();
-                compare(job);
+                compare(job, &engine.is_closing);
                 rest(engine, began.elapsed() * (IDLE_SHARE - 1));
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -82,11 +82,12 @@ pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
     }
 }
 
-fn compare(Job { view, sampled }: Job) {
+/// Compares the searches of a query, unless the database closes.
+fn compare(Job { view, sampled }: Job, is_closing: &Arc<AtomicBool>) {
     for search in sampled {
         let deadline = Some(Instant::now() + COMPARE_MAX);
         let terms = Terms { deadline, is_partial_welcome: true, ..Terms::default() };
-        if let Err(error) = search.compare(&view, terms) {
+        if let Err(error) = search.compare(&view, terms, is_closing) {
             tracing::debug!(%error, collection = view.entry.name, "a query could not be compared");
         }
     }
@@ -114,6 +115,35 @@ fn mixed(number: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Database, Options};
+    use types::{Metric, Point, Schema};
+
+    const DIM: usize = 24;
+
+    fn vector(seed: u64) -> Vec<f32> {
+        (0..DIM as u64).map(|place| mixed((seed << 8) | place) as u32 as f32 / u32::MAX as f32).collect()
+    }
+
+    /// An exact search may take many seconds, and closing waits for the thread that makes it.
+    #[test]
+    fn a_comparison_ends_with_the_database() {
+        let db = Database::in_memory_with(Options { sampled: 0.0, ..Options::default() }).expect("made");
+        let notes = db.create_collection("notes", Schema::new().vector(DIM, Metric::Euclid)).expect("made");
+        notes.upsert((0..6_000).map(|id| Point::new(id).vector(vector(id))).collect()).expect("points");
+        notes.optimize(true).expect("a segment");
+        let view = notes.shared.view.load_full();
+        let compared = |is_closing: bool| {
+            let mut request = notes.query().nearest(vector(7_000)).ef(10).limit(10).request();
+            request.check(&view.entry.schema, db.limits(), view.points()).expect("a request");
+            let answer = query::execute_sampled(&view, request, Terms::default()).expect("hits");
+            assert!(!answer.sampled.is_empty(), "{:?}", answer.plan);
+            let job = Job { view: Arc::clone(&view), sampled: answer.sampled };
+            compare(job, &Arc::new(AtomicBool::new(is_closing)));
+            view.observed.measured().iter().map(|measured| measured.queries).sum::<usize>()
+        };
+        assert_eq!(compared(true), 0);
+        assert!(compared(false) > 0);
+    }
 
     fn chosen(share: f64, of: usize) -> usize {
         let (monitor, _jobs) = Monitor::new(share);
