@@ -31,7 +31,7 @@ use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
 use crate::files::{Files, StoredRows};
 use crate::loading;
-use crate::maintenance::PACE;
+use crate::maintenance::{PACE, caught};
 use crate::tiers::{self, Size};
 
 /// Without news, the builder looks around so often.
@@ -245,7 +245,7 @@ fn make(engine: &Engine, shared: &Shared, role: Role, build: &Build) -> Result<(
     let watch = Watch { engine, shared, role };
     // What it takes of the last room would be missing where commits are written.
     engine.check_room_for(build.bytes())?;
-    let built = build.run(&files, &stored, engine.segments.threads.max(1), &watch);
+    let built = caught(|| build.run(&files, &stored, engine.segments.threads.max(1), &watch));
     waypoint::pass(role.waypoints()[0]);
     let is_installed = match &built {
         Ok(Some(built)) => publish(engine, shared, role, (build, built)),

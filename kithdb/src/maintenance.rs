@@ -5,12 +5,13 @@
 //! Invariant: nothing here changes what a query answers, only how fast; whatever is interrupted is taken up again at
 //! the next start. It runs in short turns, so that no collection waits for another.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use index::Body;
-use types::{Durability, Result, waypoint};
+use types::{Durability, Error, ErrorKind, Result, waypoint};
 
 use crate::engine::{Engine, Shared};
 use crate::keywords::KEYWORD;
@@ -50,6 +51,13 @@ impl Wake {
     }
 }
 
+/// Does what must not end its thread: a panic is an error like others, and its cause is in the log. For what leaves all
+/// as it was until it succeeds.
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let panicked = || Error::new(ErrorKind::Internal, "background work panicked; it is tried again");
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(panicked()))
+}
+
 /// Gives back the room of collections that are gone, until every [`Wake`] is.
 pub(crate) fn reclaim(engine: &Engine, wakes: &Receiver<()>) {
     while wakes.recv().is_ok() {
@@ -61,21 +69,21 @@ pub(crate) fn reclaim(engine: &Engine, wakes: &Receiver<()>) {
 /// Works until every [`Wake`] is gone.
 pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>, reclaimer: &Wake) {
     let mut last_keyword = Instant::now();
-    let mut has_more = false;
+    let (mut has_more, mut has_failed) = (false, false);
     loop {
         let wait = if has_more { Duration::ZERO } else { IDLE };
         match wakes.recv_timeout(wait) {
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if !has_more {
-            std::thread::sleep(PACE);
+        if has_failed || !has_more {
+            std::thread::sleep(if has_failed { IDLE } else { PACE });
         }
         let is_old = last_keyword.elapsed() >= KEYWORD_AGE_MAX;
         if is_old {
             last_keyword = Instant::now();
         }
-        has_more = false;
+        (has_more, has_failed) = (false, false);
         if !engine.dropped.lock().is_empty() {
             reclaimer.ring();
         }
@@ -83,10 +91,14 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>, reclaimer: &Wake) {
             if engine.is_closing.load(Ordering::Acquire) {
                 break;
             }
-            has_more |= link(&shared);
-            let worked = keyword(engine, &shared, is_old);
-            if let Err(error) = worked.and_then(|()| if is_old { purge(engine, &shared) } else { Ok(()) }) {
+            let worked = caught(|| {
+                has_more |= link(&shared);
+                keyword(engine, &shared, is_old)?;
+                if is_old { purge(engine, &shared) } else { Ok(()) }
+            });
+            if let Err(error) = worked {
                 tracing::warn!(%error, collection = shared.name, "maintenance could not go on; it tries again");
+                has_failed = true;
             }
         }
     }
@@ -180,6 +192,14 @@ mod tests {
     use super::*;
     use crate::Database;
     use types::{Metric, Point, Schema};
+
+    /// A thread that ends would leave writers waiting for it.
+    #[test]
+    fn what_panics_in_the_background_is_an_error() {
+        let error = caught::<()>(|| panic!("on purpose")).expect_err("it panicked");
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert_eq!(caught(|| Ok(7)).expect("it did not"), 7);
+    }
 
     #[test]
     fn what_comes_after_a_purge_is_purged_too() {
