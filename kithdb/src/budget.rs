@@ -19,6 +19,7 @@ pub struct Segments {
     pub seal_rows: u32,
     /// Bytes of heads, of all collections together, that wait to become segments. When there are more, writers wait. As
     /// much again may be in the heads that take rows: when there is more, the largest of them waits before it is full.
+    /// And as much, about, in keywords that wait to be committed: when there is more, writers wait.
     pub waiting_bytes_max: usize,
     /// Bytes that a build may take for codes and links, about. Segments that together need more are not merged: a
     /// collection that is larger keeps several. One head is built whatever it needs.
@@ -49,18 +50,19 @@ impl Segments {
     }
 }
 
-/// Bytes of the heads of all collections: of those that take rows, and of those that wait to become segments.
+/// Bytes of the newest rows of all collections: of heads that take rows, of those that wait to become segments, and of
+/// keywords that wait to be committed.
 #[derive(Default)]
 pub(crate) struct HeadBytes {
     open: AtomicUsize,
     waiting: AtomicUsize,
+    texts: AtomicUsize,
 }
 
-/// The heads of one collection among them, as of its last view; they do not count any more when it is gone.
+/// Those of one collection among them, as of its last view; they do not count any more when it is gone.
 pub(crate) struct OwnHeads {
     all: Arc<HeadBytes>,
-    open: AtomicUsize,
-    waiting: AtomicUsize,
+    own: HeadBytes,
 }
 
 impl HeadBytes {
@@ -71,26 +73,32 @@ impl HeadBytes {
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
+
+    pub(crate) fn texts(&self) -> usize {
+        self.texts.load(Ordering::Relaxed)
+    }
+
+    fn each(&self) -> [&AtomicUsize; 3] {
+        [&self.open, &self.waiting, &self.texts]
+    }
 }
 
 impl OwnHeads {
     pub(crate) fn new(all: &Arc<HeadBytes>) -> Self {
-        Self { all: Arc::clone(all), open: AtomicUsize::new(0), waiting: AtomicUsize::new(0) }
+        Self { all: Arc::clone(all), own: HeadBytes::default() }
     }
 
     pub(crate) fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.own.open()
     }
 
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.own.waiting()
     }
 
     /// For who holds the lock of the collection.
-    pub(crate) fn set(&self, open: usize, waiting: usize) {
-        for (own, all, bytes) in
-            [(&self.open, &self.all.open, open), (&self.waiting, &self.all.waiting, waiting)]
-        {
+    pub(crate) fn set(&self, bytes: [usize; 3]) {
+        for ((own, all), bytes) in self.own.each().into_iter().zip(self.all.each()).zip(bytes) {
             // First what comes, so that the sum never falls below 0.
             all.fetch_add(bytes, Ordering::Relaxed);
             all.fetch_sub(own.swap(bytes, Ordering::Relaxed), Ordering::Relaxed);
@@ -100,7 +108,7 @@ impl OwnHeads {
 
 impl Drop for OwnHeads {
     fn drop(&mut self) {
-        self.set(0, 0);
+        self.set([0; 3]);
     }
 }
 
@@ -141,7 +149,7 @@ pub(crate) fn step_back(role: Role) {
 mod tests {
     use super::*;
     use crate::{Collection, Database, Options};
-    use types::{CollectionId, Filter, Metric, Point, Schema};
+    use types::{CollectionId, Filter, Language, Metric, Point, Schema};
 
     /// Each has too few rows for a segment of its own.
     #[test]
@@ -166,7 +174,23 @@ mod tests {
             assert_eq!(collection.count(&Filter::default()).expect("a count"), 50);
             assert!(db.drop_collection(collection.name()).expect("dropped"));
         }
-        assert_eq!((db.engine.heads.open(), db.engine.heads.waiting()), (0, 0));
+        assert_eq!(db.engine.heads.each().map(|bytes| bytes.load(Ordering::Relaxed)), [0; 3]);
+    }
+
+    #[test]
+    fn writers_wait_for_keywords_that_no_commit_covers() {
+        const MAX: usize = 1 << 20;
+        let segments = Segments { waiting_bytes_max: MAX, ..Segments::default() };
+        let db = Database::in_memory_with(Options { segments, ..Options::default() }).expect("a database");
+        let schema = Schema::new().keyword(["text".parse().expect("a path")], Language::None);
+        let notes = db.create_collection("notes", schema).expect("a collection");
+        let text = "word ".repeat(2_000);
+        for id in 0..100_u64 {
+            notes.upsert(vec![Point::new(id).with("text", text.as_str())]).expect("a point");
+            // Beside the limit the last commit.
+            assert!(db.engine.heads.texts() <= MAX + 100_000, "{id}: {}", db.engine.heads.texts());
+        }
+        assert_eq!(notes.query().keyword("word").limit(100).run().expect("hits").len(), 100);
     }
 
     #[test]

@@ -368,15 +368,19 @@ pub(crate) fn sizes(derived: &Derived, kept: &[Version]) -> Vec<Size> {
     sizes
 }
 
-/// Waits until there is room in memory for further rows: the one limit that building sets to writing. A build that
-/// fails frees nothing by being waited for, nor does one that ends because the database closes or the collection is
-/// dropped.
+/// Waits until there is room in memory for further rows: the one limit that background work sets to writing. What fails
+/// frees nothing by being waited for, nor does what ends because the database closes or the collection is dropped.
 pub(crate) fn wait_for_room(engine: &Engine, shared: &Shared) {
-    while engine.heads.waiting() > engine.segments.waiting_bytes_max
+    let bytes_max = engine.segments.waiting_bytes_max;
+    let seals = || {
+        engine.heads.waiting() > bytes_max
+            && !shared.building.is_failing(Role::Seal)
+            && engine.all().iter().any(|shared| is_to_seal(shared))
+    };
+    let keywords = || engine.heads.texts() > bytes_max && !engine.is_failing.load(Ordering::Acquire);
+    while (seals() || keywords())
         && !engine.is_closing.load(Ordering::Acquire)
         && shared.check_exists().is_ok()
-        && !shared.building.is_failing(Role::Seal)
-        && engine.all().iter().any(|shared| is_to_seal(shared))
     {
         engine.room.wait(IDLE);
     }

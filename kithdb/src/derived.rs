@@ -203,9 +203,15 @@ impl Derived {
         }
     }
 
-    /// Bytes of the head that takes rows.
-    pub(crate) fn open_bytes(&self) -> usize {
-        self.head().1.bytes()
+    /// Bytes of the head that takes rows, of those that wait to become segments, and of keywords that wait to be
+    /// committed.
+    pub(crate) fn held_bytes(&self) -> [usize; 3] {
+        [self.head().1.bytes(), self.waiting_bytes(), self.text_bytes()]
+    }
+
+    /// Bytes of the keywords that no commit covers.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.keyword.as_ref().map_or(0, |keyword| keyword.pending_bytes())
     }
 
     /// Bytes of the heads that wait to become segments.

@@ -38,6 +38,8 @@ pub(crate) struct Engine {
     pub(crate) is_closing: Arc<AtomicBool>,
     pub(crate) room: Room,
     pub(crate) heads: Arc<HeadBytes>,
+    /// Maintenance cannot go on, for want of room as a rule: nobody waits for it.
+    pub(crate) is_failing: AtomicBool,
     pub(crate) monitor: Monitor,
     pub(crate) meters: Meters,
     pub(crate) slow: SlowLog,
@@ -119,7 +121,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(derived: Derived, heads: &Arc<HeadBytes>) -> Arc<Self> {
         let heads = OwnHeads::new(heads);
-        heads.set(derived.open_bytes(), derived.waiting_bytes());
+        heads.set(derived.held_bytes());
         let view = Arc::new(derived.view());
         let history = Mutex::new(History::new(&view, derived.state.next_version));
         let building = Building::default();
@@ -144,7 +146,7 @@ impl Shared {
 
     /// Publishes the state that the caller holds the lock of.
     pub(crate) fn publish(&self, derived: &Derived) {
-        self.heads.set(derived.open_bytes(), derived.waiting_bytes());
+        self.heads.set(derived.held_bytes());
         let view = Arc::new(derived.view());
         self.history.lock().publish(&self.view.load(), &view);
         self.view.store(view);
@@ -192,6 +194,7 @@ impl Engine {
             is_closing,
             room,
             heads,
+            is_failing: AtomicBool::new(false),
             monitor,
             meters,
             slow,

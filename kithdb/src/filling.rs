@@ -24,8 +24,8 @@ use crate::tiers;
 /// Rows whose fields are indexed in one block.
 pub(crate) const BLOCK_ROWS: usize = 4096;
 
-/// Texts that the keyword index is handed before it commits them.
-const TEXTS_MAX: usize = 16_384;
+/// Bytes that keywords may take in memory before they are committed.
+const TEXT_BYTES_MAX: usize = 256 << 20;
 
 /// A collection while it is loaded.
 pub(crate) struct Filling<'a> {
@@ -35,8 +35,6 @@ pub(crate) struct Filling<'a> {
     pub(crate) has_sealed: bool,
     /// Of the last rows: what is not indexed yet.
     rows: Vec<(Payload, Vectors)>,
-    /// Handed to the keyword index since it committed.
-    texts: usize,
     segments: &'a Segments,
     limits: &'a Limits,
     progress: &'a dyn Progress,
@@ -57,7 +55,6 @@ impl<'a> Filling<'a> {
             points_read: 0,
             has_sealed: false,
             rows: Vec::new(),
-            texts: 0,
             segments: source.segments,
             limits: source.limits,
             progress: source.progress,
@@ -84,14 +81,14 @@ impl<'a> Filling<'a> {
             self.derived.freeze();
             self.relieve();
         }
-        self.count_text();
+        self.commit_keywords();
     }
 
     /// Hands the keyword index the texts of a row that a segment holds.
     pub(crate) fn hand_over(&mut self, version: Version, payload: &Payload) {
         self.derived.index_keywords(version, payload);
         self.points_read += 1;
-        self.count_text();
+        self.commit_keywords();
     }
 
     /// Indexes what is not indexed yet of the last rows.
@@ -106,13 +103,11 @@ impl<'a> Filling<'a> {
         (self.first_number..self.derived.next_number()).for_each(|number| self.files.remove(number));
     }
 
-    fn count_text(&mut self) {
-        self.texts += 1;
-        if self.texts < TEXTS_MAX || !self.is_sound {
-            return;
-        }
-        self.texts = 0;
-        if let Err(error) = keywords::commit_part(&self.derived) {
+    fn commit_keywords(&mut self) {
+        if self.is_sound
+            && self.derived.text_bytes() >= TEXT_BYTES_MAX
+            && let Err(error) = keywords::commit_part(&self.derived)
+        {
             self.fail(&error);
         }
     }

@@ -101,6 +101,7 @@ pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>, reclaimer: &Wake) {
                 has_failed = true;
             }
         }
+        engine.is_failing.store(has_failed, Ordering::Release);
     }
 }
 
@@ -129,9 +130,16 @@ fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
     if shared.view.load().keyword.is_none() {
         return Ok(());
     }
-    let Some(keyword) = shared.derived.lock().keyword.clone() else { return Ok(()) };
+    let derived = shared.derived.lock();
+    let Some(keyword) = derived.keyword.clone() else {
+        // It was given up, with what waited in it.
+        shared.heads.set(derived.held_bytes());
+        return Ok(());
+    };
+    drop(derived);
     let pending = keyword.pending();
     let is_due = pending >= KEYWORD_DOCS_MAX
+        || (pending > 0 && engine.heads.texts() > engine.segments.waiting_bytes_max / 2)
         || (is_old && (pending > 0 || keyword.seqno() < shared.view.load().seqno));
     if !is_due {
         return if is_old { keyword.rest(KEYWORD_REST).map(drop) } else { Ok(()) };
@@ -151,6 +159,8 @@ fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
     if derived.keyword.is_some() {
         shared.publish(&derived);
     }
+    drop(derived);
+    engine.room.notify_all();
     Ok(())
 }
 

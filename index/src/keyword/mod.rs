@@ -240,6 +240,11 @@ impl KeywordIndex {
         self.state.lock().pending()
     }
 
+    /// Bytes in memory of what no commit covers yet, about.
+    pub fn pending_bytes(&self) -> usize {
+        self.state.lock().bytes()
+    }
+
     /// Checks every file of the last commit against its checksum.
     ///
     /// # Errors

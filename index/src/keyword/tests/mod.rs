@@ -402,6 +402,23 @@ fn commits_run_beside_writes_and_searches() {
     assert_eq!((index.pending(), index.versions().len()), (0, 3_000));
 }
 
+#[test]
+fn what_waits_for_a_commit_is_weighed() {
+    let mut bench = Bench::new();
+    let first = bench.add(&["fish"]);
+    let one = bench.index.pending_bytes();
+    bench.add(&[&"fish ".repeat(1_000)]);
+    assert!(one > 0 && bench.index.pending_bytes() > one + 5_000);
+    let commit = bench.index.begin(Seqno(bench.seqno)).expect("something to write");
+    bench.index.remove(first);
+    let both = bench.index.pending_bytes();
+    assert!(both > one + 5_000, "what is not written yet is still there");
+    commit.write().expect("a commit");
+    assert!((1..one).contains(&bench.index.pending_bytes()));
+    bench.index.commit(Seqno(bench.seqno + 1)).expect("a commit");
+    assert_eq!(bench.index.pending_bytes(), 0);
+}
+
 /// Three threads and a file for each of thousands of collections would be too many.
 #[test]
 fn what_commits_take_is_given_back_and_taken_again() {
