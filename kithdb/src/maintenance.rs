@@ -13,6 +13,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use index::Body;
 use types::{Durability, Error, ErrorKind, Result, waypoint};
 
+use crate::budget;
+use crate::building::Role;
 use crate::engine::{Engine, Shared};
 use crate::keywords::KEYWORD;
 
@@ -68,6 +70,8 @@ pub(crate) fn reclaim(engine: &Engine, wakes: &Receiver<()>) {
 
 /// Works until every [`Wake`] is gone.
 pub(crate) fn run(engine: &Engine, wakes: &Receiver<()>, reclaimer: &Wake) {
+    // Linking keeps a core busy as long as others write, and so do the merges of keywords, whose threads begin here.
+    budget::step_back(Role::Seal);
     let mut last_keyword = Instant::now();
     let (mut has_more, mut has_failed) = (false, false);
     loop {
