@@ -1,8 +1,8 @@
 //! What making segments may take: rows, memory, cores.
 //!
 //! The threads that make them, and those that they start, stand back behind queries and writes: far back those that
-//! merge, a little those that seal, link and commit keywords, since heads that wait are scanned row by row. A writer that is faster than they are
-//! waits in the end for memory, and then they have the cores.
+//! merge, a little those that seal, link and commit keywords, since heads that wait are scanned row by row. A writer
+//! that is faster than they are waits in the end for memory, and then they have the cores.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
