@@ -1,8 +1,9 @@
 //! Measures the recall of live queries: a share of them is searched again, exactly, in the background.
 //!
-//! Invariant: nothing waits for it. A query that is chosen while others wait to be compared is passed over, by chance
-//! like the choice itself; comparing takes at most [`IDLE_SHARE`] of one core, at the lowest priority.
-//! Cost: a counter for each query; what is chosen holds its view until it is compared.
+//! Invariant: nothing waits for it. While one is compared, and in the rest behind that, none is chosen, by chance like
+//! the choice itself; comparing takes at most [`IDLE_SHARE`] of one core, at the lowest priority.
+//! Cost: a counter for each query; what is chosen holds its view until it is compared, and so what that shows: none
+//! waits for long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use crate::building::Role;
 use crate::engine::Engine;
 
 /// Queries that may wait to be compared.
-const WAITING_MAX: usize = 4;
+const WAITING_MAX: usize = 1;
 
 /// Of one core.
 const IDLE_SHARE: u32 = 50;
@@ -38,6 +39,8 @@ pub(crate) struct Monitor {
     /// Of 2^64.
     share: u64,
     asked: AtomicU64,
+    /// One is compared, or rested from.
+    is_busy: AtomicBool,
     jobs: Sender<Job>,
 }
 
@@ -47,12 +50,14 @@ impl Monitor {
         let (jobs, received) = crossbeam_channel::bounded(WAITING_MAX);
         // Saturates at both ends; not a number is none.
         let share = (share * 2_f64.powi(64)) as u64;
-        (Self { share, asked: AtomicU64::new(0), jobs }, received)
+        (Self { share, asked: AtomicU64::new(0), is_busy: AtomicBool::new(false), jobs }, received)
     }
 
     /// Whether the next query is to be compared.
     pub(crate) fn chooses(&self) -> bool {
-        self.share > 0 && mixed(self.asked.fetch_add(1, Ordering::Relaxed)) <= self.share
+        self.share > 0
+            && mixed(self.asked.fetch_add(1, Ordering::Relaxed)) <= self.share
+            && !self.is_busy.load(Ordering::Relaxed)
     }
 
     /// Takes what a chosen query found, if there is room.
@@ -72,9 +77,13 @@ pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
     while !engine.is_closing.load(Ordering::Acquire) {
         match jobs.recv_timeout(LOOK) {
             Ok(job) => {
+                engine.monitor.is_busy.store(true, Ordering::Relaxed);
+                // What came at the same moment would hold its view as long as this rests.
+                jobs.try_iter().for_each(drop);
                 let began = Instant::now();
                 compare(job, &engine.is_closing);
                 rest(engine, began.elapsed() * (IDLE_SHARE - 1));
+                engine.monitor.is_busy.store(false, Ordering::Relaxed);
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
@@ -148,6 +157,16 @@ mod tests {
     fn chosen(share: f64, of: usize) -> usize {
         let (monitor, _jobs) = Monitor::new(share);
         (0..of).filter(|_| monitor.chooses()).count()
+    }
+
+    /// It would hold its view, and all that this shows, for minutes.
+    #[test]
+    fn nothing_is_chosen_while_something_is_compared() {
+        let (monitor, _jobs) = Monitor::new(1.0);
+        monitor.is_busy.store(true, Ordering::Relaxed);
+        assert!(!monitor.chooses());
+        monitor.is_busy.store(false, Ordering::Relaxed);
+        assert!(monitor.chooses());
     }
 
     #[test]
