@@ -19,6 +19,7 @@ mod best;
 mod committed;
 mod expand;
 mod failure;
+mod files;
 mod layout;
 mod marks;
 mod phrase;
@@ -39,12 +40,13 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::merge_policy::{LogMergePolicy, MergePolicy as _};
-use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument};
+use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError};
 use types::{Error, KeywordField, Language, Result, Seqno, Version, waypoint};
 
 pub use best::Scored;
 use committed::Committed;
 use failure::{damaged, failure};
+use files::Files;
 use layout::{Layout, Mark};
 pub use marks::Marker;
 use state::{Document, Operation, State};
@@ -94,7 +96,11 @@ impl KeywordIndex {
         let settings =
             IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
         let builder = Index::builder().schema(schema).settings(settings);
-        let index = builder.create_in_dir(dir).map_err(failure)?;
+        let files = Files::open(dir).map_err(failure)?;
+        if Index::exists(&files).map_err(|error| failure(TantivyError::OpenReadError(error)))? {
+            return Err(failure(TantivyError::IndexAlreadyExists));
+        }
+        let index = builder.open_or_create(files).map_err(failure)?;
         Self::over(index, layout, field.language, Mark::default())
     }
 
@@ -109,7 +115,7 @@ impl KeywordIndex {
         if !dir.join(FILES).exists() {
             return Err(Error::corrupted("the keyword index", "the list of its files is missing"));
         }
-        let index = Index::open_in_dir(dir).map_err(damaged)?;
+        let index = Files::open(dir).and_then(Index::open).map_err(damaged)?;
         let (schema, layout) = Layout::schema(field);
         if index.schema() != schema {
             return Err(Error::corrupted(

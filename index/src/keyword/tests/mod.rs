@@ -437,3 +437,19 @@ fn what_commits_take_is_given_back_and_taken_again() {
     assert_eq!((bench.slots("fish"), bench.index.versions().len()), (vec![1], 1));
     bench.index.verify().expect("whole");
 }
+
+/// Maps are few in a process, and thousands of collections have an index each.
+#[test]
+#[cfg(target_os = "linux")]
+fn small_files_are_not_mapped() {
+    let mut bench = Bench::new();
+    for _ in 0..3 {
+        bench.add(&["fish"]);
+        bench.commit();
+    }
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("the maps of this process");
+    let folder = bench.dir.path().file_name().expect("a name").to_string_lossy();
+    let mapped: Vec<&str> = maps.lines().filter(|line| line.contains(&*folder)).collect();
+    assert_eq!(mapped, Vec::<&str>::new());
+    assert_eq!(bench.slots("fish"), [0, 1, 2]);
+}
