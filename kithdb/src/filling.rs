@@ -151,8 +151,9 @@ impl<'a> Filling<'a> {
 mod tests {
     use super::*;
     use crate::{Database, Options};
+    use index::KeywordIndex;
     use storage::Store;
-    use types::{Filter, Metric, Point, PointId, Schema};
+    use types::{Filter, KeywordField, Language, Metric, Point, PointId, Schema, Seqno};
 
     const WAITING_MAX: usize = 20_000;
 
@@ -197,6 +198,33 @@ mod tests {
         let again = source.load().expect("a collection");
         assert_eq!((again.derived.alive.len(), again.rebuilt.len()), (998, 0));
         assert!(again.derived.numbers().starts_with(&numbers) && again.points_read < 400);
+    }
+
+    /// As a kill leaves it in the midst of a recovery.
+    #[test]
+    fn keywords_of_which_a_part_was_committed_are_completed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || Database::open(folder.path()).expect("a database");
+        let field = KeywordField { paths: vec!["text".parse().expect("a path")], language: Language::None };
+        let text = |id: u64| format!("common only{id}");
+        let db = open();
+        let schema = Schema::new().keyword(field.paths.clone(), field.language);
+        let notes = db.create_collection("notes", schema).expect("a collection");
+        notes.upsert((0..10).map(|id| Point::new(id).with("text", text(id))).collect()).expect("points");
+        drop((notes, db));
+        let index = folder.path().join("index/0/keyword");
+        std::fs::remove_dir_all(&index).expect("removed");
+        let keyword = KeywordIndex::create(&index, &field).expect("an index");
+        for id in 0..4 {
+            keyword.add(Version(id), &[vec![text(id).as_str()]]);
+        }
+        keyword.commit(Seqno(0)).expect("a part");
+        drop(keyword);
+        let db = open();
+        let notes = db.collection("notes").expect("it");
+        let found = |words: &str| notes.query().keyword(words).limit(20).run().expect("hits").len();
+        assert_eq!((found("common"), found("only2"), found("only7")), (10, 1, 1));
+        assert_eq!(db.verify().expect("a walk").faults, []);
     }
 
     /// Files of segments that are in use are not written over.
