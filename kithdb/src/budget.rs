@@ -1,8 +1,11 @@
 //! What making segments may take: rows, memory, cores.
 //!
 //! The threads that make them, and those that they start, stand back behind queries and writes: far back those that
-//! merge, a little those that seal, since heads that wait are scanned row by row. A writer that is faster than they are
-//! waits in the end for memory, and then they have the cores.
+//! merge, a little those that seal, link and commit keywords, since heads that wait are scanned row by row. A writer
+//! that is faster than they are waits in the end for memory, and then they have the cores.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use storage::CatalogEntry;
 use types::{Codes, VectorSpec};
@@ -14,7 +17,9 @@ use crate::building::Role;
 pub struct Segments {
     /// Rows of a head; when it has them it becomes a segment. 1 to 16,777,216; other values are taken as the nearest.
     pub seal_rows: u32,
-    /// Bytes of heads, in one collection, that wait to become segments. When there are more, writers wait.
+    /// Bytes of heads, of all collections together, that wait to become segments. When there are more, writers wait. As
+    /// much again may be in the heads that take rows: when there is more, the largest of them waits before it is full.
+    /// And as much, about, in keywords that wait to be committed: when there is more, writers wait.
     pub waiting_bytes_max: usize,
     /// Bytes that a build may take for codes and links, about. Segments that together need more are not merged: a
     /// collection that is larger keeps several. One head is built whatever it needs.
@@ -42,6 +47,68 @@ impl Segments {
             + entry.schema.vectors.values().map(space_bytes).max().unwrap_or(0)
             + if entry.schema.sparse.is_empty() { 0 } else { SPARSE_BYTES };
         self.build_bytes_max / bytes
+    }
+}
+
+/// Bytes of the newest rows of all collections: of heads that take rows, of those that wait to become segments, and of
+/// keywords that wait to be committed.
+#[derive(Default)]
+pub(crate) struct HeadBytes {
+    open: AtomicUsize,
+    waiting: AtomicUsize,
+    texts: AtomicUsize,
+}
+
+/// Those of one collection among them, as of its last view; they do not count any more when it is gone.
+pub(crate) struct OwnHeads {
+    all: Arc<HeadBytes>,
+    own: HeadBytes,
+}
+
+impl HeadBytes {
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn texts(&self) -> usize {
+        self.texts.load(Ordering::Relaxed)
+    }
+
+    fn each(&self) -> [&AtomicUsize; 3] {
+        [&self.open, &self.waiting, &self.texts]
+    }
+}
+
+impl OwnHeads {
+    pub(crate) fn new(all: &Arc<HeadBytes>) -> Self {
+        Self { all: Arc::clone(all), own: HeadBytes::default() }
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.own.open()
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.own.waiting()
+    }
+
+    /// For who holds the lock of the collection.
+    pub(crate) fn set(&self, bytes: [usize; 3]) {
+        for ((own, all), bytes) in self.own.each().into_iter().zip(self.all.each()).zip(bytes) {
+            // First what comes, so that the sum never falls below 0.
+            all.fetch_add(bytes, Ordering::Relaxed);
+            all.fetch_sub(own.swap(bytes, Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for OwnHeads {
+    fn drop(&mut self) {
+        self.set([0; 3]);
     }
 }
 
@@ -81,7 +148,50 @@ pub(crate) fn step_back(role: Role) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use types::{CollectionId, Metric, Schema};
+    use crate::{Collection, Database, Options};
+    use types::{CollectionId, Filter, Language, Metric, Point, Schema};
+
+    /// Each has too few rows for a segment of its own.
+    #[test]
+    fn heads_of_many_collections_share_one_budget() {
+        const MAX: usize = 100_000;
+        let segments = Segments { waiting_bytes_max: MAX, ..Segments::default() };
+        let db = Database::in_memory_with(Options { segments, ..Options::default() }).expect("a database");
+        let make = |number: u64| {
+            let schema = Schema::new().vector(64, Metric::Euclid);
+            db.create_collection(&format!("c{number}"), schema).expect("a collection")
+        };
+        let all: Vec<Collection> = (0..20).map(make).collect();
+        for collection in &all {
+            let points = (0..50_u64).map(|id| Point::new(id).vector(vec![id as f32; 64]));
+            collection.upsert(points.collect()).expect("points");
+            let held: usize = all.iter().map(|collection| collection.status().head_bytes).sum();
+            // Beside the two limits a commit, and the head that it made wait.
+            assert!(held <= 2 * MAX + 50_000, "{held}");
+        }
+        assert!(all.iter().any(|collection| !collection.status().segments.is_empty()), "nothing was sealed");
+        for collection in &all {
+            assert_eq!(collection.count(&Filter::default()).expect("a count"), 50);
+            assert!(db.drop_collection(collection.name()).expect("dropped"));
+        }
+        assert_eq!(db.engine.heads.each().map(|bytes| bytes.load(Ordering::Relaxed)), [0; 3]);
+    }
+
+    #[test]
+    fn writers_wait_for_keywords_that_no_commit_covers() {
+        const MAX: usize = 1 << 20;
+        let segments = Segments { waiting_bytes_max: MAX, ..Segments::default() };
+        let db = Database::in_memory_with(Options { segments, ..Options::default() }).expect("a database");
+        let schema = Schema::new().keyword(["text".parse().expect("a path")], Language::None);
+        let notes = db.create_collection("notes", schema).expect("a collection");
+        let text = "word ".repeat(2_000);
+        for id in 0..100_u64 {
+            notes.upsert(vec![Point::new(id).with("text", text.as_str())]).expect("a point");
+            // Beside the limit the last commit.
+            assert!(db.engine.heads.texts() <= MAX + 100_000, "{id}: {}", db.engine.heads.texts());
+        }
+        assert_eq!(notes.query().keyword("word").limit(100).run().expect("hits").len(), 100);
+    }
 
     #[test]
     fn memory_bounds_the_rows_of_a_build() {

@@ -31,6 +31,7 @@ use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
 use crate::files::{Files, StoredRows};
 use crate::loading;
+use crate::maintenance::{PACE, caught};
 use crate::tiers::{self, Size};
 
 /// Without news, the builder looks around so often.
@@ -48,6 +49,9 @@ pub(crate) fn run(engine: &Engine, role: Role, wakes: &Receiver<()>) {
         let wait = if has_more { Duration::ZERO } else { IDLE };
         if let Err(RecvTimeoutError::Disconnected) = wakes.recv_timeout(wait) {
             return;
+        }
+        if !has_more {
+            std::thread::sleep(PACE);
         }
         has_more = match role {
             Role::Seal => {
@@ -86,9 +90,19 @@ struct Rests(BTreeMap<CollectionId, (Seqno, Instant)>);
 impl Rests {
     /// Freezes the heads that rest; whether there was any.
     fn freeze(&mut self, engine: &Engine) -> bool {
-        let mut has_frozen = false;
-        for shared in engine.all() {
-            let seqno = shared.view.load().seqno;
+        let (all, mut has_frozen) = (engine.all(), false);
+        if self.0.len() > all.len() {
+            self.0.retain(|id, _| all.iter().any(|shared| shared.id == *id));
+        }
+        for shared in &all {
+            let seqno = {
+                let view = shared.view.load();
+                let head = view.rows.parts().last().map(|part| &part.body);
+                match head {
+                    Some(Body::Head(head)) if head.rows() >= GRAPH_ROWS_MIN => view.seqno,
+                    _ => continue,
+                }
+            };
             let seen = self.0.entry(shared.id).or_insert((seqno, Instant::now()));
             if seen.0 != seqno {
                 *seen = (seqno, Instant::now());
@@ -116,6 +130,10 @@ fn turn(engine: &Engine, role: Role, choose: Choose<'_>) -> bool {
     let mut has_built = false;
     for shared in engine.all() {
         if engine.is_closing.load(Ordering::Acquire) || shared.building.is_failing(role) {
+            continue;
+        }
+        // Most collections have none, and the writer holds the lock of one that is written to.
+        if role == Role::Seal && !is_to_seal(&shared) {
             continue;
         }
         has_built |= one(engine, &shared, (role, what), choose).unwrap_or(false);
@@ -197,10 +215,12 @@ fn one(
         return Ok(true);
     }
     let rows_max = engine.segments.rows_max(&derived.entry);
-    let kept = shared.history.lock().kept();
-    let choice = choose(&derived, &sizes(&derived, &kept), rows_max);
-    let choice = choice.filter(|_| shared.check_exists().is_ok());
-    let Some(range) = choice else {
+    let choice = choose(&derived, &sizes(&derived, &[]), rows_max);
+    // Versions that are kept are many: they are asked for where there is something to do without them. With them there
+    // is never more.
+    let kept = if choice.is_some() { shared.history.lock().kept() } else { Vec::new() };
+    let choice = if kept.is_empty() { choice } else { choose(&derived, &sizes(&derived, &kept), rows_max) };
+    let Some(range) = choice.filter(|_| shared.check_exists().is_ok()) else {
         return Ok(false);
     };
     let build = Build::begin(&mut derived, range, &kept);
@@ -225,7 +245,7 @@ fn make(engine: &Engine, shared: &Shared, role: Role, build: &Build) -> Result<(
     let watch = Watch { engine, shared, role };
     // What it takes of the last room would be missing where commits are written.
     engine.check_room_for(build.bytes())?;
-    let built = build.run(&files, &stored, engine.segments.threads.max(1), &watch);
+    let built = caught(|| build.run(&files, &stored, engine.segments.threads.max(1), &watch));
     waypoint::pass(role.waypoints()[0]);
     let is_installed = match &built {
         Ok(Some(built)) => publish(engine, shared, role, (build, built)),
@@ -333,7 +353,7 @@ fn stored<'a>(engine: &'a Engine, shared: &Shared) -> StoredRows<'a> {
 }
 
 /// The sizes of the parts. Versions that are kept count as alive: a build would not leave them out.
-fn sizes(derived: &Derived, kept: &[Version]) -> Vec<Size> {
+pub(crate) fn sizes(derived: &Derived, kept: &[Version]) -> Vec<Size> {
     let parts = derived.rows.parts();
     let size = |part: &index::Part| Size {
         is_segment: matches!(part.body, Body::Segment(_)),
@@ -348,19 +368,45 @@ fn sizes(derived: &Derived, kept: &[Version]) -> Vec<Size> {
     sizes
 }
 
-/// Waits until there is room in memory for further rows of a collection: the one limit that building sets to writing.
-/// A build that fails frees nothing by being waited for, nor does one that ends because the database closes or the
-/// collection is dropped.
-pub(crate) fn wait_for_room(engine: &Engine, shared: &Arc<Shared>) {
-    loop {
-        let waiting_bytes = shared.derived.lock().waiting_bytes();
-        let is_free = waiting_bytes <= engine.segments.waiting_bytes_max
-            || engine.is_closing.load(Ordering::Acquire)
-            || shared.check_exists().is_err()
-            || shared.building.is_failing(Role::Seal);
-        if is_free {
+/// Waits until there is room in memory for further rows: the one limit that background work sets to writing. What fails
+/// frees nothing by being waited for, nor does what ends because the database closes or the collection is dropped.
+pub(crate) fn wait_for_room(engine: &Engine, shared: &Shared) {
+    let bytes_max = engine.segments.waiting_bytes_max;
+    let seals = || {
+        engine.heads.waiting() > bytes_max
+            && !shared.building.is_failing(Role::Seal)
+            && engine.all().iter().any(|shared| is_to_seal(shared))
+    };
+    let keywords = || engine.heads.texts() > bytes_max && !engine.is_failing.load(Ordering::Acquire);
+    while (seals() || keywords())
+        && !engine.is_closing.load(Ordering::Acquire)
+        && shared.check_exists().is_ok()
+    {
+        engine.room.wait(IDLE);
+    }
+}
+
+/// Whether heads wait to become segments, and nothing speaks against it.
+fn is_to_seal(shared: &Shared) -> bool {
+    shared.heads.waiting() > 0 && !shared.building.is_failing(Role::Seal)
+}
+
+/// Has the largest head that takes rows wait to become a segment, as long as all of them together take more than may:
+/// thousands of collections have one each, and none of those would ever be full.
+pub(crate) fn relieve(engine: &Engine) {
+    while engine.heads.open() > engine.segments.waiting_bytes_max {
+        let all = engine.all();
+        let largest = all.iter().max_by_key(|shared| shared.heads.open());
+        // What holds the lock for long makes everything anew: the next commit looks again.
+        let Some((shared, mut derived)) =
+            largest.and_then(|shared| Some((shared, shared.derived.try_lock()?)))
+        else {
+            return;
+        };
+        if derived.head().1.rows() == 0 {
             return;
         }
-        engine.room.wait(IDLE);
+        derived.freeze();
+        shared.publish(&derived);
     }
 }

@@ -7,16 +7,17 @@
 //! <directory>/snapshots/             snapshots; whatever lies there may be taken away
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use storage::rows::CACHE_BYTES;
 use storage::{Figures, Store};
 use types::{Durability, Error, Limits, Op, Result, Schema};
 
 use crate::asked::{Asked, Operation};
-use crate::budget::Segments;
+use crate::budget::{HeadBytes, Segments};
 use crate::collection::{Collection, Receipt};
 use crate::engine::{Engine, Folder, Shared};
 use crate::files::create_folder;
@@ -58,6 +59,33 @@ impl Default for Options {
     fn default() -> Self {
         let (durability, limits, segments) = <(Durability, Limits, Segments)>::default();
         Self { durability, limits, segments, sampled: 0.001, slow_queries: SlowQueries::default() }
+    }
+}
+
+/// Memory that has a limit is given out in so many parts: heads that take rows, heads that wait, keywords that wait, two
+/// builds, a batch of an import, the payloads and vectors of an answer, and one for all else.
+const MEMORY_PARTS: usize = 8;
+
+/// No part is smaller.
+const MEMORY_PART_MIN: usize = 1 << 20;
+
+impl Options {
+    /// For so many bytes of memory: limits of heads, keywords, builds, imports and answers that allow more are lowered,
+    /// and none is raised. The caches of storage are counted in; the pages of segments are not, which the system keeps
+    /// where there is room.
+    #[must_use]
+    pub fn within(mut self, memory_bytes: usize) -> Self {
+        let bytes = memory_bytes.saturating_sub(CACHE_BYTES).max(memory_bytes / 2);
+        let part = (bytes / MEMORY_PARTS).max(MEMORY_PART_MIN);
+        for limit in [
+            &mut self.segments.waiting_bytes_max,
+            &mut self.segments.build_bytes_max,
+            &mut self.limits.record_batch_bytes_max,
+            &mut self.limits.answer_bytes_max,
+        ] {
+            *limit = part.min(*limit);
+        }
+        self
     }
 }
 
@@ -128,22 +156,29 @@ impl Database {
         remove_orphans(&folder, &catalog);
         snapshots::remove_parts(&folder.snapshots());
         let mut start = Start { seqno: catalog.seqno, ..Start::default() };
-        let mut collections = BTreeMap::new();
+        let (mut collections, heads) = (BTreeMap::new(), Arc::new(HeadBytes::default()));
         for entry in &catalog.collections {
             let folder = folder.collection(entry.id);
             let entry = Arc::new(entry.clone());
-            let seal_rows = options.segments.rows();
-            let source = loading::Source { store: &store, entry: &entry, folder: &folder, seal_rows };
+            let source = loading::Source {
+                store: &store,
+                entry: &entry,
+                folder: &folder,
+                segments: &options.segments,
+                limits: &options.limits,
+                first_number: 0,
+                progress: &(),
+            };
             let loaded = source.load()?;
             start.points += loaded.derived.alive.len() as u64;
             start.points_read += loaded.points_read;
             start.rebuilt.extend(loaded.rebuilt);
-            collections.insert(entry.name.clone(), Shared::new(loaded.derived));
+            collections.insert(entry.name.clone(), Shared::new(loaded.derived, &heads));
         }
         start.collections = collections.len();
         let (monitor, jobs) = Monitor::new(options.sampled);
         let aliases = catalog.aliases.clone();
-        let engine = Arc::new(Engine::new(store, folder, options, monitor, collections, aliases));
+        let engine = Arc::new(Engine::new(store, folder, options, monitor, heads, collections, aliases));
         let workers = Arc::new(Workers::start(&engine, &catalog, jobs)?);
         start.elapsed_ms = began.elapsed().as_millis() as u64;
         Ok(Self { engine, workers, start: Arc::new(start) })
@@ -284,18 +319,35 @@ fn check_whole(path: &Path) -> Result<()> {
 /// Removes index files of collections that no longer exist: a crash came between their drop and its end. What cannot be
 /// removed stays: it stops no start.
 fn remove_orphans(folder: &Folder, catalog: &storage::Catalog) {
-    let known: Vec<String> = catalog.collections.iter().map(|entry| entry.id.0.to_string()).collect();
+    let known: BTreeSet<String> = catalog.collections.iter().map(|entry| entry.id.0.to_string()).collect();
     let Ok(found) = std::fs::read_dir(folder.indexes()) else { return };
     for entry in found.flatten() {
         let name = entry.file_name();
         // Only folders that we name: a number.
         let is_ours = name.to_str().is_some_and(|name| name.parse::<u32>().is_ok());
         if is_ours
-            && !known.iter().any(|known| name.to_str() == Some(known))
+            && !name.to_str().is_some_and(|name| known.contains(name))
             && let Err(error) = std::fs::remove_dir_all(entry.path())
         {
             let folder = entry.path();
             tracing::warn!(%error, folder = %folder.display(), "indexes that nobody needs stay until the next start");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_lowers_limits_and_raises_none() {
+        const MEMORY: usize = 512 << 20;
+        let Options { segments, limits, .. } = Options::default().within(MEMORY);
+        let given = 3 * segments.waiting_bytes_max + 2 * segments.build_bytes_max;
+        let given = given + limits.record_batch_bytes_max + limits.answer_bytes_max + CACHE_BYTES;
+        assert!((MEMORY / 2..=MEMORY).contains(&given), "{given}");
+        let (plenty, default) = (Options::default().within(1 << 40), Options::default());
+        assert_eq!((plenty.segments, plenty.limits), (default.segments, default.limits));
+        assert!(Options::default().within(0).limits.answer_bytes_max >= MEMORY_PART_MIN);
     }
 }

@@ -173,9 +173,9 @@ impl Derived {
         self.next_number
     }
 
-    /// Numbers go on behind those of another state.
-    pub(crate) fn continue_numbers(&mut self, other: &Self) {
-        self.next_number = self.next_number.max(other.next_number);
+    /// No number below this one is given from now on.
+    pub(crate) fn continue_numbers(&mut self, first: u64) {
+        self.next_number = self.next_number.max(first);
     }
 
     /// The head that takes rows.
@@ -201,6 +201,17 @@ impl Derived {
             laid.push(Laid::head(&self.entry, self.seal_rows));
             self.lay(laid);
         }
+    }
+
+    /// Bytes of the head that takes rows, of those that wait to become segments, and of keywords that wait to be
+    /// committed.
+    pub(crate) fn held_bytes(&self) -> [usize; 3] {
+        [self.head().1.bytes(), self.waiting_bytes(), self.text_bytes()]
+    }
+
+    /// Bytes of the keywords that no commit covers.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.keyword.as_ref().map_or(0, |keyword| keyword.pending_bytes())
     }
 
     /// Bytes of the heads that wait to become segments.

@@ -80,7 +80,8 @@ impl Database {
         Ok(health)
     }
 
-    /// Makes every index anew from storage. Segments are made of the rows afterwards, in the background.
+    /// Makes every index anew from storage. Segments are made of the rows afterwards, in the background; on the way,
+    /// where more rows would wait than may.
     ///
     /// # Errors
     /// When storage cannot be read, or index files not be written.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -18,7 +18,7 @@ use storage::Store;
 use types::{CollectionId, Durability, Error, ErrorKind, Limits, Result, Seqno};
 
 use crate::Options;
-use crate::budget::Segments;
+use crate::budget::{HeadBytes, OwnHeads, Segments};
 use crate::building::Building;
 use crate::bulk::Imports;
 use crate::derived::Derived;
@@ -36,8 +36,11 @@ pub(crate) struct Engine {
     pub(crate) durability: Durability,
     pub(crate) segments: Segments,
     /// The last handle is gone: what is being built is not needed.
-    pub(crate) is_closing: AtomicBool,
+    pub(crate) is_closing: Arc<AtomicBool>,
     pub(crate) room: Room,
+    pub(crate) heads: Arc<HeadBytes>,
+    /// Maintenance cannot go on, for want of room as a rule: nobody waits for it.
+    pub(crate) is_failing: AtomicBool,
     pub(crate) monitor: Monitor,
     pub(crate) meters: Meters,
     pub(crate) slow: SlowLog,
@@ -105,6 +108,9 @@ pub(crate) struct Shared {
     pub(crate) view: ArcSwap<View>,
     pub(crate) derived: Mutex<Derived>,
     pub(crate) is_dropped: AtomicBool,
+    pub(crate) heads: OwnHeads,
+    /// Nothing is left to purge up to this commit, as far as is known.
+    pub(crate) purged: AtomicU64,
     pub(crate) building: Building,
     /// Held from when the list of segments is worked out until it is written. Taken before `derived`.
     pub(crate) listing: Mutex<()>,
@@ -114,7 +120,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(derived: Derived) -> Arc<Self> {
+    pub(crate) fn new(derived: Derived, heads: &Arc<HeadBytes>) -> Arc<Self> {
+        let heads = OwnHeads::new(heads);
+        heads.set(derived.held_bytes());
         let view = Arc::new(derived.view());
         let history = Mutex::new(History::new(&view, derived.state.next_version));
         let building = Building::default();
@@ -128,6 +136,8 @@ impl Shared {
             view: ArcSwap::new(view),
             derived: Mutex::new(derived),
             is_dropped: AtomicBool::new(false),
+            heads,
+            purged: AtomicU64::new(0),
             building,
             listing: Mutex::new(()),
             imports: Imports::default(),
@@ -137,6 +147,7 @@ impl Shared {
 
     /// Publishes the state that the caller holds the lock of.
     pub(crate) fn publish(&self, derived: &Derived) {
+        self.heads.set(derived.held_bytes());
         let view = Arc::new(derived.view());
         self.history.lock().publish(&self.view.load(), &view);
         self.view.store(view);
@@ -167,12 +178,13 @@ impl Engine {
         folder: Folder,
         options: Options,
         monitor: Monitor,
+        heads: Arc<HeadBytes>,
         collections: BTreeMap<String, Arc<Shared>>,
         aliases: BTreeMap<String, String>,
     ) -> Self {
         let Options { durability, limits, segments, slow_queries, .. } = options;
         let (meters, slow) = (Meters::default(), SlowLog::new(slow_queries));
-        let (is_closing, room) = (AtomicBool::new(false), Room::default());
+        let (is_closing, room) = (Arc::default(), Room::default());
         let (collections, aliases) = (RwLock::new(collections), RwLock::new(aliases));
         Self {
             store,
@@ -182,6 +194,8 @@ impl Engine {
             segments,
             is_closing,
             room,
+            heads,
+            is_failing: AtomicBool::new(false),
             monitor,
             meters,
             slow,

@@ -138,6 +138,8 @@ impl History {
             return Err(self.too_old(seqno));
         }
         let view = Arc::new(self.undone(seqno, later)?);
+        // Here too: nothing may be written for long, and past states be asked for all the time.
+        self.views.retain(|view| view.strong_count() > 0);
         self.views.push(Arc::downgrade(&view));
         Ok(view)
     }
@@ -188,5 +190,30 @@ impl History {
             observed: Arc::clone(&later.observed),
             universe: OnceLock::new(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Collection, Database};
+    use types::{Metric, Point};
+
+    fn write(notes: &Collection, id: u64) -> Seqno {
+        notes.upsert(vec![Point::new(id).vector([id as f32])]).expect("a point").seqno
+    }
+
+    #[test]
+    fn nothing_is_kept_of_past_states_that_nobody_reads_any_more() {
+        let db = Database::in_memory().expect("a database");
+        let schema = Schema { history_s: 3_600, ..Schema::new().vector(1, Metric::Euclid) };
+        let notes = db.create_collection("notes", schema).expect("a collection");
+        let first = write(&notes, 1);
+        write(&notes, 2);
+        for _ in 0..100 {
+            assert_eq!(notes.shared.view_at(first).expect("a past state").points(), 1);
+        }
+        let views = notes.shared.history.lock().views.len();
+        assert!(views < 5, "{views} views are remembered");
     }
 }

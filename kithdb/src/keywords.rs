@@ -105,7 +105,20 @@ fn unfit(keyword: &KeywordIndex, state: &CollectionState, trimmed: Seqno) -> Opt
 /// # Errors
 /// When storage cannot be made durable, or the index not be written.
 pub(crate) fn commit(derived: &Derived) -> Result<()> {
-    let Some(commit) = derived.keyword.as_ref().and_then(|keyword| keyword.begin(derived.state.seqno)) else {
+    commit_as_of(derived, derived.state.seqno)
+}
+
+/// Commits what an index was handed so far while more is to come: it stays marked as before, so that a start hands it
+/// everything again, of which it passes over what it has.
+///
+/// # Errors
+/// As for [`commit`].
+pub(crate) fn commit_part(derived: &Derived) -> Result<()> {
+    commit_as_of(derived, Seqno(0))
+}
+
+fn commit_as_of(derived: &Derived, seqno: Seqno) -> Result<()> {
+    let Some(commit) = derived.keyword.as_ref().and_then(|keyword| keyword.begin(seqno)) else {
         return Ok(());
     };
     // First the truth, then what is derived from it.

@@ -46,6 +46,7 @@ mod disk;
 mod doctor;
 mod engine;
 mod files;
+mod filling;
 mod highlight;
 mod history;
 mod hit;

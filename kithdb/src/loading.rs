@@ -3,18 +3,22 @@
 //! Segments are mapped, and what died in them since the list of them was written is replayed from the journal. Only
 //! rows that no segment holds are read from storage. Where a segment is missing or damaged, or the list is too old,
 //! all rows are. The keyword index is caught up from the journal, or made anew (`keywords`). No damage of an index ever
-//! stops a start; what was rebuilt, and why, is reported.
+//! stops a start; what was rebuilt, and why, is reported. Memory is bounded, however much is read (`filling`).
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use storage::{CatalogEntry, CollectionState, SegmentList, Store, StoredPoint};
-use types::{Durability, Payload, Result, Seqno, Slot, Vectors, Version, waypoint};
+use index::graph::Progress;
+use storage::{CatalogEntry, CollectionState, SegmentList, Store};
+use types::{Durability, Error, ErrorKind, Limits, Result, Seqno, Slot, Version, waypoint};
 
+use crate::budget::Segments;
+use crate::building::{Role, Watch};
 use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
 use crate::files::{Files, StoredRows, laid};
+use crate::filling::{BLOCK_ROWS, Filling};
 use crate::keywords::{self, Keywords, remove_folder};
 
 /// What happened while a database was opened.
@@ -45,15 +49,14 @@ pub struct Rebuilt {
     pub reason: String,
 }
 
-/// Rows whose fields are indexed in one block.
-const FIELD_BLOCK_ROWS: usize = 4096;
-
 /// A collection as it was loaded.
 pub(crate) struct Loaded {
     pub(crate) derived: Derived,
     pub(crate) rebuilt: Vec<Rebuilt>,
     /// Points read from storage.
     pub(crate) points_read: u64,
+    /// Segments were made that no list names yet.
+    pub(crate) has_sealed: bool,
 }
 
 /// What a collection is loaded from.
@@ -62,7 +65,13 @@ pub(crate) struct Source<'a> {
     pub(crate) entry: &'a Arc<CatalogEntry>,
     /// Of its index files.
     pub(crate) folder: &'a Path,
-    pub(crate) seal_rows: u32,
+    /// What heads and builds may take.
+    pub(crate) segments: &'a Segments,
+    pub(crate) limits: &'a Limits,
+    /// No segment that is made here has a lower number.
+    pub(crate) first_number: u64,
+    /// Tells when to give up.
+    pub(crate) progress: &'a dyn Progress,
 }
 
 impl Source<'_> {
@@ -87,7 +96,12 @@ impl Source<'_> {
         }
         waypoint::pass("load.cleaned");
         let keywords = Keywords::open(self, keywords::KEYWORD, &state)?;
-        self.fill(state, keywords, (segments, list.seqno), rebuilt)
+        let loaded = self.fill(state, keywords, (segments, list.seqno), rebuilt)?;
+        if loaded.has_sealed {
+            // Or the next start would make them again.
+            self.store.set_segments(self.entry.id, &loaded.derived.list(), Durability::Fsync)?;
+        }
+        Ok(loaded)
     }
 
     /// Loads the collection from storage alone, as if it had no segments; its keyword index is the next one.
@@ -110,33 +124,59 @@ impl Source<'_> {
     ) -> Result<Loaded> {
         let began = Instant::now();
         let last = segments.last().and_then(|laid| laid.body.version(laid.body.rows().checked_sub(1)?));
-        let (store, entry) = (Arc::clone(self.store), Arc::clone(self.entry));
-        let derived = Derived::new(store, entry, state, self.seal_rows, segments, keywords.index.take());
-        let mut filling = Filling { derived, rows: Vec::new(), points_read: 0 };
-        self.replay(&mut filling.derived, seqno, &mut keywords)?;
         let first = last.map_or(Version(0), |last| Version(last.0 + 1));
+        let (store, entry) = (Arc::clone(self.store), Arc::clone(self.entry));
+        let keyword = keywords.index.take();
+        let derived = Derived::new(store, entry, state, self.segments.rows(), segments, keyword);
+        let mut filling = Filling::new(derived, self);
+        if let Err(error) = self.read(&mut filling, &mut keywords, seqno, first) {
+            filling.abandon();
+            return Err(error);
+        }
+        let Filling { derived, points_read, has_sealed, .. } = filling;
+        rebuilt.extend(keywords.rebuilt.take());
+        self.report(&derived, &rebuilt, began)?;
+        Ok(Loaded { derived, rebuilt, points_read, has_sealed })
+    }
+
+    /// Reads what segments and keywords lack: the rows from `first` on, and what happened after `seqno`.
+    fn read(
+        &self,
+        filling: &mut Filling<'_>,
+        keywords: &mut Keywords,
+        seqno: Seqno,
+        first: Version,
+    ) -> Result<()> {
+        self.replay(&mut filling.derived, seqno, keywords)?;
         if keywords.is_empty() {
             // Texts of rows in segments are handed over too.
             self.store.for_each_point_from(self.entry, Version(0), &mut |stored| {
+                self.check_goes_on()?;
                 if stored.version < first {
-                    filling.hand_over(&stored);
+                    filling.hand_over(stored.version, &stored.payload);
                 } else {
                     filling.append(stored);
                 }
                 Ok(())
             })?;
         } else {
-            self.hand_over(&mut filling, &keywords.pending(first))?;
+            self.hand_over(filling, &keywords.pending(first))?;
             self.store.for_each_point_from(self.entry, first, &mut |stored| {
+                self.check_goes_on()?;
                 filling.append(stored);
                 Ok(())
             })?;
         }
         filling.index_rows();
-        let Filling { derived, points_read, .. } = filling;
-        rebuilt.extend(keywords.rebuilt.take());
-        self.report(&derived, &rebuilt, began)?;
-        Ok(Loaded { derived, rebuilt, points_read })
+        Ok(())
+    }
+
+    fn check_goes_on(&self) -> Result<()> {
+        if self.progress.is_cancelled() {
+            let message = "the database closes, or the collection was dropped, before it was loaded";
+            return Err(Error::new(ErrorKind::Busy, message));
+        }
+        Ok(())
     }
 
     fn report(&self, derived: &Derived, rebuilt: &[Rebuilt], began: Instant) -> Result<()> {
@@ -215,16 +255,17 @@ impl Source<'_> {
     }
 
     /// Hands the keyword index the texts of rows in segments.
-    fn hand_over(&self, filling: &mut Filling, versions: &[Version]) -> Result<()> {
-        for block in versions.chunks(FIELD_BLOCK_ROWS) {
+    fn hand_over(&self, filling: &mut Filling<'_>, versions: &[Version]) -> Result<()> {
+        for block in versions.chunks(BLOCK_ROWS) {
+            self.check_goes_on()?;
             let payloads = self.store.payloads(self.entry.id, block)?;
-            filling.points_read += block.len() as u64;
             for (version, row) in block.iter().zip(payloads) {
                 let slot: Option<Slot> = filling.derived.rows.slot_of(*version);
-                if let Some((_, payload)) = row
-                    && slot.is_some_and(|slot| filling.derived.alive.contains(slot))
-                {
-                    filling.derived.index_keywords(*version, &payload);
+                match row {
+                    Some((_, payload)) if slot.is_some_and(|slot| filling.derived.alive.contains(slot)) => {
+                        filling.hand_over(*version, &payload);
+                    }
+                    _ => filling.points_read += 1,
                 }
             }
         }
@@ -234,45 +275,6 @@ impl Source<'_> {
     /// What is reported of an index that is made anew.
     pub(crate) fn rebuilt(&self, index: &'static str, reason: String) -> Rebuilt {
         Rebuilt { collection: self.entry.name.clone(), index, reason }
-    }
-}
-
-/// A collection while it is loaded.
-struct Filling {
-    derived: Derived,
-    /// Of the last rows: what is not indexed yet.
-    rows: Vec<(Payload, Vectors)>,
-    points_read: u64,
-}
-
-impl Filling {
-    fn append(&mut self, stored: StoredPoint) {
-        let StoredPoint { version, id, payload, vectors } = stored;
-        let vector = |name: &str| {
-            vectors.iter().find(|(other, _)| other == name).and_then(|(_, vector)| vector.dense())
-        };
-        let is_full = self.derived.append(version, id, vector, &payload);
-        let mut vectors = vectors;
-        vectors.retain(|(_, vector)| vector.sparse().is_some());
-        self.rows.push((payload, vectors));
-        self.points_read += 1;
-        if is_full || self.rows.len() == FIELD_BLOCK_ROWS {
-            self.index_rows();
-        }
-        if is_full {
-            self.derived.freeze();
-        }
-    }
-
-    fn hand_over(&mut self, stored: &StoredPoint) {
-        self.derived.index_keywords(stored.version, &stored.payload);
-        self.points_read += 1;
-    }
-
-    fn index_rows(&mut self) {
-        let rows: Vec<_> = self.rows.iter().map(|(payload, vectors)| (payload, vectors)).collect();
-        self.derived.index_rows(&rows);
-        self.rows.clear();
     }
 }
 
@@ -302,10 +304,22 @@ pub(crate) fn load_anew(
 ) -> Result<Derived> {
     let folder = engine.folder.collection(shared.id);
     remove_folder(&folder.join(keywords::NEXT))?;
-    let source = Source { store: &engine.store, entry, folder: &folder, seal_rows: engine.segments.rows() };
+    let first_number = derived.next_number();
+    let source = Source {
+        store: &engine.store,
+        entry,
+        folder: &folder,
+        segments: &engine.segments,
+        limits: &engine.limits,
+        // Files of those in use stay.
+        first_number,
+        progress: &Watch { engine, shared, role: Role::Merge },
+    };
     let mut loaded = source.load_anew()?.derived;
-    keywords::exchange(&folder, derived, &mut loaded)?;
-    loaded.continue_numbers(derived);
+    if let Err(error) = keywords::exchange(&folder, derived, &mut loaded) {
+        loaded.numbers().iter().for_each(|number| engine.files(shared.id).remove(*number));
+        return Err(error);
+    }
     loaded.observed = Arc::clone(&derived.observed);
     Ok(loaded)
 }

@@ -215,6 +215,7 @@ impl Sequencer {
         // What is told of them ends before their callers go on.
         drop((below, spans));
         replies.iter().for_each(|(reply, seqno)| answer(reply, Ok(*seqno)));
+        builder::relieve(&self.engine);
     }
 
     fn stage(&self, group: Vec<Write>, locks: &Locks<'_>) -> (Vec<Staged>, Vec<(Reply<Seqno>, Seqno)>) {
@@ -262,8 +263,10 @@ impl Sequencer {
         (self.seqno, self.next_collection) = (seqno, next);
         waypoint::pass("create.stored");
         let folder = self.engine.folder.collection(id);
-        let (store, seal_rows) = (&self.engine.store, self.engine.segments.rows());
-        let source = loading::Source { store, entry: &entry, folder: &folder, seal_rows };
+        let Engine { store, segments, limits, .. } = &*self.engine;
+        let (entry, folder) = (&entry, &*folder);
+        let source =
+            loading::Source { store, entry, folder, segments, limits, first_number: 0, progress: &() };
         let loaded = source.load();
         if loaded.is_err()
             && let Err(error) = self.clear(id, true)
@@ -271,7 +274,7 @@ impl Sequencer {
             // The first error says why.
             tracing::warn!(%error, "what was made of a collection that could not be made remains");
         }
-        let shared = Shared::new(loaded?.derived);
+        let shared = Shared::new(loaded?.derived, &self.engine.heads);
         waypoint::pass("create.loaded");
         self.engine.collections.write().insert(name.to_owned(), Arc::clone(&shared));
         Ok(shared)

@@ -214,8 +214,9 @@ impl Database {
         let state = CollectionState { next_version: Version(points), points, ..CollectionState::default() };
         engine.store.set_state(entry.id, &state)?;
         let folder = engine.folder.collection(entry.id);
-        let (entry, seal_rows) = (Arc::new(entry), engine.segments.rows());
-        let source = Source { store: &engine.store, entry: &entry, folder: &folder, seal_rows };
+        let Engine { store, segments, limits, .. } = &**engine;
+        let (entry, folder) = (&Arc::new(entry), &*folder);
+        let source = Source { store, entry, folder, segments, limits, first_number: 0, progress: &() };
         let derived = source.load()?.derived;
         waypoint::pass("restore.loaded");
         let derived = Box::new(derived);
@@ -378,7 +379,7 @@ impl Sequencer {
         }
         self.seqno = seqno;
         waypoint::pass("restore.stored");
-        engine.collections.write().insert(entry.name.clone(), Shared::new(derived));
+        engine.collections.write().insert(entry.name.clone(), Shared::new(derived, &engine.heads));
         if let (Some(old), Some(derived)) = (&old, &mut held) {
             forget(&engine, old, derived);
         }
@@ -407,6 +408,7 @@ pub(crate) fn commit_drop(engine: &Engine, shared: &Shared, commit: Commit) -> R
 pub(crate) fn forget(engine: &Engine, shared: &Shared, derived: &mut Derived) {
     shared.is_dropped.store(true, Ordering::Release);
     derived.keyword = None;
+    shared.heads.set([0; 3]);
     engine.dropped.lock().push(shared.id);
     waypoint::pass("drop.files");
     let folder = engine.folder.collection(shared.id);

@@ -147,6 +147,31 @@ mod tests {
         assert_eq!(everything(&[head(3)], ALL), None);
     }
 
+    /// What past states show counts as alive: who finds nothing to do without it need not know it.
+    #[test]
+    fn with_more_alive_there_is_never_more_to_do() {
+        let mut state = 7_u64;
+        let mut below = |end: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % end
+        };
+        for _ in 0..20_000 {
+            let mut parts = Vec::new();
+            for _ in 0..=below(8) {
+                let rows = 1 + below(200);
+                parts.push(Size { is_segment: true, rows, alive: rows - below(rows) });
+            }
+            parts.push(head(1));
+            let mut more = parts.clone();
+            more.iter_mut().for_each(|part| part.alive += below(part.rows - part.alive + 1));
+            let rows_max = if below(2) == 0 { ALL } else { below(300) };
+            for choose in [merge as fn(&[Size], usize) -> Option<Range<usize>>, everything] {
+                let is_idle = choose(&parts, rows_max).is_none();
+                assert!(!is_idle || choose(&more, rows_max).is_none(), "{parts:?} {more:?} {rows_max}");
+            }
+        }
+    }
+
     /// However rows arrive, there stay few segments, and each row is copied a few times.
     #[test]
     fn many_seals_make_few_segments_and_few_copies() {

@@ -11,13 +11,14 @@
 //! so they are not trials of their own; a query that finds a part makes the true interval narrower than this one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use types::{Metric, Result};
 
 use crate::View;
-use crate::execute::{Ranked, Terms, execute};
+use crate::execute::{Ranked, Terms, execute_unless};
 use crate::request::{Params, Query, Request};
 
 /// Queries of one class that count.
@@ -219,15 +220,16 @@ impl Sampled {
     }
 
     /// Compares it with an exact search of the view that it was asked of, and notes what came out. Nothing is noted if
-    /// no hit was to be found, or the terms cut the search off.
+    /// no hit was to be found, or the search was cut off: by the deadline that the terms must have, or by `ends`, which
+    /// is set when nobody wants to know any more.
     ///
     /// # Errors
-    /// As for [`execute`].
-    pub fn compare(self, view: &View, terms: Terms) -> Result<()> {
+    /// As for any request.
+    pub fn compare(self, view: &View, terms: Terms, ends: &Arc<AtomicBool>) -> Result<()> {
         let Query::Nearest { using, .. } = &self.request.query else { return Ok(()) };
         let using = using.clone();
         let metric = view.entry.schema.space(&using)?.metric;
-        let answer = execute(view, self.request, terms)?;
+        let answer = execute_unless(view, self.request, terms, ends)?;
         if answer.partial.is_none()
             && let Some(recall) = recall(metric, &self.scores, &answer.hits)
         {

@@ -12,13 +12,14 @@
 //!
 //! Cost: adding analyses the text once for the tail and once more when it is committed. The tail holds texts and
 //! postings in memory until then. A commit costs several fsyncs; its writer takes up to 32 MiB while it
-//! works and is not made before the first commit.
+//! works, and three threads and a file from a commit on until it [rests](KeywordIndex::rest).
 
 mod asked;
 mod best;
 mod committed;
 mod expand;
 mod failure;
+mod files;
 mod layout;
 mod marks;
 mod phrase;
@@ -34,16 +35,18 @@ mod words;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use tantivy::indexer::IndexWriterOptions;
-use tantivy::merge_policy::LogMergePolicy;
-use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument};
+use tantivy::merge_policy::{LogMergePolicy, MergePolicy as _};
+use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError};
 use types::{Error, KeywordField, Language, Result, Seqno, Version, waypoint};
 
 pub use best::Scored;
 use committed::Committed;
 use failure::{damaged, failure};
+use files::Files;
 use layout::{Layout, Mark};
 pub use marks::Marker;
 use state::{Document, Operation, State};
@@ -61,6 +64,13 @@ const DELETED_SHARE_MAX: f32 = 0.3;
 /// Where tantivy lists the files that it has made.
 const FILES: &str = ".managed.json";
 
+/// What commits are written with.
+struct Writer {
+    inner: IndexWriter,
+    /// When the last commit was.
+    used: Instant,
+}
+
 /// The keyword index of one collection.
 pub struct KeywordIndex {
     index: Index,
@@ -68,7 +78,7 @@ pub struct KeywordIndex {
     layout: Arc<Layout>,
     analysis: Analysis,
     /// Held throughout a commit. Taken before `state`.
-    writer: Mutex<Option<IndexWriter>>,
+    writer: Mutex<Option<Writer>>,
     /// Its directory is for another one. Changed and read under the lock of the writer.
     is_closed: AtomicBool,
     /// Held for as long as it takes to add a document or to exchange a few pointers.
@@ -86,7 +96,11 @@ impl KeywordIndex {
         let settings =
             IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
         let builder = Index::builder().schema(schema).settings(settings);
-        let index = builder.create_in_dir(dir).map_err(failure)?;
+        let files = Files::open(dir).map_err(failure)?;
+        if Index::exists(&files).map_err(|error| failure(TantivyError::OpenReadError(error)))? {
+            return Err(failure(TantivyError::IndexAlreadyExists));
+        }
+        let index = builder.open_or_create(files).map_err(failure)?;
         Self::over(index, layout, field.language, Mark::default())
     }
 
@@ -101,7 +115,7 @@ impl KeywordIndex {
         if !dir.join(FILES).exists() {
             return Err(Error::corrupted("the keyword index", "the list of its files is missing"));
         }
-        let index = Index::open_in_dir(dir).map_err(damaged)?;
+        let index = Files::open(dir).and_then(Index::open).map_err(damaged)?;
         let (schema, layout) = Layout::schema(field);
         if index.schema() != schema {
             return Err(Error::corrupted(
@@ -180,7 +194,7 @@ impl KeywordIndex {
 
     fn begun<'a>(
         &'a self,
-        writer: MutexGuard<'a, Option<IndexWriter>>,
+        writer: MutexGuard<'a, Option<Writer>>,
         seqno: Seqno,
     ) -> Option<KeywordCommit<'a>> {
         if self.is_closed.load(Ordering::Relaxed) {
@@ -203,14 +217,38 @@ impl KeywordIndex {
     pub fn close(&self) {
         let mut writer = self.writer.lock();
         self.is_closed.store(true, Ordering::Relaxed);
-        if let Some(Err(error)) = writer.take().map(IndexWriter::wait_merging_threads) {
+        if let Some(Err(error)) = writer.take().map(|writer| writer.inner.wait_merging_threads()) {
             tracing::warn!(%error, "a merge of a keyword index that is given up failed");
         }
+    }
+
+    /// Gives back what commits take, three threads and a file, if none was made for so long and nothing is merged; the
+    /// next commit takes it again. Whether there was anything to give back.
+    ///
+    /// # Errors
+    /// `Io` when it cannot be found out whether something is merged: then nothing is given back.
+    pub fn rest(&self, idle: Duration) -> Result<bool> {
+        let Some(mut writer) = self.writer.try_lock() else { return Ok(false) };
+        if !writer.as_ref().is_some_and(|writer| writer.used.elapsed() >= idle) {
+            return Ok(false);
+        }
+        // A merge that is broken off here would be begun anew, perhaps never to end.
+        let segments = self.index.searchable_segment_metas().map_err(failure)?;
+        if !merges().compute_merge_candidates(&segments).is_empty() {
+            return Ok(false);
+        }
+        *writer = None;
+        Ok(true)
     }
 
     /// Documents that no commit covers yet.
     pub fn pending(&self) -> usize {
         self.state.lock().pending()
+    }
+
+    /// Bytes in memory of what no commit covers yet, about.
+    pub fn pending_bytes(&self) -> usize {
+        self.state.lock().bytes()
     }
 
     /// Checks every file of the last commit against its checksum.
@@ -240,21 +278,18 @@ impl KeywordIndex {
         versions.into_iter().collect()
     }
 
-    fn write(
-        &self,
-        writer: &mut Option<IndexWriter>,
-        operations: &[Arc<Operation>],
-        mark: Mark,
-    ) -> Result<()> {
+    fn write(&self, writer: &mut Option<Writer>, operations: &[Arc<Operation>], mark: Mark) -> Result<()> {
         let (writer, held) = match writer {
             Some(writer) => (writer, None),
             None => {
                 // A commit may have reached the disk although it failed.
                 let held =
                     Mark::parse(self.index.load_metas().map_err(failure)?.payload.as_deref())?.version_max;
-                (writer.insert(self.make_writer()?), held)
+                (writer.insert(Writer { inner: self.make_writer()?, used: Instant::now() }), held)
             }
         };
+        writer.used = Instant::now();
+        let writer = &mut writer.inner;
         for operation in operations {
             match &**operation {
                 Operation::Add(document) if held.is_some_and(|held| document.version <= held) => {}
@@ -298,17 +333,22 @@ impl KeywordIndex {
             .memory_budget_per_thread(WRITER_BYTES)
             .build();
         let writer = self.index.writer_with_options(options).map_err(failure)?;
-        let mut merges = LogMergePolicy::default();
-        merges.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
-        writer.set_merge_policy(Box::new(merges));
+        writer.set_merge_policy(Box::new(merges()));
         Ok(writer)
     }
+}
+
+/// Which segments are merged.
+fn merges() -> LogMergePolicy {
+    let mut merges = LogMergePolicy::default();
+    merges.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
+    merges
 }
 
 /// A commit that has begun: what was handed over before it, and the right to write.
 pub struct KeywordCommit<'a> {
     index: &'a KeywordIndex,
-    writer: MutexGuard<'a, Option<IndexWriter>>,
+    writer: MutexGuard<'a, Option<Writer>>,
     operations: Vec<Arc<Operation>>,
     mark: Mark,
 }

@@ -29,6 +29,15 @@ pub(super) struct Document {
     pub(super) lengths: Box<[u32]>,
 }
 
+/// What a document takes in memory until it is committed, about, beside [`TEXT_BYTES`] for each byte of its texts.
+const DOCUMENT_BYTES: usize = 512;
+
+/// The text itself, and its terms, postings and places, of which some are copied when blocks are merged.
+const TEXT_BYTES: usize = 6;
+
+/// What a removal takes.
+const REMOVAL_BYTES: usize = 64;
+
 pub(super) struct State {
     pub(super) committed: Arc<Committed>,
     /// What `committed` covers.
@@ -52,6 +61,8 @@ struct Part {
     operations: Vec<Arc<Operation>>,
     blocks: Vec<Arc<TailBlock>>,
     removed: Vec<Arc<Removed>>,
+    /// In memory, about.
+    bytes: usize,
 }
 
 impl State {
@@ -67,12 +78,15 @@ impl State {
             return;
         }
         self.version_max = Some(version);
+        let text_bytes: usize = texts.iter().map(|text| text.len()).sum();
+        self.waiting.bytes += DOCUMENT_BYTES + TEXT_BYTES * text_bytes;
         let lengths = self.fresh.add(version, &texts, analysis).into();
         self.waiting.operations.push(Arc::new(Operation::Add(Document { version, texts, lengths })));
     }
 
     pub(super) fn remove(&mut self, version: Version) {
         self.fresh_removed.push(version);
+        self.waiting.bytes += REMOVAL_BYTES;
         self.waiting.operations.push(Arc::new(Operation::Remove(version)));
     }
 
@@ -90,6 +104,7 @@ impl State {
         self.sealed.operations.append(&mut self.waiting.operations);
         self.sealed.blocks.append(&mut self.waiting.blocks);
         self.sealed.removed.append(&mut self.waiting.removed);
+        self.sealed.bytes += std::mem::take(&mut self.waiting.bytes);
         let mark = Mark { seqno: seqno.max(self.mark.seqno), version_max: self.version_max };
         let changes = !self.sealed.operations.is_empty() || mark != self.mark;
         changes.then(|| (self.sealed.operations.clone(), mark))
@@ -113,6 +128,11 @@ impl State {
     pub(super) fn pending(&self) -> usize {
         let blocks = self.sealed.blocks.iter().chain(&self.waiting.blocks);
         blocks.map(|block| block.documents()).sum::<usize>() + self.fresh.documents()
+    }
+
+    /// Bytes in memory of what is not committed, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.sealed.bytes + self.waiting.bytes
     }
 
     fn freeze(&mut self) {

@@ -12,6 +12,8 @@ mod why;
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use index::Shown;
 use roaring::RoaringBitmap;
@@ -83,6 +85,19 @@ pub fn execute(view: &View, request: Request, terms: Terms) -> Result<Answer> {
 /// As for [`execute`].
 pub fn execute_sampled(view: &View, request: Request, terms: Terms) -> Result<Answer> {
     answer(view, request, &Watch::new(terms).sampling())
+}
+
+/// As [`execute`], for terms with a deadline: that has passed as well when `ends` is set.
+///
+/// # Errors
+/// As for [`execute`].
+pub(crate) fn execute_unless(
+    view: &View,
+    request: Request,
+    terms: Terms,
+    ends: &Arc<AtomicBool>,
+) -> Result<Answer> {
+    answer(view, request, &Watch::new(terms).ended_by(ends))
 }
 
 fn answer(view: &View, request: Request, watch: &Watch) -> Result<Answer> {

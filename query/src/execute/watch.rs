@@ -3,6 +3,8 @@
 //! Cost where nothing was asked: a comparison for every few thousand rows.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::observed::Sampled;
@@ -76,6 +78,8 @@ fn sum(a: Work, b: Work) -> Work {
 #[derive(Debug)]
 pub(crate) struct Watch {
     terms: Terms,
+    /// Set elsewhere, once nobody waits for the answer: then its time is over, too.
+    ends: Option<Arc<AtomicBool>>,
     stopwatch: Stopwatch,
     is_cut: Cell<bool>,
     /// Rows that were looked at, of those that were to be looked at one after the other.
@@ -89,6 +93,7 @@ impl Watch {
     pub(crate) fn new(terms: Terms) -> Self {
         Self {
             terms,
+            ends: None,
             stopwatch: Stopwatch::new(),
             is_cut: Cell::new(false),
             seen: Cell::new(0),
@@ -107,6 +112,11 @@ impl Watch {
         Self { sampled: Some(RefCell::default()), ..self }
     }
 
+    /// With a deadline that may come early, when this is set.
+    pub(crate) fn ended_by(self, ends: &Arc<AtomicBool>) -> Self {
+        Self { ends: Some(Arc::clone(ends)), ..self }
+    }
+
     /// Whether the answer says what was done.
     pub(crate) fn is_analyzed(&self) -> bool {
         self.terms.is_analyzed
@@ -120,7 +130,8 @@ impl Watch {
     /// Whether there is time left. Once there is none, there is none for anything.
     pub(crate) fn has_time(&self) -> bool {
         let is_late = || self.terms.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        if !self.is_cut.get() && is_late() {
+        let is_over = || self.ends.as_ref().is_some_and(|ends| ends.load(Ordering::Relaxed));
+        if !self.is_cut.get() && (is_late() || is_over()) {
             self.is_cut.set(true);
         }
         !self.is_cut.get()

@@ -4,12 +4,19 @@ use std::time::Duration;
 
 use crate::ServeLimits;
 use clap::Args;
-use kithdb::Limits;
+use kithdb::{Limits, Options};
+
+/// Of memory that has a limit, bodies together get one in so many parts, and at least so much.
+const BODIES_SHARE: usize = 16;
+const BODIES_BYTES_MIN: usize = 16 << 20;
 
 /// What clients may take. What is refused says which of these it was.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub(super) struct LimitArgs {
+    /// Bytes of memory for what is written and asked; limits that allow more are lowered
+    #[arg(long, value_name = "BYTES", env = "KITHDB_MEMORY_LIMIT")]
+    memory_limit: Option<usize>,
     /// Connections at the same time
     #[arg(long, value_name = "COUNT", env = "KITHDB_CONNECTIONS_MAX", default_value_t = ServeLimits::default().connections_max)]
     connections_max: usize,
@@ -52,6 +59,9 @@ pub(super) struct LimitArgs {
     /// Hits of one query, its offset included
     #[arg(long, value_name = "COUNT", env = "KITHDB_HITS_MAX", default_value_t = Limits::default().hits_max)]
     hits_max: usize,
+    /// Bytes that payloads and vectors of an answer take in memory
+    #[arg(long, value_name = "BYTES", env = "KITHDB_ANSWER_BYTES_MAX", default_value_t = Limits::default().answer_bytes_max)]
+    answer_bytes_max: usize,
     /// Conditions of one filter
     #[arg(long, value_name = "COUNT", env = "KITHDB_FILTER_CONDITIONS_MAX", default_value_t = Limits::default().filter_conditions_max)]
     filter_conditions_max: usize,
@@ -72,13 +82,23 @@ impl LimitArgs {
         ServeLimits {
             connections_max: self.connections_max,
             requests_max: self.requests_max,
-            bodies_bytes_max: self.bodies_bytes_max,
+            bodies_bytes_max: self.memory_limit.map_or(self.bodies_bytes_max, |bytes| {
+                self.bodies_bytes_max.min((bytes / BODIES_SHARE).max(BODIES_BYTES_MIN))
+            }),
             head_bytes_max: self.head_bytes_max,
             head_time_max: Duration::from_secs(self.head_max_s),
             body_time_max: Duration::from_secs(self.body_max_s),
             request_time_max: Duration::from_secs(self.request_max_s),
             send_time_max: Duration::from_secs(self.send_max_s),
             stop_time_max: Duration::from_secs(self.stop_max_s),
+        }
+    }
+
+    /// Options that fit into the memory, if that has a limit.
+    pub(super) fn within(&self, options: Options) -> Options {
+        match self.memory_limit {
+            Some(bytes) => options.within(bytes),
+            None => options,
         }
     }
 
@@ -90,6 +110,7 @@ impl LimitArgs {
             batch_points_max: self.batch_points_max,
             delete_points_max: self.delete_points_max,
             hits_max: self.hits_max,
+            answer_bytes_max: self.answer_bytes_max,
             filter_conditions_max: self.filter_conditions_max,
             filter_depth_max: self.filter_depth_max,
             payload_bytes_max: self.payload_bytes_max,

@@ -161,13 +161,13 @@ impl Serve {
         options.check()?;
         open_more_files();
         let embedder = self.model.open()?;
-        let db = self.data.open(Options {
+        let db = self.data.open(self.limits.within(Options {
             durability: self.durability,
             sampled: self.sampled,
             limits: self.limits.database(),
             slow_queries: self.observe.slow_queries(),
             ..Options::default()
-        })?;
+        }))?;
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         let mut told = self.told(&db, embedder.as_ref());
         let engine = options.engine.as_deref().map(|engine| engine.options().url.clone());

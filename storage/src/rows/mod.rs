@@ -14,6 +14,7 @@ use types::{Durability, Result, Times};
 
 pub use memory::MemoryRows;
 pub use rocks::RocksRows;
+pub use tuning::CACHE_BYTES;
 
 /// The tables, RocksDB's column families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -14,7 +14,7 @@ use super::Table;
 pub(super) const SCAN_READAHEAD_BYTES: usize = 2 << 20;
 
 /// One block cache for all families, memtables charged to it: one number bounds the memory of storage.
-const CACHE_BYTES: usize = 128 << 20;
+pub const CACHE_BYTES: usize = 128 << 20;
 
 /// Memtables of all families together. Larger ones flush less often but make recovery replay a longer log.
 const WRITE_BUFFERS_BYTES: usize = 64 << 20;

@@ -400,3 +400,55 @@ fn commits_run_beside_writes_and_searches() {
     index.commit(Seqno(3_000)).expect("a commit");
     assert_eq!((index.pending(), index.versions().len()), (0, 3_000));
 }
+
+#[test]
+fn what_waits_for_a_commit_is_weighed() {
+    let mut bench = Bench::new();
+    let first = bench.add(&["fish"]);
+    let one = bench.index.pending_bytes();
+    bench.add(&[&"fish ".repeat(1_000)]);
+    assert!(one > 0 && bench.index.pending_bytes() > one + 5_000);
+    let commit = bench.index.begin(Seqno(bench.seqno)).expect("something to write");
+    bench.index.remove(first);
+    let both = bench.index.pending_bytes();
+    assert!(both > one + 5_000, "what is not written yet is still there");
+    commit.write().expect("a commit");
+    assert!((1..one).contains(&bench.index.pending_bytes()));
+    bench.index.commit(Seqno(bench.seqno + 1)).expect("a commit");
+    assert_eq!(bench.index.pending_bytes(), 0);
+}
+
+/// Three threads and a file for each of thousands of collections would be too many.
+#[test]
+fn what_commits_take_is_given_back_and_taken_again() {
+    let mut bench = Bench::new();
+    let first = bench.add(&["fish"]);
+    assert!(!bench.index.rest(Duration::ZERO).expect("there was no commit"));
+    bench.commit();
+    assert!(!bench.index.rest(Duration::from_secs(3_600)).expect("it was a moment ago"));
+    assert!(bench.index.rest(Duration::ZERO).expect("nothing is merged"));
+    assert!(bench.index.writer.lock().is_none());
+    bench.remove(first);
+    bench.add(&["fish bird"]);
+    let commit = bench.index.begin(Seqno(bench.seqno)).expect("something to write");
+    assert!(!bench.index.rest(Duration::ZERO).expect("a commit is under way"));
+    commit.write().expect("a commit");
+    assert_eq!((bench.slots("fish"), bench.index.versions().len()), (vec![1], 1));
+    bench.index.verify().expect("whole");
+}
+
+/// Maps are few in a process, and thousands of collections have an index each.
+#[test]
+#[cfg(target_os = "linux")]
+fn small_files_are_not_mapped() {
+    let mut bench = Bench::new();
+    for _ in 0..3 {
+        bench.add(&["fish"]);
+        bench.commit();
+    }
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("the maps of this process");
+    let folder = bench.dir.path().file_name().expect("a name").to_string_lossy();
+    let mapped: Vec<&str> = maps.lines().filter(|line| line.contains(&*folder)).collect();
+    assert_eq!(mapped, Vec::<&str>::new());
+    assert_eq!(bench.slots("fish"), [0, 1, 2]);
+}
