@@ -26,12 +26,16 @@ impl Best {
         Self(best::Best::new(k))
     }
 
+    pub(super) fn offer(&mut self, scored: Scored) {
+        self.0.offer(Reverse(Ranked(scored)));
+    }
+
     /// Offers what is found, if its score may be among the best: most documents are never looked up.
     pub(super) fn offer_found(&mut self, score: f32, find: impl FnOnce() -> Option<Slot>) {
         if score > self.threshold()
             && let Some(slot) = find()
         {
-            self.0.offer(Reverse(Ranked(Scored { slot, score })));
+            self.offer(Scored { slot, score });
         }
     }
 
