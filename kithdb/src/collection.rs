@@ -280,7 +280,7 @@ impl Collection {
     /// Where the collection stands.
     pub fn status(&self) -> Status {
         let view = self.shared.view.load_full();
-        let keyword = self.shared.derived.lock().keyword.clone();
+        let keyword = self.shared.keyword.load_full();
         let parts = view.rows.parts();
         let (mut segments, mut heads) = (Vec::new(), Vec::new());
         for part in parts {
@@ -348,4 +348,30 @@ fn spaces(view: &View) -> BTreeMap<String, SpaceStatus> {
 /// The error of the only operation of a write.
 fn only_op(error: Error) -> Error {
     error.relocated("ops", |_| String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use types::Language;
+
+    use crate::{Database, Point, Schema};
+
+    #[test]
+    fn who_only_looks_waits_for_no_commit() {
+        let db = Database::in_memory().expect("a database");
+        let schema = Schema::new().keyword(["text".parse().expect("a path")], Language::English);
+        let notes = db.create_collection("notes", schema).expect("a collection");
+        notes.upsert(vec![Point::new(1).with("text", "kept")]).expect("a point");
+        let held = notes.shared.derived.lock();
+        let (sender, looked) = mpsc::channel();
+        let other = notes.clone();
+        let looker = std::thread::spawn(move || sender.send(other.status()));
+        let status = looked.recv_timeout(Duration::from_secs(30)).expect("not held up");
+        drop(held);
+        looker.join().expect("no panic").expect("received");
+        assert_eq!(status.points, 1);
+    }
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use index::Body;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use index::{Body, KeywordIndex};
 use parking_lot::{Condvar, Mutex, RwLock};
 use query::View;
 use storage::Store;
@@ -106,7 +106,10 @@ pub(crate) struct Shared {
     pub(crate) id: CollectionId,
     pub(crate) name: String,
     pub(crate) view: ArcSwap<View>,
+    /// Held across every commit, and while a field is indexed: who only looks takes it never.
     pub(crate) derived: Mutex<Derived>,
+    /// The keyword index of `derived`, for who looks at its figures.
+    pub(crate) keyword: ArcSwapOption<KeywordIndex>,
     pub(crate) is_dropped: AtomicBool,
     pub(crate) heads: OwnHeads,
     /// Nothing is left to purge up to this commit, as far as is known.
@@ -134,6 +137,7 @@ impl Shared {
             id: derived.entry.id,
             name: derived.entry.name.clone(),
             view: ArcSwap::new(view),
+            keyword: ArcSwapOption::new(derived.keyword.clone()),
             derived: Mutex::new(derived),
             is_dropped: AtomicBool::new(false),
             heads,
@@ -151,6 +155,10 @@ impl Shared {
         let view = Arc::new(derived.view());
         self.history.lock().publish(&self.view.load(), &view);
         self.view.store(view);
+        let (shown, held) = (self.keyword.load(), &derived.keyword);
+        if shown.as_ref().map(Arc::as_ptr) != held.as_ref().map(Arc::as_ptr) {
+            self.keyword.store(held.clone());
+        }
     }
 
     /// The state at a commit.

@@ -408,6 +408,7 @@ pub(crate) fn commit_drop(engine: &Engine, shared: &Shared, commit: Commit) -> R
 pub(crate) fn forget(engine: &Engine, shared: &Shared, derived: &mut Derived) {
     shared.is_dropped.store(true, Ordering::Release);
     derived.keyword = None;
+    shared.keyword.store(None);
     shared.heads.set([0; 3]);
     engine.dropped.lock().push(shared.id);
     waypoint::pass("drop.files");
