@@ -21,6 +21,7 @@ use crate::budget::Segments;
 use crate::building::Building;
 use crate::bulk::Imports;
 use crate::derived::Derived;
+use crate::drift::Drifts;
 use crate::files::Files;
 use crate::history::History;
 use crate::meters::Meters;
@@ -108,6 +109,7 @@ pub(crate) struct Shared {
     /// Held from when the list of segments is worked out until it is written. Taken before `derived`.
     pub(crate) listing: Mutex<()>,
     pub(crate) imports: Imports,
+    pub(crate) drifts: Drifts,
     /// The last lock that is taken.
     pub(crate) history: Mutex<History>,
 }
@@ -130,6 +132,7 @@ impl Shared {
             building,
             listing: Mutex::new(()),
             imports: Imports::default(),
+            drifts: Drifts::default(),
             history,
         })
     }

@@ -1,4 +1,5 @@
-//! Measures the recall of live queries: a share of them is searched again, exactly, in the background.
+//! Measures the recall of live queries: a share of them is searched again, exactly, in the background. And looks
+//! whether vectors drift.
 //!
 //! Invariant: nothing waits for it. A query that is chosen while others wait to be compared is passed over, by chance
 //! like the choice itself; comparing takes at most [`IDLE_SHARE`] of one core, at the lowest priority.
@@ -13,6 +14,7 @@ use query::{Sampled, Terms, View};
 
 use crate::budget;
 use crate::building::Role;
+use crate::drift;
 use crate::engine::Engine;
 
 /// Queries that may wait to be compared.
@@ -26,6 +28,9 @@ const COMPARE_MAX: Duration = Duration::from_secs(20);
 
 /// How often it looks whether the database closes.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How often it looks for a collection whose vectors are to be compared.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
 
 /// Searches of one query, and the view that they were asked of.
 pub(crate) struct Job {
@@ -69,6 +74,7 @@ impl Monitor {
 /// Compares until the database closes.
 pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
     budget::step_back(Role::Merge);
+    let mut looked = Instant::now();
     while !engine.is_closing.load(Ordering::Acquire) {
         match jobs.recv_timeout(LOOK) {
             Ok(job) => {
@@ -78,6 +84,12 @@ pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if looked.elapsed() >= LOOK_AROUND {
+            if let Some(took) = drift::look_around(engine) {
+                rest(engine, took * (IDLE_SHARE - 1));
+            }
+            looked = Instant::now();
         }
     }
 }
