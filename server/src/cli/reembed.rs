@@ -63,6 +63,9 @@ impl Reembed {
             grouped(report.removed)
         );
         let mut rows = vec![("documents", documents), ("chunks embedded", grouped(report.chunks))];
+        if report.own > 0 {
+            rows.push(("written there itself", format!("{}, left as they are", grouped(report.own))));
+        }
         if report.cut > 0 {
             rows.push(("longer than the model sees", grouped(report.cut)));
         }
