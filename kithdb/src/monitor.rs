@@ -116,7 +116,7 @@ fn rest(engine: &Engine, time: Duration) {
 }
 
 /// A number that looks like chance, another for each: the finaliser of splitmix64 (Steele et al. 2014).
-fn mixed(number: u64) -> u64 {
+pub(crate) fn mixed(number: u64) -> u64 {
     let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

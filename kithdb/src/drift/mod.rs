@@ -13,12 +13,13 @@
 mod statistic;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use query::{Input, Query, Request, View};
-use types::{Metric, Result, Seqno, Slot};
+use types::{Result, Seqno, Slot};
 
 use crate::engine::{Engine, Shared};
 use statistic::Compared;
@@ -119,10 +120,10 @@ impl Drifts {
     pub(crate) fn ask(&self, request: &Request) {
         let Some(mut asked) = self.asked.try_lock() else { return };
         each(request, &mut |space, vector| {
-            if !asked.contains_key(space) {
-                asked.insert(space.to_owned(), Asked::default());
-            }
-            let is_taken = asked.get_mut(space).is_some_and(|asked| asked.take(vector));
+            let is_taken = match asked.get_mut(space) {
+                Some(known) => known.take(vector),
+                None => asked.entry(space.to_owned()).or_default().take(vector),
+            };
             self.taken.fetch_add(u64::from(is_taken), Ordering::Relaxed);
         });
     }
@@ -206,7 +207,7 @@ fn each(request: &Request, take: &mut dyn FnMut(&str, &[f32])) {
 
 /// Looks at one collection that has changed; how long that took, if there is one.
 pub(crate) fn look_around(engine: &Engine) -> Option<Duration> {
-    let is_due = |shared: &std::sync::Arc<Shared>| shared.drifts.is_due(shared.view.load().seqno);
+    let is_due = |shared: &Arc<Shared>| shared.drifts.is_due(shared.view.load().seqno);
     let shared = engine.all().into_iter().find(is_due)?;
     let began = Instant::now();
     let view = shared.view.load_full();

@@ -13,6 +13,8 @@
 
 use types::{Metric, Result};
 
+use crate::monitor::mixed;
+
 /// Vectors that the nearest is looked for among, and as many that are compared with the same.
 const REFERENCE: usize = 256;
 
@@ -166,14 +168,6 @@ fn difference(own: &[f32], new: &[f32]) -> f32 {
 fn margin(own: usize, new: usize) -> f32 {
     let of = |size: usize| ((4.0 / ERROR_RATE).ln() / (2.0 * size as f64)).sqrt();
     (of(own) + of(new)) as f32
-}
-
-/// A number that looks like chance, another for each: the finaliser of splitmix64 (Steele et al. 2014).
-fn mixed(number: u64) -> u64 {
-    let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -68,8 +68,8 @@ const COPY_OF: &str = "copy_of";
 /// Moves a library, or goes on with it. `old` is the model of the first, which the gate asks with.
 ///
 /// # Errors
-/// `InvalidArgument` on `to`, `gate`, `model` or `questions`; `Busy` when the library is written to all the time, so that
-/// the alias cannot move; what the database and the model return.
+/// `InvalidArgument` on `to`, `gate`, `model` or `questions`; `Busy` when the library is written to all the time, so
+/// that the alias cannot move; what the database and the model return.
 pub fn reembed(
     db: &Database,
     order: &Move,
