@@ -77,7 +77,7 @@ class Collection(Writes, Answers):
     # What it is.
 
     def describe(self) -> dict[str, Any]:
-        """Its schema and where it stands: vectors, keywords, fields, points, segments, measured recall."""
+        """Its schema and where it stands: vectors, keywords, fields, points, segments, measured recall, drift."""
         told: dict[str, Any] = self._door.call("GET", f"/api/v1{self._path}")
         return told
 
@@ -447,7 +447,8 @@ class Collection(Writes, Answers):
         One is `{"question": "words", "expected": [{"id": 7, "grade": 2}], "vector": [...]}`; without a vector the model
         makes it. At least 30 are needed; without `questions` those are asked that are kept with the collection. With
         `feedback` what was said of answers teaches, too. The weights are kept (`is_adopted`) if questions that did not
-        choose them are ranked better by them than by the default, by more than chance. `configure(hybrid_weights={})` takes them back.
+        choose them are ranked better by them than by the default, by more than chance. `configure(hybrid_weights={})`
+        takes them back.
         """
         self._check_present()
         given: dict[str, Any] = {} if questions is None else {"questions": list(questions)}
