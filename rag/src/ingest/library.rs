@@ -18,7 +18,7 @@ use crate::search::check_model;
 pub const SOURCES_SUFFIX: &str = ".sources";
 
 /// Points read at once.
-const PAGE_POINTS: usize = 1_000;
+pub(super) const PAGE_POINTS: usize = 1_000;
 
 pub(super) struct Library {
     pub(super) chunks: Collection,

@@ -6,14 +6,14 @@
 //! into the new library itself is nobody's copy, and left alone. The alias moves only if the gate lets it, and only in
 //! a commit before which nothing came into the first library that was not copied: else what came is copied first.
 //! When not to use: where chunks should be cut anew by the tokens of the other model; ingest the sources again for
-//! that. Where chunks are changed by themselves, and not by their documents: nobody sees that here.
+//! that. Points of a library that belong to none of its documents are not moved.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use kithdb::{
-    AliasChange, Collection, DEFAULT_VECTOR, Database, Error, ErrorKind, Filter, Op, Payload, Point, PointId,
-    Result, Select, Value,
+    AliasChange, Change, Collection, DEFAULT_VECTOR, Database, Error, ErrorKind, Filter, Op, Payload, Point,
+    PointId, Result, Select, Selection, Transaction, Value,
 };
 use serde_json::json;
 
@@ -46,6 +46,8 @@ pub struct MoveReport {
     pub removed: usize,
     /// Documents that were written into the new library itself, and are left as they are.
     pub own: usize,
+    /// Chunks that had been changed by themselves since their document was copied: their labels, say.
+    pub retouched: usize,
     /// Chunks embedded.
     pub chunks: usize,
     /// Of them, those that the model does not see to their end.
@@ -187,7 +189,9 @@ impl Copier<'_> {
     fn documents(&mut self, progress: &dyn Fn(Progress) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
         let wanted = versions(&self.from.sources, &VERSION, version)?;
         let mut there = versions(&self.to.sources, &[COPY_OF], |payload| payload.get(COPY_OF).cloned())?;
-        self.report.own = there.values().filter(|copy_of| copy_of.is_none()).count();
+        let is_own = |(id, copy_of): (&PointId, &Option<Value>)| copy_of.is_none().then(|| id.to_string());
+        let own: HashSet<String> = there.iter().filter_map(is_own).collect();
+        self.report.own = own.len();
         let mut ids: Vec<&PointId> = wanted.keys().collect();
         ids.sort();
         for (done, id) in ids.into_iter().enumerate() {
@@ -206,7 +210,56 @@ impl Copier<'_> {
             self.db.commit(self.to.removal(id)?)?;
             self.report.removed += 1;
         }
+        // Once it is asked by an alias, what was changed there is newer than what it is a copy of.
+        let name = self.to.chunks.name();
+        if !self.db.aliases().values().any(|known| known == name) {
+            self.retouch(&own)?;
+        }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Gives chunks that were changed by themselves the payloads that they have now, and another vector where that was
+    /// made of another text. Those of the new library's own documents are not looked at.
+    fn retouch(&mut self, own: &HashSet<String>) -> Result<()> {
+        let mut from = None;
+        loop {
+            let page = self.from.chunks.scroll(
+                &Filter::default(),
+                from,
+                library::PAGE_POINTS,
+                &Select::default(),
+            )?;
+            let ids: Vec<PointId> = page.points.iter().map(|chunk| chunk.id).collect();
+            let copies = self.to.chunks.get(&ids, &Select::default())?;
+            let copies: HashMap<PointId, Point> = copies.into_iter().map(|copy| (copy.id, copy)).collect();
+            let (mut ops, mut texts, mut anew) = (Vec::new(), Vec::new(), Vec::new());
+            for chunk in page.points {
+                let Some(copy) = copies.get(&chunk.id) else { continue };
+                if copy.payload == chunk.payload || own.contains(library::text(&chunk, "source")) {
+                    continue;
+                }
+                let text = library::text_to_embed(&chunk);
+                if text == library::text_to_embed(copy) {
+                    let selection = Selection::Ids(vec![chunk.id]);
+                    ops.push(Op::Change(selection, Change::OverwritePayload(chunk.payload)));
+                } else {
+                    texts.push(text);
+                    anew.push(chunk);
+                }
+            }
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let vectors = self.new.embed_documents(&texts, &|_| ())?;
+            let put = |(chunk, vector): (Point, Vec<f32>)| Op::Upsert(chunk.vector(vector));
+            ops.extend(anew.into_iter().zip(vectors).map(put));
+            if !ops.is_empty() {
+                self.report.retouched += ops.len();
+                self.db.commit(Transaction::new().on(self.to.chunks.name(), ops))?;
+            }
+            match page.next {
+                Some(next) => from = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Copies a document: its chunks as they are, with vectors of the other model.

@@ -6,7 +6,9 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::path::Path;
 use std::time::Instant;
 
-use kithdb::{Condition, Database, ErrorKind, Filter, Payload, PointId, Select};
+use kithdb::{
+    AliasChange, Change, Condition, Database, ErrorKind, Filter, Payload, Point, PointId, Select, Selection,
+};
 
 use super::reembed::{Move, reembed};
 use super::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, ingest, jobs};
@@ -413,6 +415,43 @@ fn what_was_written_into_the_new_library_itself_is_left_alone() {
         texts.iter().any(|point| point.payload["text"].as_str().is_some_and(|text| text.contains(words)))
     };
     assert!(has("Other words.") && has("fox sleeps") && !has("Run the installer."), "{texts:?}");
+}
+
+/// Labels that chunks were given after their document was copied were missing in the new library: who may not see them
+/// would have.
+#[test]
+fn chunks_that_are_changed_by_themselves_are_changed_in_the_copy_too() {
+    let (_model, _folder, db, [old, new], order) = to_be_moved();
+    let order = Move { alias: None, ..order };
+    let moved = || reembed(&db, &order, Some(&old), &new, &|_| Continue(())).expect("a move");
+    assert_eq!((moved().documents, moved().retouched), (1, 0));
+    let (from, to) = (db.collection("documents"), db.collection("moved"));
+    let (from, to) = (from.expect("the chunks"), to.expect("the copy"));
+    let change = |filter: Filter, key: &str, value: &str| {
+        let payload = Payload::from_iter([(key.to_owned(), value.into())]);
+        let change = Change::SetPayload { payload, path: None };
+        from.change(Selection::Where(filter), change).expect("changed");
+    };
+    let all = || to.scroll(&Filter::default(), None, 10, &Select::all()).expect("chunks").points;
+    let before = all();
+    change(Filter::default(), "labels", "staff");
+    let report = moved();
+    assert_eq!((report.documents, report.unchanged, report.retouched), (0, 1, before.len()));
+    let labelled = all();
+    assert!(labelled.iter().all(|chunk| chunk.payload["labels"] == "staff"), "{labelled:?}");
+    let vectors = |points: &[Point]| points.iter().map(|point| point.vectors.clone()).collect::<Vec<_>>();
+    assert_eq!(vectors(&before), vectors(&labelled), "nothing was embedded anew");
+    change(Filter::must(Condition::HasId(vec![before[0].id])), "text", "Entirely other words.");
+    assert_eq!(moved().retouched, 1);
+    let after = all();
+    assert_eq!(after[0].payload["text"], "Entirely other words.");
+    assert_ne!(after[0].vectors, labelled[0].vectors, "its vector is of its text");
+    assert_eq!((moved().retouched, vectors(&after[1..])), (0, vectors(&labelled[1..])));
+    // Asked by an alias it has labels of its own.
+    let alias = AliasChange::Set { alias: "live".into(), collection: "moved".into() };
+    db.change_aliases(vec![alias]).expect("an alias");
+    change(Filter::default(), "labels", "everybody");
+    assert_eq!(moved().retouched, 0);
 }
 
 #[test]

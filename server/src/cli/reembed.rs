@@ -66,6 +66,9 @@ impl Reembed {
         if report.own > 0 {
             rows.push(("written there itself", format!("{}, left as they are", grouped(report.own))));
         }
+        if report.retouched > 0 {
+            rows.push(("chunks changed by themselves", grouped(report.retouched)));
+        }
         if report.cut > 0 {
             rows.push(("longer than the model sees", grouped(report.cut)));
         }
