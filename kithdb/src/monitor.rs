@@ -2,7 +2,8 @@
 //! whether vectors drift.
 //!
 //! Invariant: nothing waits for it. A query that is chosen while others wait to be compared is passed over, by chance
-//! like the choice itself; comparing takes at most [`IDLE_SHARE`] of one core, at the lowest priority.
+//! like the choice itself; comparing takes at most [`IDLE_SHARE`] of one core, at the lowest priority, and so does
+//! looking for drift.
 //! Cost: a counter for each query; what is chosen holds its view until it is compared.
 
 use std::sync::Arc;
@@ -74,7 +75,7 @@ impl Monitor {
 /// Compares until the database closes.
 pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
     budget::step_back(Role::Merge);
-    let mut looked = Instant::now();
+    let mut next = Instant::now() + LOOK_AROUND;
     while !engine.is_closing.load(Ordering::Acquire) {
         match jobs.recv_timeout(LOOK) {
             Ok(job) => {
@@ -85,11 +86,9 @@ pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if looked.elapsed() >= LOOK_AROUND {
-            if let Some(took) = drift::look_around(engine) {
-                rest(engine, took * (IDLE_SHARE - 1));
-            }
-            looked = Instant::now();
+        if Instant::now() >= next {
+            let took = drift::look_around(engine).unwrap_or_default();
+            next = Instant::now() + LOOK_AROUND.max(took * (IDLE_SHARE - 1));
         }
     }
 }

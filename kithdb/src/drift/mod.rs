@@ -4,9 +4,9 @@
 //! Incoming vectors are the newest of each space, held against all before; queries are the last dense vectors that
 //! were asked with. What is compared, and how sure it is, stands in [`statistic`].
 //!
-//! Invariants: nothing waits for it: a query that finds the samples taken is passed over, and comparing shares the
-//! thread and the budget of the monitor. Of a space no more than [`QUERIES_MAX`] queries are kept, in memory alone;
-//! incoming vectors are read where they lie, and nothing is kept of them.
+//! Invariants: nothing waits for it: a query that finds the samples taken is passed over, and comparing is done on the
+//! thread of the monitor, within as much time as that has for itself. Of a space no more than [`QUERIES_MAX`] queries
+//! are kept, in memory alone; incoming vectors are read where they lie, and nothing is kept of them.
 //! Cost: of a query, a lock that is never waited for and a copy of its vector; beyond the first [`QUERIES_MAX`] that of
 //! one query a second. A comparison is some 1.5 million distances for each space of a collection that has changed.
 
