@@ -36,8 +36,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// What comes in has drifted from here on, if it also differs by more than it ever did.
 const INCOMING_MIN: f32 = 0.2;
 
-/// Queries have drifted from here on. They are no documents: of six labelled collections they differed by 0.12 to 0.56,
-/// of a seventh, which is asked by identifiers, by 0.90; where another model had made them, by 0.91 and more.
+/// Queries have drifted from here on. They are no documents: of six labelled collections they differed by 0.64 at most,
+/// of a seventh, which is asked by identifiers, by 0.90; turned at random, as if by another model, by 0.98 at least.
+/// See docs/operating.md.
 const QUERIES_MIN: f32 = 0.5;
 
 /// What is held against a collection.
