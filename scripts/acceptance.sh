@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Other people's test suites against a server of this build: what clients expect that know nothing of KithDB.
 #   scripts/acceptance.sh [suite...]     langchain, haystack, client, js, llamaindex, openai, mcp, vectordbbench,
-#                                        schemathesis, bucket; all of them without arguments
+#                                        schemathesis, bucket, citations; all of them without arguments
 #
 # KITHDB_URL names a server that runs: its collections are removed. Without it one is started on a directory that is
 # removed. A suite that cannot be installed is skipped, and the table says so. Each suite lies in an environment of its
@@ -151,6 +151,14 @@ run_bucket() {
     "$bin/python" "$own/bucket.py" "$KITHDB_TARGET/release/kithdb" "$bin/moto_server"
 }
 
+install_citations() {
+    python3 --version
+}
+
+run_citations() { # CITATIONS_FOLDER: documents and questions in the layout of BEIR, instead of a few difficult ones
+    python3 -B "$own/citations.py" "$url" ${CITATIONS_FOLDER:-}
+}
+
 install_mcp() {
     mkdir -p "$home/mcp"
     [ -d "$home/mcp/node_modules/@modelcontextprotocol/conformance" ] ||
@@ -172,7 +180,7 @@ declare -A expected=(
     [openai]='every operation answers as the SDK expects'
     [client]='47 methods agree' [js]='44 methods answer as expected' [llamaindex]='9 checks passed'
     [schemathesis]='no fault' [bucket]='19 checks passed'
-    [mcp]='6 scenarios passed'
+    [mcp]='6 scenarios passed' [citations]='every citation is valid'
 )
 
 suite() {
@@ -192,7 +200,7 @@ suite() {
 }
 
 start
-[ $# -gt 0 ] || set -- langchain haystack client js llamaindex openai mcp vectordbbench schemathesis bucket
+[ $# -gt 0 ] || set -- langchain haystack client js llamaindex openai mcp vectordbbench schemathesis bucket citations
 for name in "$@"; do
     [ -n "${expected[$name]:-}" ] || { echo "there is no suite $name; there are: ${!expected[*]}" >&2; exit 2; }
     suite "$name"

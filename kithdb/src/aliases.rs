@@ -35,6 +35,13 @@ pub enum AliasChange {
         /// What it is called from now on.
         to: String,
     },
+    /// Changes nothing: unless nothing was committed to the collection after this commit, all of them fail.
+    Require {
+        /// The collection.
+        collection: String,
+        /// The last commit to it that is known, as a reading tells it.
+        seqno: Seqno,
+    },
 }
 
 impl Database {
@@ -47,7 +54,8 @@ impl Database {
     ///
     /// # Errors
     /// `NotFound` for a collection or an alias that does not exist; `AlreadyExists` for an alias with the name of a
-    /// collection; `InvalidArgument` for what is no name; `Io`, `Poisoned`. All name `actions[i]`.
+    /// collection; `InvalidArgument` for what is no name; `Conflict` where a collection that was required to be as it
+    /// was is not; `Io`, `Poisoned`. All name `actions[i]`.
     pub fn change_aliases(&self, changes: Vec<AliasChange>) -> Result<()> {
         self.workers.order(|reply| Order::ChangeAliases { changes, reply })
     }
@@ -99,6 +107,16 @@ impl AliasChange {
                     Error::new(ErrorKind::NotFound, message).with_field("old_alias_name")
                 })?;
                 aliases.insert(to, name);
+            }
+            // Whoever changes aliases commits, too: nothing comes between.
+            Self::Require { collection, seqno } => {
+                let named = engine.named(&collection).map_err(|error| error.with_field("collection_name"))?;
+                let now = named.view.load().seqno;
+                if now > seqno {
+                    let message =
+                        format!("collection `{collection}` is at commit {now}, not at {seqno} any more");
+                    return Err(Error::new(ErrorKind::Conflict, message).with_field("seqno"));
+                }
             }
         }
         Ok(())

@@ -16,6 +16,7 @@ use types::{
 
 use crate::asked::{Asked, Operation};
 use crate::building::BuildStatus;
+use crate::drift::Drift;
 use crate::engine::{Engine, Shared};
 use crate::sequencer::Order;
 use crate::workers::Workers;
@@ -91,6 +92,8 @@ pub struct Status {
     pub failure: Option<String>,
     /// What live queries have found of the true hits, by vector space and by what their filters let through.
     pub recall: Vec<MeasuredRecall>,
+    /// How far what comes in, and what is asked with, differs from the collection, as far as that was looked at.
+    pub drift: Vec<Drift>,
 }
 
 /// The vectors of a space.
@@ -277,6 +280,16 @@ impl Collection {
         self.engine.store.payload_bytes_stored(self.shared.id)
     }
 
+    /// Compares what has come in, and what the collection was asked with, with the collection as it is now.
+    /// [`Status::drift`] tells what was found in the background, which looks when something has changed.
+    ///
+    /// # Errors
+    /// `NotFound` when the collection was dropped; `Corrupted`, `Io`.
+    pub fn drift(&self) -> Result<Vec<Drift>> {
+        self.shared.check_exists()?;
+        self.shared.drifts.look(&self.shared.view.load_full())
+    }
+
     /// Where the collection stands.
     pub fn status(&self) -> Status {
         let view = self.shared.view.load_full();
@@ -320,6 +333,7 @@ impl Collection {
             builds: self.shared.building.done(),
             failure: self.shared.building.failure(),
             recall: view.observed.measured(),
+            drift: self.shared.drifts.found(),
             spaces,
         }
     }

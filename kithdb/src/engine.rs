@@ -22,6 +22,7 @@ use crate::budget::{HeadBytes, OwnHeads, Segments};
 use crate::building::Building;
 use crate::bulk::Imports;
 use crate::derived::Derived;
+use crate::drift::Drifts;
 use crate::files::Files;
 use crate::history::History;
 use crate::meters::Meters;
@@ -118,6 +119,7 @@ pub(crate) struct Shared {
     /// Held from when the list of segments is worked out until it is written. Taken before `derived`.
     pub(crate) listing: Mutex<()>,
     pub(crate) imports: Imports,
+    pub(crate) drifts: Drifts,
     /// The last lock that is taken.
     pub(crate) history: Mutex<History>,
 }
@@ -145,6 +147,7 @@ impl Shared {
             building,
             listing: Mutex::new(()),
             imports: Imports::default(),
+            drifts: Drifts::default(),
             history,
         })
     }

@@ -1,7 +1,9 @@
-//! Measures the recall of live queries: a share of them is searched again, exactly, in the background.
+//! Measures the recall of live queries: a share of them is searched again, exactly, in the background. And looks
+//! whether vectors drift.
 //!
 //! Invariant: nothing waits for it. While one is compared, and in the rest behind that, none is chosen, by chance like
-//! the choice itself; comparing takes at most [`IDLE_SHARE`] of one core, at the lowest priority.
+//! the choice itself; comparing takes at most [`IDLE_SHARE`] of one core, at the lowest priority, and
+//! so does looking for drift.
 //! Cost: a counter for each query; what is chosen holds its view until it is compared, and so what that shows: none
 //! waits for long.
 
@@ -14,6 +16,7 @@ use query::{Sampled, Terms, View};
 
 use crate::budget;
 use crate::building::Role;
+use crate::drift;
 use crate::engine::Engine;
 
 /// Queries that may wait to be compared.
@@ -27,6 +30,9 @@ const COMPARE_MAX: Duration = Duration::from_secs(20);
 
 /// How often it looks whether the database closes.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How often it looks for a collection whose vectors are to be compared.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
 
 /// Searches of one query, and the view that they were asked of.
 pub(crate) struct Job {
@@ -74,6 +80,7 @@ impl Monitor {
 /// Compares until the database closes.
 pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
     budget::step_back(Role::Merge);
+    let mut next = Instant::now() + LOOK_AROUND;
     while !engine.is_closing.load(Ordering::Acquire) {
         match jobs.recv_timeout(LOOK) {
             Ok(job) => {
@@ -87,6 +94,10 @@ pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if Instant::now() >= next {
+            let took = drift::look_around(engine).unwrap_or_default();
+            next = Instant::now() + LOOK_AROUND.max(took * (IDLE_SHARE - 1));
         }
     }
 }
@@ -114,7 +125,7 @@ fn rest(engine: &Engine, time: Duration) {
 }
 
 /// A number that looks like chance, another for each: the finaliser of splitmix64 (Steele et al. 2014).
-fn mixed(number: u64) -> u64 {
+pub(crate) fn mixed(number: u64) -> u64 {
     let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

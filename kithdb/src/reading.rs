@@ -221,6 +221,7 @@ impl Reading {
 
     /// Answers a request, which may be one of those by which recall is measured.
     fn ask(&self, view: &View, request: Request, terms: Terms) -> Result<query::Answer> {
+        self.shared.drifts.ask(&request);
         if !self.engine.monitor.chooses() {
             return query::execute(view, request, terms);
         }
@@ -261,6 +262,7 @@ impl Reading {
         let asked = self.asked(Operation::Groups).says(|| slow::text_of(&request));
         let mut request = Request { limit: 1, ..request };
         self.check(&mut request)?;
+        self.shared.drifts.ask(&request);
         let (groups, plan, effort) = self.read(|view| {
             let highlighter = highlighter(view, &request, select)?;
             let mut allowance = Allowance::of(self.limits(), "limit");

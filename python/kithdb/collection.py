@@ -77,7 +77,7 @@ class Collection(Writes, Answers):
     # What it is.
 
     def describe(self) -> dict[str, Any]:
-        """Its schema and where it stands: vectors, keywords, fields, points, segments, measured recall."""
+        """Its schema and where it stands: vectors, keywords, fields, points, segments, measured recall, drift."""
         told: dict[str, Any] = self._door.call("GET", f"/api/v1{self._path}")
         return told
 
@@ -440,16 +440,20 @@ class Collection(Writes, Answers):
         *,
         using: str | None = None,
         where: Where | None = None,
+        feedback: bool = False,
     ) -> dict[str, Any]:
         """Learns what words weigh where `search` fuses them with a vector, from questions whose answers are known.
 
         One is `{"question": "words", "expected": [{"id": 7, "grade": 2}], "vector": [...]}`; without a vector the model
-        makes it. At least 30 are needed; without `questions` those are asked that are kept with the collection. The
-        weights are kept (`is_adopted`) if questions that did not choose them are ranked better by them than by the
-        default, by more than chance. `configure(hybrid_weights={})` takes them back.
+        makes it. At least 30 are needed; without `questions` those are asked that are kept with the collection. With
+        `feedback` what was said of answers teaches, too. The weights are kept (`is_adopted`) if questions that did not
+        choose them are ranked better by them than by the default, by more than chance. `configure(hybrid_weights={})`
+        takes them back.
         """
         self._check_present()
-        given = {} if questions is None else {"questions": list(questions)}
+        given: dict[str, Any] = {} if questions is None else {"questions": list(questions)}
+        if feedback:
+            given["feedback"] = True
         body = {**given, **_named(using=using), **_filtered(where)}
         told: dict[str, Any] = self._door.call("POST", f"/api/v1{self._path}/eval/learn", body)
         return told

@@ -192,6 +192,7 @@ def test_weights_of_words_are_learned_set_and_taken_back(db: kithdb.Database) ->
         notes.learn_weights(asked[:29])
     assert caught.value.field == "questions"
     told = notes.learn_weights(asked)
+    assert notes.learn_weights(asked, feedback=True) == told, "nobody said anything of an answer"
     assert told["is_adopted"] and told["learned"] > told["default"] and told["p"] < 0.05
     assert notes.describe()["hybrid_weights"] == told["hybrid_weights"]
     assert notes.search(vectors[7], text=asked[7]["question"], limit=1).ids == [7]

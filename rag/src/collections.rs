@@ -6,7 +6,7 @@
 use kithdb::{Collection, Database, ErrorKind, Filter, Point, Result, Schema, Select};
 
 /// Points read at once.
-const PAGE_POINTS: usize = 1_000;
+pub(crate) const PAGE_POINTS: usize = 1_000;
 
 /// The collection of a name; nothing if there is none.
 pub(crate) fn find(db: &Database, name: &str) -> Result<Option<Collection>> {

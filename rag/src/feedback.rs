@@ -10,7 +10,7 @@
 //! Who keeps none of it writes none of it: nothing here is called by answering itself.
 //! When not to use: without the consent of those who ask. These are their words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use kithdb::{
     Condition, Database, Error, FieldKind, Filter, Payload, Point, PointId, Result, Schema, Select, Value,
@@ -18,8 +18,8 @@ use kithdb::{
 use serde_json::json;
 
 use crate::answer::{Answer, Outcome};
-use crate::collections::{beside, or_create};
-use crate::eval::{Expected, Question};
+use crate::collections::{self, or_create};
+use crate::eval::{Expected, Question, id_of_question};
 
 /// Behind the name of a collection, the name of the collection of what is kept of its answers.
 pub const FEEDBACK_SUFFIX: &str = ".feedback";
@@ -251,7 +251,7 @@ pub fn keep(db: &Database, collection: &str, entry: &Entry, kept_max: usize) -> 
 /// `NotFound` when there is no such collection; `InvalidArgument` on `id`; what the database returns.
 pub fn get(db: &Database, collection: &str, answer: &str) -> Result<Option<Entry>> {
     let id = point_id(answer)?;
-    let Some(kept) = beside(db, collection, FEEDBACK_SUFFIX)? else { return Ok(None) };
+    let Some(kept) = collections::beside(db, collection, FEEDBACK_SUFFIX)? else { return Ok(None) };
     let found = kept.get(&[id], &Select::default())?.pop();
     let entry = found.map(|point| Entry::of_payload(&point.payload));
     Ok(entry.filter(|entry| entry.answer == answer))
@@ -277,7 +277,9 @@ pub fn list(
     from: Option<PointId>,
     limit: usize,
 ) -> Result<Page> {
-    let Some(kept) = beside(db, collection, FEEDBACK_SUFFIX)? else { return Ok(Page::default()) };
+    let Some(kept) = collections::beside(db, collection, FEEDBACK_SUFFIX)? else {
+        return Ok(Page::default());
+    };
     let mut filter = Filter::default();
     if let Some(reason) = reason {
         filter = filter.and(Condition::equals("reason", reason.name())?);
@@ -290,7 +292,8 @@ pub fn list(
     Ok(Page { entries, next: page.next })
 }
 
-/// The questions of an evaluation that entries make; of the same question the latest counts.
+/// The questions of an evaluation that entries make; of the same question the latest that says something counts. So one
+/// that was answered helpfully once, and badly later, is none until somebody says what is right.
 ///
 /// # Errors
 /// As for [`list`].
@@ -298,7 +301,13 @@ pub fn questions(db: &Database, collection: &str) -> Result<Vec<Question>> {
     let (mut found, mut from) = (BTreeMap::new(), None);
     loop {
         let page = list(db, collection, (None, None), from, PAGE)?;
-        found.extend(page.entries.iter().filter_map(Entry::question).map(|question| (question.id, question)));
+        for entry in page.entries {
+            match entry.question() {
+                Some(question) => drop(found.insert(question.id, question)),
+                None if entry.helpful == Some(false) => drop(found.remove(&id_of_question(&entry.question))),
+                None => {}
+            }
+        }
         match page.next {
             Some(next) => from = Some(next),
             None => return Ok(found.into_values().collect()),
@@ -306,12 +315,22 @@ pub fn questions(db: &Database, collection: &str) -> Result<Vec<Question>> {
     }
 }
 
+/// These questions, and those that entries make; of the same question what is given counts.
+///
+/// # Errors
+/// As for [`list`].
+pub fn beside(db: &Database, collection: &str, mut given: Vec<Question>) -> Result<Vec<Question>> {
+    let known: HashSet<PointId> = given.iter().map(|question| question.id).collect();
+    given.extend(questions(db, collection)?.into_iter().filter(|question| !known.contains(&question.id)));
+    Ok(given)
+}
+
 /// Drops all of it; whether there was any.
 ///
 /// # Errors
 /// `NotFound` when there is no such collection; what the database returns.
 pub fn clear(db: &Database, collection: &str) -> Result<bool> {
-    match beside(db, collection, FEEDBACK_SUFFIX)? {
+    match collections::beside(db, collection, FEEDBACK_SUFFIX)? {
         Some(kept) => db.drop_collection(kept.name()),
         None => Ok(false),
     }
@@ -319,7 +338,12 @@ pub fn clear(db: &Database, collection: &str) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow::Continue;
+
     use super::*;
+    use crate::embed::tiny;
+    use crate::eval::{self, Lesson};
+    use crate::{IngestOptions, ingest};
 
     fn entry(at: u64, question: &str) -> Entry {
         let answer = format!("chatcmpl-{at:016x}{:016x}", 7);
@@ -386,6 +410,11 @@ mod tests {
         ] {
             keep(&db, "docs", &entry, 100).expect("kept");
         }
+        // It was helpful, and is not any more.
+        let was = Entry { helpful: Some(true), cited: vec![place("c.md")], ..entry(7, "nobody knows") };
+        keep(&db, "docs", &was, 100).expect("kept");
+        let is = Entry { helpful: Some(false), ..entry(8, "nobody knows") };
+        keep(&db, "docs", &is, 100).expect("kept");
         let questions = questions(&db, "docs").expect("questions");
         let path = |question: &Question| question.expected.first().and_then(|place| place.path.clone());
         let mut told: Vec<(String, Option<String>)> =
@@ -394,6 +423,39 @@ mod tests {
         let expected = [("nothing answers it", None), ("right", Some("b.md")), ("wrong", Some("b.md"))];
         let expected = expected.map(|(text, path)| (text.to_owned(), path.map(str::to_owned)));
         assert_eq!(told, expected);
+    }
+
+    /// Weights are learned from thumbs as from questions that say the same; what is known for certain goes before.
+    #[test]
+    fn thumbs_teach_as_questions_do() {
+        let (_model, embedder) = tiny::open();
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Database::in_memory().expect("a database");
+        let text = |at: u64| format!("the quick brown fox jumps over {at} lazy dogs");
+        for at in 0..30 {
+            std::fs::write(folder.path().join(format!("{at}.txt")), text(at)).expect("a file");
+        }
+        let options = IngestOptions { collection: "docs".to_owned(), ..IngestOptions::default() };
+        ingest(&db, folder.path(), &options, Some(&embedder), &|_| Continue(())).expect("an ingestion");
+        for at in 0..30 {
+            let cited = vec![place(&format!("{at}.txt"))];
+            let entry = Entry { helpful: Some(true), cited, ..entry(at + 1, &text(at)) };
+            keep(&db, "docs", &entry, 100).expect("kept");
+        }
+        let docs = db.collection("docs").expect("the collection");
+        let learned = |questions: &[Question]| {
+            eval::learn(&docs, Some(&embedder), questions, &Lesson::default()).expect("learned")
+        };
+        let said = beside(&db, "docs", Vec::new()).expect("questions");
+        let same = |at: u64| {
+            let expected = json!([{"path": format!("{at}.txt"), "start": 3, "end": 9}]);
+            Question::read(json!({"question": text(at), "expected": expected})).expect("a question")
+        };
+        assert_eq!(learned(&said), learned(&(0..30).map(same).collect::<Vec<_>>()));
+        assert_eq!(learned(&said).questions, 30);
+        let known = Question { expected: Vec::new(), ..same(7) };
+        let both = beside(&db, "docs", vec![known.clone()]).expect("questions");
+        assert_eq!((both.len(), &both[0]), (30, &known));
     }
 
     #[test]

@@ -71,6 +71,30 @@ fn a_batch_that_fails_changes_nothing() {
     assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("collection_name")));
 }
 
+/// An alias moves to what was made of a collection only if nothing has come into it since.
+#[test]
+fn a_collection_that_has_changed_lets_no_alias_move() {
+    let db = Database::in_memory().expect("a database");
+    make(&db, &["a", "b"]);
+    db.change_aliases(vec![set("x", "a")]).expect("changed");
+    let a = db.collection("a").expect("it is there");
+    let put = |id: u64| a.upsert(vec![Point::new(id).vector([1.0])]).expect("written").seqno;
+    let require = |seqno| AliasChange::Require { collection: "a".to_owned(), seqno };
+    let (first, second) = (put(1), put(2));
+    let error = db.change_aliases(vec![set("x", "b"), require(first)]).expect_err("it has changed");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::Conflict, Some("actions[1].seqno")));
+    assert_eq!(told(&db), pairs(&[("x", "a")]));
+    db.change_aliases(vec![require(second), set("x", "b")]).expect("it is as it was");
+    assert_eq!(told(&db), pairs(&[("x", "b")]));
+    // What is committed elsewhere is no change of it.
+    db.collection("b").expect("it is there").upsert(vec![Point::new(1).vector([1.0])]).expect("written");
+    db.change_aliases(vec![require(a.reading().expect("a state").seqno()), set("x", "a")]).expect("changed");
+    assert_eq!(told(&db), pairs(&[("x", "a")]));
+    let gone = AliasChange::Require { collection: "none".to_owned(), seqno: second };
+    let error = db.change_aliases(vec![gone]).expect_err("there is none");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::NotFound, Some("actions[0].collection_name")));
+}
+
 /// Each write of a collection has versions of its own, by whatever name it comes.
 #[test]
 fn a_transaction_names_a_collection_and_its_alias_as_one() {

@@ -6,6 +6,7 @@ use kithdb::{
 };
 use rag::eval::{self, Expected, Lesson, Question};
 use serde_json::json;
+use server::ServeOptions;
 
 use crate::http::Running;
 
@@ -150,6 +151,37 @@ fn what_cannot_be_learned_from_is_refused_by_name_and_changes_nothing() {
     let answer = server.ask("POST", "/api/v1/collections/plain/eval/learn", Some(&body));
     assert_eq!((answer.status, answer.field.as_deref()), (400, Some("keyword")), "{answer:?}");
     assert_eq!(notes.schema().hybrid, Some(set));
+}
+
+/// What was said of answers teaches beside the questions, and never in the place of one.
+#[test]
+fn what_was_said_of_answers_is_learned_from_where_that_is_asked_for() {
+    let db = Database::in_memory().expect("a database");
+    notes(&db);
+    let server = Running::with(db, ServeOptions { feedback_max: Some(9), ..ServeOptions::default() });
+    let say = |nth: u64, question: &str| {
+        let id = format!("chatcmpl-{nth:016x}{:016x}", 7);
+        let said = json!({"id": id, "helpful": true, "question": question, "expected": [{"id": 0}]});
+        let answer = server.ask("POST", "/api/v1/collections/notes/feedback", Some(&said));
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    let learn = |more: Value| {
+        let mut body = json!({"questions": questions(40)});
+        body["feedback"] = more;
+        server.ask("POST", AT, Some(&body))
+    };
+    let without = learn(json!(false)).body["result"].clone();
+    assert_eq!(without["questions"], 40);
+    // The question is there, with another answer: that counts.
+    say(1, &text(3));
+    assert_eq!(learn(json!(true)).body["result"], without);
+    say(2, "What is new?");
+    let refused = learn(json!(true));
+    assert_eq!((refused.status, refused.field.as_deref()), (400, Some("model")), "{refused:?}");
+    assert!(refused.body.to_string().contains("What is new?"), "{refused:?}");
+    assert_eq!(learn(json!(false)).body["result"], without);
+    let refused = learn(json!("yes"));
+    assert_eq!(refused.status, 400, "{refused:?}");
 }
 
 /// The crate's door: the same questions, in any order, teach the same; those that a filter leaves nothing of, nothing.

@@ -18,6 +18,7 @@
 //! | `documents`   | uploads become chunks, whatever ends the process meanwhile                  |
 //! | `observability` | what a server tells of itself is well formed, whole, and no secret       |
 //! | `observed`    | the recall of live queries is measured, and told with its interval          |
+//! | `drifted`     | vectors that are unlike what their collection holds are told                |
 //! | `learned`     | weights of words are learned, kept, used, shown and taken back               |
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
 //! | `past`        | a past state is read as it was, and a cursor reads one state                |
@@ -52,6 +53,7 @@ mod conformance;
 mod crash;
 mod documents;
 mod drift;
+mod drifted;
 mod explain;
 mod folder;
 mod full;

@@ -28,6 +28,7 @@ pub use compare::{Comparison, compare};
 pub use learn::{Learned, Lesson, QUESTIONS_MIN, learn};
 pub use measure::{MEASURES, Measure, Measures, Passage, measure};
 pub use page::html;
+pub(crate) use question::id_of_question;
 pub use question::{EVAL_SUFFIX, Expected, Question, clear, load, store};
 
 /// How questions are asked.

@@ -73,6 +73,11 @@ struct ExpectedLine {
     grade: Option<f64>,
 }
 
+/// The id of a question: that of its text.
+pub(crate) fn id_of_question(text: &str) -> PointId {
+    PointId::from_name(&format!("question\n{text}"))
+}
+
 impl Question {
     /// Questions, a JSON object a line.
     ///
@@ -112,7 +117,7 @@ impl Question {
             expected.check().map_err(|error| error.within(&format!("expected[{nth}]")))
         });
         Ok(Self {
-            id: PointId::from_name(&format!("question\n{}", line.question)),
+            id: id_of_question(&line.question),
             expected: expected.collect::<Result<_>>()?,
             text: line.question,
             answer: line.answer,

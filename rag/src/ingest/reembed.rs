@@ -2,23 +2,24 @@
 //! written; a gate compares both on the questions about the first; an alias moves from one to the other in one commit.
 //!
 //! Invariants: the first library is not touched. A document is copied in one commit, and its copy says of which
-//! version it is: a run that was broken off goes on, and a later run takes up what changed meanwhile. The alias moves
-//! only if the gate lets it.
+//! version it is: a run that was broken off goes on, and a later run takes up what changed meanwhile. What was written
+//! into the new library itself is nobody's copy, and left alone. The alias moves only if the gate lets it, and only in
+//! a commit before which nothing came into the first library that was not copied: else what came is copied first.
 //! When not to use: where chunks should be cut anew by the tokens of the other model; ingest the sources again for
-//! that.
+//! that. Points of a library that belong to none of its documents are not moved.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use kithdb::{
-    AliasChange, Collection, DEFAULT_VECTOR, Database, Error, Filter, Op, Payload, Point, PointId, Result,
-    Select, Value,
+    AliasChange, Change, Collection, DEFAULT_VECTOR, Database, Error, ErrorKind, Filter, Op, Payload, Point,
+    PointId, Result, Select, Selection, Transaction, Value,
 };
 use serde_json::json;
 
 use super::library::{self, Library};
 use super::{Progress, SOURCES_SUFFIX};
-use crate::collections::{all, or_create};
+use crate::collections::{PAGE_POINTS, all, or_create};
 use crate::eval::{self, Config, Question, Run};
 use crate::{Embedder, Mode};
 
@@ -44,6 +45,10 @@ pub struct MoveReport {
     pub unchanged: usize,
     /// Documents that are gone.
     pub removed: usize,
+    /// Documents that were written into the new library itself, and are left as they are.
+    pub own: usize,
+    /// Chunks that had been changed by themselves since their document was copied: their labels, say.
+    pub retouched: usize,
     /// Chunks embedded.
     pub chunks: usize,
     /// Of them, those that the model does not see to their end.
@@ -57,13 +62,17 @@ pub struct MoveReport {
 /// Passages of the gate's answers.
 const GATE_LIMIT: usize = 10;
 
+/// So often what came meanwhile is copied before the alias moves.
+const PASSES_MAX: usize = 20;
+
 /// The key of a copy's source that says which version it is a copy of.
 const COPY_OF: &str = "copy_of";
 
 /// Moves a library, or goes on with it. `old` is the model of the first, which the gate asks with.
 ///
 /// # Errors
-/// `InvalidArgument` on `to`, `gate`, `model` or `questions`; what the database and the model return.
+/// `InvalidArgument` on `to`, `gate`, `model` or `questions`; `Busy` when the library is written to all the time, so
+/// that the alias cannot move; what the database and the model return.
 pub fn reembed(
     db: &Database,
     order: &Move,
@@ -77,11 +86,8 @@ pub fn reembed(
     let from = Library::existing(db, &order.from)?;
     let to = target(db, &from, &order.to, new)?;
     let mut report = MoveReport::default();
-    let copied = |report: &mut MoveReport| {
-        let mut copier = Copier { db, from: &from, to: &to, new, report };
-        copier.documents(progress)
-    };
-    if copied(&mut report)?.is_break() {
+    let mut copier = Copier { db, from: &from, to: &to, new, report: &mut report };
+    if copier.documents(progress)?.is_break() {
         return Ok(report);
     }
     // A vector that a question brings is of the old model.
@@ -107,16 +113,10 @@ pub fn reembed(
         }
     }
     if let Some(alias) = &order.alias {
-        // What changed while all of that went on.
         let unchanged = report.unchanged;
-        let again = copied(&mut report)?;
-        report.unchanged = unchanged;
-        if again.is_break() {
-            return Ok(report);
-        }
-        let collection = to.chunks.name().to_owned();
-        db.change_aliases(vec![AliasChange::Set { alias: alias.clone(), collection }])?;
-        report.is_switched = true;
+        let mut copier = Copier { db, from: &from, to: &to, new, report: &mut report };
+        let is_switched = copier.switch(alias, progress)?.is_continue();
+        (report.unchanged, report.is_switched) = (unchanged, is_switched);
     }
     Ok(report)
 }
@@ -156,18 +156,50 @@ struct Copier<'a> {
 }
 
 impl Copier<'_> {
+    /// Copies what changed meanwhile, and moves the alias in a commit before which nothing else came.
+    fn switch(
+        &mut self,
+        alias: &str,
+        progress: &dyn Fn(Progress) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        for _ in 0..PASSES_MAX {
+            // As it is before anything is looked at: what comes later is seen by the pass, or not.
+            let seen = |collection: &Collection| -> Result<AliasChange> {
+                let seqno = collection.reading()?.seqno();
+                Ok(AliasChange::Require { collection: collection.name().to_owned(), seqno })
+            };
+            let mut changes = vec![seen(&self.from.chunks)?, seen(&self.from.sources)?];
+            if self.documents(progress)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let collection = self.to.chunks.name().to_owned();
+            changes.push(AliasChange::Set { alias: alias.to_owned(), collection });
+            match self.db.change_aliases(changes) {
+                Err(error) if error.kind() == ErrorKind::Conflict => {}
+                switched => return switched.map(|()| ControlFlow::Continue(())),
+            }
+        }
+        let message = format!(
+            "`{}` was written to during each of {PASSES_MAX} passes, so `{alias}` was left where it was; stop writing \
+             to it, and move it again: only what changed is copied",
+            self.from.chunks.name()
+        );
+        Err(Error::new(ErrorKind::Busy, message))
+    }
+
     fn documents(&mut self, progress: &dyn Fn(Progress) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
         let wanted = versions(&self.from.sources, &VERSION, version)?;
-        let mut there = versions(&self.to.sources, &[COPY_OF], |payload| {
-            payload.get(COPY_OF).cloned().unwrap_or_default()
-        })?;
+        let mut there = versions(&self.to.sources, &[COPY_OF], |payload| payload.get(COPY_OF).cloned())?;
+        let is_own = |(id, copy_of): (&PointId, &Option<Value>)| copy_of.is_none().then(|| id.to_string());
+        let own: HashSet<String> = there.iter().filter_map(is_own).collect();
+        self.report.own = own.len();
         let mut ids: Vec<&PointId> = wanted.keys().collect();
         ids.sort();
         for (done, id) in ids.into_iter().enumerate() {
-            if there.remove(id).as_ref() == wanted.get(id) {
-                self.report.unchanged += 1;
-            } else {
-                self.copy(*id)?;
+            match there.remove(id) {
+                Some(None) => {}
+                Some(Some(copied)) if Some(&copied) == wanted.get(id) => self.report.unchanged += 1,
+                _ => self.copy(*id)?,
             }
             let told =
                 Progress { documents: done + 1, documents_total: wanted.len(), chunks: self.report.chunks };
@@ -175,11 +207,55 @@ impl Copier<'_> {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        for id in there.into_keys() {
+        for (id, _) in there.into_iter().filter(|(_, copy_of)| copy_of.is_some()) {
             self.db.commit(self.to.removal(id)?)?;
             self.report.removed += 1;
         }
+        // Once it is asked by an alias, what was changed there is newer than what it is a copy of.
+        let name = self.to.chunks.name();
+        if !self.db.aliases().values().any(|known| known == name) {
+            self.retouch(&own)?;
+        }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Gives chunks that were changed by themselves the payloads that they have now, and another vector where that was
+    /// made of another text. Those of the new library's own documents are not looked at.
+    fn retouch(&mut self, own: &HashSet<String>) -> Result<()> {
+        let mut from = None;
+        loop {
+            let page = self.from.chunks.scroll(&Filter::default(), from, PAGE_POINTS, &Select::default())?;
+            let ids: Vec<PointId> = page.points.iter().map(|chunk| chunk.id).collect();
+            let copies = self.to.chunks.get(&ids, &Select::default())?;
+            let copies: HashMap<PointId, Point> = copies.into_iter().map(|copy| (copy.id, copy)).collect();
+            let (mut ops, mut texts, mut anew) = (Vec::new(), Vec::new(), Vec::new());
+            for chunk in page.points {
+                let Some(copy) = copies.get(&chunk.id) else { continue };
+                if copy.payload == chunk.payload || own.contains(library::text(&chunk, "source")) {
+                    continue;
+                }
+                let text = library::text_to_embed(&chunk);
+                if text == library::text_to_embed(copy) {
+                    let selection = Selection::Ids(vec![chunk.id]);
+                    ops.push(Op::Change(selection, Change::OverwritePayload(chunk.payload)));
+                } else {
+                    texts.push(text);
+                    anew.push(chunk);
+                }
+            }
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let vectors = self.new.embed_documents(&texts, &|_| ())?;
+            let put = |(chunk, vector): (Point, Vec<f32>)| Op::Upsert(chunk.vector(vector));
+            ops.extend(anew.into_iter().zip(vectors).map(put));
+            if !ops.is_empty() {
+                self.report.retouched += ops.len();
+                self.db.commit(Transaction::new().on(self.to.chunks.name(), ops))?;
+            }
+            match page.next {
+                Some(next) => from = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Copies a document: its chunks as they are, with vectors of the other model.
@@ -229,11 +305,11 @@ fn version(payload: &Payload) -> Value {
 }
 
 /// What is read of each source.
-fn versions(
+fn versions<T>(
     sources: &Collection,
     keys: &[&str],
-    read: impl Fn(&Payload) -> Value,
-) -> Result<HashMap<PointId, Value>> {
+    read: impl Fn(&Payload) -> T,
+) -> Result<HashMap<PointId, T>> {
     let points = all(sources, &Filter::default(), &library::only(keys)?)?;
     Ok(points.into_iter().map(|point| (point.id, read(&point.payload))).collect())
 }

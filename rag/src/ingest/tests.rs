@@ -1,11 +1,14 @@
 //! Ingesting again and again, with a tiny model and without one.
 
+use std::cell::Cell;
 use std::fs;
 use std::ops::ControlFlow::{Break, Continue};
 use std::path::Path;
 use std::time::Instant;
 
-use kithdb::{Condition, Database, ErrorKind, Filter, Payload, PointId, Select};
+use kithdb::{
+    AliasChange, Change, Condition, Database, ErrorKind, Filter, Payload, Point, PointId, Select, Selection,
+};
 
 use super::reembed::{Move, reembed};
 use super::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, ingest, jobs};
@@ -337,6 +340,118 @@ fn a_library_moves_to_another_model_behind_a_gate() {
         (1, 0),
         "a later ingestion by the new model finds nothing to do"
     );
+}
+
+/// A library with a document, the two models, and the order to move it.
+fn to_be_moved() -> (tempfile::TempDir, tempfile::TempDir, Database, [Embedder; 2], Move) {
+    let (model, old) = tiny::open();
+    let (url, _) = fake::start(Vec::new());
+    let new = Embedder::connect(&Provider { url, model: "other".into(), ..Provider::default() });
+    let db = Database::in_memory().expect("a database");
+    let folder = folder_of(&[("guide.md", GUIDE)]);
+    run(&db, folder.path(), Some(&old));
+    let (from, to) = ("documents".to_owned(), "moved".to_owned());
+    let order = Move { from, to, alias: Some("live".into()), loss_max: None };
+    (model, folder, db, [old, new.expect("a provider")], order)
+}
+
+/// What was written between the last pass and the switch was in the old library alone, and gone for who asks by the
+/// alias.
+#[test]
+fn what_is_written_between_the_last_pass_and_the_switch_is_moved_too() {
+    let (_model, folder, db, [old, new], order) = to_be_moved();
+    let told = Cell::new(0);
+    let progress = |_: Progress| {
+        told.set(told.get() + 1);
+        // The second pass has seen all there is.
+        if told.get() == 2 {
+            fs::write(folder.path().join("fox.txt"), "The quick brown fox sleeps.").expect("a file");
+            run(&db, folder.path(), Some(&old));
+        }
+        Continue(())
+    };
+    let report = reembed(&db, &order, Some(&old), &new, &progress).expect("a move");
+    assert_eq!((report.documents, report.is_switched), (2, true));
+    let live = db.collection("live").expect("the alias");
+    let found = search(&live, Some(&new), "sleeping fox", Mode::Keyword, Filter::default(), 3).expect("hits");
+    assert_eq!(found.hits[0].text("path"), Some("fox.txt"));
+    let count = |name: &str| {
+        db.collection(name).and_then(|collection| collection.count(&Filter::default())).expect("a count")
+    };
+    assert_eq!((count("live"), count("moved.sources")), (count("documents"), count("documents.sources")));
+}
+
+#[test]
+fn a_library_that_is_written_to_all_the_time_keeps_its_alias() {
+    let (_model, folder, db, [old, new], order) = to_be_moved();
+    let told = Cell::new(0);
+    let progress = |_: Progress| {
+        told.set(told.get() + 1);
+        fs::write(folder.path().join("guide.md"), format!("# {}\n\nWords.\n", told.get())).expect("a file");
+        run(&db, folder.path(), Some(&old));
+        Continue(())
+    };
+    let error = reembed(&db, &order, Some(&old), &new, &progress).expect_err("it is never quiet");
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(db.collection("live").is_err(), "the alias was left where it was");
+    let report = reembed(&db, &order, Some(&old), &new, &|_| Continue(())).expect("a move");
+    assert!(report.is_switched);
+}
+
+/// A later run took what was ingested into the new library for what had gone from the old one, and removed it.
+#[test]
+fn what_was_written_into_the_new_library_itself_is_left_alone() {
+    let (_model, folder, db, [old, new], order) = to_be_moved();
+    reembed(&db, &order, Some(&old), &new, &|_| Continue(())).expect("a move");
+    fs::write(folder.path().join("guide.md"), "# Guide\n\nOther words.\n").expect("a file");
+    fs::write(folder.path().join("fox.txt"), "The quick brown fox sleeps.").expect("a file");
+    let options = IngestOptions { collection: "live".into(), ..IngestOptions::default() };
+    ingest(&db, folder.path(), &options, Some(&new), &|_| Continue(())).expect("an ingestion");
+    let report = reembed(&db, &order, Some(&old), &new, &|_| Continue(())).expect("a move");
+    assert_eq!((report.own, report.documents, report.removed), (2, 0, 0));
+    let moved = db.collection("moved.sources").expect("the sources");
+    let texts = moved.scroll(&Filter::default(), None, 10, &Select::default()).expect("the sources").points;
+    let has = |words: &str| {
+        texts.iter().any(|point| point.payload["text"].as_str().is_some_and(|text| text.contains(words)))
+    };
+    assert!(has("Other words.") && has("fox sleeps") && !has("Run the installer."), "{texts:?}");
+}
+
+/// Labels that chunks were given after their document was copied were missing in the new library: who may not see them
+/// would have.
+#[test]
+fn chunks_that_are_changed_by_themselves_are_changed_in_the_copy_too() {
+    let (_model, _folder, db, [old, new], order) = to_be_moved();
+    let order = Move { alias: None, ..order };
+    let moved = || reembed(&db, &order, Some(&old), &new, &|_| Continue(())).expect("a move");
+    assert_eq!((moved().documents, moved().retouched), (1, 0));
+    let (from, to) = (db.collection("documents"), db.collection("moved"));
+    let (from, to) = (from.expect("the chunks"), to.expect("the copy"));
+    let change = |filter: Filter, key: &str, value: &str| {
+        let payload = Payload::from_iter([(key.to_owned(), value.into())]);
+        let change = Change::SetPayload { payload, path: None };
+        from.change(Selection::Where(filter), change).expect("changed");
+    };
+    let all = || to.scroll(&Filter::default(), None, 10, &Select::all()).expect("chunks").points;
+    let before = all();
+    change(Filter::default(), "labels", "staff");
+    let report = moved();
+    assert_eq!((report.documents, report.unchanged, report.retouched), (0, 1, before.len()));
+    let labelled = all();
+    assert!(labelled.iter().all(|chunk| chunk.payload["labels"] == "staff"), "{labelled:?}");
+    let vectors = |points: &[Point]| points.iter().map(|point| point.vectors.clone()).collect::<Vec<_>>();
+    assert_eq!(vectors(&before), vectors(&labelled), "nothing was embedded anew");
+    change(Filter::must(Condition::HasId(vec![before[0].id])), "text", "Entirely other words.");
+    assert_eq!(moved().retouched, 1);
+    let after = all();
+    assert_eq!(after[0].payload["text"], "Entirely other words.");
+    assert_ne!(after[0].vectors, labelled[0].vectors, "its vector is of its text");
+    assert_eq!((moved().retouched, vectors(&after[1..])), (0, vectors(&labelled[1..])));
+    // Asked by an alias it has labels of its own.
+    let alias = AliasChange::Set { alias: "live".into(), collection: "moved".into() };
+    db.change_aliases(vec![alias]).expect("an alias");
+    change(Filter::default(), "labels", "everybody");
+    assert_eq!(moved().retouched, 0);
 }
 
 #[test]

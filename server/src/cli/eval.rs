@@ -8,7 +8,7 @@ use clap::Args;
 use kithdb::{Collection, Database, Error, ErrorKind, Filter, Result};
 use rag::answer::{Library, Manner, Retrieval};
 use rag::eval::{self, AnswerRun, Comparison, Config, Learned, Lesson, Question, Run};
-use rag::{Embedder, Mode};
+use rag::{Embedder, Mode, feedback};
 use serde::Serialize;
 
 use super::engine::EngineArgs;
@@ -54,6 +54,9 @@ pub(super) struct Eval {
     /// Learn what words weigh in hybrid searches, and keep it with the collection if it is better than the default
     #[arg(long, conflicts_with_all = ["mode", "versus", "limit", "as_of", "html"])]
     learn: bool,
+    /// Learn also from what was said of answers (docs/answers.md)
+    #[arg(long, requires = "learn")]
+    feedback: bool,
     /// Write a report to be looked at
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -95,8 +98,11 @@ impl Eval {
             })?;
             eval::store(&db, &self.collection, &Question::read_lines(&text)?)?;
         }
-        let questions = eval::load(&db, &self.collection)?;
+        let mut questions = eval::load(&db, &self.collection)?;
         if self.learn {
+            if self.feedback {
+                questions = feedback::beside(&db, &self.collection, questions)?;
+            }
             let lesson = Lesson { filter: self.filter()?, ..Lesson::default() };
             let learned = eval::learn(&collection, embedder.as_ref(), &questions, &lesson)?;
             let told = if self.json { json(&LearnedOut::from(learned))? } else { self.learned(&learned) };

@@ -1,5 +1,5 @@
 //! The command line: `serve`, `config`, `ingest`, `search`, `ask`, `reembed`, `eval`, `import`, `export`, `snapshot`,
-//! `doctor`, `bench`, `mcp`, `completions`.
+//! `status`, `doctor`, `bench`, `mcp`, `completions`.
 //!
 //! People read text, laid out for their terminal; programs say `--json`. What was asked for goes to standard output,
 //! everything said beside it to standard error. Exit codes: 0 done, 1 failed or found faulty, 2 not understood (the
@@ -31,6 +31,7 @@ mod rerank;
 mod search;
 mod serve;
 mod snapshot;
+mod status;
 mod terminal;
 
 use std::ffi::OsString;
@@ -83,6 +84,8 @@ enum Command {
     /// Make, list, restore and delete snapshots
     #[command(after_help = examples::SNAPSHOT)]
     Snapshot(snapshot::Snapshot),
+    /// Tell where collections stand: what they hold, what searches find, whether vectors drift
+    Status(status::Status),
     /// Verify every checksum, and that storage, vectors, fields and keywords agree
     #[command(after_help = examples::DOCTOR)]
     Doctor(doctor::Doctor),
@@ -142,6 +145,7 @@ fn start(command: &clap::Command, matches: &ArgMatches, file: Option<&config::Fi
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Snapshot(command) => command.run(),
+        Command::Status(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Completions(completions) => completions.run(command.clone()),

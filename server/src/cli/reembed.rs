@@ -85,6 +85,12 @@ impl Reembed {
             grouped(report.removed)
         );
         let mut rows = vec![("documents", documents), ("chunks embedded", grouped(report.chunks))];
+        if report.own > 0 {
+            rows.push(("written there itself", format!("{}, left as they are", grouped(report.own))));
+        }
+        if report.retouched > 0 {
+            rows.push(("chunks changed by themselves", grouped(report.retouched)));
+        }
         if report.cut > 0 {
             rows.push(("longer than the model sees", grouped(report.cut)));
         }

@@ -2,7 +2,7 @@
 //!
 //! Gauges of a collection's state have its name as a label, as the dialect's have; counters and times never do.
 
-use kithdb::{Database, Disk, Figures, MeasuredRecall, Measures, Status, Times};
+use kithdb::{Database, Disk, Drift, Figures, MeasuredRecall, Measures, Status, Times};
 
 use super::exposition::Exposition;
 use super::requests::{Requests, Routes};
@@ -159,6 +159,7 @@ pub(super) fn collections(out: &mut Exposition, all: &[(String, Status)]) {
         });
     }
     recalls(out, all);
+    drifts(out, all);
 }
 
 /// Memory of all of it, by what it is for.
@@ -201,6 +202,31 @@ fn recalls(out: &mut Exposition, all: &[(String, Status)]) {
                     let (vector, share) = (measured.space.as_str(), measured.share.name());
                     let labels = [("collection", collection.as_str()), ("vector", vector), ("share", share)];
                     family.put(&labels, value(measured));
+                }
+            }
+        });
+    }
+}
+
+/// How far what comes in and what is asked with differs from the collections, by vector.
+fn drifts(out: &mut Exposition, all: &[(String, Status)]) {
+    type Gauge = (&'static str, &'static str, fn(&Drift) -> f64);
+    let gauges: [Gauge; 3] = [
+        ("kithdb_drift", "How far vectors differ from their collection, from -1 to 1.", |drift| {
+            drift.difference.into()
+        }),
+        ("kithdb_drift_least", "How far they do at least.", |drift| drift.least.into()),
+        ("kithdb_drifted", "1 while that is more than chance and more than what is usual.", |drift| {
+            f64::from(u8::from(drift.has_drifted))
+        }),
+    ];
+    for (name, help, value) in gauges {
+        out.gauge(name, help, |family| {
+            for (collection, status) in all {
+                for drift in &status.drift {
+                    let (vector, of) = (drift.space.as_str(), drift.of.name());
+                    let labels = [("collection", collection.as_str()), ("vector", vector), ("of", of)];
+                    family.put(&labels, value(drift));
                 }
             }
         });

@@ -1,7 +1,7 @@
 //! Questions about a collection, and how well they are answered.
 
 use kithdb::{Result, Value};
-use rag::eval;
+use rag::{eval, feedback};
 
 use super::Call;
 use crate::wire::eval::{EvalIn, LearnIn, LearnedOut, QuestionsIn, ReportOut};
@@ -26,11 +26,17 @@ pub(super) fn clear(call: &Call) -> Result<bool> {
 }
 
 /// `POST /api/v1/collections/{collection}/eval/learn`: what words weigh, by the questions of the body or those that are
-/// kept.
+/// kept, and by what was said of answers if that is to count.
 pub(super) fn learn(call: &Call) -> Result<LearnedOut> {
     let collection = call.collection()?;
-    let (given, lesson) = call.parse::<LearnIn>()?.into_lesson(&call.translator(&collection))?;
-    let questions = given.map_or_else(|| eval::load(&call.state.db, collection.name()), Ok)?;
+    let asked = call.parse::<LearnIn>()?;
+    let has_feedback = asked.feedback;
+    let (given, lesson) = asked.into_lesson(&call.translator(&collection))?;
+    let (db, name) = (&call.state.db, collection.name());
+    let mut questions = given.map_or_else(|| eval::load(db, name), Ok)?;
+    if has_feedback {
+        questions = feedback::beside(db, name, questions)?;
+    }
     eval::learn(&collection, call.state.embedder.as_deref(), &questions, &lesson).map(Into::into)
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use kithdb::{
-    BuildStatus, Codes, Collection, Condition, DEFAULT_VECTOR, Datatype, FieldKind, FieldPath, Filter,
+    BuildStatus, Codes, Collection, Condition, DEFAULT_VECTOR, Datatype, Drift, FieldKind, FieldPath, Filter,
     MeasuredRecall, Result, Schema, SegmentStatus, Value, VectorSpec,
 };
 use serde_json::{Map, json};
@@ -194,6 +194,7 @@ pub(crate) fn describe_fully(collection: &Collection) -> Value {
         "build": status.build.as_ref().map(build),
         "build_failure": status.failure,
         "measured_recall": status.recall.iter().map(measured).collect::<Vec<_>>(),
+        "drift": status.drift.iter().map(drift).collect::<Vec<_>>(),
     })
 }
 
@@ -211,6 +212,18 @@ fn measured(measured: &MeasuredRecall) -> Value {
         "interval": [measured.interval.0, measured.interval.1],
         "expected": measured.expected,
         "misses": measured.misses,
+    })
+}
+
+fn drift(drift: &Drift) -> Value {
+    json!({
+        "vector": drift.space,
+        "of": drift.of.name(),
+        "vectors": drift.vectors,
+        "difference": drift.difference,
+        "least": drift.least,
+        "usual": drift.usual,
+        "has_drifted": drift.has_drifted,
     })
 }
 

@@ -136,6 +136,7 @@ fn details() -> Shown {
         ("build", nullable(build.shown())),
         ("build_failure", any_of([text(), null()])),
         ("measured_recall", many(measured())),
+        ("drift", many(drift())),
     ])
     .shown()
 }
@@ -149,6 +150,19 @@ fn measured() -> Shown {
         ("interval", many(number())),
         ("expected", nullable(number())),
         ("misses", number()),
+    ])
+    .shown()
+}
+
+fn drift() -> Shown {
+    object([
+        ("vector", text()),
+        ("of", text()),
+        ("vectors", whole(0)),
+        ("difference", number()),
+        ("least", number()),
+        ("usual", nullable(number())),
+        ("has_drifted", flag()),
     ])
     .shown()
 }

@@ -41,6 +41,10 @@ fn read(questions: Vec<Value>) -> Result<Vec<Question>> {
 pub(crate) struct LearnIn {
     /// The questions; those that are kept with the collection if absent.
     questions: Option<Vec<Value>>,
+    /// Learn also from what was said of answers: from where it should have been found, and from what was cited where
+    /// it was helpful. Of the same question the questions count.
+    #[serde(default)]
+    pub(crate) feedback: bool,
     /// The vectors that they are compared with; the unnamed ones if absent.
     using: Option<String>,
     /// Only among these.

@@ -118,7 +118,8 @@ fn shipped(name: &str) -> String {
     std::fs::read_to_string(path).expect("it is shipped")
 }
 
-/// A server that has all there is to be told: also recall that was measured, and a build that has ended.
+/// A server that has all there is to be told: also recall that was measured, vectors that were compared, and a build
+/// that has ended.
 fn whole() -> Scrape {
     let options = Options { sampled: 1.0, ..Options::default() };
     let db = Database::in_memory_with(options).expect("a database");
@@ -132,6 +133,7 @@ fn whole() -> Scrape {
         assert!(began.elapsed() < Duration::from_secs(30), "nothing is compared");
         collection.query().nearest(vector(7)).ef(10).limit(3).run().expect("hits");
     }
+    assert!(!collection.drift().expect("a comparison").is_empty());
     let server = Running::over(db);
     fill(&server);
     ask(&server);
