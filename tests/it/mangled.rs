@@ -39,7 +39,8 @@ fn give(decoder: &Decoder, bytes: &[u8]) -> bool {
 /// A place in so many bytes, and how many from there on: few, mostly.
 fn range(len: usize, random: &mut Random) -> std::ops::Range<usize> {
     let start = random.below(len as u64) as usize;
-    let count = 1 + random.below(if random.below(4) == 0 { len as u64 } else { 8 }) as usize;
+    let most = if random.below(4) == 0 { len as u64 } else { 8 };
+    let count = 1 + random.below(most) as usize;
     start..len.min(start + count)
 }
 
