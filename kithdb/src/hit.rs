@@ -1,5 +1,7 @@
 //! Hits, and which parts of their points come with them.
 
+use std::collections::HashSet;
+
 use query::{OrderValue, Ranked, View};
 use types::{FieldPath, Payload, Point, PointId, Result, Slot, Value, Vectors};
 
@@ -100,7 +102,11 @@ impl Select {
         let names: Vec<&String> = match &self.vectors {
             VectorSelect::None => Vec::new(),
             VectorSelect::All => view.entry.schema.names().collect(),
-            VectorSelect::Named(names) => names.iter().collect(),
+            // Each once: who names one a thousand times would get a thousand of it.
+            VectorSelect::Named(names) => {
+                let mut seen = HashSet::new();
+                names.iter().filter(|name| seen.insert(name.as_str())).collect()
+            }
         };
         for name in names {
             view.entry.schema.check_name(name).map_err(|error| error.with_field("with_vector"))?;
