@@ -18,6 +18,9 @@ use crate::stage::{Current, Stage};
 /// Points that are read at once.
 const BLOCK: usize = 1_024;
 
+/// Bytes that one change puts into all of its points: the commit holds each of them whole.
+const PUT_BYTES_MAX: usize = 1 << 30;
+
 /// A version as users see it; 0 is that of a point that does not exist.
 pub(crate) fn shown(version: Option<Version>) -> u64 {
     version.map_or(0, |version| version.0 + 1)
@@ -50,7 +53,7 @@ impl Stage<'_> {
         change: &Change,
         commit: &mut Commit,
     ) -> Result<()> {
-        let ids = match selection {
+        let ids: Vec<PointId> = match selection {
             Selection::Ids(ids) => {
                 self.check_exist(&ids, "")?;
                 let mut seen = HashSet::new();
@@ -58,8 +61,20 @@ impl Stage<'_> {
             }
             Selection::Where(filter) => self.matching(&filter, self.limits.batch_points_max)?,
         };
+        let put = change.bytes_put();
+        let all = put.saturating_mul(ids.len());
+        if all > PUT_BYTES_MAX {
+            let what = "the number of bytes that it puts into all of its points";
+            return Err(Error::limit("payload", what, all, PUT_BYTES_MAX));
+        }
         for block in ids.chunks(BLOCK) {
             for mut point in self.read(block)? {
+                // A path may lead to more objects than there is room for, so that is known before they are made.
+                let bytes = put.saturating_mul(change.objects(&point.payload));
+                if bytes > self.limits.payload_bytes_max {
+                    let (what, most) = ("the payload's size in bytes", self.limits.payload_bytes_max);
+                    return Err(Error::limit("payload", what, bytes, most));
+                }
                 change.apply(&mut point);
                 if change.can_grow_payload() {
                     payload::check(&point.payload, self.limits)?;
