@@ -56,7 +56,15 @@ pub(crate) struct Inner {
     pub(crate) requests: Semaphore,
     /// A place for each block of their bodies.
     pub(crate) blocks: Arc<Semaphore>,
+    /// A place for each upload whose client waits until its documents are ingested.
+    pub(crate) waiters: Semaphore,
+    /// A place for each operation that was accepted, and is not done.
+    pub(crate) accepted: Arc<Semaphore>,
 }
+
+/// Uploads that are waited for at the same time, and operations that were accepted and are not done. Both have places
+/// among the calls that wait, where writes are, and must leave most of them.
+pub(crate) const LINGERING_MAX: usize = 16;
 
 fn requests_max(limits: &ServeLimits) -> usize {
     limits.requests_max.min(Semaphore::MAX_PERMITS)
@@ -105,6 +113,8 @@ impl State {
             cors_origins: options.cors_origins.clone(),
             requests: Semaphore::new(requests_max(&options.limits)),
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
+            waiters: Semaphore::new(LINGERING_MAX),
+            accepted: Arc::new(Semaphore::new(LINGERING_MAX)),
             limits: options.limits.clone(),
             are_metrics_open: options.are_metrics_open,
         };

@@ -21,7 +21,7 @@ use crate::body::{Allowance, Held};
 use crate::error::{PATH_VALIDATION, QUERY_VALIDATION};
 use crate::lanes::Lane;
 use crate::observe::RequestId;
-use crate::state::Inner;
+use crate::state::{Inner, LINGERING_MAX};
 use crate::strict::Strict;
 use crate::wire::translate::Translator;
 use crate::{body, error, wire};
@@ -232,18 +232,26 @@ async fn run_later<T: Serialize + Send + 'static>(
     accepted(state, path, began, move || answer(&call))
 }
 
-/// Answers before something is done, and does it. What becomes of it is in the log.
+/// Answers before something is done, and does it. What becomes of it is in the log. Busy when too much is being done
+/// that way: nobody holds a place among the requests for it.
 pub(super) fn accepted<T: Send + 'static>(
     state: Arc<Inner>,
     path: String,
     began: Instant,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Response {
+    let Ok(place) = Arc::clone(&state.accepted).try_acquire_owned() else {
+        let message = format!(
+            "{LINGERING_MAX} operations were accepted and are not done; try again in a moment, or wait for them"
+        );
+        return error::respond(&Error::new(ErrorKind::Busy, message).with_field("wait"), began);
+    };
     tokio::spawn(async move {
         match state.lanes.run(Lane::Waits, work).await {
             Ok(_) => tracing::info!(path, "what was accepted is done"),
             Err(error) => tracing::error!(%error, path, "what was accepted could not be done"),
         }
+        drop(place);
     });
     let body = json!({"status": "accepted", "time": began.elapsed().as_secs_f64()});
     (StatusCode::ACCEPTED, Json(body)).into_response()
