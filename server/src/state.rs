@@ -52,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) has_tls: bool,
     /// Who scrapes needs no key.
     pub(crate) are_metrics_open: bool,
+    /// There are no keys, and something in front guards the server.
+    pub(crate) is_open_to_all: bool,
     /// A place for each request in progress.
     pub(crate) requests: Semaphore,
     /// A place for each block of their bodies.
@@ -117,6 +119,7 @@ impl State {
             accepted: Arc::new(Semaphore::new(LINGERING_MAX)),
             limits: options.limits.clone(),
             are_metrics_open: options.are_metrics_open,
+            is_open_to_all: options.is_open_to_all,
         };
         Self { inner: Arc::new(inner) }
     }

@@ -15,7 +15,7 @@ use kithdb::{Error, ErrorKind, Result};
 use tokio::sync::SemaphorePermit;
 
 use super::keys::Shown;
-use super::{Need, Rights};
+use super::{Need, Rights, page};
 use crate::lanes::Lane;
 use crate::{State, body, error, limits};
 
@@ -56,6 +56,9 @@ impl Gate {
     async fn admit(&self, request: &mut Request) -> Result<(Rights, SemaphorePermit<'_>)> {
         let inner = &self.state.inner;
         check_head(request, inner.limits.head_bytes_max)?;
+        if inner.keys.is_empty() && !inner.is_open_to_all {
+            page::check(request.headers(), &inner.cors_origins)?;
+        }
         let rights = self.rights(request).await?;
         check_encoding(request)?;
         let limit = inner.limits.requests_max;
