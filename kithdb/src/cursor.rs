@@ -83,6 +83,11 @@ impl Cursor {
         Ok(page)
     }
 
+    /// How many hits it holds: those that were given, and those that were found beyond.
+    pub fn held(&self) -> usize {
+        self.found.len()
+    }
+
     /// Whether the last page was given.
     pub fn is_at_end(&self) -> bool {
         self.is_whole && self.given == self.found.len()
