@@ -1,7 +1,9 @@
 //! A small request takes little: whatever one part of it multiplies, the product has a bound, and what is beyond it is
 //! refused by name before anything of it is made.
 
-use kithdb::{Database, Language, Limits, Metric, Point, Schema, Select, Value, VectorSelect, VectorSpec};
+use kithdb::{
+    Database, Language, Limits, Metric, Options, Point, Schema, Select, Value, VectorSelect, VectorSpec,
+};
 use serde_json::json;
 
 use crate::http::{Answer, Running};
@@ -63,6 +65,27 @@ fn what_is_multiplied_beyond_its_bound_is_refused_by_name() {
     ] {
         let answer = post(&server, &path, &body);
         assert_eq!((answer.status, answer.field.as_deref()), (status, Some(field)), "{path}: {answer:?}");
+    }
+}
+
+/// Each search alone is within its limit.
+#[test]
+fn searches_of_one_request_have_room_for_as_many_hits_as_one() {
+    let limits = Limits { hits_max: 50, ..Limits::default() };
+    let db = Database::in_memory_with(Options { limits, ..Options::default() }).expect("a database");
+    let points = db.create_collection("c", Schema::new().vector(1, Metric::Dot)).expect("a collection");
+    points.upsert((0..30).map(|id| Point::new(id).vector([1.0])).collect()).expect("points");
+    let server = Running::over(db);
+    let ask = |path: &str, search: Value, count: usize| {
+        post(&server, &format!("{C}/{path}"), &json!({"searches": vec![search; count]}))
+    };
+    for (path, search) in
+        [("query/batch", json!({"limit": 30})), ("search/batch", json!({"vector": [1.0], "limit": 30}))]
+    {
+        assert_eq!(ask(path, search.clone(), 1).status, 200, "{path}");
+        let refused = ask(path, search, 1_000);
+        let field = refused.field.as_deref();
+        assert_eq!((refused.status, field), (400, Some("searches[1].limit")), "{path}: {refused:?}");
     }
 }
 
