@@ -62,11 +62,17 @@ pub(crate) struct Inner {
     pub(crate) waiters: Semaphore,
     /// A place for each operation that was accepted, and is not done.
     pub(crate) accepted: Arc<Semaphore>,
+    /// A place for each export that is on its way.
+    pub(crate) exports: Arc<Semaphore>,
 }
 
 /// Uploads that are waited for at the same time, and operations that were accepted and are not done. Both have places
 /// among the calls that wait, where writes are, and must leave most of them.
 pub(crate) const LINGERING_MAX: usize = 16;
+
+/// Exports on their way at the same time. Each holds a thread and a state of its collection for as long as its client
+/// takes.
+pub(crate) const EXPORTS_MAX: usize = 16;
 
 fn requests_max(limits: &ServeLimits) -> usize {
     limits.requests_max.min(Semaphore::MAX_PERMITS)
@@ -117,6 +123,7 @@ impl State {
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
             waiters: Semaphore::new(LINGERING_MAX),
             accepted: Arc::new(Semaphore::new(LINGERING_MAX)),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             limits: options.limits.clone(),
             are_metrics_open: options.are_metrics_open,
             is_open_to_all: options.is_open_to_all,

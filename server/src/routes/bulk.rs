@@ -23,9 +23,9 @@ use crate::State;
 use crate::access::{Need, Rights};
 use crate::incoming::{Arriving, Incoming};
 use crate::lanes::Lane;
-use crate::state::Inner;
+use crate::state::{EXPORTS_MAX, Inner};
 use crate::wire::bulk::{ExportQuery, ImportQuery, ImportedOut, Running};
-use crate::{body, error, stream};
+use crate::{body, error, limits, stream};
 
 /// Types of bodies.
 const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
@@ -168,6 +168,9 @@ pub(super) async fn export(
         Ok(options) => options,
         Err(error) => return error::respond(&error, began),
     };
+    let Ok(place) = Arc::clone(&state.inner.exports).try_acquire_owned() else {
+        return error::respond(&limits::busy("exports", "exports are on their way", EXPORTS_MAX), began);
+    };
     let inner = Arc::clone(&state.inner);
     // The first pass, over payloads, decides the columns: what is wrong with the request shows here.
     let begin = move || inner.db.collection(&collection)?.export(&options);
@@ -180,7 +183,11 @@ pub(super) async fn export(
             };
             let disposition = format!("attachment; filename=\"export.{ending}\"");
             let head = [(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, disposition)];
-            let body = stream::of_writer(move |to| write(export, format, to).map_err(std::io::Error::other));
+            let body = stream::of_writer(move |to| {
+                let written = write(export, format, to).map_err(std::io::Error::other);
+                drop(place);
+                written
+            });
             (head, body).into_response()
         }
         Err(error) => error::respond(&error, began),
@@ -197,7 +204,32 @@ fn write(export: Export, format: Format, to: &mut (dyn Write + Send)) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use kithdb::{Database, Point, Schema};
+    use tower::ServiceExt as _;
+
     use super::*;
+    use crate::{ServeOptions, router};
+
+    /// Each held a thread for as long as its client took, and there are no more than some hundred of these.
+    #[tokio::test]
+    async fn exports_on_their_way_have_an_end() {
+        let db = Database::in_memory().expect("a database");
+        let points = db.create_collection("c", Schema::new()).expect("a collection");
+        points.upsert(vec![Point::new(1)]).expect("a point");
+        let state = State::new(db, None, &ServeOptions::default());
+        let status = || async {
+            let request = Request::builder().uri("/api/v1/collections/c/export").body(Body::empty());
+            let response = router(&state).oneshot(request.expect("a request")).await.expect("an answer");
+            response.status().as_u16()
+        };
+        assert_eq!(status().await, 200);
+        let all = u32::try_from(EXPORTS_MAX).expect("a number");
+        let held = Arc::clone(&state.inner.exports).acquire_many_owned(all).await.expect("it is open");
+        assert_eq!(status().await, 503);
+        drop(held);
+        assert_eq!(status().await, 200);
+    }
 
     #[test]
     fn a_body_is_what_it_says_or_how_it_begins() {
