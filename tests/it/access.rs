@@ -356,8 +356,8 @@ fn a_token_gives_its_rights_while_it_counts() {
     assert_eq!(site.bearer(WHILE_A_POINT_EXISTS, "/collections/a"), 401);
 }
 
-/// A page in a browser of this machine reaches what listens there: by a form, or under a name that was made to lead here
-/// (DNS rebinding).
+/// A page in a browser of this machine reaches what listens there: by a form, or under a name that was made to lead
+/// here (DNS rebinding).
 #[test]
 fn pages_of_other_sites_get_nothing_of_a_server_without_keys() {
     let site = |options: ServeOptions| {

@@ -29,8 +29,8 @@ impl Id {
         ids.into_iter().map(|Self(id)| id).collect()
     }
 
-    /// The ids of the engine, each once, where it stands first. As in the dialect: a point is read once, however often it
-    /// is asked for.
+    /// The ids of the engine, each once, where it stands first. As in the dialect: a point is read once, however often
+    /// it is asked for.
     pub(crate) fn distinct(ids: Vec<Self>) -> Vec<PointId> {
         let mut seen = HashSet::with_capacity(ids.len());
         ids.into_iter().map(|Self(id)| id).filter(|id| seen.insert(*id)).collect()
