@@ -46,9 +46,11 @@ pub struct Params {
 /// The `k` of reciprocal rank fusion in the paper (Cormack, Clarke and Buettcher 2009).
 pub const RRF_K: f32 = 60.0;
 
-/// Vectors that one request asks with, at all depths. Each example that is a point is read from storage, and feedback
-/// weighs every two of its examples against each other.
+/// Vectors that one request asks with, at all depths. Each example that is a point is read from storage.
 const ASKED_MAX: usize = 2_048;
+
+/// Examples of feedback: for each point every two of them are weighed against each other.
+const SCORED_MAX: usize = 128;
 
 impl Request {
     /// Checks the request against schema and limits, normalises its vectors, and fills in the collection's recall and
@@ -200,6 +202,10 @@ fn check_feedback(scored: &[(Input, f32)], weights: Feedback) -> Result<()> {
     if scored.is_empty() {
         return refuse("feedback", "feedback elements must be non-empty");
     }
+    if scored.len() > SCORED_MAX {
+        let (field, what) = ("query.relevance_feedback.feedback", "the number of examples");
+        return Err(Error::limit(field, what, scored.len(), SCORED_MAX));
+    }
     if let Some(at) = scored.iter().position(|(_, score)| !score.is_finite()) {
         return refuse(&format!("feedback[{at}].score"), "must be a finite number");
     }
@@ -317,18 +323,23 @@ mod tests {
     }
 
     #[test]
-    fn feedback_weighs_within_what_a_number_holds() {
+    fn feedback_weighs_within_what_a_number_holds_and_few_examples() {
         let schema = Schema::new().vector(1, Metric::Dot);
-        let ask = |confidence: f32| {
+        let ask = |confidence: f32, zeros: usize| {
             let example = |score: f32| (Input::from([1.0_f32]), score);
             let weights = Feedback { target: 1.0, confidence, pair: 1.0 };
-            let (target, scored) = (Input::from([1.0_f32]), vec![example(1e30), example(0.0)]);
+            let mut scored = vec![example(1e30)];
+            scored.resize(1 + zeros, example(0.0));
+            let target = Input::from([1.0_f32]);
             let query = Query::Feedback { target, scored, weights, using: String::new() };
             Request { query, limit: 1, ..Request::default() }.check(&schema, &Limits::default(), 9)
         };
-        ask(1.0).expect("weights of 1e30");
-        let error = ask(2.0).expect_err("beyond what a number holds");
+        ask(1.0, 1).expect("weights of 1e30");
+        let error = ask(2.0, 1).expect_err("beyond what a number holds");
         assert_eq!(error.field(), Some("query.relevance_feedback.strategy.naive"));
+        ask(1.0, SCORED_MAX - 1).expect("as many as may be");
+        let error = ask(1.0, SCORED_MAX).expect_err("one more");
+        assert_eq!(error.field(), Some("query.relevance_feedback.feedback"));
     }
 
     #[test]
