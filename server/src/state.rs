@@ -58,16 +58,16 @@ pub(crate) struct Inner {
     pub(crate) requests: Semaphore,
     /// A place for each block of their bodies.
     pub(crate) blocks: Arc<Semaphore>,
-    /// A place for each upload whose client waits until its documents are ingested.
+    /// A place for each client that waits for what is done in the background: its documents, its segments.
     pub(crate) waiters: Semaphore,
-    /// A place for each operation that was accepted, and is not done.
-    pub(crate) accepted: Arc<Semaphore>,
+    /// A place for each operation that takes long (a snapshot, a recovery), waited for or not.
+    pub(crate) lingering: Arc<Semaphore>,
     /// A place for each export that is on its way.
     pub(crate) exports: Arc<Semaphore>,
 }
 
-/// Uploads that are waited for at the same time, and operations that were accepted and are not done. Both have places
-/// among the calls that wait, where writes are, and must leave most of them.
+/// Clients that wait for what is done in the background, and operations that take long, so many of each. Both have
+/// places among the calls that wait, where writes are, and must leave most of them.
 pub(crate) const LINGERING_MAX: usize = 16;
 
 /// Exports on their way at the same time. Each holds a thread and a state of its collection for as long as its client
@@ -122,7 +122,7 @@ impl State {
             requests: Semaphore::new(requests_max(&options.limits)),
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
             waiters: Semaphore::new(LINGERING_MAX),
-            accepted: Arc::new(Semaphore::new(LINGERING_MAX)),
+            lingering: Arc::new(Semaphore::new(LINGERING_MAX)),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             limits: options.limits.clone(),
             are_metrics_open: options.are_metrics_open,

@@ -169,7 +169,7 @@ pub(super) async fn export(
         Err(error) => return error::respond(&error, began),
     };
     let Ok(place) = Arc::clone(&state.inner.exports).try_acquire_owned() else {
-        return error::respond(&limits::busy("exports", "exports are on their way", EXPORTS_MAX), began);
+        return error::respond(&limits::full("exports", "exports are on their way", EXPORTS_MAX), began);
     };
     let inner = Arc::clone(&state.inner);
     // The first pass, over payloads, decides the columns: what is wrong with the request shows here.

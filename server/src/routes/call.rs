@@ -14,6 +14,7 @@ use kithdb::{Collection, Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::State;
 use crate::access::Rights;
@@ -24,7 +25,7 @@ use crate::observe::RequestId;
 use crate::state::{Inner, LINGERING_MAX};
 use crate::strict::Strict;
 use crate::wire::translate::Translator;
-use crate::{body, error, wire};
+use crate::{body, error, limits, wire};
 
 /// A request on its way to the database.
 pub(super) struct Call {
@@ -42,6 +43,8 @@ pub(super) struct Call {
     request_id: RequestId,
     /// Where the client thinks that it is.
     host: Option<String>,
+    /// Its place among the operations that take long, free when it is done, whoever has gone by then.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// What stands around an answer.
@@ -221,7 +224,13 @@ async fn run_later<T: Serialize + Send + 'static>(
     let asked = read(state, request).await.and_then(|call| Ok((call.query::<Wait>()?.wait, call)));
     let call = match asked {
         Ok((Some(false), call)) => Arc::new(call),
-        Ok((_, call)) => return answered(call, Lane::Waits, Shape::Enveloped, answer, began).await,
+        Ok((_, mut call)) => {
+            match lingering(&call.state) {
+                Ok(place) => call._place = Some(place),
+                Err(error) => return error::respond(&error, began),
+            }
+            return answered(call, Lane::Waits, Shape::Enveloped, answer, began).await;
+        }
         Err(error) => return error::respond(&error, began),
     };
     let (state, looked_at) = (Arc::clone(&call.state), Arc::clone(&call));
@@ -232,6 +241,16 @@ async fn run_later<T: Serialize + Send + 'static>(
     accepted(state, path, began, move || answer(&call))
 }
 
+/// A place among the operations that take long.
+///
+/// # Errors
+/// `Busy` when there is none.
+fn lingering(state: &Inner) -> Result<OwnedSemaphorePermit> {
+    Arc::clone(&state.lingering)
+        .try_acquire_owned()
+        .map_err(|_| limits::full("wait", "operations that take long are in progress", LINGERING_MAX))
+}
+
 /// Answers before something is done, and does it. What becomes of it is in the log. Busy when too much is being done
 /// that way: nobody holds a place among the requests for it.
 pub(super) fn accepted<T: Send + 'static>(
@@ -240,11 +259,9 @@ pub(super) fn accepted<T: Send + 'static>(
     began: Instant,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Response {
-    let Ok(place) = Arc::clone(&state.accepted).try_acquire_owned() else {
-        let message = format!(
-            "{LINGERING_MAX} operations were accepted and are not done; try again in a moment, or wait for them"
-        );
-        return error::respond(&Error::new(ErrorKind::Busy, message).with_field("wait"), began);
+    let place = match lingering(&state) {
+        Ok(place) => place,
+        Err(error) => return error::respond(&error, began),
     };
     tokio::spawn(async move {
         match state.lanes.run(Lane::Waits, work).await {
@@ -293,6 +310,7 @@ pub(super) async fn read(state: State, mut request: Request) -> Result<Call> {
         body,
         host,
         request_id,
+        _place: None,
     };
     let wrong = |_| Error::invalid("timeout", "must be a whole number of seconds, 1 or more");
     call.timeout_s = call.query::<Timeout>().map_err(wrong)?.timeout;
