@@ -43,8 +43,6 @@ pub(super) struct Call {
     request_id: RequestId,
     /// Where the client thinks that it is.
     host: Option<String>,
-    /// Its place among the operations that take long, free when it is done, whoever has gone by then.
-    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// What stands around an answer.
@@ -183,21 +181,14 @@ async fn run<T: Serialize + 'static>(
 ) -> Response {
     let began = Instant::now();
     match read(state, request).await {
-        Ok(call) => answered(call, lane, shape, answer, began).await,
+        Ok(call) => {
+            let (state, deadline) = (Arc::clone(&call.state), call.deadline);
+            let replied =
+                state.lanes.run_until(lane, deadline, move || reply(&call, answer, shape, began)).await;
+            replied.unwrap_or_else(|error| error::respond(&error, began))
+        }
         Err(error) => error::respond(&error, began),
     }
-}
-
-async fn answered<T: Serialize + 'static>(
-    call: Call,
-    lane: Lane,
-    shape: Shape,
-    answer: fn(&Call) -> Result<T>,
-    began: Instant,
-) -> Response {
-    let (state, deadline) = (Arc::clone(&call.state), call.deadline);
-    let replied = state.lanes.run_until(lane, deadline, move || reply(&call, answer, shape, began)).await;
-    replied.unwrap_or_else(|error| error::respond(&error, began))
 }
 
 #[derive(Deserialize)]
@@ -224,13 +215,7 @@ async fn run_later<T: Serialize + Send + 'static>(
     let asked = read(state, request).await.and_then(|call| Ok((call.query::<Wait>()?.wait, call)));
     let call = match asked {
         Ok((Some(false), call)) => Arc::new(call),
-        Ok((_, mut call)) => {
-            match lingering(&call.state) {
-                Ok(place) => call._place = Some(place),
-                Err(error) => return error::respond(&error, began),
-            }
-            return answered(call, Lane::Waits, Shape::Enveloped, answer, began).await;
-        }
+        Ok((_, call)) => return run_long(call, answer, began).await,
         Err(error) => return error::respond(&error, began),
     };
     let (state, looked_at) = (Arc::clone(&call.state), Arc::clone(&call));
@@ -239,6 +224,26 @@ async fn run_later<T: Serialize + Send + 'static>(
     }
     let path = call.uri.path().to_owned();
     accepted(state, path, began, move || answer(&call))
+}
+
+/// Runs what may take long. Its place is free when it is done, not when its client has gone.
+async fn run_long<T: Serialize + 'static>(
+    call: Call,
+    answer: fn(&Call) -> Result<T>,
+    began: Instant,
+) -> Response {
+    let place = match lingering(&call.state) {
+        Ok(place) => place,
+        Err(error) => return error::respond(&error, began),
+    };
+    let (state, deadline) = (Arc::clone(&call.state), call.deadline);
+    let respond = move || {
+        let response = reply(&call, answer, Shape::Enveloped, began);
+        drop(place);
+        response
+    };
+    let replied = state.lanes.run_until(Lane::Waits, deadline, respond).await;
+    replied.unwrap_or_else(|error| error::respond(&error, began))
 }
 
 /// A place among the operations that take long.
@@ -310,7 +315,6 @@ pub(super) async fn read(state: State, mut request: Request) -> Result<Call> {
         body,
         host,
         request_id,
-        _place: None,
     };
     let wrong = |_| Error::invalid("timeout", "must be a whole number of seconds, 1 or more");
     call.timeout_s = call.query::<Timeout>().map_err(wrong)?.timeout;

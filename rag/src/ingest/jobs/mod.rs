@@ -131,8 +131,8 @@ const NAME_CHARS_MAX: usize = 1_000;
 /// Keeps documents to be ingested, and makes their collection if there is none. The job's id.
 ///
 /// # Errors
-/// `InvalidArgument` naming the document at fault, and then nothing is kept; `Busy` when too many jobs of the collection
-/// wait; what the database returns.
+/// `InvalidArgument` naming the document at fault, and then nothing is kept; `Busy` when too many jobs of the
+/// collection wait; what the database returns.
 pub fn submit(
     db: &Database,
     collection: &str,
