@@ -14,7 +14,7 @@ use types::{Error, Result};
 
 use crate::Request;
 use crate::asked::Operation;
-use crate::hit::{Hit, Select};
+use crate::hit::{Hit, Room, Select};
 use crate::reading::{Reading, highlighter, hits};
 use crate::slow;
 
@@ -77,7 +77,8 @@ impl Cursor {
         let page = &self.found[self.given..wanted.min(self.found.len())];
         let page = self.reading.read(|view| {
             let highlighter = highlighter(view, &self.request, select)?;
-            hits(view, page, select, highlighter.as_ref())
+            let mut room = Room::new(self.reading.limits(), "limit");
+            hits(view, page, (select, highlighter.as_ref()), &mut room)
         })?;
         self.given += page.len();
         Ok(page)

@@ -1,12 +1,21 @@
 //! Hits, and which parts of their points come with them.
+//!
+//! Cost: what is read is held, up to `answer_bytes_max` and one block of points beyond it.
 
 use std::collections::HashSet;
 
 use query::{OrderValue, Ranked, View};
-use types::{FieldPath, Payload, Point, PointId, Result, Slot, Value, Vectors};
+use types::{Error, FieldPath, Limits, Payload, Point, PointId, Result, Slot, Value, Vector, Vectors};
 
 use crate::changes::shown;
 use crate::highlight::{Fragments, Highlight};
+
+/// Points that are read at once: before anything is known of their size, and at most.
+pub(crate) const BLOCK_MIN: usize = 64;
+const BLOCK_MAX: usize = 4096;
+
+/// Bytes that are read at once, if points are like those before them.
+const BLOCK_BYTES: usize = 32 << 20;
 
 /// A point that answers a query.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,16 +98,24 @@ impl Select {
         Self { payload: PayloadSelect::None, vectors: VectorSelect::None, highlight: None }
     }
 
-    /// The selected parts of points, in the order of the slots.
-    pub(crate) fn points(&self, view: &View, slots: &[Slot]) -> Result<Vec<Point>> {
-        let mut points: Vec<Point> = slots.iter().map(|slot| Point::new(view.id(*slot))).collect();
-        if self.payload != PayloadSelect::None {
-            let payloads = view.payloads(slots)?;
-            points
-                .iter_mut()
-                .zip(payloads)
-                .for_each(|(point, payload)| point.payload = self.payload.cut(payload));
+    /// The selected parts of points, in the order of the slots, as long as there is room for them.
+    pub(crate) fn points(&self, view: &View, slots: &[Slot], room: &mut Room) -> Result<Vec<Point>> {
+        let names = self.names(view)?;
+        let mut points = Vec::with_capacity(slots.len());
+        let (mut rest, mut block) = (slots, BLOCK_MIN);
+        while !rest.is_empty() {
+            let (next, behind) = rest.split_at(block.min(rest.len()));
+            let read = self.read(view, next, &names)?;
+            let bytes: usize = read.iter().map(weight).sum();
+            room.take(bytes)?;
+            points.extend(read);
+            (rest, block) = (behind, (BLOCK_BYTES / (bytes / next.len()).max(1)).clamp(1, BLOCK_MAX));
         }
+        Ok(points)
+    }
+
+    /// The vectors that are selected.
+    fn names<'a>(&'a self, view: &'a View) -> Result<Vec<&'a String>> {
         let names: Vec<&String> = match &self.vectors {
             VectorSelect::None => Vec::new(),
             VectorSelect::All => view.entry.schema.names().collect(),
@@ -108,14 +125,84 @@ impl Select {
                 names.iter().filter(|name| seen.insert(name.as_str())).collect()
             }
         };
-        for name in names {
+        for name in &names {
             view.entry.schema.check_name(name).map_err(|error| error.with_field("with_vector"))?;
+        }
+        Ok(names)
+    }
+
+    fn read(&self, view: &View, slots: &[Slot], names: &[&String]) -> Result<Vec<Point>> {
+        let mut points: Vec<Point> = slots.iter().map(|slot| Point::new(view.id(*slot))).collect();
+        if self.payload != PayloadSelect::None {
+            let payloads = view.payloads(slots)?;
+            points
+                .iter_mut()
+                .zip(payloads)
+                .for_each(|(point, payload)| point.payload = self.payload.cut(payload));
+        }
+        for name in names {
             for (point, vector) in points.iter_mut().zip(view.stored_vectors(name, slots)?) {
-                point.vectors.extend(vector.map(|vector| (name.clone(), vector)));
+                point.vectors.extend(vector.map(|vector| ((*name).clone(), vector)));
             }
         }
         Ok(points)
     }
+}
+
+/// Room for what one answer shows of its points, in all its hits and groups.
+pub(crate) struct Room {
+    field: &'static str,
+    most: usize,
+    taken: usize,
+}
+
+impl Room {
+    /// All of it. The field is the one that asks for so many points.
+    pub(crate) fn new(limits: &Limits, field: &'static str) -> Self {
+        Self { field, most: limits.answer_bytes_max, taken: 0 }
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<()> {
+        self.taken = self.taken.saturating_add(bytes);
+        if self.taken <= self.most {
+            return Ok(());
+        }
+        let what = "the size in bytes (answer_bytes_max) of the payloads and vectors asked for";
+        Err(Error::limit(self.field, what, self.taken, self.most))
+    }
+}
+
+/// Bytes of memory that payload and vectors of a point take, about.
+fn weight(point: &Point) -> usize {
+    let vectors: usize =
+        point.vectors.iter().map(|(name, vector)| name.len() + weight_of_vector(vector)).sum();
+    vectors + weight_of_fields(&point.payload)
+}
+
+fn weight_of_vector(vector: &Vector) -> usize {
+    match vector {
+        Vector::Dense(elements) => size_of_val(elements.as_slice()),
+        Vector::Sparse(vector) => {
+            size_of_val(vector.indices.as_slice()) + size_of_val(vector.values.as_slice())
+        }
+        Vector::Multi(rows) => {
+            rows.iter().map(|row| size_of::<Vec<f32>>() + size_of_val(row.as_slice())).sum()
+        }
+    }
+}
+
+fn weight_of_fields(fields: &Payload) -> usize {
+    fields.iter().map(|(key, value)| size_of::<String>() + key.len() + weight_of_value(value)).sum()
+}
+
+fn weight_of_value(value: &Value) -> usize {
+    let within: usize = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight_of_value).sum(),
+        Value::Object(fields) => weight_of_fields(fields),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    size_of::<Value>() + within
 }
 
 impl PayloadSelect {

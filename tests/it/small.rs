@@ -89,6 +89,39 @@ fn searches_of_one_request_have_room_for_as_many_hits_as_one() {
     }
 }
 
+/// A request of a few bytes got as many payloads as there may be hits, of 16 MiB each.
+#[test]
+fn what_one_answer_shows_has_an_end() {
+    let limits = Limits { answer_bytes_max: 100_000, ..Limits::default() };
+    let db = Database::in_memory_with(Options { limits, ..Options::default() }).expect("a database");
+    let points = db.create_collection("c", Schema::new().vector(1, Metric::Dot)).expect("a collection");
+    let point = |id: u64| Point::new(id).vector([1.0]).with("text", "x".repeat(1_000)).with("n", id % 3);
+    points.upsert((0..200).map(point).collect()).expect("points");
+    let server = Running::over(db);
+    let ids: Vec<u64> = (0..200).collect();
+    let groups = |size: u64| json!({"query": [1.0], "group_by": "n", "limit": 3, "group_size": size, "with_payload": true});
+    for (path, few, many, field) in [
+        ("/scroll", json!({"limit": 60}), json!({"limit": 200}), "limit"),
+        (
+            "/query",
+            json!({"limit": 60, "with_payload": true}),
+            json!({"limit": 200, "with_payload": true}),
+            "limit",
+        ),
+        // Each group by itself would fit.
+        ("/query/groups", groups(20), groups(60), "limit"),
+        ("", json!({"ids": ids[..60]}), json!({"ids": ids}), "ids"),
+    ] {
+        let shown = post(&server, &format!("{C}{path}"), &few);
+        assert_eq!(shown.status, 200, "{path}: {shown:?}");
+        let refused = post(&server, &format!("{C}{path}"), &many);
+        assert_eq!((refused.status, refused.field.as_deref()), (400, Some(field)), "{path}: {refused:?}");
+        assert!(refused.body.to_string().contains("answer_bytes_max"), "{path}: {refused:?}");
+    }
+    let bare = post(&server, &format!("{C}/scroll"), &json!({"limit": 200, "with_payload": ["n"]}));
+    assert_eq!(bare.status, 200, "what is not asked for takes no room: {bare:?}");
+}
+
 #[test]
 fn what_is_named_many_times_is_read_once() {
     let (db, server) = site();

@@ -23,6 +23,8 @@ pub struct Limits {
     pub filter_conditions_max: usize,
     /// Hits of one query, offset included.
     pub hits_max: usize,
+    /// Bytes of memory that the payloads and vectors of one answer take, about.
+    pub answer_bytes_max: usize,
     /// Characters of a keyword query, and of a text whose words a filter asks for.
     pub query_chars_max: usize,
     /// Bytes of one request body (enforced by `server`).
@@ -57,6 +59,7 @@ impl Default for Limits {
             filter_depth_max: 32,
             filter_conditions_max: 4_096,
             hits_max: 1_000_000,
+            answer_bytes_max: 1 << 30,
             query_chars_max: 32_768,
             body_bytes_max: 32 << 20,
             snapshot_bytes_max: 1 << 40,

@@ -52,6 +52,9 @@ pub(super) struct LimitArgs {
     /// Hits of one query, its offset included
     #[arg(long, value_name = "COUNT", env = "KITHDB_HITS_MAX", default_value_t = Limits::default().hits_max)]
     hits_max: usize,
+    /// Bytes of memory that the payloads and vectors of one answer take
+    #[arg(long, value_name = "BYTES", env = "KITHDB_ANSWER_BYTES_MAX", default_value_t = Limits::default().answer_bytes_max)]
+    answer_bytes_max: usize,
     /// Conditions of one filter
     #[arg(long, value_name = "COUNT", env = "KITHDB_FILTER_CONDITIONS_MAX", default_value_t = Limits::default().filter_conditions_max)]
     filter_conditions_max: usize,
@@ -90,6 +93,7 @@ impl LimitArgs {
             batch_points_max: self.batch_points_max,
             delete_points_max: self.delete_points_max,
             hits_max: self.hits_max,
+            answer_bytes_max: self.answer_bytes_max,
             filter_conditions_max: self.filter_conditions_max,
             filter_depth_max: self.filter_depth_max,
             payload_bytes_max: self.payload_bytes_max,
