@@ -99,15 +99,15 @@ fn what_one_answer_shows_has_an_end() {
     points.upsert((0..200).map(point).collect()).expect("points");
     let server = Running::over(db);
     let ids: Vec<u64> = (0..200).collect();
-    let groups = |size: u64| json!({"query": [1.0], "group_by": "n", "limit": 3, "group_size": size, "with_payload": true});
+    let query = |limit: u64| json!({"limit": limit, "with_payload": true});
+    let groups = |size: u64| {
+        let mut body = json!({"group_by": "n", "limit": 3, "group_size": size, "with_payload": true});
+        body["query"] = json!([1.0]);
+        body
+    };
     for (path, few, many, field) in [
         ("/scroll", json!({"limit": 60}), json!({"limit": 200}), "limit"),
-        (
-            "/query",
-            json!({"limit": 60, "with_payload": true}),
-            json!({"limit": 200, "with_payload": true}),
-            "limit",
-        ),
+        ("/query", query(60), query(200), "limit"),
         // Each group by itself would fit.
         ("/query/groups", groups(20), groups(60), "limit"),
         ("", json!({"ids": ids[..60]}), json!({"ids": ids}), "ids"),
