@@ -12,7 +12,9 @@ use axum::Extension;
 use axum::extract::{Path, Query, Request, State as Shared};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use kithdb::arrow::array::RecordBatchReader as _;
+use kithdb::arrow::array::{RecordBatch, RecordBatchReader};
+use kithdb::arrow::datatypes::SchemaRef;
+use kithdb::arrow::error::ArrowError;
 use kithdb::bulk::files::{self, Format, Source};
 use kithdb::bulk::{Export, ImportOptions, Imported};
 use kithdb::{Error, Result};
@@ -24,6 +26,7 @@ use crate::access::{Need, Rights};
 use crate::incoming::{Arriving, Incoming};
 use crate::lanes::Lane;
 use crate::state::{EXPORTS_MAX, Inner};
+use crate::strict::Strict;
 use crate::wire::bulk::{ExportQuery, ImportQuery, ImportedOut, Running};
 use crate::{body, error, limits, stream};
 
@@ -69,7 +72,10 @@ pub(super) async fn import(
     let inner = Arc::clone(&state.inner);
     let take = move || {
         let taken = take(&inner, &collection, &kind, reading, &options);
-        inner.rates.recount(&collection);
+        // Its bytes are known by its own name, which may be another.
+        if let Ok(found) = inner.db.collection(&collection) {
+            inner.rates.recount(found.name());
+        }
         taken
     };
     let pumped = stream::pump(body, sender, state.inner.limits.body_time_max);
@@ -107,7 +113,10 @@ fn take(
     let format = format(kind, &magic)?;
     let from = Cursor::new(magic).chain(from);
     let limits = inner.db.limits();
-    let import = |source: Source| inner.db.import(collection, source.batches, options, &mut |_| ());
+    let import = |source: Source| {
+        let batches = Held { batches: source.batches, inner, collection };
+        inner.db.import(collection, batches, options, &mut |_| ())
+    };
     let imported = if format == Format::Parquet {
         let incoming = Incoming::new(&inner.db, limits.import_bytes_max)?;
         let mut from = from;
@@ -120,6 +129,41 @@ fn take(
         Some("batches" | "file") => error.with_field(error::BODY),
         _ => error,
     })
+}
+
+/// Batches until strict mode says that the collection is full. What is on its way then still comes in.
+struct Held<'a> {
+    batches: Box<dyn RecordBatchReader + Send>,
+    inner: &'a Inner,
+    collection: &'a str,
+}
+
+impl Held<'_> {
+    fn check(&self) -> Result<()> {
+        match self.inner.db.collection(self.collection) {
+            Ok(collection) => Strict::of(&collection, &self.inner.rates).check_room(),
+            // It is about to be made.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Iterator for Held<'_> {
+    type Item = std::result::Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next()?;
+        Some(batch.and_then(|batch| match self.check() {
+            Ok(()) => Ok(batch),
+            Err(error) => Err(ArrowError::ExternalError(Box::new(error))),
+        }))
+    }
+}
+
+impl RecordBatchReader for Held<'_> {
+    fn schema(&self) -> SchemaRef {
+        self.batches.schema()
+    }
 }
 
 /// The error of bytes that did not arrive, or are too many.
