@@ -93,7 +93,7 @@ impl Stage<'_> {
         update_filter: &Filter,
         commit: &mut Commit,
     ) -> Result<()> {
-        let update_filter = query::analysed(update_filter.clone(), &self.derived.entry.schema);
+        let update_filter = query::analysed(update_filter.normalised(), &self.derived.entry.schema);
         let ids: Vec<PointId> = points.iter().map(|(id, _)| *id).collect();
         self.check_exist(&ids, ".id")?;
         let mut all: Vec<Point> = Vec::with_capacity(points.len());
@@ -108,7 +108,7 @@ impl Stage<'_> {
         for block in all.chunks_mut(BLOCK) {
             let ids: Vec<PointId> = block.iter().map(|point| point.id).collect();
             for (mut point, given) in self.read(&ids)?.into_iter().zip(block) {
-                if update_filter.matches_point(&point) {
+                if update_filter.matches_point_normal(&point) {
                     point.set_vectors(std::mem::take(&mut given.vectors));
                     self.put(point, commit)?;
                 }
@@ -126,7 +126,7 @@ impl Stage<'_> {
         update_filter: &Filter,
         commit: &mut Commit,
     ) -> Result<()> {
-        let update_filter = query::analysed(update_filter.clone(), &self.derived.entry.schema);
+        let update_filter = query::analysed(update_filter.normalised(), &self.derived.entry.schema);
         let last: HashMap<PointId, usize> =
             points.iter().enumerate().map(|(place, point)| (point.id, place)).collect();
         let points = points.into_iter().enumerate();
@@ -145,8 +145,9 @@ impl Stage<'_> {
                 ids.into_iter().filter(|id| self.current_of(*id).is_some()).collect();
             for block in existing.chunks(BLOCK) {
                 let read = self.read(block)?.into_iter();
-                refused
-                    .extend(read.filter(|point| !update_filter.matches_point(point)).map(|point| point.id));
+                refused.extend(
+                    read.filter(|point| !update_filter.matches_point_normal(point)).map(|point| point.id),
+                );
             }
         }
         points.retain(|point| !refused.contains(&point.id));

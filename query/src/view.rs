@@ -142,14 +142,14 @@ impl View {
         slots.iter().map(|slot| Ok(self.rows.vector(*slot, name)?.map(Vector::Dense))).collect()
     }
 
-    /// Which of the slots a filter holds for, by reading their payloads.
+    /// Which of the slots a filter in normal form holds for, by reading their payloads.
     ///
     /// # Errors
     /// `Corrupted` or `Io`.
     pub(crate) fn verify(&self, filter: &Filter, slots: &[Slot]) -> Result<Vec<bool>> {
         let payloads = self.payloads(slots)?;
         let holds = |(slot, payload): (&Slot, &Payload)| {
-            self.subject(*slot, payload, |subject| Ok(filter.matches(subject)))
+            self.subject(*slot, payload, |subject| Ok(filter.matches_normal(subject)))
         };
         slots.iter().zip(&payloads).map(holds).collect()
     }
