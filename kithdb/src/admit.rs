@@ -84,6 +84,9 @@ fn depth(payload: &Payload) -> usize {
     1 + payload.values().map(payload::depth).max().unwrap_or(0)
 }
 
+/// Keys that are removed at once: each of them is looked for in every point, while other writes wait.
+const KEYS_MAX: usize = 1_024;
+
 fn check_change(change: &Change, schema: &Schema, limits: &Limits) -> Result<()> {
     match change {
         Change::SetPayload { payload, path } => {
@@ -99,9 +102,16 @@ fn check_change(change: &Change, schema: &Schema, limits: &Limits) -> Result<()>
         Change::DeleteVectors(names) if names.is_empty() => {
             Err(Error::invalid("vector", "names no vector; name those that are to be deleted"))
         }
+        // There are no more vectors than that, so some are named twice.
+        Change::DeleteVectors(names) if names.len() > limits.vectors_max => {
+            Err(Error::limit("vector", "the number of names", names.len(), limits.vectors_max))
+        }
         Change::DeleteVectors(names) => names.iter().enumerate().try_for_each(|(position, name)| {
             schema.check_name(name).map_err(|error| error.with_field(format!("vector[{position}]")))
         }),
+        Change::DeletePayload(paths) if paths.len() > KEYS_MAX => {
+            Err(Error::limit("keys", "the number of keys", paths.len(), KEYS_MAX))
+        }
         Change::DeletePayload(_) | Change::ClearPayload => Ok(()),
     }
 }

@@ -18,6 +18,9 @@ use crate::stage::{Current, Stage};
 /// Points that are read at once.
 const BLOCK: usize = 1_024;
 
+/// Bytes that one change puts into all of its points: the commit holds each of them whole.
+const PUT_BYTES_MAX: usize = 1 << 30;
+
 /// A version as users see it; 0 is that of a point that does not exist.
 pub(crate) fn shown(version: Option<Version>) -> u64 {
     version.map_or(0, |version| version.0 + 1)
@@ -50,7 +53,7 @@ impl Stage<'_> {
         change: &Change,
         commit: &mut Commit,
     ) -> Result<()> {
-        let ids = match selection {
+        let ids: Vec<PointId> = match selection {
             Selection::Ids(ids) => {
                 self.check_exist(&ids, "")?;
                 let mut seen = HashSet::new();
@@ -58,8 +61,20 @@ impl Stage<'_> {
             }
             Selection::Where(filter) => self.matching(&filter, self.limits.batch_points_max)?,
         };
+        let put = change.bytes_put();
+        let all = put.saturating_mul(ids.len());
+        if all > PUT_BYTES_MAX {
+            let what = "the number of bytes that it puts into all of its points";
+            return Err(Error::limit("payload", what, all, PUT_BYTES_MAX));
+        }
         for block in ids.chunks(BLOCK) {
             for mut point in self.read(block)? {
+                // A path may lead to more objects than there is room for, so that is known before they are made.
+                let bytes = put.saturating_mul(change.objects(&point.payload));
+                if bytes > self.limits.payload_bytes_max {
+                    let (what, most) = ("the payload's size in bytes", self.limits.payload_bytes_max);
+                    return Err(Error::limit("payload", what, bytes, most));
+                }
                 change.apply(&mut point);
                 if change.can_grow_payload() {
                     payload::check(&point.payload, self.limits)?;
@@ -78,7 +93,7 @@ impl Stage<'_> {
         update_filter: &Filter,
         commit: &mut Commit,
     ) -> Result<()> {
-        let update_filter = query::analysed(update_filter.clone(), &self.derived.entry.schema);
+        let update_filter = query::analysed(update_filter.normalised(), &self.derived.entry.schema);
         let ids: Vec<PointId> = points.iter().map(|(id, _)| *id).collect();
         self.check_exist(&ids, ".id")?;
         let mut all: Vec<Point> = Vec::with_capacity(points.len());
@@ -93,7 +108,7 @@ impl Stage<'_> {
         for block in all.chunks_mut(BLOCK) {
             let ids: Vec<PointId> = block.iter().map(|point| point.id).collect();
             for (mut point, given) in self.read(&ids)?.into_iter().zip(block) {
-                if update_filter.matches_point(&point) {
+                if update_filter.matches_point_normal(&point) {
                     point.set_vectors(std::mem::take(&mut given.vectors));
                     self.put(point, commit)?;
                 }
@@ -111,7 +126,7 @@ impl Stage<'_> {
         update_filter: &Filter,
         commit: &mut Commit,
     ) -> Result<()> {
-        let update_filter = query::analysed(update_filter.clone(), &self.derived.entry.schema);
+        let update_filter = query::analysed(update_filter.normalised(), &self.derived.entry.schema);
         let last: HashMap<PointId, usize> =
             points.iter().enumerate().map(|(place, point)| (point.id, place)).collect();
         let points = points.into_iter().enumerate();
@@ -130,8 +145,9 @@ impl Stage<'_> {
                 ids.into_iter().filter(|id| self.current_of(*id).is_some()).collect();
             for block in existing.chunks(BLOCK) {
                 let read = self.read(block)?.into_iter();
-                refused
-                    .extend(read.filter(|point| !update_filter.matches_point(point)).map(|point| point.id));
+                refused.extend(
+                    read.filter(|point| !update_filter.matches_point_normal(point)).map(|point| point.id),
+                );
             }
         }
         points.retain(|point| !refused.contains(&point.id));

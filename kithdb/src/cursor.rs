@@ -14,7 +14,7 @@ use types::{Error, Result};
 
 use crate::Request;
 use crate::asked::Operation;
-use crate::hit::{Allowance, Hit, Select};
+use crate::hit::{Hit, Room, Select};
 use crate::reading::{Reading, highlighter, hits};
 use crate::slow;
 
@@ -77,11 +77,16 @@ impl Cursor {
         let page = &self.found[self.given..wanted.min(self.found.len())];
         let page = self.reading.read(|view| {
             let highlighter = highlighter(view, &self.request, select)?;
-            let mut allowance = Allowance::of(self.reading.limits(), "limit");
-            hits(view, page, select, highlighter.as_ref(), &mut allowance)
+            let mut room = Room::new(self.reading.limits(), "limit");
+            hits(view, page, (select, highlighter.as_ref()), &mut room)
         })?;
         self.given += page.len();
         Ok(page)
+    }
+
+    /// How many hits it holds: those that were given, and those that were found beyond.
+    pub fn held(&self) -> usize {
+        self.found.len()
     }
 
     /// Whether the last page was given.

@@ -45,6 +45,9 @@ pub type Fragments = BTreeMap<FieldPath, Vec<Fragment>>;
 
 const FRAGMENTS_MAX: usize = 1_000;
 
+/// Characters of a tag: it stands beside every word that was found.
+const TAG_CHARS_MAX: usize = 256;
+
 impl Default for Highlight {
     fn default() -> Self {
         let (pre_tag, post_tag) = ("<em>".to_owned(), "</em>".to_owned());
@@ -85,6 +88,13 @@ impl<'a> Highlighter<'a> {
         }
         if highlight.fragment_chars == 0 {
             return Err(Error::invalid("highlight.fragment_chars", "is 0; a fragment has characters"));
+        }
+        for (field, tag) in [("pre_tag", &highlight.pre_tag), ("post_tag", &highlight.post_tag)] {
+            let chars = tag.chars().count();
+            if chars > TAG_CHARS_MAX {
+                let (field, what) = (format!("highlight.{field}"), "the number of characters");
+                return Err(Error::limit(field, what, chars, TAG_CHARS_MAX));
+            }
         }
         let mut markers = Vec::with_capacity(queries.len());
         for query in queries {

@@ -1,4 +1,8 @@
 //! Hits, and which parts of their points come with them.
+//!
+//! Cost: what is read is held, up to `answer_bytes_max` and one block of points beyond it.
+
+use std::collections::HashSet;
 
 use query::{OrderValue, Ranked, View};
 use types::{
@@ -8,8 +12,12 @@ use types::{
 use crate::changes::shown;
 use crate::highlight::{Fragments, Highlight};
 
-/// Points whose payloads are read at once: what is not selected of them is held no longer.
-pub(crate) const BLOCK_POINTS: usize = 64;
+/// Points that are read at once: before anything is known of their size, and at most.
+pub(crate) const BLOCK_MIN: usize = 64;
+const BLOCK_MAX: usize = 4096;
+
+/// Bytes that are read at once, if points are like those before them.
+const BLOCK_BYTES: usize = 32 << 20;
 
 /// A point that answers a query.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,32 +89,6 @@ pub enum VectorSelect {
     Named(Vec<String>),
 }
 
-/// What one answer may bring. It is counted while it is read, so that what is too much is never there.
-pub(crate) struct Allowance {
-    bytes: usize,
-    bytes_max: usize,
-    /// Of the request: what asks for so many points.
-    field: &'static str,
-}
-
-impl Allowance {
-    pub(crate) fn of(limits: &Limits, field: &'static str) -> Self {
-        Self { bytes: 0, bytes_max: limits.answer_bytes_max, field }
-    }
-
-    /// # Errors
-    /// `LimitExceeded` when it is too much.
-    fn take(&mut self, bytes: usize) -> Result<()> {
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > self.bytes_max {
-            let what = "what payloads and vectors take (`answer_bytes_max`; ask for fewer points, or for parts \
-                        of them), in bytes,";
-            return Err(Error::limit(self.field, what, self.bytes, self.bytes_max));
-        }
-        Ok(())
-    }
-}
-
 impl Select {
     /// Everything: payload and vectors.
     pub fn all() -> Self {
@@ -118,50 +100,97 @@ impl Select {
         Self { payload: PayloadSelect::None, vectors: VectorSelect::None, highlight: None }
     }
 
-    /// The selected parts of points, in the order of the slots.
-    pub(crate) fn points(
-        &self,
-        view: &View,
-        slots: &[Slot],
-        allowance: &mut Allowance,
-    ) -> Result<Vec<Point>> {
+    /// The selected parts of points, in the order of the slots, as long as there is room for them.
+    pub(crate) fn points(&self, view: &View, slots: &[Slot], room: &mut Room) -> Result<Vec<Point>> {
+        let names = self.names(view)?;
+        let mut points = Vec::with_capacity(slots.len());
+        let (mut rest, mut block) = (slots, BLOCK_MIN);
+        while !rest.is_empty() {
+            let (next, behind) = rest.split_at(block.min(rest.len()));
+            let read = self.read(view, next, &names)?;
+            let bytes: usize = read.iter().map(weight).sum();
+            room.take(bytes)?;
+            points.extend(read);
+            (rest, block) = (behind, (BLOCK_BYTES / (bytes / next.len()).max(1)).clamp(1, BLOCK_MAX));
+        }
+        Ok(points)
+    }
+
+    /// The vectors that are selected.
+    fn names<'a>(&'a self, view: &'a View) -> Result<Vec<&'a String>> {
         let names: Vec<&String> = match &self.vectors {
             VectorSelect::None => Vec::new(),
             VectorSelect::All => view.entry.schema.names().collect(),
-            VectorSelect::Named(names) => names.iter().collect(),
+            // Each once: who names one a thousand times would get a thousand of it.
+            VectorSelect::Named(names) => {
+                let mut seen = HashSet::new();
+                names.iter().filter(|name| seen.insert(name.as_str())).collect()
+            }
         };
-        for name in names.iter().copied() {
+        for name in &names {
             view.entry.schema.check_name(name).map_err(|error| error.with_field("with_vector"))?;
         }
-        let mut points = Vec::with_capacity(slots.len());
-        for slots in slots.chunks(BLOCK_POINTS) {
-            let mut block: Vec<Point> = slots.iter().map(|slot| Point::new(view.id(*slot))).collect();
-            if self.payload != PayloadSelect::None {
-                for (point, payload) in block.iter_mut().zip(view.payloads(slots)?) {
-                    point.payload = self.payload.cut(payload);
-                    allowance.take(payload::weight(&point.payload))?;
-                }
+        Ok(names)
+    }
+
+    fn read(&self, view: &View, slots: &[Slot], names: &[&String]) -> Result<Vec<Point>> {
+        let mut points: Vec<Point> = slots.iter().map(|slot| Point::new(view.id(*slot))).collect();
+        if self.payload != PayloadSelect::None {
+            let payloads = view.payloads(slots)?;
+            points
+                .iter_mut()
+                .zip(payloads)
+                .for_each(|(point, payload)| point.payload = self.payload.cut(payload));
+        }
+        for name in names {
+            for (point, vector) in points.iter_mut().zip(view.stored_vectors(name, slots)?) {
+                point.vectors.extend(vector.map(|vector| ((*name).clone(), vector)));
             }
-            for name in names.iter().copied() {
-                for (point, vector) in block.iter_mut().zip(view.stored_vectors(name, slots)?) {
-                    allowance.take(vector.as_ref().map_or(0, weight))?;
-                    point.vectors.extend(vector.map(|vector| (name.clone(), vector)));
-                }
-            }
-            points.append(&mut block);
         }
         Ok(points)
     }
 }
 
-/// Bytes of a vector.
-fn weight(vector: &Vector) -> usize {
-    let elements = match vector {
-        Vector::Dense(elements) => elements.len(),
-        Vector::Sparse(sparse) => sparse.indices.len() + sparse.values.len(),
-        Vector::Multi(rows) => rows.iter().map(Vec::len).sum(),
-    };
-    elements * size_of::<f32>()
+/// Room for what one answer shows of its points, in all its hits and groups.
+pub(crate) struct Room {
+    field: &'static str,
+    most: usize,
+    taken: usize,
+}
+
+impl Room {
+    /// All of it. The field is the one that asks for so many points.
+    pub(crate) fn new(limits: &Limits, field: &'static str) -> Self {
+        Self { field, most: limits.answer_bytes_max, taken: 0 }
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<()> {
+        self.taken = self.taken.saturating_add(bytes);
+        if self.taken <= self.most {
+            return Ok(());
+        }
+        let what = "the size in bytes (answer_bytes_max) of the payloads and vectors asked for";
+        Err(Error::limit(self.field, what, self.taken, self.most))
+    }
+}
+
+/// Bytes of memory that payload and vectors of a point take, about.
+fn weight(point: &Point) -> usize {
+    let vectors: usize =
+        point.vectors.iter().map(|(name, vector)| name.len() + weight_of_vector(vector)).sum();
+    vectors + payload::weight(&point.payload)
+}
+
+fn weight_of_vector(vector: &Vector) -> usize {
+    match vector {
+        Vector::Dense(elements) => size_of_val(elements.as_slice()),
+        Vector::Sparse(vector) => {
+            size_of_val(vector.indices.as_slice()) + size_of_val(vector.values.as_slice())
+        }
+        Vector::Multi(rows) => {
+            rows.iter().map(|row| size_of::<Vec<f32>>() + size_of_val(row.as_slice())).sum()
+        }
+    }
 }
 
 impl PayloadSelect {

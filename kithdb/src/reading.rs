@@ -15,7 +15,7 @@ use crate::asked::{Asked, Operation, fetched};
 use crate::cursor::Cursor;
 use crate::engine::{Engine, Shared};
 use crate::highlight::Highlighter;
-use crate::hit::{Allowance, BLOCK_POINTS, Select};
+use crate::hit::{BLOCK_MIN, Room, Select};
 use crate::slow;
 use crate::{Hit, Page, Plan, Point, Request};
 
@@ -119,7 +119,7 @@ impl Reading {
         let asked = self.asked(Operation::Get);
         let points = self.read(|view| {
             let slots: Vec<Slot> = view.slots(ids)?.into_iter().flatten().collect();
-            select.points(view, &slots, &mut Allowance::of(self.limits(), "ids"))
+            select.points(view, &slots, &mut Room::new(self.limits(), "ids"))
         })?;
         asked.answered(points.len());
         Ok(points)
@@ -158,9 +158,9 @@ impl Reading {
         let asked = self.asked_by(Operation::Scroll, filter);
         let page = self.read(|view| {
             let page = query::scroll(view, filter, (from, limit), self.deadline)?;
-            let mut allowance = Allowance::of(self.limits(), "limit");
-            let points =
-                fetched(&mut Effort::default(), || select.points(view, &page.slots, &mut allowance))?;
+            let mut room = Room::new(self.limits(), "limit");
+            let read = || select.points(view, &page.slots, &mut room);
+            let points = fetched(&mut Effort::default(), read)?;
             Ok(Page { points, next: page.next })
         })?;
         asked.answered(page.points.len());
@@ -200,10 +200,9 @@ impl Reading {
             let highlighter = highlighter(view, &request, select)?;
             let mut answer = self.ask(view, request, terms)?;
             let ranked = std::mem::take(&mut answer.hits);
-            let mut allowance = Allowance::of(self.limits(), "limit");
-            let hits = fetched(&mut answer.effort, || {
-                hits(view, &ranked, select, highlighter.as_ref(), &mut allowance)
-            })?;
+            let mut room = Room::new(self.limits(), "limit");
+            let read = || hits(view, &ranked, (select, highlighter.as_ref()), &mut room);
+            let hits = fetched(&mut answer.effort, read)?;
             Ok((hits, answer))
         })?;
         let query::Answer { plan, actual, partial, effort, .. } = answer;
@@ -265,9 +264,9 @@ impl Reading {
         self.shared.drifts.ask(&request);
         let (groups, plan, effort) = self.read(|view| {
             let highlighter = highlighter(view, &request, select)?;
-            let mut allowance = Allowance::of(self.limits(), "limit");
+            let mut room = Room::new(self.limits(), "limit");
             let group = |group: query::Group| {
-                let hits = hits(view, &group.hits, select, highlighter.as_ref(), &mut allowance)?;
+                let hits = hits(view, &group.hits, (select, highlighter.as_ref()), &mut room)?;
                 Ok(Group { value: group.value, hits })
             };
             let query::Grouped { groups, plan, mut effort } =
@@ -319,16 +318,16 @@ pub(crate) fn highlighter<'a>(
 pub(crate) fn hits(
     view: &View,
     ranked: &[Ranked],
-    select: &Select,
-    highlighter: Option<&Highlighter<'_>>,
-    allowance: &mut Allowance,
+    (select, highlighter): (&Select, Option<&Highlighter<'_>>),
+    room: &mut Room,
 ) -> Result<Vec<Hit>> {
     let slots: Vec<Slot> = ranked.iter().map(|ranked| ranked.slot).collect();
-    let points = select.points(view, &slots, allowance)?;
+    let points = select.points(view, &slots, room)?;
     let mut hits: Vec<Hit> =
         ranked.iter().zip(points).map(|(ranked, point)| Hit::new(view, *ranked, point)).collect();
     if let Some(highlighter) = highlighter {
-        for (hits, slots) in hits.chunks_mut(BLOCK_POINTS).zip(slots.chunks(BLOCK_POINTS)) {
+        // Whole payloads, whatever is selected: few at a time.
+        for (hits, slots) in hits.chunks_mut(BLOCK_MIN).zip(slots.chunks(BLOCK_MIN)) {
             for (hit, payload) in hits.iter_mut().zip(view.payloads(slots)?) {
                 hit.highlights = highlighter.fragments(view, &payload);
             }

@@ -222,11 +222,11 @@ impl<'a> Stage<'a> {
         if page.next.is_some() {
             return Err(refused(query::count(&view, filter, None)?));
         }
-        let filter = query::analysed(filter.clone(), &view.entry.schema);
+        let filter = query::analysed(filter.normalised(), &view.entry.schema);
         let put =
             self.current.iter().filter_map(|(id, current)| Some((id, current.as_ref()?.staged.as_ref()?)));
         let mut ids: Vec<PointId> =
-            put.filter(|(_, point)| filter.matches_point(point)).map(|(id, _)| *id).collect();
+            put.filter(|(_, point)| filter.matches_point_normal(point)).map(|(id, _)| *id).collect();
         for (id, slot) in page.slots.iter().map(|slot| (view.id(*slot), *slot)) {
             let current = self.current.entry(id).or_insert_with(|| stored(view.rows.version(slot)));
             if current.as_ref().is_some_and(|current| current.staged.is_none()) {

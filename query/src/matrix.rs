@@ -35,7 +35,7 @@ pub struct Matrix {
     pub nearest: Vec<Vec<(usize, f32)>>,
 }
 
-/// So many are compared with each other at most: their pairs are all in memory.
+/// So many are compared with each other at most.
 const SAMPLE_MAX: usize = 10_000;
 
 impl MatrixRequest {
@@ -45,11 +45,16 @@ impl MatrixRequest {
     /// `InvalidArgument`, `LimitExceeded`, naming the field.
     pub fn check(&self, limits: &Limits) -> Result<()> {
         self.filter.check(limits)?;
+        // No point has more neighbours than there are others.
+        let pairs = self.sample.saturating_mul(self.limit.min(self.sample));
         match (self.sample, self.limit) {
             (0 | 1, _) => Err(Error::invalid("sample", "is below 2; a distance is between two points")),
             (_, 0) => Err(Error::invalid("limit", "is 0; ask for at least 1 neighbour")),
             (sample, _) if sample > SAMPLE_MAX => {
                 Err(Error::limit("sample", "the number of points", sample, SAMPLE_MAX))
+            }
+            _ if pairs > limits.hits_max => {
+                Err(Error::limit("limit", "sample * limit", pairs, limits.hits_max))
             }
             _ => Ok(()),
         }
@@ -77,6 +82,8 @@ pub fn matrix(view: &View, request: &MatrixRequest, deadline: Option<Instant>) -
         let mut near: Vec<(usize, f32)> = others.map(distance).collect();
         near.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
         near.truncate(request.limit);
+        // What is collected from it keeps its room.
+        near.shrink_to_fit();
         near.into_iter().map(|(other, distance)| (other, metric.score(distance))).collect()
     };
     let nearest = points.iter().enumerate().take_while(|_| watch.has_time()).map(nearest).collect();
@@ -97,4 +104,34 @@ fn chosen((view, watch): (&View, &Watch), request: &MatrixRequest) -> Result<Vec
         }
     }
     Ok(points)
+}
+
+#[cfg(test)]
+mod tests {
+    use types::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn as_many_pairs_are_asked_for_as_hits() {
+        let check = |sample: usize, limit: usize| {
+            let using = String::new();
+            let request = MatrixRequest { filter: Filter::default(), using, sample, limit, seed: None };
+            request.check(&Limits::default())
+        };
+        for (sample, limit) in [(2, usize::MAX), (1_000, usize::MAX), (10_000, 100)] {
+            check(sample, limit).expect("a million pairs");
+        }
+        for (sample, limit, field) in [
+            (1, 1, "sample"),
+            (9, 0, "limit"),
+            (10_001, 1, "sample"),
+            (10_000, 101, "limit"),
+            (1_001, 1_001, "limit"),
+        ] {
+            assert_eq!(check(sample, limit).expect_err(field).field(), Some(field), "{sample} {limit}");
+        }
+        let kind = check(10_000, 10_000).expect_err("a hundred million pairs").kind();
+        assert_eq!(kind, ErrorKind::LimitExceeded);
+    }
 }

@@ -142,7 +142,7 @@ impl View {
         slots.iter().map(|slot| Ok(self.rows.vector(*slot, name)?.map(Vector::Dense))).collect()
     }
 
-    /// Which of the slots a filter holds for, by reading their payloads if these decide.
+    /// Which of the slots a filter in normal form holds for, by reading their payloads if these decide.
     ///
     /// # Errors
     /// `Corrupted` or `Io`.
@@ -152,7 +152,7 @@ impl View {
             false => vec![Payload::new(); slots.len()],
         };
         let holds = |(slot, payload): (&Slot, &Payload)| {
-            self.subject(*slot, payload, |subject| Ok(filter.matches(subject)))
+            self.subject(*slot, payload, |subject| Ok(filter.matches_normal(subject)))
         };
         slots.iter().zip(&payloads).map(holds).collect()
     }

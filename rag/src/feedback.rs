@@ -33,6 +33,11 @@ const COMMENT_CHARS_MAX: usize = 4_000;
 /// Places that are expected.
 const EXPECTED_MAX: usize = 64;
 
+/// Characters of the id of an answer, and of the path of a place that is expected: who may only read says both, and
+/// they are kept.
+const ID_CHARS_MAX: usize = 256;
+const PATH_CHARS_MAX: usize = 4_000;
+
 /// Entries read or dropped at once.
 const PAGE: usize = 1_000;
 
@@ -130,8 +135,10 @@ impl Entry {
 
     fn check(&self) -> Result<()> {
         for (field, text, most) in [
+            ("id", Some(&self.answer), ID_CHARS_MAX),
             ("question", Some(&self.question), QUESTION_CHARS_MAX),
             ("comment", self.comment.as_ref(), COMMENT_CHARS_MAX),
+            ("expected", self.longest_path(), PATH_CHARS_MAX),
         ] {
             let chars = text.map_or(0, |text| text.chars().count());
             if chars > most {
@@ -143,6 +150,12 @@ impl Entry {
             return Err(Error::limit("expected", "the number of places", count, EXPECTED_MAX));
         }
         Ok(())
+    }
+
+    /// Of the places that somebody expects.
+    fn longest_path(&self) -> Option<&String> {
+        let paths = self.expected.iter().flatten().filter_map(|place| place.path.as_ref());
+        paths.max_by_key(|path| path.len())
     }
 
     /// As it is kept, and told.
@@ -468,6 +481,8 @@ mod tests {
             (Entry { comment: Some(long.clone()), ..entry(1, "q") }, "comment"),
             (entry(1, &long), "question"),
             (Entry { expected: Some(vec![place("a"); EXPECTED_MAX + 1]), ..entry(1, "q") }, "expected"),
+            (Entry { expected: Some(vec![place("a"), place(&long)]), ..entry(1, "q") }, "expected"),
+            (Entry { answer: format!("{long}-{}", "0".repeat(32)), ..entry(1, "q") }, "id"),
         ];
         for (entry, field) in cases {
             assert_eq!(keep(&db, "docs", &entry, 9).expect_err(field).field(), Some(field));

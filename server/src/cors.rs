@@ -75,7 +75,7 @@ pub(crate) async fn answer(Shared(state): Shared<State>, request: Request, next:
 }
 
 /// What an answer says of the origin that asks, if it is one of these.
-fn allowed(origins: &[String], headers: &HeaderMap) -> Option<HeaderValue> {
+pub(crate) fn allowed(origins: &[String], headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(ORIGIN)?;
     if origins.iter().any(|known| known == ANY) {
         return Some(HeaderValue::from_static(ANY));

@@ -1,6 +1,7 @@
 //! The queries that are being answered page by page.
 //!
-//! Each holds a state of its collection, so there are few, and one that nobody asks for a while is closed.
+//! Each holds a state of its collection and the hits that were found so far, so there are few, and one that nobody asks
+//! for a while is closed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use uuid::Uuid;
 
 /// Open at the same time.
 const OPEN_MAX: usize = 256;
+
+/// Hits that all of them hold together; of each some 50 bytes.
+const HELD_MAX: usize = 8_000_000;
 
 /// A cursor that was not asked for so long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -26,6 +30,8 @@ struct Entry {
     collection: String,
     open: Arc<Mutex<Open>>,
     asked: Instant,
+    /// Hits that it held when it was asked last.
+    held: usize,
 }
 
 /// A cursor, and what is read of its hits.
@@ -48,7 +54,7 @@ impl Cursors {
     /// Keeps a cursor; its name.
     ///
     /// # Errors
-    /// `Busy` when too many are open.
+    /// `Busy` when too many are open, or hold too much.
     pub(crate) fn keep(&self, open: Open) -> Result<Uuid> {
         self.sweep();
         let mut all = self.open.lock();
@@ -57,16 +63,18 @@ impl Cursors {
                 format!("{OPEN_MAX} cursors are open; close one, or wait until one is idle for 60 s");
             return Err(Error::new(ErrorKind::Busy, message).with_field("cursor"));
         }
+        let held = open.cursor.held();
+        check_held(&all, held)?;
         let name = Uuid::new_v4();
-        let collection = open.collection.clone();
-        all.insert(name, Entry { collection, open: Arc::new(Mutex::new(open)), asked: Instant::now() });
+        let (collection, asked) = (open.collection.clone(), Instant::now());
+        all.insert(name, Entry { collection, open: Arc::new(Mutex::new(open)), asked, held });
         Ok(name)
     }
 
     /// The next page, found until a deadline. Behind the last page the cursor is closed.
     ///
     /// # Errors
-    /// `NotFound` when it is closed; what reading says, and then it stays open.
+    /// `NotFound` when it is closed; `Busy` when all hold too much, and what reading says: then it stays open.
     pub(crate) fn next(
         &self,
         name: &str,
@@ -83,13 +91,21 @@ impl Cursors {
             let mut all = self.open.lock();
             let entry = all.get_mut(&name).ok_or_else(closed)?;
             entry.asked = Instant::now();
-            Arc::clone(&entry.open)
+            let open = Arc::clone(&entry.open);
+            check_held(&all, 0)?;
+            open
         };
         let mut open = open.lock();
-        let page = open.next(limit, Some(deadline))?;
-        if page.is_last {
-            self.open.lock().remove(&name);
+        let page = open.next(limit, Some(deadline));
+        let mut all = self.open.lock();
+        if let Some(entry) = all.get_mut(&name) {
+            entry.held = open.cursor.held();
         }
+        let page = page?;
+        if page.is_last {
+            all.remove(&name);
+        }
+        drop(all);
         Ok((page, open.select.clone()))
     }
 
@@ -110,6 +126,19 @@ impl Cursors {
     }
 }
 
+/// Whether the hits of all that are open leave room for so many more.
+fn check_held(all: &HashMap<Uuid, Entry>, more: usize) -> Result<()> {
+    let held = all.values().map(|entry| entry.held).sum::<usize>() + more;
+    if held <= HELD_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "the cursors that are open hold {held} hits, and together may hold {HELD_MAX}; close one, or wait until one is \
+         idle for 60 s"
+    );
+    Err(Error::new(ErrorKind::Busy, message).with_field("cursor"))
+}
+
 impl Open {
     /// The next page, found until a deadline.
     ///
@@ -118,5 +147,36 @@ impl Open {
     pub(crate) fn next(&mut self, limit: Option<usize>, deadline: Option<Instant>) -> Result<Paged> {
         let hits = self.cursor.next_until(limit.unwrap_or(self.limit), &self.select, deadline)?;
         Ok(Paged { hits, is_last: self.cursor.is_at_end() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kithdb::{Database, Point, Request, Schema};
+
+    use super::*;
+
+    #[test]
+    fn what_all_cursors_hold_together_has_an_end() {
+        let db = Database::in_memory().expect("a database");
+        let points = db.create_collection("c", Schema::new()).expect("a collection");
+        points.upsert((0..200).map(Point::new).collect()).expect("points");
+        let begun = || {
+            let request = Request { limit: 1, ..Request::default() };
+            let cursor = points.reading().and_then(|reading| reading.cursor(request)).expect("a cursor");
+            let mut open = Open { collection: "c".to_owned(), cursor, select: Select::none(), limit: 1 };
+            open.next(None, None).expect("a page");
+            open
+        };
+        let cursors = Cursors::default();
+        let name = cursors.keep(begun()).expect("there is room");
+        let next = || cursors.next(&name.to_string(), Some(2), Instant::now() + IDLE_MAX);
+        assert_eq!(next().expect("a page").0.hits.len(), 2);
+        assert!(cursors.open.lock()[&name].held > 2, "what was found beyond the page is held too");
+        cursors.open.lock().get_mut(&name).expect("it is open").held = HELD_MAX + 1;
+        assert_eq!(next().err().expect("refused").kind(), ErrorKind::Busy);
+        assert_eq!(cursors.keep(begun()).expect_err("refused").kind(), ErrorKind::Busy);
+        assert!(cursors.close(&name.to_string()));
+        cursors.keep(begun()).expect("there is room again");
     }
 }

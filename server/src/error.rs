@@ -19,6 +19,9 @@ pub(crate) const FIELD_HEADER: HeaderName = HeaderName::from_static("kithdb-erro
 /// The header that names the kind of an error: several kinds share a status.
 pub(crate) const KIND_HEADER: HeaderName = HeaderName::from_static("kithdb-error-kind");
 
+/// Bytes of a field that the header names; clients refuse headers that are far longer.
+const FIELD_BYTES_MAX: usize = 1_024;
+
 /// The field of a body that is too large, and of a head: the limits that have a status of their own.
 pub(crate) const BODY: &str = "body";
 pub(crate) const HEAD: &str = "head";
@@ -147,8 +150,9 @@ pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
         tracing::error!(%error, source = ?std::error::Error::source(error), "a request failed");
     }
     let mut response = envelope(status, &text(error), began);
-    // A field with other characters than a header may have is in the text only.
-    if let Some(Ok(field)) = error.field().map(HeaderValue::from_str) {
+    // A field that is too long, or with other characters than a header may have, is in the text only.
+    let field = error.field().filter(|field| field.len() <= FIELD_BYTES_MAX);
+    if let Some(Ok(field)) = field.map(HeaderValue::from_str) {
         response.headers_mut().insert(FIELD_HEADER, field);
     }
     response.headers_mut().insert(KIND_HEADER, HeaderValue::from_static(error.kind().name()));
@@ -292,5 +296,15 @@ mod tests {
         }
         let response = respond(&Error::invalid("points[3].vector", "is bad"), Instant::now());
         assert_eq!(response.headers()[FIELD_HEADER], "points[3].vector");
+    }
+
+    #[test]
+    fn a_field_that_no_header_can_carry_stands_in_the_text_alone() {
+        for field in ["x".repeat(FIELD_BYTES_MAX + 1), "a\r\nset-cookie: b".to_owned()] {
+            let response = respond(&Error::invalid(field.as_str(), "is bad"), Instant::now());
+            assert_eq!(response.status().as_u16(), 400);
+            assert!(!response.headers().contains_key(FIELD_HEADER), "{:?}", response.headers());
+            assert!(!response.headers().contains_key("set-cookie"));
+        }
     }
 }

@@ -91,3 +91,9 @@ pub(crate) fn busy(field: &str, what: &str, limit: usize) -> Error {
     let message = format!("{limit} {what}, the limit {field} says no more; try again in a moment");
     Error::new(ErrorKind::Busy, message).with_field(field)
 }
+
+/// There are as many of something as may be, whatever is set.
+pub(crate) fn full(field: &str, what: &str, most: usize) -> Error {
+    let message = format!("{most} {what}, and there may be no more; try again in a moment");
+    Error::new(ErrorKind::Busy, message).with_field(field)
+}

@@ -128,17 +128,27 @@ impl Reach {
     }
 }
 
-/// An address of IPv4 that stands in one of IPv6: mapped, or behind NAT64.
+/// An address of IPv4 that stands in one of IPv6: mapped, behind NAT64, or in a tunnel (6to4).
 fn inner(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, high, low] = ip.segments();
-    let ends = Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    let of = |high: u16, low: u16| Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0xffff | 0] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(ends),
+        [0, 0, 0, 0, 0, 0xffff | 0] | [0x64, 0xff9b, 0, 0, 0, 0] => of(high, low),
+        [0x2002, ..] => of(b, c),
         _ => None,
     }
 }
 
+/// Where clouds keep the secrets of machines, beside the link-local address of that.
+const SECRETS: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
+
 fn is_link_local(ip: IpAddr) -> bool {
+    if SECRETS.contains(&ip) {
+        return true;
+    }
     match ip {
         IpAddr::V4(ip) => ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_unicast_link_local() || inner(ip).is_some_and(|ip| ip.is_link_local()),
@@ -247,15 +257,26 @@ mod tests {
             "::ffff:10.0.0.1",
             "::ffff:169.254.169.254",
             "64:ff9b::a00:1",
+            "64:ff9b:1::a00:1",
             "2001:db8::1",
+            "2002:a00:1::1",
+            "2002:7f00:1::",
+            "fd00:ec2::254",
             "ff02::1",
         ] {
             assert!(!Reach::Public.lets(ip(inside)), "{inside}");
         }
-        for outside in ["1.1.1.1", "8.8.8.8", "2606:4700::1111"] {
+        for outside in ["1.1.1.1", "8.8.8.8", "2606:4700::1111", "2002:101:101::1"] {
             assert!(Reach::Public.lets(ip(outside)), "{outside}");
         }
-        for told in ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"] {
+        for told in [
+            "169.254.169.254",
+            "fe80::1",
+            "::ffff:169.254.169.254",
+            "2002:a9fe:a9fe::1",
+            "fd00:ec2::254",
+            "100.100.100.200",
+        ] {
             assert!(!Reach::Named.lets(ip(told)), "{told}");
         }
         assert!(Reach::Named.lets(ip("10.0.0.7")));

@@ -12,6 +12,9 @@ const LINE_BYTES_MAX: u64 = 8 << 10;
 /// A head has no more of them.
 const LINES_MAX: usize = 64;
 
+/// Bytes of a boundary (RFC 2046, 5.1.1): as many are looked at again with each block that comes.
+const BOUNDARY_BYTES_MAX: usize = 70;
+
 /// The boundary between parts that a `content-type` names; nothing if it is of no form.
 pub(crate) fn boundary(content_type: &str) -> Option<String> {
     let (kind, rest) = content_type.split_once(';')?;
@@ -22,7 +25,7 @@ pub(crate) fn boundary(content_type: &str) -> Option<String> {
         let (name, value) = part.trim().split_once('=')?;
         name.eq_ignore_ascii_case("boundary").then(|| value.trim_matches('"').to_owned())
     };
-    rest.split(';').find_map(named).filter(|boundary| !boundary.is_empty())
+    rest.split(';').find_map(named).filter(|boundary| (1..=BOUNDARY_BYTES_MAX).contains(&boundary.len()))
 }
 
 /// Writes the content of the part of this name.
@@ -246,7 +249,9 @@ mod tests {
 
     #[test]
     fn a_boundary_is_found_in_forms_only() {
+        let long = format!("multipart/form-data; boundary={}", "a".repeat(71));
         let cases = [
+            (long.as_str(), None),
             ("multipart/form-data; boundary=abc", Some("abc")),
             ("Multipart/Form-Data; charset=x; boundary=\"a b\"", Some("a b")),
             ("multipart/form-data; boundary=", None),

@@ -52,11 +52,27 @@ pub(crate) struct Inner {
     pub(crate) has_tls: bool,
     /// Who scrapes needs no key.
     pub(crate) are_metrics_open: bool,
+    /// There are no keys, and something in front guards the server.
+    pub(crate) is_open_to_all: bool,
     /// A place for each request in progress.
     pub(crate) requests: Semaphore,
     /// A place for each block of their bodies.
     pub(crate) blocks: Arc<Semaphore>,
+    /// A place for each client that waits for what is done in the background: its documents, its segments.
+    pub(crate) waiters: Semaphore,
+    /// A place for each operation that takes long (a snapshot, a recovery), waited for or not.
+    pub(crate) lingering: Arc<Semaphore>,
+    /// A place for each export that is on its way.
+    pub(crate) exports: Arc<Semaphore>,
 }
+
+/// Clients that wait for what is done in the background, and operations that take long, so many of each. Both have
+/// places among the calls that wait, where writes are, and must leave most of them.
+pub(crate) const LINGERING_MAX: usize = 16;
+
+/// Exports on their way at the same time. Each holds a thread and a state of its collection for as long as its client
+/// takes.
+pub(crate) const EXPORTS_MAX: usize = 16;
 
 fn requests_max(limits: &ServeLimits) -> usize {
     limits.requests_max.min(Semaphore::MAX_PERMITS)
@@ -105,8 +121,12 @@ impl State {
             cors_origins: options.cors_origins.clone(),
             requests: Semaphore::new(requests_max(&options.limits)),
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
+            waiters: Semaphore::new(LINGERING_MAX),
+            lingering: Arc::new(Semaphore::new(LINGERING_MAX)),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             limits: options.limits.clone(),
             are_metrics_open: options.are_metrics_open,
+            is_open_to_all: options.is_open_to_all,
         };
         Self { inner: Arc::new(inner) }
     }

@@ -356,6 +356,46 @@ fn a_token_gives_its_rights_while_it_counts() {
     assert_eq!(site.bearer(WHILE_A_POINT_EXISTS, "/collections/a"), 401);
 }
 
+/// A page in a browser of this machine reaches what listens there: by a form, or under a name that was made to lead
+/// here (DNS rebinding).
+#[test]
+fn pages_of_other_sites_get_nothing_of_a_server_without_keys() {
+    let site = |options: ServeOptions| {
+        let db = Database::in_memory().expect("a database");
+        let collection = db.create_collection("a", Schema::new()).expect("a collection");
+        collection.upsert(vec![Point::new(1)]).expect("a point");
+        Running::with(db, options)
+    };
+    let everything = json!({"filter": {}});
+    let delete = |server: &Running, line: &str| {
+        server.ask_with(line, "POST", "/collections/a/points/delete", Some(&everything)).status
+    };
+    let under = |server: &Running, host: &str| {
+        let head = format!("GET /collections/a HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        server.exchange(head.as_bytes(), b"")
+    };
+    let server = site(ServeOptions::default());
+    for line in ["origin: https://evil.example", "origin: null", "origin: http://127.0.0.1.evil.example:6333"]
+    {
+        assert_eq!(delete(&server, line), 403, "{line}");
+    }
+    let refused = under(&server, "evil.example:6333");
+    assert_eq!((refused.status, refused.field.as_deref()), (403, Some("host")), "{refused:?}");
+    let answer = under(&server, "localhost:6333");
+    assert_eq!(answer.body["result"]["points_count"], 1, "nothing was deleted: {answer:?}");
+    assert_eq!(delete(&server, "origin: http://localhost:3000"), 200);
+    let named =
+        ServeOptions { cors_origins: vec!["https://app.example".to_owned()], ..ServeOptions::default() };
+    assert_eq!(delete(&site(named), "origin: https://app.example"), 200);
+    let guarded = site(ServeOptions { is_open_to_all: true, ..ServeOptions::default() });
+    assert_eq!(
+        (under(&guarded, "db.example").status, delete(&guarded, "origin: https://a.example")),
+        (200, 200)
+    );
+    let keyed = ServeOptions { keys: Keys::new().full("k").expect("a key"), ..ServeOptions::default() };
+    assert_eq!(delete(&site(keyed), "origin: https://a.example\r\napi-key: k"), 200, "a key says enough");
+}
+
 #[test]
 fn nothing_of_a_body_is_read_for_who_has_no_key() {
     use std::io::{Read as _, Write as _};

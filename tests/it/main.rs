@@ -13,6 +13,7 @@
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `limits`      | each limit has its error; who is slow, or comes in masses, harms nobody else|
 //! | `mangled`     | decoders refuse or take whatever bytes they are given (as `fuzz/`, for longer)|
+//! | `small`       | a small request takes little, whatever one part of it multiplies            |
 //! | `mcp`         | tools of models do what routes do, with the rights of who asks, and no more |
 //! | `strict`      | what a collection's own settings refuse is refused, in the dialect's words  |
 //! | `documents`   | uploads become chunks, whatever ends the process meanwhile                  |
@@ -73,6 +74,7 @@ mod past;
 mod pause;
 mod rated;
 mod sealed;
+mod small;
 mod snapshots;
 mod strict;
 mod sweep;

@@ -263,6 +263,41 @@ fn a_collection_grows_as_far_as_it_may() {
     site.done("PUT", POINTS, &upsert(&[7]));
 }
 
+/// Neither looked at the collection's limits.
+#[test]
+fn imports_and_documents_end_where_a_collection_is_full() {
+    let site = Site::new();
+    site.done(
+        "POST",
+        "/collections/aliases",
+        &json!({"actions": [
+            {"create_alias": {"collection_name": "c", "alias_name": "a"}}
+        ]}),
+    );
+    let line = |id: u64| format!("{{\"id\":{id},\"vector\":[1.0,2.0]}}\n");
+    let import = |ids: std::ops::Range<u64>| {
+        let lines: String = ids.map(line).collect();
+        site.server.send_as("POST", "/api/v1/collections/a/import", "application/x-ndjson", lines.as_bytes())
+    };
+    let refused = |answer: Answer, says: &str| {
+        let text = answer.body["status"]["error"].as_str().unwrap_or_default();
+        assert!(answer.status == 400 && text.contains(says), "{answer:?}, not {says}");
+    };
+    site.set(json!({"enabled": true, "max_points_count": 7}));
+    assert_eq!(import(6..8).status, 200, "it is full, and not beyond");
+    refused(import(8..9), "Max points count limit of 7 reached!; nothing was imported");
+    let upload = json!({"documents": [{"path": "a.md", "text": "a red fox"}]});
+    let documents = "/api/v1/collections/c/documents";
+    site.refused("POST", documents, &upload, 400, "Max points count limit of 7 reached!");
+    site.set(json!({"max_points_count": 100, "max_collection_payload_size_bytes": 50}));
+    refused(import(8..9), "Max payload storage size limit of");
+    // Several batches: it ends within.
+    site.set(json!({"max_points_count": 8, "max_collection_payload_size_bytes": 1 << 30}));
+    let many = import(100..60_000);
+    let text = many.body["status"]["error"].as_str().unwrap_or_default();
+    assert!(many.status == 400 && text.contains("Max points count limit of 8"), "{many:?}");
+}
+
 #[test]
 fn payloads_take_as_much_room_as_they_may() {
     let site = Site::new();

@@ -58,6 +58,31 @@ fn a_merge_may_not_make_a_payload_too_large_or_too_deep() {
     notes.change(only(2), set("b", 1, "c.d")).expect("it is as deep as it may be");
 }
 
+/// Two small requests made a gigabyte of it, and more of more.
+#[test]
+fn a_change_that_multiplies_is_refused_before_it_is_made() {
+    let (_db, notes) = collection(Limits { payload_bytes_max: 1 << 20, ..Limits::default() });
+    notes.upsert(vec![Point::new(1).with("list", vec![0; 100_000])]).expect("a point");
+    notes.upsert((2..2_002).map(Point::new).collect()).expect("points");
+    let seqno = notes.status().seqno;
+    let everything = || Selection::Where(Filter::default());
+    let path = || "a".parse().expect("a path");
+    for (points, change, field) in [
+        // Of each of 100 000 elements an object of 10 000 bytes.
+        (only(1), set("b", "y".repeat(10_000), "list[]"), "payload"),
+        // 2 001 payloads of 600 000 bytes.
+        (everything(), set("b", "y".repeat(600_000), ""), "payload"),
+        // Names and keys that are looked for in every point, again and again.
+        (everything(), Change::DeletePayload(vec![path(); 1_025]), "keys"),
+        (everything(), Change::DeleteVectors(vec![String::new(); 65]), "vector"),
+    ] {
+        let error = notes.change(points, change).expect_err("above a limit");
+        assert_eq!((error.kind(), error.field()), (ErrorKind::LimitExceeded, Some(field)), "{error}");
+    }
+    assert_eq!(notes.status().seqno, seqno);
+    notes.change(only(1), set("b", 1, "list[]")).expect("it fits");
+}
+
 #[test]
 fn a_filter_that_matches_too_much_changes_nothing() {
     let (_db, notes) = collection(Limits { batch_points_max: 3, ..Limits::default() });

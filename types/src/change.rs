@@ -4,7 +4,7 @@
 //! Qdrant's, down to what becomes of values of another kind on the way of a path.
 //! Cost: a changed point is written whole, as a new version. To replace everything, upsert it.
 
-use crate::{FieldPath, Filter, Payload, Point, PointId};
+use crate::{FieldPath, Filter, Payload, Point, PointId, payload};
 
 /// Which points an operation changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +60,27 @@ impl Change {
             Self::DeletePayload(paths) => paths.iter().for_each(|path| path.remove(&mut point.payload)),
             Self::ClearPayload => point.payload.clear(),
             Self::DeleteVectors(names) => point.vectors.retain(|(name, _)| !names.contains(name)),
+        }
+    }
+
+    /// Bytes that it puts into each object that it changes, as JSON text; a null that removes a key puts nothing.
+    pub fn bytes_put(&self) -> usize {
+        match self {
+            Self::SetPayload { payload, .. } => {
+                let kept = payload.iter().filter(|(_, value)| !value.is_null());
+                let kept: Payload = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
+                payload::bytes(&kept)
+            }
+            Self::OverwritePayload(payload) => payload::bytes(payload),
+            _ => 0,
+        }
+    }
+
+    /// How many objects of a payload it changes: one, unless it has a path.
+    pub fn objects(&self, payload: &Payload) -> usize {
+        match self {
+            Self::SetPayload { path: Some(path), .. } => path.objects_made(payload),
+            _ => 1,
         }
     }
 
@@ -132,7 +153,29 @@ mod tests {
             let path = (!path.is_empty()).then(|| path.parse().expect("a path"));
             let change = Change::SetPayload { payload, path };
             assert_eq!(changed(&before, &change), after, "{change:?} of {before}");
+            let put = after.to_string().matches(r#""n":1"#).count()
+                - before.to_string().matches(r#""n":1"#).count();
+            assert_eq!(change.objects(&object(&before)), put, "{change:?} of {before}");
         }
+    }
+
+    #[test]
+    fn what_a_change_puts_is_known_before_it_is_made() {
+        let payload = object(&json!({"a": "xy", "b": null}));
+        let set = |path: Option<&str>| Change::SetPayload {
+            payload: payload.clone(),
+            path: path.map(|path| path.parse().expect("a path")),
+        };
+        assert_eq!(set(None).bytes_put(), r#"{"a":"xy"}"#.len());
+        assert_eq!(Change::OverwritePayload(payload.clone()).bytes_put(), r#"{"a":"xy","b":null}"#.len());
+        assert_eq!(Change::ClearPayload.bytes_put(), 0);
+        let many = object(&json!({"list": [[1, 2, 3], 4, {}]}));
+        let objects = |path: &str| set(Some(path)).objects(&many);
+        assert_eq!(
+            ["list[]", "list[].x", "list[][]", "list[7]", "list[0][1]", "new.b", "list[].x[]"].map(objects),
+            [3, 3, 3, 0, 1, 1, 0]
+        );
+        assert_eq!(set(None).objects(&many), 1);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Limits {
     pub filter_conditions_max: usize,
     /// Hits of one query, offset included.
     pub hits_max: usize,
-    /// Bytes that the payloads and vectors of one answer take in memory, about.
+    /// Bytes of memory that the payloads and vectors of one answer take, about.
     pub answer_bytes_max: usize,
     /// Characters of a keyword query, and of a text whose words a filter asks for.
     pub query_chars_max: usize,

@@ -68,6 +68,14 @@ impl FieldPath {
         }
     }
 
+    /// How many objects [`make_objects`](Self::make_objects) would hand over.
+    pub fn objects_made(&self, payload: &Payload) -> usize {
+        match self.steps.split_first() {
+            Some((Step::Key(first), rest)) => count_made(payload.get(first), rest),
+            _ => 0,
+        }
+    }
+
     /// Removes every value the path reaches. Elements of arrays are removed only when the path ends in `[]` or `[i]`.
     pub fn remove(&self, payload: &mut Payload) {
         if let Some((Step::Key(first), rest)) = self.steps.split_first() {
@@ -141,6 +149,17 @@ fn build(value: &mut Value, steps: &[Step], change: &mut dyn FnMut(&mut Payload)
                 build(item, rest, change);
             }
         }
+    }
+}
+
+/// How often [`build`] comes to an end.
+fn count_made(value: Option<&Value>, steps: &[Step]) -> usize {
+    let items = || value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    match steps.split_first() {
+        None => 1,
+        Some((Step::Key(key), rest)) => count_made(value.and_then(|value| value.get(key)), rest),
+        Some((Step::Each, rest)) => items().iter().map(|item| count_made(Some(item), rest)).sum(),
+        Some((Step::Nth(index), rest)) => items().get(*index).map_or(0, |item| count_made(Some(item), rest)),
     }
 }
 

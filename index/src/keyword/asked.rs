@@ -8,9 +8,10 @@
 //! Zaragoza, Taylor 2004): frequencies and lengths of the fields are added with their weights, and then scored as those
 //! of one field.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use types::{KeywordQuery, Operator, Result};
+use types::{Error, KeywordQuery, Operator, Result};
 
 use super::expand::expanded;
 use super::layout::Column;
@@ -21,6 +22,10 @@ use super::words::parts_alone;
 
 pub(super) const K1: f32 = 1.2;
 pub(super) const B: f32 = 0.75;
+
+/// Different words of a question that are looked for in other spellings. Each is a walk through every dictionary, which
+/// nothing ends before its time.
+const FUZZY_WORDS_MAX: usize = 64;
 
 /// A question.
 pub(super) struct Asked {
@@ -115,6 +120,9 @@ impl Group {
 }
 
 /// The groups of a question, each once, in the order of their first occurrence.
+///
+/// # Errors
+/// `LimitExceeded` when too many words are looked for in other spellings; what reading says.
 pub(super) fn kinds(query: &KeywordQuery, snapshot: &Snapshot) -> Result<Vec<Kind>> {
     let (text, phrases) = query.parts();
     let analysis = &snapshot.analysis;
@@ -123,9 +131,18 @@ pub(super) fn kinds(query: &KeywordQuery, snapshot: &Snapshot) -> Result<Vec<Kin
     if query.is_prefix || query.fuzzy.is_some() {
         let words = needed(analysis.words_of(&text));
         let end = words.iter().map(|word| word.positions.end).max();
-        for word in words {
-            let is_prefix = query.is_prefix && Some(word.positions.end) == end;
-            let terms = match expanded(&word.text, is_prefix, query.fuzzy, snapshot)? {
+        let mut seen = HashSet::new();
+        let words: Vec<(String, bool)> = words
+            .into_iter()
+            .map(|word| (word.text, query.is_prefix && Some(word.positions.end) == end))
+            .filter(|word| seen.insert(word.clone()))
+            .collect();
+        if query.fuzzy.is_some() && words.len() > FUZZY_WORDS_MAX {
+            let what = "the number of different words";
+            return Err(Error::limit("query.keyword.fuzzy", what, words.len(), FUZZY_WORDS_MAX));
+        }
+        for (word, is_prefix) in words {
+            let terms = match expanded(&word, is_prefix, query.fuzzy, snapshot)? {
                 terms if terms.is_empty() => continue,
                 terms => terms,
             };
@@ -138,7 +155,7 @@ pub(super) fn kinds(query: &KeywordQuery, snapshot: &Snapshot) -> Result<Vec<Kin
     let slop = query.phrase_slop.unwrap_or(0);
     kinds.extend(phrases.into_iter().filter_map(|phrase| phrase_of(phrase, slop, snapshot)));
     let mut unique: Vec<Kind> = Vec::with_capacity(kinds.len());
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for kind in kinds {
         let is_new = match &kind {
             Kind::Terms(terms) if terms.len() == 1 => seen.insert(Arc::clone(&terms[0].0)),

@@ -55,6 +55,9 @@ impl Level<'_> {
         let slots = self.matching.first(scores.keys().copied().collect(), |slot| *slot, scores.len())?;
         let mut hits = Vec::with_capacity(slots.len());
         for block in slots.chunks(BLOCK_ROWS) {
+            if !self.watch.has_time() {
+                break;
+            }
             let payloads = match formula.expression.reads_payload() {
                 true => self.view.payloads(block)?,
                 false => vec![Payload::new(); block.len()],

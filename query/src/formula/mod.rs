@@ -122,13 +122,19 @@ pub enum DecayKind {
 /// Nesting of formulas, so that no request can exhaust the stack.
 const DEPTH_MAX: usize = 64;
 
+/// Parts of a formula: all of them are computed for each candidate.
+const PARTS_MAX: usize = 4_096;
+
+/// Where formulas stand in requests.
+const FIELD: &str = "query.formula";
+
 impl Formula {
     /// A formula in which nothing is lacking.
     pub fn new(expression: Expression) -> Self {
         Self { expression, scores: BTreeMap::new(), fields: BTreeMap::new() }
     }
 
-    /// Checks its depth, its constants and its conditions.
+    /// Checks its size, its depth, its constants and its conditions.
     ///
     /// # Errors
     /// `InvalidArgument` or `LimitExceeded` naming `query.formula`.
@@ -137,13 +143,19 @@ impl Formula {
         if !numbers.chain(self.fields.values().filter_map(Value::as_f64)).all(f64::is_finite) {
             return Err(Error::invalid("query.defaults", "must be finite numbers"));
         }
-        self.expression.check(limits, 1)
+        // It is no deeper than that now.
+        self.expression.check(limits, 1)?;
+        match self.expression.count() {
+            parts if parts > PARTS_MAX => {
+                Err(Error::limit(FIELD, "the formula's number of parts", parts, PARTS_MAX))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 impl Expression {
     fn check(&self, limits: &Limits, depth: usize) -> Result<()> {
-        const FIELD: &str = "query.formula";
         if depth > DEPTH_MAX {
             return Err(Error::limit(FIELD, "the formula's depth", depth, DEPTH_MAX));
         }
@@ -180,6 +192,11 @@ impl Expression {
         self.parts().into_iter().try_for_each(|part| part.check(limits, depth + 1))
     }
 
+    /// Itself and all its parts, at every depth.
+    fn count(&self) -> usize {
+        1 + self.parts().into_iter().map(Self::count).sum::<usize>()
+    }
+
     /// The parts that it is made of.
     fn parts(&self) -> Vec<&Self> {
         match self {
@@ -203,5 +220,20 @@ impl Expression {
             Self::Field(_) | Self::TimeField(_) | Self::GeoDistance { .. } | Self::Condition(_) => true,
             other => other.parts().into_iter().any(Self::reads_payload),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_formula_of_too_many_parts_is_refused_by_name() {
+        let sum = |terms: usize| Expression::Sum(vec![Expression::Constant(1.0); terms]);
+        let halves = |terms: usize| Formula::new(Expression::Mult(vec![sum(terms), sum(terms)]));
+        let check = |terms: usize| halves(terms).check(&Limits::default());
+        check(2_000).expect("4 003 parts");
+        let error = check(2_100).expect_err("4 203 parts");
+        assert_eq!((error.kind(), error.field()), (types::ErrorKind::LimitExceeded, Some(FIELD)), "{error}");
     }
 }

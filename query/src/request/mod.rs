@@ -51,6 +51,12 @@ pub struct Params {
 /// [`Fusion::Rrf`] counts them from 0.
 pub const RRF_K: f32 = 60.0;
 
+/// Vectors that one request asks with, at all depths. Each example that is a point is read from storage.
+const ASKED_MAX: usize = 2_048;
+
+/// Examples of feedback: for each point every two of them are weighed against each other.
+const SCORED_MAX: usize = 128;
+
 impl Request {
     /// Checks the request against schema and limits, normalises its vectors, and fills in the collection's recall and
     /// what words weigh.
@@ -63,7 +69,15 @@ impl Request {
         if legs > limits.legs_max {
             return Err(Error::limit("prefetch", "the number of legs", legs, limits.legs_max));
         }
+        let asked = self.count_asked();
+        if asked > ASKED_MAX {
+            return Err(Error::limit("query", "the number of vectors that are asked with", asked, ASKED_MAX));
+        }
         self.check_level(schema, limits, points)
+    }
+
+    fn count_asked(&self) -> usize {
+        self.query.asked() + self.prefetch.iter().map(Self::count_asked).sum::<usize>()
     }
 
     fn count_legs(&self) -> usize {
@@ -193,6 +207,10 @@ fn check_feedback(scored: &[(Input, f32)], weights: Feedback) -> Result<()> {
     if scored.is_empty() {
         return refuse("feedback", "feedback elements must be non-empty");
     }
+    if scored.len() > SCORED_MAX {
+        let (field, what) = ("query.relevance_feedback.feedback", "the number of examples");
+        return Err(Error::limit(field, what, scored.len(), SCORED_MAX));
+    }
     if let Some(at) = scored.iter().position(|(_, score)| !score.is_finite()) {
         return refuse(&format!("feedback[{at}].score"), "must be a finite number");
     }
@@ -310,18 +328,62 @@ mod tests {
     }
 
     #[test]
-    fn feedback_weighs_within_what_a_number_holds() {
+    fn feedback_weighs_within_what_a_number_holds_and_few_examples() {
         let schema = Schema::new().vector(1, Metric::Dot);
-        let ask = |confidence: f32| {
+        let ask = |confidence: f32, zeros: usize| {
             let example = |score: f32| (Input::from([1.0_f32]), score);
             let weights = Feedback { target: 1.0, confidence, pair: 1.0 };
-            let (target, scored) = (Input::from([1.0_f32]), vec![example(1e30), example(0.0)]);
+            let mut scored = vec![example(1e30)];
+            scored.resize(1 + zeros, example(0.0));
+            let target = Input::from([1.0_f32]);
             let query = Query::Feedback { target, scored, weights, using: String::new() };
             Request { query, limit: 1, ..Request::default() }.check(&schema, &Limits::default(), 9)
         };
-        ask(1.0).expect("weights of 1e30");
-        let error = ask(2.0).expect_err("beyond what a number holds");
+        ask(1.0, 1).expect("weights of 1e30");
+        let error = ask(2.0, 1).expect_err("beyond what a number holds");
         assert_eq!(error.field(), Some("query.relevance_feedback.strategy.naive"));
+        ask(1.0, SCORED_MAX - 1).expect("as many as may be");
+        let error = ask(1.0, SCORED_MAX).expect_err("one more");
+        assert_eq!(error.field(), Some("query.relevance_feedback.feedback"));
+    }
+
+    #[test]
+    fn more_examples_than_there_may_be_are_refused_before_any_is_looked_up() {
+        let schema = Schema::new().vector(1, Metric::Dot);
+        let points = |count: u64| (0..count).map(|id| Input::Point(id.into())).collect::<Vec<Input>>();
+        let using = String::new;
+        let recommend = |count: u64| Query::Recommend {
+            examples: Examples { positive: points(count), negative: points(8) },
+            strategy: Recommend::SumScores,
+            using: using(),
+        };
+        let pairs = |count: u64| -> Vec<Pair> {
+            let pair = |(positive, negative)| Pair { positive, negative };
+            points(count).into_iter().zip(points(count)).map(pair).collect()
+        };
+        let feedback = |count: u64| Query::Feedback {
+            target: [1.0].into(),
+            scored: points(count).into_iter().zip((0_u16..).map(f32::from)).collect(),
+            weights: Feedback { target: 1.0, confidence: 1.0, pair: 1.0 },
+            using: using(),
+        };
+        let check = |query, legs: usize| {
+            let ask = |query| Request { query, limit: 1, ..Request::default() };
+            let prefetch = vec![ask(recommend(992)); legs];
+            let mut request = Request { prefetch, ..ask(query) };
+            request.check(&schema, &Limits::default(), 9)
+        };
+        check(recommend(2_040), 0).expect("2 048");
+        for (query, legs) in [
+            (recommend(2_041), 0),
+            (Query::Context { pairs: pairs(1_025), using: using() }, 0),
+            (Query::Discover { target: [1.0].into(), context: pairs(1_024), using: using() }, 0),
+            (feedback(2_048), 0),
+            (recommend(100), 2),
+        ] {
+            let error = check(query, legs).expect_err("too many");
+            assert_eq!((error.kind(), error.field()), (types::ErrorKind::LimitExceeded, Some("query")));
+        }
     }
 
     #[test]

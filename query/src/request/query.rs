@@ -197,6 +197,18 @@ impl Query {
         }
     }
 
+    /// How many vectors it asks with.
+    pub(crate) fn asked(&self) -> usize {
+        match self {
+            Self::Nearest { .. } | Self::Diverse { .. } => 1,
+            Self::Recommend { examples, .. } => examples.positive.len() + examples.negative.len(),
+            Self::Discover { context, .. } => 1 + 2 * context.len(),
+            Self::Context { pairs, .. } => 2 * pairs.len(),
+            Self::Feedback { scored, .. } => 1 + scored.len(),
+            _ => 0,
+        }
+    }
+
     /// Every vector that it asks with, and where it stands.
     pub(crate) fn inputs(&mut self) -> Vec<(String, &mut Input)> {
         match self {

@@ -249,6 +249,24 @@ fn metadata_and_sizes_make_a_document_another_one() {
 }
 
 #[test]
+fn jobs_that_wait_have_an_end() {
+    let db = Database::in_memory().expect("a database");
+    let submit = || {
+        let upload = jobs::Upload { path: "a.md".into(), bytes: b"# A".to_vec(), ..jobs::Upload::default() };
+        jobs::submit(&db, "documents", &jobs::Order::default(), vec![upload], None)
+    };
+    submit().expect("the first");
+    let waiting = db.collection("documents.jobs").expect("it is there");
+    let job = |id: u64| kithdb::Point::new(id).with("kind", "job").with("state", "running");
+    waiting.upsert((0..998).map(job).collect()).expect("jobs");
+    submit().expect("the last");
+    let error = submit().expect_err("there is no room");
+    assert_eq!((error.kind(), error.field()), (kithdb::ErrorKind::Busy, Some("documents")), "{error}");
+    waiting.delete((0..9).map(kithdb::PointId::Num).collect()).expect("some have ended");
+    submit().expect("there is room again");
+}
+
+#[test]
 fn a_job_stopped_after_each_group_ends_as_one_that_was_not() {
     let (_model, embedder) = tiny::open();
     let upload = |nth: usize| jobs::Upload {

@@ -5,7 +5,7 @@
 //! 422, with several texts). Anything else is an error at once, with what the server said.
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use types::{Error, ErrorKind, Result};
@@ -68,11 +68,16 @@ impl Exchange {
         }
     }
 
-    /// The vectors of some texts, each of `dim` elements if that is known.
+    /// The vectors of some texts, each of `dim` elements if that is known. No attempt begins later than `until`.
     ///
     /// # Errors
     /// `Busy` when the last attempt failed; `InvalidArgument` on `model` when the server refuses.
-    pub(super) fn embed(&self, texts: &[&str], dim: Option<usize>) -> Result<Vec<Vec<f32>>> {
+    pub(super) fn embed(
+        &self,
+        texts: &[&str],
+        dim: Option<usize>,
+        until: Option<Instant>,
+    ) -> Result<Vec<Vec<f32>>> {
         let mut pause = PAUSE;
         let mut attempt = 1;
         loop {
@@ -82,18 +87,21 @@ impl Exchange {
                 Err(Failed::TooMuch(why)) if texts.len() == 1 => return Err(self.refused(&why)),
                 Err(Failed::TooMuch(_)) => {
                     let (first, second) = texts.split_at(texts.len() / 2);
-                    let mut vectors = self.embed(first, dim)?;
-                    vectors.extend(self.embed(second, dim)?);
+                    let mut vectors = self.embed(first, dim, until)?;
+                    vectors.extend(self.embed(second, dim, until)?);
                     return Ok(vectors);
                 }
-                Err(Failed::ForNow(why, _)) if attempt == self.attempts_max => {
-                    let url = &self.url;
-                    let message = format!("{url} gave no vectors in {attempt} attempts; the last one: {why}");
-                    return Err(Error::new(ErrorKind::Busy, message).with_field("model"));
-                }
                 Err(Failed::ForNow(why, named)) => {
+                    let wait = named.unwrap_or_else(|| jittered(pause)).min(self.pause_max);
+                    let is_late = until.is_some_and(|until| Instant::now() + wait > until);
+                    if attempt == self.attempts_max || is_late {
+                        let url = &self.url;
+                        let message =
+                            format!("{url} gave no vectors in {attempt} attempts; the last one: {why}");
+                        return Err(Error::new(ErrorKind::Busy, message).with_field("model"));
+                    }
                     tracing::debug!(url = self.url, attempt, why, "an embedding request is tried again");
-                    std::thread::sleep(named.unwrap_or_else(|| jittered(pause)).min(self.pause_max));
+                    std::thread::sleep(wait);
                     pause = (pause * 2).min(self.pause_max);
                     attempt += 1;
                 }
@@ -136,6 +144,11 @@ impl Exchange {
             Some(key) => said.replace(key, "…"),
             None => said.to_owned(),
         }
+    }
+
+    /// Where it asks.
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     fn refused(&self, why: &str) -> Error {

@@ -8,6 +8,7 @@
 //!
 //! Cost: each different text once while the cache holds it; batches of texts of like length, several at a time.
 
+mod breaker;
 mod cache;
 mod exchange;
 #[cfg(test)]
@@ -24,15 +25,22 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use types::{Error, ErrorKind, ModelIdentity, Result};
 
 use crate::embed::Tokens;
+use breaker::Breaker;
 use cache::Cache;
 use exchange::Exchange;
+
+/// For a query, whose client waits, no attempt begins later than this.
+const QUERY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// After a query that got no vector the server is not asked by others for so long.
+const BREAK: Duration = Duration::from_secs(5);
 
 /// What a server speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -191,6 +199,8 @@ pub(crate) struct Remote {
     exchange: Exchange,
     protocol: Protocol,
     url: String,
+    /// Of queries. Documents are not waited for, and pause by themselves.
+    breaker: Breaker,
     identity: ModelIdentity,
     tokens: Option<Tokens>,
     cache: Mutex<Cache>,
@@ -204,7 +214,7 @@ impl Remote {
         let exchange = Exchange::new(provider);
         let dim = match provider.dim {
             Some(dim) => dim,
-            None => exchange.embed(&["dimension"], None)?.first().map_or(0, Vec::len),
+            None => exchange.embed(&["dimension"], None, None)?.first().map_or(0, Vec::len),
         };
         let tokens = provider.tokenizer.as_ref().map(|path| {
             let bytes = fs::read(path).map_err(|error| {
@@ -215,10 +225,12 @@ impl Remote {
         });
         let identity = provider.identity(dim);
         tracing::info!(model = identity.name, dim, url = provider.url, "embedding server in use");
+        let probe_max = provider.request_time_max.saturating_add(QUERY_TIME_MAX);
         Ok(Self {
             exchange,
             protocol: provider.protocol,
             url: provider.url.clone(),
+            breaker: Breaker::new(provider.pause_max.min(BREAK), probe_max),
             identity,
             tokens: tokens.transpose()?,
             cache: Mutex::new(Cache::new(provider.cache_bytes_max)),
@@ -246,8 +258,17 @@ impl Remote {
 
     pub(crate) fn embed_query(&self, text: &str) -> Result<Vec<f32>> {
         let text = format!("{}{text}", self.identity.query_prefix);
-        let mut vectors = self.embed(&[text], &|_| ())?;
-        vectors.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "one text gave no vector"))
+        let key = cache::key(&text);
+        if let Some(vector) = self.cache.lock().get(&key) {
+            return Ok(vector);
+        }
+        let (dim, until) = (self.identity.dim, Instant::now() + QUERY_TIME_MAX);
+        let asked = || self.exchange.embed(&[text.as_str()], Some(dim), Some(until));
+        let mut vectors = self.breaker.call(self.exchange.url(), asked)?;
+        let vector = vectors.pop().ok_or_else(|| missing_vector(&self.identity.name))?;
+        let vector = self.settle(vector);
+        self.cache.lock().put(key, &vector);
+        Ok(vector)
     }
 
     pub(crate) fn embed_documents(&self, texts: &[&str], progress: &dyn Fn(usize)) -> Result<Vec<Vec<f32>>> {
@@ -296,7 +317,7 @@ impl Remote {
                 scope.spawn(move || {
                     while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let texts: Vec<&str> = batch.iter().map(|(_, text)| *text).collect();
-                        let outcome = self.exchange.embed(&texts, Some(self.identity.dim));
+                        let outcome = self.exchange.embed(&texts, Some(self.identity.dim), None);
                         let has_failed = outcome.is_err();
                         // Nobody listens any more once another request has failed.
                         if sender.send((*batch, outcome)).is_err() || has_failed {

@@ -167,3 +167,29 @@ fn redirects_are_not_followed() {
     assert!(embedder.embed_query("a").is_err());
     assert!(asked(&log) == 0 && began.elapsed() < Duration::from_secs(5));
 }
+
+/// Each query waited for every attempt, in a place where searches for vectors could run.
+#[test]
+fn a_server_that_is_away_costs_one_query_its_time() {
+    let (embedder, log) = embedder(vec![Act::Say(503, "", "loading"); 2], |provider| {
+        (provider.attempts_max, provider.pause_max) = (2, Duration::from_millis(500));
+    });
+    embedder.embed_query("a").expect_err("away");
+    let error = embedder.embed_query("b").expect_err("told at once");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::Busy, Some("model")));
+    assert!(error.to_string().contains("a moment ago"), "{error}");
+    assert_eq!(asked(&log), 2, "it was not asked");
+    assert_eq!(embedder.embed_documents(&["c"], &|_| ()).expect("documents go on"), [fake::vector("c")]);
+    assert_eq!(embedder.embed_query("c").expect("the cache has it"), fake::vector("c"));
+    std::thread::sleep(Duration::from_millis(550));
+    assert_eq!(embedder.embed_query("b").expect("it is back"), fake::vector("b"));
+}
+
+#[test]
+fn a_query_does_not_wait_as_long_as_a_server_would_have_it() {
+    let later = Act::Say(503, "retry-after: 20\r\n", "loading");
+    let (embedder, log) = embedder(vec![later], |provider| provider.pause_max = Duration::from_secs(30));
+    let began = Instant::now();
+    assert_eq!(embedder.embed_query("a").expect_err("too late").kind(), ErrorKind::Busy);
+    assert!(asked(&log) == 1 && began.elapsed() < Duration::from_secs(5));
+}

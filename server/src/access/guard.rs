@@ -15,7 +15,7 @@ use kithdb::{Error, ErrorKind, Result};
 use tokio::sync::SemaphorePermit;
 
 use super::keys::Shown;
-use super::{Need, Rights};
+use super::{Need, Rights, page};
 use crate::lanes::Lane;
 use crate::{State, body, error, limits};
 
@@ -56,24 +56,30 @@ impl Gate {
     async fn admit(&self, request: &mut Request) -> Result<(Rights, SemaphorePermit<'_>)> {
         let inner = &self.state.inner;
         check_head(request, inner.limits.head_bytes_max)?;
-        let rights = self.rights(request).await?;
-        check_encoding(request)?;
+        if inner.keys.is_empty() && !inner.is_open_to_all {
+            page::check(request.headers(), &inner.cors_origins)?;
+        }
+        let shown = inner.keys.shown(request.headers())?;
+        // Who shows nothing takes no place; what a token needs looked up is a part of the request.
         let limit = inner.limits.requests_max;
         let full = |_| limits::busy("requests_max", "requests are in progress", limit);
-        Ok((rights, inner.requests.try_acquire().map_err(full)?))
+        let place = inner.requests.try_acquire().map_err(full)?;
+        let rights = self.rights(shown, request).await?;
+        check_encoding(request)?;
+        Ok((rights, place))
     }
 
-    async fn rights(&self, request: &mut Request) -> Result<Rights> {
+    async fn rights(&self, shown: Shown, request: &mut Request) -> Result<Rights> {
         let inner = &self.state.inner;
-        let shown = inner.keys.shown(request.headers())?;
         let collection = collection(request).await?;
         let (rights, point) = match shown {
             Shown::Anyone => return Ok(Rights::Manage),
             Shown::Rights(rights, point) => (rights, point),
         };
         if let Some(point) = point {
-            let state = self.state.clone();
-            inner.lanes.run(Lane::Computes, move || point.check(&state.inner.db)).await?;
+            let (state, deadline) = (self.state.clone(), Instant::now() + inner.limits.request_time_max);
+            let check = move || point.check(&state.inner.db, deadline);
+            inner.lanes.run_until(Lane::Computes, deadline, check).await??;
         }
         match collection {
             Some(collection) => rights.check_of(&inner.db, &collection, self.need)?,

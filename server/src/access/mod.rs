@@ -6,6 +6,7 @@
 
 mod guard;
 mod keys;
+mod page;
 mod token;
 
 use std::sync::Arc;

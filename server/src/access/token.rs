@@ -8,6 +8,7 @@
 //! is one algorithm.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -183,11 +184,11 @@ impl AccessIn {
 }
 
 impl ValueExists {
-    /// Checks that such a point exists.
+    /// Checks that such a point exists, until a deadline.
     ///
     /// # Errors
-    /// Unauthorized when there is none; what reading says.
-    pub(super) fn check(self, db: &Database) -> Result<()> {
+    /// Unauthorized when there is none; `DeadlineExceeded`; what reading says.
+    pub(super) fn check(self, db: &Database, deadline: Instant) -> Result<()> {
         let gone = || unauthorized("Invalid JWT, stateful validation failed");
         let collection = db.collection(&self.collection).map_err(|_| gone())?;
         let mut filter = Filter::default();
@@ -201,7 +202,7 @@ impl ValueExists {
                 key.parse().map_err(|_| unauthorized("value_exists.matches of the JWT has a bad key"))?;
             filter = filter.and(Condition::Field(path, Predicate::Any(vec![value])));
         }
-        let page = collection.scroll(&filter, None, 1, &Select::none())?;
+        let page = collection.reading()?.until(deadline).scroll(&filter, None, 1, &Select::none())?;
         if page.points.is_empty() { Err(gone()) } else { Ok(()) }
     }
 }
@@ -318,9 +319,10 @@ pub(super) mod tests {
     #[test]
     fn a_token_counts_while_its_point_is_there() {
         let db = Database::in_memory().expect("a database");
+        let deadline = Instant::now() + std::time::Duration::from_secs(60);
         let exists = |matches: Value| -> Result<()> {
             let text = json!({"collection": "users", "matches": matches}).to_string();
-            serde_json::from_str::<ValueExists>(&text).expect("a claim").check(&db)
+            serde_json::from_str::<ValueExists>(&text).expect("a claim").check(&db, deadline)
         };
         let session = json!([{"key": "session", "value": "x"}, {"key": "n", "value": 1}]);
         exists(session.clone()).expect_err("no collection");

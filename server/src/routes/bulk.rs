@@ -12,7 +12,9 @@ use axum::Extension;
 use axum::extract::{Path, Query, Request, State as Shared};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use kithdb::arrow::array::RecordBatchReader as _;
+use kithdb::arrow::array::{RecordBatch, RecordBatchReader};
+use kithdb::arrow::datatypes::SchemaRef;
+use kithdb::arrow::error::ArrowError;
 use kithdb::bulk::files::{self, Format, Source};
 use kithdb::bulk::{Export, ImportOptions, Imported};
 use kithdb::{Error, Result};
@@ -23,9 +25,10 @@ use crate::State;
 use crate::access::{Need, Rights};
 use crate::incoming::{Arriving, Incoming};
 use crate::lanes::Lane;
-use crate::state::Inner;
+use crate::state::{EXPORTS_MAX, Inner};
+use crate::strict::Strict;
 use crate::wire::bulk::{ExportQuery, ImportQuery, ImportedOut, Running};
-use crate::{body, error, stream};
+use crate::{body, error, limits, stream};
 
 /// Types of bodies.
 const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
@@ -69,7 +72,10 @@ pub(super) async fn import(
     let inner = Arc::clone(&state.inner);
     let take = move || {
         let taken = take(&inner, &collection, &kind, reading, &options);
-        inner.rates.recount(&collection);
+        // Its bytes are known by its own name, which may be another.
+        if let Ok(found) = inner.db.collection(&collection) {
+            inner.rates.recount(found.name());
+        }
         taken
     };
     let pumped = stream::pump(body, sender, state.inner.limits.body_time_max);
@@ -107,7 +113,10 @@ fn take(
     let format = format(kind, &magic)?;
     let from = Cursor::new(magic).chain(from);
     let limits = inner.db.limits();
-    let import = |source: Source| inner.db.import(collection, source.batches, options, &mut |_| ());
+    let import = |source: Source| {
+        let batches = Held { batches: source.batches, inner, collection };
+        inner.db.import(collection, batches, options, &mut |_| ())
+    };
     let imported = if format == Format::Parquet {
         let incoming = Incoming::new(&inner.db, limits.import_bytes_max)?;
         let mut from = from;
@@ -120,6 +129,41 @@ fn take(
         Some("batches" | "file") => error.with_field(error::BODY),
         _ => error,
     })
+}
+
+/// Batches until strict mode says that the collection is full. What is on its way then still comes in.
+struct Held<'a> {
+    batches: Box<dyn RecordBatchReader + Send>,
+    inner: &'a Inner,
+    collection: &'a str,
+}
+
+impl Held<'_> {
+    fn check(&self) -> Result<()> {
+        match self.inner.db.collection(self.collection) {
+            Ok(collection) => Strict::of(&collection, &self.inner.rates).check_room(),
+            // It is about to be made.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Iterator for Held<'_> {
+    type Item = std::result::Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next()?;
+        Some(batch.and_then(|batch| match self.check() {
+            Ok(()) => Ok(batch),
+            Err(error) => Err(ArrowError::ExternalError(Box::new(error))),
+        }))
+    }
+}
+
+impl RecordBatchReader for Held<'_> {
+    fn schema(&self) -> SchemaRef {
+        self.batches.schema()
+    }
 }
 
 /// The error of bytes that did not arrive, or are too many.
@@ -168,6 +212,9 @@ pub(super) async fn export(
         Ok(options) => options,
         Err(error) => return error::respond(&error, began),
     };
+    let Ok(place) = Arc::clone(&state.inner.exports).try_acquire_owned() else {
+        return error::respond(&limits::full("exports", "exports are on their way", EXPORTS_MAX), began);
+    };
     let inner = Arc::clone(&state.inner);
     // The first pass, over payloads, decides the columns: what is wrong with the request shows here.
     let begin = move || inner.db.collection(&collection)?.export(&options);
@@ -180,7 +227,11 @@ pub(super) async fn export(
             };
             let disposition = format!("attachment; filename=\"export.{ending}\"");
             let head = [(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, disposition)];
-            let body = stream::of_writer(move |to| write(export, format, to).map_err(std::io::Error::other));
+            let body = stream::of_writer(move |to| {
+                let written = write(export, format, to).map_err(std::io::Error::other);
+                drop(place);
+                written
+            });
             (head, body).into_response()
         }
         Err(error) => error::respond(&error, began),
@@ -197,7 +248,32 @@ fn write(export: Export, format: Format, to: &mut (dyn Write + Send)) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use kithdb::{Database, Point, Schema};
+    use tower::ServiceExt as _;
+
     use super::*;
+    use crate::{ServeOptions, router};
+
+    /// Each held a thread for as long as its client took, and there are no more than some hundred of these.
+    #[tokio::test]
+    async fn exports_on_their_way_have_an_end() {
+        let db = Database::in_memory().expect("a database");
+        let points = db.create_collection("c", Schema::new()).expect("a collection");
+        points.upsert(vec![Point::new(1)]).expect("a point");
+        let state = State::new(db, None, &ServeOptions::default());
+        let status = || async {
+            let request = Request::builder().uri("/api/v1/collections/c/export").body(Body::empty());
+            let response = router(&state).oneshot(request.expect("a request")).await.expect("an answer");
+            response.status().as_u16()
+        };
+        assert_eq!(status().await, 200);
+        let all = u32::try_from(EXPORTS_MAX).expect("a number");
+        let held = Arc::clone(&state.inner.exports).acquire_many_owned(all).await.expect("it is open");
+        assert_eq!(status().await, 503);
+        drop(held);
+        assert_eq!(status().await, 200);
+    }
 
     #[test]
     fn a_body_is_what_it_says_or_how_it_begins() {

@@ -19,6 +19,7 @@ use kithdb::{Collection, Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument as _, Span};
 
 use crate::State;
@@ -27,10 +28,10 @@ use crate::body::{Allowance, Held};
 use crate::error::{PATH_VALIDATION, QUERY_VALIDATION};
 use crate::lanes::Lane;
 use crate::observe::RequestId;
-use crate::state::Inner;
+use crate::state::{Inner, LINGERING_MAX};
 use crate::strict::Strict;
 use crate::wire::translate::Translator;
-use crate::{body, error, wire};
+use crate::{body, error, limits, wire};
 
 /// A request on its way to the database.
 pub(super) struct Call {
@@ -191,21 +192,14 @@ async fn run<T: Serialize + 'static>(
 ) -> Response {
     let began = Instant::now();
     match read(state, request).await {
-        Ok(call) => answered(call, lane, shape, answer, began).await,
+        Ok(call) => {
+            let (state, deadline) = (Arc::clone(&call.state), call.deadline);
+            let replied =
+                state.lanes.run_until(lane, deadline, move || reply(&call, answer, shape, began)).await;
+            replied.unwrap_or_else(|error| error::respond(&error, began))
+        }
         Err(error) => error::respond(&error, began),
     }
-}
-
-async fn answered<T: Serialize + 'static>(
-    call: Call,
-    lane: Lane,
-    shape: Shape,
-    answer: fn(&Call) -> Result<T>,
-    began: Instant,
-) -> Response {
-    let (state, deadline) = (Arc::clone(&call.state), call.deadline);
-    let replied = state.lanes.run_until(lane, deadline, move || reply(&call, answer, shape, began)).await;
-    replied.unwrap_or_else(|error| error::respond(&error, began))
 }
 
 #[derive(Deserialize)]
@@ -232,7 +226,7 @@ async fn run_later<T: Serialize + Send + 'static>(
     let asked = read(state, request).await.and_then(|call| Ok((call.query::<Wait>()?.wait, call)));
     let call = match asked {
         Ok((Some(false), call)) => Arc::new(call),
-        Ok((_, call)) => return answered(call, Lane::Waits, Shape::Enveloped, answer, began).await,
+        Ok((_, call)) => return run_long(call, answer, began).await,
         Err(error) => return error::respond(&error, began),
     };
     let (state, looked_at) = (Arc::clone(&call.state), Arc::clone(&call));
@@ -243,18 +237,54 @@ async fn run_later<T: Serialize + Send + 'static>(
     accepted(state, path, began, move || call.on_behalf(|| answer(&call)))
 }
 
-/// Answers before something is done, and does it. What becomes of it is in the log.
+/// Runs what may take long. Its place is free when it is done, not when its client has gone.
+async fn run_long<T: Serialize + 'static>(
+    call: Call,
+    answer: fn(&Call) -> Result<T>,
+    began: Instant,
+) -> Response {
+    let place = match lingering(&call.state) {
+        Ok(place) => place,
+        Err(error) => return error::respond(&error, began),
+    };
+    let (state, deadline) = (Arc::clone(&call.state), call.deadline);
+    let respond = move || {
+        let response = reply(&call, answer, Shape::Enveloped, began);
+        drop(place);
+        response
+    };
+    let replied = state.lanes.run_until(Lane::Waits, deadline, respond).await;
+    replied.unwrap_or_else(|error| error::respond(&error, began))
+}
+
+/// A place among the operations that take long.
+///
+/// # Errors
+/// `Busy` when there is none.
+fn lingering(state: &Inner) -> Result<OwnedSemaphorePermit> {
+    Arc::clone(&state.lingering)
+        .try_acquire_owned()
+        .map_err(|_| limits::full("wait", "operations that take long are in progress", LINGERING_MAX))
+}
+
+/// Answers before something is done, and does it. What becomes of it is in the log. Busy when too much is being done
+/// that way: nobody holds a place among the requests for it.
 pub(super) fn accepted<T: Send + 'static>(
     state: Arc<Inner>,
     path: String,
     began: Instant,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Response {
+    let place = match lingering(&state) {
+        Ok(place) => place,
+        Err(error) => return error::respond(&error, began),
+    };
     let done = async move {
         match state.lanes.run(Lane::Waits, work).await {
             Ok(_) => tracing::info!(path, "what was accepted is done"),
             Err(error) => tracing::error!(%error, path, "what was accepted could not be done"),
         }
+        drop(place);
     };
     // It belongs to the request all the same: in the log, and in its trace.
     tokio::spawn(done.instrument(Span::current()));

@@ -6,6 +6,8 @@ use serde_json::json;
 
 use super::Call;
 use crate::error::PATH_VALIDATION;
+use crate::limits;
+use crate::state::LINGERING_MAX;
 use crate::wire::alias::{Aliases, ChangeAliases};
 use crate::wire::alter::{self, Alter, CreateVector};
 use crate::wire::collection::{Create, CreateField};
@@ -33,6 +35,8 @@ pub(super) fn describe_fully(call: &Call) -> Result<Value> {
 
 pub(super) fn optimize(call: &Call) -> Result<bool> {
     let is_awaited = !call.is_empty() && call.parse::<Optimize>()?.is_awaited();
+    let full = |_| limits::full("wait", "clients wait for what is done in the background", LINGERING_MAX);
+    let _place = is_awaited.then(|| call.state.waiters.try_acquire().map_err(full)).transpose()?;
     call.collection()?.optimize(is_awaited).map(|()| true)
 }
 

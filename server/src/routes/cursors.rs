@@ -1,14 +1,23 @@
 //! Queries answered page by page.
 
-use kithdb::Result;
+use kithdb::{Error, Result};
 
 use super::Call;
 use crate::access::Need;
+use crate::error::BODY;
 use crate::wire::cursor::{self, CursorPage, NextBody};
 use crate::wire::query::QueryBody;
 
+/// Bytes of a query that is answered page by page: it is kept until its last page, and there may be many.
+const QUERY_BYTES_MAX: usize = 1 << 20;
+
 pub(super) fn begin(call: &Call) -> Result<CursorPage> {
     let collection = call.collection()?;
+    let bytes = call.bytes().len();
+    if bytes > QUERY_BYTES_MAX {
+        let what = "the number of bytes of a query that is kept for its pages";
+        return Err(Error::limit(BODY, what, bytes, QUERY_BYTES_MAX));
+    }
     let (body, asked) = (call.parse::<QueryBody>()?, call.part("collection")?);
     cursor::begin(body, asked, &call.translator(&collection), &call.state.cursors)
 }

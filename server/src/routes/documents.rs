@@ -23,16 +23,25 @@ pub(super) fn upload(call: &Call) -> Result<JobOut> {
     let name = call.part("collection")?;
     let db = &call.state.db;
     // An upload makes its collection where there is none, which not everybody may.
-    if db.collection(name).is_err() {
+    let known = db.collection(name);
+    if known.is_err() {
         call.rights.check(Need::Manage)?;
     }
     let query: UploadQuery = call.query()?;
     let (order, uploads) = read(call.content_type(), call.bytes())?;
+    if let Ok(collection) = &known {
+        let strict = call.strict(collection);
+        strict.check_room()?;
+        // Of how many points each will be nothing is known.
+        strict.take_write(uploads.len())?;
+    }
     let mut job = jobs::submit(db, name, &order, uploads, call.state.embedder.as_deref())?;
     call.state.jobs.wake();
-    // What was accepted is kept: an answer in time, whatever its state, is better than none.
+    // What was accepted is kept: an answer in time, whatever its state, is better than none. Who finds too many waiting
+    // is answered at once: writes would stand behind them.
     let end = call.deadline() - Duration::from_millis(500);
-    while query.wait && job.state == State::Running && job.error.is_none() && Instant::now() < end {
+    let place = call.state.waiters.try_acquire().ok().filter(|_| query.wait);
+    while place.is_some() && job.state == State::Running && job.error.is_none() && Instant::now() < end {
         thread::sleep(LOOK);
         job = jobs::get(db, job.id)?;
     }

@@ -225,6 +225,7 @@ fn document_routes(routes: Routes) -> Routes {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::{SocketAddr, TcpStream};
+    use std::time::Duration;
 
     use kithdb::{Database, Result};
     use tokio::net::TcpListener;
@@ -237,12 +238,46 @@ mod tests {
         panic!("a defect")
     }
 
+    fn fine(_: &Call) -> Result<()> {
+        Ok(())
+    }
+
+    fn slow(_: &Call) -> Result<bool> {
+        std::thread::sleep(Duration::from_secs(5));
+        Ok(true)
+    }
+
     fn ask(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).expect("a connection");
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         answer
+    }
+
+    /// There was no end of them, and writes stood behind them all. Who goes away without waiting changes nothing.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn operations_that_take_long_have_an_end() {
+        let state = State::new(Database::in_memory().expect("a database"), None, &ServeOptions::default());
+        let routes = Routes::default().get("/slow", Key, later(fine, slow)).into_router(&state);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let service = routes.with_state(state.clone()).merge(router(&state));
+        tokio::spawn(axum::serve(listener, service).into_future());
+        let asked = spawn_blocking(move || {
+            for _ in 0..8 {
+                let mut stream = TcpStream::connect(address).expect("a connection");
+                stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            let answers: Vec<String> = (0..20).map(|_| ask(address, "/slow?wait=false")).collect();
+            (answers, ask(address, "/collections"))
+        });
+        let (answers, other) = asked.await.expect("asked");
+        let count = |status: &str| answers.iter().filter(|answer| answer.starts_with(status)).count();
+        assert_eq!([count("HTTP/1.1 202"), count("HTTP/1.1 503")], [8, 12], "{answers:?}");
+        assert!(answers[19].contains("16 operations that take long") && answers[19].contains("retry-after"));
+        assert!(other.starts_with("HTTP/1.1 200"), "{other}");
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use crate::wire::point::{
     self, Count, Counted, Delete, Record, Retrieve, ScoredPoint, Scroll, Scrolled, Updated, Upsert,
 };
 use crate::wire::query::{QueryBatch, QueryBody};
-use crate::wire::question::Found;
+use crate::wire::question::{Found, Room};
 use crate::wire::update::{
     self, Committed, DeletePayload, DeleteVectors, SetPayload, TransactionIn, UpdateBatch, UpdateVectors,
     Writes,
@@ -115,8 +115,10 @@ pub(super) fn query_batch(call: &Call) -> Result<Vec<Found>> {
     let searches = call.parse::<QueryBatch>()?.searches;
     translator.strict.check_searches(searches.len())?;
     let searches = searches.into_iter().enumerate();
+    let mut room = Room::new(call.state.db.limits());
     let ask = |(position, search): (usize, QueryBody)| {
-        search.run(&translator).map_err(|error| error.within(&format!("searches[{position}]")))
+        let found = search.run(&translator).and_then(|found| room.take(found.hits()).map(|()| found));
+        found.map_err(|error| error.within(&format!("searches[{position}]")))
     };
     searches.map(ask).collect()
 }

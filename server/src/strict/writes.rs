@@ -51,11 +51,29 @@ impl Strict<'_> {
         self.take_write(ops.iter().map(cost).sum())
     }
 
+    /// Further points of an import, or of documents: how many there will be, and which of them are there, is not known
+    /// before. A collection that is full takes none.
+    ///
+    /// # Errors
+    /// Bad request, naming the limit.
+    pub(crate) fn check_room(&self) -> Result<()> {
+        let Some(config) = &self.config else { return Ok(()) };
+        let points = self.collection.status().points;
+        if let Some(limit) = config.max_points_count.filter(|limit| points >= *limit) {
+            return Err(too_many_points(limit));
+        }
+        self.check_size(config, &[])?;
+        match config.max_collection_payload_size_bytes {
+            Some(limit) if !self.rates.sizes.may_take(self.collection, 1, limit)? => Err(too_large(limit)),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes what a write costs.
     ///
     /// # Errors
     /// Too many requests.
-    pub(super) fn take_write(&self, cost: usize) -> Result<()> {
+    pub(crate) fn take_write(&self, cost: usize) -> Result<()> {
         let limit = self.config.as_ref().and_then(|config| config.write_rate_limit);
         self.rates.take(self.collection.name(), Kind::Write, limit, cost as u64)
     }
@@ -70,7 +88,7 @@ impl Strict<'_> {
             && points + made(ops).len() > limit
             && points + self.new_points(ops)? > limit
         {
-            return Err(reached("max_points_count", &format!("Max points count limit of {limit} reached!")));
+            return Err(too_many_points(limit));
         }
         if let Some(limit) = config.max_collection_vector_size_bytes {
             let schema = self.collection.schema();
@@ -85,9 +103,7 @@ impl Strict<'_> {
         if let Some(limit) = config.max_collection_payload_size_bytes {
             let added = ops.iter().map(|op| self.payload_bytes(op)).sum::<Result<u64>>()?;
             if added > 0 && !self.rates.sizes.may_take(self.collection, added, limit)? {
-                let megabytes = limit as f64 / f64::from(1 << 20);
-                let message = format!("Max payload storage size limit of {megabytes}MB reached!");
-                return Err(reached("max_collection_payload_size_bytes", &message));
+                return Err(too_large(limit));
             }
         }
         match (config.max_resident_memory_percent, metrics::resident_percent()) {
@@ -191,6 +207,16 @@ fn cost(op: &Op) -> usize {
         op if op.is_by_filter() => BY_FILTER,
         op => op.size(),
     }
+}
+
+fn too_many_points(limit: usize) -> Error {
+    reached("max_points_count", &format!("Max points count limit of {limit} reached!"))
+}
+
+fn too_large(limit: u64) -> Error {
+    let megabytes = limit as f64 / f64::from(1 << 20);
+    let message = format!("Max payload storage size limit of {megabytes}MB reached!");
+    reached("max_collection_payload_size_bytes", &message)
 }
 
 fn reached(field: &str, message: &str) -> Error {

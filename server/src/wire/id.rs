@@ -1,5 +1,6 @@
 //! Point ids: an unsigned integer, or a UUID as a string.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use kithdb::PointId;
@@ -26,6 +27,13 @@ impl Id {
     /// The ids of the engine.
     pub(crate) fn unwrap_all(ids: Vec<Self>) -> Vec<PointId> {
         ids.into_iter().map(|Self(id)| id).collect()
+    }
+
+    /// The ids of the engine, each once, where it stands first. As in the dialect: a point is read once, however often
+    /// it is asked for.
+    pub(crate) fn distinct(ids: Vec<Self>) -> Vec<PointId> {
+        let mut seen = HashSet::with_capacity(ids.len());
+        ids.into_iter().map(|Self(id)| id).filter(|id| seen.insert(*id)).collect()
     }
 
     /// The id that a JSON string is: a UUID, in any of its spellings, some of which look like a number. An integer is
@@ -75,6 +83,12 @@ impl Visitor<'_> for IdVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_that_is_asked_for_again_is_read_once() {
+        let ids: Vec<Id> = serde_json::from_str("[7, 3, 7, 7, 3, 1]").expect("ids");
+        assert_eq!(Id::distinct(ids), [7, 3, 1].map(PointId::Num));
+    }
 
     #[test]
     fn ids_come_back_as_they_were_given() {

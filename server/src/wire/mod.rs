@@ -28,6 +28,7 @@ pub(crate) mod highlight;
 pub(crate) mod hybrid;
 pub(crate) mod id;
 pub(crate) mod legacy;
+mod levels;
 pub(crate) mod matrix;
 pub(crate) mod openai;
 pub(crate) mod optimizations;

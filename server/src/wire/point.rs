@@ -288,7 +288,7 @@ impl Retrieve {
     pub(crate) fn run(self, collection: &Collection, strict: &Strict<'_>) -> Result<Vec<Record>> {
         strict.take_read(self.ids.len())?;
         let select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::All)?;
-        let points = super::reading(collection, self.as_of, None)?.get(&Id::unwrap_all(self.ids), &select)?;
+        let points = super::reading(collection, self.as_of, None)?.get(&Id::distinct(self.ids), &select)?;
         Ok(points.into_iter().map(|point| Record::new(point, &select)).collect())
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! An empty vector in the body, which asks for nothing by itself, is the place of the vector that is given apart.
 
-use kithdb::{Input, PointId, Query, Reading, Request, Result, Select, Terms, Vector};
+use kithdb::{
+    Error, ErrorKind, Input, Limits, PointId, Query, Reading, Request, Result, Select, Terms, Vector,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -63,9 +65,39 @@ impl Question {
         let mut request = self.request.clone();
         if put(&mut request, vector) == 0 {
             let message = "has no place for the vector given apart; leave it one by an empty vector";
-            return Err(kithdb::Error::invalid("query", message));
+            return Err(Error::invalid("query", message));
         }
         Ok(request)
+    }
+}
+
+/// Room for the hits of several searches in one request: together they may have as many as one may.
+pub(crate) struct Room {
+    most: usize,
+    left: usize,
+}
+
+impl Room {
+    /// All of it.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { most: limits.hits_max, left: limits.hits_max }
+    }
+
+    /// Takes room for the hits of the next search.
+    ///
+    /// # Errors
+    /// `LimitExceeded` when there is none; whose search it was, the caller knows.
+    pub(crate) fn take(&mut self, hits: usize) -> Result<()> {
+        let left = self.left.checked_sub(hits).ok_or_else(|| {
+            let message = format!(
+                "the searches up to here have more hits together than the limit hits_max allows, {}; ask in several \
+                 requests, or for fewer hits",
+                self.most
+            );
+            Error::new(ErrorKind::LimitExceeded, message).with_field("limit")
+        });
+        self.left = left?;
+        Ok(())
     }
 }
 
@@ -93,6 +125,11 @@ impl Found {
             plan: is_explained.then(|| PlanOut::new(&plan, actual.as_ref())),
             partial: partial.map(|seen_share| Partial { seen_share }),
         }
+    }
+
+    /// How many hits there are.
+    pub(crate) fn hits(&self) -> usize {
+        self.points.len()
     }
 
     /// The hits alone.

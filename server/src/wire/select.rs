@@ -28,7 +28,7 @@ pub(crate) enum WithVector {
 /// What to read; payload as `default` says where nothing was asked.
 ///
 /// # Errors
-/// `InvalidArgument` on `with_payload` when a key is no path.
+/// `InvalidArgument` on `with_payload` when a key is no path, `LimitExceeded` when there are too many.
 pub(crate) fn select(
     payload: Option<WithPayload>,
     vectors: Option<WithVector>,
@@ -49,7 +49,13 @@ pub(crate) fn select(
     Ok(Select { payload, vectors, ..Select::default() })
 }
 
+/// Keys of a payload that are named: each of them is looked for in every point.
+const KEYS_MAX: usize = 1_024;
+
 fn paths(keys: &[String]) -> Result<Vec<FieldPath>> {
+    if keys.len() > KEYS_MAX {
+        return Err(kithdb::Error::limit("with_payload", "the number of keys", keys.len(), KEYS_MAX));
+    }
     keys.iter()
         .map(|key| key.parse().map_err(|error: kithdb::Error| error.with_field("with_payload")))
         .collect()
@@ -142,5 +148,9 @@ mod tests {
         serde_json::from_str::<WithPayload>(r#"{"include": [], "exclude": []}"#).expect_err("both");
         let error = select(Some(WithPayload::Include(vec!["a[".into()])), None, PayloadSelect::All);
         assert_eq!(error.expect_err("no path").field(), Some("with_payload"));
+        let many = |keys: usize| WithPayload::Exclude(vec!["a".to_owned(); keys]);
+        select(Some(many(KEYS_MAX)), None, PayloadSelect::All).expect("as many as there may be");
+        let error = select(Some(many(KEYS_MAX + 1)), None, PayloadSelect::All).expect_err("too many");
+        assert_eq!((error.kind(), error.field()), (kithdb::ErrorKind::LimitExceeded, Some("with_payload")));
     }
 }

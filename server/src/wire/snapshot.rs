@@ -130,6 +130,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_checksum_is_digits_and_leads_nowhere() {
+        check_sum(None, VALIDATION).expect("none is needed");
+        check_sum(Some(&"aB0".repeat(22)[..64]), VALIDATION).expect("digits");
+        let padded = format!("../../../../etc/passwd{}", "0".repeat(42));
+        for none in
+            ["", "00", "sha256:00", "../x", &"0".repeat(65), &"g".repeat(64), &"é".repeat(32), &padded]
+        {
+            let error = check_sum(Some(none), VALIDATION).expect_err(none);
+            assert_eq!(error.field(), Some("checksum"), "{none}");
+        }
+    }
+
+    #[test]
     fn no_location_leads_outside_of_the_folder() {
         let folder = tempfile::tempdir().expect("a folder");
         let inside = folder.path().join("snapshots");

@@ -7,17 +7,17 @@
 use std::time::{Duration, Instant};
 
 use kithdb::{
-    Collection, Condition, DEFAULT_VECTOR, Database, Error, ErrorKind, Examples, Filter, Input, Order,
-    OrderValue, Pair, Params, PayloadSelect, PointId, Query, Recommend, Request, Result, Select, Terms,
-    Vector, VectorSelect,
+    Collection, DEFAULT_VECTOR, Database, Error, ErrorKind, Examples, Filter, Input, Order, OrderValue, Pair,
+    Params, PayloadSelect, PointId, Query, Request, Result, Select, Terms, Vector, VectorSelect,
 };
 use rag::Embedder;
 
 use crate::access::{Need, Rights};
-use crate::strict::{Strict, conditions};
+use crate::strict::Strict;
 
 use super::filter::FilterIn;
 use super::highlight::HighlightIn;
+use super::levels::{self, check_legs, cost};
 use super::query::{
     ExplainIn, ExplainWord, FeedbackIn, IdfIn, LookupFrom, OrderIn, PairIn, ParamsIn, Prefetch, QueryBody,
     QueryIn, ScoredIn, VectorInput, expression,
@@ -102,6 +102,7 @@ impl QueryBody {
             Level { prefetch, query, using, filter, params, score_threshold, limit, offset, lookup_from };
         let mut select = super::select::select(self.with_payload, self.with_vector, PayloadSelect::None)?;
         select.highlight = self.highlight.map(HighlightIn::into_highlight).transpose()?.flatten();
+        check_legs(level.prefetch.as_ref(), translator.db.limits())?;
         let request = translator.request(level, &Filter::default())?;
         translator.strict.take_read(cost(&request))?;
         Ok((request, select))
@@ -124,7 +125,7 @@ impl Translator<'_> {
             level;
         let own = super::filter::or_everything(filter)?;
         self.strict.check_filter(&own)?;
-        let filter = joined(own, above);
+        let filter = levels::joined(own, above, levels::legs(prefetch.as_ref()))?;
         let legs = self.legs(prefetch, &filter)?;
         check_level(query.as_ref(), !legs.is_empty(), using.as_deref(), score_threshold)?;
         super::above_zero("limit", limit)?;
@@ -263,6 +264,7 @@ impl Translator<'_> {
     }
 
     fn input(&self, given: VectorInput, source: &Source<'_>, place: &str) -> Result<Input> {
+        self.check_time()?;
         match (given, source.lookup) {
             (VectorInput::Vector(vector), _) => Ok(Input::Vector(vector)),
             (VectorInput::Text(text), _) => {
@@ -273,6 +275,18 @@ impl Translator<'_> {
                 self.looked_up(id, lookup, source.using, place).map(Input::Vector)
             }
         }
+    }
+
+    /// Embedding and looking up take time too, and a query may ask for much of both.
+    ///
+    /// # Errors
+    /// `DeadlineExceeded`.
+    fn check_time(&self) -> Result<()> {
+        if self.deadline.is_none_or(|deadline| Instant::now() < deadline) {
+            return Ok(());
+        }
+        let message = "passed before what is asked with was there; ask with fewer texts and points at once";
+        Err(Error::new(ErrorKind::DeadlineExceeded, message).with_field("timeout"))
     }
 
     /// The vector of a point of another collection, or of another space.
@@ -362,39 +376,6 @@ impl OrderIn {
             OrderValue::of(&from).ok_or_else(wrong)
         });
         Ok(Order { path, is_descending: self.is_descending, from: from.transpose()? })
-    }
-}
-
-/// What a query costs where reads are counted: what its vectors cost, 1 a condition, and its legs.
-fn cost(request: &Request) -> usize {
-    let asked = match &request.query {
-        Query::Nearest { vector, .. } | Query::Diverse { vector, .. } => vector_cost(vector),
-        Query::Recommend { strategy: Recommend::AverageVector, .. } => 1,
-        Query::Recommend { examples: Examples { positive, negative }, .. } => {
-            positive.iter().chain(negative).map(vector_cost).sum()
-        }
-        Query::Discover { target, context, .. } => vector_cost(target) + context.len(),
-        Query::Context { pairs, .. } => pairs.len(),
-        _ => 1,
-    };
-    asked + conditions(&request.filter) + request.prefetch.iter().map(cost).sum::<usize>()
-}
-
-/// 1 a row; a point is read, and shut out of the hits, besides.
-fn vector_cost(vector: &Input) -> usize {
-    match vector {
-        Input::Vector(Vector::Multi(rows)) => rows.len(),
-        Input::Vector(_) => 1,
-        Input::Point(_) => 3,
-    }
-}
-
-/// Both filters at once.
-fn joined(own: Filter, above: &Filter) -> Filter {
-    match (own.is_empty(), above.is_empty()) {
-        (_, true) => own,
-        (true, false) => above.clone(),
-        (false, false) => own.and(Condition::Filter(Box::new(above.clone()))),
     }
 }
 

@@ -106,7 +106,17 @@ impl Filter {
 
     /// The meaning of a filter: whether it holds for the point.
     pub fn matches(&self, subject: &Subject<'_>) -> bool {
-        let holds = |condition: &Condition| condition.holds(subject);
+        self.meets(subject, Lists::AsTheyCome)
+    }
+
+    /// As [`matches`](Self::matches), of a filter in [normal form](Self::normalised): what a long list has is searched
+    /// for, not looked through.
+    pub fn matches_normal(&self, subject: &Subject<'_>) -> bool {
+        self.meets(subject, Lists::Ascending)
+    }
+
+    fn meets(&self, subject: &Subject<'_>, lists: Lists) -> bool {
+        let holds = |condition: &Condition| condition.meets(subject, lists);
         self.must.iter().all(holds)
             && !self.must_not.iter().any(holds)
             && (self.should.is_empty() || self.should.iter().any(holds))
@@ -120,6 +130,12 @@ impl Filter {
     pub fn matches_point(&self, point: &Point) -> bool {
         let has_vector = |name: &str| point.vectors.iter().any(|(own, _)| own == name);
         self.matches(&Subject { id: point.id, payload: &point.payload, has_vector: &has_vector })
+    }
+
+    /// As [`matches_point`](Self::matches_point), of a filter in [normal form](Self::normalised).
+    pub fn matches_point_normal(&self, point: &Point) -> bool {
+        let has_vector = |name: &str| point.vectors.iter().any(|(own, _)| own == name);
+        self.matches_normal(&Subject { id: point.id, payload: &point.payload, has_vector: &has_vector })
     }
 
     /// Every condition of this level.
@@ -206,10 +222,14 @@ impl Condition {
 
     /// Whether it holds for a point.
     pub fn holds(&self, subject: &Subject<'_>) -> bool {
+        self.meets(subject, Lists::AsTheyCome)
+    }
+
+    fn meets(&self, subject: &Subject<'_>, lists: Lists) -> bool {
         let payload = subject.payload;
         match self {
             Self::Field(path, predicate) => {
-                path.values(payload).into_iter().any(|value| predicate.holds(value))
+                path.values(payload).into_iter().any(|value| predicate.meets(value, lists))
             }
             Self::IsEmpty(path) => path.values(payload).into_iter().all(is_empty),
             Self::IsNull(path) => path.values(payload).into_iter().any(is_null),
@@ -221,14 +241,30 @@ impl Condition {
                     values.into_iter().any(|value| range.contains(count(value)))
                 }
             }
-            Self::HasId(ids) => ids.contains(&subject.id),
+            Self::HasId(ids) => lists.have(ids, &subject.id),
             Self::Slice { index, total } => subject.id.hash() % u64::from(*total).max(1) == u64::from(*index),
             Self::HasVector(name) => (subject.has_vector)(name),
             Self::Nested(path, filter) => {
                 let objects = path.objects(payload);
-                objects.into_iter().any(|payload| filter.matches(&Subject { payload, ..*subject }))
+                objects.into_iter().any(|payload| filter.meets(&Subject { payload, ..*subject }, lists))
             }
-            Self::Filter(filter) => filter.matches(subject),
+            Self::Filter(filter) => filter.meets(subject, lists),
+        }
+    }
+}
+
+/// How the lists of a filter are ordered.
+#[derive(Clone, Copy)]
+enum Lists {
+    AsTheyCome,
+    Ascending,
+}
+
+impl Lists {
+    fn have<T: Ord>(self, list: &[T], value: &T) -> bool {
+        match self {
+            Self::AsTheyCome => list.contains(value),
+            Self::Ascending => list.binary_search(value).is_ok(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of one payload value.
 
+use super::Lists;
 use super::words::{self, TextTest};
 use crate::FieldKind;
 use crate::datetime;
@@ -115,17 +116,21 @@ impl Predicate {
 
     /// Whether the value, or any of its elements if it is an array, satisfies the predicate.
     pub fn holds(&self, value: &Value) -> bool {
+        self.meets(value, Lists::AsTheyCome)
+    }
+
+    pub(super) fn meets(&self, value: &Value, lists: Lists) -> bool {
         match value {
-            Value::Array(items) => items.iter().any(|item| self.holds_for(item)),
-            other => self.holds_for(other),
+            Value::Array(items) => items.iter().any(|item| self.meets_one(item, lists)),
+            other => self.meets_one(other, lists),
         }
     }
 
-    fn holds_for(&self, value: &Value) -> bool {
+    fn meets_one(&self, value: &Value, lists: Lists) -> bool {
         match self {
-            Self::Any(list) => Scalar::of(value).is_some_and(|scalar| list.contains(&scalar)),
+            Self::Any(list) => Scalar::of(value).is_some_and(|scalar| lists.have(list, &scalar)),
             Self::Except(list) => match Scalar::of(value) {
-                Some(scalar) => !list.contains(&scalar),
+                Some(scalar) => !lists.have(list, &scalar),
                 None => !value.is_null(),
             },
             Self::Range(range) => value.as_f64().is_some_and(|number| range.contains(number)),

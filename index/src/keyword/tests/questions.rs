@@ -212,6 +212,29 @@ fn removed_documents_change_no_score() {
     }
 }
 
+/// Each word was a walk through every dictionary, again where it stood again.
+#[test]
+fn a_question_has_so_many_words_in_other_spellings_and_each_once() {
+    let mut bench = Bench::new();
+    bench.add(&["he was running"]);
+    bench.commit();
+    let letter = |n: u8| char::from(b'a' + n);
+    let words = |count: u8| {
+        (0..count).map(|n| format!("q{}{}xq ", letter(n / 26), letter(n % 26))).collect::<String>()
+    };
+    let ask = |text: String| {
+        let fuzzy = Some(Fuzzy { distance: 2, prefix_chars: 0 });
+        let query = KeywordQuery { fuzzy, ..KeywordQuery::new(text) };
+        bench.index.publish().search(&query, &bench.rows, &bench.alive, None, 9)
+    };
+    assert_eq!(ask(words(63) + "runing").expect("as many as may be").len(), 1);
+    assert_eq!(ask("runing ".repeat(4_000)).expect("one word").len(), 1);
+    let error = ask(words(65)).expect_err("too many");
+    assert_eq!((error.kind(), error.field()), (types::ErrorKind::LimitExceeded, Some("query.keyword.fuzzy")));
+    let plain = bench.index.publish().search(&words(65).as_str().into(), &bench.rows, &bench.alive, None, 9);
+    assert_eq!(plain.expect("as they stand").len(), 0);
+}
+
 #[test]
 fn beginnings_and_spellings_are_those_of_words_and_not_of_stems() {
     let mut bench = Bench::new();

@@ -131,7 +131,8 @@ const NAME_CHARS_MAX: usize = 1_000;
 /// Keeps documents to be ingested, and makes their collection if there is none. The job's id.
 ///
 /// # Errors
-/// `InvalidArgument` naming the document at fault, and then nothing is kept; what the database returns.
+/// `InvalidArgument` naming the document at fault, and then nothing is kept; `Busy` when too many jobs of the
+/// collection wait; what the database returns.
 pub fn submit(
     db: &Database,
     collection: &str,
@@ -156,6 +157,7 @@ pub fn submit(
     let job = Job::new(PointId::random(), &name, order, uploads.len(), now.as_millis() as u64);
     let jobs = store::collection_of(db, &name)?;
     store::forget_oldest(&jobs)?;
+    store::check_room(&jobs)?;
     let ops = store::kept(&job, &uploads);
     db.commit(Transaction::new().on(jobs.name(), ops))?;
     Ok(job)

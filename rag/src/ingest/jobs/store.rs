@@ -33,6 +33,9 @@ const ENDED_MAX: usize = 100;
 /// Jobs read at once.
 const PAGE: usize = 1_000;
 
+/// Jobs of a collection that are not at their end: as many as are read at once.
+const RUNNING_MAX: usize = PAGE;
+
 pub(super) fn collection_of(db: &Database, name: &str) -> Result<Collection> {
     or_create(db, &format!("{name}{JOBS_SUFFIX}"), || {
         let schema = Schema::new().field("kind".parse()?, FieldKind::Keyword);
@@ -106,6 +109,23 @@ pub(super) fn forget_oldest(jobs: &Collection) -> Result<()> {
     let ended = all.iter().filter(|job| job.state != State::Running).skip(ENDED_MAX);
     let ids: Vec<PointId> = ended.map(|job| job.id).collect();
     if ids.is_empty() { Ok(()) } else { jobs.delete(ids).map(drop) }
+}
+
+/// Refuses a further job where too many wait: there is one thread for those of all collections.
+///
+/// # Errors
+/// `Busy` on `documents`; what the database returns.
+pub(super) fn check_room(jobs: &Collection) -> Result<()> {
+    let running = Filter::must(Condition::equals("kind", "job")?);
+    let count = jobs.count(&running.and(Condition::equals("state", State::Running.name())?))?;
+    if count < RUNNING_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "{count} jobs of this collection are not at their end, and {RUNNING_MAX} may be; try again when some are, or \
+         upload more documents at once"
+    );
+    Err(Error::new(ErrorKind::Busy, message).with_field("documents"))
 }
 
 pub(super) fn read(jobs: &Collection, name: &str, id: PointId) -> Result<Option<Job>> {

@@ -13,6 +13,7 @@ use super::groups::{Groups, QueryGroups};
 use super::parse_part;
 use super::point::ScoredPoint;
 use super::query::QueryBody;
+use super::question::Room;
 use super::translate::Translator;
 
 /// What is asked.
@@ -78,8 +79,10 @@ impl Kind {
     pub(crate) fn batch(self, batch: Batch, translator: &Translator<'_>) -> Result<Vec<Vec<ScoredPoint>>> {
         translator.strict.check_searches(batch.searches.len())?;
         let bodies = batch.searches.into_iter().enumerate();
+        let mut room = Room::new(translator.db.limits());
         let hits = |(position, body): (usize, Payload)| {
-            self.hits(body, translator).map_err(|error| error.within(&format!("searches[{position}]")))
+            let found = self.hits(body, translator).and_then(|found| room.take(found.len()).map(|()| found));
+            found.map_err(|error| error.within(&format!("searches[{position}]")))
         };
         bodies.map(hits).collect()
     }

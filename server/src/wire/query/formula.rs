@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
-use kithdb::{Condition, Error, Result, Value, datetime};
+use kithdb::{Condition, Error, Payload, Result, Value, datetime};
 use serde::Deserialize;
 
 use crate::wire::filter::{ConditionIn, FilterIn};
@@ -12,6 +12,29 @@ use crate::wire::parse_part;
 use crate::wire::schema::{Shown, any_of, declare, many, named, number, object, text};
 
 const FIELD: &str = "query.formula";
+
+/// The names of the operations; an object with another member is a condition.
+const OPERATIONS: [&str; 19] = [
+    "sum",
+    "mult",
+    "max",
+    "min",
+    "neg",
+    "abs",
+    "sqrt",
+    "exp",
+    "ln",
+    "log10",
+    "acosh",
+    "div",
+    "pow",
+    "datetime",
+    "datetime_key",
+    "geo_distance",
+    "lin_decay",
+    "gauss_decay",
+    "exp_decay",
+];
 
 /// A formula and its defaults.
 ///
@@ -102,31 +125,30 @@ fn part(value: Value, field: &str) -> Result<Expression> {
             .map(Expression::Constant)
             .ok_or_else(|| Error::invalid(field, "is a number out of range")),
         Value::String(name) => variable(&name, field),
-        Value::Object(object) => {
-            let mut entries = object.clone().into_iter();
-            match (entries.next(), entries.next()) {
-                (Some((name, inner)), None) => match operation(&name, inner, &format!("{field}.{name}"))? {
-                    Some(expression) => Ok(expression),
-                    None => condition(&Value::Object(object), field),
-                },
-                _ => condition(&Value::Object(object), field),
+        Value::Object(object) if object.len() == 1 => {
+            // Of the one member: what stands below it may be large, and is copied nowhere.
+            let (name, inner) = object.into_iter().next().unwrap_or_default();
+            match OPERATIONS.contains(&name.as_str()) {
+                true => operation(&name, inner, &format!("{field}.{name}")),
+                false => condition(Value::Object(Payload::from_iter([(name, inner)])), field),
             }
         }
+        Value::Object(object) => condition(Value::Object(object), field),
         _ => {
             Err(Error::invalid(field, "is no expression: a number, a variable, an operation or a condition"))
         }
     }
 }
 
-/// The operation of a name; nothing where the name is none.
-fn operation(name: &str, inner: Value, field: &str) -> Result<Option<Expression>> {
+/// The operation of a name.
+fn operation(name: &str, inner: Value, field: &str) -> Result<Expression> {
     let one = |inner: Value| part(inner, field).map(Box::new);
-    let unary = |unary: Unary, inner: Value| Ok(Some(Expression::Unary(unary, one(inner)?)));
+    let unary = |unary: Unary, inner: Value| Ok(Expression::Unary(unary, one(inner)?));
     match name {
-        "sum" => Ok(Some(Expression::Sum(list(inner, field)?))),
-        "mult" => Ok(Some(Expression::Mult(list(inner, field)?))),
-        "max" => Ok(Some(Expression::Max(list(inner, field)?))),
-        "min" => Ok(Some(Expression::Min(list(inner, field)?))),
+        "sum" => Ok(Expression::Sum(list(inner, field)?)),
+        "mult" => Ok(Expression::Mult(list(inner, field)?)),
+        "max" => Ok(Expression::Max(list(inner, field)?)),
+        "min" => Ok(Expression::Min(list(inner, field)?)),
         "neg" => unary(Unary::Neg, inner),
         "abs" => unary(Unary::Abs, inner),
         "sqrt" => unary(Unary::Sqrt, inner),
@@ -138,41 +160,41 @@ fn operation(name: &str, inner: Value, field: &str) -> Result<Option<Expression>
             let DivIn { left, right, by_zero_default: by_zero } = parse_part(inner, field)?;
             let (left, right) =
                 (part(left, &format!("{field}.left"))?, part(right, &format!("{field}.right"))?);
-            Ok(Some(Expression::Div { left: Box::new(left), right: Box::new(right), by_zero }))
+            Ok(Expression::Div { left: Box::new(left), right: Box::new(right), by_zero })
         }
         "pow" => {
             let PowIn { base, exponent } = parse_part(inner, field)?;
             let base = Box::new(part(base, &format!("{field}.base"))?);
             let exponent = Box::new(part(exponent, &format!("{field}.exponent"))?);
-            Ok(Some(Expression::Pow { base, exponent }))
+            Ok(Expression::Pow { base, exponent })
         }
         "datetime" => {
             let text: String = parse_part(inner, field)?;
             let micros = datetime::parse(&text, field)?;
-            Ok(Some(Expression::Constant(micros as f64 / 1e6)))
+            Ok(Expression::Constant(micros as f64 / 1e6))
         }
         "datetime_key" => {
             let path: String = parse_part(inner, field)?;
             let path = path.parse().map_err(|error: Error| error.with_field(field))?;
-            Ok(Some(Expression::TimeField(path)))
+            Ok(Expression::TimeField(path))
         }
         "geo_distance" => {
             let GeoDistanceIn { origin, to } = parse_part(inner, field)?;
             let to = to.parse().map_err(|error: Error| error.with_field(format!("{field}.to")))?;
-            Ok(Some(Expression::GeoDistance { origin: origin.into(), to }))
+            Ok(Expression::GeoDistance { origin: origin.into(), to })
         }
         "lin_decay" => decay(DecayKind::Linear, inner, field),
         "gauss_decay" => decay(DecayKind::Gauss, inner, field),
         "exp_decay" => decay(DecayKind::Exponential, inner, field),
-        _ => Ok(None),
+        other => Err(Error::invalid(field, format!("`{other}` is no operation"))),
     }
 }
 
-fn decay(kind: DecayKind, inner: Value, field: &str) -> Result<Option<Expression>> {
+fn decay(kind: DecayKind, inner: Value, field: &str) -> Result<Expression> {
     let DecayIn { x, target, scale, midpoint } = parse_part(inner, field)?;
     let x = part(x, &format!("{field}.x"))?;
     let target = target.map(|target| part(target, &format!("{field}.target"))).transpose()?;
-    Ok(Some(Expression::Decay(Box::new(Decay { kind, x, target, midpoint, scale }))))
+    Ok(Expression::Decay(Box::new(Decay { kind, x, target, midpoint, scale })))
 }
 
 fn list(inner: Value, field: &str) -> Result<Vec<Expression>> {
@@ -195,8 +217,8 @@ fn variable(name: &str, field: &str) -> Result<Expression> {
     leg.map(Expression::Score).ok_or_else(wrong)
 }
 
-fn condition(object: &Value, field: &str) -> Result<Expression> {
-    let filter: FilterIn = parse_part(serde_json::json!({ "must": object }), field)?;
+fn condition(object: Value, field: &str) -> Result<Expression> {
+    let filter: FilterIn = parse_part(Payload::from_iter([("must".to_owned(), object)]).into(), field)?;
     let mut filter = filter.into_filter().map_err(|error| error.within(field))?;
     let condition = filter.must.pop();
     Ok(Expression::Condition(Box::new(condition.unwrap_or_else(|| Condition::Filter(Box::default())))))
@@ -243,6 +265,24 @@ mod tests {
         for (json, expected) in cases {
             assert_eq!(parse(json.clone()).expect("a formula"), expected, "{json}");
         }
+    }
+
+    #[test]
+    fn every_name_of_an_operation_is_one() {
+        for name in OPERATIONS {
+            let error = operation(name, Value::Bool(true), "x").expect_err(name);
+            assert!(!error.message().contains("is no operation"), "{name}: {error}");
+        }
+        assert!(operation("other", Value::Bool(true), "x").is_err());
+    }
+
+    /// Each level was copied before it was read, and the copies were held: 60 of them here.
+    #[test]
+    fn a_deep_formula_over_much_is_read_without_copies() {
+        let much = Payload::from_iter([("sum".to_owned(), json!(vec![1; 100_000]))]);
+        let deep = (0..60)
+            .fold(Value::from(much), |inner, _| Payload::from_iter([("neg".to_owned(), inner)]).into());
+        parse(deep).expect("a formula");
     }
 
     #[test]

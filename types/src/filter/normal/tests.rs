@@ -1,5 +1,7 @@
 //! The normal form beside the meaning, and beside rewritings that must not matter.
 
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -81,7 +83,11 @@ fn respell(filter: Filter, dice: &mut impl Iterator<Item = u8>) -> Filter {
 }
 
 fn matches(filter: &Filter, id: u64, payload: &Payload) -> bool {
-    filter.matches(&Subject { id: PointId::Num(id), payload, has_vector: &|name| name == "v" })
+    filter.matches(&subject(id, payload))
+}
+
+fn subject(id: u64, payload: &Payload) -> Subject<'_> {
+    Subject { id: PointId::Num(id), payload, has_vector: &|name| name == "v" }
 }
 
 proptest! {
@@ -100,8 +106,27 @@ proptest! {
         prop_assert_eq!(&normal, &normal.normalised());
         let expected = matches(&filter, id, &payload);
         prop_assert_eq!(matches(&normal, id, &payload), expected);
+        prop_assert_eq!(normal.matches_normal(&subject(id, &payload)), expected);
         prop_assert_eq!(matches(&other, id, &payload), expected);
     }
+}
+
+/// A filter of a write looked through all of a list for every point, and nothing else was written meanwhile.
+#[test]
+fn long_lists_are_searched_not_looked_through() {
+    let ids = Condition::HasId((0..300_000).rev().map(PointId::Num).collect());
+    let values = Predicate::Any((0..300_000).rev().map(Scalar::Int).collect());
+    let path: FieldPath = "n".parse().expect("a path");
+    let normal = Filter::must(ids).and(Condition::Field(path, values)).normalised();
+    let payload = |n: i64| Payload::from_iter([("n".to_owned(), n.into())]);
+    let (within, beyond) = (payload(299_999), payload(300_000));
+    let began = Instant::now();
+    for id in 0..100_000 {
+        assert!(
+            normal.matches_normal(&subject(id, &within)) && !normal.matches_normal(&subject(id, &beyond))
+        );
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[test]
