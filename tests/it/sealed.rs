@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use kithdb::{
     Collection, Condition, Database, FieldKind, Filter, Language, Memory, Metric, Options, Point, Schema,
-    Segments, Select, SparseSpec, SparseVector,
+    Segments, Select, SparseSpec, SparseVector, Value,
 };
+use serde_json::json;
 
 use crate::folder::{copy, files};
+use crate::http::Running;
 use crate::pause::until_keywords_are_committed;
 
 const SEALED: u64 = 150;
@@ -289,4 +291,27 @@ fn fields_of_segments_follow_the_schema() {
     let db = open(folder.path());
     assert_eq!((db.start().rebuilt.as_slice(), answers(&db)), (&[][..], before));
     assert_eq!(db.verify().expect("a walk").faults, []);
+}
+
+#[test]
+fn one_segment_is_waited_for_however_that_is_asked() {
+    let server = Running::over(Database::in_memory().expect("a database"));
+    let asked = |method: &str, path: &str, body: Option<Value>| {
+        let answer = server.ask(method, path, body.as_ref());
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        answer.body["result"].clone()
+    };
+    asked("PUT", "/collections/c", Some(json!({"vectors": {"size": 2, "distance": "Dot"}})));
+    for (id, (query, body)) in
+        [("?wait=true", json!({})), ("", json!({"wait": true}))].into_iter().enumerate()
+    {
+        asked("PUT", "/collections/c/points", Some(json!({"points": [{"id": id, "vector": [1, id]}]})));
+        asked("POST", &format!("/api/v1/collections/c/optimize{query}"), Some(body));
+        let told = asked("GET", "/api/v1/collections/c", None);
+        assert_eq!(
+            (&told["head_rows"], told["segments"].as_array().map(Vec::len)),
+            (&json!(0), Some(1)),
+            "{query}"
+        );
+    }
 }

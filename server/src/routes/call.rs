@@ -202,9 +202,10 @@ async fn run<T: Serialize + 'static>(
     }
 }
 
+/// Whether the answer comes when it is done.
 #[derive(Deserialize)]
-struct Wait {
-    wait: Option<bool>,
+pub(super) struct Wait {
+    pub(super) wait: Option<bool>,
 }
 
 /// As [`route`], of what may take long: with `wait=false` it is looked at by `check`, and answered before it is done.

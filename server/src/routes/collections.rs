@@ -5,6 +5,7 @@ use kithdb::{Error, Result, Value};
 use serde_json::json;
 
 use super::Call;
+use super::call::Wait;
 use crate::error::PATH_VALIDATION;
 use crate::limits;
 use crate::state::LINGERING_MAX;
@@ -34,7 +35,8 @@ pub(super) fn describe_fully(call: &Call) -> Result<Value> {
 }
 
 pub(super) fn optimize(call: &Call) -> Result<bool> {
-    let is_awaited = !call.is_empty() && call.parse::<Optimize>()?.is_awaited();
+    let of_body = !call.is_empty() && call.parse::<Optimize>()?.is_awaited();
+    let is_awaited = call.query::<Wait>()?.wait.unwrap_or(of_body);
     let full = |_| limits::full("wait", "clients wait for what is done in the background", LINGERING_MAX);
     let _place = is_awaited.then(|| call.state.waiters.try_acquire().map_err(full)).transpose()?;
     call.collection()?.optimize(is_awaited).map(|()| true)

@@ -9,7 +9,7 @@ use crate::wire::alter::{Alter, CreateVector};
 use crate::wire::collection::{Create, CreateField};
 use crate::wire::described::{CollectionDetails, CollectionTold, Collections, Exists};
 use crate::wire::optimizations::Optimize;
-use crate::wire::schema::named;
+use crate::wire::schema::{flag, named};
 
 const TAG: &str = "Collections";
 
@@ -98,6 +98,7 @@ fn parts() -> Vec<Operation> {
             .answers(collections::aliases_of),
         Operation::new("POST", &format!("{OURS}/optimize"), "optimize", TAG, "Make one segment of all rows")
             .reads()
+            .takes("wait", flag(), "Answer when it is done, as in the body")
             .body_perhaps::<Optimize>(json!({"wait": true}))
             .answers(collections::optimize),
     ]
