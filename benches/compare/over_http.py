@@ -58,7 +58,7 @@ def fill(vectors, batch=1000):
         rows = vectors[start : start + batch].tolist()
         points = [{"id": start + row, "vector": vector} for row, vector in enumerate(rows)]
         call("PUT", f"/collections/{NAME}/points?wait=true", {"points": points})
-    call("POST", f"/api/v1/collections/{NAME}/optimize?wait=true")
+    call("POST", f"/api/v1/collections/{NAME}/optimize", {"wait": True})
 
 
 def cpu_s(process):
@@ -67,8 +67,8 @@ def cpu_s(process):
 
 
 def milliseconds(text):
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
-    return float(number) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit]
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(number) * {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}[unit]
 
 
 def load(process, script, connections, seconds):
@@ -80,7 +80,7 @@ def load(process, script, connections, seconds):
     used = cpu_s(process) - before
     assert "Non-2xx" not in told and "Socket errors" not in told, told
     count = int(re.search(r"(\d+) requests in", told)[1])
-    p50, p99 = (milliseconds(re.search(rf"{share}%\s+(\S+)", told)[1]) for share in (50, 99))
+    p50, p99 = (milliseconds(re.search(rf"^ +{share}%\s+(\S+)", told, re.M)[1]) for share in (50, 99))
     return count / seconds, p50, p99, used / count * 1e6
 
 
