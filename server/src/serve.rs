@@ -4,7 +4,9 @@
 //! acknowledged write is made durable and the database closes.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use kithdb::{Database, Error, ErrorKind, Result};
@@ -108,6 +110,9 @@ pub struct Server {
     stop_time_max: Duration,
 }
 
+/// So many cores have one thread for connections.
+const CORES_PER_CONNECTION_THREAD: usize = 4;
+
 /// Between two looks for cursors that nobody asks.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -131,7 +136,11 @@ impl Server {
 
     fn start_on(state: State, options: &ServeOptions) -> Result<Self> {
         options.check()?;
-        let runtime = Builder::new_multi_thread().enable_all().thread_name("kithdb-http").build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(connection_threads())
+            .enable_all()
+            .thread_name("kithdb-http")
+            .build()?;
         let listener = runtime.block_on(TcpListener::bind(options.listen)).map_err(|error| {
             let advice = match error.kind() {
                 std::io::ErrorKind::AddrInUse => {
@@ -190,6 +199,12 @@ impl Server {
         runtime.shutdown_timeout(stop_time_max);
         db.flush()
     }
+}
+
+/// Threads that serve connections: what they do for a request is a fraction of what its call takes, which runs in a lane.
+/// One that waits beside another is woken for most requests only to find that there is nothing left to do.
+fn connection_threads() -> usize {
+    available_parallelism().map_or(1, NonZero::get).div_ceil(CORES_PER_CONNECTION_THREAD)
 }
 
 /// Closes what nobody asks for any more, now and then; ends with the runtime.
