@@ -128,7 +128,7 @@ impl<'a> Fine<'a> {
         &room.elements
     }
 
-    /// Visits rows, ascending. Those that lie close together are read at once.
+    /// Visits rows in the order in which they come. Those that ascend and lie close together are read at once.
     ///
     /// # Errors
     /// `Io`.
@@ -149,10 +149,12 @@ impl<'a> Fine<'a> {
         while let Some(first) = rows.next() {
             group.clear();
             group.push(first);
-            while let Some(row) = rows.next_if(|row| *row > first && *row - first < SPAN) {
+            let mut last = first;
+            while let Some(row) = rows.next_if(|row| *row > last && *row - first < SPAN) {
                 group.push(row);
+                last = row;
             }
-            let span = (group[group.len() - 1] - first) as usize + 1;
+            let span = (last - first) as usize + 1;
             if group.len() * DENSE < span {
                 for row in &group {
                     visit(*row, self.row(*row, room)?);
@@ -226,7 +228,8 @@ mod tests {
                 let mut room = Room::default();
                 assert_eq!((fine.rows(), fine.dim()), (10, 3));
                 assert_eq!(fine.row(9, &mut room).expect("reads"), &rows[27..], "{datatype}");
-                for some in [&[0, 1, 2, 3, 4, 9][..], &[1, 8]] {
+                // The last as a damaged list of rows has them.
+                for some in [&[0, 1, 2, 3, 4, 9][..], &[1, 8], &[2, 6, 3, 4, 1, 1]] {
                     let mut visited = Vec::new();
                     let mut visit = |row: u32, vector: &[f32]| {
                         assert_eq!(vector, &rows[row as usize * 3..][..3]);

@@ -1,7 +1,7 @@
 //! Levels that ask no index: by id, at random, by a formula.
 //!
-//! Cost: by id and at random a look at each slot that may be a hit; by a formula the payloads of what the legs found, if
-//! it reads any.
+//! Cost: by id and at random a look at each slot that may be a hit; by a formula the payloads of what the legs found,
+//! if it reads any.
 
 use std::collections::BTreeMap;
 

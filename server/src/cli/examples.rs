@@ -74,6 +74,13 @@ Examples:
   kithdb snapshot list -c notes --json
   kithdb snapshot restore notes.snapshot -c notes";
 
+pub(super) const STATUS: &str = "\
+Examples:
+  kithdb status
+  kithdb status notes --url http://127.0.0.1:6333 --json
+
+Only a server knows of what it was asked.";
+
 pub(super) const DOCTOR: &str = "\
 Examples:
   kithdb doctor --data ./data

@@ -85,6 +85,7 @@ enum Command {
     #[command(after_help = examples::SNAPSHOT)]
     Snapshot(snapshot::Snapshot),
     /// Tell where collections stand: what they hold, what searches find, whether vectors drift
+    #[command(after_help = examples::STATUS)]
     Status(status::Status),
     /// Verify every checksum, and that storage, vectors, fields and keywords agree
     #[command(after_help = examples::DOCTOR)]
