@@ -36,6 +36,9 @@ use crate::{ServeLimits, ServeOptions, State, router, wire};
 /// No request takes so long.
 const TIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// What is computed when it is let go of is waited for, so long at most.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// The routes over a database in this process.
 pub struct Door {
     state: State,
@@ -176,6 +179,13 @@ impl Door {
         let collection = self.state.database().collection(collection)?;
         let strict = Strict::of(&collection, &self.state.inner.rates);
         wire::parse::<Upsert>(body)?.into_writes_of(points)?.run(&collection, &strict)
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        // Who lets go of it may open the directory again.
+        self.state.inner.lanes.settle(SETTLE_TIME_MAX);
     }
 }
 

@@ -6,18 +6,19 @@
 //! own, and so has what waits for the serving engine.
 //!
 //! Invariant: a call that began ends, even if its client has gone; its place is free only then.
+//! Cost: what computes is handed to a [`Pool`] of its own; the rest take a place, and a thread of the runtime.
 
-use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::available_parallelism;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kithdb::{Error, ErrorKind, Histogram, Result, Times};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout_at;
 use tracing::Span;
+
+use crate::pool::{Outcome, Pool};
 
 /// Calls that may wait at the same time.
 const WAITING_MAX: usize = 64;
@@ -44,7 +45,7 @@ pub(crate) enum Lane {
 /// The lanes.
 #[derive(Debug)]
 pub(crate) struct Lanes {
-    computes: Places,
+    computes: Pool,
     waits: Places,
     receives: Places,
     generates: Places,
@@ -107,9 +108,8 @@ impl Places {
 
 impl Lanes {
     pub(crate) fn new() -> Self {
-        let cores = available_parallelism().map_or(1, NonZero::get);
         Self {
-            computes: Places::new("computes", cores),
+            computes: Pool::new(),
             waits: Places::new("waits", WAITING_MAX),
             receives: Places::new("receives", RECEIVING_MAX),
             generates: Places::new("generates", GENERATING_MAX),
@@ -118,7 +118,21 @@ impl Lanes {
 
     /// How full they are.
     pub(crate) fn figures(&self) -> [Figures; 4] {
-        [&self.computes, &self.waits, &self.receives, &self.generates].map(Places::figures)
+        let computes = Figures {
+            name: "computes",
+            places: self.computes.threads_max(),
+            running: self.computes.running(),
+            waiting: self.computes.waiting(),
+            waits: self.computes.waits().times(),
+        };
+        let [waits, receives, generates] =
+            [&self.waits, &self.receives, &self.generates].map(Places::figures);
+        [computes, waits, receives, generates]
+    }
+
+    /// Waits until nothing computes any more, so long at most. What the runtime runs, it waits for itself.
+    pub(crate) fn settle(&self, time_max: Duration) {
+        self.computes.settle(time_max);
     }
 
     /// Runs a call as soon as its lane has a place.
@@ -127,8 +141,10 @@ impl Lanes {
         lane: Lane,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        let place = self.places(lane).take().await;
-        ended(begun(place, call)).await
+        match self.places(lane) {
+            Some(places) => ended(begun(places.take().await, call)).await,
+            None => self.computes.run(call).await,
+        }
     }
 
     /// Runs a call that must be answered by then. A call without a place until then never begins; one that computes
@@ -143,29 +159,30 @@ impl Lanes {
         deadline: Instant,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
+        const NOTHING_DONE: &str = "the server had no time for it, and nothing was done; try again later";
+        const TOO_LONG: &str =
+            "it took too long; ask for less, or give it more time (timeout, request_max_s)";
         let late = |what: &str| Err(Error::new(ErrorKind::DeadlineExceeded, what));
-        let place = match timeout_at(deadline.into(), self.places(lane).take()).await {
-            Ok(place) => place,
-            Err(_) => return late("the server had no time for it, and nothing was done; try again later"),
-        };
-        let ran = ended(begun(place, call));
-        match lane {
-            Lane::Waits | Lane::Receives | Lane::Generates => Ok(ran.await),
-            Lane::Computes => match timeout_at(deadline.into(), ran).await {
-                Ok(outcome) => Ok(outcome),
-                Err(_) => {
-                    late("it took too long; ask for less, or give it more time (timeout, request_max_s)")
-                }
+        match self.places(lane) {
+            Some(places) => match timeout_at(deadline.into(), places.take()).await {
+                Ok(place) => Ok(ended(begun(place, call)).await),
+                Err(_) => late(NOTHING_DONE),
+            },
+            None => match self.computes.run_until(deadline, call).await {
+                Outcome::Ended(outcome) => Ok(outcome),
+                Outcome::NeverBegan => late(NOTHING_DONE),
+                Outcome::Runs => late(TOO_LONG),
             },
         }
     }
 
-    fn places(&self, lane: Lane) -> &Places {
+    /// The places of a lane; nothing of the one that computes.
+    fn places(&self, lane: Lane) -> Option<&Places> {
         match lane {
-            Lane::Computes => &self.computes,
-            Lane::Waits => &self.waits,
-            Lane::Receives => &self.receives,
-            Lane::Generates => &self.generates,
+            Lane::Computes => None,
+            Lane::Waits => Some(&self.waits),
+            Lane::Receives => Some(&self.receives),
+            Lane::Generates => Some(&self.generates),
         }
     }
 }
@@ -194,7 +211,8 @@ async fn ended<T>(ran: JoinHandle<T>) -> T {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::num::NonZero;
+    use std::thread::available_parallelism;
 
     use super::*;
 

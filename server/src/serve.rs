@@ -102,7 +102,7 @@ impl ServeOptions {
 
 /// A server that runs.
 pub struct Server {
-    db: Database,
+    state: State,
     address: SocketAddr,
     runtime: Runtime,
     task: JoinHandle<()>,
@@ -155,12 +155,11 @@ impl Server {
         let address = listener.local_addr()?;
         state.inner.hosts.listen_on(address);
         let (stop, stopped) = watch::channel(false);
-        let db = state.database().clone();
         runtime.spawn(sweep(state.clone()));
         let limits = Arc::new(options.limits.clone());
-        let door = Door { router: router(&state), tls: options.tls.clone(), limits, state };
+        let door = Door { router: router(&state), tls: options.tls.clone(), limits, state: state.clone() };
         let task = runtime.spawn(connections::serve(listener, door, stopped));
-        Ok(Self { db, address, runtime, task, stop, stop_time_max: options.limits.stop_time_max })
+        Ok(Self { state, address, runtime, task, stop, stop_time_max: options.limits.stop_time_max })
     }
 
     /// Where it listens.
@@ -190,14 +189,15 @@ impl Server {
     /// # Errors
     /// `Io`, `Poisoned`.
     pub fn stop(self) -> Result<()> {
-        let Self { db, runtime, task, stop, stop_time_max, .. } = self;
+        let Self { state, runtime, task, stop, stop_time_max, .. } = self;
         // Nobody listens any more if it has ended by itself.
         let _ = stop.send(true);
         if runtime.block_on(async { timeout(stop_time_max, task).await }).is_err() {
             tracing::warn!("requests that did not end in time were broken off");
         }
         runtime.shutdown_timeout(stop_time_max);
-        db.flush()
+        state.inner.lanes.settle(stop_time_max);
+        state.database().flush()
     }
 }
 
