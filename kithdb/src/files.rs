@@ -89,6 +89,8 @@ impl Files {
                 adopt(&path);
                 Ok(fields)
             }
+            // It may be the one that fits.
+            Err(error) if error.remedy().is_some() => Err(error),
             Err(_) => open_fields(&path, segment, kinds),
         }
     }
@@ -143,6 +145,8 @@ impl Files {
                 adopt(&path);
                 Ok(sparse)
             }
+            // It may be the one that fits.
+            Err(error) if error.remedy().is_some() => Err(error),
             Err(_) => open_sparse(&path, segment, names),
         }
     }

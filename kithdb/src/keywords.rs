@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use index::KeywordIndex;
 use storage::{CollectionState, JournalOp};
-use types::{Result, Seqno, Version, waypoint};
+use types::{ErrorKind, Result, Seqno, Version, waypoint};
 
 use crate::derived::Derived;
 use crate::files::create_folder;
@@ -37,7 +37,7 @@ impl Keywords {
     /// Opens the index of a collection in a folder of this name, or makes it.
     ///
     /// # Errors
-    /// `Io`; when storage cannot be read.
+    /// `Io`, also when the system lacks what opening takes: then what is there stays; when storage cannot be read.
     pub(crate) fn open(source: &Source<'_>, name: &str, state: &CollectionState) -> Result<Self> {
         let (index, rebuilt) = open(source, name, state)?;
         let seqno = index.as_ref().map(|index| index.seqno());
@@ -79,7 +79,9 @@ fn open(source: &Source<'_>, name: &str, state: &CollectionState) -> Result<Open
             None => return Ok((Some(Arc::new(keyword)), None)),
             Some(reason) => reason,
         },
-        Err(error) => error.to_string(),
+        // A full disk damages nothing, and has no room for another one.
+        Err(error) if error.kind() == ErrorKind::StorageFull => return Err(error),
+        Err(error) => source.damage(KEYWORD, error)?,
     };
     remove_folder(&folder)?;
     create_folder(&folder)?;
