@@ -1,5 +1,6 @@
 //! The keyword index of a collection at open: caught up from the journal where it can be, and made anew where it is
-//! missing, damaged, ahead of storage, or too old.
+//! missing, damaged, ahead of storage, or too old. Where the disk has no room for that, the collection is without one
+//! until the next start: searches by words say so, all others go on.
 //!
 //! One that is made anew while the collection lives is made beside the one in use, in the folder `keyword.next`, and
 //! takes its place when it is whole: what fails before leaves the one in use.
@@ -84,8 +85,16 @@ fn open(source: &Source<'_>, name: &str, state: &CollectionState) -> Result<Open
         Err(error) => source.damage(KEYWORD, error)?,
     };
     remove_folder(&folder)?;
-    create_folder(&folder)?;
-    let keyword = KeywordIndex::create(&folder, field)?;
+    let keyword = match create_folder(&folder).and_then(|()| KeywordIndex::create(&folder, field)) {
+        Ok(keyword) => keyword,
+        // At a start. Elsewhere there is one in use that stays, or there is to be a first one.
+        Err(error) if error.kind() == ErrorKind::StorageFull && name == KEYWORD && !is_new => {
+            let why = "a keyword index is damaged, and is missing until there is room for another at a start";
+            tracing::warn!(%error, collection = source.entry.name, reason, "{why}");
+            return Ok((None, None));
+        }
+        Err(error) => return Err(error),
+    };
     let rebuilt = (!is_new).then(|| source.rebuilt(KEYWORD, reason));
     Ok((Some(Arc::new(keyword)), rebuilt))
 }

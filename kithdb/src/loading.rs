@@ -184,8 +184,14 @@ impl Source<'_> {
         for Rebuilt { index, reason, .. } in rebuilt {
             tracing::warn!(collection = self.entry.name, index, reason, "an index was rebuilt from storage");
         }
-        if rebuilt.iter().any(|rebuilt| rebuilt.index == keywords::KEYWORD) {
-            keywords::commit(derived)?;
+        if rebuilt.iter().any(|rebuilt| rebuilt.index == keywords::KEYWORD)
+            && let Err(error) = keywords::commit(derived)
+        {
+            if error.kind() != ErrorKind::StorageFull {
+                return Err(error);
+            }
+            // Maintenance tries again; what ends before that hands everything over once more.
+            tracing::warn!(%error, collection = self.entry.name, "keywords stay in memory for now");
         }
         tracing::info!(
             collection = self.entry.name,

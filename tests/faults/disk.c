@@ -10,6 +10,7 @@
  *                 rename:<n>      from the n-th rename on, EIO
  *                 open:<n>        only the n-th file that is made or opened for writing, EMFILE
  *                 segment:<n>     from the n-th segment on that is opened to be read, EMFILE
+ *                 keyword:<n>     from the n-th file on that is made or opened for writing in a keyword index, ENOSPC
  *                 locked:<n>      from the n-th write on, whatever changes a file or a folder: EROFS
  *                 short:<n>       every n-th write takes half of its bytes
  *                 interrupt:<n>   every n-th write is interrupted, EINTR
@@ -162,6 +163,7 @@ static int may_open(const char *path, int flags) {
         return 1;
     }
     if (is("open") && next() == most) { errno = EMFILE; return 0; }
+    if (is("keyword") && strstr(path, "/keyword/") && next() >= most) { errno = ENOSPC; return 0; }
     return flags & O_CREAT ? may_change(path) : 1;
 }
 

@@ -17,6 +17,7 @@ pub(super) fn failure(error: TantivyError) -> Error {
         | TantivyError::DataCorruption(_)
         | TantivyError::DeserializeError(_)
         | TantivyError::IncompatibleIndex(_) => ErrorKind::Corrupted,
+        TantivyError::OpenWriteError(OpenWriteError::IoError { io_error, .. }) => ErrorKind::of_io(io_error),
         // A writer's thread ends early when the disk fails it.
         TantivyError::OpenDirectoryError(_)
         | TantivyError::OpenWriteError(_)
@@ -91,6 +92,8 @@ mod tests {
             let error = damaged(error);
             assert!(error.kind() == ErrorKind::Io && error.remedy().is_some(), "{error:?}");
         }
+        let full = OpenWriteError::wrap_io_error(io::ErrorKind::StorageFull.into(), path());
+        assert_eq!(failure(full.into()).kind(), ErrorKind::StorageFull);
         let gone = damaged(TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(path())));
         assert_eq!((gone.kind(), gone.remedy()), (ErrorKind::Corrupted, None));
     }

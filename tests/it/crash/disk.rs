@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use kithdb::{Database, Durability, Filter, Metric, Options, Point, Schema, Segments};
+use kithdb::{Database, Durability, Filter, Language, Metric, Options, Point, Schema, Segments};
 
 use super::child::{Child, Ended, Fate};
 use super::{Campaign, number};
@@ -123,4 +123,28 @@ fn a_start_without_open_files_is_refused_and_keeps_the_segments() {
     assert_eq!((db.start().rebuilt.len(), db.start().points_read), (0, 0), "{:?}", db.start());
     let notes = db.collection("notes").expect("the collection");
     assert_eq!(notes.count(&Filter::default()).expect("a count"), POINTS as usize);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_start_goes_on_where_a_full_disk_has_no_room_for_another_keyword_index() {
+    let (folder, tools) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let open = || Database::open(folder.path()).expect("a database");
+    let db = open();
+    let schema = Schema::new().keyword(["text".parse().expect("a path")], Language::English);
+    let notes = db.create_collection("notes", schema).expect("made");
+    notes.upsert(vec![Point::new(1).with("text", "kept")]).expect("a point");
+    drop((notes, db));
+    std::fs::remove_file(folder.path().join("index/0/keyword/.managed.json")).expect("removed");
+    let disk = Some(("keyword:1".to_owned(), library(tools.path()), 0));
+    let fate = Fate { disk, opens_only: true, ..Fate::default() };
+    let mut child = Child::start(folder.path(), Durability::Fsync, 0, &[], &fate);
+    assert!(child.dies_within(LIFE_MAX), "it opens and closes");
+    // It said no error.
+    child.kill_opening();
+    let db = open();
+    assert!(matches!(&db.start().rebuilt[..], [one] if one.index == "keyword"), "{:?}", db.start());
+    let notes = db.collection("notes").expect("the collection");
+    assert_eq!(notes.query().keyword("kept").run().expect("hits").len(), 1);
+    assert_eq!(db.verify().expect("a walk").faults, []);
 }
