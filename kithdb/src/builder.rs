@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use index::fields::PartFields;
-use index::graph::Progress as _;
+use index::graph::Progress;
 use index::sparse::PartSparse;
 use index::{Body, GRAPH_ROWS_MIN};
 use query::View;
@@ -241,8 +241,8 @@ fn one(
 
 /// Builds and publishes.
 fn make(engine: &Engine, shared: &Shared, role: Role, build: &Build) -> Result<()> {
-    let (files, stored) = (engine.files(shared.id), stored(engine, shared));
     let watch = Watch { engine, shared, role };
+    let (files, stored) = (engine.files(shared.id), stored(engine, shared, &watch));
     // What it takes of the last room would be missing where commits are written.
     engine.check_room_for(build.bytes())?;
     let built = caught(|| build.run(&files, &stored, engine.segments.threads.max(1), &watch));
@@ -273,7 +273,8 @@ fn publish(engine: &Engine, shared: &Shared, role: Role, (build, built): (&Build
     let _listing = shared.listing.lock();
     let mut derived = shared.derived.lock();
     let is_gone = shared.check_exists().is_err();
-    let (files, stored) = (engine.files(shared.id), stored(engine, shared));
+    // Nothing is written as a rule; where other fields are indexed by now, it is seen through.
+    let (files, stored) = (engine.files(shared.id), stored(engine, shared, &()));
     let installed = if is_gone { Ok(false) } else { build.install(built, &mut derived, &files, &stored) };
     if !installed.inspect_err(|_| files.remove(build.number()))? {
         return Ok(false);
@@ -302,22 +303,25 @@ fn mend_files(engine: &Engine, shared: &Shared) {
     // Other fields may be indexed by now.
     let view = shared.view.load_full();
     let mut laid = derived.laid();
-    if let Err(error) = laid.iter_mut().try_for_each(|part| mend_part(engine, shared, &view, part)) {
-        tracing::warn!(%error, collection = shared.name, "fields or sparse vectors could not be made anew");
+    let watch = Watch { engine, shared, role: Role::Merge };
+    let (files, stored) = (engine.files(shared.id), stored(engine, shared, &watch));
+    if let Err(error) = laid.iter_mut().try_for_each(|part| mend_part(&files, &stored, &view, part)) {
+        if !watch.is_cancelled() {
+            tracing::warn!(%error, collection = shared.name, "fields or sparse vectors could not be made anew");
+        }
         return;
     }
     derived.lay(laid);
     shared.publish(&derived);
 }
 
-fn mend_part(engine: &Engine, shared: &Shared, view: &View, part: &mut Laid) -> Result<()> {
+fn mend_part(files: &Files, stored: &StoredRows<'_>, view: &View, part: &mut Laid) -> Result<()> {
     let (Body::Segment(segment), Some(number)) = (&part.body, part.number) else { return Ok(()) };
-    let (files, stored): (Files, _) = (engine.files(shared.id), stored(engine, shared));
     if !part.fields.is_sound() {
-        part.fields = files.write_fields((number, segment), view.fields.kinds(), Vec::new(), &stored)?;
+        part.fields = files.write_fields((number, segment), view.fields.kinds(), Vec::new(), stored)?;
     }
     if !part.sparse.is_sound() {
-        part.sparse = files.write_sparse((number, segment), &[], &stored)?;
+        part.sparse = files.write_sparse((number, segment), &[], stored)?;
     }
     Ok(())
 }
@@ -348,8 +352,8 @@ fn heal(engine: &Engine, shared: &Shared, cause: &types::Error) {
     }
 }
 
-fn stored<'a>(engine: &'a Engine, shared: &Shared) -> StoredRows<'a> {
-    StoredRows { store: &engine.store, entry: Arc::clone(&shared.view.load().entry) }
+fn stored<'a>(engine: &'a Engine, shared: &Shared, progress: &'a dyn Progress) -> StoredRows<'a> {
+    StoredRows { store: &engine.store, entry: Arc::clone(&shared.view.load().entry), progress }
 }
 
 /// The sizes of the parts. Versions that are kept count as alive: a build would not leave them out.

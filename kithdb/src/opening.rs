@@ -128,7 +128,7 @@ impl Source<'_> {
     }
 
     fn stored(&self) -> StoredRows<'_> {
-        StoredRows { store: self.store, entry: Arc::clone(self.entry) }
+        StoredRows { store: self.store, entry: Arc::clone(self.entry), progress: &() }
     }
 
     fn warn(&self, index: &str, error: &Error) {

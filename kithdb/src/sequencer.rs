@@ -405,7 +405,8 @@ fn join(staged: Vec<Staged>) -> Option<(Commit, Vec<crate::stage::Part>)> {
 /// beside the one in use until the entry is stored.
 fn refield(engine: &Engine, derived: &Derived, entry: &CatalogEntry) -> Result<Vec<Laid>> {
     let (files, kinds) = (engine.files(entry.id), &entry.schema.fields);
-    let stored = StoredRows { store: &engine.store, entry: Arc::new(entry.clone()) };
+    let entry = Arc::new(entry.clone());
+    let stored = StoredRows { store: &engine.store, entry, progress: &() };
     let mut laid = derived.laid();
     for part in &mut laid {
         part.fields = match (&part.body, part.number) {
