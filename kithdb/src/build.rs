@@ -76,6 +76,11 @@ impl Build {
         self.parts.iter().zip(&self.rows).map(of).sum()
     }
 
+    /// Whether a head is among its parts.
+    pub(crate) fn takes_heads(&self) -> bool {
+        self.parts.iter().any(|laid| matches!(laid.body, Body::Head(_)))
+    }
+
     /// Its number.
     pub(crate) fn number(&self) -> u64 {
         self.number
