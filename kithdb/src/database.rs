@@ -62,8 +62,8 @@ impl Default for Options {
     }
 }
 
-/// Memory that has a limit is given out in so many parts: heads that take rows, heads that wait, keywords that wait, two
-/// builds, a batch of an import, the payloads and vectors of an answer, and one for all else.
+/// Memory that has a limit is given out in so many parts: heads that take rows, heads that wait, keywords that wait,
+/// two builds, a batch of an import, the payloads and vectors of an answer, and one for all else.
 const MEMORY_PARTS: usize = 8;
 
 /// What a commit holds for each point that it deletes by a filter, about.
