@@ -76,6 +76,11 @@ impl Build {
         self.parts.iter().zip(&self.rows).map(of).sum()
     }
 
+    /// Whether a head is among its parts.
+    pub(crate) fn takes_heads(&self) -> bool {
+        self.parts.iter().any(|laid| matches!(laid.body, Body::Head(_)))
+    }
+
     /// Its number.
     pub(crate) fn number(&self) -> u64 {
         self.number
@@ -86,7 +91,7 @@ impl Build {
         self.parts.iter().filter_map(|laid| laid.number).collect()
     }
 
-    /// Writes it; nothing if it was cancelled.
+    /// Writes it; nothing if it was cancelled, where what was written of it remains. `stored` has the same progress.
     ///
     /// # Errors
     /// `Corrupted` when one of its parts is damaged; `Io`.
@@ -121,12 +126,20 @@ impl Build {
         let known = self.parts.iter().zip(&moves);
         let known =
             known.map(|(laid, moves)| Source { kinds: &kinds, fields: &laid.fields, moves: Some(moves) });
-        let fields = files.write_fields((self.number, &segment), &kinds, known.collect(), stored)?;
+        let fields = files.write_fields((self.number, &segment), &kinds, known.collect(), stored);
         let known = self.parts.iter().zip(&moves);
         let known = known.map(|(laid, moves)| sparse::Source { sparse: &laid.sparse, moves: Some(moves) });
         let known: Vec<sparse::Source<'_>> = known.collect();
-        let sparse = files.write_sparse((self.number, &segment), &known, stored)?;
-        Ok(Some(Built { segment: Some((segment, fields, sparse)), kinds }))
+        let derived = fields.and_then(|fields| {
+            let sparse = files.write_sparse((self.number, &segment), &known, stored)?;
+            Ok((fields, sparse))
+        });
+        match derived {
+            Ok((fields, sparse)) => Ok(Some(Built { segment: Some((segment, fields, sparse)), kinds })),
+            // Whoever writes them stops as well.
+            Err(_) if progress.is_cancelled() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// For each part, which row each of its rows becomes.
@@ -242,5 +255,50 @@ impl Draft for Rows<'_> {
         });
         let largest = segments.max_by_key(|(space, rows, _)| (*rows).min(space.count() as usize));
         largest.map(|(space, _, moves)| Base { space, becomes: moves })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use types::{FieldKind, Metric, Point, Schema};
+
+    use super::*;
+    use crate::Database;
+
+    /// Stops once a file is there.
+    struct Until(PathBuf);
+
+    impl Progress for Until {
+        fn built(&self, _rows: u32) {}
+
+        fn is_cancelled(&self) -> bool {
+            self.0.exists()
+        }
+    }
+
+    /// Else a close waits for the fields of millions of rows.
+    #[test]
+    fn a_build_whose_segment_is_written_can_still_be_cancelled() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Database::open(folder.path()).expect("a database");
+        let schema = Schema::new().vector(1, Metric::Euclid);
+        let schema = schema.field("n".parse().expect("a path"), FieldKind::Integer);
+        let notes = db.create_collection("notes", schema).expect("a collection");
+        let points = (0..10_u64).map(|id| Point::new(id).vector([id as f32]).with("n", id));
+        notes.upsert(points.collect()).expect("points");
+        let mut derived = notes.shared.derived.lock();
+        derived.freeze();
+        let build = Build::begin(&mut derived, 0..1, &[]);
+        let entry = Arc::clone(&derived.entry);
+        drop(derived);
+        let files = db.engine.files(notes.shared.id);
+        let until = Until(files.segment(build.number()));
+        let stored = StoredRows { store: &db.engine.store, entry, progress: &until };
+        assert!(build.run(&files, &stored, 1, &until).expect("no error").is_none());
+        assert!(until.is_cancelled() && !files.fields(build.number()).exists());
+        let stored = StoredRows { progress: &(), ..stored };
+        assert!(build.run(&files, &stored, 1, &()).expect("no error").is_some());
     }
 }

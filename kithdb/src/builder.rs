@@ -7,7 +7,9 @@
 //! Invariant: the list is worked out and written under one lock (`Shared::listing`), so that a later list is never
 //! overwritten by an earlier one; the files it names are there.
 //! Invariant: no part is built from twice at once. Sealing takes heads, merging segments; who was asked for one segment
-//! of everything waits for the seal that is under way, and then nothing is sealed beside it unless that has failed.
+//! of everything waits for the seal that is under way, and then nothing is sealed beside it unless that has failed, or
+//! writers wait for a seal: then what was begun of heads is given up, they are sealed first, and the rest is made of
+//! segments.
 //! Invariant: what was asked for is about the rows that there were then, so it has an end whatever others write.
 
 use std::collections::BTreeMap;
@@ -18,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use index::fields::PartFields;
-use index::graph::Progress as _;
+use index::graph::Progress;
 use index::sparse::PartSparse;
 use index::{Body, GRAPH_ROWS_MIN};
 use query::View;
@@ -26,7 +28,7 @@ use types::{CollectionId, Durability, ErrorKind, Result, Seqno, Version, waypoin
 
 use crate::budget;
 use crate::build::{Build, Built};
-use crate::building::{BuildStatus, Goal, Role, Watch};
+use crate::building::{BuildStatus, Goal, Role, Watch, Yielding};
 use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
 use crate::files::{Files, StoredRows};
@@ -148,11 +150,16 @@ fn optimize(engine: &Engine) -> bool {
         else {
             continue;
         };
-        if shared.building.is_doing(Role::Seal) {
+        if shared.building.is_doing(Role::Seal) && !shared.building.gives_way() {
             std::thread::sleep(SEAL_WAIT);
             return true;
         }
         let goal = goal(&shared, request);
+        let waits = shared.building.gives_way() && !shared.building.is_failing(Role::Seal);
+        if waits && has_heads(&shared, goal) {
+            std::thread::sleep(SEAL_WAIT);
+            return true;
+        }
         let choose = |derived: &Derived, sizes: &[Size], most: usize| to_do(derived, sizes, most, goal);
         match one(engine, &shared, (Role::Merge, OPTIMIZE), &choose) {
             Ok(true) => {}
@@ -164,6 +171,13 @@ fn optimize(engine: &Engine) -> bool {
         return true;
     }
     false
+}
+
+/// Whether some rows that a request is about are in heads.
+fn has_heads(shared: &Shared, goal: Goal) -> bool {
+    let view = shared.view.load();
+    let is_before = |part: &&index::Part| part.body.first_version().is_some_and(|first| first < goal.until);
+    view.rows.parts().iter().take_while(is_before).any(|part| matches!(part.body, Body::Head(_)))
 }
 
 /// What is being done for a request. One that is taken up now is about the rows that there are now.
@@ -206,10 +220,10 @@ fn one(
 ) -> Result<bool> {
     let mut derived = shared.derived.lock();
     // Unless that fails: writers would wait for heads that nobody seals.
-    if role == Role::Seal && shared.building.asked().is_some() && !shared.building.is_failing(Role::Merge) {
+    if role == Role::Seal && shared.building.is_alone() && !shared.building.is_failing(Role::Merge) {
         return Ok(false);
     }
-    if what == OPTIMIZE && shared.building.is_doing(Role::Seal) {
+    if what == OPTIMIZE && shared.building.is_doing(Role::Seal) && !shared.building.gives_way() {
         drop(derived);
         std::thread::sleep(SEAL_WAIT);
         return Ok(true);
@@ -225,7 +239,8 @@ fn one(
     };
     let build = Build::begin(&mut derived, range, &kept);
     let (rows, vectors) = (build.rows(), build.vectors());
-    shared.building.begin(role, BuildStatus { what, rows, vectors, vectors_built: 0 });
+    let status = BuildStatus { what, rows, vectors, vectors_built: 0 };
+    shared.building.begin(role, status, build.takes_heads());
     drop(derived);
     let result = make(engine, shared, role, &build);
     engine.meters.build(what, shared.building.end(role, &result));
@@ -241,8 +256,8 @@ fn one(
 
 /// Builds and publishes.
 fn make(engine: &Engine, shared: &Shared, role: Role, build: &Build) -> Result<()> {
-    let (files, stored) = (engine.files(shared.id), stored(engine, shared));
-    let watch = Watch { engine, shared, role };
+    let watch = Yielding(Watch { engine, shared, role });
+    let (files, stored) = (engine.files(shared.id), stored(engine, shared, &watch));
     // What it takes of the last room would be missing where commits are written.
     engine.check_room_for(build.bytes())?;
     let built = caught(|| build.run(&files, &stored, engine.segments.threads.max(1), &watch));
@@ -273,7 +288,8 @@ fn publish(engine: &Engine, shared: &Shared, role: Role, (build, built): (&Build
     let _listing = shared.listing.lock();
     let mut derived = shared.derived.lock();
     let is_gone = shared.check_exists().is_err();
-    let (files, stored) = (engine.files(shared.id), stored(engine, shared));
+    // Nothing is written as a rule; where other fields are indexed by now, it is seen through.
+    let (files, stored) = (engine.files(shared.id), stored(engine, shared, &()));
     let installed = if is_gone { Ok(false) } else { build.install(built, &mut derived, &files, &stored) };
     if !installed.inspect_err(|_| files.remove(build.number()))? {
         return Ok(false);
@@ -302,22 +318,25 @@ fn mend_files(engine: &Engine, shared: &Shared) {
     // Other fields may be indexed by now.
     let view = shared.view.load_full();
     let mut laid = derived.laid();
-    if let Err(error) = laid.iter_mut().try_for_each(|part| mend_part(engine, shared, &view, part)) {
-        tracing::warn!(%error, collection = shared.name, "fields or sparse vectors could not be made anew");
+    let watch = Watch { engine, shared, role: Role::Merge };
+    let (files, stored) = (engine.files(shared.id), stored(engine, shared, &watch));
+    if let Err(error) = laid.iter_mut().try_for_each(|part| mend_part(&files, &stored, &view, part)) {
+        if !watch.is_cancelled() {
+            tracing::warn!(%error, collection = shared.name, "fields or sparse vectors could not be made anew");
+        }
         return;
     }
     derived.lay(laid);
     shared.publish(&derived);
 }
 
-fn mend_part(engine: &Engine, shared: &Shared, view: &View, part: &mut Laid) -> Result<()> {
+fn mend_part(files: &Files, stored: &StoredRows<'_>, view: &View, part: &mut Laid) -> Result<()> {
     let (Body::Segment(segment), Some(number)) = (&part.body, part.number) else { return Ok(()) };
-    let (files, stored): (Files, _) = (engine.files(shared.id), stored(engine, shared));
     if !part.fields.is_sound() {
-        part.fields = files.write_fields((number, segment), view.fields.kinds(), Vec::new(), &stored)?;
+        part.fields = files.write_fields((number, segment), view.fields.kinds(), Vec::new(), stored)?;
     }
     if !part.sparse.is_sound() {
-        part.sparse = files.write_sparse((number, segment), &[], &stored)?;
+        part.sparse = files.write_sparse((number, segment), &[], stored)?;
     }
     Ok(())
 }
@@ -348,8 +367,8 @@ fn heal(engine: &Engine, shared: &Shared, cause: &types::Error) {
     }
 }
 
-fn stored<'a>(engine: &'a Engine, shared: &Shared) -> StoredRows<'a> {
-    StoredRows { store: &engine.store, entry: Arc::clone(&shared.view.load().entry) }
+fn stored<'a>(engine: &'a Engine, shared: &Shared, progress: &'a dyn Progress) -> StoredRows<'a> {
+    StoredRows { store: &engine.store, entry: Arc::clone(&shared.view.load().entry), progress }
 }
 
 /// The sizes of the parts. Versions that are kept count as alive: a build would not leave them out.
@@ -382,6 +401,14 @@ pub(crate) fn wait_for_room(engine: &Engine, shared: &Shared) {
         && !engine.is_closing.load(Ordering::Acquire)
         && shared.check_exists().is_ok()
     {
+        if seals() {
+            // Else this lasts as long as what was asked for: hours, where a collection is large.
+            engine
+                .all()
+                .iter()
+                .filter(|shared| is_to_seal(shared))
+                .for_each(|shared| shared.building.give_way());
+        }
         engine.room.wait(IDLE);
     }
 }
@@ -408,5 +435,47 @@ pub(crate) fn relieve(engine: &Engine) {
         }
         derived.freeze();
         shared.publish(&derived);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use types::{Metric, Point, Schema};
+
+    use super::*;
+    use crate::{Database, Options, Segments};
+
+    #[test]
+    fn writers_do_not_wait_for_the_end_of_what_was_asked_for() {
+        const DIM: usize = 64;
+        let segments = Segments { seal_rows: 10, waiting_bytes_max: 10_000, ..Segments::default() };
+        let db = Database::in_memory_with(Options { segments, ..Options::default() }).expect("a database");
+        let make = |name: &str| db.create_collection(name, Schema::new().vector(DIM, Metric::Euclid));
+        let (first, second) = (make("a").expect("a collection"), make("b").expect("a collection"));
+        // The merger comes to this lock, and not to what is asked of the second: as if the first took hours.
+        let held = first.shared.derived.lock();
+        first.optimize(false).expect("asked");
+        std::thread::sleep(4 * IDLE);
+        second.optimize(false).expect("asked");
+        let (sender, is_done) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let second = &second;
+            scope.spawn(move || {
+                for round in 0..20_u64 {
+                    let ids = 10 * round..10 * round + 10;
+                    let points = ids.map(|id| Point::new(id).vector(vec![id as f32; DIM])).collect();
+                    second.upsert(points).expect("points");
+                }
+                sender.send(()).expect("somebody listens");
+            });
+            let written = is_done.recv_timeout(Duration::from_secs(30));
+            drop(held);
+            written.expect("the writer waits for what was asked for");
+        });
+        second.optimize(true).expect("one segment");
+        assert_eq!(second.status().segments.len(), 1);
+        assert_eq!(db.verify().expect("a walk").faults, []);
     }
 }

@@ -83,6 +83,8 @@ struct State {
     /// How often it was asked to make one segment of everything, and which request was answered last.
     asked: u64,
     answered: u64,
+    /// Requests up to this one give way to seals: writers have waited for one since.
+    gave_way: u64,
     /// Of the request that was taken up last.
     goal: Option<Goal>,
 }
@@ -94,6 +96,8 @@ struct Work {
     began: Option<Instant>,
     /// Vectors of spaces that are done, and of the one that is being built.
     built: (u64, u32),
+    /// What is being done takes heads that could be sealed.
+    takes_heads: bool,
     failure: Option<(Error, Instant)>,
 }
 
@@ -104,12 +108,20 @@ impl State {
             Role::Merge => &mut self.merge,
         }
     }
+
+    fn gives_way(&self) -> bool {
+        self.asked > self.answered && self.gave_way >= self.asked
+    }
 }
 
 impl Work {
     fn status(&self) -> Option<BuildStatus> {
         let vectors_built = self.built.0 + u64::from(self.built.1);
         self.doing.clone().map(|status| BuildStatus { vectors_built, ..status })
+    }
+
+    fn is_failing(&self) -> bool {
+        self.failure.as_ref().is_some_and(|(_, at)| at.elapsed() < RETRY)
     }
 }
 
@@ -152,6 +164,30 @@ impl Building {
         (state.asked > state.answered).then_some(state.asked)
     }
 
+    /// Has heads sealed although there is a request, for writers wait for that: the request waits for those that it is
+    /// about, and is done of segments alone.
+    pub(crate) fn give_way(&self) {
+        let mut state = self.state.lock();
+        state.gave_way = state.asked;
+    }
+
+    /// Whether there is a request that has given way.
+    pub(crate) fn gives_way(&self) -> bool {
+        self.state.lock().gives_way()
+    }
+
+    /// Whether there is a request beside which nothing is sealed.
+    pub(crate) fn is_alone(&self) -> bool {
+        let state = self.state.lock();
+        state.asked > state.answered && !state.gives_way()
+    }
+
+    /// Whether what is being done for a request takes heads that are to be sealed first.
+    fn is_in_the_way(&self) -> bool {
+        let state = self.state.lock();
+        state.merge.takes_heads && state.gives_way() && !state.seal.is_failing()
+    }
+
     /// What is being done for a request, if one was taken up and is not answered yet.
     pub(crate) fn goal(&self) -> Option<Goal> {
         let state = self.state.lock();
@@ -189,9 +225,11 @@ impl Building {
         self.changed.notify_all();
     }
 
-    pub(crate) fn begin(&self, role: Role, status: BuildStatus) {
+    /// Begins a build, of heads among others or of segments alone.
+    pub(crate) fn begin(&self, role: Role, status: BuildStatus, takes_heads: bool) {
         let mut state = self.state.lock();
         let work = state.work(role);
+        work.takes_heads = takes_heads;
         (work.doing, work.built, work.began) = (Some(status), (0, 0), Some(Instant::now()));
     }
 
@@ -200,6 +238,7 @@ impl Building {
         let mut state = self.state.lock();
         let work = state.work(role);
         work.doing = None;
+        work.takes_heads = false;
         let took = work.began.take().map_or(Duration::ZERO, |began| began.elapsed());
         work.failure = result.as_ref().err().map(|error| (error.duplicate(), Instant::now()));
         self.changed.notify_all();
@@ -219,7 +258,7 @@ impl Building {
 
     /// Whether the last build of a role failed, and it is too early to try again.
     pub(crate) fn is_failing(&self, role: Role) -> bool {
-        self.state.lock().work(role).failure.as_ref().is_some_and(|(_, at)| at.elapsed() < RETRY)
+        self.state.lock().work(role).is_failing()
     }
 }
 
@@ -243,5 +282,48 @@ impl Progress for Watch<'_> {
 
     fn is_cancelled(&self) -> bool {
         self.engine.is_closing.load(Ordering::Relaxed) || self.shared.is_dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// As [`Watch`], of a build: one that takes heads which writers wait for ends as well.
+pub(crate) struct Yielding<'a>(pub(crate) Watch<'a>);
+
+impl Progress for Yielding<'_> {
+    fn built(&self, rows: u32) {
+        self.0.built(rows);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        let Watch { shared, role, .. } = &self.0;
+        self.0.is_cancelled() || (*role == Role::Merge && shared.building.is_in_the_way())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_gives_way_until_it_is_answered_and_the_next_does_not() {
+        let building = Building::default();
+        // Nobody has asked for anything.
+        building.give_way();
+        assert!(!building.is_alone() && !building.gives_way());
+        let request = building.ask();
+        assert!(building.is_alone() && !building.gives_way());
+        let status = || BuildStatus { what: "optimize", rows: 1, vectors: 1, vectors_built: 0 };
+        building.begin(Role::Merge, status(), true);
+        assert!(!building.is_in_the_way());
+        building.give_way();
+        assert!(!building.is_alone() && building.gives_way() && building.is_in_the_way());
+        building.end(Role::Merge, &Ok(()));
+        // Of segments alone it goes on beside seals.
+        building.begin(Role::Merge, status(), false);
+        assert!(building.gives_way() && !building.is_in_the_way());
+        building.end(Role::Merge, &Ok(()));
+        building.answer(request);
+        assert!(!building.is_alone() && !building.gives_way());
+        building.ask();
+        assert!(building.is_alone());
     }
 }

@@ -114,7 +114,7 @@ fn relaid(engine: &Engine, derived: &Derived, entry: &Arc<CatalogEntry>) -> Resu
     laid.retain(|part| part.body.rows() > 0);
     if !before.sparse.keys().eq(after.sparse.keys()) {
         let names: Vec<String> = after.sparse.keys().cloned().collect();
-        let stored = StoredRows { store: &engine.store, entry: Arc::clone(entry) };
+        let stored = StoredRows { store: &engine.store, entry: Arc::clone(entry), progress: &() };
         let files = engine.files(entry.id);
         for part in &mut laid {
             part.sparse = match (&part.body, part.number) {

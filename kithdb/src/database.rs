@@ -66,13 +66,16 @@ impl Default for Options {
 /// two builds, a batch of an import, the payloads and vectors of an answer, and one for all else.
 const MEMORY_PARTS: usize = 8;
 
+/// What a commit holds for each point that it deletes by a filter, about.
+const DELETE_BYTES: usize = 512;
+
 /// No part is smaller.
 const MEMORY_PART_MIN: usize = 1 << 20;
 
 impl Options {
-    /// For so many bytes of memory: limits of heads, keywords, builds, imports and answers that allow more are lowered,
-    /// and none is raised. The caches of storage are counted in; the pages of segments are not, which the system keeps
-    /// where there is room.
+    /// For so many bytes of memory: limits of heads, keywords, builds, imports, answers and deletes by a filter that
+    /// allow more are lowered, and none is raised. The caches of storage are counted in; the pages of segments are not,
+    /// which the system keeps where there is room.
     #[must_use]
     pub fn within(mut self, memory_bytes: usize) -> Self {
         let bytes = memory_bytes.saturating_sub(CACHE_BYTES).max(memory_bytes / 2);
@@ -85,6 +88,8 @@ impl Options {
         ] {
             *limit = part.min(*limit);
         }
+        let points_max = &mut self.limits.delete_points_max;
+        *points_max = (part / DELETE_BYTES).min(*points_max);
         self
     }
 }
@@ -346,6 +351,7 @@ mod tests {
         let given = 3 * segments.waiting_bytes_max + 2 * segments.build_bytes_max;
         let given = given + limits.record_batch_bytes_max + limits.answer_bytes_max + CACHE_BYTES;
         assert!((MEMORY / 2..=MEMORY).contains(&given), "{given}");
+        assert!((1..=MEMORY / MEMORY_PARTS / DELETE_BYTES).contains(&limits.delete_points_max), "{limits:?}");
         let (plenty, default) = (Options::default().within(1 << 40), Options::default());
         assert_eq!((plenty.segments, plenty.limits), (default.segments, default.limits));
         assert!(Options::default().within(0).limits.answer_bytes_max >= MEMORY_PART_MIN);

@@ -116,7 +116,8 @@ pub(crate) struct Shared {
     /// Nothing is left to purge up to this commit, as far as is known.
     pub(crate) purged: AtomicU64,
     pub(crate) building: Building,
-    /// Held from when the list of segments is worked out until it is written. Taken before `derived`.
+    /// Held from when the list of segments is worked out until it is written, while other rows about indexes are, and
+    /// while the collection is dropped. Taken before `derived`.
     pub(crate) listing: Mutex<()>,
     pub(crate) imports: Imports,
     pub(crate) drifts: Drifts,

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use index::fields::{Growing, Kinds, Mark, PartFields, Source, Stored, store};
+use index::graph::Progress;
 use index::sparse::{self, PartSparse};
 use index::{Alive, Body, Segment};
 use storage::{CatalogEntry, SegmentRecord, Store};
@@ -89,6 +90,8 @@ impl Files {
                 adopt(&path);
                 Ok(fields)
             }
+            // It may be the one that fits.
+            Err(error) if error.remedy().is_some() => Err(error),
             Err(_) => open_fields(&path, segment, kinds),
         }
     }
@@ -143,6 +146,8 @@ impl Files {
                 adopt(&path);
                 Ok(sparse)
             }
+            // It may be the one that fits.
+            Err(error) if error.remedy().is_some() => Err(error),
             Err(_) => open_sparse(&path, segment, names),
         }
     }
@@ -219,7 +224,8 @@ fn write_fields(
     known: Vec<Source<'_>>,
     stored: &StoredRows<'_>,
 ) -> Result<PartFields> {
-    if !store(path, kinds, mark(segment), std::slice::from_ref(&known))? {
+    let progress = stored.progress;
+    if !store(path, kinds, mark(segment), std::slice::from_ref(&known), progress)? {
         let new: Kinds = kinds
             .iter()
             .filter(|(field, kind)| !known.iter().all(|source| source.kinds.get(field) == Some(kind)))
@@ -229,12 +235,12 @@ fn write_fields(
         let is_written = !known.is_empty() && {
             let read = stored.fields(&Body::Segment(Arc::clone(segment)), &new)?;
             let source = Source { kinds: &new, fields: &read, moves: None };
-            store(path, kinds, mark(segment), &[known, vec![source]])?
+            store(path, kinds, mark(segment), &[known, vec![source]], progress)?
         };
         if !is_written {
             let read = stored.fields(&Body::Segment(Arc::clone(segment)), kinds)?;
             let source = Source { kinds, fields: &read, moves: None };
-            store(path, kinds, mark(segment), &[vec![source]])?;
+            store(path, kinds, mark(segment), &[vec![source]], progress)?;
         }
     }
     open_fields(path, segment, kinds)
@@ -261,10 +267,11 @@ fn write_sparse(
     if names.is_empty() {
         return Ok(PartSparse::of_head());
     }
-    if known.is_empty() || !sparse::store(path, &names, mark(segment), known)? {
+    let progress = stored.progress;
+    if known.is_empty() || !sparse::store(path, &names, mark(segment), known, progress)? {
         let read = stored.sparse(&Body::Segment(Arc::clone(segment)), &names)?;
         let source = sparse::Source { sparse: &read, moves: None };
-        sparse::store(path, &names, mark(segment), &[source])?;
+        sparse::store(path, &names, mark(segment), &[source], progress)?;
     }
     open_sparse(path, segment, &names)
 }
@@ -318,9 +325,19 @@ fn mark(segment: &Segment) -> Mark {
 pub(crate) struct StoredRows<'a> {
     pub(crate) store: &'a Store,
     pub(crate) entry: Arc<CatalogEntry>,
+    /// Tells when to give up: then it is an error, `Busy`.
+    pub(crate) progress: &'a dyn Progress,
 }
 
 impl StoredRows<'_> {
+    fn check_goes_on(&self) -> Result<()> {
+        if self.progress.is_cancelled() {
+            let message = "the database closes, or the collection was dropped, before its rows were read";
+            return Err(Error::new(types::ErrorKind::Busy, message));
+        }
+        Ok(())
+    }
+
     /// The sparse vectors of every row of a part. A version that is purged by now is dead, and has none.
     ///
     /// # Errors
@@ -328,6 +345,7 @@ impl StoredRows<'_> {
     pub(crate) fn sparse(&self, body: &Body, names: &[String]) -> Result<PartSparse> {
         let (mut sparse, rows) = (PartSparse::of_head(), body.rows());
         for first in (0..rows).step_by(BLOCK_ROWS) {
+            self.check_goes_on()?;
             let last = rows.min(first + BLOCK_ROWS as u32);
             let versions: Vec<Version> = (first..last).filter_map(|row| body.version(row)).collect();
             let mut block = vec![Vectors::new(); versions.len()];
@@ -352,6 +370,7 @@ impl StoredRows<'_> {
             return Ok(PartFields::Growing(growing));
         }
         for first in (0..rows).step_by(BLOCK_ROWS) {
+            self.check_goes_on()?;
             let last = rows.min(first + BLOCK_ROWS as u32);
             let versions: Vec<Version> = (first..last).filter_map(|row| body.version(row)).collect();
             let read = self.store.payloads(self.entry.id, &versions)?;

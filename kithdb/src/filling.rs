@@ -131,12 +131,15 @@ impl<'a> Filling<'a> {
             return Ok(false);
         };
         let (store, entry) = (Arc::clone(&self.derived.store), Arc::clone(&self.derived.entry));
-        let stored = StoredRows { store: &store, entry };
+        let stored = StoredRows { store: &store, entry, progress: self.progress };
         let build = Build::begin(&mut self.derived, range, &[]);
         store.check_room(self.limits.disk_free_bytes_min.saturating_add(build.bytes()))?;
         let built = build.run(&self.files, &stored, self.segments.threads.max(1), self.progress);
         let built = built.inspect_err(|_| self.files.remove(build.number()))?;
-        let Some(built) = built else { return Ok(false) };
+        let Some(built) = built else {
+            self.files.remove(build.number());
+            return Ok(false);
+        };
         build.install(&built, &mut self.derived, &self.files, &stored)
     }
 

@@ -1,5 +1,6 @@
 //! The keyword index of a collection at open: caught up from the journal where it can be, and made anew where it is
-//! missing, damaged, ahead of storage, or too old.
+//! missing, damaged, ahead of storage, or too old. Where the disk has no room for that, the collection is without one
+//! until the next start: searches by words say so, all others go on.
 //!
 //! One that is made anew while the collection lives is made beside the one in use, in the folder `keyword.next`, and
 //! takes its place when it is whole: what fails before leaves the one in use.
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use index::KeywordIndex;
 use storage::{CollectionState, JournalOp};
-use types::{Result, Seqno, Version, waypoint};
+use types::{ErrorKind, Result, Seqno, Version, waypoint};
 
 use crate::derived::Derived;
 use crate::files::create_folder;
@@ -37,7 +38,7 @@ impl Keywords {
     /// Opens the index of a collection in a folder of this name, or makes it.
     ///
     /// # Errors
-    /// `Io`; when storage cannot be read.
+    /// `Io`, also when the system lacks what opening takes: then what is there stays; when storage cannot be read.
     pub(crate) fn open(source: &Source<'_>, name: &str, state: &CollectionState) -> Result<Self> {
         let (index, rebuilt) = open(source, name, state)?;
         let seqno = index.as_ref().map(|index| index.seqno());
@@ -79,11 +80,21 @@ fn open(source: &Source<'_>, name: &str, state: &CollectionState) -> Result<Open
             None => return Ok((Some(Arc::new(keyword)), None)),
             Some(reason) => reason,
         },
-        Err(error) => error.to_string(),
+        // A full disk damages nothing, and has no room for another one.
+        Err(error) if error.kind() == ErrorKind::StorageFull => return Err(error),
+        Err(error) => source.damage(KEYWORD, error)?,
     };
     remove_folder(&folder)?;
-    create_folder(&folder)?;
-    let keyword = KeywordIndex::create(&folder, field)?;
+    let keyword = match create_folder(&folder).and_then(|()| KeywordIndex::create(&folder, field)) {
+        Ok(keyword) => keyword,
+        // At a start. Elsewhere there is one in use that stays, or there is to be a first one.
+        Err(error) if error.kind() == ErrorKind::StorageFull && name == KEYWORD && !is_new => {
+            let why = "a keyword index is damaged, and is missing until there is room for another at a start";
+            tracing::warn!(%error, collection = source.entry.name, reason, "{why}");
+            return Ok((None, None));
+        }
+        Err(error) => return Err(error),
+    };
     let rebuilt = (!is_new).then(|| source.rebuilt(KEYWORD, reason));
     Ok((Some(Arc::new(keyword)), rebuilt))
 }

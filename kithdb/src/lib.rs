@@ -56,6 +56,7 @@ mod loading;
 mod maintenance;
 mod meters;
 mod monitor;
+mod opening;
 mod query_builder;
 mod reading;
 mod sequencer;

@@ -1,9 +1,10 @@
 //! From disk to derived state, at open and when a collection is made anew.
 //!
-//! Segments are mapped, and what died in them since the list of them was written is replayed from the journal. Only
-//! rows that no segment holds are read from storage. Where a segment is missing or damaged, or the list is too old,
-//! all rows are. The keyword index is caught up from the journal, or made anew (`keywords`). No damage of an index ever
-//! stops a start; what was rebuilt, and why, is reported. Memory is bounded, however much is read (`filling`).
+//! Segments are mapped (`opening`), and what died in them since the list of them was written is replayed from the
+//! journal. Only rows that no segment holds are read from storage. Where a segment is missing or damaged, or the list
+//! is too old, all rows are. The keyword index is caught up from the journal, or made anew (`keywords`). No damage of
+//! an index ever stops a start; what was rebuilt, and why, is reported. Memory is bounded, however much is read
+//! (`filling`).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::budget::Segments;
 use crate::building::{Role, Watch};
 use crate::derived::{Derived, Laid};
 use crate::engine::{Engine, Shared};
-use crate::files::{Files, StoredRows, laid};
+use crate::files::Files;
 use crate::filling::{BLOCK_ROWS, Filling};
 use crate::keywords::{self, Keywords, remove_folder};
 
@@ -78,11 +79,11 @@ impl Source<'_> {
     /// Loads the collection.
     ///
     /// # Errors
-    /// When storage cannot be read, or the folder not written.
+    /// When storage cannot be read, or the folder not written; when the system lacks what opening the indexes takes.
     pub(crate) fn load(&self) -> Result<Loaded> {
         let state = self.store.state(self.entry.id)?;
         let mut rebuilt = Vec::new();
-        let (segments, list) = match self.segments(&state, &mut rebuilt) {
+        let (segments, list) = match self.segments(&state, &mut rebuilt)? {
             Ok(found) => found,
             Err(reason) => {
                 rebuilt.push(self.rebuilt("segments", reason));
@@ -183,8 +184,14 @@ impl Source<'_> {
         for Rebuilt { index, reason, .. } in rebuilt {
             tracing::warn!(collection = self.entry.name, index, reason, "an index was rebuilt from storage");
         }
-        if rebuilt.iter().any(|rebuilt| rebuilt.index == keywords::KEYWORD) {
-            keywords::commit(derived)?;
+        if rebuilt.iter().any(|rebuilt| rebuilt.index == keywords::KEYWORD)
+            && let Err(error) = keywords::commit(derived)
+        {
+            if error.kind() != ErrorKind::StorageFull {
+                return Err(error);
+            }
+            // Maintenance tries again; what ends before that hands everything over once more.
+            tracing::warn!(%error, collection = self.entry.name, "keywords stay in memory for now");
         }
         tracing::info!(
             collection = self.entry.name,
@@ -193,49 +200,6 @@ impl Source<'_> {
             "collection loaded"
         );
         Ok(())
-    }
-
-    /// The segments that storage names, with the list as it is there; or why they cannot be used.
-    fn segments(
-        &self,
-        state: &CollectionState,
-        rebuilt: &mut Vec<Rebuilt>,
-    ) -> std::result::Result<(Vec<Laid>, SegmentList), String> {
-        let told = |error: types::Error| error.to_string();
-        let list = self.store.segments(self.entry.id).map_err(told)?.unwrap_or_default();
-        if list.segments.is_empty() {
-            return Ok((Vec::new(), list));
-        }
-        let trimmed = self.store.trimmed(self.entry.id).map_err(told)?;
-        if list.seqno < trimmed {
-            let seqno = list.seqno;
-            return Err(format!("their list is too old ({seqno}, the journal begins after {trimmed})"));
-        }
-        let is_ahead = list.segments.last().is_some_and(|last| last.last >= state.next_version);
-        if list.seqno > state.seqno || is_ahead {
-            return Err(format!("their list is ahead of storage ({} of {})", list.seqno, state.seqno));
-        }
-        let files = Files::new(self.folder);
-        let sparse: Vec<String> = self.entry.schema.sparse.keys().cloned().collect();
-        let mut segments = Vec::with_capacity(list.segments.len());
-        for record in &list.segments {
-            let (segment, alive) = files.open(record).map_err(told)?;
-            let stored = StoredRows { store: self.store, entry: Arc::clone(self.entry) };
-            let opened = files.open_fields(record.number, &segment, &self.entry.schema.fields);
-            let fields = opened.or_else(|error| {
-                rebuilt.push(self.rebuilt("fields", error.to_string()));
-                let kinds = &self.entry.schema.fields;
-                files.write_fields((record.number, &segment), kinds, Vec::new(), &stored)
-            });
-            let opened = files.open_sparse(record.number, &segment, &sparse);
-            let sparse = opened.or_else(|error| {
-                rebuilt.push(self.rebuilt("sparse", error.to_string()));
-                files.write_sparse((record.number, &segment), &[], &stored)
-            });
-            let derived = (fields.map_err(told)?, sparse.map_err(told)?);
-            segments.push(laid(record.number, segment, alive, derived));
-        }
-        Ok((segments, list))
     }
 
     /// Replays what the segments and the keyword index have not seen.

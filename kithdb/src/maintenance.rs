@@ -158,7 +158,12 @@ fn keyword(engine: &Engine, shared: &Shared, is_old: bool) -> Result<()> {
     engine.store.flush()?;
     waypoint::pass("keyword.flushed");
     commit.write()?;
-    engine.store.set_watermark(shared.id, KEYWORD, keyword.seqno())?;
+    // Held by who drops it: a row of what is gone would stay for ever.
+    let listing = shared.listing.lock();
+    if shared.check_exists().is_ok() {
+        engine.store.set_watermark(shared.id, KEYWORD, keyword.seqno())?;
+    }
+    drop(listing);
     let derived = shared.derived.lock();
     if derived.keyword.is_some() {
         shared.publish(&derived);

@@ -293,6 +293,8 @@ impl Sequencer {
 
     fn remove(&mut self, name: &str, only: Option<CollectionId>) -> Result<bool> {
         let Ok(shared) = self.engine.named(name) else { return Ok(false) };
+        // What is written of it meanwhile would stay for ever.
+        let _listing = shared.listing.lock();
         let mut derived = shared.derived.lock();
         if only.is_some_and(|id| id != shared.id || derived.state.points > 0) {
             return Ok(false);
@@ -403,7 +405,8 @@ fn join(staged: Vec<Staged>) -> Option<(Commit, Vec<crate::stage::Part>)> {
 /// beside the one in use until the entry is stored.
 fn refield(engine: &Engine, derived: &Derived, entry: &CatalogEntry) -> Result<Vec<Laid>> {
     let (files, kinds) = (engine.files(entry.id), &entry.schema.fields);
-    let stored = StoredRows { store: &engine.store, entry: Arc::new(entry.clone()) };
+    let entry = Arc::new(entry.clone());
+    let stored = StoredRows { store: &engine.store, entry, progress: &() };
     let mut laid = derived.laid();
     for part in &mut laid {
         part.fields = match (&part.body, part.number) {
@@ -420,4 +423,34 @@ fn refield(engine: &Engine, derived: &Derived, entry: &CatalogEntry) -> Result<V
 fn answer<T>(reply: &Reply<T>, result: Result<T>) {
     // A caller that has gone away has nobody to tell.
     let _ = reply.send(result);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use storage::SegmentList;
+    use types::Metric;
+
+    use super::*;
+    use crate::Database;
+
+    /// As a purge leaves it, or a seal, that is under way.
+    #[test]
+    fn a_collection_that_is_dropped_leaves_no_list_behind() {
+        let db = Database::in_memory().expect("a database");
+        let notes = db.create_collection("notes", Schema::new().vector(1, Metric::Euclid)).expect("made");
+        let (shared, store) = (&notes.shared, &db.engine.store);
+        let listing = shared.listing.lock();
+        std::thread::scope(|scope| {
+            let dropped = scope.spawn(|| db.drop_collection("notes").expect("a drop"));
+            // Long enough that it waits for the lock.
+            std::thread::sleep(Duration::from_millis(200));
+            shared.check_exists().expect("it waits");
+            store.set_segments(shared.id, &SegmentList::default(), Durability::None).expect("a list");
+            drop(listing);
+            assert!(dropped.join().expect("no panic"));
+        });
+        assert!(store.segments(shared.id).expect("a look").is_none());
+    }
 }

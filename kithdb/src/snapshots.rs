@@ -363,6 +363,8 @@ impl Sequencer {
         let entry = Arc::clone(&derived.entry);
         self.check_alias(&entry.name)?;
         let old = engine.named(&entry.name).ok();
+        // What is written of the old one meanwhile would stay for ever.
+        let _listing = old.as_ref().map(|old| old.listing.lock());
         let mut held = old.as_ref().map(|old| old.derived.lock());
         let seqno = self.seqno.next();
         let mut commit = Commit::new(seqno);

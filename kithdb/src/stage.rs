@@ -169,6 +169,10 @@ impl<'a> Stage<'a> {
             Op::Delete(ids) => ids.into_iter().for_each(|id| self.remove(id, commit)),
             Op::DeleteWhere(filter) => {
                 let ids = self.matching(&filter, self.limits.delete_points_max)?;
+                // Lists of millions that grow by doubling take half as much again.
+                self.ops.reserve_exact(ids.len());
+                self.effects.reserve_exact(ids.len());
+                commit.reserve(ids.len());
                 ids.into_iter().for_each(|id| self.remove(id, commit));
             }
             Op::Require { id, if_version } => self.require(id, if_version)?,

@@ -85,6 +85,11 @@ impl Commit {
         }
     }
 
+    /// Makes room for so many changes, and no more: for who knows that there will be many.
+    pub fn reserve(&mut self, changes: usize) {
+        self.changes.reserve_exact(changes);
+    }
+
     /// Unlinks a point; the rows of its last version stay until they are purged.
     pub fn remove_point(&mut self, collection: CollectionId, id: PointId) {
         self.changes.push(Change::Remove(Table::Points, keys::point(collection, id)));

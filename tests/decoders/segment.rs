@@ -146,14 +146,14 @@ fn make(path: &Path, file: File) {
             head.append(0, &payloads.iter().collect::<Vec<_>>());
             let part = head.parts().next().expect("one part");
             let source = fields::Source { kinds: &kinds, fields: part, moves: None };
-            assert!(fields::store(path, &kinds, MARK, &[vec![source]]).expect("written"));
+            assert!(fields::store(path, &kinds, MARK, &[vec![source]], &()).expect("written"));
         }
         File::Sparse => {
             let vectors: Vec<Vectors> = (0..ROWS).map(sparse_vectors).collect();
             let mut part = PartSparse::of_head();
             part.append(&names(), 0, &vectors.iter().collect::<Vec<_>>());
             let source = sparse::Source { sparse: &part, moves: None };
-            assert!(sparse::store(path, &names(), MARK, &[source]).expect("written"));
+            assert!(sparse::store(path, &names(), MARK, &[source], &()).expect("written"));
         }
     }
 }

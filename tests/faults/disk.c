@@ -9,6 +9,8 @@
  *                 sync-once:<n>   only the n-th fsync or fdatasync, EIO; what was written stays written
  *                 rename:<n>      from the n-th rename on, EIO
  *                 open:<n>        only the n-th file that is made or opened for writing, EMFILE
+ *                 segment:<n>     from the n-th segment on that is opened to be read, EMFILE
+ *                 keyword:<n>     from the n-th file on that is made or opened for writing in a keyword index, ENOSPC
  *                 locked:<n>      from the n-th write on, whatever changes a file or a folder: EROFS
  *                 short:<n>       every n-th write takes half of its bytes
  *                 interrupt:<n>   every n-th write is interrupted, EINTR
@@ -153,8 +155,15 @@ int mkdir(const char *path, mode_t mode) {
 }
 
 static int may_open(const char *path, int flags) {
-    if (!is_below(path) || !(flags & (O_CREAT | O_WRONLY | O_RDWR))) return 1;
+    if (!is_below(path)) return 1;
+    if (!(flags & (O_CREAT | O_WRONLY | O_RDWR))) {
+        size_t length = strlen(path);
+        int is_segment = is("segment") && length > 4 && strcmp(path + length - 4, ".seg") == 0;
+        if (is_segment && next() >= most) { errno = EMFILE; return 0; }
+        return 1;
+    }
     if (is("open") && next() == most) { errno = EMFILE; return 0; }
+    if (is("keyword") && strstr(path, "/keyword/") && next() >= most) { errno = ENOSPC; return 0; }
     return flags & O_CREAT ? may_change(path) : 1;
 }
 

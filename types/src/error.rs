@@ -165,6 +165,13 @@ impl Error {
         &self.message
     }
 
+    /// What to do where the operating system lacks or forbids something that has nothing to do with the bytes that were
+    /// asked for, which may be sound: open files, memory, rights. Nothing for every other error.
+    pub fn remedy(&self) -> Option<&'static str> {
+        let causes = std::iter::successors(StdError::source(self), |&cause| cause.source());
+        causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).find_map(remedy_of)
+    }
+
     /// The same error for a second waiter of one failed group commit; the source becomes text.
     #[must_use]
     pub fn duplicate(&self) -> Self {
@@ -199,9 +206,45 @@ impl From<std::io::Error> for Error {
     }
 }
 
+/// Too many files are open in the system, or in the process: the standard library has no name for either.
+const TOO_MANY_FILES: [i32; 2] = [23, 24];
+
+fn remedy_of(error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind as Kind;
+    if error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)) {
+        return Some("raise the limit of open files (`ulimit -n`, `LimitNOFILE`)");
+    }
+    match error.kind() {
+        Kind::OutOfMemory => Some("give the process more memory, or more maps (`vm.max_map_count`)"),
+        Kind::PermissionDenied => Some("give the process the right to read and write its directory"),
+        Kind::ReadOnlyFilesystem => Some("mount the file system for writing"),
+        Kind::WouldBlock | Kind::TimedOut | Kind::StaleNetworkFileHandle => {
+            Some("see to it that the file system answers")
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_system_lacks_has_a_remedy_and_damage_has_none() {
+        let of = |code: i32| Error::from(std::io::Error::from_raw_os_error(code));
+        // EMFILE, ENFILE, ENOMEM, EACCES, EROFS as Linux counts them.
+        for (code, word) in [(24, "ulimit"), (23, "ulimit"), (12, "memory"), (13, "right"), (30, "mount")] {
+            let remedy = of(code).remedy().unwrap_or_default();
+            assert!(remedy.contains(word), "{code}: {remedy}");
+        }
+        // ENOENT, EIO, ENOSPC: what is gone, what cannot be read, and what a full disk refuses.
+        for code in [2, 5, 28] {
+            assert_eq!(of(code).remedy(), None, "{code}");
+        }
+        let nested = Error::new(ErrorKind::Io, "a segment").with_source(of(24));
+        assert!(nested.remedy().is_some());
+        assert_eq!(Error::corrupted("a segment", "its checksum").remedy(), None);
+    }
 
     #[test]
     fn says_where_an_element_stands_for_the_caller() {

@@ -26,8 +26,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
-use types::{FieldKind, FieldPath, Filter, Payload, Result};
+use types::{Error, ErrorKind, FieldKind, FieldPath, Filter, Payload, Result};
 
+use crate::graph::Progress;
 pub use bounds::{Bounds, Lookups};
 use column::Column;
 pub use growing::Growing;
@@ -174,19 +175,36 @@ impl PartFields {
 }
 
 /// Writes the fields of a segment. Each column comes from the first of the alternatives that knows it, joined from
-/// its sources in their order, whose rows follow each other. `false`, and nothing written, if none does.
+/// its sources in their order, whose rows follow each other. `false`, and nothing written, if none does. `progress` is
+/// asked before each column whether to stop.
 ///
 /// # Errors
-/// `Io`.
-pub fn store(path: &Path, kinds: &Kinds, mark: Mark, alternatives: &[Vec<Source<'_>>]) -> Result<bool> {
+/// `Io`; `Busy`, and nothing written, when it was stopped.
+pub fn store(
+    path: &Path,
+    kinds: &Kinds,
+    mark: Mark,
+    alternatives: &[Vec<Source<'_>>],
+    progress: &dyn Progress,
+) -> Result<bool> {
     let mut columns = Vec::with_capacity(kinds.len());
     for (field, kind) in kinds {
+        if progress.is_cancelled() {
+            return Err(given_up(path));
+        }
         let mut known = alternatives.iter().filter_map(|sources| join(sources, field, *kind, mark.rows));
         let Some(column) = known.next() else { return Ok(false) };
         columns.push(column);
     }
-    stored::write(path, kinds, mark, &columns)?;
+    stored::write(path, kinds, mark, &columns, progress)?;
     Ok(true)
+}
+
+/// The error of a file that nobody needs any more while it is written.
+pub(crate) fn given_up(path: &Path) -> Error {
+    let message =
+        format!("{} is not written: the database closes, or its collection is gone", path.display());
+    Error::new(ErrorKind::Busy, message)
 }
 
 fn join(sources: &[Source<'_>], field: &FieldPath, kind: FieldKind, rows: u32) -> Option<Column> {

@@ -18,10 +18,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use types::{Error, Result};
 
-use super::Kinds;
 use super::codec::{self, Cursor};
 use super::column::Column;
+use super::{Kinds, given_up};
 use crate::file::{FileWriter, Kind, Sections};
+use crate::graph::Progress;
 
 /// Raised when columns come to be written in another way.
 const REVISION: u32 = 2;
@@ -117,11 +118,20 @@ impl Stored {
 /// Writes the columns of a segment's fields, durably and at once.
 ///
 /// # Errors
-/// `Io`.
-pub(super) fn write(path: &Path, kinds: &Kinds, mark: Mark, columns: &[Column]) -> Result<()> {
+/// `Io`; `Busy` when it was stopped.
+pub(super) fn write(
+    path: &Path,
+    kinds: &Kinds,
+    mark: Mark,
+    columns: &[Column],
+    progress: &dyn Progress,
+) -> Result<()> {
     let mut file = FileWriter::create(path)?;
     file.section(HEADER)?.write_all(&encode_header(kinds, mark))?;
     for (position, column) in columns.iter().enumerate() {
+        if progress.is_cancelled() {
+            return Err(given_up(path));
+        }
         file.section(column_kind(position))?.write_all(&codec::encode(column))?;
     }
     file.finish().map(drop)
@@ -147,4 +157,46 @@ fn encode_header(kinds: &Kinds, mark: Mark) -> Vec<u8> {
         Cursor::put_bytes(&mut header, path.to_string().as_bytes());
     }
     header
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use types::{ErrorKind, FieldKind, Payload};
+
+    use super::*;
+    use crate::fields::{Fields, PartFields, Source, store};
+
+    /// Stops when it was asked so often.
+    struct After(AtomicUsize);
+
+    impl Progress for After {
+        fn built(&self, _rows: u32) {}
+
+        fn is_cancelled(&self) -> bool {
+            self.0.fetch_sub(1, Ordering::Relaxed) == 0
+        }
+    }
+
+    #[test]
+    fn columns_that_nobody_needs_any_more_are_not_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let kinds: Kinds = ["a", "b"].map(|name| (name.parse().expect("a path"), FieldKind::Integer)).into();
+        let mut head = Fields::over(Arc::new(kinds.clone()), vec![(0, PartFields::of_head())]);
+        head.append(0, &[&Payload::from_iter([("a".to_owned(), 1.into()), ("b".to_owned(), 2.into())])]);
+        let (path, mark) = (folder.path().join("1.fld"), Mark { rows: 1, checksum: 7 });
+        let written = |asked: usize| {
+            let part = head.parts().next().expect("one part");
+            let source = Source { kinds: &kinds, fields: part, moves: None };
+            store(&path, &kinds, mark, &[vec![source]], &After(AtomicUsize::new(asked)))
+        };
+        // Before each column is read, and before each is written.
+        for asked in 0..4 {
+            assert_eq!(written(asked).expect_err("stopped").kind(), ErrorKind::Busy);
+            assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "{asked}");
+        }
+        assert!(written(4).expect("written"));
+    }
 }

@@ -367,7 +367,7 @@ fn sealed(
     let left: Vec<Payload> = (0..payloads.len()).filter(is_kept).map(|row| payloads[row].clone()).collect();
     let mark = Mark { rows: left.len() as u32, checksum: 7 };
     let path = folder.join("1.fld");
-    assert!(store(&path, kinds, mark, &[sources.collect()]).expect("written"));
+    assert!(store(&path, kinds, mark, &[sources.collect()], &()).expect("written"));
     let other = Mark { checksum: 8, ..mark };
     assert!(Stored::open(&path, kinds, other).is_err(), "of another segment");
     (Stored::open(&path, kinds, mark).expect("whole"), left)

@@ -3,19 +3,21 @@
 use std::io;
 
 use tantivy::TantivyError;
-use tantivy::directory::error::{OpenDirectoryError, OpenReadError};
+use tantivy::directory::error::{LockError, OpenDirectoryError, OpenReadError, OpenWriteError};
 use types::{Error, ErrorKind};
 
 /// An error while an index is in use.
 pub(super) fn failure(error: TantivyError) -> Error {
     let kind = match &error {
-        TantivyError::IoError(source) => of_io(source),
-        TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => of_io(io_error),
+        TantivyError::IoError(source)
+        | TantivyError::OpenReadError(OpenReadError::IoError { io_error: source, .. })
+        | TantivyError::LockFailure(LockError::IoError(source), _) => of_io(source),
         TantivyError::OpenDirectoryError(OpenDirectoryError::DoesNotExist(_))
         | TantivyError::OpenReadError(_)
         | TantivyError::DataCorruption(_)
         | TantivyError::DeserializeError(_)
         | TantivyError::IncompatibleIndex(_) => ErrorKind::Corrupted,
+        TantivyError::OpenWriteError(OpenWriteError::IoError { io_error, .. }) => ErrorKind::of_io(io_error),
         // A writer's thread ends early when the disk fails it.
         TantivyError::OpenDirectoryError(_)
         | TantivyError::OpenWriteError(_)
@@ -25,7 +27,24 @@ pub(super) fn failure(error: TantivyError) -> Error {
         TantivyError::IndexAlreadyExists => ErrorKind::AlreadyExists,
         _ => ErrorKind::Internal,
     };
-    Error::new(kind, format!("the keyword index failed: {error}")).with_source(error)
+    let failed = Error::new(kind, format!("the keyword index failed: {error}"));
+    match refusal(&error) {
+        Some(refusal) => failed.with_source(refusal),
+        None => failed.with_source(error),
+    }
+}
+
+/// What the operating system said, where that is the cause: tantivy does not name it as its source.
+fn refusal(error: &TantivyError) -> Option<io::Error> {
+    let source = match error {
+        TantivyError::IoError(source)
+        | TantivyError::LockFailure(LockError::IoError(source), _)
+        | TantivyError::OpenDirectoryError(OpenDirectoryError::IoError { io_error: source, .. })
+        | TantivyError::OpenReadError(OpenReadError::IoError { io_error: source, .. })
+        | TantivyError::OpenWriteError(OpenWriteError::IoError { io_error: source, .. }) => source,
+        _ => return None,
+    };
+    source.raw_os_error().map(io::Error::from_raw_os_error)
 }
 
 /// An error while terms or postings are read.
@@ -48,5 +67,34 @@ fn of_io(error: &io::Error) -> ErrorKind {
             ErrorKind::Corrupted
         }
         _ => ErrorKind::of_io(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Else a sound index would be removed, and made anew from every text.
+    #[test]
+    fn what_the_system_lacks_is_no_damage_of_a_keyword_index() {
+        // EMFILE.
+        let lacks = || Arc::new(io::Error::from_raw_os_error(24));
+        let path = || PathBuf::from("meta.json");
+        let errors = [
+            TantivyError::IoError(lacks()),
+            TantivyError::LockFailure(LockError::IoError(lacks()), None),
+            TantivyError::OpenReadError(OpenReadError::IoError { io_error: lacks(), filepath: path() }),
+        ];
+        for error in errors {
+            let error = damaged(error);
+            assert!(error.kind() == ErrorKind::Io && error.remedy().is_some(), "{error:?}");
+        }
+        let full = OpenWriteError::wrap_io_error(io::ErrorKind::StorageFull.into(), path());
+        assert_eq!(failure(full.into()).kind(), ErrorKind::StorageFull);
+        let gone = damaged(TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(path())));
+        assert_eq!((gone.kind(), gone.remedy()), (ErrorKind::Corrupted, None));
     }
 }

@@ -112,7 +112,7 @@ impl KeywordIndex {
     pub fn open(dir: &Path, field: &KeywordField) -> Result<Self> {
         // Without the list of its files none of them is checked, and one that is gone is not missed: so it is where the
         // removal of an index was cut short.
-        if !dir.join(FILES).exists() {
+        if !dir.join(FILES).try_exists()? {
             return Err(Error::corrupted("the keyword index", "the list of its files is missing"));
         }
         let index = Files::open(dir).and_then(Index::open).map_err(damaged)?;

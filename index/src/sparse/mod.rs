@@ -18,8 +18,9 @@ use std::sync::Arc;
 
 use types::{Result, Slot, SparseVector, Vectors};
 
-use crate::fields::Mark;
 pub use crate::fields::NO_ROW;
+use crate::fields::{Mark, given_up};
+use crate::graph::Progress;
 use crate::{Part, Scored, Shown, bitmap};
 use best::Best;
 pub use growing::Growing;
@@ -244,17 +245,26 @@ fn named<'a>(vectors: &'a Vectors, name: &str) -> Option<&'a SparseVector> {
 }
 
 /// Writes the sparse vectors of a segment, joined from their sources in order, whose rows follow each other. `false`,
-/// and nothing written, if one of them cannot be read.
+/// and nothing written, if one of them cannot be read. `progress` is asked before each space whether to stop.
 ///
 /// # Errors
-/// `Io`.
-pub fn store(path: &Path, names: &[String], mark: Mark, sources: &[Source<'_>]) -> Result<bool> {
+/// `Io`; `Busy`, and nothing written, when it was stopped.
+pub fn store(
+    path: &Path,
+    names: &[String],
+    mark: Mark,
+    sources: &[Source<'_>],
+    progress: &dyn Progress,
+) -> Result<bool> {
     let mut spaces = Vec::with_capacity(names.len());
     for number in 0..names.len() {
+        if progress.is_cancelled() {
+            return Err(given_up(path));
+        }
         let Some(lists) = join(sources, number, mark.rows) else { return Ok(false) };
         spaces.push(lists);
     }
-    stored::write(path, names, mark, &spaces)?;
+    stored::write(path, names, mark, &spaces, progress)?;
     Ok(true)
 }
 

@@ -25,8 +25,9 @@ use types::{Error, Result};
 
 use super::lists::{BLOCK, Lists, ListsRef};
 use crate::bitmap::serialised;
-use crate::fields::Mark;
+use crate::fields::{Mark, given_up};
 use crate::file::{Array, FileWriter, Kind, Sections};
+use crate::graph::Progress;
 
 /// Raised when lists come to be written in another way.
 const REVISION: u32 = 1;
@@ -179,11 +180,20 @@ impl Mapped {
 /// Writes the lists of a segment, durably and at once.
 ///
 /// # Errors
-/// `Io`.
-pub(super) fn write(path: &Path, names: &[String], mark: Mark, spaces: &[Lists]) -> Result<()> {
+/// `Io`; `Busy` when it was stopped.
+pub(super) fn write(
+    path: &Path,
+    names: &[String],
+    mark: Mark,
+    spaces: &[Lists],
+    progress: &dyn Progress,
+) -> Result<()> {
     let mut file = FileWriter::create(path)?;
     file.section(HEADER)?.put(&encode_header(names, mark))?;
     for (number, lists) in spaces.iter().enumerate() {
+        if progress.is_cancelled() {
+            return Err(given_up(path));
+        }
         let Kinds([have, dims, ends, rows, vals, tops]) = Kinds::of(number);
         file.section(have)?.put(&serialised(&lists.present))?;
         file.section(dims)?.put(bytemuck::cast_slice(&lists.dims))?;

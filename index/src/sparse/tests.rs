@@ -128,7 +128,7 @@ fn stored(of: &Collection, folder: &Path) -> Collection {
         let mark = Mark { rows: part.body.rows(), checksum: 7 };
         let path = folder.join(format!("{number}.spv"));
         let source = Source { sparse, moves: None };
-        assert!(store(&path, &names(), mark, &[source]).expect("written"));
+        assert!(store(&path, &names(), mark, &[source], &()).expect("written"));
         let stored = Stored::open(&path, &names(), mark).expect("it opens");
         stored.verify().expect("whole");
         parts.push((part.base, PartSparse::Stored(Arc::new(stored))));

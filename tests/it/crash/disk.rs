@@ -8,8 +8,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use super::child::{Ended, Fate};
+use kithdb::{Database, Durability, Filter, Language, Metric, Options, Point, Schema, Segments};
+
+use super::child::{Child, Ended, Fate};
 use super::{Campaign, number};
+use crate::folder::files;
 
 const DISKS: u64 = 12;
 
@@ -87,4 +90,61 @@ fn check(ended: &Ended, fault: &str, stops: bool) {
         let words = ["No space left", "Input/output error", "Read-only file system", "os error", "While "];
         assert!(words.iter().any(|word| error.contains(word)), "{fault}: {error}");
     }
+}
+
+/// They are sound: to make them anew would take hours, where they are large.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_start_without_open_files_is_refused_and_keeps_the_segments() {
+    const POINTS: u64 = 30;
+    let (folder, tools) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let open = || {
+        let segments = Segments { seal_rows: 10, ..Segments::default() };
+        Database::open_with(folder.path(), Options { segments, ..Options::default() }).expect("a database")
+    };
+    let db = open();
+    let notes = db.create_collection("notes", Schema::new().vector(1, Metric::Euclid)).expect("made");
+    notes.upsert((0..POINTS).map(|id| Point::new(id).vector([id as f32])).collect()).expect("points");
+    notes.optimize(true).expect("a segment");
+    drop((notes, db));
+    let segments = || {
+        let is_segment = |file: &PathBuf| file.extension().is_some_and(|kind| kind == "seg");
+        files(folder.path()).into_iter().filter(is_segment).collect::<Vec<_>>()
+    };
+    let before = segments();
+    assert!(!before.is_empty());
+    let disk = Some(("segment:1".to_owned(), library(tools.path()), 0));
+    let fate = Fate { disk, opens_only: true, ..Fate::default() };
+    let ended = Child::start(folder.path(), Durability::Fsync, 0, &[], &fate).finish(&[], LIFE_MAX);
+    let error = ended.error.expect("it does not open");
+    assert!(error.contains("Too many open files") && error.contains("ulimit -n"), "{error}");
+    assert_eq!(segments(), before);
+    let db = open();
+    assert_eq!((db.start().rebuilt.len(), db.start().points_read), (0, 0), "{:?}", db.start());
+    let notes = db.collection("notes").expect("the collection");
+    assert_eq!(notes.count(&Filter::default()).expect("a count"), POINTS as usize);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_start_goes_on_where_a_full_disk_has_no_room_for_another_keyword_index() {
+    let (folder, tools) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let open = || Database::open(folder.path()).expect("a database");
+    let db = open();
+    let schema = Schema::new().keyword(["text".parse().expect("a path")], Language::English);
+    let notes = db.create_collection("notes", schema).expect("made");
+    notes.upsert(vec![Point::new(1).with("text", "kept")]).expect("a point");
+    drop((notes, db));
+    std::fs::remove_file(folder.path().join("index/0/keyword/.managed.json")).expect("removed");
+    let disk = Some(("keyword:1".to_owned(), library(tools.path()), 0));
+    let fate = Fate { disk, opens_only: true, ..Fate::default() };
+    let mut child = Child::start(folder.path(), Durability::Fsync, 0, &[], &fate);
+    assert!(child.dies_within(LIFE_MAX), "it opens and closes");
+    // It said no error.
+    child.kill_opening();
+    let db = open();
+    assert!(matches!(&db.start().rebuilt[..], [one] if one.index == "keyword"), "{:?}", db.start());
+    let notes = db.collection("notes").expect("the collection");
+    assert_eq!(notes.query().keyword("kept").run().expect("hits").len(), 1);
+    assert_eq!(db.verify().expect("a walk").faults, []);
 }
