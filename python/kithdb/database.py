@@ -21,6 +21,8 @@ from kithdb.snapshots import Snapshots
 from kithdb.writing import Transaction
 
 if TYPE_CHECKING:
+    import ssl
+
     import numpy as np
     import numpy.typing as npt
 
@@ -38,6 +40,8 @@ def open(
     engine: str | Mapping[str, Any] | None = None,
     api_key: str | None = None,
     timeout_s: float = 60.0,
+    retry_s: float = 30.0,
+    tls: str | os.PathLike[str] | ssl.SSLContext | None = None,
 ) -> Database:
     """Opens a database: in a directory (`~` is one's own), which is made if need be; in memory (`":memory:"`), gone
     when it is closed; or on a server (`"http://127.0.0.1:6333"`).
@@ -46,11 +50,17 @@ def open(
     of the process, `"none"` nothing yet. `model` is the directory of a sentence-transformers model that embeds texts;
     with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none. `engine` is what writes
     the answers of `ask`, any server with OpenAI's API for chat (`"http://127.0.0.1:8080/v1"`), or a dict of its `url`,
-    `model`, `key` and the other settings of `docs/answers.md`; nothing else is ever asked. On a server: `api_key`, and
-    the seconds to wait for an answer.
+    `model`, `key` and the other settings of `docs/answers.md`; nothing else is ever asked.
+
+    On a server: `api_key` opens it. `timeout_s` are seconds without a word from it, then the call is `Unreachable`.
+    `retry_s` are seconds that a call waits in all while the server says that it is busy and when to come back (429, 503
+    with `Retry-After`), then it is `Busy`; 0 waits for nothing. `tls` is what is trusted of `https` addresses in place
+    of what the system trusts: a file of certificates (PEM), or an `ssl.SSLContext`. Each thread has a connection, which
+    is kept; no proxy is asked. A server is reached by the first call, not here. What writes is sent once: where the
+    connection is lost before the answer, `Unreachable` says that it is not known whether it was done.
 
     Raises `Busy` when another process has the directory open, `UnsupportedFormat` when a newer version wrote it,
-    `Corrupted` when storage itself is damaged, `InvalidArgument` for a model that is none.
+    `Corrupted` when storage itself is damaged, `InvalidArgument` for an address, a key or a model that is none.
 
     >>> import kithdb
     >>> with kithdb.open(":memory:") as db:
@@ -66,7 +76,7 @@ def open(
 
         if engine is not None:
             raise Unsupported("a server has an engine of its own, which its configuration names", "engine")
-        return Database(RemoteDoor(place, api_key, timeout_s))
+        return Database(RemoteDoor(place, api_key, timeout_s, retry_s, tls))
     if "://" in place:
         raise InvalidArgument(f"`{place}` is neither a directory nor an address that begins with http", "path")
     if re.fullmatch(r"[\w.-]+:\d+", place) and not Path(place).exists():
