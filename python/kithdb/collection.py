@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from urllib.parse import quote
 
 from kithdb.answers import Answers
-from kithdb.doors import EmbeddedDoor
-from kithdb.errors import InvalidArgument, LimitExceeded, NotFound, Unsupported
+from kithdb.errors import InvalidArgument, LimitExceeded, NotFound
 from kithdb.filters import Where, wire
 from kithdb.hits import Asked, Group, Hits, Matches, Point
 from kithdb.questions import Question, Sought, one_row, question
@@ -153,10 +152,8 @@ class Collection(Writes, Answers):
     add = upsert
 
     def _embed(self, columns: Columns, member: str) -> None:
-        if not isinstance(self._door, EmbeddedDoor):
-            raise Unsupported("vectors are made in the process that has the database open, and this one is on a server")
         own = ((self._schema.get("vectors") or {}).get("") or {}).get("model")
-        opened = self._door.engine.model()
+        opened = self._door.model()
         if own is None or opened is None or own["revision"] != opened["revision"]:
             belongs = "to no model" if own is None else f"to the model `{own['name']}`"
             offered = "none is open" if opened is None else f"`{opened['name']}` is open"
@@ -169,7 +166,7 @@ class Collection(Writes, Answers):
             if not isinstance(text, str):
                 raise InvalidArgument(f"is no text, so no vector can be made of it: {text!r}", f"points[{at}].{member}")
             texts.append(text)
-        columns.vectors[""] = self._door.embed(texts, False)
+        columns.vectors[""] = self._door.embed(texts, is_question=False)
 
     def _commit(self, columns: Columns, conditions: dict[str, Any]) -> int:
         if columns.points is not None:

@@ -258,22 +258,19 @@ class Database:
         answering = Collection(self._door, collection)._answering(question, **asked)
         return answering if stream else answering._whole()
 
-    # In this process alone.
-
-    def _embedded(self, what: str) -> EmbeddedDoor:
-        if isinstance(self._door, EmbeddedDoor):
-            return self._door
-        raise Unsupported(f"{what} is for the process that has the database open, and this one is on a server")
+    # Texts and documents.
 
     @property
     def model(self) -> dict[str, Any] | None:
-        """The model that the database was opened with: `name`, `revision`, `dim` and what else there is to it."""
-        return self._embedded("model").engine.model()
+        """The model that makes vectors of texts: `name`, `revision`, `dim` and what else there is to it. It is the one
+        that the database, or the server, was opened with; a server is asked once for it."""
+        return self._door.model()
 
     def _bound(self) -> dict[str, Any]:
         found = self.model
         if found is None:
-            raise InvalidArgument("is not open; name its directory, kithdb.open(path, model=...)", "model")
+            message = "is not open; name its directory, kithdb.open(path, model=...), or kithdb serve --model"
+            raise InvalidArgument(message, "model")
         return found
 
     def ingest(
@@ -291,28 +288,45 @@ class Database:
         which have keywords, and vectors if the database was opened with a model. The payload field `folder_field`
         holds the first folder of a document's path. No document is begun after `time_max_s` seconds: the rest is for
         the next call. `progress` is true for a bar, or is called with documents done, documents there are, and chunks
-        written. Ctrl-C ends it between documents. What is returned counts what was done.
+        written. Ctrl-C ends it between documents.
 
-        Raises `InvalidArgument` on `path` or `model`.
+        On a server the folder is one of this machine: its files are sent, all of them each time, some MiB at once, and
+        the server makes a job of each lot, does what changed, and goes on with what it was sent even if this process
+        ends. It knows the folder by its path.
+
+        What is returned counts documents (`added`, `changed`, `unchanged`, `removed`, `left` for the next call),
+        `chunks` written, chunks `embedded` anew and `bytes` (of their text, or of the files that were sent), and has
+        `skipped` (path and reason), `has_vectors` and `elapsed_ms`.
+
+        Raises `InvalidArgument` on `path`, `time_max_s` or `model`. Of a server, `Busy` when it cannot go on with a job
+        for now, which it keeps, and `Error` when a job failed for good.
         """
-        engine = self._embedded("ingest").engine
         if callable(progress):
-            return engine.ingest(Path(path), collection, folder_field, time_max_s, progress)
+            return self._door.ingest(Path(path), collection, folder_field, time_max_s, progress)
         with bar_of(" documents", None, is_shown=progress) as tell:
-            return engine.ingest(
+            return self._door.ingest(
                 Path(path), collection, folder_field, time_max_s, lambda done, total, _: tell(done, total)
             )
 
     def embed(self, texts: str | Sequence[str], *, is_question: bool = False) -> npt.NDArray[np.float32]:
-        """The vectors of texts, (n, dim), by the model that the database was opened with; (dim,) of a single text.
+        """The vectors of texts, (n, dim), by the model that the database or the server was opened with; (dim,) of a
+        single text. `float32`.
 
         Some models embed questions otherwise than what is to be found: say which it is.
+
+        Raises `InvalidArgument` on `model` when there is none, and on `texts[3]` when a server cannot embed that one.
         """
-        door = self._embedded("embed")
         if isinstance(texts, str):
-            vector: npt.NDArray[np.float32] = door.embed([texts], is_question)[0]
+            vector: npt.NDArray[np.float32] = self._door.embed([texts], is_question=is_question)[0]
             return vector
-        return door.embed(list(texts), is_question)
+        return self._door.embed(list(texts), is_question=is_question)
+
+    # In this process alone.
+
+    def _embedded(self, what: str) -> EmbeddedDoor:
+        if isinstance(self._door, EmbeddedDoor):
+            return self._door
+        raise Unsupported(f"{what} is for the process that has the database open, and this one is on a server")
 
     def flush(self) -> None:
         """Makes every finished write durable, whatever durability the database was opened with."""

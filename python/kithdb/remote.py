@@ -22,8 +22,8 @@ from urllib.parse import SplitResult, quote, urlsplit
 from weakref import WeakSet
 
 from kithdb._json import dumps
-from kithdb.doors import Body, answered, go_on, result
-from kithdb.errors import Busy, Closed, Error, InvalidArgument, Unreachable
+from kithdb.doors import TEXTS, Body, Told, answered, go_on, result, stacked
+from kithdb.errors import Busy, Closed, Error, InvalidArgument, NotFound, Unreachable
 
 if TYPE_CHECKING:
     import ssl
@@ -48,7 +48,7 @@ _QUESTIONS = 64
 #: How the paths of requests end that only read.
 _READS = (
     *("/points", "/query", "/query/batch", "/query/groups", "/scroll", "/count", "/facet", "/matrix/offsets"),
-    "/why-not",
+    *("/why-not", "/v1/embeddings"),
 )
 
 #: Bytes of a body, of which a server takes 32 MiB unless it is set otherwise.
@@ -57,8 +57,14 @@ _BODY_BYTES = 30 << 20
 #: Bytes of a file that are taken at once.
 _BLOCK_BYTES = 1 << 20
 
+#: Seconds for which holds what was looked up of a schema.
+_SCHEMA_S = 1.0
+
 #: Seconds between two looks whether somebody still waits.
 _LOOK_S = 0.1
+
+#: How the names of models begin that answer, and do not embed.
+_ANSWERS = "rag:"
 
 _UNKNOWN = "Whether it was done is not known. Read what is there; write it again if nobody else writes to it meanwhile."
 
@@ -82,6 +88,7 @@ class RemoteDoor:
         parts = _parts(url)
         self.place = url.rstrip("/")
         self.commit_bytes = _COMMIT_BYTES
+        self.schema_s = _SCHEMA_S
         self._is_safe, self._host, self._base = parts.scheme == "https", parts.netloc, parts.path.rstrip("/")
         self._headers = {"content-type": "application/json"} | _key(api_key)
         self._timeout_s = _seconds(timeout_s, "timeout_s", is_zero=False)
@@ -90,6 +97,7 @@ class RemoteDoor:
             raise InvalidArgument(f"stands beside `{url}`, which is not safe; give an address with https", "tls")
         self._trusted = tls
         self._is_closed = False
+        self._model: dict[str, Any] | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -194,6 +202,55 @@ class RemoteDoor:
         asked = f"{path}/upload" + (f"?checksum={checksum}" if checksum else "")
         with source.open("rb") as file:
             self._answer("POST", asked, file, False)
+
+    def model(self) -> dict[str, Any] | None:
+        # A server has one for as long as it runs. That it has none is not kept: it may be started anew, with one.
+        if self._model is None:
+            told = self.call("GET", "/v1/models")["data"]
+            self._model = next((one["model"] for one in told if not one["id"].startswith(_ANSWERS)), None)
+        return self._model
+
+    def embed(self, texts: list[str], *, is_question: bool) -> npt.NDArray[np.float32]:
+        for at, text in enumerate(texts):
+            if not isinstance(text, str) or not text:
+                raise InvalidArgument(
+                    f"is {text!r}; a server makes vectors of texts that are not empty", f"texts[{at}]"
+                )
+        try:
+            return self._embedded(texts, is_question)
+        except NotFound:
+            # It was started anew, with another model.
+            self._model = None
+            return self._embedded(texts, is_question)
+
+    def _embedded(self, texts: list[str], is_question: bool) -> npt.NDArray[np.float32]:
+        from base64 import b64decode
+
+        import numpy as np
+
+        model = self.model()
+        if model is None:
+            raise InvalidArgument("is not open: the server was started without one (kithdb serve --model)", "model")
+        asked = {
+            "model": model["name"],
+            "input_type": "query" if is_question else "document",
+            "encoding_format": "base64",
+        }
+        parts = []
+        for first in range(0, len(texts), TEXTS):
+            told = self.call("POST", "/v1/embeddings", {**asked, "input": texts[first : first + TEXTS]})
+            rows = [np.frombuffer(b64decode(one["embedding"]), "<f4") for one in told["data"]]
+            parts.append(np.stack(rows).astype(np.float32))
+        return stacked(parts, len(texts), model)
+
+    def ingest(
+        self, path: Path, collection: str, folder_field: str, time_max_s: float | None, tell: Told
+    ) -> dict[str, Any]:
+        from kithdb.uploads import Uploading
+
+        if time_max_s is not None:
+            _seconds(time_max_s, "time_max_s", is_zero=True)
+        return Uploading(self, path, collection, folder_field, time_max_s, tell).run()
 
     def close(self) -> None:
         self._check_process()
