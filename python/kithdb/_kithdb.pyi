@@ -5,11 +5,12 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Embedded", "Pieces", "Serving", "VERSION", "run"]
+__all__ = ["Embedded", "Pieces", "Serving", "VERSION", "run", "walk"]
 
 VERSION: str
 
 def run(arguments: list[str]) -> int: ...
+def walk(path: Path) -> tuple[Path, list[str], list[tuple[str, str, bool]]]: ...
 
 @final
 class Embedded:

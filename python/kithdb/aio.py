@@ -177,7 +177,8 @@ def _fill(twin: type, kind: type) -> None:
 class AsyncDatabase(_Twin):
     """As `Database`. An asynchronous context manager, which closes it at the end.
 
-    `db["notes"]` does not look whether there is such a collection; `await db.collection("notes")` does.
+    `db["notes"]` does not look whether there is such a collection; `await db.collection("notes")` does. `model` is not
+    awaited: the first time a server is asked for it, the loop waits.
     """
 
     async def __aenter__(self) -> AsyncDatabase:

@@ -1,4 +1,5 @@
 import os
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -302,4 +303,6 @@ async def aopen(
     engine: str | Mapping[str, Any] | None = None,
     api_key: str | None = None,
     timeout_s: float = 60.0,
+    retry_s: float = 30.0,
+    tls: str | os.PathLike[str] | ssl.SSLContext | None = None,
 ) -> AsyncDatabase: ...

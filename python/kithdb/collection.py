@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from urllib.parse import quote
 
 from kithdb.answers import Answers
-from kithdb.doors import EmbeddedDoor
-from kithdb.errors import InvalidArgument, LimitExceeded, NotFound, Unsupported
+from kithdb.errors import InvalidArgument, LimitExceeded, NotFound
 from kithdb.filters import Where, wire
 from kithdb.hits import Asked, Group, Hits, Matches, Point
 from kithdb.questions import Question, Sought, one_row, question
 from kithdb.rows import Columns, Id, Ids, Progress, columns_of, matrix, plain_id, teller
+from kithdb.schemas import Schema
 from kithdb.snapshots import Snapshots
 from kithdb.writing import Writes
 
@@ -66,6 +65,7 @@ class Collection(Writes, Answers):
         #: The commit whose state is read; the present one where it is `None`.
         self.seqno = as_of
         self._path = f"/collections/{quote(name, safe='')}"
+        self._schema = Schema(door, f"/api/v1{self._path}")
 
     def __repr__(self) -> str:
         at = "" if self.seqno is None else f" as of {self.seqno}"
@@ -77,7 +77,10 @@ class Collection(Writes, Answers):
     # What it is.
 
     def describe(self) -> dict[str, Any]:
-        """Its schema and where it stands: vectors, keywords, fields, points, segments, measured recall, drift."""
+        """Its schema and where it stands: vectors, keywords, fields, points, segments, measured recall, drift.
+
+        Raises `NotFound` when it was dropped.
+        """
         told: dict[str, Any] = self._door.call("GET", f"/api/v1{self._path}")
         return told
 
@@ -86,16 +89,8 @@ class Collection(Writes, Answers):
         told: dict[str, Any] = self._door.call("GET", self._path)
         return told
 
-    @cached_property
-    def _schema(self) -> dict[str, Any]:
-        return self.describe()
-
-    def _spaces(self) -> set[str]:
-        return {name for kind in ("vectors", "sparse_vectors") for name in self._schema.get(kind) or {} if name}
-
     def _sought(self, using: str) -> Sought:
-        space = (self._schema.get("vectors") or {}).get(using) or {}
-        return Sought(bool(self._schema.get("keyword")), bool(space.get("model")))
+        return Sought(self._schema.has_keywords(), self._schema.model(using) is not None)
 
     # Writing.
 
@@ -121,7 +116,7 @@ class Collection(Writes, Answers):
         get a random UUID.
 
         With `embed`, the unnamed vectors are made of the texts in that member of the payload, by the model that the
-        collection belongs to.
+        collection belongs to: in this process, or on the server.
 
         Each commit is whole or not there at all; large writes are several commits, of about 8 MiB of vectors each or
         of `commit_points`. A matrix of `float32` is copied once. `where` is what a point that exists must match to be
@@ -134,29 +129,35 @@ class Collection(Writes, Answers):
         conditions: dict[str, Any] = {} if mode == "upsert" else {"update_mode": mode}
         if where is not None:
             conditions["update_filter"] = wire(where)
-        made: list[int | str] = []
-        seqno = count = 0
-        pieces = columns_of(data, ids, vectors, payload, self._spaces(), commit_points, self._door.commit_bytes)
         given = data if data is not None else vectors if ids is None else ids
         total = len(given) if hasattr(given, "__len__") and not isinstance(given, Mapping) else None
-        with teller(progress, total) as tell:
-            for columns in pieces:
-                if embed is not None:
-                    self._embed(columns, embed)
-                seqno = self._commit(columns, conditions)
-                made += columns.made
-                count += len(columns.ids)
-                tell(count)
-        return Written(seqno, count, made)
+        made: list[int | str] = []
+        count = 0
+
+        def write() -> Written:
+            nonlocal count
+            seqno = 0
+            # Columns name their spaces themselves.
+            spaces = () if data is None else self._schema.spaces()
+            pieces = columns_of(data, ids, vectors, payload, spaces, commit_points, self._door.commit_bytes)
+            with teller(progress, total) as tell:
+                for columns in pieces:
+                    if embed is not None:
+                        self._embed(columns, embed)
+                    seqno = self._commit(columns, conditions)
+                    made.extend(columns.made)
+                    count += len(columns.ids)
+                    tell(count)
+            return Written(seqno, count, made)
+
+        # What is iterated once, or was written in part, is not begun anew.
+        return self._schema.tried(write, lambda: not count and (data is None or hasattr(data, "__len__")))
 
     #: As `upsert`: the name that other databases have for it.
     add = upsert
 
     def _embed(self, columns: Columns, member: str) -> None:
-        if not isinstance(self._door, EmbeddedDoor):
-            raise Unsupported("vectors are made in the process that has the database open, and this one is on a server")
-        own = ((self._schema.get("vectors") or {}).get("") or {}).get("model")
-        opened = self._door.engine.model()
+        own, opened = self._schema.model(""), self._door.model()
         if own is None or opened is None or own["revision"] != opened["revision"]:
             belongs = "to no model" if own is None else f"to the model `{own['name']}`"
             offered = "none is open" if opened is None else f"`{opened['name']}` is open"
@@ -169,7 +170,7 @@ class Collection(Writes, Answers):
             if not isinstance(text, str):
                 raise InvalidArgument(f"is no text, so no vector can be made of it: {text!r}", f"points[{at}].{member}")
             texts.append(text)
-        columns.vectors[""] = self._door.embed(texts, False)
+        columns.vectors[""] = self._door.embed(texts, is_question=False)
 
     def _commit(self, columns: Columns, conditions: dict[str, Any]) -> int:
         if columns.points is not None:
@@ -193,14 +194,21 @@ class Collection(Writes, Answers):
             raise InvalidArgument("is a past state, which nothing is written to", "as_of")
 
     def batch(self, operations: Iterable[Mapping[str, Any]]) -> int:
-        """Does operations in order, in one commit: `{"upsert": {...}}`, `{"delete": {...}}` and so on."""
+        """Does operations in order, in one commit: `{"upsert": {"points": [...]}}`, `{"delete": {"points": [1]}}` and
+        so on, in the words of HTTP. The number of the commit; 0 if there was nothing to do.
+
+        Raises `InvalidArgument` naming the place; then nothing is done.
+        """
         done = self._door.call("POST", f"{self._path}/points/batch", {"operations": list(operations)})
         return int(done[-1]["operation_id"]) if done else 0
 
     # Reading.
 
     def as_of(self, seqno: int) -> Collection:
-        """The collection as it was at a commit, to be read. It keeps past states for `history_s` of its schema."""
+        """The collection as it was at a commit, to be read. It keeps past states for `history_s` of its schema.
+
+        A commit that it does not keep (any more) is an `InvalidArgument` on `as_of`, of what is asked there.
+        """
         return Collection(self._door, self.name, seqno)
 
     @overload
@@ -229,11 +237,14 @@ class Collection(Writes, Answers):
         return points[0]
 
     def count(self, where: Where | None = None) -> int:
-        """How many points match, exactly."""
+        """How many points match, exactly; all of them without `where`. Raises `InvalidArgument` on `filter`."""
         return int(self._read("POST", "/points/count", _filtered(where))["count"])
 
     def facet(self, key: str, *, where: Where | None = None, limit: int = 10) -> dict[str | int | bool, int]:
-        """The `limit` values of a field that most of the points that match hold, and how many do."""
+        """The `limit` values of a field that most of the points that match hold, and how many do; most first.
+
+        The field needs no index. Raises `InvalidArgument` on `filter` or `limit`.
+        """
         told = self._read("POST", "/facet", {"key": key, "limit": limit, **_filtered(where)})
         return {hit["value"]: hit["count"] for hit in told["hits"]}
 
@@ -315,10 +326,26 @@ class Collection(Writes, Answers):
             as_of=self.seqno,
             params=_named(exact=exact, recall=recall, hnsw_ef=ef) or None,
         )
-        sought = self._sought(using or "") if text is not None and vector is None else None
-        vector = one_row(vector, lambda: (using or "") in (self._schema.get("multivectors") or ()))
-        asked = question(vector, text, query, where, sought, fusion, members)
-        return self._ask(asked)
+
+        def ask() -> Hits:
+            return self._ask(self._asked(vector, text, query, where, using, fusion, members))
+
+        return self._schema.tried(ask) if _hangs_on_schema(vector, text) else ask()
+
+    def _asked(
+        self,
+        vector: Any,
+        text: Any,
+        query: Any,
+        where: Where | None,
+        using: str | None,
+        fusion: str | Mapping[str, Any],
+        members: dict[str, Any],
+    ) -> Question:
+        space = using or ""
+        sought = self._sought(space) if text is not None and vector is None else None
+        vector = one_row(vector, lambda: self._schema.is_multi(space))
+        return question(vector, text, query, where, sought, fusion, dict(members))
 
     def _ask(self, asked: Question) -> Hits:
         def again(explain: bool | str) -> dict[str, Any]:
@@ -348,7 +375,11 @@ class Collection(Writes, Answers):
     ) -> Matches:
         """The best hits for each row of a matrix (n, dim), on all cores: ids and scores of shape (n, limit).
 
-        All rows are answered from one state. Ctrl-C ends it between rows.
+        Rows with fewer hits end with ids of 0 (`None` where there are UUIDs) and scores that are not numbers;
+        `Matches.counts` says how many there are. In this process all rows are answered from one state, and Ctrl-C
+        ends it between rows; over HTTP 64 at a time are, so ask a state (`as_of`) where that matters.
+
+        Raises `InvalidArgument` naming the place.
         """
         import numpy as np
 
@@ -396,11 +427,13 @@ class Collection(Writes, Answers):
             with_vector=_shown(with_vector) or None,
             with_lookup=with_lookup,
         )
-        sought = self._sought(using or "") if text is not None and vector is None else None
-        vector = one_row(vector, lambda: (using or "") in (self._schema.get("multivectors") or ()))
-        asked = question(vector, text, query, where, sought, fusion, members)
-        body = asked.body(() if asked.vector is None else asked.vector.tolist())
-        told = self._read("POST", "/points/query/groups", body)
+
+        def ask() -> Any:
+            asked = self._asked(vector, text, query, where, using, fusion, members)
+            body = asked.body(() if asked.vector is None else asked.vector.tolist())
+            return self._read("POST", "/points/query/groups", body)
+
+        told = self._schema.tried(ask) if _hangs_on_schema(vector, text) else ask()
         return [Group(group["id"], Hits({"points": group["hits"]})) for group in told["groups"]]
 
     def query(self, body: Mapping[str, Any]) -> Hits:
@@ -481,13 +514,20 @@ class Collection(Writes, Answers):
         return self._alter("DELETE", f"/vectors/{quote(name, safe='')}", None)
 
     def _alter(self, method: str, path: str, body: dict[str, Any] | None) -> int:
-        self.__dict__.pop("_schema", None)
-        return int(self._door.call(method, self._path + path, body)["operation_id"])
+        try:
+            return int(self._door.call(method, self._path + path, body)["operation_id"])
+        finally:
+            self._schema.forget()
 
     def configure(self, **changes: Any) -> None:
-        """Changes settings, as `PATCH` does over HTTP."""
-        self.__dict__.pop("_schema", None)
-        self._door.call("PATCH", self._path, changes)
+        """Changes settings, as `PATCH` does over HTTP: `configure(history_s=3600)`, `configure(metadata={...})`.
+
+        Raises `InvalidArgument` naming the setting; then none is changed.
+        """
+        try:
+            self._door.call("PATCH", self._path, changes)
+        finally:
+            self._schema.forget()
 
     def optimize(self, *, wait: bool = True) -> None:
         """Makes one segment of all rows there are: the form that is fastest to search. Ctrl-C stops waiting for it."""
@@ -500,11 +540,24 @@ class Collection(Writes, Answers):
 
     def recover(self, source: str | Path, *, checksum: str | None = None) -> None:
         """Makes the collection what a snapshot in a file holds, in one commit. `checksum` is its SHA-256."""
-        self._door.recover(f"{self._path}/snapshots", self.name, Path(source), checksum)
+        try:
+            self._door.recover(f"{self._path}/snapshots", self.name, Path(source), checksum)
+        finally:
+            self._schema.forget()
 
 
 def _named(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _hangs_on_schema(vector: Any, text: Any) -> bool:
+    """Whether a question is another one for another schema: texts alone, and what may be a row or a multivector."""
+    if vector is None:
+        return text is not None
+    shape = getattr(vector, "shape", None)
+    if shape is not None:
+        return len(shape) == 2
+    return isinstance(vector, (list, tuple)) and len(vector) > 0 and hasattr(vector[0], "__len__")
 
 
 def _shown(what: WithPayload | WithVector) -> Any:

@@ -21,6 +21,8 @@ from kithdb.snapshots import Snapshots
 from kithdb.writing import Transaction
 
 if TYPE_CHECKING:
+    import ssl
+
     import numpy as np
     import numpy.typing as npt
 
@@ -38,6 +40,8 @@ def open(
     engine: str | Mapping[str, Any] | None = None,
     api_key: str | None = None,
     timeout_s: float = 60.0,
+    retry_s: float = 30.0,
+    tls: str | os.PathLike[str] | ssl.SSLContext | None = None,
 ) -> Database:
     """Opens a database: in a directory (`~` is one's own), which is made if need be; in memory (`":memory:"`), gone
     when it is closed; or on a server (`"http://127.0.0.1:6333"`).
@@ -46,11 +50,17 @@ def open(
     of the process, `"none"` nothing yet. `model` is the directory of a sentence-transformers model that embeds texts;
     with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none. `engine` is what writes
     the answers of `ask`, any server with OpenAI's API for chat (`"http://127.0.0.1:8080/v1"`), or a dict of its `url`,
-    `model`, `key` and the other settings of `docs/answers.md`; nothing else is ever asked. On a server: `api_key`, and
-    the seconds to wait for an answer.
+    `model`, `key` and the other settings of `docs/answers.md`; nothing else is ever asked.
+
+    On a server: `api_key` opens it. `timeout_s` are seconds without a word from it, then the call is `Unreachable`.
+    `retry_s` are seconds that a call waits in all while the server says that it is busy and when to come back (429, 503
+    with `Retry-After`), then it is `Busy`; 0 waits for nothing. `tls` is what is trusted of `https` addresses in place
+    of what the system trusts: a file of certificates (PEM), or an `ssl.SSLContext`. Each thread has a connection, which
+    is kept; no proxy is asked. A server is reached by the first call, not here. What writes is sent once: where the
+    connection is lost before the answer, `Unreachable` says that it is not known whether it was done.
 
     Raises `Busy` when another process has the directory open, `UnsupportedFormat` when a newer version wrote it,
-    `Corrupted` when storage itself is damaged, `InvalidArgument` for a model that is none.
+    `Corrupted` when storage itself is damaged, `InvalidArgument` for an address, a key or a model that is none.
 
     >>> import kithdb
     >>> with kithdb.open(":memory:") as db:
@@ -66,7 +76,7 @@ def open(
 
         if engine is not None:
             raise Unsupported("a server has an engine of its own, which its configuration names", "engine")
-        return Database(RemoteDoor(place, api_key, timeout_s))
+        return Database(RemoteDoor(place, api_key, timeout_s, retry_s, tls))
     if "://" in place:
         raise InvalidArgument(f"`{place}` is neither a directory nor an address that begins with http", "path")
     if re.fullmatch(r"[\w.-]+:\d+", place) and not Path(place).exists():
@@ -248,22 +258,19 @@ class Database:
         answering = Collection(self._door, collection)._answering(question, **asked)
         return answering if stream else answering._whole()
 
-    # In this process alone.
-
-    def _embedded(self, what: str) -> EmbeddedDoor:
-        if isinstance(self._door, EmbeddedDoor):
-            return self._door
-        raise Unsupported(f"{what} is for the process that has the database open, and this one is on a server")
+    # Texts and documents.
 
     @property
     def model(self) -> dict[str, Any] | None:
-        """The model that the database was opened with: `name`, `revision`, `dim` and what else there is to it."""
-        return self._embedded("model").engine.model()
+        """The model that makes vectors of texts: `name`, `revision`, `dim` and what else there is to it. It is the one
+        that the database, or the server, was opened with; a server is asked once for it."""
+        return self._door.model()
 
     def _bound(self) -> dict[str, Any]:
         found = self.model
         if found is None:
-            raise InvalidArgument("is not open; name its directory, kithdb.open(path, model=...)", "model")
+            message = "is not open; name its directory, kithdb.open(path, model=...), or kithdb serve --model"
+            raise InvalidArgument(message, "model")
         return found
 
     def ingest(
@@ -281,28 +288,45 @@ class Database:
         which have keywords, and vectors if the database was opened with a model. The payload field `folder_field`
         holds the first folder of a document's path. No document is begun after `time_max_s` seconds: the rest is for
         the next call. `progress` is true for a bar, or is called with documents done, documents there are, and chunks
-        written. Ctrl-C ends it between documents. What is returned counts what was done.
+        written. Ctrl-C ends it between documents.
 
-        Raises `InvalidArgument` on `path` or `model`.
+        On a server the folder is one of this machine: its files are sent, all of them each time, some MiB at once, and
+        the server makes a job of each lot, does what changed, and goes on with what it was sent even if this process
+        ends. It knows the folder by its path.
+
+        What is returned counts documents (`added`, `changed`, `unchanged`, `removed`, `left` for the next call),
+        `chunks` written, chunks `embedded` anew and `bytes` (of their text, or of the files that were sent), and has
+        `skipped` (path and reason), `has_vectors` and `elapsed_ms`.
+
+        Raises `InvalidArgument` on `path`, `time_max_s` or `model`. Of a server, `Busy` when it cannot go on with a job
+        for now, which it keeps, and `Error` when a job failed for good.
         """
-        engine = self._embedded("ingest").engine
         if callable(progress):
-            return engine.ingest(Path(path), collection, folder_field, time_max_s, progress)
+            return self._door.ingest(Path(path), collection, folder_field, time_max_s, progress)
         with bar_of(" documents", None, is_shown=progress) as tell:
-            return engine.ingest(
+            return self._door.ingest(
                 Path(path), collection, folder_field, time_max_s, lambda done, total, _: tell(done, total)
             )
 
     def embed(self, texts: str | Sequence[str], *, is_question: bool = False) -> npt.NDArray[np.float32]:
-        """The vectors of texts, (n, dim), by the model that the database was opened with; (dim,) of a single text.
+        """The vectors of texts, (n, dim), by the model that the database or the server was opened with; (dim,) of a
+        single text. `float32`.
 
         Some models embed questions otherwise than what is to be found: say which it is.
+
+        Raises `InvalidArgument` on `model` when there is none, and on `texts[3]` when a server cannot embed that one.
         """
-        door = self._embedded("embed")
         if isinstance(texts, str):
-            vector: npt.NDArray[np.float32] = door.embed([texts], is_question)[0]
+            vector: npt.NDArray[np.float32] = self._door.embed([texts], is_question=is_question)[0]
             return vector
-        return door.embed(list(texts), is_question)
+        return self._door.embed(list(texts), is_question=is_question)
+
+    # In this process alone.
+
+    def _embedded(self, what: str) -> EmbeddedDoor:
+        if isinstance(self._door, EmbeddedDoor):
+            return self._door
+        raise Unsupported(f"{what} is for the process that has the database open, and this one is on a server")
 
     def flush(self) -> None:
         """Makes every finished write durable, whatever durability the database was opened with."""

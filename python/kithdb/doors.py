@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from kithdb.rows import Columns
 
 #: Texts that are embedded at once.
-_TEXTS = 128
+TEXTS = 128
+
+#: What is told how far an ingestion is: documents done, documents there are, chunks written.
+Told: TypeAlias = Callable[[int, int, int], object]
 
 #: The body of a question, for a vector that is put where it belongs.
 Body: TypeAlias = Callable[[Sequence[float]], dict[str, Any]]
@@ -63,6 +66,8 @@ class Door(Protocol):
     place: str
     #: Bytes of vectors that go into one commit, about.
     commit_bytes: int
+    #: Seconds for which holds what was looked up of a schema.
+    schema_s: float
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Sends a request to a route; what it answers as its `result`."""
@@ -87,6 +92,17 @@ class Door(Protocol):
     def recover(self, path: str, collection: str, source: Path, checksum: str | None) -> None:
         """Makes a collection of a snapshot in a file."""
 
+    def model(self) -> dict[str, Any] | None:
+        """The model that makes vectors of texts, as a new collection names the one that it belongs to."""
+
+    def embed(self, texts: list[str], *, is_question: bool) -> npt.NDArray[np.float32]:
+        """The vectors of texts, a row each."""
+
+    def ingest(
+        self, path: Path, collection: str, folder_field: str, time_max_s: float | None, tell: Told
+    ) -> dict[str, Any]:
+        """Brings a collection in step with a folder of documents; what was done."""
+
     def close(self) -> None:
         """Lets go of the database."""
 
@@ -97,6 +113,8 @@ class EmbeddedDoor:
     def __init__(self, path: Path | None, durability: str, model: str | None, engine: Any = None) -> None:
         self.place = ":memory:" if path is None else str(path)
         self.commit_bytes = COMMIT_BYTES
+        # A look costs less than what hangs on it.
+        self.schema_s = 0.0
         #: The database itself. What writes answers is a part of it, of the same name elsewhere.
         self.engine = Embedded(path, durability, model, None if engine is None else dumps(engine))
 
@@ -141,15 +159,22 @@ class EmbeddedDoor:
         go_on()
         return self.engine.query_rows(collection, dumps(body(())), matrix, width)
 
-    def embed(self, texts: list[str], is_question: bool) -> npt.NDArray[np.float32]:
-        """The vectors of texts. Ctrl-C is looked for in between."""
-        import numpy as np
+    def model(self) -> dict[str, Any] | None:
+        return self.engine.model()
 
+    def embed(self, texts: list[str], *, is_question: bool) -> npt.NDArray[np.float32]:
+        """The vectors of texts. Ctrl-C is looked for in between."""
         parts = []
-        for first in range(0, max(1, len(texts)), _TEXTS):
+        for first in range(0, max(1, len(texts)), TEXTS):
             go_on()
-            parts.append(self.engine.embed(texts[first : first + _TEXTS], is_question))
-        return np.concatenate(parts)
+            parts.append(self.engine.embed(texts[first : first + TEXTS], is_question))
+        return stacked(parts, len(texts), self.model())
+
+    def ingest(
+        self, path: Path, collection: str, folder_field: str, time_max_s: float | None, tell: Told
+    ) -> dict[str, Any]:
+        go_on()
+        return self.engine.ingest(path, collection, folder_field, time_max_s, tell)
 
     def download(self, path: str, collection: str | None, name: str, to: Path) -> None:
         from shutil import copyfile
@@ -166,6 +191,17 @@ class EmbeddedDoor:
         raise TypeError(
             "a database of this process is none of another: serve it, db.serve(), and open its address there"
         )
+
+
+def stacked(
+    parts: Sequence[npt.NDArray[np.float32]], count: int, model: dict[str, Any] | None
+) -> npt.NDArray[np.float32]:
+    """The rows of so many texts; of none at all, a matrix that has their width all the same."""
+    import numpy as np
+
+    if not count:
+        return np.empty((0, 0 if model is None else int(model["dim"])), np.float32)
+    return np.concatenate(parts)
 
 
 def result(answer: bytes) -> Any:

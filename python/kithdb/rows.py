@@ -77,6 +77,38 @@ class Columns:
         return rows
 
 
+class Spaces(set[str]):
+    """The names of the spaces of vectors. They may have become more: at what may be a vector of a further one they are
+    looked up once more."""
+
+    def __init__(self, names: Iterable[str], again: Callable[[], set[str]] | None = None) -> None:
+        super().__init__(names)
+        self._again = again
+
+    def look(self, names: Iterable[str]) -> None:
+        """Here is what may be vectors, of these names."""
+        if self._again is not None and any(name not in self for name in names):
+            again, self._again = self._again, None
+            self.clear()
+            self.update(again())
+
+    def look_at(self, row: Mapping[str, Any]) -> None:
+        """Here is a row."""
+        if self._again is not None:
+            self.look(name for name, value in row.items() if name not in _POINT and _may_be_vector(value))
+
+
+def _may_be_vector(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return "indices" in value or ("text" in value and "model" in value)
+    if hasattr(value, "ndim"):
+        return bool(value.ndim)
+    is_list = isinstance(value, (list, tuple)) and len(value) > 0
+    return is_list and (
+        isinstance(value[0], (int, float)) or hasattr(value[0], "__len__") and not hasattr(value[0], "strip")
+    )
+
+
 def id_of(name: str) -> str:
     """The id that stands for any text: a UUID (version 5), the same every time, as `kithdb ingest` makes them.
 
@@ -247,6 +279,8 @@ def _of_table(data: Any, spaces: Collection[str], commit_points: int | None, com
     for whole in record_batches(data):
         if not whole.num_rows:
             continue
+        if isinstance(spaces, Spaces):
+            spaces.look(name for name in whole.schema.names if name not in _POINT and _has_lists(whole.column(name)))
         names = [name for name in whole.schema.names if name == "vector" or name in spaces]
         vectors = {"" if name == "vector" and name not in spaces else name: _rows(whole, name) for name in names}
         rest = [name for name in whole.schema.names if name not in {*names, "id"} and not name.startswith("__index")]
@@ -259,6 +293,11 @@ def _of_table(data: Any, spaces: Collection[str], commit_points: int | None, com
             payloads = _without_nulls(whole.slice(first, step).select(rest)) if rest else None
             cut = {name: rows[part] for name, rows in vectors.items()}
             yield Columns(ids[part], cut, payloads, made=made[part])
+
+
+def _has_lists(column: Any) -> bool:
+    # Tensors are an extension of lists.
+    return hasattr(getattr(column, "storage", column).type, "value_type")
 
 
 def _rows(batch: Any, name: str) -> npt.NDArray[Any]:
@@ -295,6 +334,8 @@ def _point(row: Any, spaces: Collection[str], at: int) -> dict[str, Any]:
             message = f"has {unknown} beside `payload`; put that into it, or leave `payload` out"
             raise InvalidArgument(message, f"points[{at}]")
         return {"id": None, **row}
+    if isinstance(spaces, Spaces):
+        spaces.look_at(row)
     payload = {name: value for name, value in row.items() if name not in _POINT and name not in spaces}
     point = {name: row[name] for name in ("id", "vector", "if_version") if name in row and name not in spaces}
     named = {name: row[name] for name in row if name in spaces and name != "id"}

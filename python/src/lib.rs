@@ -15,6 +15,7 @@ mod ingesting;
 mod json;
 mod serving;
 mod streaming;
+mod walking;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ mod _kithdb {
     use super::serving::Serving;
     #[pymodule_export]
     use super::streaming::Pieces;
+    #[pymodule_export]
+    use super::walking::walk;
 
     #[pymodule_export]
     const VERSION: &str = server::VERSION;

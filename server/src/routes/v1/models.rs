@@ -2,12 +2,13 @@
 //! answers cite.
 
 use kithdb::{Error, ErrorKind, Result, Value};
-use rag::answer;
+use rag::{Embedder, answer};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::super::Call;
 use crate::access::Need;
+use crate::wire::collection;
 use crate::wire::openai::chat::MODEL_PREFIX;
 use crate::wire::openai::embeddings::{EmbeddingsIn, model_name};
 
@@ -17,7 +18,7 @@ pub(super) fn list(call: &Call) -> Result<Value> {
     let documents = seen.filter(|collection| answer::sources_of(&call.state.db, collection).is_ok());
     let mut models: Vec<Value> =
         documents.map(|collection| model(call, &format!("{MODEL_PREFIX}{}", collection.name()))).collect();
-    models.extend(call.state.embedder.as_deref().map(|embedder| model(call, model_name(embedder))));
+    models.extend(call.state.embedder.as_deref().map(|embedder| embedding(call, embedder)));
     Ok(json!({"object": "list", "data": models}))
 }
 
@@ -27,8 +28,8 @@ pub(super) fn get(call: &Call) -> Result<Value> {
         let message = format!("there is no model `{name}`; GET /v1/models lists those that there are");
         Error::new(ErrorKind::NotFound, message).with_field("model")
     };
-    if call.state.embedder.as_deref().is_some_and(|embedder| model_name(embedder) == name) {
-        return Ok(model(call, name));
+    if let Some(embedder) = call.state.embedder.as_deref().filter(|embedder| model_name(embedder) == name) {
+        return Ok(embedding(call, embedder));
     }
     let collection = name.strip_prefix(MODEL_PREFIX).ok_or_else(unknown)?;
     call.rights.check_of(&call.state.db, collection, Need::Read)?;
@@ -39,6 +40,13 @@ pub(super) fn get(call: &Call) -> Result<Value> {
 fn model(call: &Call, id: &str) -> Value {
     let started_s = call.state.metrics.started_micros() / 1_000_000;
     json!({"id": id, "object": "model", "created": started_s, "owned_by": "kithdb"})
+}
+
+/// The model that embeds, with all that a vector of a new collection names of the one that it is bound to.
+fn embedding(call: &Call, embedder: &Embedder) -> Value {
+    let mut told = model(call, model_name(embedder));
+    told["model"] = collection::model(embedder.identity());
+    told
 }
 
 pub(super) fn embed(call: &Call) -> Result<Value> {
