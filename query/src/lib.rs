@@ -21,6 +21,7 @@ mod matching;
 mod matrix;
 mod multi;
 mod observed;
+mod pace;
 pub mod plan;
 mod request;
 mod scroll;

@@ -141,14 +141,13 @@ impl<'a> Level<'a> {
         let legs: Result<Vec<Self>> =
             request.prefetch.iter().map(|leg| Self::prepare(view, leg, watch)).collect();
         let matching = match request.filter.is_empty() {
-            true => Matching::new(view, &request.filter),
+            true => Matching::new(view, &request.filter, watch),
             false => watch.during(Stage::Filter, |span| {
-                let matching = Matching::new(view, &request.filter);
+                let matching = Matching::new(view, &request.filter, watch);
                 span.record("kithdb.found", matching.as_ref().map_or(0, |matching| matching.estimate().1));
                 matching
             }),
-        }?
-        .watched(watch);
+        }?;
         Ok(Self { view, request, matching, legs: legs?, watch, actual: RefCell::default() })
     }
 
