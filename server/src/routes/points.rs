@@ -78,7 +78,7 @@ pub(super) fn update_batch(call: &Call) -> Result<Vec<Updated>> {
 }
 
 pub(super) fn transaction(call: &Call) -> Result<Committed> {
-    call.parse::<TransactionIn>()?.run(&call.state.db, &call.rights, &call.state.rates)
+    call.parse::<TransactionIn>()?.run(&call.state.db, &call.rights, &call.state.rates, call.deadline())
 }
 
 pub(super) fn retrieve(call: &Call) -> Result<Vec<Record>> {
