@@ -15,7 +15,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use index::Shown;
+use index::{Gauge, Shown};
 use roaring::RoaringBitmap;
 use types::{Error, KeywordQuery, Metric, Result, Slot, Vector};
 
@@ -270,10 +270,14 @@ impl<'a> Level<'a> {
             return Err(Error::corrupted("the keyword index", why));
         };
         let accept = self.accept(candidates);
+        let goes_on = || self.watch.has_time();
+        let gauge = Gauge::new(if self.watch.is_bound() { Some(&goes_on) } else { None });
+        let shown = (&self.view.rows, &self.view.alive);
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
-            let found = keyword.search(query, &self.view.rows, &self.view.alive, accept, count)?;
+            let found = keyword.search_within(query, shown, (accept, count), &gauge)?;
             Ok(found.into_iter().map(|scored| Ranked::new(scored.slot, scored.score)).collect())
         })?;
+        self.watch.count(gauge.work());
         Ok(self.above_threshold(hits, Metric::Dot))
     }
 
