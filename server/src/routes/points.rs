@@ -117,7 +117,7 @@ pub(super) fn query_batch(call: &Call) -> Result<Vec<Found>> {
     let searches = searches.into_iter().enumerate();
     let mut room = Room::new(call.state.db.limits());
     let ask = |(position, search): (usize, QueryBody)| {
-        let found = search.run(&translator).and_then(|found| room.take(found.hits()).map(|()| found));
+        let found = search.into_question(&translator).and_then(|question| room.answer(question));
         found.map_err(|error| error.within(&format!("searches[{position}]")))
     };
     searches.map(ask).collect()
