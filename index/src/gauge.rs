@@ -36,6 +36,17 @@ impl<'a> Gauge<'a> {
         self.work.get()
     }
 
+    /// Whether there is time left.
+    pub(crate) fn has_time(&self) -> bool {
+        self.goes_on.is_none_or(|goes_on| goes_on())
+    }
+
+    /// Counts rows of which the time was enough for so many.
+    pub(crate) fn cut(&self, seen: u64, wanted: u64) {
+        let Work { hops, distances, wanted: before } = self.work.get();
+        self.work.set(Work { hops, distances: distances + seen, wanted: before + wanted });
+    }
+
     /// Counts a walk through a graph.
     pub(crate) fn walked(&self, hops: u32, distances: u32) {
         let Work { hops: before, distances: computed, wanted } = self.work.get();
@@ -49,7 +60,7 @@ impl<'a> Gauge<'a> {
     /// Rows that are looked at without a question in between, `count` of them; whether there is time for them.
     pub fn at_once(&self, count: usize) -> bool {
         let Work { hops, distances, wanted } = self.work.get();
-        let may = self.goes_on.is_none_or(|goes_on| goes_on());
+        let may = self.has_time();
         let count = count as u64;
         let distances = if may { distances + count } else { distances };
         self.work.set(Work { hops, distances, wanted: wanted + count });

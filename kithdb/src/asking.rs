@@ -60,12 +60,16 @@ impl Collection {
         self.reading()?.scroll(filter, from, limit, select)
     }
 
-    /// How many points match, exactly.
+    /// How many points match, exactly; by its [deadline](Self::until), if it has one.
     ///
     /// # Errors
     /// As for [`Collection::scroll`].
     pub fn count(&self, filter: &Filter) -> Result<usize> {
-        self.reading()?.count(filter)
+        let reading = self.reading()?;
+        match self.deadline {
+            Some(deadline) => reading.until(deadline).count(filter),
+            None => reading.count(filter),
+        }
     }
 
     /// Answers a request: its best hits, and the plan that found them.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use index::Body;
 use query::{MeasuredRecall, View};
@@ -30,6 +31,8 @@ pub struct Collection {
     pub(crate) engine: Arc<Engine>,
     pub(crate) workers: Arc<Workers>,
     pub(crate) shared: Arc<Shared>,
+    /// Until when filters of writes may look for points, if that is bound.
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// What an acknowledged write was.
@@ -117,6 +120,15 @@ pub struct SegmentStatus {
 }
 
 impl Collection {
+    /// The same collection, where a write whose filter has not found its points by then changes nothing, and a
+    /// [count](Self::count) fails. Without it a filter may look for as long as it likes beforehand, and for ten seconds
+    /// while other writes wait for it.
+    #[must_use]
+    pub fn until(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.shared.name
@@ -158,7 +170,8 @@ impl Collection {
     /// Deletes every point that a filter matches, in one commit.
     ///
     /// # Errors
-    /// As for [`Collection::upsert`]; `LimitExceeded` when it matches more than `delete_points_max` points: narrow it.
+    /// As for [`Collection::upsert`]; `LimitExceeded` when it matches more than `delete_points_max` points: narrow it;
+    /// `DeadlineExceeded` when these are not found in time.
     pub fn delete_where(&self, filter: Filter) -> Result<Receipt> {
         self.apply(vec![Op::DeleteWhere(filter)])
     }
@@ -183,7 +196,8 @@ impl Collection {
     ///
     /// # Errors
     /// As for [`Collection::upsert`], naming the operation (`ops[3].vector[2]`). `NotFound` for a point that is to be
-    /// changed and does not exist, `Conflict` when a version is not the one required; then nothing was written.
+    /// changed and does not exist, `Conflict` when a version is not the one required, `DeadlineExceeded` when a filter
+    /// takes too long; then nothing was written.
     pub fn apply(&self, ops: Vec<Op>) -> Result<Receipt> {
         self.apply_with(ops, self.engine.durability)
     }
@@ -196,7 +210,8 @@ impl Collection {
         let asked = Asked::of(&self.engine, &self.shared.name, Operation::Write);
         self.shared.check_exists()?;
         let ops = self.checked(ops)?;
-        let written = self.workers.write(vec![(Arc::clone(&self.shared), ops)], durability, asked.span());
+        let targets = vec![(Arc::clone(&self.shared), ops)];
+        let written = self.workers.write(targets, durability, self.deadline, asked.span());
         let seqno = written.map_err(|error| error.relocated("targets", |_| String::new()))?;
         asked.answered(0);
         Ok(Receipt { seqno })

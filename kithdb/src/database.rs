@@ -98,6 +98,7 @@ impl Options {
 #[derive(Clone, Debug, Default)]
 pub struct Transaction {
     targets: Vec<(String, Vec<Op>)>,
+    deadline: Option<Instant>,
 }
 
 impl Transaction {
@@ -110,6 +111,13 @@ impl Transaction {
     #[must_use]
     pub fn on(mut self, collection: &str, ops: Vec<Op>) -> Self {
         self.targets.push((collection.to_owned(), ops));
+        self
+    }
+
+    /// With filters that have found their points by then, or it changes nothing.
+    #[must_use]
+    pub fn until(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
         self
     }
 }
@@ -268,7 +276,8 @@ impl Database {
         }
         let name = names.first().map(String::as_str).unwrap_or_default();
         let asked = Asked::of(&self.engine, name, Operation::Write);
-        let written = self.workers.write(targets, self.engine.durability, asked.span());
+        let (durability, deadline) = (self.engine.durability, transaction.deadline);
+        let written = self.workers.write(targets, durability, deadline, asked.span());
         let seqno =
             written.map_err(|error| error.relocated("targets", |position| names[position].clone()))?;
         asked.answered(0);
@@ -304,7 +313,8 @@ impl Database {
     }
 
     fn handle(&self, shared: Arc<Shared>) -> Collection {
-        Collection { engine: Arc::clone(&self.engine), workers: Arc::clone(&self.workers), shared }
+        let (engine, workers) = (Arc::clone(&self.engine), Arc::clone(&self.workers));
+        Collection { engine, workers, shared, deadline: None }
     }
 }
 

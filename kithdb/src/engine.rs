@@ -49,6 +49,8 @@ pub(crate) struct Engine {
     pub(crate) collections: RwLock<BTreeMap<String, Arc<Shared>>>,
     /// Further names, each with that of its collection. Changed by the sequencer alone.
     pub(crate) aliases: RwLock<BTreeMap<String, String>>,
+    /// Held by a write whose filter reads payloads, before its turn.
+    pub(crate) looking: Mutex<()>,
     /// Collections that are gone, and whose room is to be given back.
     pub(crate) dropped: Mutex<Vec<CollectionId>>,
 }
@@ -213,6 +215,7 @@ impl Engine {
             slow,
             collections,
             aliases,
+            looking: Mutex::default(),
             dropped: Mutex::default(),
         }
     }

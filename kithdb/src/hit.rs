@@ -164,6 +164,17 @@ impl Room {
         Self { field, most: limits.answer_bytes_max, taken: 0 }
     }
 
+    /// What other answers leave of it, which took so many bytes.
+    pub(crate) fn beside(mut self, bytes: usize) -> Self {
+        self.taken = bytes;
+        self
+    }
+
+    /// Bytes that were taken of it.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
+    }
+
     fn take(&mut self, bytes: usize) -> Result<()> {
         self.taken = self.taken.saturating_add(bytes);
         if self.taken <= self.most {

@@ -45,6 +45,7 @@ mod derived;
 mod disk;
 mod doctor;
 mod drift;
+mod early;
 mod engine;
 mod files;
 mod filling;

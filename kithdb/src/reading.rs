@@ -26,6 +26,8 @@ pub struct Reading {
     shared: Arc<Shared>,
     view: Arc<View>,
     deadline: Option<Instant>,
+    /// Bytes of the answers that each of its own stands beside.
+    beside: usize,
 }
 
 /// Hits that share a value of a field.
@@ -48,17 +50,28 @@ pub struct Found {
     pub actual: Option<Actual>,
     /// Where the deadline passed before: the share of the rows to be looked at that was.
     pub partial: Option<f32>,
+    /// Bytes of memory that the payloads and vectors of the hits take, about, and of the answers that it stands beside.
+    pub bytes: usize,
 }
 
 impl Reading {
     pub(crate) fn new(engine: &Arc<Engine>, shared: &Arc<Shared>, view: Arc<View>) -> Self {
-        Self { engine: Arc::clone(engine), shared: Arc::clone(shared), view, deadline: None }
+        let (engine, shared) = (Arc::clone(engine), Arc::clone(shared));
+        Self { engine, shared, view, deadline: None, beside: 0 }
     }
 
     /// The same state, of which everything is answered by then or not at all.
     #[must_use]
     pub fn until(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// The same state, where what a search shows stands beside other answers of so many bytes: together they have room
+    /// for `answer_bytes_max`.
+    #[must_use]
+    pub fn beside(mut self, bytes: usize) -> Self {
+        self.beside = bytes;
         self
     }
 
@@ -196,21 +209,21 @@ impl Reading {
         terms.deadline = terms.deadline.or(self.deadline);
         let asked = self.asked(Operation::Search).says(|| slow::text_of(&request));
         self.check(&mut request)?;
-        let (hits, answer) = self.read(|view| {
+        let (hits, bytes, answer) = self.read(|view| {
             let highlighter = highlighter(view, &request, select)?;
             let mut answer = self.ask(view, request, terms)?;
             let ranked = std::mem::take(&mut answer.hits);
-            let mut room = Room::new(self.limits(), "limit");
+            let mut room = Room::new(self.limits(), "limit").beside(self.beside);
             let read = || hits(view, &ranked, (select, highlighter.as_ref()), &mut room);
             let hits = fetched(&mut answer.effort, read)?;
-            Ok((hits, answer))
+            Ok((hits, room.taken(), answer))
         })?;
         let query::Answer { plan, actual, partial, effort, .. } = answer;
         if partial.is_some() {
             self.engine.meters.partial();
         }
         asked.found(hits.len(), &plan, &effort);
-        Ok(Found { hits, plan, actual, partial })
+        Ok(Found { hits, plan, actual, partial, bytes })
     }
 
     fn check(&self, request: &mut Request) -> Result<()> {

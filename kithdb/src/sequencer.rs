@@ -26,6 +26,7 @@ use crate::aliases::AliasChange;
 use crate::builder;
 use crate::configure::Change;
 use crate::derived::{Derived, Laid};
+use crate::early::{Early, Turn};
 use crate::engine::{Engine, Shared};
 use crate::files::StoredRows;
 use crate::loading;
@@ -101,6 +102,10 @@ pub(crate) enum Order {
 /// A write that waits.
 pub(crate) struct Write {
     pub(crate) targets: Vec<Target>,
+    /// What its filters matched before its turn.
+    pub(crate) early: Early,
+    /// Until when they may look for points, if that is bound.
+    pub(crate) deadline: Option<Instant>,
     pub(crate) durability: Durability,
     pub(crate) reply: Reply<Seqno>,
     /// What is done for it is told below.
@@ -230,7 +235,8 @@ impl Sequencer {
                 continue;
             }
             let derived = |id| locks.get(&id).map(|derived| &**derived);
-            match stage(write.targets, seqno.next(), &overlay, &self.engine.limits, derived) {
+            let turn = Turn::new(&self.engine.limits, &write.early, write.deadline);
+            match stage(write.targets, seqno.next(), &overlay, turn, derived) {
                 Ok(mut staged) => {
                     seqno = seqno.next();
                     overlay.admit(&mut staged);

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::time::Instant;
 
+use query::{Matched, Page, View};
 use storage::{CollectionState, Commit, JournalOp};
 use types::{
     CollectionId, Error, ErrorKind, Filter, Limits, Op, Point, PointId, Result, Schema, Seqno, Vector,
@@ -14,6 +16,7 @@ use types::{
 };
 
 use crate::derived::{Derived, Effect};
+use crate::early::{Turn, late};
 use crate::engine::Shared;
 
 /// A point as it is at some step of staging.
@@ -83,7 +86,7 @@ pub(crate) fn stage<'a>(
     targets: Vec<Target>,
     seqno: Seqno,
     overlay: &Overlay,
-    limits: &Limits,
+    turn: Turn<'_>,
     derived: impl Fn(CollectionId) -> Option<&'a Derived>,
 ) -> Result<Staged> {
     let mut commit = Commit::new(seqno);
@@ -96,14 +99,16 @@ pub(crate) fn stage<'a>(
         let derived = derived(shared.id).ok_or_else(|| {
             Error::new(ErrorKind::Internal, "a write was staged without its collection's lock")
         })?;
-        let stage = Stage::begin(&shared, seqno, overlay, limits, derived, &ops)?;
-        parts.push(stage.run(ops, &mut commit).map_err(|error| placed(error, "targets", position))?);
+        let stage = Stage::begin(&shared, seqno, overlay, turn, derived, &ops)?;
+        let early = |op: usize| turn.early.get(position, op);
+        let part = stage.run(ops, early, &mut commit);
+        parts.push(part.map_err(|error| placed(error, "targets", position))?);
     }
     Ok(Staged { commit, parts })
 }
 
 /// The error of an element of a list, if it is about what the caller gave.
-fn placed(error: Error, list: &str, position: usize) -> Error {
+pub(crate) fn placed(error: Error, list: &str, position: usize) -> Error {
     if error.field().is_some() { error.within(&format!("{list}[{position}]")) } else { error }
 }
 
@@ -112,6 +117,10 @@ pub(crate) struct Stage<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) derived: &'a Derived,
     pub(crate) limits: &'a Limits,
+    /// Until when filters may look for points.
+    until: Instant,
+    /// What the filter of the operation matched before.
+    early: Option<&'a Matched>,
     state: CollectionState,
     /// Every id that the write names, or that an operation found.
     pub(crate) current: Points,
@@ -124,7 +133,7 @@ impl<'a> Stage<'a> {
         shared: &'a Arc<Shared>,
         seqno: Seqno,
         overlay: &Overlay,
-        limits: &'a Limits,
+        turn: Turn<'a>,
         derived: &'a Derived,
         ops: &[Op],
     ) -> Result<Self> {
@@ -144,11 +153,19 @@ impl<'a> Stage<'a> {
         }
         let versions = derived.store.versions(shared.id, &unknown)?;
         current.extend(unknown.into_iter().zip(versions.into_iter().map(stored)));
-        Ok(Self { shared, derived, limits, state, current, ops: Vec::new(), effects: Vec::new() })
+        let Turn { limits, until, .. } = turn;
+        let (ops, effects) = (Vec::new(), Vec::new());
+        Ok(Self { shared, derived, limits, until, early: None, state, current, ops, effects })
     }
 
-    fn run(mut self, ops: Vec<Op>, commit: &mut Commit) -> Result<Part> {
+    fn run(
+        mut self,
+        ops: Vec<Op>,
+        early: impl Fn(usize) -> Option<&'a Matched>,
+        commit: &mut Commit,
+    ) -> Result<Part> {
         for (position, op) in ops.into_iter().enumerate() {
+            self.early = early(position);
             self.perform(op, commit).map_err(|error| placed(error, "ops", position))?;
         }
         commit.close_collection(self.shared.id, &self.ops, &self.state);
@@ -214,7 +231,7 @@ impl<'a> Stage<'a> {
     /// one.) All of it is held in memory until it is written, so there is a limit on what the commit may write.
     ///
     /// # Errors
-    /// `LimitExceeded` on `filter`; from look-ups.
+    /// `LimitExceeded` and `DeadlineExceeded` on `filter`; from look-ups.
     pub(crate) fn matching(&mut self, filter: &Filter, points_max: usize) -> Result<Vec<PointId>> {
         let view = self.derived.view();
         let refused = |count: usize| {
@@ -222,9 +239,12 @@ impl<'a> Stage<'a> {
         };
         // The published state has points that this write has touched as well.
         let most = points_max.saturating_add(self.current.len()).min(usize::MAX - 1);
-        let page = query::scroll(&view, filter, (None, most), None)?;
+        let page = self.page(&view, filter, most).map_err(late)?;
         if page.next.is_some() {
-            return Err(refused(query::count(&view, filter, None)?));
+            return Err(refused(query::count(&view, filter, Some(self.until)).map_err(late)?));
+        }
+        if page.slots.len() > most {
+            return Err(refused(page.slots.len()));
         }
         let filter = query::analysed(filter.normalised(), &view.entry.schema);
         let put =
@@ -243,6 +263,17 @@ impl<'a> Stage<'a> {
         }
         ids.sort_unstable();
         Ok(ids)
+    }
+
+    /// The slots that a filter matches: what was found before its turn, brought up to date, or the first so many.
+    fn page(&self, view: &View, filter: &Filter, most: usize) -> Result<Page> {
+        let until = Some(self.until);
+        if let Some(early) = self.early
+            && let Some(slots) = early.at(view, filter, self.derived.state.next_version, until)?
+        {
+            return Ok(Page { slots, next: None });
+        }
+        query::scroll(view, filter, (None, most), until)
     }
 }
 

@@ -12,14 +12,16 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 use tracing::Span;
-use types::{Durability, Error, ErrorKind, Op, Result, Seqno};
+use types::{Durability, Error, ErrorKind, Result, Seqno};
 
 use crate::builder;
 use crate::building::Role;
-use crate::engine::{Engine, Shared};
+use crate::early::Early;
+use crate::engine::Engine;
 use crate::maintenance::{self, Wake};
 use crate::monitor::{self, Job};
 use crate::sequencer::{Order, QUEUE_WRITES_MAX, Sequencer, Write};
+use crate::stage::Target;
 
 /// The threads of a database. Dropped with the last handle: they end, and the log is flushed.
 pub(crate) struct Workers {
@@ -67,17 +69,21 @@ impl Workers {
         Ok(Self { engine, orders, merger, threads: Mutex::new(threads), reclaimer: Some(reclaimer) })
     }
 
-    /// Hands a checked write to the sequencer, and waits for its commit. What is done for it is told below `span`.
+    /// Hands a checked write to the sequencer, and waits for its commit. Its filters look for points until a deadline,
+    /// if there is one. What is done for it is told below `span`.
     ///
     /// # Errors
     /// What staging or storage says; `Internal` when the sequencer is gone.
     pub(crate) fn write(
         &self,
-        targets: Vec<(Arc<Shared>, Vec<Op>)>,
+        targets: Vec<Target>,
         durability: Durability,
+        deadline: Option<Instant>,
         span: Span,
     ) -> Result<Seqno> {
-        self.order(|reply| Order::Write(Write { targets, durability, reply, span, sent: Instant::now() }))
+        let early = Early::of(&self.engine, &targets, deadline)?;
+        let sent = Instant::now();
+        self.order(|reply| Order::Write(Write { targets, early, deadline, durability, reply, span, sent }))
     }
 
     /// Orders that wait for the sequencer.

@@ -13,9 +13,7 @@ use crate::View;
 use crate::execute::watch::Watch;
 use crate::groups::scalars;
 use crate::matching::Matching;
-
-/// Rows whose payloads are read at once.
-const BLOCK_ROWS: usize = 1024;
+use crate::pace::Pace;
 
 /// The `limit` values that most points hold, and how many do; of equal counts the smaller value first. Until a
 /// deadline, if there is one.
@@ -29,13 +27,18 @@ pub fn facets(
     deadline: Option<Instant>,
 ) -> Result<Vec<(Scalar, usize)>> {
     let watch = Watch::until(deadline);
-    let matching = Matching::new(view, filter)?.watched(&watch).all()?;
+    let matching = Matching::new(view, filter, &watch)?.all()?;
     let known = view.fields.counts(path, &matching);
     let (mut counts, rest) = known.map_or((BTreeMap::new(), matching), |known| (known.counts, known.rest));
     let rest: Vec<Slot> = rest.iter().map(Slot).collect();
-    for block in rest.chunks(BLOCK_ROWS).take_while(|_| watch.has_time()) {
-        for payload in view.payloads(block)? {
-            let mut values = scalars(path, &payload);
+    let (pace, mut rest) = (Pace::default(), &rest[..]);
+    while let Some(block) = pace.block(&mut rest)
+        && watch.has_time()
+    {
+        let payloads = view.payloads(block)?;
+        pace.took(&payloads);
+        for payload in &payloads {
+            let mut values = scalars(path, payload);
             values.sort_unstable();
             values.dedup();
             values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);

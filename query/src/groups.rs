@@ -12,6 +12,7 @@ use std::time::Instant;
 use types::{Error, FieldPath, Limits, Payload, Result, Scalar, Slot, Value};
 
 use crate::execute::watch::Watch;
+use crate::pace::Pace;
 use crate::{Effort, Plan, Query, Ranked, Request, Stage, Terms, View, execute};
 
 /// How hits are grouped.
@@ -47,9 +48,6 @@ pub struct Group {
 
 /// So many times more hits are asked for when they were too few.
 const GROWTH: usize = 4;
-
-/// Hits whose payloads are read at once: where there are few groups, there may be as many hits as points.
-const BLOCK_HITS: usize = 1024;
 
 /// Groups as they fill.
 #[derive(Default)]
@@ -98,9 +96,15 @@ pub fn groups(
         let fetch = Stage::Fetch.span().entered();
         let began = Instant::now();
         let mut filling = Filling::default();
-        for hits in answer.hits.chunks(BLOCK_HITS).take_while(|_| watch.has_time()) {
+        // Where there are few groups, there may be as many hits as points.
+        let (pace, mut rest) = (Pace::default(), &answer.hits[..]);
+        while let Some(hits) = pace.block(&mut rest)
+            && watch.has_time()
+        {
             let slots: Vec<Slot> = hits.iter().map(|hit| hit.slot).collect();
-            filling.add(hits, &view.payloads(&slots)?, grouping);
+            let payloads = view.payloads(&slots)?;
+            pace.took(&payloads);
+            filling.add(hits, &payloads, grouping);
         }
         watch.verdict()?;
         effort.stages.add(Stage::Fetch, began.elapsed());

@@ -14,10 +14,11 @@ use types::{Condition, FieldKind, FieldPath, Filter, PointId, Result, Slot};
 
 use crate::View;
 use crate::execute::watch::Watch;
+use crate::pace::Pace;
 use crate::stages::Stage;
 
-/// Rows whose payloads are read at once.
-const VERIFY_ROWS: usize = 1024;
+/// Rows that are looked at between two looks at the time.
+const ROWS: usize = 1024;
 
 /// The rows that may match a filter in one view.
 pub(crate) struct Matching<'a> {
@@ -26,20 +27,26 @@ pub(crate) struct Matching<'a> {
     filter: Cow<'a, Filter>,
     /// `None`: everything matches.
     bounds: Option<Bounds>,
-    watch: Option<&'a Watch>,
+    /// No more payloads are read once its time has passed.
+    watch: &'a Watch,
+    pace: Pace,
     payloads_read: Cell<usize>,
 }
 
 impl<'a> Matching<'a> {
-    pub(crate) fn new(view: &'a View, filter: &'a Filter) -> Result<Self> {
+    pub(crate) fn new(view: &'a View, filter: &'a Filter, watch: &'a Watch) -> Result<Self> {
+        let over = |filter: Cow<'a, Filter>, bounds: Option<Bounds>| {
+            let (pace, payloads_read) = (Pace::default(), Cell::new(0));
+            Self { view, filter, bounds, watch, pace, payloads_read }
+        };
         if filter.is_empty() {
-            return Ok(Self::over(view, Cow::Borrowed(filter), None));
+            return Ok(over(Cow::Borrowed(filter), None));
         }
         let filter = crate::analysed(filter.normalised(), &view.entry.schema);
         if filter.is_empty() {
-            return Ok(Self::over(view, Cow::Owned(filter), None));
+            return Ok(over(Cow::Owned(filter), None));
         }
-        let failure = std::cell::RefCell::new(None);
+        let (failure, is_cut) = (std::cell::RefCell::new(None), Cell::new(false));
         let ids = |ids: &[PointId]| match view.slots(ids) {
             Ok(slots) => slots.into_iter().flatten().map(|slot| slot.0).collect(),
             Err(error) => {
@@ -47,30 +54,28 @@ impl<'a> Matching<'a> {
                 RoaringBitmap::new()
             }
         };
-        let vectors = |name: &str| {
-            let has = |slot: &u32| {
-                view.has_vector(Slot(*slot), name).unwrap_or_else(|error| {
-                    failure.replace(Some(error));
-                    false
-                })
-            };
-            view.universe().iter().filter(has).collect()
+        let vectors = |name: &str| match with_vector(view, name, watch) {
+            Ok(Some(slots)) => slots,
+            Ok(None) => {
+                is_cut.set(true);
+                RoaringBitmap::new()
+            }
+            Err(error) => {
+                failure.replace(Some(error));
+                RoaringBitmap::new()
+            }
         };
         let lookups = Lookups { ids: &ids, vectors: &vectors };
         let bounds = view.fields.bounds(&filter, view.universe(), &lookups);
         match failure.into_inner() {
             Some(error) => Err(error),
-            None => Ok(Self::over(view, Cow::Owned(filter), Some(bounds))),
+            // Who was not looked at may be one that the filter refuses.
+            None if is_cut.get() => {
+                let (lower, upper) = Default::default();
+                Ok(over(Cow::Owned(filter), Some(Bounds { lower, upper })))
+            }
+            None => Ok(over(Cow::Owned(filter), Some(bounds))),
         }
-    }
-
-    fn over(view: &'a View, filter: Cow<'a, Filter>, bounds: Option<Bounds>) -> Self {
-        Self { view, filter, bounds, watch: None, payloads_read: Cell::new(0) }
-    }
-
-    /// No more payloads are read once its time has passed.
-    pub(crate) fn watched(self, watch: &'a Watch) -> Self {
-        Self { watch: Some(watch), ..self }
     }
 
     /// Payloads that were read to decide what matches.
@@ -119,9 +124,9 @@ impl<'a> Matching<'a> {
         };
         let mut kept = Vec::new();
         let mut rest = candidates.into_iter().peekable();
-        while kept.len() < count && rest.peek().is_some() && self.has_time() {
-            let block: Vec<T> =
-                rest.by_ref().take(VERIFY_ROWS.min((count - kept.len()).saturating_mul(2))).collect();
+        while kept.len() < count && rest.peek().is_some() && self.watch.has_time() {
+            let most = self.pace.rows().min((count - kept.len()).saturating_mul(2));
+            let block: Vec<T> = rest.by_ref().take(most).collect();
             let unsure: Vec<Slot> =
                 block.iter().map(&slot).filter(|slot| !bounds.lower.contains(slot.0)).collect();
             let read = if self.filter.reads_payload() { unsure.len() } else { 0 };
@@ -138,30 +143,41 @@ impl<'a> Matching<'a> {
         Ok(kept)
     }
 
-    fn has_time(&self) -> bool {
-        self.watch.is_none_or(Watch::has_time)
-    }
-
     fn verify(&self, slots: &[Slot]) -> Result<Vec<bool>> {
-        match self.watch {
-            Some(watch) if !slots.is_empty() => {
-                watch.during(Stage::Filter, |_| self.view.verify(&self.filter, slots))
-            }
-            _ => self.view.verify(&self.filter, slots),
+        if slots.is_empty() {
+            return Ok(Vec::new());
         }
+        self.watch.during(Stage::Filter, |_| self.view.verify(&self.filter, slots, &self.pace))
     }
 
-    /// Every row that matches; of those that the time was enough for, where it is watched.
+    /// Every row that matches; of those that the time was enough for.
     pub(crate) fn all(&self) -> Result<RoaringBitmap> {
         let Some(bounds) = &self.bounds else { return Ok(self.view.universe().clone()) };
         let unsure: Vec<Slot> = (&bounds.upper - &bounds.lower).iter().map(Slot).collect();
         let mut all = bounds.lower.clone();
-        for block in unsure.chunks(VERIFY_ROWS).take_while(|_| self.has_time()) {
+        let mut rest = &unsure[..];
+        while let Some(block) = self.pace.block(&mut rest)
+            && self.watch.has_time()
+        {
             let holds = self.verify(block)?;
             all.extend(block.iter().zip(holds).filter_map(|(slot, holds)| holds.then_some(slot.0)));
         }
         Ok(all)
     }
+}
+
+/// The rows with a vector of a name, some of which are read from storage; nothing where the time was not enough.
+fn with_vector(view: &View, name: &str, watch: &Watch) -> Result<Option<RoaringBitmap>> {
+    let mut found = RoaringBitmap::new();
+    for (count, slot) in view.universe().iter().enumerate() {
+        if count % ROWS == ROWS - 1 && !watch.has_time() {
+            return Ok(None);
+        }
+        if view.has_vector(Slot(slot), name)? {
+            found.insert(slot);
+        }
+    }
+    Ok(Some(found))
 }
 
 /// `place` is where the objects are that the filter is about, if it is nested: what these hold together no index knows,

@@ -93,7 +93,7 @@ pub fn matrix(view: &View, request: &MatrixRequest, deadline: Option<Instant>) -
 
 /// Points that match and have the vector, at random.
 fn chosen((view, watch): (&View, &Watch), request: &MatrixRequest) -> Result<Vec<(PointId, Vec<f32>)>> {
-    let all = Matching::new(view, &request.filter)?.watched(watch).all()?;
+    let all = Matching::new(view, &request.filter, watch)?.all()?;
     let mut points = Vec::with_capacity(request.sample.min(all.len() as usize));
     for slot in sample::shuffled(all.iter().map(Slot), request.seed, usize::MAX) {
         if points.len() == request.sample || !watch.has_time() {

@@ -39,7 +39,7 @@ pub fn scroll(
     deadline: Option<Instant>,
 ) -> Result<Page> {
     let watch = Watch::until(deadline);
-    let matching = Matching::new(view, filter)?.watched(&watch);
+    let matching = Matching::new(view, filter, &watch)?;
     let share = matching.estimate().1 as f64 / view.points().max(1) as f64;
     let walked =
         if share < WALK_SHARE_MIN { None } else { walked((view, &watch), &matching, from, limit + 1)? };
@@ -58,7 +58,7 @@ pub fn scroll(
 /// As for [`scroll`].
 pub fn count(view: &View, filter: &Filter, deadline: Option<Instant>) -> Result<usize> {
     let watch = Watch::until(deadline);
-    let matching = Matching::new(view, filter)?.watched(&watch);
+    let matching = Matching::new(view, filter, &watch)?;
     let (lower, upper) = matching.estimate();
     let count = if lower == upper { lower } else { matching.all()?.len() as usize };
     watch.verdict()?;

@@ -15,6 +15,7 @@ use storage::{CatalogEntry, Store};
 use types::{Filter, Payload, PointId, Result, Seqno, Slot, Subject, Vector, Version};
 
 use crate::Observed;
+use crate::pace::Pace;
 
 /// One state of a collection.
 pub struct View {
@@ -146,11 +147,12 @@ impl View {
     ///
     /// # Errors
     /// `Corrupted` or `Io`.
-    pub(crate) fn verify(&self, filter: &Filter, slots: &[Slot]) -> Result<Vec<bool>> {
+    pub(crate) fn verify(&self, filter: &Filter, slots: &[Slot], pace: &Pace) -> Result<Vec<bool>> {
         let payloads = match filter.reads_payload() {
             true => self.payloads(slots)?,
             false => vec![Payload::new(); slots.len()],
         };
+        pace.took(&payloads);
         let holds = |(slot, payload): (&Slot, &Payload)| {
             self.subject(*slot, payload, |subject| Ok(filter.matches_normal(subject)))
         };

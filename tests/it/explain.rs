@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use kithdb::{
-    Collection, Condition, Database, ErrorKind, Failed, FieldKind, Filter, Fusion, Grouping, Language,
-    MatrixRequest, Metric, Order, Params, Point, PointId, Query, Reading, Request, Result, Schema, Select,
-    Terms, Why,
+    Collection, Condition, Database, ErrorKind, Failed, FieldKind, Filter, Fusion, Grouping, KeywordQuery,
+    Language, MatrixRequest, Metric, Order, Params, Point, PointId, Query, Reading, Request, Result, Schema,
+    Select, Terms, Why,
 };
 
 const POINTS: u64 = 3000;
@@ -160,6 +160,28 @@ fn a_deadline_cuts_the_answer_or_fails_it() {
     assert!(partial.is_some_and(|share| share < 0.5), "{partial:?}");
     let whole = ask(Duration::from_secs(600), false).expect("in time");
     assert_eq!((whole.hits.len(), whole.partial), (5, None));
+}
+
+/// A long question over many documents had all the time that it took.
+#[test]
+fn words_are_looked_for_until_a_deadline() {
+    let db = Database::in_memory().expect("a database");
+    let collection = collection(&db);
+    let words = |text: &str| Query::Keyword(KeywordQuery::new(text));
+    for text in ["common", "common rare", "\"common rare\" common"] {
+        let ask = |until: Duration, is_partial_welcome: bool| {
+            let deadline = Some(Instant::now() + until);
+            let terms = Terms { deadline, is_partial_welcome, is_analyzed: false };
+            let request = Request { query: words(text), limit: 5, ..Request::default() };
+            collection.search_on(request, &Select::none(), terms)
+        };
+        let error = ask(Duration::ZERO, false).expect_err("too late");
+        assert_eq!((error.kind(), error.field()), (ErrorKind::DeadlineExceeded, Some("timeout")), "{text}");
+        let partial = ask(Duration::ZERO, true).expect("what was found");
+        assert_eq!((partial.hits.len(), partial.partial), (0, Some(0.0)), "{text}");
+        let whole = ask(Duration::from_secs(600), false).expect("in time");
+        assert_eq!((whole.hits.len(), whole.partial), (5, None), "{text}");
+    }
 }
 
 /// Every question that reads payloads, of a state, by name.

@@ -96,6 +96,30 @@ fn what_takes_too_long_is_given_up() {
     assert_eq!(server.ask("GET", "/healthz", None).status, 200);
 }
 
+/// Every other write waited for it, however long it took.
+#[test]
+fn a_write_whose_filter_takes_too_long_changes_nothing() {
+    let db = Database::in_memory().expect("a database");
+    let collection = db.create_collection("c", Schema::new().vector(1, Metric::Dot)).expect("a collection");
+    let point = |id: u64| Point::new(id).vector([1.0]).with("n", id).with("text", "x".repeat(200));
+    let seqno = collection.upsert((0..20_000).map(point).collect()).expect("points").seqno;
+    let limits = ServeLimits { request_time_max: Duration::from_millis(1), ..ServeLimits::default() };
+    let server = Running::with(db, ServeOptions { limits, ..ServeOptions::default() });
+    // 20,000 payloads are more than a millisecond's work.
+    let filter = json!({"must": [{"key": "n", "range": {"gte": 0}}]});
+    let set = json!({"payload": {"new": 1}, "filter": filter});
+    let operations = json!({"operations": [{"collection": "c", "set_payload": set}]});
+    for (path, body) in [
+        ("/collections/c/points/delete", json!({"filter": filter})),
+        ("/collections/c/points/payload", set.clone()),
+        ("/api/v1/transaction", operations),
+    ] {
+        let answer = server.ask("POST", path, Some(&body));
+        assert_eq!(answer.status, 408, "{path}: {answer:?}");
+    }
+    assert_eq!((collection.status().points, collection.status().seqno), (20_000, seqno));
+}
+
 #[test]
 fn half_a_request_holds_nobody_up_and_is_ended_in_time() {
     let serve = ServeLimits {

@@ -122,6 +122,37 @@ fn what_one_answer_shows_has_an_end() {
     assert_eq!(bare.status, 200, "what is not asked for takes no room: {bare:?}");
 }
 
+/// Each search of a batch had room for as much.
+#[test]
+fn searches_of_one_request_have_room_for_as_many_bytes_as_one() {
+    let limits = Limits { answer_bytes_max: 100_000, ..Limits::default() };
+    let db = Database::in_memory_with(Options { limits, ..Options::default() }).expect("a database");
+    let points = db.create_collection("c", Schema::new().vector(1, Metric::Dot)).expect("a collection");
+    let point = |id: u64| Point::new(id).vector([1.0]).with("text", "x".repeat(1_000));
+    points.upsert((0..50).map(point).collect()).expect("points");
+    let server = Running::over(db);
+    for (path, query, place) in [
+        ("query/batch", json!({}), "query"),
+        ("search/batch", json!([1.0]), "vector"),
+        ("recommend/batch", json!([1]), "positive"),
+    ] {
+        let ask = |count: usize, is_shown: bool| {
+            let mut search = json!({"limit": 30, "with_payload": is_shown});
+            if place != "query" {
+                search[place] = query.clone();
+            }
+            post(&server, &format!("{C}/{path}"), &json!({"searches": vec![search; count]}))
+        };
+        assert_eq!(ask(2, true).status, 200, "{path}: there is room for two");
+        assert_eq!(ask(20, false).status, 200, "{path}: what is not shown takes none");
+        let refused = ask(20, true);
+        let field = refused.field.as_deref().unwrap_or_default();
+        assert!(field.starts_with("searches[") && field.ends_with("].limit"), "{path}: {refused:?}");
+        assert!(!field.starts_with("searches[0]") && refused.status == 400, "{path}: {refused:?}");
+        assert!(refused.body.to_string().contains("answer_bytes_max"), "{path}: {refused:?}");
+    }
+}
+
 #[test]
 fn what_is_named_many_times_is_read_once() {
     let (db, server) = site();

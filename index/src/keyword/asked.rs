@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use types::{Error, KeywordQuery, Operator, Result};
 
+use super::clock::Clock;
 use super::expand::expanded;
 use super::layout::Column;
 use super::phrase::Phrase;
@@ -24,7 +25,7 @@ pub(super) const K1: f32 = 1.2;
 pub(super) const B: f32 = 0.75;
 
 /// Different words of a question that are looked for in other spellings. Each is a walk through every dictionary, which
-/// nothing ends before its time.
+/// goes to its end.
 const FUZZY_WORDS_MAX: usize = 64;
 
 /// A question.
@@ -56,12 +57,17 @@ pub(super) enum Kind {
 }
 
 impl Asked {
-    pub(super) fn of(query: &KeywordQuery, snapshot: &Snapshot) -> Result<Self> {
+    /// Of some of the words where the time was over before.
+    pub(super) fn of(query: &KeywordQuery, snapshot: &Snapshot, clock: &Clock<'_>) -> Result<Self> {
         let statistics = snapshot.statistics()?;
         let columns = snapshot.layout.columns(&query.fields);
         let mean = columns.iter().map(|(column, weight)| weight * statistics.mean(*column)).sum();
         let mut groups = Vec::new();
-        for kind in kinds(query, snapshot)? {
+        for kind in kinds(query, snapshot, clock)? {
+            // Of a term whose documents are deleted its postings are counted.
+            if !clock.ticks() {
+                break;
+            }
             groups.push(Group::of(kind, snapshot, statistics, query.boost)?);
         }
         let is_all = query.operator == Operator::All;
@@ -119,11 +125,12 @@ impl Group {
     }
 }
 
-/// The groups of a question, each once, in the order of their first occurrence.
+/// The groups of a question, each once, in the order of their first occurrence; some of them where the time was over
+/// before.
 ///
 /// # Errors
 /// `LimitExceeded` when too many words are looked for in other spellings; what reading says.
-pub(super) fn kinds(query: &KeywordQuery, snapshot: &Snapshot) -> Result<Vec<Kind>> {
+pub(super) fn kinds(query: &KeywordQuery, snapshot: &Snapshot, clock: &Clock<'_>) -> Result<Vec<Kind>> {
     let (text, phrases) = query.parts();
     let analysis = &snapshot.analysis;
     let needed = |terms| if query.operator == Operator::All { parts_alone(terms) } else { terms };
@@ -142,6 +149,9 @@ pub(super) fn kinds(query: &KeywordQuery, snapshot: &Snapshot) -> Result<Vec<Kin
             return Err(Error::limit("query.keyword.fuzzy", what, words.len(), FUZZY_WORDS_MAX));
         }
         for (word, is_prefix) in words {
+            if !clock.has_time() {
+                break;
+            }
             let terms = match expanded(&word, is_prefix, query.fuzzy, snapshot)? {
                 terms if terms.is_empty() => continue,
                 terms => terms,

@@ -16,6 +16,7 @@
 
 mod asked;
 mod best;
+mod clock;
 mod committed;
 mod expand;
 mod failure;
@@ -30,6 +31,7 @@ mod statistics;
 mod tail;
 mod view;
 mod walk;
+mod windows;
 mod words;
 
 use std::path::Path;

@@ -29,6 +29,7 @@ use types::{Result, Slot, Version};
 
 use super::asked::{Asked, B, K1};
 use super::best::{Best, Scored};
+use super::clock::Clock;
 use super::failure::failure;
 use super::view::{Find, Snapshot};
 use super::walk::read;
@@ -78,6 +79,7 @@ impl Snapshot {
         terms: &[(&Arc<str>, u64)],
         find: &Find<'_>,
         best: &mut Best,
+        clock: &Clock<'_>,
     ) -> Result<()> {
         let statistics = self.statistics()?;
         let frequencies = terms.iter().map(|(term, frequency)| (self.layout.term(0, term), *frequency));
@@ -92,14 +94,22 @@ impl Snapshot {
         let mut candidates = Candidates::beside(best);
         let segments = searcher.segment_readers().iter().zip(&self.committed.segments);
         for (at, (reader, segment)) in segments.enumerate() {
+            if !clock.has_time() {
+                break;
+            }
             let share = self.bound_share(reader)? * SLACK;
             let threshold = |candidates: &Candidates| match candidates.least.threshold() {
                 least if least > 0.0 => least / asked.boost * share,
                 least => least,
             };
             let lengths = segment.lengths(0);
-            let first = threshold(&candidates);
+            let (first, mut reached) = (threshold(&candidates), 0);
             let mut offer = |doc: DocId, rounded: f32| {
+                reached = doc;
+                if !clock.ticks() {
+                    // Which none exceeds: that is the end.
+                    return f32::MAX;
+                }
                 let score = rounded * asked.boost;
                 if score > candidates.least.threshold() * SLACK
                     && let Some(slot) = segment.versions.first(doc).and_then(|version| find(Version(version)))
@@ -111,6 +121,7 @@ impl Snapshot {
                 threshold(&candidates)
             };
             weight.for_each_pruning(first, reader, &mut offer).map_err(failure)?;
+            clock.pass(if clock.is_over() { reached } else { reader.max_doc() });
         }
         candidates.sort_out();
         let (exact, rounded): (Vec<Candidate>, Vec<Candidate>) =

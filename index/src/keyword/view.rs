@@ -2,8 +2,8 @@
 //! it was published.
 //!
 //! A document has the same score before and after its commit, up to rounding: see [`statistics`](super::statistics).
-//! Plain words are searched with [pruning](super::pruned), everything else by a [walk](super::walk), and the tail
-//! by all of its postings.
+//! Plain words are searched with [pruning](super::pruned), very many of them in [windows](super::windows), everything
+//! else by a [walk](super::walk), and the tail by all of its postings.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -14,14 +14,16 @@ use types::{KeywordQuery, Result, Slot, Version};
 
 use super::asked::{Asked, Group, Kind, kinds};
 use super::best::{Best, Scored};
+use super::clock::Clock;
 use super::committed::Committed;
 use super::layout::{Column, Layout};
 use super::marks::Marker;
 use super::removed::Removed;
 use super::statistics::Statistics;
 use super::tail::TailBlock;
+use super::windows::PRUNED_WORDS_MAX;
 use super::words::Analysis;
-use crate::{Alive, Rows};
+use crate::{Alive, Gauge, Rows};
 
 /// The keyword index as of one publication. Cheap to clone; never changes.
 #[derive(Clone)]
@@ -53,8 +55,29 @@ impl KeywordView {
         accept: Option<&RoaringBitmap>,
         k: usize,
     ) -> Result<Vec<Scored>> {
-        let snapshot = &*self.0;
-        let asked = Asked::of(query, snapshot)?;
+        self.search_within(query, (rows, alive), (accept, k), &Gauge::default())
+    }
+
+    /// As [`search`](Self::search), as long as there is time: the best of the documents that were looked at until then.
+    /// Work is counted only where it was not enough.
+    ///
+    /// # Errors
+    /// As for [`search`](Self::search).
+    pub fn search_within(
+        &self,
+        query: &KeywordQuery,
+        (rows, alive): (&Rows, &Alive),
+        (accept, k): (Option<&RoaringBitmap>, usize),
+        gauge: &Gauge<'_>,
+    ) -> Result<Vec<Scored>> {
+        let (snapshot, clock) = (&*self.0, Clock::new(gauge));
+        let readers = snapshot.committed.searcher.segment_readers();
+        let documents: u64 = readers.iter().map(|reader| u64::from(reader.max_doc())).sum();
+        let asked = Asked::of(query, snapshot, &clock)?;
+        if clock.is_over() {
+            clock.stop(documents);
+            return Ok(Vec::new());
+        }
         let is_missing = |group: &Group| group.frequency == 0 && matches!(group.kind, Kind::Terms(_));
         let is_vain = asked.is_all && asked.groups.iter().any(is_missing);
         if asked.groups.is_empty() || k == 0 || is_vain {
@@ -63,11 +86,17 @@ impl KeywordView {
         let shows = |slot: Slot| accept.is_none_or(|accept| accept.contains(slot.0)) && alive.contains(slot);
         let find = |version: Version| rows.slot_of(version).filter(|slot| shows(*slot));
         let mut best = Best::new(k);
-        snapshot.search_tail(&asked, &find, &mut best);
+        snapshot.search_tail(&asked, &find, &mut best, &clock);
         match asked.plain() {
-            Some(plain) => snapshot.search_pruned(&asked, &plain, &find, &mut best)?,
-            None => snapshot.search_walking(&asked, &find, &mut best)?,
+            Some(plain) if plain.len() <= PRUNED_WORDS_MAX => {
+                snapshot.search_pruned(&asked, &plain, &find, &mut best, &clock)?;
+            }
+            Some(plain) if !asked.is_all => {
+                snapshot.search_windows(&asked, &plain, &find, &mut best, &clock)?;
+            }
+            _ => snapshot.search_walking(&asked, &find, &mut best, &clock)?,
         }
+        clock.stop(documents);
         Ok(best.into_sorted())
     }
 
@@ -77,7 +106,9 @@ impl KeywordView {
     /// # Errors
     /// When the index on disk cannot be read.
     pub fn attainable(&self, query: &KeywordQuery) -> Result<f32> {
-        Ok(Asked::of(query, &self.0)?.groups.iter().map(|group| group.bound).sum())
+        let gauge = Gauge::default();
+        let asked = Asked::of(query, &self.0, &Clock::new(&gauge))?;
+        Ok(asked.groups.iter().map(|group| group.bound).sum())
     }
 
     /// This view as it was before these versions came and those went: neither count in statistics that way round.
@@ -103,7 +134,8 @@ impl KeywordView {
     /// # Errors
     /// When the index on disk cannot be read.
     pub fn marker(&self, query: &KeywordQuery) -> Result<Marker> {
-        Ok(Marker::new(kinds(query, &self.0)?, self.0.analysis.clone()))
+        let gauge = Gauge::default();
+        Ok(Marker::new(kinds(query, &self.0, &Clock::new(&gauge))?, self.0.analysis.clone()))
     }
 }
 
@@ -129,10 +161,13 @@ impl Snapshot {
         }
     }
 
-    fn search_tail(&self, asked: &Asked, find: &Find<'_>, best: &mut Best) {
+    fn search_tail(&self, asked: &Asked, find: &Find<'_>, best: &mut Best, clock: &Clock<'_>) {
         for block in &self.tail {
             let mut scores = HashMap::<u32, (f32, usize)>::new();
             for group in &asked.groups {
+                if !clock.ticks() {
+                    return;
+                }
                 for (document, frequency) in block.frequencies(&group.kind, &asked.columns) {
                     let score = asked.score(group, frequency, block.weighed_length(document, &asked.columns));
                     let entry = scores.entry(document).or_default();

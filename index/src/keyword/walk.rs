@@ -10,6 +10,7 @@ use types::{Result, Version};
 
 use super::asked::{Asked, Group, Kind};
 use super::best::Best;
+use super::clock::Clock;
 use super::failure::{failure, unread};
 use super::layout::{Column, Layout};
 use super::phrase::Phrase;
@@ -42,26 +43,40 @@ struct PhraseDocs<'a> {
     positions: Vec<Vec<u32>>,
     doc: DocId,
     count: u32,
+    clock: &'a Clock<'a>,
 }
 
 impl Snapshot {
     /// Offers the best documents of the commit.
-    pub(super) fn search_walking(&self, asked: &Asked, find: &Find<'_>, best: &mut Best) -> Result<()> {
+    pub(super) fn search_walking(
+        &self,
+        asked: &Asked,
+        find: &Find<'_>,
+        best: &mut Best,
+        clock: &Clock<'_>,
+    ) -> Result<()> {
         let readers = self.committed.searcher.segment_readers();
         for (reader, segment) in readers.iter().zip(&self.committed.segments) {
             let mut walkers = Vec::with_capacity(asked.groups.len());
             for group in &asked.groups {
-                walkers.push(Walker::new(group, asked, reader, &self.layout)?);
+                if !clock.ticks() {
+                    return Ok(());
+                }
+                walkers.push(Walker::new(group, asked, (reader, &*self.layout), clock)?);
             }
             // The most worth first.
             walkers.sort_by(|a, b| b.group.bound.total_cmp(&a.group.bound));
             let lengths = asked.columns.iter().map(|(column, weight)| (segment.lengths(*column), *weight));
-            let mut walk = Walk { asked, walkers, lengths: lengths.collect() };
+            let mut walk = Walk { asked, walkers, lengths: lengths.collect(), clock };
             let mut offer = |doc: DocId, score: f32| {
                 best.offer_found(score, || find(Version(segment.versions.first(doc)?)));
                 best.threshold()
             };
-            if asked.is_all { walk.all(&mut offer) } else { walk.any(&mut offer) }
+            let end = if asked.is_all { walk.all(&mut offer) } else { walk.any(&mut offer) };
+            // Phrases that were not looked for to the end have no documents.
+            if end < TERMINATED || !clock.is_over() {
+                clock.pass(end.min(reader.max_doc()));
+            }
         }
         Ok(())
     }
@@ -73,14 +88,15 @@ struct Walk<'a> {
     walkers: Vec<Walker<'a>>,
     /// Of all documents, by column.
     lengths: Vec<(&'a [u32], f32)>,
+    clock: &'a Clock<'a>,
 }
 
 /// Takes a document and its score, gives the score that the next must exceed.
 type Offer<'a> = dyn FnMut(DocId, f32) -> f32 + 'a;
 
 impl Walk<'_> {
-    /// Documents with any group.
-    fn any(&mut self, offer: &mut Offer<'_>) {
+    /// Documents with any group. The document before which it ended.
+    fn any(&mut self, offer: &mut Offer<'_>) -> DocId {
         // What the groups from each one on can be worth together.
         let mut worth: Vec<f32> = self.walkers.iter().map(|walker| walker.group.bound * SLACK).collect();
         (0..worth.len().saturating_sub(1)).rev().for_each(|at| worth[at] += worth[at + 1]);
@@ -91,10 +107,14 @@ impl Walk<'_> {
             }
             let doc = self.walkers[..leading].iter().map(Walker::doc).min().unwrap_or(TERMINATED);
             if doc == TERMINATED {
-                return;
+                return TERMINATED;
             }
             for walker in &mut self.walkers {
                 walker.seek(doc);
+            }
+            // Phrases that were not looked for to the end are missing in the score.
+            if !self.clock.ticks() {
+                return doc;
             }
             threshold = offer(doc, self.score(doc));
             for walker in &mut self.walkers[..leading] {
@@ -103,8 +123,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Documents with all groups.
-    fn all(&mut self, offer: &mut Offer<'_>) {
+    /// Documents with all groups. The document before which it ended.
+    fn all(&mut self, offer: &mut Offer<'_>) -> DocId {
         let worth = self.walkers.iter().map(|walker| walker.group.bound).sum::<f32>() * SLACK;
         let (mut threshold, mut doc) = (f32::MIN, 0);
         while worth > threshold {
@@ -114,7 +134,10 @@ impl Walk<'_> {
                 next = next.max(walker.doc());
             }
             if next == TERMINATED {
-                return;
+                return TERMINATED;
+            }
+            if !self.clock.ticks() {
+                return doc;
             }
             if self.walkers.iter().all(|walker| walker.doc() == next) {
                 threshold = offer(next, self.score(next));
@@ -122,6 +145,7 @@ impl Walk<'_> {
             }
             doc = next;
         }
+        TERMINATED
     }
 
     fn score(&mut self, doc: DocId) -> f32 {
@@ -138,7 +162,12 @@ impl Walk<'_> {
 }
 
 impl<'a> Walker<'a> {
-    fn new(group: &'a Group, asked: &Asked, reader: &SegmentReader, layout: &Layout) -> Result<Self> {
+    fn new(
+        group: &'a Group,
+        asked: &Asked,
+        (reader, layout): (&SegmentReader, &Layout),
+        clock: &'a Clock<'a>,
+    ) -> Result<Self> {
         let mut cursors = Vec::new();
         for (column, weight) in &asked.columns {
             let read = |term: &str, record| read(reader, layout, *column, term, record);
@@ -155,7 +184,7 @@ impl<'a> Walker<'a> {
                     let positions = IndexRecordOption::WithFreqsAndPositions;
                     let postings = phrase.terms.iter().map(|term| read(term, positions));
                     let postings: Option<Vec<SegmentPostings>> = postings.collect::<Result<_>>()?;
-                    let source = |postings| Source::Phrase(PhraseDocs::new(phrase, postings));
+                    let source = |postings| Source::Phrase(PhraseDocs::new(phrase, postings, clock));
                     cursors.extend(
                         postings.map(|postings| Cursor { source: source(postings), weight: *weight }),
                     );
@@ -217,9 +246,9 @@ impl Cursor<'_> {
 }
 
 impl<'a> PhraseDocs<'a> {
-    fn new(phrase: &'a Phrase, postings: Vec<SegmentPostings>) -> Self {
+    fn new(phrase: &'a Phrase, postings: Vec<SegmentPostings>, clock: &'a Clock<'a>) -> Self {
         let positions = vec![Vec::new(); postings.len()];
-        let mut docs = Self { phrase, postings, positions, doc: 0, count: 0 };
+        let mut docs = Self { phrase, postings, positions, doc: 0, count: 0, clock };
         docs.seek(0);
         docs
     }
@@ -234,7 +263,7 @@ impl<'a> PhraseDocs<'a> {
                 }
                 next = next.max(postings.doc());
             }
-            if next == TERMINATED {
+            if next == TERMINATED || !self.clock.ticks() {
                 (self.doc, self.count) = (TERMINATED, 0);
                 return;
             }

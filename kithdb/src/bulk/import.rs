@@ -153,7 +153,8 @@ impl Collection {
     fn write(&self, ops: Vec<Op>, options: &ImportOptions) -> Result<Seqno> {
         let durability = options.durability.unwrap_or(self.engine.durability);
         let asked = Asked::of(&self.engine, &self.shared.name, Operation::Write);
-        let seqno = self.workers.write(vec![(Arc::clone(&self.shared), ops)], durability, asked.span())?;
+        let targets = vec![(Arc::clone(&self.shared), ops)];
+        let seqno = self.workers.write(targets, durability, None, asked.span())?;
         asked.answered(0);
         Ok(seqno)
     }

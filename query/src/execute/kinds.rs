@@ -11,10 +11,8 @@ use types::{Metric, Payload, Result, Slot};
 use super::{Level, Ranked};
 use crate::formula::Formula;
 use crate::kinds::sample;
+use crate::pace::Pace;
 use crate::plan::Plan;
-
-/// Rows whose payloads are read at once.
-const BLOCK_ROWS: usize = 1024;
 
 impl Level<'_> {
     pub(super) fn by_id(&self, plan: &Plan, candidates: Option<&RoaringBitmap>) -> Result<Vec<Ranked>> {
@@ -54,14 +52,15 @@ impl Level<'_> {
         }
         let slots = self.matching.first(scores.keys().copied().collect(), |slot| *slot, scores.len())?;
         let mut hits = Vec::with_capacity(slots.len());
-        for block in slots.chunks(BLOCK_ROWS) {
-            if !self.watch.has_time() {
-                break;
-            }
+        let (pace, mut rest) = (Pace::default(), &slots[..]);
+        while let Some(block) = pace.block(&mut rest)
+            && self.watch.has_time()
+        {
             let payloads = match formula.expression.reads_payload() {
                 true => self.view.payloads(block)?,
                 false => vec![Payload::new(); block.len()],
             };
+            pace.took(&payloads);
             for (slot, payload) in block.iter().zip(&payloads) {
                 let scores = scores.get(slot).map_or(&[][..], Vec::as_slice);
                 let score = self.view.subject(*slot, payload, |subject| formula.score(subject, scores))?;

@@ -15,7 +15,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use index::Shown;
+use index::{Gauge, Shown};
 use roaring::RoaringBitmap;
 use types::{Error, KeywordQuery, Metric, Result, Slot, Vector};
 
@@ -141,14 +141,13 @@ impl<'a> Level<'a> {
         let legs: Result<Vec<Self>> =
             request.prefetch.iter().map(|leg| Self::prepare(view, leg, watch)).collect();
         let matching = match request.filter.is_empty() {
-            true => Matching::new(view, &request.filter),
+            true => Matching::new(view, &request.filter, watch),
             false => watch.during(Stage::Filter, |span| {
-                let matching = Matching::new(view, &request.filter);
+                let matching = Matching::new(view, &request.filter, watch);
                 span.record("kithdb.found", matching.as_ref().map_or(0, |matching| matching.estimate().1));
                 matching
             }),
-        }?
-        .watched(watch);
+        }?;
         Ok(Self { view, request, matching, legs: legs?, watch, actual: RefCell::default() })
     }
 
@@ -271,10 +270,14 @@ impl<'a> Level<'a> {
             return Err(Error::corrupted("the keyword index", why));
         };
         let accept = self.accept(candidates);
+        let goes_on = || self.watch.has_time();
+        let gauge = Gauge::new(if self.watch.is_bound() { Some(&goes_on) } else { None });
+        let shown = (&self.view.rows, &self.view.alive);
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {
-            let found = keyword.search(query, &self.view.rows, &self.view.alive, accept, count)?;
+            let found = keyword.search_within(query, shown, (accept, count), &gauge)?;
             Ok(found.into_iter().map(|scored| Ranked::new(scored.slot, scored.score)).collect())
         })?;
+        self.watch.count(gauge.work());
         Ok(self.above_threshold(hits, Metric::Dot))
     }
 

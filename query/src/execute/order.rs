@@ -15,10 +15,11 @@ use types::{FieldKind, Result, Slot};
 
 use super::{Level, Ranked};
 use crate::kinds::order::{Entry, Ordered, as_written};
+use crate::pace::Pace;
 use crate::plan::{Plan, Step};
 use crate::request::{Order, OrderValue};
 
-/// Rows that are looked at, or whose payloads are read, at once.
+/// Rows that are looked at without a look at the time.
 const BLOCK_ROWS: usize = 1024;
 
 impl Level<'_> {
@@ -49,14 +50,16 @@ impl Level<'_> {
     fn add_by_payloads(&self, ordered: &mut Ordered<'_>, accept: &RoaringBitmap) -> Result<()> {
         let slots: Vec<Slot> = accept.iter().map(Slot).collect();
         let mut work = Work { wanted: slots.len() as u64, ..Work::default() };
-        for block in slots.chunks(BLOCK_ROWS) {
-            if !self.watch.has_time() {
-                break;
-            }
+        let (pace, mut rest) = (Pace::default(), &slots[..]);
+        while let Some(block) = pace.block(&mut rest)
+            && self.watch.has_time()
+        {
             work.distances += block.len() as u64;
             let block = self.matching.first(block.to_vec(), |slot| *slot, block.len())?;
-            for (slot, payload) in block.iter().zip(self.view.payloads(&block)?) {
-                ordered.add(self.view.id(*slot), *slot, &payload);
+            let payloads = self.view.payloads(&block)?;
+            pace.took(&payloads);
+            for (slot, payload) in block.iter().zip(&payloads) {
+                ordered.add(self.view.id(*slot), *slot, payload);
             }
         }
         self.watch.count(work);
@@ -131,10 +134,13 @@ impl Level<'_> {
         let is_whole =
             |hit: &Ranked| matches!(hit.order, Some(OrderValue::Float(value)) if value.fract() == 0.0);
         let mut whole: Vec<&mut Ranked> = hits.iter_mut().filter(|hit| is_whole(hit)).collect();
-        for block in whole.chunks_mut(BLOCK_ROWS) {
-            let slots: Vec<Slot> = block.iter().map(|hit| hit.slot).collect();
-            for (hit, payload) in block.iter_mut().zip(self.view.payloads(&slots)?) {
-                hit.order = hit.order.map(|value| as_written(&order.path, &payload, value));
+        let slots: Vec<Slot> = whole.iter().map(|hit| hit.slot).collect();
+        let (pace, mut rest, mut hits) = (Pace::default(), &slots[..], whole.iter_mut());
+        while let Some(block) = pace.block(&mut rest) {
+            let payloads = self.view.payloads(block)?;
+            pace.took(&payloads);
+            for (payload, hit) in payloads.iter().zip(hits.by_ref()) {
+                hit.order = hit.order.map(|value| as_written(&order.path, payload, value));
             }
         }
         Ok(())

@@ -76,7 +76,7 @@ impl Level<'_> {
             return Err(Error::new(ErrorKind::Internal, "a sparse query has a plan of another kind"));
         };
         let corpus = self.request.corpus.as_ref().filter(|corpus| !corpus.is_empty());
-        let corpus = corpus.map(|corpus| Matching::new(self.view, corpus)?.all()).transpose()?;
+        let corpus = corpus.map(|corpus| Matching::new(self.view, corpus, self.watch)?.all()).transpose()?;
         let query = sparse::weighted(self.view, using, vector, corpus.as_ref())?;
         let accept = self.accept(candidates);
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {

@@ -59,7 +59,7 @@ pub(super) struct LimitArgs {
     /// Hits of one query, its offset included
     #[arg(long, value_name = "COUNT", env = "KITHDB_HITS_MAX", default_value_t = Limits::default().hits_max)]
     hits_max: usize,
-    /// Bytes of memory that the payloads and vectors of one answer take
+    /// Bytes of memory that the payloads and vectors of one answer take, of all searches in a batch together
     #[arg(long, value_name = "BYTES", env = "KITHDB_ANSWER_BYTES_MAX", default_value_t = Limits::default().answer_bytes_max)]
     answer_bytes_max: usize,
     /// Conditions of one filter

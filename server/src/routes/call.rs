@@ -85,7 +85,7 @@ impl Call {
             let message = format!("{PATH_VALIDATION}is longer than {most} characters");
             return Err(Error::invalid("collection_name", message));
         }
-        let collection = self.state.db.collection(name)?;
+        let collection = self.state.db.collection(name)?.until(self.deadline);
         if let Some(seconds) = self.timeout_s {
             self.strict(&collection).check_timeout(seconds)?;
         }

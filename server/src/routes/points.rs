@@ -78,7 +78,7 @@ pub(super) fn update_batch(call: &Call) -> Result<Vec<Updated>> {
 }
 
 pub(super) fn transaction(call: &Call) -> Result<Committed> {
-    call.parse::<TransactionIn>()?.run(&call.state.db, &call.rights, &call.state.rates)
+    call.parse::<TransactionIn>()?.run(&call.state.db, &call.rights, &call.state.rates, call.deadline())
 }
 
 pub(super) fn retrieve(call: &Call) -> Result<Vec<Record>> {
@@ -117,7 +117,7 @@ pub(super) fn query_batch(call: &Call) -> Result<Vec<Found>> {
     let searches = searches.into_iter().enumerate();
     let mut room = Room::new(call.state.db.limits());
     let ask = |(position, search): (usize, QueryBody)| {
-        let found = search.run(&translator).and_then(|found| room.take(found.hits()).map(|()| found));
+        let found = search.into_question(&translator).and_then(|question| room.answer(question));
         found.map_err(|error| error.within(&format!("searches[{position}]")))
     };
     searches.map(ask).collect()

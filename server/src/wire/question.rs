@@ -29,6 +29,10 @@ pub struct Found {
     plan: Option<PlanOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     partial: Option<Partial>,
+    /// What it takes in memory, beside the answers before it.
+    #[serde(skip)]
+    #[schema(ignore)]
+    bytes: usize,
 }
 
 /// Why an answer that was welcome in part is one.
@@ -71,23 +75,34 @@ impl Question {
     }
 }
 
-/// Room for the hits of several searches in one request: together they may have as many as one may.
+/// Room for the answers to several searches in one request: together they may have as many hits, and show as many
+/// bytes, as one may.
 pub(crate) struct Room {
     most: usize,
     left: usize,
+    /// Bytes that the answers up to here show.
+    bytes: usize,
 }
 
 impl Room {
     /// All of it.
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { most: limits.hits_max, left: limits.hits_max }
+        Self { most: limits.hits_max, left: limits.hits_max, bytes: 0 }
     }
 
-    /// Takes room for the hits of the next search.
+    /// Answers the next search, for which the body has all vectors.
     ///
     /// # Errors
-    /// `LimitExceeded` when there is none; whose search it was, the caller knows.
-    pub(crate) fn take(&mut self, hits: usize) -> Result<()> {
+    /// `LimitExceeded` when there is no room for it; as for [`Question::answer`]. Which search it is, is not told.
+    pub(crate) fn answer(&mut self, question: Question) -> Result<Found> {
+        let reading = question.reading.beside(self.bytes);
+        let found = Question { reading, ..question }.answer(None)?;
+        self.take(found.points.len())?;
+        self.bytes = found.bytes;
+        Ok(found)
+    }
+
+    fn take(&mut self, hits: usize) -> Result<()> {
         let left = self.left.checked_sub(hits).ok_or_else(|| {
             let message = format!(
                 "the searches up to here have more hits together than the limit hits_max allows, {}; ask in several \
@@ -119,17 +134,13 @@ fn put(request: &mut Request, vector: &[f32]) -> usize {
 
 impl Found {
     fn new(found: kithdb::Found, select: &Select, is_explained: bool) -> Self {
-        let kithdb::Found { hits, plan, actual, partial } = found;
+        let kithdb::Found { hits, plan, actual, partial, bytes } = found;
         Self {
             points: hits.into_iter().map(|hit| ScoredPoint::new(hit, select)).collect(),
             plan: is_explained.then(|| PlanOut::new(&plan, actual.as_ref())),
             partial: partial.map(|seen_share| Partial { seen_share }),
+            bytes,
         }
-    }
-
-    /// How many hits there are.
-    pub(crate) fn hits(&self) -> usize {
-        self.points.len()
     }
 
     /// The hits alone.

@@ -3,6 +3,8 @@
 //! Bodies become operations of the engine. It names an operation at fault by its position (`ops[3]`); [`Writes`] knows
 //! where in the body that one stands.
 
+use std::time::Instant;
+
 use kithdb::{
     Change, Collection, Database, Error, ErrorKind, FieldPath, Filter, Op, Payload, Receipt, Result,
     Transaction,
@@ -343,7 +345,13 @@ impl TransactionIn {
     ///
     /// # Errors
     /// `InvalidArgument` naming the operation; forbidden, naming the collection; the engine's.
-    pub(crate) fn run(self, db: &Database, rights: &Rights, rates: &Rates) -> Result<Committed> {
+    pub(crate) fn run(
+        self,
+        db: &Database,
+        rights: &Rights,
+        rates: &Rates,
+        deadline: Instant,
+    ) -> Result<Committed> {
         let mut targets: Vec<(String, Writes)> = Vec::new();
         each(self.operations, |named, writes, operation| {
             let name =
@@ -363,9 +371,9 @@ impl TransactionIn {
         if targets.is_empty() {
             return Err(Error::invalid("operations", "is empty; a transaction has at least one operation"));
         }
-        let (mut transaction, mut places) = (Transaction::new(), Vec::new());
+        let (mut transaction, mut places) = (Transaction::new().until(deadline), Vec::new());
         for (name, writes) in targets {
-            writes.check(&Strict::of(&db.collection(&name)?, rates))?;
+            writes.check(&Strict::of(&db.collection(&name)?.until(deadline), rates))?;
             transaction = transaction.on(&name, writes.ops);
             places.push((name, writes.places));
         }

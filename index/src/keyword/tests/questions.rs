@@ -235,6 +235,77 @@ fn a_question_has_so_many_words_in_other_spellings_and_each_once() {
     assert_eq!(plain.expect("as they stand").len(), 0);
 }
 
+/// Words that all differ.
+fn word(number: usize) -> String {
+    let letter = |number: usize| char::from(b'a' + number as u8);
+    format!("q{}{}x ", letter(number / 26), letter(number % 26))
+}
+
+/// Two segments, the first of more than one window, and a tail.
+fn many_documents() -> Bench {
+    let mut bench = Bench::of(field_of(1, Language::None));
+    for number in 0..5_000 {
+        bench.put(&format!("fish {}{}", word(number % 600), "stone ".repeat(number % 5)));
+        if number == 4_400 || number == 4_900 {
+            bench.commit();
+        }
+    }
+    bench
+}
+
+#[test]
+fn very_many_words_are_answered_as_few_are() {
+    let bench = many_documents();
+    let text = format!("stone fish {}", (0..100).map(word).collect::<String>());
+    let naive = bench.naive(&KeywordQuery::new(text.as_str()));
+    for k in [1, 10, 1_000] {
+        let found = bench.search(text.as_str(), k);
+        assert_eq!(found.len(), k);
+        for (found, naive) in found.iter().zip(&naive) {
+            assert!((found.score - naive.score).abs() < 1e-4, "{k} {found:?} {naive:?}");
+        }
+    }
+    let all = KeywordQuery { operator: Operator::All, ..KeywordQuery::new(text) };
+    assert_eq!(bench.search(all, 9), []);
+}
+
+/// Thousands of words were looked for in every document, however long it took.
+#[test]
+fn a_search_ends_with_its_time_and_what_it_found_is_no_other() {
+    let bench = many_documents();
+    let many = format!("stone fish {}", (0..100).map(word).collect::<String>());
+    let all = KeywordQuery { operator: Operator::All, ..KeywordQuery::new("stone fish") };
+    let prefix = KeywordQuery { is_prefix: true, ..KeywordQuery::new("fish q") };
+    let texts = ["fish", "stone fish", "\"fish qaax\" stone", many.as_str()];
+    let view = bench.index.publish();
+    for query in texts.map(KeywordQuery::new).into_iter().chain([all, prefix]) {
+        let scores = |found: Vec<Scored>| -> BTreeMap<u32, f32> {
+            found.iter().map(|scored| (scored.slot.0, scored.score)).collect()
+        };
+        let whole = scores(bench.search(query.clone(), 10_000));
+        let mut cut = 0;
+        for looks in [0, 1, 2, 5, 10, 15, 20, 40, 1_000] {
+            let left = std::cell::Cell::new(looks);
+            let goes_on = || {
+                left.set(left.get() - 1);
+                left.get() >= 0
+            };
+            let gauge = crate::Gauge::new(Some(&goes_on));
+            let shown = (&bench.rows, &bench.alive);
+            let found = view.search_within(&query, shown, (None, 10_000), &gauge).expect("a search");
+            let (found, work) = (scores(found), gauge.work());
+            let is_so = |(slot, score): (&u32, &f32)| (whole[slot] - score).abs() < 1e-5;
+            assert!(found.iter().all(is_so), "{query:?} {looks}");
+            let is_cut = left.get() < 0;
+            cut += usize::from(is_cut);
+            assert!(is_cut || found.len() == whole.len(), "{query:?} {looks}");
+            assert_eq!(work.wanted, if is_cut { 4_901 } else { 0 }, "{query:?} {looks}");
+            assert!(work.distances <= work.wanted && (looks > 0 || found.is_empty()), "{query:?} {looks}");
+        }
+        assert!((2..9).contains(&cut), "{query:?}: {cut}");
+    }
+}
+
 #[test]
 fn beginnings_and_spellings_are_those_of_words_and_not_of_stems() {
     let mut bench = Bench::new();

@@ -13,7 +13,7 @@ use super::groups::{Groups, QueryGroups};
 use super::parse_part;
 use super::point::ScoredPoint;
 use super::query::QueryBody;
-use super::question::Room;
+use super::question::{Found, Room};
 use super::translate::Translator;
 
 /// What is asked.
@@ -81,7 +81,9 @@ impl Kind {
         let bodies = batch.searches.into_iter().enumerate();
         let mut room = Room::new(translator.db.limits());
         let hits = |(position, body): (usize, Payload)| {
-            let found = self.hits(body, translator).and_then(|found| room.take(found.len()).map(|()| found));
+            let ask =
+                |query: QueryBody| query.into_question(translator).and_then(|question| room.answer(question));
+            let found = self.translated(body, &[], ask).map(Found::into_points);
             found.map_err(|error| error.within(&format!("searches[{position}]")))
         };
         bodies.map(hits).collect()
