@@ -249,3 +249,12 @@ fn pages_of_other_sites_cannot_ask() {
         "a key opens any name"
     );
 }
+
+#[test]
+fn what_the_protocol_refuses_is_said_in_the_envelope_of_all_errors() {
+    let client =
+        Client { lines: "accept: application/json".to_owned(), ..Client::new(ServeOptions::default()) };
+    let refused = client.sent("ping", &json!({}));
+    let why = refused.body["status"]["error"].as_str();
+    assert!(refused.status == 406 && why.is_some_and(|why| why.contains("must accept")), "{refused:?}");
+}

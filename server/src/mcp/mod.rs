@@ -19,10 +19,12 @@ mod resources;
 mod tools;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State as Shared};
 use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::{Extension, Router};
@@ -47,6 +49,9 @@ use ask::Asker;
 const INSTRUCTIONS: &str = "KithDB holds documents in collections. Use list_collections to see them, search to find \
     passages, and fetch to read one in full by the id that search gave. Cite the url of what you use. Filters are \
     texts such as: year >= 2020 AND lang IN ('en', 'de').";
+
+/// Bytes of a refusal that are told.
+const REFUSAL_BYTES_MAX: usize = 4096;
 
 /// Origins of browsers on this machine.
 const ORIGINS: [&str; 6] = [
@@ -184,7 +189,7 @@ pub(crate) async fn answer(
     Extension(service): Extension<Arc<Service>>,
     request: Request,
 ) -> Response {
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let allowance = Allowance {
         bytes_max: state.inner.db.limits().body_bytes_max,
         time_max: state.inner.limits.body_time_max,
@@ -194,8 +199,22 @@ pub(crate) async fn answer(
     match body::read(&parts.headers, body, &allowance).await {
         Ok(held) => {
             let _blocks = held.blocks;
-            service.handle(Request::from_parts(parts, Body::from(held.bytes))).await.map(Body::new)
+            let response = service.handle(Request::from_parts(parts, Body::from(held.bytes))).await;
+            told(response.map(Body::new), began).await
         }
         Err(refused) => error::respond(&refused, began),
     }
+}
+
+/// An answer of the library; what it refuses, it does by a bare sentence.
+async fn told(response: Response, began: Instant) -> Response {
+    let status = response.status();
+    if !status.is_client_error() || response.headers().contains_key(CONTENT_TYPE) {
+        return response;
+    }
+    let text = to_bytes(response.into_body(), REFUSAL_BYTES_MAX).await.unwrap_or_default();
+    let refused = Error::invalid("request", String::from_utf8_lossy(&text).into_owned());
+    let mut response = error::respond(&refused, began);
+    *response.status_mut() = status;
+    response
 }
