@@ -201,8 +201,8 @@ impl Server {
     }
 }
 
-/// Threads that serve connections: what they do for a request is a fraction of what its call takes, which runs in a lane.
-/// One that waits beside another is woken for most requests only to find that there is nothing left to do.
+/// Threads that serve connections: what they do for a request is a fraction of what its call takes, which runs in a
+/// lane. One that waits beside another is woken for most requests only to find that there is nothing left to do.
 fn connection_threads() -> usize {
     available_parallelism().map_or(1, NonZero::get).div_ceil(CORES_PER_CONNECTION_THREAD)
 }
