@@ -231,7 +231,7 @@ impl KeywordIndex {
     /// `Io` when it cannot be found out whether something is merged: then nothing is given back.
     pub fn rest(&self, idle: Duration) -> Result<bool> {
         let Some(mut writer) = self.writer.try_lock() else { return Ok(false) };
-        if !writer.as_ref().is_some_and(|writer| writer.used.elapsed() >= idle) {
+        if writer.as_ref().is_none_or(|writer| writer.used.elapsed() < idle) {
             return Ok(false);
         }
         // A merge that is broken off here would be begun anew, perhaps never to end.
