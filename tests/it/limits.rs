@@ -111,7 +111,7 @@ fn a_write_whose_filter_takes_too_long_changes_nothing() {
     let operations = json!({"operations": [{"collection": "c", "set_payload": set}]});
     for (path, body) in [
         ("/collections/c/points/delete", json!({"filter": filter})),
-        ("/collections/c/points/payload", set.clone()),
+        ("/collections/c/points/payload", set),
         ("/api/v1/transaction", operations),
     ] {
         let answer = server.ask("POST", path, Some(&body));

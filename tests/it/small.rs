@@ -52,7 +52,7 @@ fn what_is_multiplied_beyond_its_bound_is_refused_by_name() {
         (query.clone(), json!({"prefetch": {}, "query": {"formula": terms}}), 400, "query.formula"),
         // A tag beside each word of each hit.
         (
-            query.clone(),
+            query,
             json!({"query": {"keyword": "fox"}, "highlight": {"pre_tag": tag}}),
             400,
             "highlight.pre_tag",

@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(hashes, [0xe849_e8bb_6ffe_2567, 0x8004_c5a6_9410_5f5e, 0x8050_c18b_6ac9_d15e]);
         let uuid: PointId = "f47ac10b-58cc-4372-a567-0e02b2c3d479".parse().expect("a UUID");
         assert_eq!(uuid.hash(), 0xc4fe_6c4c_1831_d36a);
-        let first: Vec<u64> = (0..24).filter(|num| PointId::Num(*num).hash() % 7 == 0).collect();
+        let first: Vec<u64> = (0..24).filter(|num| PointId::Num(*num).hash().is_multiple_of(7)).collect();
         assert_eq!(first, [19]);
     }
 }
