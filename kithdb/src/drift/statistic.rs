@@ -245,7 +245,8 @@ mod tests {
     #[test]
     fn too_few_vectors_tell_nothing() {
         assert_eq!(newest(999, |at| mingled(at as u64)), None);
-        let rare = |at: usize| -> Result<Option<Vec<f32>>> { Ok(at.is_multiple_of(10).then(|| mingled(at as u64))) };
+        let rare =
+            |at: usize| -> Result<Option<Vec<f32>>> { Ok(at.is_multiple_of(10).then(|| mingled(at as u64))) };
         assert_eq!(incoming(2_000, Metric::Cosine, &rare).expect("vectors"), None);
         let asked = vec![mingled(1); 100];
         let few = |at: usize| -> Result<Option<Vec<f32>>> { Ok(Some(mingled(at as u64))) };
