@@ -88,7 +88,9 @@ class Tantivy:
         self.index = tantivy.Index(builder.build(), path=folder)
         writer = self.index.writer(heap_size=256_000_000, num_threads=1)
         for id, text in enumerate(rows.texts):
-            writer.add_document(tantivy.Document(id=id, text=text))
+            document = tantivy.Document(text=text)
+            document.add_unsigned("id", id)
+            writer.add_document(document)
         writer.commit()
         writer.wait_merging_threads()
         self.index.reload()

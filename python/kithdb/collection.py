@@ -65,7 +65,7 @@ class Collection(Writes, Answers):
         #: The commit whose state is read; the present one where it is `None`.
         self.seqno = as_of
         self._path = f"/collections/{quote(name, safe='')}"
-        self._schema = Schema(door, f"/api/v1{self._path}")
+        self._schema = Schema(door, name, f"/api/v1{self._path}")
 
     def __repr__(self) -> str:
         at = "" if self.seqno is None else f" as of {self.seqno}"

@@ -66,7 +66,7 @@ class Door(Protocol):
     place: str
     #: Bytes of vectors that go into one commit, about.
     commit_bytes: int
-    #: Seconds for which holds what was looked up of a schema.
+    #: Seconds for which holds what was looked up of a schema, where it has no mark.
     schema_s: float
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -92,6 +92,9 @@ class Door(Protocol):
     def recover(self, path: str, collection: str, source: Path, checksum: str | None) -> None:
         """Makes a collection of a snapshot in a file."""
 
+    def schema_mark(self, collection: str) -> int | None:
+        """A number that another schema of the collection has not; nothing where asking is no less than looking."""
+
     def model(self) -> dict[str, Any] | None:
         """The model that makes vectors of texts, as a new collection names the one that it belongs to."""
 
@@ -113,7 +116,6 @@ class EmbeddedDoor:
     def __init__(self, path: Path | None, durability: str, model: str | None, engine: Any = None) -> None:
         self.place = ":memory:" if path is None else str(path)
         self.commit_bytes = COMMIT_BYTES
-        # A look costs less than what hangs on it.
         self.schema_s = 0.0
         #: The database itself. What writes answers is a part of it, of the same name elsewhere.
         self.engine = Embedded(path, durability, model, None if engine is None else dumps(engine))
@@ -158,6 +160,9 @@ class EmbeddedDoor:
     ) -> tuple[Any, npt.NDArray[np.float32], npt.NDArray[np.uint32]]:
         go_on()
         return self.engine.query_rows(collection, dumps(body(())), matrix, width)
+
+    def schema_mark(self, collection: str) -> int | None:
+        return self.engine.schema_mark(collection)
 
     def model(self) -> dict[str, Any] | None:
         return self.engine.model()

@@ -203,6 +203,9 @@ class RemoteDoor:
         with source.open("rb") as file:
             self._answer("POST", asked, file, False)
 
+    def schema_mark(self, collection: str) -> int | None:
+        return None
+
     def model(self) -> dict[str, Any] | None:
         # A server has one for as long as it runs. That it has none is not kept: it may be started anew, with one.
         if self._model is None:

@@ -1,7 +1,7 @@
 """What a handle knows of the schema of its collection, which others may change meanwhile.
 
-For a question that hangs on it, it is looked up anew in this process; over HTTP what was learned holds for a moment, so
-that not every call is two. A call that is refused by what was known is made once more by what is so now. Rows are read
+For a question that hangs on it, a mark says in this process whether it is still so; over HTTP what was learned holds for a
+moment, so that not every call is two. A call that is refused by what was known is made once more by what is so now. Rows are read
 by what is known, however old, but a member that may be a vector of a new space is not taken for payload before that was
 looked up.
 """
@@ -27,10 +27,10 @@ _PARTS = ("vectors", "sparse_vectors", "multivectors", "keyword")
 class Schema:
     """The schema of a collection, as far as it was looked up."""
 
-    def __init__(self, door: Door, path: str) -> None:
-        self._door, self._path = door, path
-        #: When it was looked up, and what it was then. Threads replace it as a whole.
-        self._known: tuple[float, dict[str, Any]] | None = None
+    def __init__(self, door: Door, collection: str, path: str) -> None:
+        self._door, self._collection, self._path = door, collection, path
+        #: When it was looked up, what it was then, and its mark. Threads replace it as a whole.
+        self._known: tuple[float, dict[str, Any], int | None] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # The clock of another process is another one.
@@ -38,8 +38,10 @@ class Schema:
 
     def look_up(self) -> dict[str, Any]:
         """What the database tells of the collection now."""
+        # The mark first: what changes meanwhile has another one.
+        mark = self._door.schema_mark(self._collection)
         told: dict[str, Any] = self._door.call("GET", self._path)
-        self._known = (time.monotonic(), told)
+        self._known = (time.monotonic(), told, mark)
         return told
 
     def forget(self) -> None:
@@ -48,9 +50,14 @@ class Schema:
 
     def _now(self) -> dict[str, Any]:
         known = self._known
-        if known is None or time.monotonic() - known[0] >= self._door.schema_s:
+        if known is None:
             return self.look_up()
-        return known[1]
+        at, told, mark = known
+        if mark is None:
+            holds = time.monotonic() - at < self._door.schema_s
+        else:
+            holds = mark == self._door.schema_mark(self._collection)
+        return told if holds else self.look_up()
 
     def spaces(self) -> Spaces:
         """The names of the spaces, for rows to be written: looked up where nothing is known, and once more at what may
@@ -86,7 +93,7 @@ class Schema:
                 raise
         return call()
 
-    def _has_changed(self, before: tuple[float, dict[str, Any]]) -> bool:
+    def _has_changed(self, before: tuple[float, dict[str, Any], int | None]) -> bool:
         if self._known is before:
             try:
                 self.look_up()

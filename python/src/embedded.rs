@@ -21,6 +21,7 @@ use server::{ServeOptions, Server};
 
 use crate::arrays::{Ids, Rows, points};
 use crate::failure::{closed, forked, invalid, raised};
+use crate::schemas::Schemas;
 use crate::serving::Serving;
 use crate::streaming::Pieces;
 use crate::{engine, ingesting};
@@ -53,6 +54,7 @@ pub(crate) struct Embedded {
 
 struct Open {
     door: Door,
+    schemas: Schemas,
     /// What writes answers, here and where it is served.
     engine: Option<Arc<Engine>>,
 }
@@ -72,7 +74,7 @@ impl Open {
             None => Database::in_memory_with(options)?,
         };
         let embedder = embedder(&db, model)?;
-        Ok(Self { door: Door::new(db, embedder, engine.clone())?, engine })
+        Ok(Self { door: Door::new(db, embedder, engine.clone())?, schemas: Schemas::default(), engine })
     }
 
     fn db(&self) -> &Database {
@@ -276,6 +278,11 @@ impl Embedded {
     fn model<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let model = self.with(py, |open| Ok(open.door.model()))?;
         Ok(model.map(|model| pythonize(py, &model)).transpose()?)
+    }
+
+    /// A number that another schema of the collection has not.
+    fn schema_mark(&self, py: Python<'_>, collection: &str) -> PyResult<u64> {
+        self.with(py, |open| Ok(open.schemas.mark(collection, open.db().collection(collection)?.schema())))
     }
 
     /// What opening it read, and what had to be rebuilt.

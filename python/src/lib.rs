@@ -13,6 +13,7 @@ mod engine;
 mod failure;
 mod ingesting;
 mod json;
+mod schemas;
 mod serving;
 mod streaming;
 mod walking;

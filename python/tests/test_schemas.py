@@ -54,6 +54,20 @@ def test_a_collection_that_was_made_anew_is_another_one(db: kithdb.Database) -> 
         points.search(rows)
 
 
+def test_a_question_of_words_asks_no_route_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    with kithdb.open(":memory:") as db:
+        points = db.create_collection("p", [{"id": 1, "vector": [1.0], "text": "a crate"}], text=["text"])
+        assert points.search(text="crate").ids == [1]
+        door: Any = db._door
+
+        def refused(method: str, path: str, body: Any = None) -> Any:
+            raise AssertionError(f"{method} {path}: each takes longer than the search")
+
+        monkeypatch.setattr(door, "call", refused)
+        for _ in range(3):
+            assert points.search(text="crate").ids == [1]
+
+
 def test_numbers_in_the_payload_cost_one_look(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with kithdb.open(server) as db:
         points = db.create_collection("looks", dim=1)
