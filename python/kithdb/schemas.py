@@ -1,9 +1,9 @@
 """What a handle knows of the schema of its collection, which others may change meanwhile.
 
-For a question that hangs on it, a mark says in this process whether it is still so; over HTTP what was learned holds for a
-moment, so that not every call is two. A call that is refused by what was known is made once more by what is so now. Rows are read
-by what is known, however old, but a member that may be a vector of a new space is not taken for payload before that was
-looked up.
+For a question that hangs on it, a mark says in this process whether it is still so; over HTTP what was learned holds
+for a moment, so that not every call is two. A call that is refused by what was known is made once more by what is so
+now. Rows are read by what is known, however old, but a member that may be a vector of a new space is not taken for
+payload before that was looked up.
 """
 
 from __future__ import annotations
