@@ -2,7 +2,8 @@
 //!
 //! A word is a group of the terms that it stands for: its own, and with beginnings and spellings those that they
 //! [expand](super::expand) to. A group counts as one term would: as often as its terms stand in a document, each with
-//! its weight, and as rare as a document is that has some of them. A phrase is as rare as its words together.
+//! its weight, and as rare as a document is that has some of them. A word that is asked for as a beginning, too, is that
+//! beginning alone. A phrase is as rare as its words together.
 //!
 //! Scores are BM25 (Robertson et al. 1994; k1 1.2, b 0.75). Of several fields with weights it is BM25F (Robertson,
 //! Zaragoza, Taylor 2004): frequencies and lengths of the fields are added with their weights, and then scored as those
@@ -138,12 +139,14 @@ pub(super) fn kinds(query: &KeywordQuery, snapshot: &Snapshot, clock: &Clock<'_>
     if query.is_prefix || query.fuzzy.is_some() {
         let words = needed(analysis.words_of(&text));
         let end = words.iter().map(|word| word.positions.end).max();
-        let mut seen = HashSet::new();
-        let words: Vec<(String, bool)> = words
+        let mut words: Vec<(String, bool)> = words
             .into_iter()
             .map(|word| (word.text, query.is_prefix && Some(word.positions.end) == end))
-            .filter(|word| seen.insert(word.clone()))
             .collect();
+        let begun: HashSet<String> =
+            words.iter().filter(|(_, begins)| *begins).map(|(word, _)| word.clone()).collect();
+        let mut seen = HashSet::new();
+        words.retain(|(word, begins)| (*begins || !begun.contains(word)) && seen.insert(word.clone()));
         if query.fuzzy.is_some() && words.len() > FUZZY_WORDS_MAX {
             let what = "the number of different words";
             return Err(Error::limit("query.keyword.fuzzy", what, words.len(), FUZZY_WORDS_MAX));

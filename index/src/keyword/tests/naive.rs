@@ -64,12 +64,16 @@ impl Bench {
         let words = self.asked(&text, query.operator == Operator::All);
         let end = words.iter().map(|(_, positions)| positions.end).max();
         let mut wanted: Vec<Vec<(String, f64)>> = Vec::new();
+        let is_beginning = |positions: &Range<usize>| query.is_prefix && Some(positions.end) == end;
+        let is_begun = |word: &String| words.iter().any(|(other, of)| other == word && is_beginning(of));
         for (word, positions) in &words {
+            if is_begun(word) && !is_beginning(positions) {
+                continue;
+            }
             let mut group = vec![(word.clone(), 1.0)];
             let others = documents.iter().flat_map(|document| document.paths.iter().flatten().flatten());
             for (other, _) in others {
-                let begins =
-                    query.is_prefix && Some(positions.end) == end && other.starts_with(word.as_str());
+                let begins = is_beginning(positions) && other.starts_with(word.as_str());
                 let changes = query.fuzzy.map_or(9, |fuzzy| match changes(word, other) {
                     _ if other.chars().zip(word.chars()).take(fuzzy.prefix_chars).any(|(a, b)| a != b) => 9,
                     changes if changes > usize::from(fuzzy.distance) => 9,

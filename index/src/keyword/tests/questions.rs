@@ -331,3 +331,17 @@ fn beginnings_and_spellings_are_those_of_words_and_not_of_stems() {
         bench.commit();
     }
 }
+
+/// What the beginning stands for may be in documents alone that are gone: then the groups differ, and mean the same.
+#[test]
+fn a_word_that_is_asked_for_again_as_a_beginning_counts_once() {
+    let mut bench = Bench::of(field_of(1, Language::None));
+    let gone = bench.add(&["fishy"]);
+    bench.add(&["fish of", "bird stone"]);
+    bench.texts.remove(&gone);
+    bench.remove(gone);
+    let query = KeywordQuery { is_prefix: true, ..KeywordQuery::from("fish stone fish") };
+    bench.check(&query).expect("as it is defined");
+    bench.add(&["fishy stone"]);
+    bench.check(&query).expect("as it is defined");
+}
