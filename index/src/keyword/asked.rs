@@ -2,8 +2,8 @@
 //!
 //! A word is a group of the terms that it stands for: its own, and with beginnings and spellings those that they
 //! [expand](super::expand) to. A group counts as one term would: as often as its terms stand in a document, each with
-//! its weight, and as rare as a document is that has some of them. A word that is asked for as a beginning, too, is that
-//! beginning alone. A phrase is as rare as its words together.
+//! its weight, and as rare as a document is that has some of them. A word that is asked for as a beginning, too, is
+//! that beginning alone. A phrase is as rare as its words together.
 //!
 //! Scores are BM25 (Robertson et al. 1994; k1 1.2, b 0.75). Of several fields with weights it is BM25F (Robertson,
 //! Zaragoza, Taylor 2004): frequencies and lengths of the fields are added with their weights, and then scored as those
