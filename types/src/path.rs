@@ -270,7 +270,8 @@ impl fmt::Display for FieldPath {
                     if position > 0 {
                         f.write_str(".")?;
                     }
-                    let is_bare = !key.is_empty() && !key.contains(['.', '[', ']']);
+                    // One with a quote was bare: in quotes it would end there.
+                    let is_bare = !key.is_empty() && (key.contains('"') || !key.contains(['.', '[', ']']));
                     if is_bare { f.write_str(key)? } else { write!(f, "\"{key}\"")? }
                 }
                 Step::Each => f.write_str("[]")?,
@@ -337,7 +338,7 @@ mod tests {
 
     #[test]
     fn prints_as_it_parses_and_refuses_nonsense() {
-        for text in ["a", "a.b", "a[].b[2]", "\"a.b\".c"] {
+        for text in ["a", "a.b", "a[].b[2]", "\"a.b\".c", "a\"]b\".c", "\"]\""] {
             assert_eq!(text.parse::<FieldPath>().expect("a path").to_string(), text);
         }
         for text in ["", ".", "a.", "a[", "a[x]", "a[]b", "\"a", "[0]"] {
