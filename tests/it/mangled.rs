@@ -1,16 +1,17 @@
-//! Every decoder of bytes from outside or from the disk takes its seeds, and refuses or takes what chance makes of them
-//! for a second each. The targets of `fuzz/` are these decoders, and run for longer.
+//! Every decoder of bytes from outside or from the disk takes its seeds, and refuses or takes what is made of them by
+//! chance: the same bytes each time, so that a change alone can fail this. `KITHDB_MANGLED_RUNS` makes more of them,
+//! other ones with `KITHDB_MANGLED_SEED`; the targets of `fuzz/` are these decoders, and run for longer.
 //!
 //! What a decoder fails at is kept in a file, which `kithdb-decoder run NAME FILE` gives it again.
 
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use decoders::{ALL, Decoder};
 
 use crate::crash::Random;
 
-const TIME: Duration = Duration::from_secs(1);
+/// Inputs of each decoder.
+const RUNS: u64 = 1_000;
 
 /// Bytes that stand at the edges of what numbers hold.
 const EDGES: [u8; 6] = [0, 1, 0x7f, 0x80, 0xfe, 0xff];
@@ -80,13 +81,12 @@ fn takes_its_seeds_and_survives_others(name: &str) {
     for (number, seed) in seeds.iter().enumerate() {
         assert!(give(decoder, seed), "seed {number} of `{name}` is refused: {}", seed.escape_ascii());
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    let (mut random, began) = (Random(now.as_nanos() as u64), Instant::now());
-    let (mut runs, mut taken) = (0, 0);
-    while began.elapsed() < TIME {
+    let given = |name: &str| std::env::var(name).ok().map(|given| given.parse::<u64>().expect(name));
+    let (runs, mut taken) = (given("KITHDB_MANGLED_RUNS").unwrap_or(RUNS), 0);
+    let mut random = Random(given("KITHDB_MANGLED_SEED").unwrap_or(1));
+    for _ in 0..runs {
         let [seed, other] = [(); 2].map(|()| random.below(seeds.len() as u64) as usize);
         taken += u64::from(give(decoder, &mangle(&seeds[seed], &seeds[other], &mut random)));
-        runs += 1;
     }
     println!("`{name}` took {taken} of {runs}");
     assert!(runs > taken, "`{name}` refuses nothing");
