@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use console::style;
-use kithdb::{Collection, Condition, ErrorKind, Filter, Result, Value};
+use kithdb::{Collection, ErrorKind, Result, Value};
 use rag::answer::{Answer, Asked, Library, Manner, Told, answer};
 use rag::engine::{Cancel, Chat, Message, Role, Secret};
 use rag::{Engine, EngineOptions, Outcome};
@@ -18,7 +18,7 @@ use super::engine::EngineArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::remote::{Remote, condition};
 use super::rerank::RerankArgs;
-use super::search::{DEFAULT_URL, Equals, equal, with_names};
+use super::search::{DEFAULT_URL, Equals, filter, with_names};
 use super::terminal::{given, print, say};
 use crate::wire::openai::chat::{MODEL_PREFIX, usage};
 use crate::wire::openai::cited::{Places, list};
@@ -127,12 +127,8 @@ impl Ask {
     }
 
     fn manner(&self) -> Result<Manner> {
-        let mut must: Vec<Condition> = self.filter.iter().map(equal).collect();
-        if let Some(text) = &self.condition {
-            must.push(Condition::Filter(Box::new(text.parse()?)));
-        }
         let mut manner = Manner { is_extractive: self.extractive, ..Manner::default() };
-        manner.retrieval.filter = Filter { must, ..Filter::default() };
+        manner.retrieval.filter = filter(&self.filter, self.condition.as_deref())?;
         manner.retrieval.limit = self.limit;
         manner.retrieval.labels = Some(self.label.clone()).filter(|labels| !labels.is_empty());
         Ok(manner)

@@ -15,7 +15,7 @@ use super::engine::EngineArgs;
 use super::judge::JudgeArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::rerank::RerankArgs;
-use super::search::{ModeArg, with_names};
+use super::search::{ModeArg, filter, with_names};
 use super::terminal::{print, say, table};
 use crate::wire;
 use crate::wire::eval::{LIMIT, LearnedOut, ReportOut};
@@ -137,10 +137,7 @@ impl Eval {
     }
 
     fn filter(&self) -> Result<Filter> {
-        match &self.condition {
-            Some(text) => text.parse().map_err(|error: Error| error.with_field("where")),
-            None => Ok(Filter::default()),
-        }
+        filter(&[], self.condition.as_deref())
     }
 
     fn learned(&self, learned: &Learned) -> String {

@@ -123,7 +123,7 @@ impl Search {
             embedder.as_ref(),
             &self.question,
             self.mode.into(),
-            self.conditions()?,
+            filter(&self.filter, self.condition.as_deref())?,
             self.limit,
         )?;
         let elapsed_ms = began.elapsed().as_secs_f64() * 1e3;
@@ -135,14 +135,6 @@ impl Search {
             place: self.place.data.data.display().to_string(),
             elapsed_ms,
         })
-    }
-
-    fn conditions(&self) -> Result<Filter> {
-        let mut must: Vec<Condition> = self.filter.iter().map(equal).collect();
-        if let Some(text) = &self.condition {
-            must.push(Condition::Filter(Box::new(text.parse()?)));
-        }
-        Ok(Filter { must, ..Filter::default() })
     }
 
     fn to_json(&self, answer: &Answer) -> Value {
@@ -167,9 +159,19 @@ impl Search {
     }
 }
 
-/// A field that has the value.
-pub(super) fn equal(equals: &Equals) -> Condition {
-    Condition::Field(equals.path.clone(), Predicate::Any(equals.values.clone()))
+/// Fields that have these values, all of them, and a filter as text that holds besides.
+///
+/// # Errors
+/// `InvalidArgument` naming `where`, for a text that is no filter.
+pub(super) fn filter(equals: &[Equals], text: Option<&str>) -> Result<Filter> {
+    let equal =
+        |equals: &Equals| Condition::Field(equals.path.clone(), Predicate::Any(equals.values.clone()));
+    let mut must: Vec<Condition> = equals.iter().map(equal).collect();
+    if let Some(text) = text {
+        let filter = text.parse::<Filter>().map_err(|error| error.with_field("where"))?;
+        must.push(Condition::Filter(Box::new(filter)));
+    }
+    Ok(Filter { must, ..Filter::default() })
 }
 
 /// Says which collections there are.
@@ -216,5 +218,14 @@ mod tests {
         assert_eq!(values("a=b=c"), ["b=c".into()]);
         "a".parse::<Equals>().expect_err("no value");
         "a[=1".parse::<Equals>().expect_err("no path");
+    }
+
+    /// It named `filter`, which is another flag.
+    #[test]
+    fn a_filter_that_cannot_be_read_names_its_flag() {
+        let fields: [Equals; 1] = ["a=x".parse().expect("a value")];
+        assert_eq!(filter(&fields, Some("n = 1")).expect("a filter").must.len(), 2);
+        let error = filter(&fields, Some("n =")).expect_err("no value");
+        assert_eq!(error.field(), Some("where"), "{error}");
     }
 }
