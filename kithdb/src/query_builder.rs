@@ -117,7 +117,7 @@ impl<'a> QueryBuilder<'a> {
         self
     }
 
-    /// The beam of the graph search.
+    /// The window of the walk over a graph: how many rows it keeps in sight. Larger is slower and finds more.
     #[must_use]
     pub fn ef(mut self, ef: usize) -> Self {
         self.params.ef = Some(ef);

@@ -1,7 +1,7 @@
 //! What the ways of finding neighbours cost, in nanoseconds of one core.
 //!
-//! The constants are those of `benches/RESULTS.md` (50,000 rows of 384 elements: a scan 231 ns a row, a graph search
-//! with a beam of 128 about 0.9 ms); only their ratios matter, and only where they decide.
+//! The constants were measured once, on 50,000 rows of 384 elements (a scan 231 ns a row, a search of a head's graph
+//! with a window of 128 about 0.9 ms); only their ratios matter, and only where they decide.
 
 /// A distance to a row that is not in the cache: fixed part, and part per element.
 const SCAN_NS_PER_ROW: f64 = 20.0;
@@ -10,19 +10,19 @@ const SCAN_NS_PER_ELEMENT: f64 = 0.55;
 /// A row visited in the graph, beside the distance: three dependent cache misses, a hash insert, a heap.
 const GRAPH_NS_PER_ROW: f64 = 350.0;
 
-/// Rows visited for each entry of the beam.
+/// Rows visited for each row of the window.
 const GRAPH_ROWS_PER_EF: f64 = 14.0;
 
-/// The beam when the caller names none: recall@10 of about 0.95 and above on the collections that were measured.
+/// The window when the caller names none: recall@10 of about 0.95 and above on the collections that were measured.
 pub const EF_DEFAULT: usize = 128;
 
-/// The recall that a walk through a segment is to reach when neither caller nor collection names one, and no beam.
+/// The recall that a walk through a segment is to reach when neither caller nor collection names one, and no window.
 pub const RECALL_DEFAULT: f32 = 0.97;
 
 /// What a scan by codes takes beside its rows: preparing the query, the exact distances of the best.
 pub const CODES_NS: f64 = 4_000.0;
 
-/// What a walk through a segment takes for each row of a beam that the caller names.
+/// What a walk through a segment takes for each row of a window that the caller names.
 pub const WINDOW_NS: f64 = 700.0;
 
 /// Scanning `rows` rows of `dim` elements.
@@ -35,7 +35,7 @@ pub fn coded_ns(rows: usize, dim: usize) -> f64 {
     CODES_NS + rows as f64 * (SCAN_NS_PER_ROW + SCAN_NS_PER_ELEMENT / 4.0 * dim as f64)
 }
 
-/// Searching the graph with a beam of `ef`, when a share of 0 to 1 of its rows counts.
+/// Searching the graph with a window of `ef`, when a share of 0 to 1 of its rows counts.
 pub fn graph_ns(ef: usize, dim: usize, share: f64) -> f64 {
     let rows = ef as f64 * GRAPH_ROWS_PER_EF / share.max(1e-6);
     rows * (GRAPH_NS_PER_ROW + SCAN_NS_PER_ELEMENT * dim as f64)

@@ -46,7 +46,7 @@ pub struct Options {
     pub nav: Nav,
     /// Links of a row.
     pub degree: usize,
-    /// The beam of the search that finds a row's candidates.
+    /// Rows that the search for a row's candidates keeps in sight.
     pub window: usize,
     /// Decides rotation and order.
     pub seed: u64,
@@ -120,7 +120,7 @@ pub enum Shows<'a> {
 /// How hard to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
-    /// Rows of the beam: larger finds more and takes longer.
+    /// Rows that a walk keeps in sight: more find more and take longer.
     pub window: usize,
 }
 
