@@ -1,4 +1,5 @@
-//! `kithdb eval`.
+//! `kithdb eval`: questions whose answers are known are asked of a collection, to measure what is found and answered,
+//! or to learn what words weigh.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

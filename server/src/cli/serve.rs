@@ -1,4 +1,4 @@
-//! `kithdb serve`.
+//! `kithdb serve`: a database over HTTP. Its arguments are the settings of a server; `config` says where each may be.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
