@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -315,6 +316,12 @@ impl Database {
     fn handle(&self, shared: Arc<Shared>) -> Collection {
         let (engine, workers) = (Arc::clone(&self.engine), Arc::clone(&self.workers));
         Collection { engine, workers, shared, deadline: None }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("path", &self.engine.folder.path()).finish_non_exhaustive()
     }
 }
 

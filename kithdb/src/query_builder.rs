@@ -6,7 +6,7 @@ use crate::hit::{PayloadSelect, Select, VectorSelect};
 use crate::{Collection, Fusion, Highlight, Hit, Input, Params, Plan, Query, Request};
 
 /// A query in the making. With a vector and words it is hybrid: both legs, fused.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct QueryBuilder<'a> {
     collection: &'a Collection,
     nearest: Option<Query>,

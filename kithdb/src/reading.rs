@@ -5,6 +5,7 @@
 //! no longer.
 //! Cost: to take one of the present state, a few reference counts; of a past state, see `history`.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,6 +53,16 @@ pub struct Found {
     pub partial: Option<f32>,
     /// Bytes of memory that the payloads and vectors of the hits take, about, and of the answers that it stands beside.
     pub bytes: usize,
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (collection, seqno) = (&self.shared.name, self.view.seqno);
+        f.debug_struct("Reading")
+            .field("collection", collection)
+            .field("seqno", &seqno)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Reading {
