@@ -13,7 +13,7 @@ use rag::Mode;
 use serde_json::{Map, json};
 use ureq::{Agent, RequestBuilder, SendBody};
 
-use super::search::{Answer, Equals, ModeArg, Passage, Search};
+use super::search::{Equals, Found, ModeArg, Passage, Search};
 use super::terminal::say;
 use crate::address::encoded;
 
@@ -101,7 +101,7 @@ impl Remote {
     ///
     /// # Errors
     /// `Io` when it does not answer; what it answers.
-    pub(super) fn search(&self, search: &Search) -> Result<Answer> {
+    pub(super) fn search(&self, search: &Search) -> Result<Found> {
         let name = encoded(&search.collection);
         let schema = self.get(&format!("/api/v1/collections/{name}"))?;
         let has_model = schema["vectors"][""]["model"].is_object();
@@ -121,8 +121,8 @@ impl Remote {
         };
         let elapsed_ms = began.elapsed().as_secs_f64() * 1e3;
         let plan = result["plan"]["text"].as_str().map(str::to_owned);
-        Ok(Answer {
-            answers: passages(result),
+        Ok(Found {
+            passages: passages(result),
             mode: Mode::from(mode).name(),
             plan,
             place: self.url.clone(),
