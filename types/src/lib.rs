@@ -22,6 +22,7 @@ pub mod metric;
 pub mod path;
 pub mod payload;
 pub mod point;
+pub mod random;
 pub mod schema;
 pub mod space;
 pub mod sparse;
