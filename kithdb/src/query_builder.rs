@@ -23,6 +23,11 @@ pub struct QueryBuilder<'a> {
 /// Each leg of a hybrid query ranks so many hits, or four times the hits wanted if that is more.
 const LEG_HITS_MIN: usize = 100;
 
+/// The hits that each leg of a hybrid query ranks where so many are wanted: what one finds late may come early by both.
+pub fn leg_hits(wanted: usize) -> usize {
+    wanted.saturating_mul(4).max(LEG_HITS_MIN)
+}
+
 impl<'a> QueryBuilder<'a> {
     pub(crate) fn new(collection: &'a Collection) -> Self {
         Self {
@@ -174,7 +179,7 @@ impl<'a> QueryBuilder<'a> {
     /// The request that it stands for.
     pub fn request(self) -> Request {
         let Self { nearest, keyword, fusion, filter, limit, offset, score_threshold, params, .. } = self;
-        let leg_hits = limit.saturating_add(offset).saturating_mul(4).max(LEG_HITS_MIN);
+        let leg_hits = leg_hits(limit.saturating_add(offset));
         let leg =
             |query| Request { query, filter: filter.clone(), limit: leg_hits, params, ..Request::default() };
         let (prefetch, query) = match (nearest, keyword) {

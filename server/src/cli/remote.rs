@@ -25,9 +25,6 @@ pub(super) struct Remote {
     agent: Agent,
 }
 
-/// Each leg ranks so many hits, or four times the hits wanted if that is more: as the embedded query does.
-const LEG_HITS_MIN: usize = 100;
-
 const TIME_MAX: Duration = Duration::from_secs(60);
 
 impl Remote {
@@ -236,7 +233,7 @@ fn body(search: &Search, mode: ModeArg) -> Value {
     let (nearest, keyword) = (json!({"nearest": {"text": question}}), json!({"keyword": question}));
     let written = search.condition.iter().map(|text| json!({"filter": text}));
     let filter = json!({"must": search.filter.iter().map(condition).chain(written).collect::<Vec<_>>()});
-    let leg_hits = search.limit.saturating_mul(4).max(LEG_HITS_MIN);
+    let leg_hits = kithdb::leg_hits(search.limit);
     let leg = |query: Value| json!({"query": query, "limit": leg_hits});
     let mut body = match mode {
         ModeArg::Vector => json!({"query": nearest}),
