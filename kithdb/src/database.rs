@@ -96,6 +96,20 @@ impl Options {
 }
 
 /// Writes to several collections that commit together or not at all.
+///
+/// ```
+/// use kithdb::{Database, Filter, Op, Point, Schema, Transaction};
+///
+/// let db = Database::in_memory()?;
+/// db.create_collection("orders", Schema::new())?;
+/// let stock = db.create_collection("stock", Schema::new())?;
+/// let order = Transaction::new()
+///     .on("orders", vec![Op::Upsert(Point::new(7).with("item", 3))])
+///     .on("stock", vec![Op::Upsert(Point::new(3).with("left", 41))]);
+/// db.commit(order)?;
+/// assert_eq!(stock.count(&Filter::default())?, 1);
+/// # Ok::<(), kithdb::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Transaction {
     targets: Vec<(String, Vec<Op>)>,

@@ -21,6 +21,18 @@ use crate::slow;
 use crate::{Hit, Page, Plan, Point, Request};
 
 /// One state of a collection. Clones are cheap and share it.
+///
+/// ```
+/// use kithdb::{Database, Point, PointId, Schema, Select};
+///
+/// let db = Database::in_memory()?;
+/// let notes = db.create_collection("notes", Schema::new().history(60))?;
+/// let first = notes.upsert(vec![Point::new(1).with("text", "a draft")])?;
+/// notes.upsert(vec![Point::new(1).with("text", "a letter")])?;
+/// let then = notes.as_of(first.seqno)?;
+/// assert_eq!(then.get(&[PointId::Num(1)], &Select::default())?[0].payload["text"], "a draft");
+/// # Ok::<(), kithdb::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Reading {
     engine: Arc<Engine>,
