@@ -78,7 +78,7 @@ impl<'a> QueryBuilder<'a> {
         self
     }
 
-    /// Sets the whole filter.
+    /// Sets the whole filter, in place of what was added before.
     #[must_use]
     pub fn filter_by(mut self, filter: Filter) -> Self {
         self.filter = filter;
