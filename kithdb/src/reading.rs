@@ -249,7 +249,7 @@ impl Reading {
     pub fn why_not(&self, mut request: Request, id: PointId) -> Result<WhyNot> {
         let asked = self.asked(Operation::WhyNot).says(|| slow::text_of(&request));
         self.check(&mut request)?;
-        let why = self.read(|view| query::why_not(view, request, id))?;
+        let why = self.read(|view| query::why_not(view, request, id, self.deadline))?;
         asked.answered(1);
         Ok(why)
     }

@@ -185,7 +185,7 @@ fn words_are_looked_for_until_a_deadline() {
 }
 
 /// Every question that reads payloads, of a state, by name.
-fn reads_of(reading: &Reading) -> [(&'static str, Result<usize>); 5] {
+fn reads_of(reading: &Reading) -> [(&'static str, Result<usize>); 6] {
     let filter = || Filter::must(Condition::equals("third", 1).expect("a path"));
     let third = "third".parse().expect("a path");
     let grouping = Grouping { path: "third".parse().expect("a path"), groups: 2, size: 2 };
@@ -198,6 +198,10 @@ fn reads_of(reading: &Reading) -> [(&'static str, Result<usize>); 5] {
         ("facets", reading.facets(&third, &Filter::default(), 10).map(|facets| facets.len())),
         ("groups", reading.groups(nearest(5), &grouping, &none).map(|groups| groups.len())),
         ("matrix", reading.matrix(&matrix).map(|matrix| matrix.ids.len())),
+        (
+            "why_not",
+            reading.why_not(exact(5), PointId::Num(0)).map(|told| usize::from(told.why == Why::NoVector)),
+        ),
     ]
 }
 
@@ -207,7 +211,7 @@ fn whatever_is_asked_until_a_deadline_is_whole_or_fails() {
     let reading = collection(&db).reading().expect("a state");
     let until = |time| reads_of(&reading.clone().until(Instant::now() + time));
     let whole = until(Duration::from_secs(600)).map(|(_, answer)| answer.expect("in time"));
-    assert_eq!(whole, [10, 1000, 3, 2, 50]);
+    assert_eq!(whole, [10, 1000, 3, 2, 50, 1]);
     for (name, answer) in until(Duration::ZERO) {
         let error = answer.expect_err(name);
         assert_eq!((error.kind(), error.field()), (ErrorKind::DeadlineExceeded, Some("timeout")), "{name}");

@@ -2,14 +2,16 @@
 //!
 //! Cost: that of the request, and of an exact ranking of everything at the levels that did not find the point.
 
+use std::time::Instant;
+
 use index::{Gauge, Shown};
 use roaring::RoaringBitmap;
 use types::{Condition, Filter, Metric, PointId, Result, Slot, Subject};
 
 use super::watch::Watch;
-use super::{Level, Ranked, Terms};
+use super::{Level, Ranked};
 use crate::View;
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, Step, plan};
 use crate::request::{Query, Request};
 
 /// What became of a point at one level of a request, and at its legs.
@@ -67,19 +69,22 @@ pub struct Failed {
     pub conditions: Vec<Condition>,
 }
 
-/// Says why a point is not in the answer to a request, which must have passed [`Request::check`].
+/// Says why a point is not in the answer to a request, which must have passed [`Request::check`]. Until a deadline, if
+/// there is one: what was looked at in part gives no reason.
 ///
 /// # Errors
 /// As for [`execute()`](super::execute()).
-pub fn why_not(view: &View, request: Request, id: PointId) -> Result<WhyNot> {
+pub fn why_not(view: &View, request: Request, id: PointId, deadline: Option<Instant>) -> Result<WhyNot> {
     let request = request.resolved(view)?;
-    let watch = Watch::new(Terms::default());
+    let watch = Watch::until(deadline);
     let level = Level::prepare(view, &request, &watch)?;
     let plan = plan(&request, &level.statistics());
-    match view.slots(&[id])?.pop().flatten() {
-        Some(slot) => level.why(&plan, slot),
-        None => Ok(WhyNot { why: Why::NoPoint, legs: Vec::new() }),
-    }
+    let told = match view.slots(&[id])?.pop().flatten() {
+        Some(slot) => level.why(&plan, slot)?,
+        None => WhyNot { why: Why::NoPoint, legs: Vec::new() },
+    };
+    watch.verdict()?;
+    Ok(told)
 }
 
 impl Level<'_> {
@@ -126,9 +131,12 @@ impl Level<'_> {
         let all = Plan { count: most, ..plan.clone() };
         let unbound = Level::prepare(self.view, &free, self.watch)?;
         let metric = self.multi_metric();
+        // Ratings that look near to their examples find them by the graph.
+        let is_probed = matches!(plan.step, Step::Rate { probes: 1.., .. });
         Ok(match place(&unbound.best_of(&all)?) {
             None => Why::NoScore,
             Some(rank) if !self.passes(metric, rank.score) => Why::Threshold(rank.score),
+            Some(rank) if is_probed && rank.rank <= plan.count => Why::NotReached(rank),
             Some(rank) => Why::Outranked(rank),
         })
     }
@@ -157,9 +165,11 @@ impl Level<'_> {
         let metric = self.view.entry.schema.space(using)?.metric;
         let accept = self.accept(candidates);
         let shown = Shown { alive: &self.view.alive, accept: accept.as_ref() };
+        let goes_on = || self.watch.has_time();
+        let gauge = Gauge::new(if self.watch.is_bound() { Some(&goes_on) } else { None });
         let mut distances = Vec::new();
         for part in self.view.rows.parts() {
-            part.each(using, shown, &Gauge::default(), &mut |slot, other| {
+            part.each(using, shown, &gauge, &mut |slot, other| {
                 distances.push((slot, index::kernels::distance(metric, vector, other)));
             })?;
         }
@@ -176,7 +186,7 @@ impl Level<'_> {
             return Ok(Why::Outranked(rank));
         }
         for part in self.view.rows.parts() {
-            let near = part.scan_codes(using, vector, shown, plan.count, &Gauge::default())?;
+            let near = part.scan_codes(using, vector, shown, plan.count, &gauge)?;
             if near.iter().any(|near| near.slot == slot) {
                 return Ok(Why::NotReached(rank));
             }

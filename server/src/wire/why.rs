@@ -40,7 +40,7 @@ impl WhyNotBody {
     /// # Errors
     /// As for a query.
     pub(crate) fn run(self, translator: &Translator<'_>) -> Result<WhyNotOut> {
-        let reading = super::reading(translator.collection, self.query.as_of, None)?;
+        let reading = super::reading(translator.collection, self.query.as_of, translator.deadline)?;
         let (request, _) = self.query.into_request(translator).map_err(|error| error.within("query"))?;
         reading.why_not(request, self.id.0).map(WhyNotOut::from)
     }
