@@ -87,6 +87,27 @@ pub fn why_not(view: &View, request: Request, id: PointId, deadline: Option<Inst
     Ok(told)
 }
 
+/// Characters of a condition that are told: a list in it may be long.
+const TEXT_CHARS_MAX: usize = 240;
+
+impl Failed {
+    /// What must hold, as filters are written; of `min_should` what is counted. A long text is cut, with `...` behind.
+    pub fn to_text(&self) -> String {
+        let one = |condition: &Condition| Filter::must(condition.clone()).to_string();
+        let text = match self.place.as_str() {
+            "should" => Filter { should: self.conditions.clone(), ..Filter::default() }.to_string(),
+            place if place.starts_with("must_not") => {
+                Filter { must_not: self.conditions.clone(), ..Filter::default() }.to_string()
+            }
+            _ => self.conditions.iter().map(one).collect::<Vec<_>>().join(", "),
+        };
+        match text.char_indices().nth(TEXT_CHARS_MAX) {
+            Some((end, _)) => format!("{}...", &text[..end]),
+            None => text,
+        }
+    }
+}
+
 impl Level<'_> {
     fn why(&self, plan: &Plan, slot: Slot) -> Result<WhyNot> {
         let legs: Result<Vec<WhyNot>> =
@@ -227,4 +248,26 @@ fn failed(filter: &Filter, subject: &Subject<'_>) -> Vec<Failed> {
         failed.push(Failed { place: "min_should".to_owned(), conditions: least.conditions.clone() });
     }
     failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shuts_a_point_out_is_told_as_filters_are_written() {
+        let told = |place: &str, conditions: &[&str]| {
+            let one = |text: &&str| text.parse::<Filter>().expect("a filter").must[0].clone();
+            let conditions = conditions.iter().map(one).collect();
+            Failed { place: place.to_owned(), conditions }.to_text()
+        };
+        assert_eq!(told("must[0]", &["n = 1"]), "n = 1");
+        assert_eq!(told("must_not[2]", &["n = 1"]), "NOT n = 1");
+        assert_eq!(told("should", &["n = 1", "n >= 7"]), "n = 1 OR n >= 7");
+        assert_eq!(told("min_should", &["n = 1", "m = 'x'"]), "n = 1, m = 'x'");
+        let ids = Condition::HasId((0..9_999).map(PointId::Num).collect());
+        let long = Failed { place: "must[0]".to_owned(), conditions: vec![ids] }.to_text();
+        assert!(long.starts_with("ID IN (0, 1, 2") && long.ends_with("..."), "{long}");
+        assert_eq!(long.chars().count(), TEXT_CHARS_MAX + 3);
+    }
 }
