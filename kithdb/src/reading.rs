@@ -48,7 +48,7 @@ pub struct Found {
     pub plan: Plan,
     /// What was done, if it was asked for.
     pub actual: Option<Actual>,
-    /// Where the deadline passed before: the share of the rows to be looked at that was.
+    /// Where the deadline passed before, or the rows were spent: the share of the rows to be looked at that was.
     pub partial: Option<f32>,
     /// Bytes of memory that the payloads and vectors of the hits take, about, and of the answers that it stands beside.
     pub bytes: usize,

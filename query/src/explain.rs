@@ -133,8 +133,9 @@ fn done(actual: &Actual) -> Vec<String> {
     };
     let level = format!("took {}, {} hits{payloads}{weights}", ms(actual.elapsed), actual.found);
     let part = |(at, part): (usize, &PartActual)| {
-        let Work { hops, distances, .. } = part.work;
-        format!("part {at}: {}, {hops} hops, {distances} distances, {} rows", ms(part.elapsed), part.found)
+        let Work { hops, distances, bytes, .. } = part.work;
+        let work = format!("{hops} hops, {distances} distances, {bytes} bytes");
+        format!("part {at}: {}, {work}, {} rows", ms(part.elapsed), part.found)
     };
     std::iter::once(level).chain(actual.parts.iter().enumerate().map(part)).collect()
 }

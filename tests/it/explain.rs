@@ -132,12 +132,13 @@ fn an_analysis_counts_what_was_done() {
     let found = collection.search_on(exact(5), &Select::none(), terms).expect("hits");
     let actual = found.actual.expect("it was asked for");
     assert_eq!((actual.found, actual.parts[0].work.distances), (5, POINTS));
+    assert_eq!(actual.parts[0].work.bytes, POINTS * (DIM * size_of::<f32>()) as u64);
     let third = Filter::must(Condition::equals("third", 1).expect("a path"));
     let filtered = Request { filter: third, ..nearest(5) };
     let actual = collection.search_on(filtered, &Select::none(), terms).expect("hits").actual.expect("asked");
     assert!(actual.payloads >= 5 && actual.parts[0].work.distances > 0, "{actual:?}");
     let text = found.plan.to_text_with(&actual);
-    assert!(text.contains("distances") && text.contains("payloads read"), "{text}");
+    assert!(["distances", "bytes", "payloads read"].iter().all(|part| text.contains(part)), "{text}");
     let slice = Filter::must(Condition::Slice { index: 0, total: 3 });
     let sliced = Request { filter: slice, ..nearest(5) };
     let actual = collection.search_on(sliced, &Select::none(), terms).expect("hits").actual.expect("asked");
@@ -151,7 +152,8 @@ fn a_deadline_cuts_the_answer_or_fails_it() {
     let db = Database::in_memory().expect("a database");
     let collection = collection(&db);
     let ask = |until: Duration, is_partial_welcome: bool| {
-        let terms = Terms { deadline: Some(Instant::now() + until), is_partial_welcome, is_analyzed: false };
+        let deadline = Some(Instant::now() + until);
+        let terms = Terms { deadline, is_partial_welcome, ..Terms::default() };
         collection.search_on(exact(5), &Select::none(), terms)
     };
     let error = ask(Duration::ZERO, false).expect_err("too late");
@@ -160,6 +162,29 @@ fn a_deadline_cuts_the_answer_or_fails_it() {
     assert!(partial.is_some_and(|share| share < 0.5), "{partial:?}");
     let whole = ask(Duration::from_secs(600), false).expect("in time");
     assert_eq!((whole.hits.len(), whole.partial), (5, None));
+}
+
+#[test]
+fn a_budget_of_rows_cuts_the_answer_or_fails_it() {
+    let db = Database::in_memory().expect("a database");
+    let collection =
+        db.create_collection("many", Schema::new().vector(DIM, Metric::Euclid)).expect("a collection");
+    collection.upsert((0..10_000).map(|id| Point::new(id).vector(vector(id))).collect()).expect("written");
+    let ask = |rows_max: u64, is_partial_welcome: bool| {
+        let terms = Terms { rows_max: Some(rows_max), is_partial_welcome, ..Terms::default() };
+        collection.search_on(exact(5), &Select::none(), terms)
+    };
+    let partial = ask(5_000, true).expect("what was found");
+    assert_eq!((partial.hits.len(), partial.partial), (5, Some(0.8192)), "it is asked every 4,096 rows");
+    let error = ask(5_000, false).expect_err("more rows");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::LimitExceeded, Some("rows_max")));
+    let whole = ask(10_000, false).expect("as many as there are");
+    assert_eq!((whole.hits.len(), whole.partial), (5, None));
+    // Payloads that decide what matches count, too.
+    let filter = Filter::must(Condition::equals("third", 1).expect("a path"));
+    let terms = Terms { rows_max: Some(10_050), ..Terms::default() };
+    let error = collection.search_on(Request { filter, ..exact(5) }, &Select::none(), terms);
+    assert_eq!(error.expect_err("no payload matches").field(), Some("rows_max"));
 }
 
 /// A long question over many documents had all the time that it took.
@@ -171,7 +196,7 @@ fn words_are_looked_for_until_a_deadline() {
     for text in ["common", "common rare", "\"common rare\" common"] {
         let ask = |until: Duration, is_partial_welcome: bool| {
             let deadline = Some(Instant::now() + until);
-            let terms = Terms { deadline, is_partial_welcome, is_analyzed: false };
+            let terms = Terms { deadline, is_partial_welcome, ..Terms::default() };
             let request = Request { query: words(text), limit: 5, ..Request::default() };
             collection.search_on(request, &Select::none(), terms)
         };

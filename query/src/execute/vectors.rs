@@ -298,7 +298,7 @@ impl Level<'_> {
 
     /// Asks one part, and counts what that took.
     fn measured(&self, ask: impl FnOnce(&Gauge<'_>) -> Result<usize>) -> Result<()> {
-        let goes_on = || self.watch.has_time();
+        let goes_on = |work| self.watch.has_time_after(work);
         let gauge = Gauge::new(if self.watch.is_bound() { Some(&goes_on) } else { None });
         let began = self.watch.now();
         let found = ask(&gauge)?;

@@ -186,7 +186,7 @@ impl Level<'_> {
         let metric = self.view.entry.schema.space(using)?.metric;
         let accept = self.accept(candidates);
         let shown = Shown { alive: &self.view.alive, accept: accept.as_ref() };
-        let goes_on = || self.watch.has_time();
+        let goes_on = |work| self.watch.has_time_after(work);
         let gauge = Gauge::new(if self.watch.is_bound() { Some(&goes_on) } else { None });
         let mut distances = Vec::new();
         for part in self.view.rows.parts() {

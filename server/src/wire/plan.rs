@@ -71,6 +71,8 @@ struct PartActualOut {
     found: usize,
     hops: u64,
     distances: u64,
+    /// Of vectors, codes and links, about; 0 where sparse vectors are asked.
+    bytes: u64,
 }
 
 /// What is done in one part of the collection.
@@ -194,6 +196,7 @@ impl ActualOut {
             found: part.found,
             hops: part.work.hops,
             distances: part.work.distances,
+            bytes: part.work.bytes,
         };
         Self {
             elapsed_ns: actual.elapsed.as_nanos() as u64,
