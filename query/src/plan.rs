@@ -102,6 +102,14 @@ impl Plan {
         "formula",
     ];
 
+    /// What indexes of its [`unindexed`](Self::unindexed) fields would save at most: payloads that need not be read, and
+    /// their cost.
+    pub fn saving(&self) -> Option<(usize, f64)> {
+        let (least, most) = self.matching;
+        let payloads = most.saturating_sub(least);
+        (!self.unindexed.is_empty()).then(|| (payloads, cost::payloads_ns(payloads)))
+    }
+
     /// The kind of its last step, one of a few: of several strategies, that which approximates most.
     pub fn kind(&self) -> &'static str {
         match &self.step {
@@ -292,7 +300,7 @@ fn choose_order(
     (count, candidates): (usize, Option<usize>),
 ) -> (Step, f64) {
     let shown = statistics.matching.1.min(candidates.unwrap_or(usize::MAX));
-    let payloads_ns = cost::order_by_payloads_ns(shown);
+    let payloads_ns = cost::payloads_ns(shown);
     let index_ns = statistics.order.map(|OrderStatistics { keys, unknown }| {
         cost::order_by_index_ns(keys, count, shown, unknown.min(shown))
     });

@@ -39,6 +39,9 @@ struct Node {
     /// Fields whose payloads decide, and the kind of index that would know.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     unindexed: BTreeMap<String, &'static str>,
+    /// What those indexes would save at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saving: Option<Saving>,
     cost_ns: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     actual: Option<ActualOut>,
@@ -118,6 +121,14 @@ struct Rejected {
     cost_ns: f64,
 }
 
+/// Payloads that indexes would spare reading, and their cost.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanSaving)]
+struct Saving {
+    payloads: usize,
+    cost_ns: f64,
+}
+
 /// Points that the filter lets through.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PlanMatching)]
@@ -182,6 +193,7 @@ impl Node {
             count: plan.count,
             matching: Matching { at_least, at_most },
             unindexed: plan.unindexed.iter().map(|(path, kind)| (path.to_string(), kind.name())).collect(),
+            saving: plan.saving().map(|(payloads, cost_ns)| Saving { payloads, cost_ns }),
             cost_ns: plan.cost_ns,
             actual: actual.map(ActualOut::new),
             legs: plan.legs.iter().enumerate().map(leg).collect(),
@@ -289,7 +301,8 @@ mod tests {
                     "kind": "segment", "rows": 7, "shown": 5, "strategy": {"name": "graph", "ef": 64}, "cost_ns": 4.0,
                     "expected_recall": 0.5, "rejected": [{"name": "scan", "cost_ns": 9.0}],
                 }],
-                "count": 9, "matching": {"at_least": 2, "at_most": 5}, "unindexed": {"n": "integer"}, "cost_ns": 4.0,
+                "count": 9, "matching": {"at_least": 2, "at_most": 5}, "unindexed": {"n": "integer"},
+                "saving": {"payloads": 3, "cost_ns": 7500.0}, "cost_ns": 4.0,
             }],
         });
         assert_eq!(serde_json::to_value(Node::new(&plan, None)).expect("JSON"), expected);
