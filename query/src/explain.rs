@@ -120,7 +120,10 @@ impl Plan {
     }
 }
 
-/// What a level did: itself, then each part.
+/// So many hits of a fusion are told what each leg gave them.
+const HITS_TOLD: usize = 10;
+
+/// What a level did: itself, then each part, then of a fusion the first hits.
 fn done(actual: &Actual) -> Vec<String> {
     let ms = |elapsed: Duration| format!("{:.3} ms", elapsed.as_secs_f64() * 1e3);
     let payloads = match actual.payloads {
@@ -137,7 +140,14 @@ fn done(actual: &Actual) -> Vec<String> {
         let work = format!("{hops} hops, {distances} distances, {bytes} bytes");
         format!("part {at}: {}, {work}, {} rows", ms(part.elapsed), part.found)
     };
-    std::iter::once(level).chain(actual.parts.iter().enumerate().map(part)).collect()
+    let share = |share: &Option<f32>| share.map_or_else(|| "-".to_owned(), |share| format!("{share:.4}"));
+    let hit = |(at, shares): (usize, &Vec<Option<f32>>)| {
+        let shares: Vec<String> = shares.iter().map(share).collect();
+        format!("hit {}: {} from the legs", at + 1, shares.join(" + "))
+    };
+    let parts = actual.parts.iter().enumerate().map(part);
+    let hits = actual.shares.iter().take(HITS_TOLD).enumerate().map(hit);
+    std::iter::once(level).chain(parts).chain(hits).collect()
 }
 
 /// What is done in each part; parts that are done alike are told together.
@@ -261,6 +271,15 @@ mod tests {
         let weights = Some(HybridWeights { words_least: 0.1, words_most: 0.6 });
         let plan = Plan { step: Step::Fuse { by: "relative score", weights }, legs: vec![], ..plan };
         assert_eq!(plan.to_text(), "fuse by relative score (words 0.10 to 0.60), 3 hits\n");
+    }
+
+    #[test]
+    fn a_fusion_tells_what_each_leg_gave_to_each_hit() {
+        let shares = vec![vec![Some(0.35), Some(0.5)], vec![None, Some(0.25)]];
+        let actual = Actual { found: 2, weights: vec![0.35, 0.65], shares, ..Actual::default() };
+        let lines = done(&actual);
+        assert!(lines[0].ends_with("2 hits, legs weighed [0.350, 0.650]"), "{lines:?}");
+        assert_eq!(lines[1..], ["hit 1: 0.3500 + 0.5000 from the legs", "hit 2: - + 0.2500 from the legs"]);
     }
 
     #[test]
