@@ -393,7 +393,8 @@ fn of_head(request: &Request, part: &PartStatistics<'_>, dim: usize, count: usiz
     }
     if part.linked > 0 {
         let ef = request.params.ef.unwrap_or(cost::EF_DEFAULT).max(count);
-        let share = part.shown as f64 / part.linked as f64;
+        // Rows that are not linked yet are shown, too.
+        let share = (part.shown as f64 / part.linked as f64).min(1.0);
         let unlinked = part.rows.saturating_sub(part.linked);
         let cost_ns = cost::graph_ns(ef, dim, share) + cost::coded_ns(unlinked, dim);
         ways.push((Strategy::Graph { ef }, cost_ns, None));

@@ -38,6 +38,17 @@ fn a_head_is_scanned_or_walked_by_cost() {
     assert_eq!(strategies(&exact, vec![part(200_000, 200_000, 200_000)]), [Strategy::Scan]);
 }
 
+/// A graph of few rows seemed the cheaper the more others were shown.
+#[test]
+fn a_graph_that_is_just_begun_is_no_way_through_a_large_head() {
+    let free = nearest(Params::default());
+    assert_eq!(strategies(&free, vec![part(200_000, 1_000, 200_000)]), [Strategy::Codes]);
+    assert_eq!(
+        strategies(&free, vec![part(200_000, 190_000, 200_000)]),
+        [Strategy::Graph { ef: cost::EF_DEFAULT }]
+    );
+}
+
 #[test]
 fn each_segment_goes_its_own_way() {
     let calibration = Calibration::default_for(384);
