@@ -110,6 +110,20 @@ impl Plan {
         (!self.unindexed.is_empty()).then(|| (payloads, cost::payloads_ns(payloads)))
     }
 
+    /// The order in which its legs are run: the cheapest first, so that where the time or the rows end before, the
+    /// costliest is missing. The answer is the same in any order.
+    pub fn leg_order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.legs.len()).collect();
+        let costs: Vec<f64> = self.legs.iter().map(Self::total_ns).collect();
+        order.sort_by(|a, b| costs[*a].total_cmp(&costs[*b]));
+        order
+    }
+
+    /// Its estimated cost with its legs.
+    fn total_ns(&self) -> f64 {
+        self.cost_ns + self.legs.iter().map(Self::total_ns).sum::<f64>()
+    }
+
     /// The kind of its last step, one of a few: of several strategies, that which approximates most.
     pub fn kind(&self) -> &'static str {
         match &self.step {

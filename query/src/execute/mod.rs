@@ -214,9 +214,10 @@ impl<'a> Level<'a> {
 
     /// The best `plan.count` hits of this level.
     fn best_of(&self, plan: &Plan) -> Result<Vec<Ranked>> {
-        let legs: Result<Vec<Vec<Ranked>>> =
-            self.legs.iter().zip(&plan.legs).map(|(leg, plan)| leg.run(plan)).collect();
-        let legs = legs?;
+        let mut legs: Vec<Vec<Ranked>> = vec![Vec::new(); self.legs.len()];
+        for at in plan.leg_order() {
+            legs[at] = self.legs[at].run(&plan.legs[at])?;
+        }
         let candidates: Option<RoaringBitmap> =
             (!legs.is_empty()).then(|| legs.iter().flatten().map(|ranked| ranked.slot.0).collect());
         self.watch.during(plan.stage(), |span| {

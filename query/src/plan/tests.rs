@@ -96,6 +96,25 @@ fn legs_are_planned_on_their_own_and_bound_the_candidates() {
 }
 
 #[test]
+fn the_cheapest_leg_is_run_first() {
+    let leg = |rows: usize| statistics(vec![part(rows, 0, rows)]);
+    let legs = vec![leg(90_000), leg(10), Statistics::default(), leg(5_000)];
+    let asked = |at: usize| match at {
+        2 => Request { query: Query::Keyword("word".into()), limit: 10, ..Request::default() },
+        _ => nearest(Params::default()),
+    };
+    let request = Request {
+        prefetch: (0..4).map(asked).collect(),
+        query: Query::Fuse(crate::Fusion::adaptive()),
+        limit: 10,
+        ..Request::default()
+    };
+    let plan = plan(&request, &Statistics { legs, ..Statistics::default() });
+    assert_eq!(plan.leg_order(), [2, 1, 3, 0]);
+    assert!(plan.legs[0].leg_order().is_empty());
+}
+
+#[test]
 fn an_order_comes_from_an_index_where_that_is_cheaper() {
     let ask = |order, shown| {
         let by = Order { path: "n".parse().expect("a path"), is_descending: false, from: None };
