@@ -2,6 +2,7 @@
 //!
 //! Cost: that of the request, and of an exact ranking of everything at the levels that did not find the point.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use index::{Gauge, Shown};
@@ -85,6 +86,46 @@ pub fn why_not(view: &View, request: Request, id: PointId, deadline: Option<Inst
     };
     watch.verdict()?;
     Ok(told)
+}
+
+impl WhyNot {
+    /// What became of it, for people: a line, and one for each leg below it.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        self.draw(&mut text, "");
+        text
+    }
+
+    fn draw(&self, text: &mut String, indent: &str) {
+        text.push_str(&self.why.to_text());
+        for (at, leg) in self.legs.iter().enumerate() {
+            let indent = format!("{indent}  ");
+            let _ = write!(text, "\n{indent}leg {at}: ");
+            leg.draw(text, &indent);
+        }
+    }
+}
+
+impl Why {
+    fn to_text(&self) -> String {
+        let ranked = |what: &str, rank: &Rank| format!("{what} (rank {}, score {})", rank.rank, rank.score);
+        match self {
+            Self::Hit(rank) => ranked("it is a hit", rank),
+            Self::Offset(rank) => ranked("it is passed over by the offset", rank),
+            Self::NoPoint => "there is no such point".to_owned(),
+            Self::Filtered(failed) => {
+                let told = failed.iter().map(|failed| format!("{}: {}", failed.place, failed.to_text()));
+                format!("the filter shuts it out ({})", told.collect::<Vec<_>>().join("; "))
+            }
+            Self::NoVector => "it has no vector in the space that is asked".to_owned(),
+            Self::NoCandidate => "no leg found it".to_owned(),
+            Self::NoScore => "it gets no score".to_owned(),
+            Self::Threshold(score) => format!("its score is beyond the threshold (score {score})"),
+            Self::NotReached(rank) => ranked("the graph did not reach it; ask for more recall", rank),
+            Self::Mistaken(rank) => ranked("its codes put it too far away; ask for more recall", rank),
+            Self::Outranked(rank) => ranked("others are better", rank),
+        }
+    }
 }
 
 /// Characters of a condition that are told: a list in it may be long.
@@ -265,6 +306,17 @@ mod tests {
         assert_eq!(told("must_not[2]", &["n = 1"]), "NOT n = 1");
         assert_eq!(told("should", &["n = 1", "n >= 7"]), "n = 1 OR n >= 7");
         assert_eq!(told("min_should", &["n = 1", "m = 'x'"]), "n = 1, m = 'x'");
+        let failed = Failed { place: "must[0]".to_owned(), conditions: Vec::new() };
+        let leg = |why| WhyNot { why, legs: Vec::new() };
+        let legs = vec![leg(Why::Filtered(vec![failed])), leg(Why::Outranked(Rank { rank: 41, score: 0.5 }))];
+        let text = WhyNot { why: Why::NoCandidate, legs }.to_text();
+        let lines: Vec<&str> = text.lines().collect();
+        let expected = [
+            "no leg found it",
+            "  leg 0: the filter shuts it out (must[0]: )",
+            "  leg 1: others are better (rank 41, score 0.5)",
+        ];
+        assert_eq!(lines, expected);
         let ids = Condition::HasId((0..9_999).map(PointId::Num).collect());
         let long = Failed { place: "must[0]".to_owned(), conditions: vec![ids] }.to_text();
         assert!(long.starts_with("ID IN (0, 1, 2") && long.ends_with("..."), "{long}");

@@ -35,6 +35,9 @@ pub(crate) struct WhyNotOut {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(no_recursion)]
     legs: Vec<WhyNotOut>,
+    /// All of it for people; at the first level only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
 }
 
 impl WhyNotBody {
@@ -45,7 +48,9 @@ impl WhyNotBody {
     pub(crate) fn run(self, translator: &Translator<'_>) -> Result<WhyNotOut> {
         let reading = super::reading(translator.collection, self.query.as_of, translator.deadline)?;
         let (request, _) = self.query.into_request(translator).map_err(|error| error.within("query"))?;
-        reading.why_not(request, self.id.0).map(WhyNotOut::from)
+        let told = reading.why_not(request, self.id.0)?;
+        let text = Some(told.to_text());
+        Ok(WhyNotOut { text, ..WhyNotOut::from(told) })
     }
 }
 
@@ -72,7 +77,7 @@ impl From<WhyNot> for WhyNotOut {
             Why::Outranked(rank) => ranked("outranked", rank),
         };
         let legs = told.legs.into_iter().map(Self::from).collect();
-        Self { why, rank, score, filter, conditions, legs }
+        Self { why, rank, score, filter, conditions, legs, text: None }
     }
 }
 
@@ -97,13 +102,22 @@ mod tests {
             serde_json::to_value(body.run(&translator).expect("a reason")).expect("JSON")
         };
         let nearest = json!({"query": [1.0], "limit": 1});
-        assert_eq!(ask(nearest.clone(), 3), json!({"why": "hit", "rank": 1, "score": 3.0}));
-        assert_eq!(ask(nearest.clone(), 2), json!({"why": "outranked", "rank": 2, "score": 2.0}));
-        assert_eq!(ask(nearest, 9), json!({"why": "no_such_point"}));
+        assert_eq!(
+            ask(nearest.clone(), 3),
+            json!({"why": "hit", "rank": 1, "score": 3.0, "text": "it is a hit (rank 1, score 3)"})
+        );
+        assert_eq!(
+            ask(nearest.clone(), 2),
+            json!({"why": "outranked", "rank": 2, "score": 2.0, "text": "others are better (rank 2, score 2)"})
+        );
+        assert_eq!(ask(nearest, 9), json!({"why": "no_such_point", "text": "there is no such point"}));
         let few = json!({"query": [1.0], "filter": {"must": {"key": "n", "match": {"value": 1}}}});
         assert_eq!(
             ask(few, 2),
-            json!({"why": "filtered_out", "filter": ["must[0]"], "conditions": ["n = 1"]})
+            json!({
+                "why": "filtered_out", "filter": ["must[0]"], "conditions": ["n = 1"],
+                "text": "the filter shuts it out (must[0]: n = 1)",
+            })
         );
     }
 }
