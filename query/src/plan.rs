@@ -102,8 +102,8 @@ impl Plan {
         "formula",
     ];
 
-    /// What indexes of its [`unindexed`](Self::unindexed) fields would save at most: payloads that need not be read, and
-    /// their cost.
+    /// What indexes of its [`unindexed`](Self::unindexed) fields would save at most: payloads that need not be read,
+    /// and their cost.
     pub fn saving(&self) -> Option<(usize, f64)> {
         let (least, most) = self.matching;
         let payloads = most.saturating_sub(least);
