@@ -200,7 +200,7 @@ impl Level<'_> {
         })
     }
 
-    /// The best of what lies near to the probes, once nothing else can be better; nothing if too many would have to be
+    /// The best of what lies near to the probes, once nothing else can be as good; nothing if too many would have to be
     /// asked for.
     fn rate_near(
         &self,
@@ -232,7 +232,7 @@ impl Level<'_> {
             let mut best: Vec<Ranked> =
                 rated.iter().map(|(slot, score)| Ranked::new(*slot, *score)).collect();
             best.sort_unstable_by(Ranked::best_first);
-            if best.get(count.saturating_sub(1)).is_some_and(|worst| worst.score >= probes.bound(&last)) {
+            if best.get(count.saturating_sub(1)).is_some_and(|worst| worst.score > probes.bound(&last)) {
                 best.truncate(count);
                 return Ok(Some(best));
             }
