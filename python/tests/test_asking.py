@@ -179,6 +179,13 @@ def test_pages_are_of_one_state(books: kithdb.Collection) -> None:
     left.close()  # type: ignore[attr-defined]
 
 
+def test_rows_may_have_a_budget(books: kithdb.Collection) -> None:
+    assert books.search([1.0, 0.0], limit=2, rows_max=1_000_000).seen_share is None
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        books.search([1.0, 0.0], rows_max=0)
+    assert caught.value.field == "rows_max"
+
+
 def test_it_tells_why(books: kithdb.Collection) -> None:
     hits = books.search([1.0, 0.0], limit=1, where=f.year >= 2020)
     assert "vector" in str(hits.explain()) and hits.explain().tree["step"] == "vector"
