@@ -80,8 +80,10 @@ impl Plan {
             }
             Step::Sparse { using, terms, parts } => {
                 let (ways, cost) = (sparse_ways(parts), milliseconds(self.cost_ns));
+                let other = milliseconds(parts.iter().map(|part| part.rejected_ns).sum());
                 format!(
-                    "sparse vector `{using}` of {terms} weights by {ways}, {count} hits, {matching}: {cost}"
+                    "sparse vector `{using}` of {terms} weights by {ways}, {count} hits, {matching}: {cost}; the other \
+                     way would take {other}"
                 )
             }
             Step::MaxSim { using, scanned } => {
@@ -98,14 +100,17 @@ impl Plan {
                 format!("fuse by {by}{words}, {count} hits")
             }
             Step::ById => format!("points by id, {count} hits, {matching}"),
-            Step::Rate { using, by, rated, probes } => {
+            Step::Rate { using, by, rated, probes, rejected_ns } => {
                 let cost = milliseconds(self.cost_ns);
                 let rated = match probes {
                     0 => format!("{rated} rated"),
                     1 => "those nearest to one vector rated until no other can be better".to_owned(),
                     _ => format!("those nearest to {probes} vectors rated until no other can be better"),
                 };
-                format!("vector `{using}` by {by}, {rated}, {count} hits, {matching}: {cost}")
+                let other = if *probes == 0 { "those nearest to them" } else { "rating all" };
+                let instead = rejected_ns.map(|ns| format!("; {other} would take {}", milliseconds(ns)));
+                let instead = instead.unwrap_or_default();
+                format!("vector `{using}` by {by}, {rated}, {count} hits, {matching}: {cost}{instead}")
             }
             Step::Diversify => format!("choose different ones by maximal marginal relevance, {count} hits"),
             Step::Order { path, is_by_index, rejected_ns } => {

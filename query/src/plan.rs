@@ -151,6 +151,14 @@ impl Plan {
         }
     }
 
+    /// What the way that was not taken would cost, of a step that is done as a whole and has two.
+    pub fn rejected_ns(&self) -> Option<f64> {
+        match &self.step {
+            Step::Rate { rejected_ns, .. } | Step::Order { rejected_ns, .. } => *rejected_ns,
+            _ => None,
+        }
+    }
+
     /// The stage that its last step is.
     pub(crate) fn stage(&self) -> Stage {
         match &self.step {
@@ -213,6 +221,8 @@ pub enum Step {
         rated: usize,
         /// So many vectors are asked for their nearest, until no other can be rated better; 0: all are rated.
         probes: usize,
+        /// What the other way would cost, if there is one.
+        rejected_ns: Option<f64>,
     },
     /// Chooses different ones of what the leg found.
     Diversify,
@@ -345,17 +355,22 @@ fn rate(
         Some(_) => cost::scan_ns(rated, dim) * examples as f64,
         None => cost::multi_ns(rated, examples),
     };
-    let step = |probes| Step::Rate { using: using.to_owned(), by, rated, probes };
+    let step = |probes, rejected_ns| Step::Rate { using: using.to_owned(), by, rated, probes, rejected_ns };
     let space = space.filter(|_| !is_exact(request));
     let probes = space.and_then(|space| rating?.probes(space.metric)).map(|probes| probes.vectors.len());
-    let (Some(probes), Some(space), None) = (probes, space, candidates) else { return (step(0), all_ns) };
+    let (Some(probes), Some(space), None) = (probes, space, candidates) else {
+        return (step(0, None), all_ns);
+    };
     let near = near_count(count);
     let parts = choose_all(request, Some(space), near, None);
     let near_ns =
         parts.iter().map(|part| part.cost_ns).sum::<f64>() + cost::scan_ns(near, dim) * examples as f64;
     let probes_ns = near_ns * probes as f64;
     // It may have to ask for more, and then for all.
-    if probes_ns * 4.0 < all_ns { (step(probes), probes_ns) } else { (step(0), all_ns) }
+    match probes_ns * 4.0 < all_ns {
+        true => (step(probes, Some(all_ns)), probes_ns),
+        false => (step(0, Some(probes_ns)), all_ns),
+    }
 }
 
 /// Whether nothing may be missed.

@@ -96,6 +96,27 @@ fn legs_are_planned_on_their_own_and_bound_the_candidates() {
 }
 
 #[test]
+fn ratings_tell_what_the_other_way_would_cost() {
+    let ask = |rows: usize, is_exact: bool| {
+        let examples = crate::Examples { positive: vec![vec![0.5_f32; 384].into()], negative: Vec::new() };
+        let strategy = crate::Recommend::BestScore;
+        let query = Query::Recommend { examples, strategy, using: String::new() };
+        let params = Params { is_exact, ..Params::default() };
+        let request = Request { query, limit: 10, params, ..Request::default() };
+        let plan = plan(&request, &statistics(vec![part(rows, rows, rows)]));
+        match &plan.step {
+            Step::Rate { probes, .. } => (*probes, plan.rejected_ns(), plan.cost_ns),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (probes, rejected, cost) = ask(900_000, false);
+    assert!(probes == 1 && rejected.is_some_and(|rejected| rejected > 4.0 * cost), "{rejected:?} {cost}");
+    let (probes, rejected, cost) = ask(100, false);
+    assert!(probes == 0 && rejected.is_some_and(|rejected| 4.0 * rejected >= cost), "{rejected:?} {cost}");
+    assert_eq!((ask(900_000, true).0, ask(900_000, true).1), (0, None));
+}
+
+#[test]
 fn the_cheapest_leg_is_run_first() {
     let leg = |rows: usize| statistics(vec![part(rows, 0, rows)]);
     let legs = vec![leg(90_000), leg(10), Statistics::default(), leg(5_000)];

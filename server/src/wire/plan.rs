@@ -43,6 +43,9 @@ struct Node {
     #[serde(skip_serializing_if = "Option::is_none")]
     saving: Option<Saving>,
     cost_ns: f64,
+    /// Of an order, and of ratings by examples: what the other way would cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected_cost_ns: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     actual: Option<ActualOut>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -195,6 +198,7 @@ impl Node {
             unindexed: plan.unindexed.iter().map(|(path, kind)| (path.to_string(), kind.name())).collect(),
             saving: plan.saving().map(|(payloads, cost_ns)| Saving { payloads, cost_ns }),
             cost_ns: plan.cost_ns,
+            rejected_cost_ns: plan.rejected_ns(),
             actual: actual.map(ActualOut::new),
             legs: plan.legs.iter().enumerate().map(leg).collect(),
         }
