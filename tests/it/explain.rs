@@ -112,16 +112,37 @@ fn what_comes_behind_many_values_of_another_point_is_outranked() {
 
 #[test]
 fn a_walk_that_misses_a_hit_says_so() {
+    // So many that a scan by codes costs more than the narrowest walk.
+    const MANY: u64 = 20_000;
+    // Those of `vector` lie on a line, where no walk misses anything.
+    let scattered = |id: u64| -> Vec<f32> {
+        let number = |element: u64| {
+            let mixed = (id * DIM as u64 + element + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as f32 / (1 << 24) as f32
+                - 0.5
+        };
+        (0..DIM as u64).map(number).collect()
+    };
     let db = Database::in_memory().expect("a database");
-    let collection = collection(&db);
-    let truth = ids(&collection, exact(100));
-    let short = Request { params: Params { ef: Some(1), ..Params::default() }, ..nearest(100) };
-    let found = ids(&collection, short.clone());
-    let missed: Vec<PointId> = truth.into_iter().filter(|id| !found.contains(id)).collect();
-    for id in missed {
-        let why = collection.why_not(short.clone(), id).expect("a reason").why;
-        assert!(matches!(why, Why::NotReached(_) | Why::Mistaken(_)), "{why:?}");
+    let schema = Schema::new().vector(DIM, Metric::Euclid);
+    let collection = db.create_collection("many", schema).expect("a collection");
+    collection.upsert((0..MANY).map(|id| Point::new(id).vector(scattered(id))).collect()).expect("written");
+    collection.optimize(true).expect("one segment");
+    let mut missed = 0;
+    for seed in MANY..MANY + 50 {
+        let query = || Query::Nearest { vector: scattered(seed).into(), using: String::new() };
+        let truth = ids(&collection, Request { query: query(), ..exact(10) });
+        // Of the hits that are wanted.
+        let params = Params { ef: Some(1), ..Params::default() };
+        let short = Request { query: query(), params, ..nearest(10) };
+        let found = ids(&collection, short.clone());
+        for id in truth.into_iter().filter(|id| !found.contains(id)) {
+            let why = collection.why_not(short.clone(), id).expect("a reason").why;
+            assert!(matches!(why, Why::NotReached(rank) | Why::Mistaken(rank) if rank.rank <= 10), "{why:?}");
+            missed += 1;
+        }
     }
+    assert!(missed > 0, "such a beam misses some of 500");
 }
 
 #[test]
