@@ -186,6 +186,7 @@ impl Part {
                 let view = SpaceView { alive: &alive, accept: accept.as_ref(), slots_end: head.rows() };
                 let rows = space.count() - space.linked().min(space.count());
                 gauge.walked(0, rows);
+                gauge.read(u64::from(rows) * space.row_bytes().1);
                 self.raised(space.search(query, view, k, ef))
             }
             Body::Segment(segment) => {
@@ -194,6 +195,8 @@ impl Part {
                 let shows = bits.as_ref().map_or(Shows::All, Shows::Only);
                 let found = space.search(query, shows, k, Effort { window: ef })?;
                 gauge.walked(found.hops, found.distances);
+                let (_, code, links) = space.row_bytes();
+                gauge.read(u64::from(found.distances) * code + u64::from(found.hops) * links);
                 self.placed(found.near)
             }
         };
@@ -216,17 +219,20 @@ impl Part {
         k: usize,
         gauge: &Gauge<'_>,
     ) -> Result<Vec<Near>> {
+        let before = gauge.work().distances;
         let mut rows = self.rows(shown, gauge);
-        match &self.body {
+        let (near, bytes) = match &self.body {
             Body::Head(head) => {
                 let Some(space) = head.space(space) else { return Ok(Vec::new()) };
-                Ok(self.raised(space.scan_codes(query, rows.map(Slot), k)))
+                (self.raised(space.scan_codes(query, rows.map(Slot), k)), space.row_bytes().1)
             }
             Body::Segment(segment) => {
                 let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
-                Ok(self.placed(space.scan_codes(query, &mut *rows, k)?))
+                (self.placed(space.scan_codes(query, &mut *rows, k)?), space.row_bytes().1)
             }
-        }
+        };
+        gauge.read((gauge.work().distances - before) * bytes);
+        Ok(near)
     }
 
     /// The `k` nearest slots that are shown, exactly, sorted by (distance, slot).
@@ -241,17 +247,20 @@ impl Part {
         k: usize,
         gauge: &Gauge<'_>,
     ) -> Result<Vec<Near>> {
+        let before = gauge.work().distances;
         let mut rows = self.rows(shown, gauge);
-        match &self.body {
+        let (near, bytes) = match &self.body {
             Body::Head(head) => {
                 let Some(space) = head.space(space) else { return Ok(Vec::new()) };
-                Ok(self.raised(space.scan(query, rows.map(Slot), k)))
+                (self.raised(space.scan(query, rows.map(Slot), k)), space.row_bytes().0)
             }
             Body::Segment(segment) => {
                 let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
-                Ok(self.placed(space.scan(query, &mut *rows, k)?))
+                (self.placed(space.scan(query, &mut *rows, k)?), space.row_bytes().0)
             }
-        }
+        };
+        gauge.read((gauge.work().distances - before) * bytes);
+        Ok(near)
     }
 
     /// Visits the vector of every slot that is shown, in the order of slots.
@@ -265,8 +274,9 @@ impl Part {
         gauge: &Gauge<'_>,
         visit: &mut dyn FnMut(Slot, &[f32]),
     ) -> Result<()> {
+        let before = gauge.work().distances;
         let mut rows = self.rows(shown, gauge);
-        match &self.body {
+        let bytes = match &self.body {
             Body::Head(head) => {
                 let Some(space) = head.space(space) else { return Ok(()) };
                 for row in rows {
@@ -274,13 +284,16 @@ impl Part {
                         visit(Slot(self.base + row), vector);
                     }
                 }
-                Ok(())
+                space.row_bytes().0
             }
             Body::Segment(segment) => {
                 let Some(space) = segment.space(space) else { return Ok(()) };
-                space.each(&mut *rows, &mut |row, vector| visit(Slot(self.base + row), vector))
+                space.each(&mut *rows, &mut |row, vector| visit(Slot(self.base + row), vector))?;
+                space.row_bytes().0
             }
-        }
+        };
+        gauge.read((gauge.work().distances - before) * bytes);
+        Ok(())
     }
 
     /// The rows that are shown, one after the other.

@@ -61,7 +61,7 @@ pub struct Found {
     pub plan: Plan,
     /// What was done, if it was asked for.
     pub actual: Option<Actual>,
-    /// Where the deadline passed before: the share of the rows to be looked at that was.
+    /// Where the deadline passed before, or the rows were spent: the share of the rows to be looked at that was.
     pub partial: Option<f32>,
     /// Bytes of memory that the payloads and vectors of the hits take, about, and of the answers that it stands beside.
     pub bytes: usize,
@@ -272,7 +272,7 @@ impl Reading {
     pub fn why_not(&self, mut request: Request, id: PointId) -> Result<WhyNot> {
         let asked = self.asked(Operation::WhyNot).says(|| slow::text_of(&request));
         self.check(&mut request)?;
-        let why = self.read(|view| query::why_not(view, request, id))?;
+        let why = self.read(|view| query::why_not(view, request, id, self.deadline))?;
         asked.answered(1);
         Ok(why)
     }

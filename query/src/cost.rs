@@ -64,8 +64,8 @@ const PAYLOAD_NS: f64 = 2_500.0;
 /// A value of an index that is passed in order: from one of many columns, its row looked for among those that match.
 const KEY_NS: f64 = 40.0;
 
-/// Ordering `rows` points by what their payloads say.
-pub fn order_by_payloads_ns(rows: usize) -> f64 {
+/// Reading the payloads of `rows` points to look at them.
+pub fn payloads_ns(rows: usize) -> f64 {
     rows as f64 * PAYLOAD_NS
 }
 
@@ -73,7 +73,7 @@ pub fn order_by_payloads_ns(rows: usize) -> f64 {
 /// payloads of `unknown` ones must be read.
 pub fn order_by_index_ns(keys: usize, count: usize, shown: usize, unknown: usize) -> f64 {
     let share = (count as f64 / shown.max(1) as f64).min(1.0);
-    keys as f64 * share * KEY_NS + order_by_payloads_ns(unknown)
+    keys as f64 * share * KEY_NS + payloads_ns(unknown)
 }
 
 /// Looking `rows` rows up in each of `lists` lists.
@@ -87,9 +87,8 @@ mod tests {
 
     #[test]
     fn an_order_comes_from_its_index_unless_few_may_be_hits_or_it_knows_few_of_them() {
-        let is_by_index = |count, shown, unknown| {
-            order_by_index_ns(1_000_000, count, shown, unknown) < order_by_payloads_ns(shown)
-        };
+        let is_by_index =
+            |count, shown, unknown| order_by_index_ns(1_000_000, count, shown, unknown) < payloads_ns(shown);
         assert!(is_by_index(10, 1_000_000, 0) && is_by_index(10, 10_000, 0) && is_by_index(10, 1_000, 500));
         assert!(!is_by_index(10, 10, 0) && !is_by_index(10, 1_000_000, 1_000_000));
     }

@@ -68,6 +68,12 @@ impl Arena {
         self.rows.get(row as usize).map_or(0.0, |row| row.square)
     }
 
+    /// Bytes of a vector, and of its code, which is the vector where the metric has none.
+    pub(super) fn row_bytes(&self) -> (u64, u64) {
+        let vector = (self.dim * size_of::<f32>()) as u64;
+        (vector, if self.metric == Metric::Manhattan { vector } else { self.dim as u64 })
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.len() as usize * ROW_BYTES + self.count() as usize * self.dim * (size_of::<f32>() + 1)
     }
