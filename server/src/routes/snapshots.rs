@@ -20,7 +20,7 @@ use serde_json::json;
 use super::Call;
 use super::call::accepted;
 use crate::State;
-use crate::error::{self, QUERY_VALIDATION};
+use crate::error::{self, Refusal};
 use crate::incoming::Incoming;
 use crate::lanes::Lane;
 use crate::wire::snapshot::{Described, Recover, Source, check_sum};
@@ -176,7 +176,7 @@ pub(super) async fn upload(
     let (parts, body) = request.into_parts();
     let query = query.map_err(|error| Error::invalid("query", error.body_text()).with_source(error));
     let query = query.and_then(|Query(query)| {
-        check_sum(query.checksum.as_deref(), QUERY_VALIDATION)?;
+        check_sum(query.checksum.as_deref(), Refusal::Query)?;
         Ok(query)
     });
     let Upload { checksum, wait } = match query {

@@ -9,7 +9,7 @@
 use kithdb::{Error, Memory, Payload, Result, Value};
 
 use super::collection::TURBO4;
-use crate::error::invalid;
+use crate::error::{Refusal, invalid};
 
 /// What a value may be.
 #[derive(Clone, Copy)]
@@ -369,7 +369,7 @@ fn place(field: &str, name: &str) -> String {
 }
 
 fn malformed(field: &str, why: &str) -> Error {
-    Error::invalid(field, format!("Format error in JSON body: {why}"))
+    Refusal::Malformed.of(field, why)
 }
 
 #[cfg(test)]

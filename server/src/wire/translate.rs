@@ -24,7 +24,7 @@ use super::query::{
 };
 use super::question::{Found, Question};
 use super::shape::OneOrMany;
-use crate::error::invalid;
+use crate::error::{Refusal, invalid};
 
 /// What queries are translated with.
 pub(crate) struct Translator<'a> {
@@ -344,7 +344,7 @@ fn check_level(
     using: Option<&str>,
     score_threshold: Option<f32>,
 ) -> Result<()> {
-    let refuse = |field: &str, message: &str| Err(Error::invalid(field, format!("Bad request: {message}")));
+    let refuse = |field: &str, message: &str| Err(Refusal::BadRequest.of(field, message));
     match query {
         None if has_legs => refuse(
             "query",
