@@ -46,7 +46,7 @@ const PLACE: Shape = Word(&["cold", "cached"]);
 const HNSW: Shape = Object(&[
     ("m", Count(0)),
     ("ef_construct", Count(4)),
-    ("full_scan_threshold", Count(0)),
+    ("full_scan_threshold", Count(10)),
     ("max_indexing_threads", Count(0)),
     ("on_disk", Flag),
     ("memory", MEMORY),
