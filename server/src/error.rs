@@ -29,8 +29,8 @@ pub(crate) const HEAD: &str = "head";
 /// The field of a body that is packed, which has a status of its own too.
 pub(crate) const ENCODING: &str = "content-encoding";
 
-/// Why a server refuses what the engine has no word for, as the source of the error: the status follows from it, and how
-/// the text begins.
+/// Why a server refuses what the engine has no word for, as the source of the error: the status follows from it, and
+/// how the text begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// A body that is not of the shape that it has to be.
