@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use index::Body;
@@ -59,6 +60,8 @@ pub struct Status {
     pub points: usize,
     /// The last commit.
     pub seqno: Seqno,
+    /// Writes of points that were committed since it was opened.
+    pub writes: u64,
     /// Vectors that the graphs cover, over all spaces.
     pub vectors_linked: usize,
     /// Vectors there are, over all spaces.
@@ -332,6 +335,7 @@ impl Collection {
         Status {
             points: view.points(),
             seqno: view.seqno,
+            writes: self.shared.writes.load(Ordering::Relaxed),
             vectors_linked: dense().map(|space| space.linked).sum(),
             vectors: dense().map(|space| space.vectors).sum(),
             keyword_pending: keyword.as_ref().map_or(0, |keyword| keyword.pending()),

@@ -117,6 +117,8 @@ pub(crate) struct Shared {
     pub(crate) heads: OwnHeads,
     /// Nothing is left to purge up to this commit, as far as is known.
     pub(crate) purged: AtomicU64,
+    /// Writes of points that were committed since it was opened.
+    pub(crate) writes: AtomicU64,
     pub(crate) building: Building,
     /// Held from when the list of segments is worked out until it is written, while other rows about indexes are, and
     /// while the collection is dropped. Taken before `derived`.
@@ -147,6 +149,7 @@ impl Shared {
             is_dropped: AtomicBool::new(false),
             heads,
             purged: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
             building,
             listing: Mutex::new(()),
             imports: Imports::default(),

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
@@ -209,6 +210,7 @@ impl Sequencer {
                 derived.apply(&part.effects, part.state);
                 let CollectionState { seqno, next_version, .. } = part.state;
                 part.shared.history.lock().commit(seqno, next_version, &part.effects);
+                part.shared.writes.fetch_add(1, Ordering::Relaxed);
             }
         }
         for (id, derived) in &locks {

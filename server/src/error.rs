@@ -29,61 +29,96 @@ pub(crate) const HEAD: &str = "head";
 /// The field of a body that is packed, which has a status of its own too.
 pub(crate) const ENCODING: &str = "content-encoding";
 
-/// How the text begins where the dialect answers 422: a value of the right type that can never be.
-pub(crate) const VALIDATION: &str = "Validation error in JSON body: ";
-
-/// The same for a part of the path.
-pub(crate) const PATH_VALIDATION: &str = "Validation error in path parameters: ";
-
-/// The same for a parameter behind the path.
-pub(crate) const QUERY_VALIDATION: &str = "Validation error in query parameters: ";
-
-/// A value of the right type that can never be.
-pub(crate) fn invalid(field: &str, why: &str) -> Error {
-    Error::invalid(field, format!("{VALIDATION}{why}"))
-}
-
-/// Whether the dialect answers 422.
-fn is_validation(message: &str) -> bool {
-    [VALIDATION, PATH_VALIDATION, QUERY_VALIDATION].iter().any(|start| message.starts_with(start))
-}
-
-/// How it begins where no key was shown, or none that counts.
-pub(crate) const UNAUTHORIZED: &str = "Unauthorized: ";
-
-/// How it begins where a key has not the right.
-pub(crate) const FORBIDDEN: &str = "Forbidden: ";
-
-/// How it begins where the settings of a collection refuse what is asked.
-pub(crate) const BAD_REQUEST: &str = "Bad request: ";
-
-/// How it begins where a collection has had its operations of a minute.
-pub(crate) const RATE: &str = "Rate limiting exceeded: ";
-
-/// How texts begin that only a server writes, with the status of each.
-const BEGINNINGS: [(&str, StatusCode); 7] = [
-    (VALIDATION, StatusCode::UNPROCESSABLE_ENTITY),
-    (PATH_VALIDATION, StatusCode::UNPROCESSABLE_ENTITY),
-    (QUERY_VALIDATION, StatusCode::UNPROCESSABLE_ENTITY),
-    (UNAUTHORIZED, StatusCode::UNAUTHORIZED),
-    (FORBIDDEN, StatusCode::FORBIDDEN),
-    (BAD_REQUEST, StatusCode::BAD_REQUEST),
-    (RATE, StatusCode::TOO_MANY_REQUESTS),
-];
-
-/// The source of an error that another attempt may not meet.
+/// Why a server refuses what the engine has no word for, as the source of the error: the status follows from it, and
+/// how the text begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RetryAfter {
-    pub(crate) seconds: u64,
+pub(crate) enum Refusal {
+    /// A body that is not of the shape that it has to be.
+    Malformed,
+    /// A value of the right type that can never be, in a body.
+    Body,
+    /// The same in a part of the path.
+    Path,
+    /// The same in a parameter behind the path.
+    Query,
+    /// No key was shown, or none that counts.
+    Unauthorized,
+    /// A key has not the right.
+    Forbidden,
+    /// The request makes no sense as a whole, or the settings of a collection rule it out.
+    BadRequest,
+    /// A collection has had its operations of a minute.
+    Rate {
+        /// Until there are enough again.
+        seconds: u64,
+    },
 }
 
-impl fmt::Display for RetryAfter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "try again in {} s", self.seconds)
+impl Refusal {
+    /// The error that names the field at fault.
+    pub(crate) fn of(self, field: impl Into<String>, why: impl fmt::Display) -> Error {
+        self.without_field(why).with_field(field)
+    }
+
+    /// The error, where the field is not known or not yet.
+    pub(crate) fn without_field(self, why: impl fmt::Display) -> Error {
+        Error::new(ErrorKind::InvalidArgument, format!("{}{why}", self.start())).with_source(self)
+    }
+
+    /// What is behind an error, if a server made it.
+    pub(crate) fn behind(error: &Error) -> Option<Self> {
+        std::error::Error::source(error).and_then(|source| source.downcast_ref::<Self>()).copied()
+    }
+
+    /// How the text begins.
+    fn start(self) -> &'static str {
+        match self {
+            Self::Malformed => "Format error in JSON body: ",
+            Self::Body => "Validation error in JSON body: ",
+            Self::Path => "Validation error in path parameters: ",
+            Self::Query => "Validation error in query parameters: ",
+            Self::Unauthorized => "Unauthorized: ",
+            Self::Forbidden => "Forbidden: ",
+            Self::BadRequest => "Bad request: ",
+            Self::Rate { .. } => "Rate limiting exceeded: ",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Malformed | Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Body | Self::Path | Self::Query => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Rate { .. } => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    /// The text with the place in it, where the dialect tells one.
+    fn text(self, message: &str, field: Option<&str>) -> String {
+        let start = self.start();
+        let why = message.strip_prefix(start).unwrap_or(message);
+        match (self, field) {
+            (Self::Body | Self::Path | Self::Query, Some(field)) => format!("{start}[{field}: {why}]"),
+            (Self::Malformed, Some(field)) => format!("{start}{field}: {why}"),
+            // The others say all of it; the field is in the header.
+            _ => message.to_owned(),
+        }
     }
 }
 
-impl std::error::Error for RetryAfter {}
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.start().trim_end_matches(": "))
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// A value in a body that is of the right type and can never be.
+pub(crate) fn invalid(field: &str, why: &str) -> Error {
+    Refusal::Body.of(field, why)
+}
 
 /// What an error says, beside its answer: for a dialect that says it in another way.
 #[derive(Clone, Debug)]
@@ -114,16 +149,17 @@ fn engine_status(failure: &Failure) -> StatusCode {
 
 /// The HTTP status of an error.
 pub(crate) fn status_of(error: &Error) -> StatusCode {
-    let begins = BEGINNINGS.iter().find(|(start, _)| error.message().starts_with(start));
-    match (error.kind(), error.field(), begins) {
-        _ if Failure::of(error).is_some() => {
-            Failure::of(error).map_or(StatusCode::INTERNAL_SERVER_ERROR, engine_status)
-        }
-        (ErrorKind::LimitExceeded, Some(BODY), _) => StatusCode::PAYLOAD_TOO_LARGE,
-        (ErrorKind::LimitExceeded, Some(HEAD), _) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        (ErrorKind::InvalidArgument, Some(ENCODING), _) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        (ErrorKind::InvalidArgument, _, Some((_, status))) => *status,
-        (kind, ..) => status(kind),
+    if let Some(failure) = Failure::of(error) {
+        return engine_status(failure);
+    }
+    if let Some(refusal) = Refusal::behind(error) {
+        return refusal.status();
+    }
+    match (error.kind(), error.field()) {
+        (ErrorKind::LimitExceeded, Some(BODY)) => StatusCode::PAYLOAD_TOO_LARGE,
+        (ErrorKind::LimitExceeded, Some(HEAD)) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        (ErrorKind::InvalidArgument, Some(ENCODING)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        (kind, _) => status(kind),
     }
 }
 
@@ -156,9 +192,11 @@ pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
         response.headers_mut().insert(FIELD_HEADER, field);
     }
     response.headers_mut().insert(KIND_HEADER, HeaderValue::from_static(error.kind().name()));
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RetryAfter>());
     let engine = Failure::of(error).and_then(|failure| failure.retry_after);
-    let later = source.map(|later| later.seconds).or(engine.map(|later| later.as_secs().max(1)));
+    let later = match Refusal::behind(error) {
+        Some(Refusal::Rate { seconds }) => Some(seconds),
+        _ => engine.map(|later| later.as_secs().max(1)),
+    };
     let later = later.or((error.kind() == ErrorKind::Busy).then_some(1));
     response.extensions_mut().insert(Told::of(error));
     if let Some(seconds) = later {
@@ -203,28 +241,18 @@ pub(crate) fn into_openai(response: Response<Body>) -> Response<Body> {
 /// words of the dialect stands as it is, with the place behind it.
 fn text(error: &Error) -> String {
     let message = error.message();
+    if let Some(refusal) = Refusal::behind(error) {
+        return refusal.text(message, error.field());
+    }
     match (error.kind(), error.field()) {
         (ErrorKind::NotFound | ErrorKind::AlreadyExists, _) => message.to_owned(),
-        // These say all of it; the field is in the header.
-        _ if [UNAUTHORIZED, FORBIDDEN, BAD_REQUEST, RATE].iter().any(|start| message.starts_with(start)) => {
-            message.to_owned()
-        }
-        (ErrorKind::InvalidArgument | ErrorKind::LimitExceeded, field) => {
-            let starts = ["Format error in JSON body: ", VALIDATION, PATH_VALIDATION, QUERY_VALIDATION];
-            let found = starts.into_iter().find_map(|start| Some((start, message.strip_prefix(start)?)));
-            match (found, field) {
-                (Some((start, rest)), Some(field)) if is_validation(start) => {
-                    format!("{start}[{field}: {rest}]")
-                }
-                (Some((start, rest)), Some(field)) => format!("{start}{field}: {rest}"),
-                (Some(_), None) => message.to_owned(),
-                (None, field) if message.starts_with("Wrong input: ") => {
-                    field.map_or_else(|| message.to_owned(), |place| format!("{message} (`{place}`)"))
-                }
-                (None, Some(field)) => format!("Wrong input: {field}: {message}"),
-                (None, None) => format!("Wrong input: {message}"),
+        (ErrorKind::InvalidArgument | ErrorKind::LimitExceeded, field) => match field {
+            field if message.starts_with("Wrong input: ") => {
+                field.map_or_else(|| message.to_owned(), |place| format!("{message} (`{place}`)"))
             }
-        }
+            Some(field) => format!("Wrong input: {field}: {message}"),
+            None => format!("Wrong input: {message}"),
+        },
         (ErrorKind::Busy | ErrorKind::Poisoned, _) => format!("Service unavailable: {error}"),
         (ErrorKind::StorageFull, _) => format!("Insufficient storage: {error}"),
         (ErrorKind::Conflict, _) => format!("Version conflict: {error}"),
@@ -259,15 +287,22 @@ mod tests {
             assert_eq!(response.status().as_u16(), expected, "{kind:?}");
             assert_eq!(response.headers()[KIND_HEADER], kind.name());
         }
-        for (start, expected) in
-            [(UNAUTHORIZED, 401), (FORBIDDEN, 403), (BAD_REQUEST, 400), (RATE, 429), (VALIDATION, 422)]
-        {
-            let response = respond(&Error::invalid("x", format!("{start}why")), Instant::now());
-            assert_eq!(response.status().as_u16(), expected, "{start}");
+        for (refusal, expected) in [
+            (Refusal::Malformed, 400),
+            (Refusal::Body, 422),
+            (Refusal::Path, 422),
+            (Refusal::Query, 422),
+            (Refusal::Unauthorized, 401),
+            (Refusal::Forbidden, 403),
+            (Refusal::BadRequest, 400),
+            (Refusal::Rate { seconds: 7 }, 429),
+        ] {
+            let response = respond(&refusal.of("x", "why"), Instant::now());
+            assert_eq!(response.status().as_u16(), expected, "{refusal}");
         }
         let long = respond(&Error::limit(HEAD, "its size", 9, 8), Instant::now());
         assert_eq!(long.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-        let later = Error::invalid("x", format!("{RATE}why")).with_source(RetryAfter { seconds: 7 });
+        let later = Refusal::Rate { seconds: 7 }.of("x", "why");
         assert_eq!(respond(&later, Instant::now()).headers()[RETRY_AFTER], "7");
         let large = respond(&Error::limit(BODY, "its size", 9, 8), Instant::now());
         assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
@@ -279,16 +314,11 @@ mod tests {
             (Error::no_collection("a"), "Not found: Collection `a` doesn't exist!"),
             (Error::invalid("limit", "is 0"), "Wrong input: limit: is 0"),
             (Error::invalid("a[0]", "Wrong input: bad"), "Wrong input: bad (`a[0]`)"),
-            (
-                Error::invalid("a.b", "Validation error in JSON body: 0"),
-                "Validation error in JSON body: [a.b: 0]",
-            ),
-            (
-                Error::invalid("a", format!("{QUERY_VALIDATION}0")),
-                "Validation error in query parameters: [a: 0]",
-            ),
-            (Error::invalid("a", "Format error in JSON body: bad"), "Format error in JSON body: a: bad"),
-            (Error::invalid("api-key", "Forbidden: no"), "Forbidden: no"),
+            (invalid("a.b", "0"), "Validation error in JSON body: [a.b: 0]"),
+            (Refusal::Body.without_field("0"), "Validation error in JSON body: 0"),
+            (Refusal::Query.of("a", "0"), "Validation error in query parameters: [a: 0]"),
+            (Refusal::Malformed.of("a", "bad"), "Format error in JSON body: a: bad"),
+            (Refusal::Forbidden.of("api-key", "no"), "Forbidden: no"),
             (Error::new(ErrorKind::Internal, "bad"), "Service internal error: bad"),
         ];
         for (error, expected) in cases {
@@ -296,6 +326,17 @@ mod tests {
         }
         let response = respond(&Error::invalid("points[3].vector", "is bad"), Instant::now());
         assert_eq!(response.headers()[FIELD_HEADER], "points[3].vector");
+    }
+
+    /// A status once followed from how a text began, and what a client sends may begin so.
+    #[test]
+    fn what_a_text_says_decides_no_status() {
+        for text in ["Unauthorized: x", "Forbidden: x", "Validation error in JSON body: x"] {
+            let response = respond(&Error::invalid("x", text), Instant::now());
+            assert_eq!(response.status().as_u16(), 400, "{text}");
+        }
+        let moved = Refusal::Forbidden.of("x", "no").within("body").with_field("y");
+        assert_eq!(respond(&moved, Instant::now()).status().as_u16(), 403);
     }
 
     #[test]

@@ -85,6 +85,11 @@ assert.ok((await ask("listSnapshots", "js")).some((one) => one.name === snapshot
 const location = `${process.argv[2].replace(/\/$/, "")}/collections/js/snapshots/${snapshot.name}`;
 assert.equal(await ask("recoverSnapshot", "js", { location }), true);
 assert.equal(await ask("deleteSnapshot", "js", snapshot.name), true);
+const part = await ask("createShardSnapshot", "js", 0, {});
+assert.ok((await ask("listShardSnapshots", "js", 0)).some((one) => one.name === part.name));
+const place = `${process.argv[2].replace(/\/$/, "")}/collections/js/shards/0/snapshots/${part.name}`;
+assert.equal(await ask("recoverShardFromSnapshot", "js", 0, { location: place }), true);
+assert.equal(await ask("deleteShardSnapshot", "js", 0, part.name, {}), true);
 const whole = await ask("createFullSnapshot");
 assert.ok((await ask("listFullSnapshots")).some((one) => one.name === whole.name));
 assert.equal(await ask("deleteFullSnapshot", whole.name), true);

@@ -193,6 +193,13 @@ def snapshots(both):
     assert both.alone("recover_snapshot", "client", url)
     assert both.server.count("client").count == before
     both.alone("delete_snapshot", "client", made.name)
+    part = both.alone("create_shard_snapshot", "client", 0)
+    assert part.name in [one.name for one in both.alone("list_shard_snapshots", "client", 0)]
+    both.server.delete("client", points_selector=[1, 2, 3])
+    url = f"{URL.rstrip('/')}/collections/client/shards/0/snapshots/{part.name}"
+    assert both.alone("recover_shard_snapshot", "client", 0, url)
+    assert both.server.count("client").count == before
+    both.alone("delete_shard_snapshot", "client", 0, part.name)
     whole = both.alone("create_full_snapshot")
     assert whole.name in [one.name for one in both.alone("list_full_snapshots")]
     both.alone("delete_full_snapshot", whole.name)

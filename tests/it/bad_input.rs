@@ -404,10 +404,38 @@ fn an_address_that_is_no_text_is_refused_on_every_route() {
 fn values_that_can_never_be_are_told_apart_from_those_that_are_not_understood() {
     let site = Site::new();
     let mmr = |diversity: f64| json!({"query": {"nearest": [1.0, 0.0], "mmr": {"diversity": diversity}}});
+    let given = |mut body: Value| {
+        body["query"] = json!([1.0, 0.0]);
+        body
+    };
+    let oversampled = given(json!({"params": {"quantization": {"oversampling": 0.5}}}));
+    let naive = json!({"naive": {"a": 1, "b": 1, "c": 1}});
+    let feedback = json!({"query": {"relevance_feedback": {"target": 1, "feedback": [], "strategy": naive}}});
+    let defaults = |name: &str, value: Value| {
+        let formula = json!({"formula": "$score", "defaults": {name: value}});
+        json!({"prefetch": {}, "query": formula})
+    };
     for (method, path, body, field) in [
         ("POST", "notes/points/query", mmr(1.5), "query.mmr.diversity"),
         ("POST", "notes/points/query", mmr(-0.1), "query.mmr.diversity"),
+        ("POST", "notes/points/query", json!({"prefetch": {}, "query": {"rrf": {"k": 0}}}), "query.rrf.k"),
+        ("POST", "notes/points/query", given(json!({"params": {"hnsw_ef": 0}})), "params.hnsw_ef"),
+        ("POST", "notes/points/query", oversampled, "params.quantization.oversampling"),
+        ("POST", "notes/points/query", feedback, "query.relevance_feedback.feedback"),
+        ("POST", "notes/points/query", defaults("$score", json!("x")), "query.defaults.$score"),
+        ("POST", "notes/points/query", defaults("$scores", json!(1)), "query.defaults.$scores"),
+        ("POST", "notes/points/search/matrix/pairs", json!({"sample": 1}), "sample"),
+        ("POST", "notes/points/search/matrix/offsets", json!({"limit": 0}), "limit"),
+        ("PUT", "notes/points", json!({"batch": {"ids": [1, 2], "vectors": [[1, 0]]}}), "batch.vectors"),
+        (
+            "PUT",
+            "notes/points",
+            json!({"batch": {"ids": [], "vectors": [], "payloads": [{}]}}),
+            "batch.payloads",
+        ),
+        ("PUT", "notes/points/vectors", json!({"points": []}), "points"),
         ("POST", "notes/points/vectors/delete", json!({"points": [1], "vector": []}), "vector"),
+        ("PUT", "new", json!({"hnsw_config": {"full_scan_threshold": 9}}), "hnsw_config.full_scan_threshold"),
         ("PUT", "no%2Ftes", json!({}), "collection_name"),
         ("PUT", "%20%3A", json!({}), "collection_name"),
     ] {

@@ -10,6 +10,7 @@
 //! | `command`     | the command line says what to do, where it belongs, and ends with its code |
 //! | `bulk`        | points in columns come back as they were; damaged ones break nothing         |
 //! | `backup`      | a backup made under load is one commit; newer formats are refused           |
+//! | `called`      | a point is called by any text, wherever an id may stand                      |
 //! | `bad_input`   | what a client gets wrong is a 4xx that names the field and changes nothing  |
 //! | `limits`      | each limit has its error; who is slow, or comes in masses, harms nobody else|
 //! | `mangled`     | decoders refuse or take whatever bytes they are given (as `fuzz/`, for longer)|
@@ -47,6 +48,7 @@ mod backup;
 mod bad_input;
 mod bm25;
 mod bulk;
+mod called;
 mod command;
 mod compat;
 mod concurrency;

@@ -288,3 +288,40 @@ fn snapshots_go_over_http() {
         .filter(|file| file.as_ref().is_ok_and(|file| file.file_name().to_string_lossy().starts_with('.')));
     assert_eq!(hidden.count(), 0, "what came in is gone");
 }
+
+#[test]
+fn the_one_shard_of_a_collection_has_its_snapshots() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = open(folder.path());
+    filled(&db, "a");
+    let before = all(&db, "a");
+    let server = Running::over(db.clone());
+    let ask = |method: &str, path: &str, body: Value| {
+        let answer = server.ask(method, &format!("/collections/{path}"), Some(&body));
+        (answer.status, answer.body["result"].clone(), answer.field)
+    };
+    let (status, made, _) = ask("POST", "a/shards/0/snapshots", json!(null));
+    assert_eq!(status, 200);
+    assert_eq!(ask("GET", "a/shards/0/snapshots", json!(null)).1, json!([made]));
+    assert_eq!(ask("GET", "a/snapshots", json!(null)).1, json!([made]), "they are those of the collection");
+    let name = made["name"].as_str().expect("a name").to_owned();
+    let bytes = server.fetch(&format!("/collections/a/shards/0/snapshots/{name}"));
+    db.collection("a").expect("it is there").delete(vec![1.into()]).expect("deleted");
+    let body = json!({"location": name, "checksum": made["checksum"]});
+    assert_eq!(ask("PUT", "a/shards/0/snapshots/recover", body.clone()), (200, json!(true), None));
+    assert_eq!(all(&db, "a"), before);
+    let upload = |path: &str| {
+        let kind = "application/octet-stream";
+        server.send_as("POST", &format!("/collections/{path}/snapshots/upload"), kind, &bytes).status
+    };
+    db.collection("a").expect("it is there").delete(vec![1.into()]).expect("deleted");
+    assert_eq!([upload("a/shards/0"), upload("a/shards/1"), upload("none/shards/0")], [200, 404, 404]);
+    assert_eq!(all(&db, "a"), before);
+    // No collection is made of a shard, and there is no second one.
+    for path in ["none/shards/0/snapshots/recover", "a/shards/1/snapshots/recover"] {
+        assert_eq!(ask("PUT", path, body.clone()).0, 404, "{path}");
+    }
+    assert_eq!(ask("GET", "a/shards/1/snapshots", json!(null)).2.as_deref(), Some("shard_id"));
+    assert_eq!(ask("DELETE", &format!("a/shards/0/snapshots/{name}"), json!(null)).0, 200);
+    assert_eq!(ask("GET", &format!("a/shards/0/snapshots/{name}"), json!(null)).0, 404);
+}

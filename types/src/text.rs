@@ -82,9 +82,7 @@ pub fn check_params(kind: FieldKind, params: &Payload) -> Result<()> {
     }
     let is_off = |member: &str| params.get(member).and_then(Value::as_bool) == Some(false);
     if is_off("lookup") && is_off("range") {
-        let message = "Validation error in JSON body: Validation error: the 'lookup' and 'range' capabilities can't be \
-                       both disabled";
-        return Err(Error::invalid("lookup", message));
+        return Err(Error::invalid("lookup", "is false, and so is `range`: the index would be for nothing"));
     }
     if kind == FieldKind::Text { TextOptions::of(params).map(drop) } else { Ok(()) }
 }
@@ -221,6 +219,7 @@ mod tests {
         let cases = [
             (FieldKind::Keyword, json!({"tokenizer": "word"}), "tokenizer"),
             (FieldKind::Integer, json!({"lookup": 1}), "lookup"),
+            (FieldKind::Integer, json!({"lookup": false, "range": false}), "lookup"),
             (FieldKind::Text, json!({"is_tenant": true}), "is_tenant"),
             (FieldKind::Text, json!({"tokenizer": "words"}), "tokenizer"),
             (FieldKind::Text, json!({"min_token_len": -1}), "min_token_len"),

@@ -19,6 +19,8 @@ use super::{
 pub(super) struct Columns {
     /// Where the ids are; nothing: they are given.
     pub(super) id: Option<usize>,
+    /// Whether they are names, which are payload too.
+    pub(super) is_named: bool,
     /// Each with the name of its vector.
     pub(super) vectors: Vec<(usize, String)>,
     /// Each a key.
@@ -48,16 +50,20 @@ impl Columns {
             return Err(Error::invalid(twice.name(), "is the name of two columns; give each its own"));
         }
         let id = id(columns, &options.id)?;
+        if options.is_named {
+            check_names(columns, id)?;
+        }
         let object = match &options.payload {
             Some(name) => Some(position(columns, name)?),
             None => fields.iter().position(|field| field.name() == PAYLOAD && payloads::is_json(field)),
         };
         let vectors = vectors(columns, options, known, id)?;
         let is_free = |at: &usize| {
-            id != Some(*at) && object != Some(*at) && vectors.iter().all(|(other, _)| other != at)
+            let is_id = id == Some(*at) && !options.is_named;
+            !is_id && object != Some(*at) && vectors.iter().all(|(other, _)| other != at)
         };
         let payload = (0..fields.len()).filter(is_free).collect();
-        Ok(Self { id, vectors, payload, object })
+        Ok(Self { id, is_named: options.is_named, vectors, payload, object })
     }
 }
 
@@ -84,6 +90,18 @@ fn id(columns: &ArrowSchema, wanted: &IdColumn) -> Result<Option<usize>> {
             let message = format!("has the type {kind}; ids are integers, UUIDs as text, or 16 bytes");
             Err(Error::invalid(name, message))
         }
+    }
+}
+
+/// Refuses names that are none.
+fn check_names(columns: &ArrowSchema, id: Option<usize>) -> Result<()> {
+    match id.map(|at| columns.field(at)) {
+        Some(field) if ids::can_be_names(field.data_type()) => Ok(()),
+        Some(field) => {
+            let message = format!("has the type {}; names are texts", field.data_type());
+            Err(Error::invalid(field.name(), message))
+        }
+        None => Err(Error::invalid(ID, "is no column here, and names are wanted; say which column has them")),
     }
 }
 

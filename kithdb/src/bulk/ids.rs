@@ -15,6 +15,14 @@ pub(super) fn can_be(kind: &DataType) -> bool {
     }
 }
 
+/// Whether a column of a type can have names.
+pub(super) fn can_be_names(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(_, value) => is_text(value),
+        kind => is_text(kind),
+    }
+}
+
 /// Whether it is a type of texts, however they are laid out.
 pub(super) fn is_text(kind: &DataType) -> bool {
     matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
@@ -57,6 +65,24 @@ pub(super) fn read(array: &dyn Array, name: &str, first: u64) -> Result<Vec<Poin
     all.map(id).collect()
 }
 
+/// The ids of the points that a column names; `first` is the number of its first row.
+///
+/// # Errors
+/// `InvalidArgument` naming the row.
+pub(super) fn named(array: &dyn Array, name: &str, first: u64) -> Result<Vec<PointId>> {
+    let unreadable = |source| Error::invalid(name, "is not readable as names").with_source(source);
+    let texts = cast(array, &DataType::LargeUtf8).map_err(unreadable)?;
+    let texts = texts.as_string::<i64>();
+    let id = |row: usize| match texts.is_valid(row).then(|| texts.value(row)) {
+        Some(text) if !text.is_empty() => Ok(PointId::from_name(text)),
+        _ => {
+            let place = format!("rows[{}].{name}", first + row as u64);
+            Err(Error::invalid(place, "is null or empty; every point has a name"))
+        }
+    };
+    (0..array.len()).map(id).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use arrow::array::{ArrayRef, DictionaryArray, FixedSizeBinaryArray, Int32Array, StringArray};
@@ -84,6 +110,22 @@ mod tests {
         for (array, expected) in arrays {
             assert!(can_be(array.data_type()));
             assert_eq!(read(&array, "id", 0).expect("ids"), expected);
+        }
+    }
+
+    #[test]
+    fn any_text_names_a_point() {
+        let texts: DictionaryArray<Int8Type> = ["chapter 1", "7"].into_iter().collect();
+        let arrays: [ArrayRef; 2] = [Arc::new(StringArray::from(vec!["chapter 1", "7"])), Arc::new(texts)];
+        for array in arrays {
+            assert!(can_be_names(array.data_type()));
+            let expected = ["chapter 1", "7"].map(PointId::from_name);
+            assert_eq!(named(&array, "id", 0).expect("names"), expected);
+        }
+        assert!(!can_be_names(&DataType::Int64));
+        for none in [Some(""), None] {
+            let error = named(&StringArray::from(vec![Some("a"), none]), "key", 10).expect_err("no name");
+            assert_eq!(error.field(), Some("rows[11].key"));
         }
     }
 

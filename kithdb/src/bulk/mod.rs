@@ -61,6 +61,9 @@ pub use progress::Progress;
 pub struct ImportOptions {
     /// Where the ids are.
     pub id: IdColumn,
+    /// They are names: any texts, each of which stands for the UUID that is made of it
+    /// ([`PointId::from_name`](crate::PointId::from_name)), and stays in the payload.
+    pub is_named: bool,
     /// The columns with vectors, each with the name of its vector, if it has another than the column. Without any:
     /// those that an export marked, those that have the name of a vector of the collection, or, of a collection that
     /// is made, those of fixed-size lists of floats and of sparse vectors; one that is alone is the unnamed vector.

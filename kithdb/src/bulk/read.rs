@@ -41,6 +41,7 @@ pub(super) fn points(
     let (schema, rows) = (batch.schema(), batch.num_rows());
     let name = |at: usize| schema.field(at).name().as_str();
     let ids = match columns.id {
+        Some(at) if columns.is_named => ids::named(batch.column(at), name(at), first)?,
         Some(at) => ids::read(batch.column(at), name(at), first)?,
         None => (0..rows).map(|_| given.take()).collect::<Result<_>>()?,
     };

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use kithdb::{Database, Error, Result};
 
-use crate::error::FORBIDDEN;
+use crate::error::Refusal;
 
 pub(crate) use guard::{Gate, guard};
 pub use keys::Keys;
@@ -137,7 +137,7 @@ impl Level {
 }
 
 pub(crate) fn forbidden(why: &str) -> Error {
-    Error::invalid("api-key", format!("{FORBIDDEN}{why}"))
+    Refusal::Forbidden.of("api-key", why)
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 use axum::http::header::{HOST, ORIGIN};
-use kithdb::{Error, Result};
+use kithdb::Result;
 
 use crate::cors;
-use crate::error::FORBIDDEN;
+use crate::error::Refusal;
 
 /// Ends of names that nobody can have in public.
 const WITHIN: [&str; 6] = [".localhost", ".local", ".internal", ".test", ".home.arpa", ".localdomain"];
@@ -26,14 +26,14 @@ pub(super) fn check(headers: &HeaderMap, cors_origins: &[String]) -> Result<()> 
     if headers.get(HOST).is_some_and(|host| !host.to_str().is_ok_and(is_within)) {
         let why = "a server without keys answers under names of its own network alone; give it a key, or say no_auth \
                    if something in front of it guards it";
-        return Err(Error::invalid("host", format!("{FORBIDDEN}{why}")));
+        return Err(Refusal::Forbidden.of("host", why));
     }
     let is_near = |origin: &str| origin.split_once("://").is_some_and(|(_, host)| is_within(host));
     let is_far = headers.get(ORIGIN).is_some_and(|origin| !origin.to_str().is_ok_and(is_near));
     if is_far && cors::allowed(cors_origins, headers).is_none() {
         let why = "pages of other sites may not ask a server without keys; name their origin in cors_origins, or give \
                    it a key";
-        return Err(Error::invalid("origin", format!("{FORBIDDEN}{why}")));
+        return Err(Refusal::Forbidden.of("origin", why));
     }
     Ok(())
 }
@@ -60,7 +60,7 @@ mod tests {
         let headers = HeaderMap::from_iter([(name, value)]);
         let cors_origins: Vec<String> = cors_origins.iter().map(ToString::to_string).collect();
         check(&headers, &cors_origins).err().map(|error| {
-            assert!(error.message().starts_with(FORBIDDEN), "{error}");
+            assert_eq!(Refusal::behind(&error), Some(Refusal::Forbidden), "{error}");
             error.field().unwrap_or_default().to_owned()
         })
     }

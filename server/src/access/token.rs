@@ -19,7 +19,7 @@ use serde::de::IgnoredAny;
 use sha2::Sha256;
 
 use super::{Grant, Level, Rights};
-use crate::error::UNAUTHORIZED;
+use crate::error::Refusal;
 
 /// Clocks may differ so far.
 const LEEWAY_S: u64 = 30;
@@ -208,7 +208,7 @@ impl ValueExists {
 }
 
 pub(super) fn unauthorized(why: &str) -> Error {
-    Error::invalid("api-key", format!("{UNAUTHORIZED}{why}"))
+    Refusal::Unauthorized.of("api-key", why)
 }
 
 #[cfg(test)]
@@ -282,7 +282,8 @@ pub(super) mod tests {
         ];
         for (claims, says) in cases {
             let error = read(&claims).expect_err("refused");
-            assert!(error.message().contains(says) && error.message().starts_with(UNAUTHORIZED), "{error}");
+            assert!(error.message().contains(says), "{error}");
+            assert_eq!(Refusal::behind(&error), Some(Refusal::Unauthorized), "{error}");
         }
     }
 

@@ -34,6 +34,9 @@ pub(super) struct Import {
     /// The column of ids; without it `id`, if there is one
     #[arg(long, value_name = "COLUMN", conflicts_with = "no_id")]
     id: Option<String>,
+    /// The ids are names: any texts, which stay in the payload
+    #[arg(long, conflicts_with = "no_id")]
+    names: bool,
     /// Give numbers as ids, from the one behind the largest on
     #[arg(long)]
     no_id: bool,
@@ -139,6 +142,7 @@ impl Import {
         };
         ImportOptions {
             id,
+            is_named: self.names,
             vectors: self.vector.clone(),
             payload: self.payload.clone(),
             metric: self.metric,
@@ -159,6 +163,7 @@ impl Import {
         let is_lines = self.kind().is_ok_and(|format| format == Format::JsonLines);
         let parts = [
             ("id", id),
+            ("names", self.names.then(|| true.to_string())),
             ("vectors", Some(vectors).filter(|vectors| !vectors.is_empty() && !is_lines)),
             ("payload", self.payload.clone()),
             ("metric", self.metric.map(|metric| metric.name().to_owned())),

@@ -219,12 +219,17 @@ impl Remote {
                 format!("{} answered 401: {said}; give a key by --api-key or KITHDB_API_KEY", self.url);
             return Err(Error::new(ErrorKind::InvalidArgument, message).with_field("api_key"));
         }
-        let kind = match status.as_u16() {
-            400 => ErrorKind::InvalidArgument,
-            404 => ErrorKind::NotFound,
-            _ => ErrorKind::Internal,
-        };
-        Err(Error::new(kind, format!("{} answered {}: {said}", self.url, status.as_u16())))
+        let message = format!("{} answered {}: {said}", self.url, status.as_u16());
+        Err(Error::new(kind(status.as_u16()), message))
+    }
+}
+
+/// What a server refuses by a status, as far as a command branches on it.
+fn kind(status: u16) -> ErrorKind {
+    match status {
+        400 | 422 => ErrorKind::InvalidArgument,
+        404 => ErrorKind::NotFound,
+        _ => ErrorKind::Internal,
     }
 }
 
@@ -274,6 +279,20 @@ fn passages(mut result: Value) -> Vec<Passage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A 422 ended a command as if the server had failed.
+    #[test]
+    fn what_can_never_be_is_not_understood_as_what_is_malformed() {
+        assert_eq!(
+            [400, 422, 404, 500].map(kind),
+            [
+                ErrorKind::InvalidArgument,
+                ErrorKind::InvalidArgument,
+                ErrorKind::NotFound,
+                ErrorKind::Internal,
+            ]
+        );
+    }
 
     #[test]
     fn passages_are_read_from_points() {

@@ -25,7 +25,7 @@ use tracing::{Instrument as _, Span};
 use crate::State;
 use crate::access::Rights;
 use crate::body::{Allowance, Held};
-use crate::error::{PATH_VALIDATION, QUERY_VALIDATION};
+use crate::error::Refusal;
 use crate::lanes::Lane;
 use crate::observe::RequestId;
 use crate::state::{Inner, LINGERING_MAX};
@@ -82,8 +82,8 @@ impl Call {
         let name = self.part("collection")?;
         let most = self.state.db.limits().name_chars_max;
         if name.chars().count() > most {
-            let message = format!("{PATH_VALIDATION}is longer than {most} characters");
-            return Err(Error::invalid("collection_name", message));
+            let why = format!("is longer than {most} characters");
+            return Err(Refusal::Path.of("collection_name", why));
         }
         let collection = self.state.db.collection(name)?.until(self.deadline);
         if let Some(seconds) = self.timeout_s {
@@ -333,8 +333,7 @@ pub(super) async fn read(state: State, mut request: Request) -> Result<Call> {
     let wrong = |_| Error::invalid("timeout", "must be a whole number of seconds, 1 or more");
     call.timeout_s = call.query::<Timeout>().map_err(wrong)?.timeout;
     if call.timeout_s == Some(0) {
-        let message = format!("{QUERY_VALIDATION}value 0 invalid, must be 1 or larger");
-        return Err(Error::invalid("timeout", message));
+        return Err(Refusal::Query.of("timeout", "value 0 invalid, must be 1 or larger"));
     }
     let wanted = call.timeout_s.map_or(request_time_max, Duration::from_secs);
     call.deadline += wanted.min(request_time_max);

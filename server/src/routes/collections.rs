@@ -6,13 +6,14 @@ use serde_json::json;
 
 use super::Call;
 use super::call::Wait;
-use crate::error::PATH_VALIDATION;
+use crate::error::Refusal;
 use crate::limits;
 use crate::state::LINGERING_MAX;
 use crate::wire::alias::{Aliases, ChangeAliases};
 use crate::wire::alter::{self, Alter, CreateVector};
-use crate::wire::collection::{Create, CreateField};
+use crate::wire::collection::Create;
 use crate::wire::describe;
+use crate::wire::field::CreateField;
 use crate::wire::optimizations::Optimize;
 use crate::wire::point::Updated;
 
@@ -48,8 +49,7 @@ pub(super) fn exists(call: &Call) -> Result<Value> {
 
 pub(super) fn create(call: &Call) -> Result<bool> {
     let (db, name) = (&call.state.db, call.part("collection")?);
-    let never =
-        |error: Error| Error::invalid("collection_name", format!("{PATH_VALIDATION}{}", error.message()));
+    let never = |error: Error| Refusal::Path.of("collection_name", error.message());
     check_name(name, db.limits()).map_err(never)?;
     let schema = call.parse::<Create>()?.into_schema()?;
     db.create_collection(name, schema)?;

@@ -176,7 +176,14 @@ fn node_routes(routes: Routes) -> Routes {
 /// Bodies and answers of these may be too large to hold.
 fn snapshot_routes(routes: Routes) -> Routes {
     let at = |rest: &str| format!("/collections/{{collection}}/snapshots{rest}");
+    let of_shard = |rest: &str| format!("/collections/{{collection}}/shards/{{shard}}/snapshots{rest}");
     routes
+        .get(&of_shard(""), ReadWhole, route(Waits, snapshots::list))
+        .post(&of_shard(""), WriteWhole, later(snapshots::may_create, snapshots::create))
+        .put(&of_shard("/recover"), Manage, later(snapshots::may_recover, snapshots::recover))
+        .post(&of_shard("/upload"), Manage, snapshots::upload_to_shard)
+        .get(&of_shard("/{snapshot}"), ReadWhole, snapshots::download_of_shard)
+        .delete(&of_shard("/{snapshot}"), WriteWhole, later(snapshots::may_delete, snapshots::delete))
         .get("/snapshots", ReadAll, route(Waits, snapshots::list))
         .post("/snapshots", Manage, later(snapshots::may_create, snapshots::create))
         .get("/snapshots/{snapshot}", ReadAll, snapshots::download_of_all)

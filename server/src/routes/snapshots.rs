@@ -1,4 +1,4 @@
-//! Snapshots: made, listed, sent, taken back.
+//! Snapshots: made, listed, sent, taken back. Those of the one shard of a collection are those of the collection.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -20,14 +20,14 @@ use serde_json::json;
 use super::Call;
 use super::call::accepted;
 use crate::State;
-use crate::error::{self, QUERY_VALIDATION};
+use crate::error::{self, Refusal};
 use crate::incoming::Incoming;
 use crate::lanes::Lane;
 use crate::wire::snapshot::{Described, Recover, Source, check_sum};
 use crate::{body, multipart, stream};
 
 pub(super) fn list(call: &Call) -> Result<Vec<Described>> {
-    let (state, of) = (&call.state, of(call));
+    let (state, of) = (&call.state, of(call)?);
     let snapshots = match &state.bucket {
         Some(bucket) => bucket.list(&state.db, of),
         None => state.db.snapshots(of),
@@ -36,7 +36,7 @@ pub(super) fn list(call: &Call) -> Result<Vec<Described>> {
 }
 
 pub(super) fn create(call: &Call) -> Result<Described> {
-    let (state, of) = (&call.state, of(call));
+    let (state, of) = (&call.state, of(call)?);
     let made = match &state.bucket {
         Some(bucket) => bucket.create(&state.db, of),
         None => state.db.create_snapshot(of),
@@ -45,7 +45,7 @@ pub(super) fn create(call: &Call) -> Result<Described> {
 }
 
 pub(super) fn delete(call: &Call) -> Result<bool> {
-    let (state, of, name) = (&call.state, of(call), call.part("snapshot")?);
+    let (state, of, name) = (&call.state, of(call)?, call.part("snapshot")?);
     let deleted = match &state.bucket {
         Some(bucket) => bucket.delete(&state.db, of, name),
         None => state.db.delete_snapshot(of, name),
@@ -55,12 +55,12 @@ pub(super) fn delete(call: &Call) -> Result<bool> {
 
 /// Whether there is what a snapshot is to be made of.
 pub(super) fn may_create(call: &Call) -> Result<()> {
-    of(call).map_or(Ok(()), |_| call.collection().map(drop))
+    of(call)?.map_or(Ok(()), |_| call.collection().map(drop))
 }
 
 /// Whether there is a snapshot to be deleted.
 pub(super) fn may_delete(call: &Call) -> Result<()> {
-    let (state, of, name) = (&call.state, of(call), call.part("snapshot")?);
+    let (state, of, name) = (&call.state, of(call)?, call.part("snapshot")?);
     match &state.bucket {
         Some(bucket) => bucket.path(&state.db, of, name).map(drop),
         None => state.db.snapshot_path(of, name).map(drop),
@@ -69,16 +69,45 @@ pub(super) fn may_delete(call: &Call) -> Result<()> {
 
 /// Whether a collection may be made of what is named.
 pub(super) fn may_recover(call: &Call) -> Result<()> {
+    check_shard_of(call)?;
     let body: Recover = call.parse()?;
     body.source(&call.state.db.snapshots_folder()).map(drop)
 }
 
 /// The collection of the path; nothing where the route is of everything.
-fn of(call: &Call) -> Option<&str> {
-    call.part("collection").ok()
+fn of(call: &Call) -> Result<Option<&str>> {
+    call.part("shard").map_or(Ok(()), check_shard)?;
+    Ok(call.part("collection").ok())
+}
+
+/// The one shard of a collection.
+const SHARD: &str = "0";
+
+/// # Errors
+/// `NotFound` for a shard that no collection has.
+fn check_shard(shard: &str) -> Result<()> {
+    match shard {
+        SHARD => Ok(()),
+        other => {
+            let message = format!("Not found: Shard {other} not found; a collection has one, {SHARD}");
+            Err(Error::new(ErrorKind::NotFound, message).with_field("shard_id"))
+        }
+    }
+}
+
+/// What takes the place of a shard takes that of a collection, which must be there.
+///
+/// # Errors
+/// `NotFound`.
+fn check_shard_of(call: &Call) -> Result<()> {
+    match call.part("shard") {
+        Ok(shard) => check_shard(shard).and_then(|()| call.collection().map(drop)),
+        Err(_) => Ok(()),
+    }
 }
 
 pub(super) fn recover(call: &Call) -> Result<bool> {
+    check_shard_of(call)?;
     let (db, body): (&Database, Recover) = (&call.state.db, call.parse()?);
     let collection = call.part("collection")?;
     let recover = |path: &std::path::Path| db.recover_collection(collection, path, body.checksum.as_deref());
@@ -114,6 +143,16 @@ pub(super) async fn download_of(
     Path((collection, name)): Path<(String, String)>,
 ) -> Response {
     download(state, Some(collection), name).await
+}
+
+pub(super) async fn download_of_shard(
+    Shared(state): Shared<State>,
+    Path((collection, shard, name)): Path<(String, String, String)>,
+) -> Response {
+    match check_shard(&shard) {
+        Ok(()) => download(state, Some(collection), name).await,
+        Err(error) => error::respond(&error, Instant::now()),
+    }
 }
 
 pub(super) async fn download_of_all(Shared(state): Shared<State>, Path(name): Path<String>) -> Response {
@@ -176,7 +215,7 @@ pub(super) async fn upload(
     let (parts, body) = request.into_parts();
     let query = query.map_err(|error| Error::invalid("query", error.body_text()).with_source(error));
     let query = query.and_then(|Query(query)| {
-        check_sum(query.checksum.as_deref(), QUERY_VALIDATION)?;
+        check_sum(query.checksum.as_deref(), Refusal::Query)?;
         Ok(query)
     });
     let Upload { checksum, wait } = match query {
@@ -206,6 +245,21 @@ pub(super) async fn upload(
         }
         Err(error) => error::respond(&error, began),
     }
+}
+
+/// As [`upload`], of the one shard of a collection that is there.
+pub(super) async fn upload_to_shard(
+    Shared(state): Shared<State>,
+    Path((collection, shard)): Path<(String, String)>,
+    query: std::result::Result<Query<Upload>, QueryRejection>,
+    request: Request,
+) -> Response {
+    let there = check_shard(&shard).and_then(|()| state.inner.db.collection(&collection).map(drop));
+    if let Err(error) = there {
+        body::discard(request.into_body());
+        return error::respond(&error, Instant::now());
+    }
+    upload(Shared(state), Path(collection), query, request).await
 }
 
 /// The file of an upload, put aside as it comes.

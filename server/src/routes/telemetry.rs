@@ -159,7 +159,7 @@ fn local(schema: &Schema, status: &Status, payload_bytes: u64, measures: &Measur
         "num_vectors_by_name": by_name,
         "optimizations": {"status": health(status), "optimizations": builds(status)},
         "async_scorer": false,
-        "update_queue": {"length": measures.writes_waiting},
+        "update_queue": {"length": measures.writes_waiting, "op_num": status.writes},
     });
     if level > 3 {
         let excluded = |(name, space): (&String, &kithdb::SpaceStatus)| {

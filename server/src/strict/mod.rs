@@ -19,7 +19,7 @@ use kithdb::{Collection, Error, FieldPath, Filter, Result, Schema};
 
 use serde::Deserialize;
 
-use crate::error::BAD_REQUEST;
+use crate::error::Refusal;
 pub(crate) use filter::conditions;
 pub(crate) use rates::Rates;
 
@@ -225,5 +225,5 @@ impl<'a> Strict<'a> {
 
 /// What strict mode refuses, and what to do about it.
 fn refused(field: &str, what: &str, solution: &str) -> Error {
-    Error::invalid(field, format!("{BAD_REQUEST}{what}. Help: {solution}"))
+    Refusal::BadRequest.of(field, format_args!("{what}. Help: {solution}"))
 }

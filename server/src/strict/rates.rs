@@ -10,7 +10,7 @@ use kithdb::{Error, Result};
 use parking_lot::Mutex;
 
 use super::sizes::Sizes;
-use crate::error::{RATE, RetryAfter};
+use crate::error::Refusal;
 
 /// The buckets of a server.
 #[derive(Default)]
@@ -112,8 +112,7 @@ impl Short {
                 (why.to_owned(), MINUTE_S as u64)
             }
         };
-        Error::invalid(field, format!("{RATE}{name} rate limit exceeded{why}"))
-            .with_source(RetryAfter { seconds })
+        Refusal::Rate { seconds }.of(field, format_args!("{name} rate limit exceeded{why}"))
     }
 }
 

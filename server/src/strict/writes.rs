@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use kithdb::{Change, Error, Filter, Op, Point, PointId, Result, Select, Selection, Vector, Vectors};
 
 use super::rates::Kind;
-use super::{BAD_REQUEST, Config, Strict, refused, sizes};
+use super::{Config, Strict, refused, sizes};
+use crate::error::Refusal;
 use crate::metrics;
 
 /// What a write by a filter costs: how many points it changes is not known before.
@@ -220,5 +221,5 @@ fn too_large(limit: u64) -> Error {
 }
 
 fn reached(field: &str, message: &str) -> Error {
-    Error::invalid(field, format!("{BAD_REQUEST}{message}"))
+    Refusal::BadRequest.of(field, message)
 }

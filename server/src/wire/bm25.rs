@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use kithdb::{Bm25, Bm25Options, Payload, SparseVector, Value};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
+use super::id::Id;
 use super::schema::{any_of, declare, flag, free, named, number, object, text, whole, words};
 use super::shape::Ignored;
 use super::vector::Dense;
@@ -25,11 +26,14 @@ pub(crate) struct ObjectIn {
     pub(super) options: Option<OptionsIn>,
     pub(super) image: Ignored,
     pub(super) object: Ignored,
+    /// What a point is called by, whose vector this is.
+    pub(super) name: Option<String>,
 }
 
 /// What an object says.
 pub(crate) enum Given {
     Sparse(SparseVector),
+    Point(Id),
     Text(String),
     Made(Made),
 }
@@ -70,7 +74,7 @@ declare!(OptionsIn as "Bm25Options": object([])
 impl ObjectIn {
     /// Whether it says nothing.
     pub(super) fn is_empty(&self) -> bool {
-        let Self { indices, values, text, model, options, image, object } = self;
+        let Self { indices, values, text, model, options, image, object, name } = self;
         let is_sparse = indices.is_some() || values.is_some();
         !is_sparse
             && text.is_none()
@@ -78,6 +82,7 @@ impl ObjectIn {
             && options.is_none()
             && image.is_none()
             && object.is_none()
+            && name.is_none()
     }
 
     /// What it says.
@@ -87,15 +92,30 @@ impl ObjectIn {
                 let [model, _] = MODELS;
                 Err(E::custom(format!("`image` and `object` have no `model` here; {model} is one of `text`")))
             }
-            Self { indices, values, text: None, model: None, options: None, .. } => {
+            Self {
+                indices: None,
+                values: None,
+                text: None,
+                model: None,
+                options: None,
+                name: Some(name),
+                ..
+            } => Id::of_name(&name).map(Given::Point),
+            Self { indices, values, text: None, model: None, options: None, name: None, .. } => {
                 let indices = indices.ok_or_else(|| E::missing_field("indices"))?;
                 let Dense(values) = values.ok_or_else(|| E::missing_field("values"))?;
                 Ok(Given::Sparse(SparseVector { indices, values }))
             }
-            Self { indices: None, values: None, text: Some(text), model: Some(_), options, .. } => {
-                Ok(Given::Made(Made { text, options }))
-            }
-            Self { indices: None, values: None, text: Some(text), options: None, .. } => {
+            Self {
+                indices: None,
+                values: None,
+                text: Some(text),
+                model: Some(_),
+                options,
+                name: None,
+                ..
+            } => Ok(Given::Made(Made { text, options })),
+            Self { indices: None, values: None, text: Some(text), options: None, name: None, .. } => {
                 Ok(Given::Text(text))
             }
             _ => Err(E::custom("give `indices` and `values`, or `text`, with or without a `model`")),

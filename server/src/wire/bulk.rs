@@ -12,6 +12,8 @@ use utoipa::ToSchema;
 pub(crate) struct ImportQuery {
     /// The column of ids; empty: numbers are given.
     id: Option<String>,
+    /// Whether they are names.
+    names: Option<bool>,
     /// Columns with vectors, `column` or `column:vector`, between commas.
     vectors: Option<String>,
     /// The column of JSON objects.
@@ -35,6 +37,7 @@ impl ImportQuery {
         let as_metric = |error: Error| error.with_field("metric");
         Ok(ImportOptions {
             id,
+            is_named: self.names == Some(true),
             vectors: vectors.collect(),
             payload: self.payload,
             metric: self.metric.map(|name| name.parse()).transpose().map_err(as_metric)?,
@@ -133,6 +136,8 @@ mod tests {
         assert_eq!((options.id, options.metric), (IdColumn::Given, Some(Metric::Dot)));
         let named = ("emb".to_owned(), Some("text".to_owned()));
         assert_eq!(options.vectors, [named, ("image".to_owned(), None)]);
+        let named = ImportQuery { names: Some(true), ..ImportQuery::default() };
+        assert!(named.into_options().expect("options").is_named && !options.is_named);
         let wrong = ImportQuery { metric: Some("near".to_owned()), ..ImportQuery::default() };
         assert_eq!(wrong.into_options().expect_err("no metric").field(), Some("metric"));
         let wrong = ExportQuery { format: Some("csv".to_owned()), filter: None };

@@ -1,4 +1,4 @@
-//! Collections as they come in: create, and the indexes of payload fields.
+//! Collections as they come in.
 //!
 //! What a client sets and this engine decides by itself (graph, optimizer, log, shards, what lies on disk) is kept with
 //! the schema ([`settings`](super::settings)), and [`describe`](super::describe) tells it again.
@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use kithdb::{
-    Codes, DEFAULT_VECTOR, Datatype, Error, FieldKind, FieldPath, Metric, ModelIdentity, Payload, Result,
-    Schema, Value, VectorSpec,
+    Codes, DEFAULT_VECTOR, Datatype, Error, FieldPath, Metric, ModelIdentity, Payload, Result, Schema, Value,
+    VectorSpec,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
@@ -137,17 +137,6 @@ pub(super) struct ModelJson {
 struct KeywordIn {
     paths: Vec<String>,
     language: Option<String>,
-}
-
-/// `PUT collections/{name}/index`.
-#[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = CreateFieldIndex)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CreateField {
-    field_name: String,
-    #[serde(alias = "field_type")]
-    #[schema(schema_with = shapes::field_schema)]
-    field_schema: Value,
 }
 
 impl Create {
@@ -309,37 +298,9 @@ impl ModelJson {
     }
 }
 
-impl CreateField {
-    /// The field, its kind, and what is said of it beside that.
-    ///
-    /// # Errors
-    /// `InvalidArgument` on `field_name` or `field_schema`, saying which kinds there are.
-    pub(crate) fn into_field(self) -> Result<(FieldPath, FieldKind, Payload)> {
-        let path = self.field_name.parse().map_err(|error: Error| error.with_field("field_name"))?;
-        let name = match &self.field_schema {
-            Value::Object(params) => params.get("type").and_then(Value::as_str),
-            other => other.as_str(),
-        };
-        match name {
-            Some(name) => {
-                let kind = name.parse()?;
-                let Value::Object(mut params) = self.field_schema else {
-                    return Ok((path, kind, Payload::new()));
-                };
-                params.retain(|_, value| !value.is_null());
-                Ok((path, kind, params))
-            }
-            None => {
-                let known = FieldKind::ALL.map(FieldKind::name).join(", ");
-                Err(Error::invalid("field_schema", format!("names no type; one of {known} does")))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use kithdb::Language;
+    use kithdb::{FieldKind, Language};
     use serde_json::json;
 
     use super::*;
@@ -474,22 +435,6 @@ mod tests {
         for (of_collection, own, field) in cases {
             let error = space(&of_collection, &own).expect_err(field);
             assert_eq!(error.field(), Some(field), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_field_is_named_or_described() {
-        let field = |schema: Value| {
-            CreateField { field_name: "a.b".into(), field_schema: schema }
-                .into_field()
-                .map(|(_, kind, _)| kind)
-        };
-        assert_eq!(field(json!("integer")).expect("a name"), FieldKind::Integer);
-        let params = json!({"type": "keyword", "is_tenant": true});
-        assert_eq!(field(params).expect("an object"), FieldKind::Keyword);
-        for bad in [json!("texts"), json!({"type": "place"}), json!(null), json!({})] {
-            let error = field(bad).expect_err("refused");
-            assert!(error.field() == Some("field_schema") && error.message().contains("keyword"), "{error}");
         }
     }
 }

@@ -388,7 +388,7 @@ mod tests {
             json!({"type": "text", "tokenizer": "prefix", "stopwords": {"custom": ["x"]}, "on_disk": false});
         let body = |schema: Value| json!({"field_name": "t", "field_schema": schema}).to_string();
         let set = |schema: Value| {
-            let field: super::super::collection::CreateField =
+            let field: super::super::field::CreateField =
                 super::super::parse(body(schema).as_bytes()).expect("a body");
             let (path, kind, params) = field.into_field().expect("a field");
             collection.create_field_with(path, kind, params).expect("an index");

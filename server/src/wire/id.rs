@@ -1,21 +1,32 @@
-//! Point ids: an unsigned integer, or a UUID as a string.
+//! Point ids: an unsigned integer, a UUID as a string, or any text as the name in an object.
+//!
+//! A name stands for the UUID that is made of it, in bodies that come in; what goes out has the UUID, since clients
+//! know no other ids. The same name has the same UUID through every door.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use kithdb::PointId;
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use utoipa::openapi::{ObjectBuilder, RefOr, SchemaFormat, Type};
 use uuid::Uuid;
 
-use super::schema::{Shown, any_of, declare, whole};
+use super::schema::{Shown, any_of, declare, object, text, whole};
 
 /// A point id in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Id(pub(crate) PointId);
 
-declare!(Id as "PointId": any_of([whole(0), uuid()]));
+declare!(Id as "PointId": any_of([whole(0), uuid(), object([("name", text())]).shown()]));
+
+/// A text that a point is called by.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Called {
+    name: String,
+}
 
 /// The text of a UUID.
 fn uuid() -> Shown {
@@ -36,12 +47,21 @@ impl Id {
         ids.into_iter().map(|Self(id)| id).filter(|id| seen.insert(*id)).collect()
     }
 
+    /// The id of the point that is called by a text.
+    pub(crate) fn of_name<E: Error>(name: &str) -> Result<Self, E> {
+        match name {
+            "" => Err(E::custom("a name is empty; a point is called by a text that has something in it")),
+            name => Ok(Self(PointId::from_name(name))),
+        }
+    }
+
     /// The id that a JSON string is: a UUID, in any of its spellings, some of which look like a number. An integer is
     /// written as an integer.
     pub(crate) fn of_text<E: Error>(text: &str) -> Result<Self, E> {
         Uuid::parse_str(text).map(|uuid| Self(PointId::Uuid(uuid))).map_err(|_| {
             E::custom(format!(
-                "value {text} is not a valid point ID, valid values are either an unsigned integer or a UUID"
+                "value {text} is not a valid point ID, valid values are either an unsigned integer or a UUID; any \
+                 other text is the `name` in an object"
             ))
         })
     }
@@ -64,11 +84,11 @@ impl<'de> Deserialize<'de> for Id {
 
 struct IdVisitor;
 
-impl Visitor<'_> for IdVisitor {
+impl<'de> Visitor<'de> for IdVisitor {
     type Value = Id;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a point ID: an unsigned integer or a UUID")
+        f.write_str("a point ID: an unsigned integer, a UUID, or an object with a `name`")
     }
 
     fn visit_u64<E: Error>(self, num: u64) -> Result<Id, E> {
@@ -77,6 +97,11 @@ impl Visitor<'_> for IdVisitor {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Id, E> {
         Id::of_text(text)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Id, A::Error> {
+        let Called { name } = Called::deserialize(MapAccessDeserializer::new(map))?;
+        Id::of_name(&name)
     }
 }
 
@@ -88,6 +113,17 @@ mod tests {
     fn an_id_that_is_asked_for_again_is_read_once() {
         let ids: Vec<Id> = serde_json::from_str("[7, 3, 7, 7, 3, 1]").expect("ids");
         assert_eq!(Id::distinct(ids), [7, 3, 1].map(PointId::Num));
+    }
+
+    #[test]
+    fn any_text_is_a_name_and_goes_out_as_a_uuid() {
+        let named = |json: &str| serde_json::from_str::<Id>(json);
+        let id = named(r#"{"name": "chapter-1"}"#).expect("a name");
+        assert_eq!(id, Id(PointId::from_name("chapter-1")));
+        assert_eq!(named(&serde_json::to_string(&id).expect("an id")).expect("its UUID"), id);
+        for json in [r#"{"name": ""}"#, r#"{"name": 1}"#, r#"{"name": "a", "id": 1}"#, "{}"] {
+            named(json).expect_err(json);
+        }
     }
 
     #[test]

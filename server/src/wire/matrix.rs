@@ -6,6 +6,7 @@ use kithdb::{Collection, DEFAULT_VECTOR, Matrix, MatrixRequest, Result};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::error::invalid;
 use crate::strict::Strict;
 
 use super::filter::FilterIn;
@@ -69,6 +70,9 @@ impl MatrixBody {
         deadline: Instant,
     ) -> Result<Matrix> {
         super::above_zero("limit", self.limit)?;
+        if let Some(sample) = self.sample.filter(|sample| *sample < 2) {
+            return Err(invalid("sample", &format!("value {sample} invalid, must be 2 or larger")));
+        }
         let request = MatrixRequest {
             filter: super::filter::or_everything(self.filter)?,
             using: self.using.unwrap_or_else(|| DEFAULT_VECTOR.to_owned()),

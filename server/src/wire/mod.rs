@@ -21,6 +21,7 @@ pub(crate) mod documents;
 pub(crate) mod eval;
 pub(crate) mod facet;
 pub(crate) mod feedback;
+pub(crate) mod field;
 pub(crate) mod filter;
 pub(crate) mod geo;
 pub(crate) mod groups;
@@ -51,11 +52,11 @@ pub(crate) mod why;
 
 use std::time::Instant;
 
-use kithdb::{Collection, Error, ErrorKind, Reading, Result, Seqno, Value};
+use kithdb::{Collection, Error, Reading, Result, Seqno, Value};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Path;
 
-use crate::error::{VALIDATION, invalid};
+use crate::error::{Refusal, invalid};
 
 /// What a request reads, until its deadline: the present state of a collection, or that at a commit.
 ///
@@ -117,23 +118,25 @@ fn locate<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Error 
 
 /// A value that no schema allows, found while a body is read; `place` is where it stands below what is being read.
 fn never<E: serde::de::Error>(place: &str, why: &str) -> E {
-    E::custom(format!("{VALIDATION}{place}{PLACE_END}{why}"))
+    E::custom(format!("{NEVER}{place}{PLACE_END}{why}"))
 }
 
-/// Ends the place in a message of [`never`]; in no place and in no message.
+/// Begins a message of [`never`], and ends the place in it; in no place and in no other message. A text of a body may
+/// stand in messages of the parser, but never at the beginning.
+const NEVER: char = '\u{1e}';
 const PLACE_END: char = '\u{1f}';
 
 /// The error without its place, but for what [`never`] says of it.
 fn refuse(error: &serde_json::Error) -> Error {
     let text = error.to_string();
-    let Some((place, why)) = text.strip_prefix(VALIDATION).and_then(|rest| rest.split_once(PLACE_END)) else {
+    let Some((place, why)) = text.strip_prefix(NEVER).and_then(|rest| rest.split_once(PLACE_END)) else {
         let hint = match text.starts_with("recursion limit exceeded") {
             true => "; JSON is nested to 128 levels at most",
             false => "",
         };
-        return Error::new(ErrorKind::InvalidArgument, format!("Format error in JSON body: {text}{hint}"));
+        return Refusal::Malformed.without_field(format_args!("{text}{hint}"));
     };
-    let error = Error::new(ErrorKind::InvalidArgument, format!("{VALIDATION}{why}"));
+    let error = Refusal::Body.without_field(why);
     if place.is_empty() { error } else { error.with_field(place) }
 }
 

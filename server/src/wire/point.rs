@@ -277,10 +277,9 @@ impl Batch {
 }
 
 fn check_length(field: &str, actual: usize, ids: usize) -> Result<()> {
-    if actual == ids {
-        return Ok(());
-    }
-    Err(Error::invalid(field, format!("has {actual} entries for {ids} ids; each id needs one")))
+    let what = if field == "batch.payloads" { "payloads" } else { "vectors" };
+    let why = || format!("number of ids and {what} must be equal ({ids} != {actual})");
+    if actual == ids { Ok(()) } else { Err(crate::error::invalid(field, &why())) }
 }
 
 impl Retrieve {

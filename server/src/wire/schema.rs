@@ -17,7 +17,7 @@ use super::legacy::schema::{
     DiscoverBody, RecommendBody, RecommendGroupsBody, SearchBody, SearchGroupsBody, Searches,
 };
 use super::{
-    alias, alter, answers, bulk, collection, cursor, documents, eval, facet, feedback, filter, groups,
+    alias, alter, answers, bulk, collection, cursor, documents, eval, facet, feedback, field, filter, groups,
     matrix, optimizations, point, query, question, snapshot, sparse, update, why,
 };
 
@@ -90,11 +90,12 @@ roots! {
     alter::Alter, alter::CreateVector,
     answers::AnswersIn,
     bulk::ImportedOut, bulk::Running,
-    collection::Create, collection::CreateField, collection::SpaceIn,
+    collection::Create, collection::SpaceIn,
     cursor::NextBody, cursor::CursorPage,
     documents::UploadIn, documents::JobOut,
     eval::QuestionsIn, eval::EvalIn, eval::LearnIn, eval::LearnedOut, feedback::FeedbackIn,
     facet::Facet, facet::FacetHits,
+    field::CreateField,
     filter::FilterIn,
     groups::QueryGroups, groups::Groups,
     matrix::MatrixBody, matrix::MatrixPairs, matrix::MatrixOffsets,

@@ -9,7 +9,7 @@
 use kithdb::{Error, Memory, Payload, Result, Value};
 
 use super::collection::TURBO4;
-use crate::error::invalid;
+use crate::error::{Refusal, invalid};
 
 /// What a value may be.
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ const PLACE: Shape = Word(&["cold", "cached"]);
 const HNSW: Shape = Object(&[
     ("m", Count(0)),
     ("ef_construct", Count(4)),
-    ("full_scan_threshold", Count(0)),
+    ("full_scan_threshold", Count(10)),
     ("max_indexing_threads", Count(0)),
     ("on_disk", Flag),
     ("memory", MEMORY),
@@ -369,7 +369,7 @@ fn place(field: &str, name: &str) -> String {
 }
 
 fn malformed(field: &str, why: &str) -> Error {
-    Error::invalid(field, format!("Format error in JSON body: {why}"))
+    Refusal::Malformed.of(field, why)
 }
 
 #[cfg(test)]

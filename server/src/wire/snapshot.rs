@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::shape::Ignored;
-use crate::error::{BAD_REQUEST, FORBIDDEN, VALIDATION};
+use crate::error::Refusal;
 
 /// A snapshot.
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,7 +65,7 @@ impl Recover {
     /// `InvalidArgument` on `location` for any other place, forbidden for a file elsewhere; on `checksum` for what can
     /// be none.
     pub(crate) fn source(&self, folder: &Path) -> Result<Source> {
-        check_sum(self.checksum.as_deref(), VALIDATION)?;
+        check_sum(self.checksum.as_deref(), Refusal::Body)?;
         if self.location.starts_with("http://") || self.location.starts_with("https://") {
             return Ok(Source::Url(self.location.clone()));
         }
@@ -78,7 +78,8 @@ impl Recover {
         let local = self.location.strip_prefix("file://");
         match local.map(|place| place.strip_prefix("localhost").unwrap_or(place)) {
             Some(path) if !path.starts_with('/') => {
-                Err(refused(BAD_REQUEST, "Invalid snapshot URI, file path must be absolute or on localhost"))
+                let why = "Invalid snapshot URI, file path must be absolute or on localhost";
+                Err(refused(Refusal::BadRequest, why))
             }
             path => inside(Path::new(path.unwrap_or(&self.location)), folder),
         }
@@ -89,38 +90,38 @@ impl Recover {
 fn inside(path: &Path, folder: &Path) -> Result<Source> {
     let Ok(file) = path.canonicalize() else {
         let message = format!("Snapshot file \"{}\" does not exist", path.display());
-        return Err(refused(BAD_REQUEST, &message));
+        return Err(refused(Refusal::BadRequest, &message));
     };
     match folder.canonicalize() {
         Ok(folder) if file.starts_with(&folder) && file.is_file() => Ok(Source::File(file)),
         Ok(folder) if file.starts_with(&folder) => {
-            Err(refused(BAD_REQUEST, &format!("Snapshot file \"{}\" is a folder", path.display())))
+            let message = format!("Snapshot file \"{}\" is a folder", path.display());
+            Err(refused(Refusal::BadRequest, &message))
         }
         _ => {
             let place = folder.display();
             let message = format!("Snapshot file path must be inside the snapshots directory \"{place}\"");
-            Err(refused(FORBIDDEN, &format!("{message}; put the file there, or upload it")))
+            Err(refused(Refusal::Forbidden, &format!("{message}; put the file there, or upload it")))
         }
     }
 }
 
 /// What the dialect refuses of a location, in its words.
-fn refused(start: &str, why: &str) -> Error {
-    Error::invalid("location", format!("{start}{why}"))
+fn refused(refusal: Refusal, why: &str) -> Error {
+    refusal.of("location", why)
 }
 
-/// Checks that a checksum can be one, before anything is fetched that it could be of. `start` begins the text of the
-/// error.
+/// Checks that a checksum can be one, before anything is fetched that it could be of. `refusal` says where it stands.
 ///
 /// # Errors
 /// `InvalidArgument` on `checksum`.
-pub(crate) fn check_sum(checksum: Option<&str>, start: &str) -> Result<()> {
+pub(crate) fn check_sum(checksum: Option<&str>, refusal: Refusal) -> Result<()> {
     let is_one = |sum: &str| sum.len() == 64 && sum.bytes().all(|digit| digit.is_ascii_hexdigit());
     match checksum.is_none_or(is_one) {
         true => Ok(()),
         false => {
             let why = "must be the SHA-256 of the snapshot: 64 hexadecimal digits";
-            Err(Error::invalid("checksum", format!("{start}{why}")))
+            Err(refusal.of("checksum", why))
         }
     }
 }
@@ -131,13 +132,13 @@ mod tests {
 
     #[test]
     fn a_checksum_is_digits_and_leads_nowhere() {
-        check_sum(None, VALIDATION).expect("none is needed");
-        check_sum(Some(&"aB0".repeat(22)[..64]), VALIDATION).expect("digits");
+        check_sum(None, Refusal::Body).expect("none is needed");
+        check_sum(Some(&"aB0".repeat(22)[..64]), Refusal::Body).expect("digits");
         let padded = format!("../../../../etc/passwd{}", "0".repeat(42));
         for none in
             ["", "00", "sha256:00", "../x", &"0".repeat(65), &"g".repeat(64), &"é".repeat(32), &padded]
         {
-            let error = check_sum(Some(none), VALIDATION).expect_err(none);
+            let error = check_sum(Some(none), Refusal::Body).expect_err(none);
             assert_eq!(error.field(), Some("checksum"), "{none}");
         }
     }

@@ -7,8 +7,9 @@
 use std::time::{Duration, Instant};
 
 use kithdb::{
-    Collection, DEFAULT_VECTOR, Database, Error, ErrorKind, Examples, Filter, Input, Order, OrderValue, Pair,
-    Params, PayloadSelect, PointId, Query, Request, Result, Select, Terms, Vector, VectorSelect,
+    Collection, DEFAULT_VECTOR, Database, Error, ErrorKind, Examples, Filter, Fusion, Input, Order,
+    OrderValue, Pair, Params, PayloadSelect, PointId, Query, Request, Result, Select, Terms, Vector,
+    VectorSelect,
 };
 use rag::Embedder;
 
@@ -24,7 +25,7 @@ use super::query::{
 };
 use super::question::{Found, Question};
 use super::shape::OneOrMany;
-use crate::error::invalid;
+use crate::error::{Refusal, invalid};
 
 /// What queries are translated with.
 pub(crate) struct Translator<'a> {
@@ -131,7 +132,7 @@ impl Translator<'_> {
         let legs = self.legs(prefetch, &filter)?;
         check_level(query.as_ref(), !legs.is_empty(), using.as_deref(), score_threshold)?;
         super::above_zero("limit", limit)?;
-        super::above_zero("params.hnsw_ef", params.as_ref().and_then(|params| params.hnsw_ef))?;
+        params.as_ref().map_or(Ok(()), ParamsIn::check)?;
         if let Some(lookup) = &lookup_from {
             self.other(&lookup.collection)?;
         }
@@ -249,6 +250,9 @@ impl Translator<'_> {
             let why = format!("value {:?} invalid, must be 0.0 or larger", weights.confidence);
             return Err(invalid(&format!("{place}.strategy.naive.b"), &why));
         }
+        if given.feedback.is_empty() {
+            return Err(invalid(&format!("{place}.feedback"), "feedback elements must be non-empty"));
+        }
         let scored = given.feedback.into_iter().enumerate().map(|(at, ScoredIn { example, score })| {
             Ok((self.input(example, source, &format!("{place}.feedback[{at}].example"))?, score))
         });
@@ -346,7 +350,7 @@ fn check_level(
     using: Option<&str>,
     score_threshold: Option<f32>,
 ) -> Result<()> {
-    let refuse = |field: &str, message: &str| Err(Error::invalid(field, format!("Bad request: {message}")));
+    let refuse = |field: &str, message: &str| Err(Refusal::BadRequest.of(field, message));
     match query {
         None if has_legs => refuse(
             "query",
@@ -358,6 +362,9 @@ fn check_level(
         ),
         Some(QueryIn::Order(_)) if score_threshold.is_some() => {
             refuse("score_threshold", "Can't use score_threshold with an order_by query.")
+        }
+        Some(QueryIn::Fuse(Fusion::Rrf { k, .. })) if *k <= 0.0 => {
+            Err(invalid("query.rrf.k", &format!("value {k} invalid, must be 1 or larger")))
         }
         Some(QueryIn::Fuse(_)) if using.is_some() => {
             refuse("using", "Fusion queries cannot be combined with the 'using' field.")

@@ -249,8 +249,11 @@ pub(crate) fn clear_payload(points: Delete) -> Result<Writes> {
 
 impl UpdateVectors {
     /// # Errors
-    /// `InvalidArgument` for a filter that is none.
+    /// `InvalidArgument` when there is no point, or nothing of one, and for a filter that is none.
     pub(crate) fn into_writes(self) -> Result<Writes> {
+        if self.points.is_empty() {
+            return Err(invalid("points", "must specify points to update"));
+        }
         let update_filter = self.update_filter.map_or_else(|| Ok(Filter::default()), FilterIn::into_filter);
         let update_filter = update_filter.map_err(|error| error.within("update_filter"))?;
         if let Some(at) = self.points.iter().position(|point| point.vector.0.is_empty()) {

@@ -102,6 +102,9 @@ impl<'de> Visitor<'de> for AnyVisitor {
             Given::Sparse(sparse) => sparse,
             Given::Made(made) => made.document(),
             Given::Text(_) => return Err(A::Error::missing_field("model")),
+            Given::Point(_) => {
+                return Err(A::Error::custom("a `name` is of a point, and this is its vector"));
+            }
         };
         check_sparse(&sparse)?;
         Ok(VectorIn(sparse.into()))

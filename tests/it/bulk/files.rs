@@ -92,6 +92,18 @@ fn arrays_and_rows_of_numbers_become_vectors() {
 }
 
 #[test]
+fn ids_may_be_names_which_stay_in_the_payload() {
+    let options = ImportOptions { is_named: true, ..ImportOptions::default() };
+    let (_folder, path) = file("x.jsonl", br#"{"id": "chapter 1", "vector": [3, 4], "n": 1}"#);
+    let (_, points) = made(&path, &options).expect("a row");
+    let point = Point::new(kithdb::PointId::from_name("chapter 1")).vector([0.6, 0.8]);
+    assert_eq!(points, [point.with("n", 1).with("id", "chapter 1")]);
+    let (_folder, path) = file("x.jsonl", br#"{"vector": [3, 4], "n": 1}"#);
+    let error = made(&path, &options).expect_err("no names");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("id")), "{error}");
+}
+
+#[test]
 fn lines_are_points_or_rows() {
     let lines = r#"
         {"id": 1, "vector": [3, 4], "payload": {"a": {"b": [1, null]}}, "c": 2.5}

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use kithdb::{Options, Value};
+use kithdb::{Database, Metric, Options, Schema, Value};
+use serde_json::json;
 
 use super::{NAME, busy};
+use crate::http::Running;
 
 fn members(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap_or_else(|| panic!("no object: {value}")).keys().map(String::as_str).collect()
@@ -61,4 +63,29 @@ fn each_level_has_its_members() {
     assert_eq!(members(&query["200"]), these(times));
     let each = told("?per_collection=true");
     assert!(each["requests"]["rest"]["per_collection_responses"][NAME].is_object(), "{each}");
+}
+
+#[test]
+fn writes_are_counted_for_each_collection_by_itself() {
+    let db = Database::in_memory().expect("a database");
+    for name in ["a", "b"] {
+        db.create_collection(name, Schema::new().vector(1, Metric::Dot)).expect("a collection");
+    }
+    let server = Running::over(db);
+    let counted = || {
+        let told = server.ask("GET", "/telemetry?details_level=3", None).body;
+        let all = told["result"]["collections"]["collections"].as_array().expect("collections").clone();
+        let of = |name: &str| all.iter().find(|one| one["id"] == name).expect("it is there").clone();
+        ["a", "b"].map(|name| of(name)["shards"][0]["local"]["update_queue"]["op_num"].clone())
+    };
+    let write = |name: &str| {
+        let body = json!({"points": [{"id": 1, "vector": [1]}]});
+        let answer = server.ask("PUT", &format!("/collections/{name}/points"), Some(&body));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    assert_eq!(counted(), [0, 0]);
+    ["a", "a", "b"].into_iter().for_each(write);
+    assert_eq!(counted(), [2, 1]);
+    server.ask("POST", "/collections/a/points/count", Some(&json!({})));
+    assert_eq!(counted(), [2, 1], "reading is no write");
 }

@@ -6,8 +6,9 @@ use super::super::collections;
 use super::operation::Operation;
 use crate::wire::alias::ChangeAliases;
 use crate::wire::alter::{Alter, CreateVector};
-use crate::wire::collection::{Create, CreateField};
+use crate::wire::collection::Create;
 use crate::wire::described::{CollectionDetails, CollectionTold, Collections, Exists};
+use crate::wire::field::CreateField;
 use crate::wire::optimizations::Optimize;
 use crate::wire::schema::{flag, named};
 

@@ -3,7 +3,7 @@
 use super::super::bulk;
 use super::operation::Operation;
 use crate::wire::bulk::ImportedOut;
-use crate::wire::schema::{named, text, words};
+use crate::wire::schema::{flag, named, text, words};
 
 const TAG: &str = "Columns";
 
@@ -16,6 +16,7 @@ pub(super) fn operations() -> Vec<Operation> {
         at("POST", "/import", "import", "Import an Arrow stream, a Parquet file, or lines of JSON")
             .saying(all)
             .takes("id", text(), "The column of ids; empty: numbers are given")
+            .takes("names", flag(), "true: they are names, any texts, which stay in the payload")
             .takes("vectors", text(), "Columns with vectors, `column` or `column:vector`, between commas")
             .takes("payload", text(), "The column of JSON objects")
             .takes("metric", text(), "How vectors are compared, if the collection is made")

@@ -64,7 +64,7 @@ const ERRORS: [(u16, &str); 19] = [
 ];
 
 /// Points, collections and so on as examples name them.
-const PARTS: [(&str, &str, &str); 14] = [
+const PARTS: [(&str, &str, &str); 15] = [
     ("collection", "The collection, or an alias of it", "books"),
     ("vector", "The name of a vector", "blurb"),
     ("field", "The path of a payload field", "genre"),
@@ -72,6 +72,7 @@ const PARTS: [(&str, &str, &str); 14] = [
     ("snapshot", "The name of a snapshot", "books-9-2026-01-01T00-00-00-000000Z.snapshot"),
     ("cursor", "The name of a cursor", "936da01f-9abd-4d9d-80c7-02af85c822a8"),
     ("peer", "The number of a node", "1"),
+    ("shard", "The number of a shard: there is one, 0", "0"),
     ("document", "The id of a document", "936da01f-9abd-4d9d-80c7-02af85c822a8"),
     ("job", "The id of a job", "936da01f-9abd-4d9d-80c7-02af85c822a8"),
     ("source", "The id of a source", "936da01f-9abd-4d9d-80c7-02af85c822a8"),

@@ -15,6 +15,7 @@ use super::point::ScoredPoint;
 use super::query::QueryBody;
 use super::question::{Found, Room};
 use super::translate::Translator;
+use crate::error::Refusal;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,9 +107,9 @@ impl Kind {
         let is_named = body.get("vector").is_some_and(|vector| vector.get("name").is_some());
         let body = self.body(body, further)?;
         let answer = parse_part(body.into(), "body").and_then(run);
-        answer.map_err(|error| {
-            let field = error.field().map(|field| self.place(field, is_named));
-            field.map_or(error.duplicate(), |field| error.with_field(field))
+        answer.map_err(|error| match error.field().map(|field| self.place(field, is_named)) {
+            Some(field) => error.with_field(field),
+            None => error,
         })
     }
 
@@ -127,8 +128,8 @@ impl Kind {
                 () if is_shared => drop(query.insert(name, value)),
                 () => {
                     let known = self.own().iter().chain(&SHARED).copied().collect::<Vec<_>>().join(", ");
-                    let message = format!("Format error in JSON body: is not known here; these are: {known}");
-                    return Err(Error::invalid(name, message));
+                    let why = format!("is not known here; these are: {known}");
+                    return Err(Refusal::Malformed.of(name, why));
                 }
             }
         }
@@ -187,9 +188,8 @@ fn nearest(own: &mut Payload, query: &mut Payload) -> Result<Payload> {
         vector = named.shift_remove("vector").unwrap_or_default();
     }
     if !vector.is_array() && vector.get("indices").is_none() {
-        let message =
-            "Format error in JSON body: is no vector; give a list of numbers, or `name` and `vector`";
-        return Err(Error::invalid("vector", message));
+        let why = "is no vector; give a list of numbers, or `name` and `vector`";
+        return Err(Refusal::Malformed.of("vector", why));
     }
     Ok(Payload::from_iter([("nearest".to_owned(), vector)]))
 }

@@ -6,6 +6,7 @@ use kithdb::formula::{Decay, DecayKind, Expression, Formula, Unary};
 use kithdb::{Condition, Error, Payload, Result, Value, datetime};
 use serde::Deserialize;
 
+use crate::error::invalid;
 use crate::wire::filter::{ConditionIn, FilterIn};
 use crate::wire::geo::PlaceIn;
 use crate::wire::parse_part;
@@ -44,10 +45,11 @@ pub(crate) fn expression(formula: Value, defaults: BTreeMap<String, Value>) -> R
     let mut made = Formula::new(part(formula, FIELD)?);
     for (name, value) in defaults {
         let field = format!("query.defaults.{name}");
-        match variable(&name, &field)? {
+        match variable(&name, &field).map_err(|error| invalid(&field, error.message()))? {
             Expression::Score(leg) => {
                 let number = value.as_f64();
-                made.scores.insert(leg, number.ok_or_else(|| Error::invalid(field, "must be a number"))?);
+                let number = number.ok_or_else(|| invalid(&field, "Score default must be a number"))?;
+                made.scores.insert(leg, number);
             }
             Expression::Field(path) => drop(made.fields.insert(path, value)),
             _ => {}

@@ -29,6 +29,7 @@ impl From<Given> for VectorInput {
             Given::Sparse(vector) => Self::Vector(vector.into()),
             Given::Made(made) => Self::Vector(made.question().into()),
             Given::Text(text) => Self::Text(text),
+            Given::Point(Id(id)) => Self::Id(id),
         }
     }
 }
@@ -45,7 +46,9 @@ impl<'de> Visitor<'de> for InputVisitor {
     type Value = VectorInput;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a vector, the ID of a point, or an object with `indices` and `values`, or with `text`")
+        f.write_str(
+            "a vector, the ID of a point, or an object with `indices` and `values`, `text`, or `name`",
+        )
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<VectorInput, A::Error> {

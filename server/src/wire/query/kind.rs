@@ -166,6 +166,9 @@ struct QueryObject {
     image: Ignored,
     #[schema(ignore)]
     object: Ignored,
+    /// Of a point that stands alone.
+    #[schema(ignore)]
+    name: Option<String>,
     nearest: Option<VectorInput>,
     mmr: Option<MmrIn>,
     recommend: Option<RecommendIn>,
@@ -252,6 +255,7 @@ impl QueryObject {
             options: self.options.take(),
             image: self.image.take(),
             object: self.object.take(),
+            name: self.name.take(),
         };
         if object.is_empty() {
             return Ok(None);

@@ -6,9 +6,11 @@ mod input;
 mod keyword;
 mod kind;
 
+use kithdb::Result;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::error::invalid;
 use crate::strict::Effort;
 
 use super::filter::FilterIn;
@@ -135,6 +137,21 @@ pub(super) struct QuantizationIn {
 }
 
 impl ParamsIn {
+    /// Refuses what can never be.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the parameter.
+    pub(super) fn check(&self) -> Result<()> {
+        super::above_zero("params.hnsw_ef", self.hnsw_ef)?;
+        match self.effort().oversampling.filter(|oversampling| *oversampling < 1.0) {
+            None => Ok(()),
+            Some(given) => {
+                let why = format!("value {given:?} invalid, must be 1.0 or larger");
+                Err(invalid("params.quantization.oversampling", &why))
+            }
+        }
+    }
+
     /// What the search asks for.
     pub(super) fn effort(&self) -> Effort {
         let oversampling = self.quantization.as_ref().and_then(|quantization| quantization.oversampling);
