@@ -2,7 +2,8 @@
 //!
 //! Invariants: a sentence goes out when it is whole and was looked at. A citation names a passage that has the
 //! words of its sentence, and whose source is still stored with the hash that the passage was read from; numbers
-//! that name no such passage are taken out. A sentence that says something and finds no such passage is marked.
+//! that name no such passage are taken out. A sentence that says something and finds no such passage is marked. Nothing
+//! goes out that a chat would load by itself ([`inert`]).
 //!
 //! What is looked at are words and numbers, not their meaning: invented facts, names and figures are found; a `not`
 //! that was lost, or two facts that were mixed, are not.
@@ -13,6 +14,7 @@ use std::ops::Range;
 use kithdb::PointId;
 
 use super::passage::Passage;
+use super::shown::inert;
 use super::words::{sentence_end, sentences, words};
 
 /// A place in an answer, and the place in a document that it rests on.
@@ -131,6 +133,7 @@ impl<'a> Checker<'a> {
 
     fn checked(&mut self, sentence: &str) -> String {
         let (text, named) = without_markers(sentence);
+        let text = inert(&text);
         let claim = words(&text);
         let body = text.trim_end();
         let start = self.chars + body.chars().count() - body.trim_start().chars().count();
@@ -341,6 +344,18 @@ mod tests {
             (out.as_str(), checker.citations.len(), checker.unsupported.len()),
             ("The tower stands in Paris. ", 0, 1)
         );
+    }
+
+    #[test]
+    fn a_picture_that_would_send_something_away_is_text_however_it_arrives() {
+        let answer = "The tower stands in Paris ![a. b](https://x.example/?q=the+vault) [1]. \
+                      <img src='https://x.example'/> No.";
+        for step in [1, 2, 5, 1_000] {
+            let (out, cited, _) = check(answer, step);
+            assert!(out.contains("!\\[a.") && out.contains("< img src"), "by {step}: {out}");
+            assert!(!out.contains("![") && !out.contains("<img"), "by {step}: {out}");
+            assert!(cited.iter().all(|(number, _)| *number == 1), "by {step}: {out}");
+        }
     }
 
     #[test]
