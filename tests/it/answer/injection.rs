@@ -2,8 +2,8 @@
 //!
 //! Prevented: that text of a document becomes a message of another role, ends the place of the documents, or is
 //! read by a model where no person sees it; that an answer passes off what it was told to say as something that a
-//! document supports; that an answer has a picture, whose address a chat would ask by itself. Not prevented: that a model does as a document asks. So the engine here does, and what it
-//! says is marked.
+//! document supports; that it has a picture, whose address a chat would ask by itself. Not prevented: that a model does
+//! as a document asks. So the engine here does, and what it says is marked.
 
 use serde_json::json;
 
