@@ -82,6 +82,9 @@ const NO_ANSWER: [&str; 9] = [
     "not provided",
 ];
 
+/// How they go on to answer all the same.
+const ALL_THE_SAME: [&str; 5] = [" but ", " however", " although ", " though ", " yet "];
+
 impl<'a> Checker<'a> {
     pub(crate) fn new(
         documents: &'a [Passage],
@@ -228,7 +231,8 @@ fn may_become_marker(rest: &str) -> bool {
 
 fn is_no_answer(sentence: &str) -> bool {
     let sentence = sentence.to_lowercase().replace('’', "'");
-    NO_ANSWER.iter().any(|words| sentence.contains(words))
+    let has_one_of = |all: &[&str]| all.iter().any(|words| sentence.contains(words));
+    has_one_of(&NO_ANSWER) && !has_one_of(&ALL_THE_SAME)
 }
 
 /// A sentence without its markers, and the numbers in them.
@@ -332,6 +336,15 @@ mod tests {
             );
             assert_eq!(unsupported, ["It was built in 1989.", "The moon is made of cheese!"]);
         }
+    }
+
+    #[test]
+    fn who_knows_no_answer_and_gives_one_is_held_to_it() {
+        let answer = "The documents do not say who made it, but it was painted by Monet. \
+                      It is not mentioned, but the tower stands in Paris. They do not say more.";
+        let (out, cited, unsupported) = check(answer, 3);
+        assert_eq!(unsupported, ["The documents do not say who made it, but it was painted by Monet."], "{out}");
+        assert_eq!(cited, [(1, "The tower stands in Paris.".to_owned())], "{out}");
     }
 
     #[test]
