@@ -155,7 +155,7 @@ impl Engine {
             return None;
         }
         let model = self.known().ok()?.model;
-        let body = json!({"model": model, "messages": reply::messages(messages), "add_generation_prompt": true});
+        let body = json!({"model": model, "messages": reply::messages(messages)});
         let (count, can_pass) = match self.ask_root("tokenize", Some(&body)) {
             Ok(told) => (told["count"].as_u64().filter(|count| *count > 0), false),
             Err(failure) => (None, failure.is_passing()),

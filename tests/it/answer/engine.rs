@@ -131,8 +131,7 @@ impl Heard {
             "/tokenize" if self.counts_messages && body["messages"].is_array() => {
                 let messages = body["messages"].as_array().into_iter().flatten();
                 let text = |message: &Value| message["content"].as_str().unwrap_or_default().to_owned();
-                let count: usize =
-                    messages.map(|message| text(message).split_whitespace().count() + 4).sum();
+                let count: usize = messages.map(|one| text(one).split_whitespace().count() + 4).sum();
                 whole(stream, 200, "", &json!({"count": count, "tokens": []}).to_string())
             }
             "/tokenize" if self.has_tokenizer => {
