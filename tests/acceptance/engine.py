@@ -139,7 +139,8 @@ def check(kithdb: str, folder: Path, processes: list) -> int:
     url = serve(kithdb, folder / "data", engine, KEY, processes)
 
     status, first = ask(f"{url}/v1/chat/completions", question("Where in the valley does the otter live?", max_tokens=16))
-    that(status == 200 and first["rag"]["outcome"] == "generated" and len(first["rag"]["documents"]) == 5, first)
+    that(status == 200 and first["rag"]["outcome"] == "generated", first)
+    assert len(first["rag"]["documents"]) == len(DOCUMENTS), first
     that(first["usage"]["completion_tokens"] <= 16 and first["usage"]["prompt_tokens"] > 200, first["usage"])
     _, second = ask(f"{url}/v1/chat/completions", question("When in the valley does the heron sleep?", max_tokens=16))
     usage = second["usage"]
