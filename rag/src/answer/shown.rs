@@ -27,6 +27,15 @@ pub fn inert(text: &str) -> String {
     out
 }
 
+/// Where the first thing begins in a text that a chat would load by itself. The text is whole: a picture without an
+/// address is none, such as the brackets of a macro.
+pub(super) fn loading(text: &str) -> Option<usize> {
+    let has_address = |text: &str| ["](", "][", "]:"].iter().any(|mark| text.contains(mark));
+    let picture = text.match_indices("![").find(|(at, _)| has_address(&text[*at..]));
+    let element = text.match_indices('<').find(|(at, _)| is_element(&text[at + 1..]));
+    picture.into_iter().chain(element).map(|(at, _)| at).min()
+}
+
 /// Whether a text behind `<` is an element with attributes, as far as it goes.
 fn is_element(text: &str) -> bool {
     let name = text.len() - text.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-').len();
@@ -54,6 +63,19 @@ mod tests {
         ] {
             assert_eq!(inert(text), expected);
             assert_eq!(inert(expected), expected, "once is enough");
+        }
+    }
+
+    #[test]
+    fn what_would_load_is_found_where_it_begins() {
+        for (text, expected) in [
+            ("a ![b](c) <img d>", Some(2)),
+            ("a <img d> ![b](c)", Some(2)),
+            ("vec![1, 2] and ![b][c]", Some(3)),
+            ("vec![1, 2], [a](b), <b>", Some(3)),
+            ("vec![1, 2], a[1], <b>", None),
+        ] {
+            assert_eq!(loading(text), expected, "{text}");
         }
     }
 
