@@ -135,7 +135,7 @@ mod tests {
             score: 1.0,
             similarity: None,
         };
-        let text = "The lock ![p](https://x.example/p) is fair. Writers wait for vec![1]. So be it. <img src=x>";
+        let text = "The lock ![p](https://x/p) is fair. Writers wait for vec![1]. So be it. <img src=x>";
         let quoted = |question: &str, text: &str| {
             let (answer, citations) = extract(question, &[passage(text)]);
             assert!(!answer.contains("![p") && !answer.contains("<img"), "{answer}");

@@ -428,11 +428,13 @@ pub(crate) mod tests {
             let stream = zlib(format!("BT /F1 12 Tf {drawn} ET").as_bytes());
             read(of_streams(vec![stream])).expect("a PDF").text
         };
-        let ligatures = "1 0 0 1 50 700 Tm (The \\256eld of infor-) Tj 1 0 0 1 50 686 Tm (mation, the Anglo-) Tj \
+        let ligatures = "1 0 0 1 50 700 Tm (The \\256eld of infor-) Tj \
+                         1 0 0 1 50 686 Tm (mation, the Anglo-) Tj \
                          1 0 0 1 50 672 Tm (Saxon \\257oor) Tj";
         assert_eq!(text(ligatures), "The field of information, the Anglo-\nSaxon floor");
         // Filled and stroked; twice, to look bold; behind a picture; stroked alone.
-        let twice = "2 Tr 1 0 0 1 50 700 Tm (Bold) Tj 0 Tr 1 0 0 1 90 700 Tm (twice) Tj 1 0 0 1 90.3 700 Tm (twice) Tj \
+        let twice = "2 Tr 1 0 0 1 50 700 Tm (Bold) Tj \
+                     0 Tr 1 0 0 1 90 700 Tm (twice) Tj 1 0 0 1 90.3 700 Tm (twice) Tj \
                      3 Tr 1 0 0 1 50 686 Tm (unseen) Tj 1 Tr 1 0 0 1 50 672 Tm (outlined) Tj";
         assert_eq!(text(twice), "Bold twice\nunseen\noutlined");
         let again = "1 0 0 1 50 700 Tm (no) Tj 1 0 0 1 90 700 Tm (no) Tj";

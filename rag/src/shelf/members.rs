@@ -146,7 +146,8 @@ impl Shelf<'_> {
         let id = source_id(&file.id);
         let texts: Vec<String> = chunks.iter().map(|chunk| chunk.text_to_embed(source)).collect();
         let point = |chunk: &Chunk| {
-            let point = Point::new(PointId::from_name(&format!("chunk\n{id}\n{hash}\n{}\n{}", chunk.start, chunk.end)))
+            let name = format!("chunk\n{id}\n{hash}\n{}\n{}", chunk.start, chunk.end);
+            let point = Point::new(PointId::from_name(&name))
                 .with("source", id.to_string())
                 .with("path", file.name.clone())
                 .with("title", source.title.clone())
