@@ -248,7 +248,7 @@ impl fmt::Display for Skip {
             Self::Binary => f.write_str("binary: it has a zero byte"),
             Self::NotUtf8 { offset } => write!(f, "not UTF-8 from byte {offset} on"),
             Self::Malformed(why) => f.write_str(why),
-            Self::NoText => f.write_str("it has no readable text; letters in pictures are not recognised"),
+            Self::NoText => f.write_str("it has no readable text; pictures are not recognised"),
             Self::Unreadable(why) => write!(f, "cannot be read: {why}"),
         }
     }
