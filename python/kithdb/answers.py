@@ -26,6 +26,14 @@ from kithdb.rows import names_of
 if TYPE_CHECKING:
     from kithdb.doors import Door
 
+#: What kind of error the codes are that OpenAI has a name for; others are kinds themselves.
+_KINDS_OF_CODES = {
+    "context_length_exceeded": "limit_exceeded",
+    "invalid_api_key": "access_denied",
+    "model_not_found": "not_found",
+    "rate_limit_exceeded": "busy",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -154,7 +162,8 @@ class Answering(Iterator[str]):
             error = event["error"]
             message = str(error["message"])
             is_of_engine = error.get("code") == "io" and message.startswith("the serving engine")
-            kind = "unreachable" if is_of_engine else error.get("code") or "internal"
+            code = error.get("code") or "internal"
+            kind = "unreachable" if is_of_engine else _KINDS_OF_CODES.get(code, code)
             raise of_kind(kind, message, error.get("param"))
         self._told = event.get("rag", self._told)
         self._usage = event.get("usage") or self._usage

@@ -91,7 +91,7 @@ pub enum Skip {
     },
     /// It is not what its name says, or more than is read of its kind; why.
     Malformed(String),
-    /// It has no text: pages of pictures, or nothing at all.
+    /// It has no text that can be read: pages of pictures, glyphs whose font says no letters, or nothing at all.
     NoText,
     /// The operating system refused; what it said.
     Unreadable(String),
@@ -248,7 +248,7 @@ impl fmt::Display for Skip {
             Self::Binary => f.write_str("binary: it has a zero byte"),
             Self::NotUtf8 { offset } => write!(f, "not UTF-8 from byte {offset} on"),
             Self::Malformed(why) => f.write_str(why),
-            Self::NoText => f.write_str("it has no text"),
+            Self::NoText => f.write_str("it has no readable text; pictures are not recognised"),
             Self::Unreadable(why) => write!(f, "cannot be read: {why}"),
         }
     }

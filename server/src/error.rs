@@ -225,7 +225,19 @@ pub(crate) fn openai(told: &Told, status: StatusCode) -> Value {
         500.. => "server_error",
         _ => "invalid_request_error",
     };
-    json!({"error": {"message": told.message, "type": kind, "param": told.field, "code": told.kind}})
+    json!({"error": {"message": told.message, "type": kind, "param": told.field, "code": code(told, status)}})
+}
+
+/// The code of an error: of what clients branch on, OpenAI's own; of anything else its kind.
+fn code(told: &Told, status: StatusCode) -> Option<&'static str> {
+    match (status.as_u16(), told.field.as_deref(), told.kind) {
+        (400, Some("engine"), Some("limit_exceeded")) => Some("context_length_exceeded"),
+        (401, ..) => Some("invalid_api_key"),
+        (404, Some("model"), _) => Some("model_not_found"),
+        (404, None, None) => Some("unknown_url"),
+        (429, ..) => Some("rate_limit_exceeded"),
+        (_, _, kind) => kind,
+    }
 }
 
 /// An answer of the dialect of OpenAI, where it is an error: the same in that envelope.
@@ -337,6 +349,23 @@ mod tests {
         }
         let moved = Refusal::Forbidden.of("x", "no").within("body").with_field("y");
         assert_eq!(respond(&moved, Instant::now()).status().as_u16(), 403);
+    }
+
+    #[test]
+    fn codes_are_those_that_clients_of_openai_look_for() {
+        let kind = FailureKind::ContextOverflow { prompt: None, context: None };
+        let overflow = Failure { kind, said: "too long".to_owned(), retry_after: None };
+        for (error, expected) in [
+            (Error::from(overflow), "context_length_exceeded"),
+            (Error::invalid("api-key", format!("{UNAUTHORIZED}no")), "invalid_api_key"),
+            (Error::invalid("x", format!("{RATE}why")), "rate_limit_exceeded"),
+            (Error::new(ErrorKind::NotFound, "no").with_field("model"), "model_not_found"),
+            (Error::new(ErrorKind::NotFound, "no").with_field("id"), "not_found"),
+            (Error::invalid("n", "must be 1"), "invalid_argument"),
+        ] {
+            let told = openai(&Told::of(&error), status_of(&error));
+            assert_eq!(told["error"]["code"], expected, "{told}");
+        }
     }
 
     #[test]

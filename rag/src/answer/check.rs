@@ -2,7 +2,8 @@
 //!
 //! Invariants: a sentence goes out when it is whole and was looked at. A citation names a passage that has the
 //! words of its sentence, and whose source is still stored with the hash that the passage was read from; numbers
-//! that name no such passage are taken out. A sentence that says something and finds no such passage is marked.
+//! that name no such passage are taken out. A sentence that says something and finds no such passage is marked. Nothing
+//! goes out that a chat would load by itself ([`inert`]).
 //!
 //! What is looked at are words and numbers, not their meaning: invented facts, names and figures are found; a `not`
 //! that was lost, or two facts that were mixed, are not.
@@ -13,6 +14,7 @@ use std::ops::Range;
 use kithdb::PointId;
 
 use super::passage::Passage;
+use super::shown::inert;
 use super::words::{sentence_end, sentences, words};
 
 /// A place in an answer, and the place in a document that it rests on.
@@ -80,6 +82,9 @@ const NO_ANSWER: [&str; 9] = [
     "not provided",
 ];
 
+/// How they go on to answer all the same.
+const ALL_THE_SAME: [&str; 4] = [" but ", " however", " although ", " though "];
+
 impl<'a> Checker<'a> {
     pub(crate) fn new(
         documents: &'a [Passage],
@@ -131,6 +136,7 @@ impl<'a> Checker<'a> {
 
     fn checked(&mut self, sentence: &str) -> String {
         let (text, named) = without_markers(sentence);
+        let text = inert(&text);
         let claim = words(&text);
         let body = text.trim_end();
         let start = self.chars + body.chars().count() - body.trim_start().chars().count();
@@ -225,7 +231,8 @@ fn may_become_marker(rest: &str) -> bool {
 
 fn is_no_answer(sentence: &str) -> bool {
     let sentence = sentence.to_lowercase().replace('’', "'");
-    NO_ANSWER.iter().any(|words| sentence.contains(words))
+    let has_one_of = |all: &[&str]| all.iter().any(|words| sentence.contains(words));
+    has_one_of(&NO_ANSWER) && !has_one_of(&ALL_THE_SAME)
 }
 
 /// A sentence without its markers, and the numbers in them.
@@ -332,6 +339,15 @@ mod tests {
     }
 
     #[test]
+    fn who_knows_no_answer_and_gives_one_is_held_to_it() {
+        let answer = "They do not say who made it, but it was painted by Monet. \
+                      It is not mentioned, but the tower stands in Paris. They do not say more.";
+        let (out, cited, unsupported) = check(answer, 3);
+        assert_eq!(unsupported, ["They do not say who made it, but it was painted by Monet."], "{out}");
+        assert_eq!(cited, [(1, "The tower stands in Paris.".to_owned())], "{out}");
+    }
+
+    #[test]
     fn a_source_that_changed_meanwhile_supports_nothing() {
         let documents = documents();
         let is_stored = |id: PointId, _: &str| id != 1.into();
@@ -341,6 +357,18 @@ mod tests {
             (out.as_str(), checker.citations.len(), checker.unsupported.len()),
             ("The tower stands in Paris. ", 0, 1)
         );
+    }
+
+    #[test]
+    fn a_picture_that_would_send_something_away_is_text_however_it_arrives() {
+        let answer = "The tower stands in Paris ![a. b](https://x.example/?q=the+vault) [1]. \
+                      <img src='https://x.example'/> No.";
+        for step in [1, 2, 5, 1_000] {
+            let (out, cited, _) = check(answer, step);
+            assert!(out.contains("!\\[a.") && out.contains("< img src"), "by {step}: {out}");
+            assert!(!out.contains("![") && !out.contains("<img"), "by {step}: {out}");
+            assert!(cited.iter().all(|(number, _)| *number == 1), "by {step}: {out}");
+        }
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! An answer without a model that writes: the sentences of the best passages that fit the question, word for word.
 //!
-//! Invariant: every quote is text of its source as it is stored, and its citation has exactly its bytes.
+//! Invariants: every quote is text of its source as it is stored, and its citation has exactly its bytes. No quote has
+//! what a chat would load by itself: it stands beside that.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
 use super::check::Citation;
 use super::passage::Passage;
+use super::shown::loading;
 use super::words::{sentences, words};
 
 /// Said before the quotes.
@@ -36,6 +38,9 @@ pub(crate) fn extract(question: &str, passages: &[Passage]) -> (String, Vec<Cita
     for number in best.into_iter().take(QUOTES_MAX) {
         let passage = &passages[number];
         let quote = quote(&passage.text, &asked);
+        if quote.is_empty() {
+            continue;
+        }
         text.push_str("\n\n");
         let start = text.chars().count();
         text.push_str(&passage.text[quote.clone()]);
@@ -52,12 +57,14 @@ pub(crate) fn extract(question: &str, passages: &[Passage]) -> (String, Vec<Cita
 /// The stretch of whole sentences that has most of the words that were asked for; of several, the shortest.
 fn quote(text: &str, asked: &HashSet<String>) -> Range<usize> {
     let sentences = sentences(text);
-    let mut best = 0..text.len().min(text.floor_char_boundary(QUOTE_BYTES_MAX));
+    let end = text.floor_char_boundary(QUOTE_BYTES_MAX);
+    let head = &text[..loading(&text[..end]).unwrap_or(end)];
+    let mut best = 0..head.trim_end().len();
     let mut most: Option<(usize, usize)> = None;
     for (position, first) in sentences.iter().enumerate() {
         for last in &sentences[position..] {
             let range = first.start..last.end;
-            if range.len() > QUOTE_BYTES_MAX {
+            if range.len() > QUOTE_BYTES_MAX || loading(&text[range.clone()]).is_some() {
                 break;
             }
             let found = words(&text[range.clone()]).intersection(asked).count();
@@ -73,7 +80,10 @@ fn quote(text: &str, asked: &HashSet<String>) -> Range<usize> {
     }
     let behind = sentences.iter().map(|sentence| sentence.end).filter(|end| *end > best.end);
     let long_enough = |end: &usize| *end - best.start >= QUOTE_BYTES_MIN;
-    let mut ends = behind.take_while(|end| *end - best.start <= QUOTE_BYTES_MAX).peekable();
+    let is_fine = |end: &usize| {
+        *end - best.start <= QUOTE_BYTES_MAX && loading(&text[best.start..*end]).is_none()
+    };
+    let mut ends = behind.take_while(is_fine).peekable();
     let mut end = best.end;
     while !long_enough(&end) && ends.peek().is_some() {
         end = ends.next().unwrap_or(end);
@@ -112,5 +122,27 @@ mod tests {
         );
         assert_eq!((citations[1].span.len(), slice(&citations[1].at)), (QUOTE_BYTES_MAX, "[1]".to_owned()));
         assert!(answer.starts_with(EXTRACTIVE));
+    }
+
+    #[test]
+    fn no_quote_has_a_picture() {
+        let passage = |text: &str| Passage {
+            source: 1.into(),
+            about: About::default(),
+            hash: hash(text),
+            span: 0..text.len(),
+            text: text.to_owned(),
+            score: 1.0,
+            similarity: None,
+        };
+        let text = "The lock ![p](https://x/p) is fair. Writers wait for vec![1]. So be it. <img src=x>";
+        let quoted = |question: &str, text: &str| {
+            let (answer, citations) = extract(question, &[passage(text)]);
+            assert!(!answer.contains("![p") && !answer.contains("<img"), "{answer}");
+            citations.iter().map(|citation| text[citation.span.clone()].to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(quoted("Do writers wait for a lock?", text), ["Writers wait for vec![1]. So be it."]);
+        assert_eq!(quoted("Which?", text), ["The lock"], "what was found by its meaning is quoted so far");
+        assert!(quoted("Which?", "![p](https://x.example/p)").is_empty());
     }
 }

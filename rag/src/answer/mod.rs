@@ -22,6 +22,7 @@ mod prompt;
 mod retrieve;
 mod rewrite;
 mod sections;
+mod shown;
 mod words;
 
 use std::ops::{ControlFlow, Range};
@@ -37,6 +38,7 @@ pub(crate) use passage::hash as text_hash;
 pub use passage::{About, Document, Passage, document};
 pub use prompt::{Asked, fence};
 pub use retrieve::{ACCESS_FIELD, Evidence, Reranked, Retrieval, Retrieved, retrieve, sources_of};
+pub use shown::inert;
 
 /// Said when nothing speaks for an answer being in the documents.
 pub const NOTHING_FOUND: &str = "I found nothing in the documents that answers this question.";

@@ -37,7 +37,7 @@ pub struct About {
     pub title: String,
     /// The headings above the passage.
     pub heading: String,
-    /// Its address, if its metadata has one.
+    /// Its address, if its payload has one of the web: what is shown to be followed must not run anything.
     pub url: Option<String>,
     /// The id of the uploaded file, if it is one.
     pub file: Option<String>,
@@ -97,12 +97,13 @@ impl About {
     pub(crate) fn of(payload: &Payload) -> Self {
         let text = |key: &str| payload.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let some = |key: &str| Some(text(key)).filter(|text| !text.is_empty());
+        let is_of_web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
         let attributes = payload.get("attributes").and_then(Value::as_object).cloned().unwrap_or_default();
         Self {
             path: text("path"),
             title: text("title"),
             heading: text("heading"),
-            url: some("url"),
+            url: some("url").filter(is_of_web),
             file: some("file_id"),
             attributes,
         }
@@ -132,6 +133,13 @@ mod tests {
     use kithdb::{Change, Database, Point, Schema, Selection};
 
     use super::*;
+
+    #[test]
+    fn an_address_that_would_run_something_is_none() {
+        let url = |text: &str| About::of(&Payload::from_iter([("url".to_owned(), text.into())])).url;
+        assert_eq!(url("https://x.example/a").as_deref(), Some("https://x.example/a"));
+        assert_eq!((url("javascript:alert(1)"), url("data:text/html,x"), url("")), (None, None, None));
+    }
 
     #[test]
     fn a_document_is_stored_as_long_as_its_text_has_the_hash() {

@@ -181,7 +181,7 @@ fn found(library: &Library<'_>, question: &str, how: &Retrieval, cancel: &Cancel
         None => None,
     };
     if let Some(tokens_max) = how.sections_tokens_max {
-        passages = sections(chunks, passages, &stored, (tokens_max, how.deadline))?;
+        passages = sections(chunks, passages, &stored, &allowed(how), (tokens_max, how.deadline))?;
     }
     if how.is_merged {
         passages = merged(passages, &stored);

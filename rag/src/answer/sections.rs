@@ -2,10 +2,11 @@
 //!
 //! Invariants: a section is one stretch of its source as it is stored, and holds the chunk that it stands for. What
 //! stands under no heading has no section. Together sections have no more bytes than there is room for: the best grow
-//! first, chunk by chunk, so that one that is too long is cut around what was found.
-//! Cost: for each source of a passage, the places of its chunks.
+//! first, chunk by chunk, so that one that is too long is cut around what was found. A chunk that the question may not
+//! find is not grown over, either: a section ends before it.
+//! Cost: for each source of a passage, the places of its chunks; twice, where there is a filter.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::time::Instant;
 
@@ -26,13 +27,16 @@ const PLACE: [&str; 4] = ["heading", "start", "end", "hash"];
 struct Place {
     heading: String,
     span: Range<usize>,
+    /// Whether the question may find it.
+    is_open: bool,
 }
 
-/// The sections of passages, given best first, in no more than so many tokens.
+/// The sections of passages, given best first, of chunks where a filter holds, in no more than so many tokens.
 pub(super) fn sections(
     chunks: &Collection,
     passages: Vec<Passage>,
     stored: &HashMap<PointId, Stored>,
+    filter: &Filter,
     (tokens_max, deadline): (usize, Option<Instant>),
 ) -> Result<Vec<Passage>> {
     let reading = chunks.reading()?;
@@ -59,7 +63,7 @@ pub(super) fn sections(
             let places = match known.entry(passage.source) {
                 std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
                 std::collections::hash_map::Entry::Vacant(entry) => {
-                    entry.insert(places(&reading, passage.source, &passage.hash)?)
+                    entry.insert(places(&reading, passage.source, &passage.hash, filter)?)
                 }
             };
             let span = grown(places, &passage.span, &passage.about.heading, &mut spare);
@@ -74,28 +78,38 @@ pub(super) fn sections(
 }
 
 /// The places of the chunks of a version of a source, in its order.
-fn places(reading: &Reading, source: PointId, hash: &str) -> Result<Vec<Place>> {
-    let filter = Filter::must(Condition::equals("source", source.to_string().as_str())?);
+fn places(reading: &Reading, source: PointId, hash: &str, filter: &Filter) -> Result<Vec<Place>> {
+    let of_source = Filter::must(Condition::equals("source", source.to_string().as_str())?);
+    let mut places = places_where(reading, &of_source, hash)?;
+    if !filter.is_empty() {
+        let within = of_source.and(Condition::Filter(Box::new(filter.clone())));
+        let open: HashSet<Range<usize>> =
+            places_where(reading, &within, hash)?.into_iter().map(|place| place.span).collect();
+        places.iter_mut().for_each(|place| place.is_open = open.contains(&place.span));
+    }
+    places.sort_by_key(|place| (place.span.start, place.span.end));
+    Ok(places)
+}
+
+fn places_where(reading: &Reading, filter: &Filter, hash: &str) -> Result<Vec<Place>> {
     let paths: Result<Vec<FieldPath>> = PLACE.into_iter().map(str::parse).collect();
     let select = Select { payload: PayloadSelect::Only(paths?), ..Select::default() };
     let (mut places, mut from) = (Vec::new(), None);
     loop {
-        let page = reading.scroll(&filter, from, PAGE_CHUNKS, &select)?;
+        let page = reading.scroll(filter, from, PAGE_CHUNKS, &select)?;
         places.extend(page.points.iter().filter_map(|point| place(&point.payload, hash)));
         match page.next {
             Some(next) => from = Some(next),
-            None => break,
+            None => return Ok(places),
         }
     }
-    places.sort_by_key(|place| (place.span.start, place.span.end));
-    Ok(places)
 }
 
 fn place(payload: &Payload, hash: &str) -> Option<Place> {
     let text = |key: &str| payload.get(key).and_then(Value::as_str).unwrap_or_default();
     let number = |key: &str| payload.get(key).and_then(Value::as_u64).map(|number| number as usize);
     let span = number("start")?..number("end")?;
-    (text("hash") == hash).then(|| Place { heading: text("heading").to_owned(), span })
+    (text("hash") == hash).then(|| Place { heading: text("heading").to_owned(), span, is_open: true })
 }
 
 /// A chunk's span with those of the chunks beside it that have its heading, those behind it first, as far as there
@@ -108,7 +122,8 @@ fn grown(places: &[Place], span: &Range<usize>, heading: &str, spare: &mut usize
         for is_behind in [true, false] {
             let next = if is_behind { Some(last + 1) } else { first.checked_sub(1) };
             let next = next.and_then(|next| Some((next, places.get(next)?)));
-            let Some((next, place)) = next.filter(|(_, place)| place.heading == heading) else { continue };
+            let is_of_it = |(_, place): &(usize, &Place)| place.is_open && place.heading == heading;
+            let Some((next, place)) = next.filter(is_of_it) else { continue };
             let wide = span.start.min(place.span.start)..span.end.max(place.span.end);
             let more = wide.len() - span.len();
             if more > *spare {
@@ -130,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_chunk_grows_to_the_ends_of_its_section_or_of_the_room() {
-        let place = |heading: &str, span: Range<usize>| Place { heading: heading.to_owned(), span };
+        let place =
+            |heading: &str, span: Range<usize>| Place { heading: heading.to_owned(), span, is_open: true };
         let places = [
             place("A", 0..10),
             place("A", 12..20),
@@ -153,5 +169,8 @@ mod tests {
             let grown = grown(&places, &span, heading, &mut room);
             assert_eq!((grown, room), (expected, left), "{span:?} {heading} {spare}");
         }
+        let mut places = places;
+        places[1].is_open = false;
+        assert_eq!(grown(&places, &(0..10), "A", &mut 100), 0..10, "what is behind it is not reached");
     }
 }

@@ -16,7 +16,10 @@ const STOP_WORDS: &str = " a about after all also am an and any are as at be bee
 
 /// The words of a text that matter, by their stems.
 pub(crate) fn words(text: &str) -> HashSet<String> {
-    let parts = text.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
+    // What no reader sees divides no word, and a model is not shown it.
+    let is_unseen = |c: char| matches!(c, '\u{AD}' | '\u{2060}' | '\u{FEFF}');
+    let plain: String = text.chars().filter(|c| !is_unseen(*c)).collect();
+    let parts = plain.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
     let parts = parts.map(str::to_lowercase).filter(|word| !is_stop_word(word));
     parts.map(|word| stem(&word).to_owned()).collect()
 }
@@ -130,6 +133,7 @@ mod tests {
         assert_eq!(of("class classes glass"), "class glass");
         assert_eq!(of("of the and"), "");
         assert_eq!(of("Größe ändern"), "größe ändern");
+        assert_eq!(of("infor\u{AD}mation\u{2060}s"), "information");
     }
 
     #[test]

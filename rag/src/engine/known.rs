@@ -39,6 +39,7 @@ pub(super) struct Memory {
     known: Mutex<Option<(Instant, Known)>>,
     has_no_tokenizer: AtomicBool,
     has_no_template: AtomicBool,
+    counts_no_messages: AtomicBool,
 }
 
 /// After so long it may have another model.
@@ -112,6 +113,9 @@ impl Engine {
         {
             return Counted { tokens, is_exact: true };
         }
+        if let Some(tokens) = self.tokenized_messages(messages) {
+            return Counted { tokens, is_exact: true };
+        }
         let counts = messages.iter().map(|message| self.count(&message.text));
         let sum = |sum: Counted, next: Counted| Counted {
             tokens: sum.tokens + next.tokens + MESSAGE_TOKENS,
@@ -133,6 +137,23 @@ impl Engine {
                 None
             }
         }
+    }
+
+    /// The tokens of a conversation in its template, by a tokenizer that takes conversations, as vLLM's does. Others
+    /// may answer all the same, of no text: only who tells a count has counted.
+    fn tokenized_messages(&self, messages: &[Message]) -> Option<usize> {
+        let Memory { has_no_tokenizer, counts_no_messages, .. } = &self.memory;
+        if has_no_tokenizer.load(Ordering::Relaxed) || counts_no_messages.load(Ordering::Relaxed) {
+            return None;
+        }
+        let model = self.known().ok()?.model;
+        let body = json!({"model": model, "messages": reply::messages(messages)});
+        let (count, can_pass) = match self.ask_root("tokenize", Some(&body)) {
+            Ok(told) => (told["count"].as_u64().filter(|count| *count > 0), false),
+            Err(failure) => (None, failure.is_passing()),
+        };
+        counts_no_messages.fetch_or(count.is_none() && !can_pass, Ordering::Relaxed);
+        count.map(|count| count as usize)
     }
 
     fn tokenized(&self, text: &str) -> Option<usize> {

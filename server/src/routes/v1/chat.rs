@@ -27,6 +27,7 @@ pub(super) async fn complete(Shared(state): Shared<State>, request: Request) -> 
     let understood = read.and_then(|call| {
         let asked = call.parse::<ChatIn>()?.into_asked()?;
         call.rights.check_of(&call.state.db, &asked.collection, Need::Read)?;
+        call.state.db.collection(&asked.collection).map_err(|error| error.with_field(asked.named_by))?;
         Ok(Chat { call, asked, id: fresh("chatcmpl-") })
     });
     match understood {

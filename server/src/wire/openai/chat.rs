@@ -46,6 +46,8 @@ pub(crate) struct ChatAsked {
     /// As it was named: told again.
     pub(crate) model: String,
     pub(crate) collection: String,
+    /// The field that named it.
+    pub(crate) named_by: &'static str,
     pub(crate) asked: Asked,
     pub(crate) manner: Manner,
     pub(crate) is_stream: bool,
@@ -67,6 +69,7 @@ impl ChatIn {
     pub(crate) fn into_asked(self) -> Result<ChatAsked> {
         let mut rag = self.rag.unwrap_or_default();
         let named = self.model.strip_prefix(MODEL_PREFIX).unwrap_or(&self.model).to_owned();
+        let named_by = if rag.collection.is_some() { "rag.collection" } else { "model" };
         let collection = rag.collection.take().unwrap_or(named);
         if self.n.is_some_and(|n| n != 1) {
             return Err(Error::invalid("n", "must be 1: one answer is made of a question"));
@@ -87,6 +90,7 @@ impl ChatIn {
         Ok(ChatAsked {
             model: self.model,
             collection,
+            named_by,
             asked: asked(self.messages)?,
             manner,
             is_stream: self.stream.unwrap_or(false),

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use rag::answer::inert;
 use rag::{Citation, Passage};
 use serde_json::{Value, json};
 
@@ -61,8 +62,8 @@ pub(crate) fn list(cited: &[(usize, &Passage)]) -> String {
     if cited.is_empty() {
         return String::new();
     }
-    // A title with lines of its own would list what is not cited.
-    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // A title with lines of its own would list what is not cited, and one with a picture would load it.
+    let plain = |text: &str| inert(&text.split_whitespace().collect::<Vec<_>>().join(" "));
     let line =
         |(number, passage): &(usize, &Passage)| match (plain(&passage.about.path), plain(passage.title())) {
             (path, title) if path.is_empty() || path == title => format!("\n[{number}] {title}"),
@@ -90,6 +91,8 @@ mod tests {
         };
         let (a, b) = (passage("a.md", "A\n[2]  false"), passage("b.md", ""));
         assert_eq!(list(&[(1, &a), (3, &b)]), "\n\nSources:\n[1] A [2] false (a.md)\n[3] b.md");
+        let picture = passage("c.md", "![x](https://x.example)");
+        assert_eq!(list(&[(1, &picture)]), "\n\nSources:\n[1] !\\[x](https://x.example) (c.md)");
         assert_eq!(list(&[]), "");
     }
 }
