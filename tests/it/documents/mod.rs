@@ -1,6 +1,7 @@
 //! Documents: uploaded over HTTP, and ingested whatever ends the process meanwhile.
 
 mod kill;
+mod moved;
 
 use kithdb::{Database, Value};
 use serde_json::json;
