@@ -2,11 +2,11 @@
 # The long form of the tests that break things: docs/reliability.md has its results. The kinds come one after the other,
 # so that each has the cores. Losses of power need the right to mount, and are left out without it.
 #
-# KILLS, ROUNDS (deaths at each waypoint), DISKS, CUTS: how many of each; 0 leaves it out, and SWEEP=0 the damage of
-# every block. SEED repeats a run as far as chance allows. JOBS runs so many processes of a kind at once, each with its
-# share, a directory and a seed of its own: a kill waits for the disk most of the time. The first writes to the disk,
-# the others to memory where there is /dev/shm: SIGKILL takes nothing from the system, so what a file system in memory
-# is handed is as safe there, and more happens between two kills.
+# KILLS, ROUNDS (deaths at each waypoint), DISKS, CUTS, HISTORIES (of calls at once): how many of each; 0 leaves it out,
+# and SWEEP=0 the damage of every block. SEED repeats a run as far as chance allows. JOBS runs so many processes of a kind
+# at once, each with its share, a directory and a seed of its own: a kill waits for the disk most of the time. The first
+# writes to the disk, the others to memory where there is /dev/shm: SIGKILL takes nothing from the system, so what a file
+# system in memory is handed is as safe there, and more happens between two kills.
 #
 # The last lines are the rows of the table of results; what each process said is in the folder that is named.
 set -euo pipefail
@@ -69,6 +69,7 @@ if [ "$(id -u)" = 0 ] && [ -e /dev/loop-control ]; then
     run full::a_disk_that_fills_up_and_empties_needs_no_restart KITHDB_MOUNTS "${CUTS:-100}" 1
     run crash::power::what_was_synced_survives_a_loss_of_power KITHDB_POWER_CUTS "${CUTS:-100}" 1
 fi
+run linear::each_point_behaves_as_if_calls_came_one_after_the_other KITHDB_LINEAR_HISTORIES "${HISTORIES:-200}" "$jobs"
 run sweep::damage_of_any_file_is_found_or_harmless_and_never_answered_with KITHDB_SWEEP_ALL "${SWEEP:-1}" 1
 
 printf '\n%d s with %d at once; all that was said: %s\n\n' "$((SECONDS - began))" "$jobs" "$logs"
@@ -76,6 +77,9 @@ echo '| what | count | acknowledged, none lost | copies equal to one commit | se
 echo '|---|---|---|---|---|'
 sed -n 's/^result: //p' "$logs"/* | awk -F ' [|] ' '
     { kills[$1] += $2; acknowledged[$1] += $3; copies[$1] += $4; seeds[$1] = seeds[$1] " " $5 }
-    END { for (what in kills) printf "| %s | %d | %.0f | %d |%s |\n", what, kills[what], acknowledged[what], copies[what], seeds[what] }'
-sed -n '/cuts under fsync/p' "$logs"/*
+    END {
+        for (what in kills)
+            printf "| %s | %d | %.0f | %d |%s |\n", what, kills[what], acknowledged[what], copies[what], seeds[what]
+    }'
+sed -n -e '/cuts under fsync/p' -e '/histories of/p' "$logs"/*
 exit "$failed"

@@ -116,13 +116,14 @@ impl Campaign {
 
     fn report(&self) {
         println!(
-            "{} kills, {} operations acknowledged, {} found that were not, {} copies compared, {} segments met; {} s, {} \
-             of them to examine",
+            "{} kills, {} operations acknowledged, {} found that were not, {} copies compared, {} segments met; the \
+             slowest start took {} ms; {} s, {} of them to examine",
             self.kills,
             self.acknowledged,
             self.unseen,
             self.progress.copies,
             self.progress.segments,
+            self.progress.start_ms_max,
             self.began.elapsed().as_secs(),
             self.examined.as_secs()
         );
