@@ -175,7 +175,8 @@ fn the_values_of_a_facet_have_an_end() {
     let db = Database::in_memory_with(Options { limits, ..Options::default() }).expect("a database");
     let collection = db.create_collection("c", Schema::new().vector(1, Metric::Dot)).expect("a collection");
     let text = |id: u64| format!("{id} {}", "x".repeat(500));
-    let point = |id: u64| Point::new(id).vector([1.0]).with("text", text(id)).with("even", id.is_multiple_of(2));
+    let point =
+        |id: u64| Point::new(id).vector([1.0]).with("text", text(id)).with("even", id.is_multiple_of(2));
     collection.upsert((0..1_000).map(point).collect()).expect("points");
     let server = Running::over(db.clone());
     let facet = |key: &str| {
