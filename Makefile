@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO := source scripts/env.sh && cargo
 
-.PHONY: help demo test check python bench differential acceptance faults fuzz sbom setup
+.PHONY: help demo test check python bench differential acceptance faults endure fuzz models sbom setup
 
 help:
 	@echo 'make demo            build, ingest documents, serve, ask   (DIR=/a/folder for your own)'
@@ -13,8 +13,10 @@ help:
 	@echo 'make python          a wheel of the Python package, and its tests   (TESTS=tests/test_hits.py for some)'
 	@echo 'make bench           the figures of benches/RESULTS.md'
 	@echo 'make acceptance      the test suites of other projects against a server of this build   (SUITES="langchain haystack")'
-	@echo 'make faults          kills, failing disks, losses of power, damage: docs/reliability.md   (KILLS=2000 ROUNDS=10 DISKS=500 CUTS=100 SEED=1)'
+	@echo 'make faults          kills, failing disks, losses of power, damage: docs/reliability.md   (KILLS=2000 ROUNDS=10 DISKS=500 CUTS=100 SEED=1 JOBS=1)'
+	@echo 'make endure          half an hour of load, little memory, many collections   (MINUTES=30 MEMORY_MIB=512 TIMES=5 TENANTS=10000)'
 	@echo 'make fuzz            decoders under libFuzzer   (SECONDS=60 of each, TARGETS="filter rows", SANITIZER=none)'
+	@echo 'make models          the sequencer, and views that are read and purged, under shuttle'
 	@echo 'make sbom            what the binary is made of, as CycloneDX: target/kithdb.cdx.json'
 	@echo 'make differential    random questions beside the engine of Qdrant   (COUNT=2000 of each kind)'
 
@@ -51,9 +53,16 @@ faults: setup
 	@$(CARGO) test --release --locked --workspace --no-run
 	@scripts/faults.sh
 
+endure: setup
+	@$(CARGO) build --release --locked --workspace
+	@scripts/endure.sh
+
 fuzz: setup
 	@scripts/setup.sh fuzz
 	@scripts/fuzz.sh $(SECONDS)
+
+models:
+	@$(CARGO) test --release --manifest-path models/Cargo.toml
 
 sbom: setup
 	@source scripts/env.sh && scripts/sbom.py "$$KITHDB_TARGET/kithdb.cdx.json"

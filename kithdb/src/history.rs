@@ -11,7 +11,7 @@
 //! A restart forgets all past states. The schema is always the present one.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use index::KeywordView;
@@ -19,6 +19,7 @@ use query::View;
 use types::{Error, Result, Schema, Seqno, Version};
 
 use crate::derived::Effect;
+use crate::shown::Shown;
 
 /// Points gone within the retention of which it is known; with more, the retention ends earlier.
 const GONE_MAX: usize = 1 << 20;
@@ -27,7 +28,7 @@ const GONE_MAX: usize = 1 << 20;
 pub(crate) struct History {
     retention: Duration,
     /// Views that may still be read, past ones too.
-    views: Vec<Weak<View>>,
+    views: Shown<View>,
     /// The oldest state that can be read: its seqno, and the version that was to be given next.
     oldest: (Seqno, Version),
     /// What came after it, oldest first.
@@ -51,7 +52,7 @@ impl History {
     pub(crate) fn new(view: &Arc<View>, next_version: Version) -> Self {
         Self {
             retention: Duration::from_secs(view.entry.schema.history_s.into()),
-            views: vec![Arc::downgrade(view)],
+            views: Shown::new(view),
             oldest: (view.seqno, next_version),
             commits: VecDeque::new(),
             gone: 0,
@@ -86,8 +87,7 @@ impl History {
 
     /// Notes a view that is published, and what the keyword index was before it.
     pub(crate) fn publish(&mut self, before: &View, view: &Arc<View>) {
-        self.views.retain(|view| view.strong_count() > 0);
-        self.views.push(Arc::downgrade(view));
+        self.views.note(view);
         if self.retention.is_zero() {
             return;
         }
@@ -115,7 +115,7 @@ impl History {
     /// The oldest state that is read, or may be: everything that went up to its commit is needed by nobody.
     pub(crate) fn oldest(&mut self) -> Seqno {
         self.expire();
-        let read = self.views.iter().filter_map(Weak::upgrade).map(|view| view.seqno).min();
+        let read = self.views.least(|view| view.seqno);
         read.map_or(self.oldest.0, |read| read.min(self.oldest.0))
     }
 
@@ -130,7 +130,7 @@ impl History {
     /// # Errors
     /// `InvalidArgument` when that is not retained.
     pub(crate) fn view(&mut self, seqno: Seqno, later: &Arc<View>) -> Result<Arc<View>> {
-        if let Some(view) = self.views.iter().filter_map(Weak::upgrade).find(|view| view.seqno == seqno) {
+        if let Some(view) = self.views.find(|view| view.seqno == seqno) {
             return Ok(view);
         }
         self.expire();
@@ -138,9 +138,7 @@ impl History {
             return Err(self.too_old(seqno));
         }
         let view = Arc::new(self.undone(seqno, later)?);
-        // Here too: nothing may be written for long, and past states be asked for all the time.
-        self.views.retain(|view| view.strong_count() > 0);
-        self.views.push(Arc::downgrade(&view));
+        self.views.note(&view);
         Ok(view)
     }
 
@@ -213,7 +211,7 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(notes.shared.view_at(first).expect("a past state").points(), 1);
         }
-        let views = notes.shared.history.lock().views.len();
+        let views = notes.shared.history.lock().views.remembered();
         assert!(views < 5, "{views} views are remembered");
     }
 }

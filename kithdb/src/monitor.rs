@@ -29,7 +29,7 @@ const CORE_PARTS: u32 = 50;
 /// A comparison that takes longer is given up.
 const COMPARE_MAX: Duration = Duration::from_secs(20);
 
-/// How often it looks whether the database closes.
+/// How often it looks whether the database closes, while it rests.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How often it looks for a collection whose vectors are to be compared.
@@ -48,12 +48,13 @@ pub(crate) struct Monitor {
     asked: AtomicU64,
     /// One is compared, or rested from.
     is_busy: AtomicBool,
-    jobs: Sender<Job>,
+    /// Nothing where it is only to look whether the database closes.
+    jobs: Sender<Option<Job>>,
 }
 
 impl Monitor {
     /// Chooses this share of the queries, from 0 to 1.
-    pub(crate) fn new(share: f64) -> (Self, Receiver<Job>) {
+    pub(crate) fn new(share: f64) -> (Self, Receiver<Option<Job>>) {
         let (jobs, received) = crossbeam_channel::bounded(WAITING_MAX);
         // Saturates at both ends; not a number is none.
         let share = (share * 2_f64.powi(64)) as u64;
@@ -72,19 +73,28 @@ impl Monitor {
         if sampled.is_empty() {
             return;
         }
-        match self.jobs.try_send(Job { view: Arc::clone(view), sampled }) {
+        self.send(Some(Job { view: Arc::clone(view), sampled }));
+    }
+
+    /// Has it look whether the database closes: who closes waits for it.
+    pub(crate) fn wake(&self) {
+        self.send(None);
+    }
+
+    fn send(&self, job: Option<Job>) {
+        match self.jobs.try_send(job) {
             Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
         }
     }
 }
 
 /// Compares until the database closes.
-pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
+pub(crate) fn run(engine: &Engine, jobs: &Receiver<Option<Job>>) {
     budget::step_back(Role::Merge);
     let mut next = Instant::now() + LOOK_AROUND;
     while !engine.is_closing.load(Ordering::Acquire) {
         match jobs.recv_timeout(LOOK) {
-            Ok(job) => {
+            Ok(Some(job)) => {
                 engine.monitor.is_busy.store(true, Ordering::Relaxed);
                 // What came at the same moment would hold its view as long as this rests.
                 jobs.try_iter().for_each(drop);
@@ -93,7 +103,7 @@ pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
                 rest(engine, began.elapsed() * (CORE_PARTS - 1));
                 engine.monitor.is_busy.store(false, Ordering::Relaxed);
             }
-            Err(RecvTimeoutError::Timeout) => {}
+            Ok(None) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
         if Instant::now() >= next {
@@ -157,6 +167,19 @@ mod tests {
         };
         assert_eq!(compared(true), 0);
         assert!(compared(false) > 0);
+    }
+
+    /// Every close waited for its next look.
+    #[test]
+    fn a_database_closes_at_once() {
+        let close = |_| {
+            let db = Database::in_memory().expect("a database");
+            let began = Instant::now();
+            drop(db);
+            began.elapsed()
+        };
+        let least = (0..5).map(close).min().expect("some closes");
+        assert!(least < LOOK / 2, "{least:?}");
     }
 
     fn chosen(share: f64, of: usize) -> usize {

@@ -317,14 +317,16 @@ impl Reading {
     /// The `limit` values of a field that most of the points that match hold, and how many do.
     ///
     /// # Errors
-    /// As for [`Reading::scroll`].
+    /// As for [`Reading::scroll`]; `LimitExceeded` when all different values together take more memory than an answer
+    /// may.
     pub fn facets(&self, path: &FieldPath, filter: &Filter, limit: usize) -> Result<Vec<(Scalar, usize)>> {
         filter.check(self.limits())?;
         if limit == 0 {
             return Err(Error::invalid("limit", "is 0; ask for at least 1 value"));
         }
         let asked = self.asked_by(Operation::Facets, filter);
-        let facets = self.read(|view| query::facets(view, filter, (path, limit), self.deadline))?;
+        let most = self.limits().answer_bytes_max;
+        let facets = self.read(|view| query::facets(view, filter, (path, limit), most, self.deadline))?;
         asked.answered(facets.len());
         Ok(facets)
     }

@@ -30,6 +30,7 @@ use crate::derived::{Derived, Laid};
 use crate::early::{Early, Turn};
 use crate::engine::{Engine, Shared};
 use crate::files::StoredRows;
+use crate::group::{self, Next};
 use crate::loading;
 use crate::maintenance;
 use crate::snapshots::{Views, commit_drop, forget};
@@ -376,25 +377,13 @@ type Locks<'a> = BTreeMap<CollectionId, MutexGuard<'a, Derived>>;
 
 /// Takes what waits behind the first write, until the group is full or something else comes.
 fn gather(first: Write, orders: &Receiver<Order>, held: &mut Option<Order>) -> Vec<Write> {
-    let mut size = first.size();
-    let mut group = vec![first];
-    while size < GROUP_POINTS_MAX {
-        match orders.try_recv() {
-            Ok(Order::Write(write)) => {
-                if write.is_by_filter() {
-                    *held = Some(Order::Write(write));
-                    break;
-                }
-                size += write.size();
-                group.push(write);
-            }
-            Ok(other) => {
-                *held = Some(other);
-                break;
-            }
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-        }
-    }
+    let next = || match orders.try_recv() {
+        Ok(Order::Write(write)) if !write.is_by_filter() => Some(Next::Joins(write)),
+        Ok(other) => Some(Next::Alone(other)),
+        Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+    };
+    let (group, alone) = group::gather(first, Write::size, GROUP_POINTS_MAX, next);
+    *held = alone;
     group
 }
 

@@ -137,6 +137,7 @@ impl Database {
     pub fn delete_snapshot(&self, of: Option<&str>, name: &str) -> Result<()> {
         let path = self.snapshot_path(of, name)?;
         std::fs::remove_file(&path)?;
+        waypoint::pass("snapshot.removed");
         // Only the checksum of what is gone.
         let _ = std::fs::remove_file(path.with_file_name(format!("{name}{CHECKSUM_ENDING}")));
         // What was removed does not come back with the power.

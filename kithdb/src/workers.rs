@@ -38,7 +38,7 @@ impl Workers {
     pub(crate) fn start(
         engine: &Arc<Engine>,
         catalog: &storage::Catalog,
-        jobs: Receiver<Job>,
+        jobs: Receiver<Option<Job>>,
     ) -> Result<Self> {
         let (orders, received) = crossbeam_channel::bounded(QUEUE_WRITES_MAX);
         let (wake, wakes) = Wake::new();
@@ -109,6 +109,7 @@ impl Drop for Workers {
     fn drop(&mut self) {
         self.engine.is_closing.store(true, Ordering::Release);
         self.merger.ring();
+        self.engine.monitor.wake();
         self.orders = None;
         self.threads.get_mut().drain(..).for_each(join);
         self.engine.store.close();

@@ -2,12 +2,13 @@
 //!
 //! A point counts once for each different value that it holds: strings, integers, booleans. Every count is exact.
 //! Cost: where the field has an index, a look at each of its values; else, and for points that hold values that the
-//! index does not know, their payloads are read.
+//! index does not know, their payloads are read. Every different value is held until all are counted, up to a bound.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Instant;
 
-use types::{FieldPath, Filter, Result, Scalar, Slot};
+use types::{Error, FieldPath, Filter, Result, Scalar, Slot};
 
 use crate::View;
 use crate::execute::watch::Watch;
@@ -16,14 +17,15 @@ use crate::matching::Matching;
 use crate::pace::Pace;
 
 /// The `limit` values that most points hold, and how many do; of equal counts the smaller value first. Until a
-/// deadline, if there is one.
+/// deadline, if there is one. All different values together take `bytes_max` of memory at most, about.
 ///
 /// # Errors
-/// `DeadlineExceeded`; `Corrupted` or `Io`.
+/// `DeadlineExceeded`; `LimitExceeded` on `key` when there are too many different values; `Corrupted` or `Io`.
 pub fn facets(
     view: &View,
     filter: &Filter,
     (path, limit): (&FieldPath, usize),
+    bytes_max: usize,
     deadline: Option<Instant>,
 ) -> Result<Vec<(Scalar, usize)>> {
     let watch = Watch::until(deadline);
@@ -32,6 +34,8 @@ pub fn facets(
     let (mut counts, rest) = known.map_or((BTreeMap::new(), matching), |known| (known.counts, known.rest));
     let rest: Vec<Slot> = rest.iter().map(Slot).collect();
     let (pace, mut rest) = (Pace::default(), &rest[..]);
+    let mut bytes: usize = counts.keys().map(weight).sum();
+    check_bytes(bytes, bytes_max)?;
     while let Some(block) = pace.block(&mut rest)
         && watch.has_time()
     {
@@ -41,12 +45,35 @@ pub fn facets(
             let mut values = scalars(path, payload);
             values.sort_unstable();
             values.dedup();
-            values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
+            for value in values {
+                match counts.entry(value) {
+                    Entry::Occupied(mut count) => *count.get_mut() += 1,
+                    Entry::Vacant(place) => {
+                        bytes += weight(place.key());
+                        place.insert(1);
+                    }
+                }
+            }
         }
+        check_bytes(bytes, bytes_max)?;
     }
     watch.verdict()?;
     let mut counts: Vec<(Scalar, usize)> = counts.into_iter().collect();
     counts.sort_unstable_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
     counts.truncate(limit);
     Ok(counts)
+}
+
+/// Bytes of memory that a value takes while it is counted, about.
+fn weight(value: &Scalar) -> usize {
+    let text = if let Scalar::Str(text) = value { text.len() } else { 0 };
+    2 * size_of::<(Scalar, usize)>() + text
+}
+
+fn check_bytes(bytes: usize, bytes_max: usize) -> Result<()> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let what = "the size in bytes (answer_bytes_max) of the different values, which a filter can make fewer,";
+    Err(Error::limit("key", what, bytes, bytes_max))
 }

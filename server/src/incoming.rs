@@ -25,7 +25,13 @@ impl Incoming {
     pub(crate) fn new(db: &Database, bytes_max: u64) -> Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let folder = db.snapshots_folder();
-        std::fs::create_dir_all(&folder)?;
+        if !folder.is_dir() {
+            std::fs::create_dir_all(&folder)?;
+            // This file need not be durable, but snapshots that will lie beside it are no more than their folder is.
+            if let Some(parent) = folder.parent() {
+                File::open(parent)?.sync_all()?;
+            }
+        }
         let path = folder.join(format!(".incoming-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         Ok(Self { path, bytes_max })
     }

@@ -30,6 +30,7 @@ mod mcp;
 mod metrics;
 mod multipart;
 mod observe;
+mod owed;
 mod pool;
 mod routes;
 mod serve;

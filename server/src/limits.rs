@@ -16,7 +16,8 @@ pub struct ServeLimits {
     pub connections_max: usize,
     /// Requests in progress; a further one is a 503. Health is answered all the same.
     pub requests_max: usize,
-    /// Bytes of the bodies of all of them, beyond the first MiB of each; a body that does not fit is a 503.
+    /// Bytes of the bodies of all of them, beyond the first MiB of each; a body that does not fit is a 503. As many may
+    /// answers have that clients have not taken yet; one that does not fit is a 503, unless it is the only one.
     pub bodies_bytes_max: usize,
     /// Bytes of the head of a request: its address and its header fields.
     pub head_bytes_max: usize,

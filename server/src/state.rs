@@ -15,6 +15,7 @@ use crate::jobs::Jobs;
 use crate::lanes::Lanes;
 use crate::location::Hosts;
 use crate::metrics::{Metrics, Requests};
+use crate::owed::Answers;
 use crate::strict::Rates;
 use crate::{Keys, ServeLimits, ServeOptions};
 
@@ -58,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) requests: Semaphore,
     /// A place for each block of their bodies.
     pub(crate) blocks: Arc<Semaphore>,
+    /// Room for answers that are on their way.
+    pub(crate) answers: Answers,
     /// A place for each client that waits for what is done in the background: its documents, its segments.
     pub(crate) waiters: Semaphore,
     /// A place for each operation that takes long (a snapshot, a recovery), waited for or not.
@@ -121,6 +124,7 @@ impl State {
             cors_origins: options.cors_origins.clone(),
             requests: Semaphore::new(requests_max(&options.limits)),
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
+            answers: Answers::new(options.limits.bodies_bytes_max),
             waiters: Semaphore::new(LINGERING_MAX),
             lingering: Arc::new(Semaphore::new(LINGERING_MAX)),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),

@@ -8,7 +8,7 @@ use kithdb::arrow::datatypes::{DataType, Field, Schema as Columns};
 use kithdb::bulk::ImportOptions;
 use kithdb::{
     AliasChange, Collection, Database, Durability, Error, ErrorKind, FieldKind, Metric, Result, Schema,
-    VectorSpec,
+    SparseSpec, VectorSpec,
 };
 
 use crate::chores::{ALIAS, COPY, Chore, IMPORT_ROWS, SCRATCH, chore};
@@ -99,8 +99,10 @@ fn with_more(scratch: Option<Collection>, has_more: bool) -> Result<()> {
     let change = move |schema: &mut Schema| {
         if has_more {
             schema.vectors.insert("more".to_owned(), VectorSpec::new(2, Metric::Dot));
+            schema.sparse.insert("words".to_owned(), SparseSpec::default());
         } else {
             schema.vectors.remove("more");
+            schema.sparse.remove("words");
         }
         Ok(())
     };

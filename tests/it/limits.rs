@@ -258,6 +258,31 @@ fn who_takes_nothing_of_an_answer_does_not_get_it() {
     assert!(length > 8 << 20 && body.len() < length, "{} of {length} bytes came", body.len());
 }
 
+/// Each held its answer for as long as it liked, and all of them together what there was of memory.
+#[test]
+fn answers_that_are_not_taken_hold_no_more_than_bodies_may() {
+    const AT: &str = "/collections/c/points/scroll";
+    let serve = ServeLimits { bodies_bytes_max: 16 << 20, ..ServeLimits::default() };
+    let server = site(40_000, Limits::default(), serve);
+    let large = json!({"limit": 40_000, "with_vector": true});
+    let body = large.to_string();
+    let head = format!("POST {AT} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let mut stream = server.connect();
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut begun = [0; 12];
+    stream.read_exact(&mut begun).expect("the answer begins");
+    assert_eq!(&begun, b"HTTP/1.1 200");
+    let refused = server.ask("POST", AT, Some(&large));
+    assert!(refused.status == 503 && error(&refused).contains("bodies_bytes_max"), "{}", refused.status);
+    assert_eq!(server.ask("POST", QUERY, Some(&query())).status, 200);
+    drop(stream);
+    let until = Instant::now() + Duration::from_secs(30);
+    while server.ask("POST", AT, Some(&large)).status != 200 {
+        assert!(Instant::now() < until, "an answer that nobody takes any more has its places still");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn health_is_told_while_every_core_searches() {
     let server = site(40_000, Limits::default(), ServeLimits::default());

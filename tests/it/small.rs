@@ -2,7 +2,8 @@
 //! refused by name before anything of it is made.
 
 use kithdb::{
-    Database, Language, Limits, Metric, Options, Point, Schema, Select, Value, VectorSelect, VectorSpec,
+    Database, FieldKind, Language, Limits, Metric, Options, Point, Schema, Select, Value, VectorSelect,
+    VectorSpec,
 };
 use serde_json::json;
 
@@ -165,4 +166,28 @@ fn what_is_named_many_times_is_read_once() {
     let point = db.collection("c").and_then(|c| c.get(&[2.into()], &select)).expect("a point").remove(0);
     let names: Vec<&str> = point.vectors.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["v", ""]);
+}
+
+/// Every value was held, however many and long they were.
+#[test]
+fn the_values_of_a_facet_have_an_end() {
+    let limits = Limits { answer_bytes_max: 100_000, ..Limits::default() };
+    let db = Database::in_memory_with(Options { limits, ..Options::default() }).expect("a database");
+    let collection = db.create_collection("c", Schema::new().vector(1, Metric::Dot)).expect("a collection");
+    let text = |id: u64| format!("{id} {}", "x".repeat(500));
+    let point =
+        |id: u64| Point::new(id).vector([1.0]).with("text", text(id)).with("even", id.is_multiple_of(2));
+    collection.upsert((0..1_000).map(point).collect()).expect("points");
+    let server = Running::over(db.clone());
+    let facet = |key: &str| {
+        let answer = post(&server, "/collections/c/facet", &json!({"key": key, "limit": 3}));
+        (answer.status, answer.field, answer.body)
+    };
+    let (status, _, body) = facet("even");
+    assert!(status == 200 && body["result"]["hits"][0]["count"] == 500, "{body}");
+    let (status, field, body) = facet("text");
+    let said = body["status"]["error"].as_str().unwrap_or_default();
+    assert!(status == 400 && field.as_deref() == Some("key") && said.contains("answer_bytes_max"), "{body}");
+    collection.create_field("text".parse().expect("a path"), FieldKind::Keyword).expect("an index");
+    assert_eq!(facet("text").0, 400, "by the index as well");
 }

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 static WATCH: OnceLock<fn(&'static str)> = OnceLock::new();
 
 /// Every waypoint, by the part of the house that passes it.
-pub const ALL: [&str; 59] = [
+pub const ALL: [&str; 60] = [
     // storage: the log and its tables, the rows that are no commit
     "storage.opened",
     "storage.write",
@@ -71,6 +71,7 @@ pub const ALL: [&str; 59] = [
     "snapshot.durable",
     "snapshot.checksum",
     "snapshot.renamed",
+    "snapshot.removed",
     "restore.reserved",
     "restore.block",
     "restore.read",

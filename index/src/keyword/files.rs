@@ -19,6 +19,9 @@ use tantivy::directory::{
 /// A file that is no larger is read.
 const READ_BYTES_MAX: u64 = 32 << 10;
 
+/// What tantivy calls the file that says what the last commit is.
+const COMMIT: &str = "meta.json";
+
 /// The files of one folder.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
@@ -69,7 +72,10 @@ impl Directory for Files {
     }
 
     fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
-        self.mapped.atomic_write(path, data)
+        self.mapped.atomic_write(path, data)?;
+        // Its bytes are durable, its name is not: a loss of power could leave the commit before it, and what came since
+        // may be gone from the journal.
+        if path == Path::new(COMMIT) { self.mapped.sync_directory() } else { Ok(()) }
     }
 
     fn sync_directory(&self) -> io::Result<()> {

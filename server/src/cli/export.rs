@@ -91,7 +91,13 @@ impl Export {
             let message = format!("`{}` cannot be written: {error}", part.display());
             Error::new(ErrorKind::Io, message).with_source(error)
         });
-        let written = written.and_then(|file| self.write(format, file, interrupt));
+        let written = written.and_then(|file| {
+            let kept = file.try_clone()?;
+            let rows = self.write(format, file, interrupt)?;
+            // Its name comes when its bytes are there to stay: what is said to be exported survives a loss of power.
+            kept.sync_all()?;
+            Ok(rows)
+        });
         if written.is_ok() {
             std::fs::rename(&part, &self.file)?;
         } else {

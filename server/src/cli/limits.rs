@@ -23,7 +23,7 @@ pub(super) struct LimitArgs {
     /// Requests in progress at the same time
     #[arg(long, value_name = "COUNT", env = "KITHDB_REQUESTS_MAX", default_value_t = ServeLimits::default().requests_max)]
     requests_max: usize,
-    /// Bytes of the bodies of all requests in progress, beyond the first MiB of each
+    /// Bytes of the bodies of all requests in progress, beyond the first MiB of each; and of answers on their way
     #[arg(long, value_name = "BYTES", env = "KITHDB_BODIES_BYTES_MAX", default_value_t = ServeLimits::default().bodies_bytes_max)]
     bodies_bytes_max: usize,
     /// Bytes of the head of a request: address and header

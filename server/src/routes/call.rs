@@ -351,7 +351,8 @@ fn reply<T: Serialize>(
         Shape::Bare => json(&result),
         Shape::Enveloped => json(&Envelope { result, status: "ok", time: began.elapsed().as_secs_f64() }),
     });
-    body.map_or_else(|error| error::respond(&error, began), of_json)
+    let owed = body.and_then(|body| call.state.answers.owe(body));
+    owed.map_or_else(|error| error::respond(&error, began), of_body)
 }
 
 /// An answer as JSON.
@@ -366,7 +367,11 @@ pub(super) fn json<T: Serialize>(answer: &T) -> Result<Vec<u8>> {
 
 /// A response of JSON.
 pub(super) fn of_json(body: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(body));
+    of_body(Body::from(body))
+}
+
+fn of_body(body: Body) -> Response {
+    let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -24,7 +24,7 @@ pub(crate) enum Chore {
     Make,
     /// Imports rows into it.
     Import,
-    /// Gives it a vector more.
+    /// Gives it a vector more, and a sparse one, for which its segments get files.
     AddVector,
     /// Gives it its further name.
     Name,
@@ -34,7 +34,7 @@ pub(crate) enum Chore {
     Copy,
     /// Indexes a field of one collection, or ends that.
     Field(usize),
-    /// Takes the vector away.
+    /// Takes them away.
     RemoveVector,
     /// A snapshot of everything.
     SnapshotAll,

@@ -76,7 +76,7 @@ fn a_disk_that_fails_is_told_and_costs_nothing_that_was_acknowledged() {
         (stopping, stopped) = (stopping + u64::from(stops), stopped + u64::from(stops && has_failed));
         campaign.examine(&ended.acks, &fault);
     }
-    campaign.report();
+    campaign.result("failing disks");
     assert!(2 * stopped >= stopping, "only {stopped} of {stopping} disks failed anybody");
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use kithdb::{Collection, Condition, Database, Filter, Hit, Point, PointId, Predicate, Select, SparseVector};
 
@@ -44,6 +45,8 @@ pub(super) struct Progress {
     pub(super) segments: usize,
     /// Copies of a collection held against its states so far.
     pub(super) copies: usize,
+    /// Of all starts after a death.
+    pub(super) start_ms_max: u64,
 }
 
 impl Progress {
@@ -58,6 +61,7 @@ impl Progress {
             house: House::default(),
             segments: 0,
             copies: 0,
+            start_ms_max: 0,
         }
     }
 
@@ -142,7 +146,9 @@ pub(super) fn examine(
     acks: &[u64],
     progress: &mut Progress,
 ) -> Checked<u64> {
+    let began = Instant::now();
     let db = Database::open(folder).map_err(|error| format!("it does not open: {error}"))?;
+    progress.start_ms_max = progress.start_ms_max.max(began.elapsed().as_millis() as u64);
     // A crash leaves no segment that has to be made anew. (A keyword index may be killed while it is created.)
     if db.start().rebuilt.iter().any(|rebuilt| rebuilt.index != "keyword") {
         return Err(format!("{:?}", db.start().rebuilt));

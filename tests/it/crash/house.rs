@@ -73,7 +73,11 @@ impl House {
         house.snapshots_of_all = db.snapshots(None)?.len();
         house.is_named = db.aliases().contains_key(ALIAS);
         if let Ok(scratch) = db.collection(SCRATCH) {
-            let has_more = scratch.schema().vectors.contains_key("more");
+            let schema = scratch.schema();
+            let has_more = schema.vectors.contains_key("more");
+            if schema.sparse.contains_key("words") != has_more {
+                return Err(kithdb::Error::corrupted("the schema", "half of a change is there"));
+            }
             house.scratch = Some(Scratch { rows: scratch.count(&Filter::default())? as u64, has_more });
         }
         Ok(house)

@@ -1,6 +1,7 @@
 //! Documents: uploaded over HTTP, and ingested whatever ends the process meanwhile.
 
 mod kill;
+mod moved;
 mod pdf;
 
 use kithdb::{Database, Value};
