@@ -19,7 +19,7 @@ use types::{Codes, Error, Metric, Result};
 
 use super::rotation::Rotation;
 use crate::fine::{Fine, Room};
-use crate::kernels::BLOCK;
+use crate::kernels::{BLOCK, Kernel, Portable};
 
 const VERSION: u8 = 2;
 const HEADER_BYTES: usize = 24;
@@ -135,7 +135,7 @@ impl Codec {
             let square = |(x, mean): (&f32, &f32)| f64::from(x - mean).powi(2);
             squares += scaled.iter().zip(&mean).map(square).sum::<f64>();
         });
-        self.rotation.apply(&mut mean);
+        self.rotation.apply(Portable, &mut mean);
         self.step = step((squares * scale) as f32, mean.len());
         self.mean = mean;
     }
@@ -185,8 +185,8 @@ impl Codec {
     }
 
     #[inline(always)]
-    pub(super) fn rotate(&self, vector: &mut [f32]) {
-        self.rotation.apply(vector);
+    pub(super) fn rotate<K: Kernel>(&self, kernel: K, vector: &mut [f32]) {
+        self.rotation.apply(kernel, vector);
     }
 
     /// Bytes of a row.
@@ -218,9 +218,15 @@ impl Codec {
 
     /// Writes a row's codes; returns the squared length of the centred row. `nav` and `rest` are zeroed rows.
     #[inline(always)]
-    pub(crate) fn encode(&self, row: &[f32], nav: &mut [u8], rest: &mut [u8], scaled: &mut Vec<f32>) -> f32 {
+    pub(crate) fn encode<K: Kernel>(
+        &self,
+        kernel: K,
+        row: &[f32],
+        (nav, rest): (&mut [u8], &mut [u8]),
+        scaled: &mut Vec<f32>,
+    ) -> f32 {
         self.scale(row, scaled);
-        self.rotation.apply(scaled);
+        self.rotation.apply(kernel, scaled);
         scaled.iter_mut().zip(&self.mean).for_each(|(element, mean)| *element -= mean);
         let square: f32 = scaled.iter().map(|element| element * element).sum();
         let step = match (self.nav, self.form) {

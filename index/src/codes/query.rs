@@ -49,7 +49,7 @@ struct Line {
 impl Prepared {
     /// Prepares another query, in the same memory. Estimates are distances of the metric.
     #[inline(always)]
-    pub(crate) fn set(&mut self, codec: &Codec, query: &[f32]) {
+    pub(crate) fn set<K: Kernel>(&mut self, kernel: K, codec: &Codec, query: &[f32]) {
         self.vector.clear();
         self.vector.extend_from_slice(query);
         if codec.nav == Nav::Vectors {
@@ -57,7 +57,7 @@ impl Prepared {
         }
         self.scaled.clear();
         self.scaled.extend_from_slice(query);
-        codec.rotate(&mut self.scaled);
+        codec.rotate(kernel, &mut self.scaled);
         let (base, factor) = match codec.metric {
             Metric::Cosine => (1.0 - with_mean(codec, &self.scaled), codec.unit()),
             Metric::Dot => {
@@ -72,9 +72,9 @@ impl Prepared {
 
     /// Prepares a row of length 1 as the query, as it is when a graph is built: estimates are squared distances.
     #[inline(always)]
-    pub(crate) fn set_row(&mut self, codec: &Codec, row: &[f32]) {
+    pub(crate) fn set_row<K: Kernel>(&mut self, kernel: K, codec: &Codec, row: &[f32]) {
         codec.scale(row, &mut self.scaled);
-        codec.rotate(&mut self.scaled);
+        codec.rotate(kernel, &mut self.scaled);
         // The squared distance is 2 - 2 * the inner product.
         let base = 2.0 - 2.0 * with_mean(codec, &self.scaled);
         self.finish(codec, base, 2.0 * codec.unit());

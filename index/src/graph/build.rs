@@ -276,9 +276,9 @@ impl Choose<'_, '_> {
     fn search<K: Kernel, R: Reader>(&self, kernel: K, reader: R, walk: &mut Walk, vector: &[f32]) {
         let builder = self.builder;
         if builder.is_unit() {
-            walk.query.set_row(&builder.codes.codec, vector);
+            walk.query.set_row(kernel, &builder.codes.codec, vector);
         } else {
-            walk.query.set(&builder.codes.codec, vector);
+            walk.query.set(kernel, &builder.codes.codec, vector);
         }
         let window = builder.options.window;
         walk.begin(window, window);

@@ -249,7 +249,7 @@ impl Task for Walks<'_, '_> {
     #[inline(always)]
     fn run<K: Kernel>(mut self, kernel: K) {
         for (walk, query) in self.walks.iter_mut().zip(self.queries) {
-            walk.query.set(&self.graph.codec, query);
+            walk.query.set(kernel, &self.graph.codec, query);
         }
         let tier = self.graph.tier(self.tiers);
         let vectors = self.graph.vectors(self.tiers);
@@ -410,7 +410,7 @@ impl Task for ScanCodes<'_, '_> {
 
     #[inline(always)]
     fn run<K: Kernel>(mut self, kernel: K) {
-        self.walk.query.set(&self.graph.codec, self.query);
+        self.walk.query.set(kernel, &self.graph.codec, self.query);
         let tier = self.graph.tier(self.tiers);
         match self.graph.codec.nav {
             Nav::Nibbles => self.scan(kernel, Both(tier)),

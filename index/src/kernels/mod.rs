@@ -21,6 +21,7 @@ use types::Metric;
 
 pub(crate) use isa::run;
 pub use isa::{Isa, Task};
+pub(crate) use portable::Portable;
 
 /// Bytes of a cache line, and of a block of codes. A row of codes has a whole number of them.
 pub const BLOCK: usize = 64;
@@ -99,8 +100,34 @@ pub trait Kernel: Copy {
         }
     }
 
+    /// The Hadamard transform of a power of two of elements, without its scale. Sums and differences of those that lie
+    /// 1 apart, then 2, then 4: in this order on every instruction set, so that results are equal to the bit.
+    ///
+    /// # Panics
+    /// When there is another number of elements.
+    #[inline(always)]
+    fn hadamard(self, elements: &mut [f32]) {
+        butterflies(elements);
+    }
+
     /// Asks for every cache line of a row ahead of its use.
     fn prefetch(self, bytes: &[u8]);
+}
+
+/// The definition of [`Kernel::hadamard`]. Compilers vectorise its last stages, not the first.
+#[inline(always)]
+fn butterflies(elements: &mut [f32]) {
+    assert!(elements.len().is_power_of_two(), "a transform of another length");
+    let mut half = 1;
+    while half < elements.len() {
+        for pair in elements.chunks_exact_mut(2 * half) {
+            let (left, right) = pair.split_at_mut(half);
+            for (left, right) in left.iter_mut().zip(right) {
+                (*left, *right) = (*left + *right, *left - *right);
+            }
+        }
+        half *= 2;
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
