@@ -38,6 +38,10 @@ const ROUNDING: f32 = 0.41;
 /// The part of a row of normal elements that lies across its signs: the root of 1 - 2/pi.
 const ACROSS_SIGNS: f32 = 0.6;
 
+/// Added to a number from -127 to 127 it leaves the nearest integer, of two the even one, in the lowest byte. Where a
+/// processor is not known to round, rounding is a call.
+const TO_NEAREST: f32 = 1.5 * (1 << 23) as f32;
+
 /// How an estimate follows from a kernel's sum.
 #[derive(Clone, Copy, Default)]
 struct Line {
@@ -83,23 +87,27 @@ impl Prepared {
     /// Centres the query; returns its squared length.
     #[inline(always)]
     fn centre(&mut self, codec: &Codec) -> f32 {
-        self.scaled.iter_mut().zip(&codec.mean).for_each(|(x, mean)| *x -= mean);
-        self.scaled.iter().map(|x| x * x).sum()
+        for (x, mean) in self.scaled.iter_mut().zip(&codec.mean) {
+            *x -= mean;
+        }
+        product(&self.scaled, &self.scaled)
     }
 
     #[inline(always)]
     fn finish(&mut self, codec: &Codec, base: f32, factor: f32) {
-        let largest = self.scaled.iter().fold(f32::MIN_POSITIVE, |largest, x| largest.max(x.abs()));
-        let scale = largest / 127.0;
-        let code = |element: &f32| (element / scale).round_ties_even() as i8;
+        let scale = largest(&self.scaled) / 127.0;
         self.codes.clear();
-        self.codes.extend(self.scaled.iter().map(code));
-        let sum: i32 = self.codes.iter().map(|code| i32::from(*code)).sum();
         self.codes.resize(codec.layout().padded, 0);
+        let (mut sum, mut square) = (0, 0);
+        for (code, element) in self.codes.iter_mut().zip(&self.scaled) {
+            *code = (element / scale + TO_NEAREST).to_bits() as i8;
+            sum += i32::from(*code);
+            square += i32::from(*code) * i32::from(*code);
+        }
         let factor = scale * factor;
         let sum = sum as f32;
         self.full = Line { base, slope: factor, shift: factor * 128.0 * sum };
-        let length = self.codes.iter().map(|code| f32::from(*code).powi(2)).sum::<f32>().sqrt();
+        let length = (square as f32).sqrt();
         (self.nav, self.doubt) = match codec.nav {
             Nav::Bits => {
                 (Line { base, slope: factor * 2.0, shift: factor * sum }, factor * length * ACROSS_SIGNS)
@@ -120,7 +128,43 @@ impl Prepared {
 /// The inner product of a rotated vector with the mean.
 #[inline(always)]
 fn with_mean(codec: &Codec, scaled: &[f32]) -> f32 {
-    scaled.iter().zip(&codec.mean).map(|(x, mean)| x * mean).sum()
+    product(scaled, &codec.mean)
+}
+
+/// Sums and maxima go in so many lanes, on every machine in the same order: one sum would wait for itself at each
+/// element, which at 784 of them took a microsecond.
+const LANES: usize = 16;
+
+/// The inner product.
+#[inline(always)]
+fn product(a: &[f32], b: &[f32]) -> f32 {
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    let mut sums = [0.0_f32; LANES];
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    let mut rest = 0.0;
+    for (x, y) in a_rest.iter().zip(b_rest) {
+        rest += x * y;
+    }
+    sums.iter().sum::<f32>() + rest
+}
+
+/// The largest absolute value, or the smallest positive number.
+#[inline(always)]
+fn largest(elements: &[f32]) -> f32 {
+    let (blocks, rest) = elements.as_chunks::<LANES>();
+    let mut lanes = [f32::MIN_POSITIVE; LANES];
+    for block in blocks {
+        for lane in 0..LANES {
+            let x = block[lane].abs();
+            lanes[lane] = if x > lanes[lane] { x } else { lanes[lane] };
+        }
+    }
+    lanes.iter().chain(rest).fold(f32::MIN_POSITIVE, |largest, x| largest.max(x.abs()))
 }
 
 /// Rows of one tier, as a walk reads them.
