@@ -72,22 +72,20 @@ impl<'a> Gauge<'a> {
         &'r self,
         rows: impl Iterator<Item = u32> + 'r,
         count: usize,
-    ) -> Box<dyn Iterator<Item = u32> + 'r> {
+    ) -> impl Iterator<Item = u32> + 'r {
         let Work { hops, distances, wanted } = self.work.get();
         let wanted = wanted + count as u64;
-        let Some(goes_on) = self.goes_on else {
-            self.work.set(Work { hops, distances: distances + count as u64, wanted });
-            return Box::new(rows);
-        };
-        self.work.set(Work { hops, distances, wanted });
+        let at_once = if self.goes_on.is_none() { count as u64 } else { 0 };
+        self.work.set(Work { hops, distances: distances + at_once, wanted });
         let mut since = 0;
-        Box::new(rows.take_while(move |_| {
+        rows.take_while(move |_| {
+            let Some(goes_on) = self.goes_on else { return true };
             since += 1;
             let may = since % ROWS != 1 || goes_on();
             let work = self.work.get();
             self.work.set(Work { distances: work.distances + u64::from(may), ..work });
             may
-        }))
+        })
     }
 }
 

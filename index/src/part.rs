@@ -17,6 +17,10 @@ use crate::head::{Near, SpaceView};
 use crate::segment::Space;
 use crate::{Alive, Head, Segment, bitmap};
 
+/// Where one of so many rows is shown, a scan by codes goes through bits: making them takes less than asking a bitmap,
+/// and what is visible, for each row that is shown.
+const ROWS_PER_SHOWN: usize = 64;
+
 /// What a part is made of.
 #[derive(Clone)]
 pub enum Body {
@@ -216,15 +220,22 @@ impl Part {
         k: usize,
         gauge: &Gauge<'_>,
     ) -> Result<Vec<Near>> {
-        let mut rows = self.rows(shown, gauge);
         match &self.body {
             Body::Head(head) => {
                 let Some(space) = head.space(space) else { return Ok(Vec::new()) };
-                Ok(self.raised(space.scan_codes(query, rows.map(Slot), k)))
+                Ok(self.raised(space.scan_codes(query, self.rows(shown, gauge).map(Slot), k)))
             }
             Body::Segment(segment) => {
                 let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
-                Ok(self.placed(space.scan_codes(query, &mut *rows, k)?))
+                let (rows, count) = (segment.rows(), shown.count(self.slots()));
+                if count < rows as usize / ROWS_PER_SHOWN {
+                    return Ok(self.placed(space.scan_codes(query, self.rows(shown, gauge), k)?));
+                }
+                let near = match shown.bits(self.slots(), rows) {
+                    Some(bits) => space.scan_codes(query, gauge.through(bits.iter(), count), k),
+                    None => space.scan_codes(query, gauge.through(0..rows, count), k),
+                };
+                Ok(self.placed(near?))
             }
         }
     }
@@ -286,7 +297,7 @@ impl Part {
     /// The rows that are shown, one after the other.
     fn rows<'r>(&self, shown: Shown<'r>, gauge: &'r Gauge<'_>) -> Box<dyn Iterator<Item = u32> + 'r> {
         let (base, count) = (self.base, shown.count(self.slots()));
-        gauge.through(shown.slots(self.slots()).map(move |slot| slot - base), count)
+        Box::new(gauge.through(shown.slots(self.slots()).map(move |slot| slot - base), count))
     }
 
     fn accept(&self, shown: Shown<'_>) -> Option<RoaringBitmap> {

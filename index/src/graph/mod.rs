@@ -13,6 +13,7 @@ mod build;
 mod calibration;
 mod prune;
 mod reach;
+mod scan;
 mod search;
 mod start;
 mod visited;

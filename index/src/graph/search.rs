@@ -40,11 +40,11 @@ const TURNS: usize = 4;
 /// Estimates mistake some of the order: so many times the hits wanted, and so many more, are estimated anew by whole
 /// codes where there are some, and then get their exact distance if they may be hits.
 const COMPLETED_PER_HIT: usize = 2;
-const COMPLETED_MORE: usize = 20;
+pub(super) const COMPLETED_MORE: usize = 20;
 
 /// Signs mistake much more of it.
-const SIGNS_PER_HIT: usize = 10;
-const SIGNS_MORE: usize = 100;
+pub(super) const SIGNS_PER_HIT: usize = 10;
+pub(super) const SIGNS_MORE: usize = 100;
 
 /// It grows with the beam, so that more effort always finds more.
 const COMPLETED_OF_WINDOW: usize = 2;
@@ -62,11 +62,8 @@ const DOUBTS_OF_SIGNS: f32 = 2.0;
 /// What estimates by vectors differ from exact distances by: the order of summing.
 const DOUBT_OF_VECTORS: f32 = 1e-5;
 
-/// Rows of a scan by codes that memory is asked for ahead.
-const AHEAD: usize = 8;
-
 thread_local! {
-    static WALKS: RefCell<[Walk; TURNS]> = RefCell::new(Default::default());
+    pub(super) static WALKS: RefCell<[Walk; TURNS]> = RefCell::new(Default::default());
 }
 
 impl Graph {
@@ -106,28 +103,6 @@ impl Graph {
             self.walk(tiers, queries, shows, k, effort, &mut found)?;
         }
         Ok(found)
-    }
-
-    /// The `k` nearest of the given rows by their codes, then exactly: every row is looked at.
-    ///
-    /// # Errors
-    /// As for [`search`](Self::search).
-    pub fn scan_codes(
-        &self,
-        tiers: &Tiers<'_>,
-        query: &[f32],
-        rows: &mut dyn Iterator<Item = u32>,
-        k: usize,
-    ) -> Result<Vec<Near>> {
-        WALKS.with_borrow_mut(|walks| {
-            let [walk, ..] = walks;
-            walk.beam.clear(match self.codec.nav {
-                Nav::Bits => k * SIGNS_PER_HIT + SIGNS_MORE,
-                Nav::Nibbles | Nav::Vectors => k + COMPLETED_MORE + k / 2,
-            });
-            run(self.isa, ScanCodes { graph: self, tiers, query, walk, rows });
-            self.exact(tiers, query, walk, k)
-        })
     }
 
     /// The `k` nearest of the given rows, exactly, sorted by (distance, row). Fastest for rows that ascend.
@@ -177,8 +152,8 @@ impl Graph {
         })?;
         if let Shows::Only(bits) = shows {
             for at in given_up {
-                let mut rows = bits.iter().take_while(|row| (*row as usize) < tiers.fine.rows());
-                found[at].near = self.scan_codes(tiers, queries[at - first], &mut rows, k)?;
+                let rows = bits.iter().take_while(|row| (*row as usize) < tiers.fine.rows());
+                found[at].near = self.scan_codes(tiers, queries[at - first], rows, k)?;
                 found[at].distances += bits.len();
             }
         }
@@ -187,7 +162,13 @@ impl Graph {
 
     /// The exact `k` nearest of the candidates of a walk. No vector is read of those whose estimates are too far,
     /// by what is known of their error.
-    fn exact(&self, tiers: &Tiers<'_>, query: &[f32], walk: &mut Walk, k: usize) -> Result<Vec<Near>> {
+    pub(super) fn exact(
+        &self,
+        tiers: &Tiers<'_>,
+        query: &[f32],
+        walk: &mut Walk,
+        k: usize,
+    ) -> Result<Vec<Near>> {
         let mut best = Best::<Nearest>::new(k);
         for &(row, least) in &walk.candidates {
             if best.worst().is_some_and(|Nearest(worst, _)| least >= *worst) {
@@ -201,7 +182,7 @@ impl Graph {
 
     /// What the estimate of a row may be wrong by.
     #[inline(always)]
-    fn doubt<'t>(&self, tier: Tier<'t>) -> impl Fn(&Prepared, u32, f32) -> f32 + Copy + use<'t> {
+    pub(super) fn doubt<'t>(&self, tier: Tier<'t>) -> impl Fn(&Prepared, u32, f32) -> f32 + Copy + use<'t> {
         let nav = self.codec.nav;
         move |query, row, estimate| match nav {
             Nav::Nibbles => DOUBTS_OF_CODES * query.doubt(tier, row),
@@ -210,11 +191,11 @@ impl Graph {
         }
     }
 
-    fn tier<'a>(&self, tiers: &Tiers<'a>) -> Tier<'a> {
+    pub(super) fn tier<'a>(&self, tiers: &Tiers<'a>) -> Tier<'a> {
         Tier { layout: self.codec.layout(), nav: tiers.nav, rest: tiers.rest }
     }
 
-    fn vectors<'a>(&self, tiers: &Tiers<'a>) -> Vectors<'a> {
+    pub(super) fn vectors<'a>(&self, tiers: &Tiers<'a>) -> Vectors<'a> {
         Vectors { metric: self.codec.metric, rows: tiers.fine }
     }
 
@@ -395,50 +376,3 @@ const SCANNED_PER_WALKED: u32 = 2;
 const ENTRIES: usize = 2;
 /// ... and under a filter.
 const ENTRIES_SHOWN: usize = 8;
-
-/// Estimates of all given rows.
-struct ScanCodes<'w, 'a> {
-    graph: &'w Graph,
-    tiers: &'w Tiers<'a>,
-    query: &'w [f32],
-    walk: &'w mut Walk,
-    rows: &'w mut dyn Iterator<Item = u32>,
-}
-
-impl Task for ScanCodes<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<K: Kernel>(mut self, kernel: K) {
-        self.walk.query.set(kernel, &self.graph.codec, self.query);
-        let tier = self.graph.tier(self.tiers);
-        match self.graph.codec.nav {
-            Nav::Nibbles => self.scan(kernel, Both(tier)),
-            Nav::Bits => self.scan(kernel, Bits(tier)),
-            Nav::Vectors => {
-                let reader = self.graph.vectors(self.tiers);
-                self.scan(kernel, reader);
-            }
-        }
-        self.walk.choose(usize::MAX, self.graph.doubt(tier));
-    }
-}
-
-impl ScanCodes<'_, '_> {
-    #[inline(always)]
-    fn scan<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R) {
-        let mut ahead = [0_u32; AHEAD];
-        loop {
-            let mut count = 0;
-            for row in (&mut self.rows).take(AHEAD) {
-                reader.prefetch(kernel, row);
-                ahead[count] = row;
-                count += 1;
-            }
-            if count == 0 {
-                return;
-            }
-            self.walk.offer_all(kernel, reader, &ahead[..count], |_| ());
-        }
-    }
-}

@@ -164,7 +164,7 @@ fn a_scan_by_codes_is_nearly_exact() {
         let built = Built::new(Metric::Cosine, 64, 2_000, &options(nav));
         let mut missed = 0;
         for query in clustered(Metric::Cosine, 64, 50, 3).chunks_exact(64) {
-            let found = built.graph.scan_codes(&built.tiers(), query, &mut (0..2_000), 10);
+            let found = built.graph.scan_codes(&built.tiers(), query, 0..2_000, 10);
             let found = found.expect("in memory");
             let truth = built.truth(query, Shows::All, 10);
             missed += truth.iter().filter(|near| !found.contains(near)).count();
