@@ -35,6 +35,9 @@ pub(crate) struct Prepared {
 /// off beyond the reach of codes comes on top.
 const ROUNDING: f32 = 0.41;
 
+/// Of rounding to steps of 16.
+const ROUNDING_OF_NIBBLES: f32 = 4.62;
+
 /// The part of a row of normal elements that lies across its signs: the root of 1 - 2/pi.
 const ACROSS_SIGNS: f32 = 0.6;
 
@@ -116,6 +119,13 @@ impl Prepared {
                 (Line { base, slope: factor * 16.0, shift: factor * 120.5 * sum }, factor * length * ROUNDING)
             }
         };
+    }
+
+    /// The standard error of a row's estimate by its upper nibbles: of rounding to sixteen steps, beside which the
+    /// query's own is nothing.
+    #[inline(always)]
+    pub(crate) fn doubt_of_nibbles(&self, tier: Tier<'_>, row: u32) -> f32 {
+        self.doubt(tier, row) * (ROUNDING_OF_NIBBLES / ROUNDING)
     }
 
     /// The standard error of a row's estimate by all of its codes.

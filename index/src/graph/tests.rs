@@ -174,6 +174,25 @@ fn a_scan_by_codes_is_nearly_exact() {
     }
 }
 
+/// The farther half: its nearest rows are about equally far, so that upper nibbles tell few of them apart.
+#[test]
+fn a_scan_by_codes_is_nearly_exact_among_rows_that_are_equally_far() {
+    for metric in [Metric::Cosine, Metric::Euclid, Metric::Dot] {
+        let built = Built::new(metric, 64, 2_000, &options(Nav::Nibbles));
+        let (mut near, mut missed) = (0, 0);
+        for query in clustered(metric, 64, 20, 3).chunks_exact(64) {
+            let all = built.truth(query, Shows::All, 2_000);
+            let mut far: Vec<u32> = all[1_000..].iter().map(|near| near.0).collect();
+            far.sort_unstable();
+            let found = built.graph.scan_codes(&built.tiers(), query, far.into_iter(), 10).expect("in memory");
+            let truth = &all[1_000..1_010];
+            missed += truth.iter().filter(|near| !found.contains(near)).count();
+            near += found.len();
+        }
+        assert!(near == 200 && missed <= 10, "{metric}: {missed} of {near}");
+    }
+}
+
 #[test]
 fn threads_and_instructions_do_not_change_what_is_built_or_found() {
     let rows = clustered(Metric::Euclid, 40, 2_000, 1);

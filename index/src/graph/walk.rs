@@ -190,6 +190,42 @@ impl Walk {
         }
     }
 
+    /// Estimates rows, keeps the best, and adds to the candidates all that may be among these if estimates are wrong by
+    /// what `doubt` says.
+    #[inline(always)]
+    pub(crate) fn sift_all<K: Kernel, R: Reader>(
+        &mut self,
+        kernel: K,
+        reader: R,
+        rows: &[u32],
+        doubt: impl Fn(&Prepared, u32) -> f32,
+    ) {
+        let (fours, rest) = rows.as_chunks::<4>();
+        for rows in fours {
+            let estimates = reader.four(kernel, &self.query, *rows);
+            for (row, estimate) in rows.iter().zip(estimates) {
+                let least = estimate - doubt(&self.query, *row);
+                self.sift(*row, estimate, least);
+            }
+        }
+        for row in rest {
+            let estimate = reader.one(kernel, &self.query, *row);
+            let least = estimate - doubt(&self.query, *row);
+            self.sift(*row, estimate, least);
+        }
+    }
+
+    #[inline(always)]
+    fn sift(&mut self, row: u32, estimate: f32, least: f32) {
+        if !self.beam.takes(least) {
+            return;
+        }
+        self.candidates.push((row, least));
+        if self.beam.takes(estimate) {
+            self.beam.offer(estimate, row);
+        }
+    }
+
     /// Estimates the best `room` rows anew with a better tier, and keeps only these.
     #[inline(always)]
     pub(crate) fn complete<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R, room: usize) {
