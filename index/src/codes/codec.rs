@@ -241,10 +241,19 @@ impl Codec {
                 bits.enumerate().for_each(|(at, bit)| nav[at / 8] |= bit << (at % 8));
             }
             Nav::Nibbles => {
-                for (at, element) in scaled.iter().enumerate() {
-                    let (byte, shift) = place(at);
-                    nav[byte] |= (code(element) >> 4) << shift;
-                    rest[byte] |= (code(element) & 15) << shift;
+                // Block by block, so that a compiler sees what lies side by side.
+                let blocks = nav.chunks_exact_mut(BLOCK).zip(rest.chunks_exact_mut(BLOCK));
+                for (elements, (nav, rest)) in scaled.chunks(2 * BLOCK).zip(blocks) {
+                    let (low, high) = elements.split_at(elements.len().min(BLOCK));
+                    for ((element, nav), rest) in low.iter().zip(&mut *nav).zip(&mut *rest) {
+                        let code = code(element);
+                        (*nav, *rest) = (code >> 4, code & 15);
+                    }
+                    for ((element, nav), rest) in high.iter().zip(nav).zip(rest) {
+                        let code = code(element);
+                        *nav |= code & 0xf0;
+                        *rest |= code << 4;
+                    }
                 }
             }
             Nav::Vectors => {}
@@ -301,13 +310,6 @@ impl Codec {
         codec.mean.iter_mut().zip(elements).for_each(|(to, from)| *to = f32::from_le_bytes(*from));
         Ok(codec)
     }
-}
-
-/// The byte of an element in a row of nibbles, and how far its nibble is shifted.
-#[inline(always)]
-pub(super) fn place(element: usize) -> (usize, u32) {
-    let (block, within) = (element / (2 * BLOCK), element % (2 * BLOCK));
-    (block * BLOCK + within % BLOCK, if within < BLOCK { 0 } else { 4 })
 }
 
 /// What the inner product of a row's signs with a query counts for: so the row's own is its squared length.
