@@ -220,22 +220,31 @@ impl Part {
         k: usize,
         gauge: &Gauge<'_>,
     ) -> Result<Vec<Near>> {
+        let (rows, count) = (self.body.rows(), shown.count(self.slots()));
+        if count < rows as usize / ROWS_PER_SHOWN {
+            return self.scan_codes_of(space, query, self.rows(shown, gauge), k);
+        }
+        match shown.bits(self.slots(), rows) {
+            Some(bits) => self.scan_codes_of(space, query, gauge.through(bits.iter(), count), k),
+            None => self.scan_codes_of(space, query, gauge.through(0..rows, count), k),
+        }
+    }
+
+    fn scan_codes_of(
+        &self,
+        space: &str,
+        query: &[f32],
+        rows: impl Iterator<Item = u32>,
+        k: usize,
+    ) -> Result<Vec<Near>> {
         match &self.body {
             Body::Head(head) => {
                 let Some(space) = head.space(space) else { return Ok(Vec::new()) };
-                Ok(self.raised(space.scan_codes(query, self.rows(shown, gauge).map(Slot), k)))
+                Ok(self.raised(space.scan_codes(query, rows.map(Slot), k)))
             }
             Body::Segment(segment) => {
                 let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
-                let (rows, count) = (segment.rows(), shown.count(self.slots()));
-                if count < rows as usize / ROWS_PER_SHOWN {
-                    return Ok(self.placed(space.scan_codes(query, self.rows(shown, gauge), k)?));
-                }
-                let near = match shown.bits(self.slots(), rows) {
-                    Some(bits) => space.scan_codes(query, gauge.through(bits.iter(), count), k),
-                    None => space.scan_codes(query, gauge.through(0..rows, count), k),
-                };
-                Ok(self.placed(near?))
+                Ok(self.placed(space.scan_codes(query, rows, k)?))
             }
         }
     }
@@ -336,7 +345,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// The rows of a segment that are shown; nothing if all are.
+    /// The rows of a part that are shown; nothing if all are.
     pub(crate) fn bits(&self, slots: Range<u32>, rows: u32) -> Option<Bits> {
         match self.accept {
             None if self.alive.count_in(slots.clone()) == rows as usize => None,

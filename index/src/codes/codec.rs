@@ -148,6 +148,19 @@ impl Codec {
         scaled.extend(row.iter().map(|element| element / reach));
     }
 
+    /// A codec that has learned nothing, for rows that come one by one: of nibbles, not centred, each row with the step
+    /// of its length. Nothing under a metric whose distances do not follow from inner products.
+    pub(crate) fn unlearned(metric: Metric, dim: usize, seed: u64) -> Option<Self> {
+        let form = match metric {
+            Metric::Cosine => Form::Unit,
+            Metric::Dot | Metric::Euclid => Form::Free,
+            Metric::Manhattan => return None,
+        };
+        let mut codec = Self::with(metric, dim, Nav::Nibbles, form, seed, 1.0);
+        codec.step = step(1.0, dim);
+        Some(codec)
+    }
+
     /// What an inner product of codes counts for, where rows have no step of their own.
     pub(super) fn unit(&self) -> f32 {
         if self.layout().is_free { 1.0 } else { self.step }

@@ -35,8 +35,12 @@ pub(crate) struct Prepared {
 /// off beyond the reach of codes comes on top.
 const ROUNDING: f32 = 0.41;
 
-/// Of rounding to steps of 16.
+/// Of rounding to steps of 16, beside which the query's own is nothing.
 const ROUNDING_OF_NIBBLES: f32 = 4.62;
+
+/// So many standard errors of the upper nibbles: the nearest so far are the luckiest of about equally near rows, nearer
+/// than they are by one or two; three and more are left for a hit, which one in a thousand exceeds.
+const DOUBTS_OF_NIBBLES: f32 = 5.0;
 
 /// The part of a row of normal elements that lies across its signs: the root of 1 - 2/pi.
 const ACROSS_SIGNS: f32 = 0.6;
@@ -121,11 +125,10 @@ impl Prepared {
         };
     }
 
-    /// The standard error of a row's estimate by its upper nibbles: of rounding to sixteen steps, beside which the
-    /// query's own is nothing.
+    /// By how much a row may seem farther by its upper nibbles than the last of the nearest so far, and be a hit.
     #[inline(always)]
-    pub(crate) fn doubt_of_nibbles(&self, tier: Tier<'_>, row: u32) -> f32 {
-        self.doubt(tier, row) * (ROUNDING_OF_NIBBLES / ROUNDING)
+    pub(crate) fn slack(&self, tier: Tier<'_>, row: u32) -> f32 {
+        self.doubt(tier, row) * (DOUBTS_OF_NIBBLES * ROUNDING_OF_NIBBLES / ROUNDING)
     }
 
     /// The standard error of a row's estimate by all of its codes.

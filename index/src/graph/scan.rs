@@ -22,11 +22,6 @@ use crate::kernels::{Kernel, Task, run};
 /// Rows of a batch.
 const BATCH: usize = 8;
 
-/// By so many standard errors of the upper nibbles a row may be farther than the last of the nearest so far. Those are
-/// the luckiest of about equally near rows, nearer than they are by one or two errors; three and more are left for a
-/// hit, which one in a thousand exceeds.
-const DOUBTS_OF_NIBBLES: f32 = 5.0;
-
 impl Graph {
     /// The `k` nearest of the given rows by their codes, then exactly: every row is looked at.
     ///
@@ -99,9 +94,7 @@ fn sift<K: Kernel>(kernel: K, tier: Tier<'_>, walk: &mut Walk, rows: impl Iterat
         if count == 0 {
             break;
         }
-        walk.sift_all(kernel, reader, &rows[..count], |query, row| {
-            DOUBTS_OF_NIBBLES * query.doubt_of_nibbles(tier, row)
-        });
+        walk.sift_all(kernel, reader, &rows[..count], |query, row| query.slack(tier, row));
     }
     // By the nearest of all, not of those before.
     let Walk { candidates, beam, .. } = walk;

@@ -157,12 +157,6 @@ pub fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f32 {
     }
 }
 
-/// The inner product of two vectors of bytes, of equal length. A whole number below 2^24 for a thousand elements.
-pub(crate) fn dot_codes(a: &[i8], b: &[i8]) -> f32 {
-    let plain = || a.iter().zip(b).map(|(x, y)| i64::from(*x) * i64::from(*y)).sum::<i64>() as f64;
-    i8::dot(a, b).unwrap_or_else(plain) as f32
-}
-
 /// To the nearest finite `f32`.
 fn narrow(distance: f64) -> f32 {
     distance.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
@@ -217,15 +211,6 @@ mod tests {
             for metric in Metric::ALL {
                 prop_assert!(distance(metric, &a, &b).is_finite());
             }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn bytes_are_multiplied_exactly(pairs in prop::collection::vec((any::<i8>(), any::<i8>()), 1..1100)) {
-            let (a, b): (Vec<i8>, Vec<i8>) = pairs.into_iter().unzip();
-            let exact: i32 = a.iter().zip(&b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum();
-            prop_assert_eq!(dot_codes(&a, &b), exact as f32);
         }
     }
 
