@@ -14,7 +14,7 @@ use std::cell::RefCell;
 
 use types::Result;
 
-use super::walk::{Net, Walk};
+use super::walk::{Net, Walk, in_turn};
 use super::{Effort, Graph, Room, Shows, Tiers};
 use crate::best::{Best, Nearest};
 use crate::codes::{Bits, Both, Nav, Nibbles, Prepared, Reader, Tier, Vectors};
@@ -34,8 +34,8 @@ pub struct Found {
     pub distances: u32,
 }
 
-/// Walks taken in turn by [`Graph::search_many`].
-const TURNS: usize = 4;
+/// Walks taken in turn by [`Graph::search_many`], and when a graph is built.
+pub(super) const TURNS: usize = 4;
 
 /// Estimates mistake some of the order: so many times the hits wanted, and so many more, are estimated anew by whole
 /// codes where there are some, and then get their exact distance if they may be hits.
@@ -278,19 +278,7 @@ impl Walks<'_, '_> {
                     walk.run_shown(kernel, reader, net, self.window, shown);
                 }
             }
-            (Shows::All, walks) => {
-                let mut is_going = true;
-                while is_going {
-                    is_going = false;
-                    for walk in &mut *walks {
-                        is_going |= walk.gather(kernel, reader, net, self.window);
-                    }
-                    for walk in &mut *walks {
-                        walk.score(kernel, reader, net);
-                        walk.prefetch_next(kernel, net, self.window);
-                    }
-                }
-            }
+            (Shows::All, walks) => in_turn(kernel, reader, walks, net, self.window),
         }
     }
 

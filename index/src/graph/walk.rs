@@ -61,6 +61,29 @@ fn keep<K: Kernel>(
     }
 }
 
+/// Takes walks in turn until each has ended: one computes while the others wait for memory. What each finds does not
+/// depend on the others.
+#[inline(always)]
+pub(crate) fn in_turn<K: Kernel, R: Reader>(
+    kernel: K,
+    reader: R,
+    walks: &mut [Walk],
+    net: Net<'_>,
+    window: usize,
+) {
+    let mut is_going = true;
+    while is_going {
+        is_going = false;
+        for walk in &mut *walks {
+            is_going |= walk.gather(kernel, reader, net, window);
+        }
+        for walk in &mut *walks {
+            walk.score(kernel, reader, net);
+            walk.prefetch_next(kernel, net, window);
+        }
+    }
+}
+
 impl Net<'_> {
     #[inline(always)]
     fn links(&self, row: u32) -> &[u32] {
