@@ -43,8 +43,8 @@ const LINK_CHUNK: u32 = 256;
 /// 768 (the graph waits for memory either way, a scan only where rows are long).
 const SCANNED_PER_FETCHED: f64 = 64.0;
 
-/// So many rows are scanned by their codes.
-pub const CODED_ROWS_MIN: u32 = 2048;
+/// So many rows are scanned by their codes: of fewer an exact scan takes little.
+pub const CODED_ROWS_MIN: u32 = 1024;
 
 /// Codes mistake some of the order: so many times the hits wanted, and so many more, get their exact distance.
 const CODED_PER_HIT: usize = 2;
