@@ -237,7 +237,7 @@ impl Task for Walks<'_, '_> {
         match self.graph.codec.nav {
             Nav::Nibbles => {
                 self.walk(kernel, Nibbles(tier));
-                self.complete(kernel, Both(tier));
+                self.complete(kernel, tier);
             }
             Nav::Bits => self.walk(kernel, Bits(tier)),
             Nav::Vectors => self.walk(kernel, vectors),
@@ -301,12 +301,14 @@ impl Walks<'_, '_> {
         }
     }
 
-    /// Estimates the best rows of each walk anew.
+    /// Estimates the best rows of each walk anew, by whole codes.
     #[inline(always)]
-    fn complete<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R) {
-        let room = self.room();
+    fn complete<K: Kernel>(&mut self, kernel: K, tier: Tier<'_>) {
+        // Rows where a walk begins may be hidden.
+        let hidden = if matches!(self.shows, Shows::All) { 0 } else { ENTRIES_SHOWN };
+        let (room, wanted) = (self.room(), self.wanted + hidden);
         for walk in &mut *self.walks {
-            walk.complete(kernel, reader, room);
+            walk.complete(kernel, Both(tier), (room, wanted), |query, row| query.slack(tier, row));
         }
     }
 
@@ -331,23 +333,55 @@ fn enter<K: Kernel, R: Reader>(
     let Some((count, words)) = tiers.hubs.split_first() else { return };
     let (hubs, codes) = words.split_at((*count as usize).min(words.len()));
     let codes = Tier { layout: graph.codec.layout(), nav: bytemuck::cast_slice(codes), rest: &[] };
-    let of_codes = reader.over(codes);
+    // A damaged number of hubs may be larger than that of their codes.
+    let held = codes.nav.len().checked_div(codes.layout.nav_bytes).unwrap_or(hubs.len());
+    let hubs = &hubs[..hubs.len().min(held)];
     let mut best = [(f32::INFINITY, u32::MAX); ENTRIES_SHOWN];
     let best = &mut best[..entries];
-    for (at, hub) in hubs.iter().enumerate().filter(|(_, hub)| **hub < net.rows) {
-        let estimate = match of_codes {
-            Some(reader) => reader.one(kernel, &walk.query, at as u32),
-            None => reader.one(kernel, &walk.query, *hub),
-        };
-        let worst = &mut best[entries - 1];
-        if estimate < worst.0 {
-            *worst = (estimate, *hub);
-            best.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        }
+    match reader.over(codes) {
+        // Their codes stand in order.
+        Some(reader) => nearest_hubs(kernel, reader, &walk.query, hubs, |at, _| at as u32, best),
+        // One that damage put past the last row is read as the last, and never begun at.
+        None if net.rows == 0 => {}
+        None => nearest_hubs(kernel, reader, &walk.query, hubs, |_, hub| hub.min(net.rows - 1), best),
     }
     walk.distances += hubs.len() as u32;
     for (estimate, hub) in best.iter().filter(|(_, hub)| *hub < net.rows) {
         walk.enter(*hub, *estimate);
+    }
+}
+
+/// Leaves the nearest hubs, sorted. `row` says which row of the reader a hub is.
+#[inline(always)]
+fn nearest_hubs<K: Kernel, R: Reader>(
+    kernel: K,
+    reader: R,
+    query: &Prepared,
+    hubs: &[u32],
+    row: impl Fn(usize, u32) -> u32,
+    best: &mut [(f32, u32)],
+) {
+    let (fours, rest) = hubs.as_chunks::<4>();
+    for (group, four) in fours.iter().enumerate() {
+        let at = group * 4;
+        let rows = [row(at, four[0]), row(at + 1, four[1]), row(at + 2, four[2]), row(at + 3, four[3])];
+        for (hub, estimate) in four.iter().zip(reader.four(kernel, query, rows)) {
+            keep_hub(best, *hub, estimate);
+        }
+    }
+    for (at, hub) in rest.iter().enumerate() {
+        let estimate = reader.one(kernel, query, row(fours.len() * 4 + at, *hub));
+        keep_hub(best, *hub, estimate);
+    }
+}
+
+#[inline(always)]
+fn keep_hub(best: &mut [(f32, u32)], hub: u32, estimate: f32) {
+    if let Some(worst) = best.last_mut()
+        && estimate < worst.0
+    {
+        *worst = (estimate, hub);
+        best.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     }
 }
 

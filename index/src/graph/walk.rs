@@ -249,14 +249,24 @@ impl Walk {
         }
     }
 
-    /// Estimates the best `room` rows anew with a better tier, and keeps only these.
+    /// Estimates the best `room` rows anew with a better tier, and keeps only these: of them those that may be among the
+    /// `wanted` nearest, if estimates are wrong by what `doubt` says.
     #[inline(always)]
-    pub(crate) fn complete<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R, room: usize) {
+    pub(crate) fn complete<K: Kernel, R: Reader>(
+        &mut self,
+        kernel: K,
+        reader: R,
+        (room, wanted): (usize, usize),
+        doubt: impl Fn(&Prepared, u32) -> f32,
+    ) {
         let mut pending = std::mem::take(&mut self.pending);
         pending.clear();
-        for (row, _) in self.beam.rows().take(room) {
-            reader.prefetch(kernel, row);
-            pending.push(row);
+        let last = self.beam.rows().nth(wanted.saturating_sub(1)).map_or(f32::INFINITY, |last| last.1);
+        for (row, estimate) in self.beam.rows().take(room) {
+            if estimate - doubt(&self.query, row) <= last {
+                reader.prefetch(kernel, row);
+                pending.push(row);
+            }
         }
         self.beam.clear(pending.len());
         self.offer_all(kernel, reader, &pending, |_| ());
