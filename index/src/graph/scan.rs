@@ -8,8 +8,8 @@
 //! many: that costs time, not hits.
 //!
 //! Invariant: every row is looked at; every hit has its exact distance.
-//! Cost: that of reading the upper nibbles, 3 cache lines for a row of 384 elements. Rows come from an iterator whose type is
-//! known here: a call for each would take as long as its distance.
+//! Cost: that of reading the upper nibbles, 3 cache lines for a row of 384 elements. Rows come from an iterator whose
+//! type is known here: a call for each would take as long as its distance.
 
 use types::Result;
 

@@ -184,7 +184,8 @@ fn a_scan_by_codes_is_nearly_exact_among_rows_that_are_equally_far() {
             let all = built.truth(query, Shows::All, 2_000);
             let mut far: Vec<u32> = all[1_000..].iter().map(|near| near.0).collect();
             far.sort_unstable();
-            let found = built.graph.scan_codes(&built.tiers(), query, far.into_iter(), 10).expect("in memory");
+            let found = built.graph.scan_codes(&built.tiers(), query, far.into_iter(), 10);
+            let found = found.expect("in memory");
             let truth = &all[1_000..1_010];
             missed += truth.iter().filter(|near| !found.contains(near)).count();
             near += found.len();

@@ -249,8 +249,8 @@ impl Walk {
         }
     }
 
-    /// Estimates the best `room` rows anew with a better tier, and keeps only these: of them those that may be among the
-    /// `wanted` nearest, if estimates are wrong by what `doubt` says.
+    /// Estimates the best `room` rows anew with a better tier, and keeps only these: of them those that may be among
+    /// the `wanted` nearest, if estimates are wrong by what `doubt` says.
     #[inline(always)]
     pub(crate) fn complete<K: Kernel, R: Reader>(
         &mut self,
