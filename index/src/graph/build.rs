@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use types::Metric;
 
 use super::prune::{Near, Pairs, Pruner};
-use super::start::Start;
 use super::search::TURNS;
+use super::start::Start;
 use super::walk::{Net, Walk, in_turn};
 use super::{Bits, Codes, Fine, LINK_NONE, Options, Progress, Room, shuffled};
 use crate::codes::{Nav, Nibbles, Reader, Vectors};
