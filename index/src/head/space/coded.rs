@@ -55,7 +55,7 @@ impl Coded {
     }
 
     /// The rows whose exact distances decide which are the `k` nearest of the given ones: the `room` nearest by their
-    /// codes, and those that no block holds. Fastest for rows that ascend.
+    /// codes, and those that no block holds or no code can tell of. Fastest for rows that ascend.
     pub(super) fn likely(
         &self,
         query: &[f32],
@@ -157,12 +157,14 @@ struct Sieve {
     last: f32,
     /// Rows that may be hits, and the least that their distances may be.
     candidates: Vec<(u32, f32)>,
+    /// Rows whose estimates are no numbers: elements are so large that their squares are none.
+    unknown: Vec<u32>,
 }
 
 impl Sieve {
     fn new(k: usize) -> Self {
         let (query, nearest) = (Prepared::default(), Best::new(k));
-        Self { query, nearest, last: f32::INFINITY, candidates: Vec::new() }
+        Self { query, nearest, last: f32::INFINITY, candidates: Vec::new(), unknown: Vec::new() }
     }
 
     /// Estimates rows of one block by their upper nibbles.
@@ -191,6 +193,10 @@ impl Sieve {
 
     #[inline(always)]
     fn sift(&mut self, row: u32, estimate: f32, slack: f32) {
+        if !estimate.is_finite() {
+            self.unknown.push(row);
+            return;
+        }
         if estimate - slack > self.last {
             return;
         }
@@ -201,7 +207,7 @@ impl Sieve {
         }
     }
 
-    /// Estimates what is left by whole codes, and adds the nearest.
+    /// Estimates what is left by whole codes, and adds the nearest, and what could not be estimated.
     #[inline(always)]
     fn complete<K: Kernel>(self, kernel: K, coded: &Coded, room: usize, likely: &mut Vec<u32>) {
         let mut nearest = Best::new(room);
@@ -215,12 +221,14 @@ impl Sieve {
             }
         }
         likely.extend(nearest.into_sorted().into_iter().map(|Nearest(_, row)| row));
+        likely.extend(self.unknown);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels;
 
     fn vector(row: u32) -> Vec<f32> {
         (0..40_u32).map(|at| (row.wrapping_mul(2_654_435_761) >> (at % 24) & 255) as f32 - 128.0).collect()
@@ -247,6 +255,23 @@ mod tests {
             }
         }
         assert!(coded.likely(&vectors[1], std::iter::empty(), 1, 4).is_empty());
+    }
+
+    #[test]
+    fn elements_whose_squares_are_no_numbers_hide_nothing() {
+        for metric in [Metric::Dot, Metric::Euclid] {
+            let coded = Coded::new(metric, 40).expect("has codes");
+            let scaled = |row: u32, scale: f32| vector(row).iter().map(|element| element * scale).collect();
+            let huge = |row: u32| scaled(row, if row % 2 == 0 { 1.0 } else { 1e20 });
+            let vectors: Vec<Vec<f32>> = (0..BLOCK_ROWS).map(huge).collect();
+            coded.append(vectors.iter().map(|vector| Some(vector.as_slice())));
+            for query in [&vectors[4], &vectors[7]] {
+                let distance = |row: &u32| kernels::distance(metric, query, &vectors[*row as usize]);
+                let nearest = (0..BLOCK_ROWS).min_by(|a, b| distance(a).total_cmp(&distance(b)));
+                let likely = coded.likely(query, 0..BLOCK_ROWS, 1, 4);
+                assert!(nearest.is_some_and(|nearest| likely.contains(&nearest)), "{metric}: {likely:?}");
+            }
+        }
     }
 
     #[test]
