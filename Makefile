@@ -59,5 +59,4 @@ sbom: setup
 	@source scripts/env.sh && scripts/sbom.py "$$KITHDB_TARGET/kithdb.cdx.json"
 
 bench: setup
-	@scripts/setup.sh model
 	@$(CARGO) run --release --locked --package kithdb-benches -- engine

@@ -8,7 +8,7 @@ use rag::Embedder;
 use crate::table::Table;
 
 /// The least cosine that counts as agreement.
-const COSINE_MIN: f64 = 0.9999;
+const COSINE_MIN: f64 = 0.999_99;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

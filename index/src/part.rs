@@ -190,6 +190,7 @@ impl Part {
                 let view = SpaceView { alive: &alive, accept: accept.as_ref(), slots_end: head.rows() };
                 let rows = space.count() - space.linked().min(space.count());
                 gauge.walked(0, rows);
+                gauge.read(u64::from(rows) * space.row_bytes().1);
                 self.raised(space.search(query, view, k, ef))
             }
             Body::Segment(segment) => {
@@ -198,6 +199,8 @@ impl Part {
                 let shows = bits.as_ref().map_or(Shows::All, Shows::Only);
                 let found = space.search(query, shows, k, Effort { window: ef })?;
                 gauge.walked(found.hops, found.distances);
+                let (_, code, links) = space.row_bytes();
+                gauge.read(u64::from(found.distances) * code + u64::from(found.hops) * links);
                 self.placed(found.near)
             }
         };
@@ -220,31 +223,36 @@ impl Part {
         k: usize,
         gauge: &Gauge<'_>,
     ) -> Result<Vec<Near>> {
+        let before = gauge.work().distances;
         let (rows, count) = (self.body.rows(), shown.count(self.slots()));
-        if count < rows as usize / ROWS_PER_SHOWN {
-            return self.scan_codes_of(space, query, self.rows(shown, gauge), k);
-        }
-        match shown.bits(self.slots(), rows) {
-            Some(bits) => self.scan_codes_of(space, query, gauge.through(bits.iter(), count), k),
-            None => self.scan_codes_of(space, query, gauge.through(0..rows, count), k),
-        }
+        let (near, bytes) = if count < rows as usize / ROWS_PER_SHOWN {
+            self.scan_codes_of(space, query, self.rows(shown, gauge), k)?
+        } else {
+            match shown.bits(self.slots(), rows) {
+                Some(bits) => self.scan_codes_of(space, query, gauge.through(bits.iter(), count), k)?,
+                None => self.scan_codes_of(space, query, gauge.through(0..rows, count), k)?,
+            }
+        };
+        gauge.read((gauge.work().distances - before) * bytes);
+        Ok(near)
     }
 
+    /// What a scan by codes of these rows finds, and the bytes of a row's codes.
     fn scan_codes_of(
         &self,
         space: &str,
         query: &[f32],
         rows: impl Iterator<Item = u32>,
         k: usize,
-    ) -> Result<Vec<Near>> {
+    ) -> Result<(Vec<Near>, u64)> {
         match &self.body {
             Body::Head(head) => {
-                let Some(space) = head.space(space) else { return Ok(Vec::new()) };
-                Ok(self.raised(space.scan_codes(query, rows.map(Slot), k)))
+                let Some(space) = head.space(space) else { return Ok((Vec::new(), 0)) };
+                Ok((self.raised(space.scan_codes(query, rows.map(Slot), k)), space.row_bytes().1))
             }
             Body::Segment(segment) => {
-                let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
-                Ok(self.placed(space.scan_codes(query, rows, k)?))
+                let Some(space) = segment.space(space) else { return Ok((Vec::new(), 0)) };
+                Ok((self.placed(space.scan_codes(query, rows, k)?), space.row_bytes().1))
             }
         }
     }
@@ -261,17 +269,20 @@ impl Part {
         k: usize,
         gauge: &Gauge<'_>,
     ) -> Result<Vec<Near>> {
+        let before = gauge.work().distances;
         let mut rows = self.rows(shown, gauge);
-        match &self.body {
+        let (near, bytes) = match &self.body {
             Body::Head(head) => {
                 let Some(space) = head.space(space) else { return Ok(Vec::new()) };
-                Ok(self.raised(space.scan(query, rows.map(Slot), k)))
+                (self.raised(space.scan(query, rows.map(Slot), k)), space.row_bytes().0)
             }
             Body::Segment(segment) => {
                 let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
-                Ok(self.placed(space.scan(query, &mut *rows, k)?))
+                (self.placed(space.scan(query, &mut *rows, k)?), space.row_bytes().0)
             }
-        }
+        };
+        gauge.read((gauge.work().distances - before) * bytes);
+        Ok(near)
     }
 
     /// Visits the vector of every slot that is shown, in the order of slots.
@@ -285,8 +296,9 @@ impl Part {
         gauge: &Gauge<'_>,
         visit: &mut dyn FnMut(Slot, &[f32]),
     ) -> Result<()> {
+        let before = gauge.work().distances;
         let mut rows = self.rows(shown, gauge);
-        match &self.body {
+        let bytes = match &self.body {
             Body::Head(head) => {
                 let Some(space) = head.space(space) else { return Ok(()) };
                 for row in rows {
@@ -294,13 +306,16 @@ impl Part {
                         visit(Slot(self.base + row), vector);
                     }
                 }
-                Ok(())
+                space.row_bytes().0
             }
             Body::Segment(segment) => {
                 let Some(space) = segment.space(space) else { return Ok(()) };
-                space.each(&mut *rows, &mut |row, vector| visit(Slot(self.base + row), vector))
+                space.each(&mut *rows, &mut |row, vector| visit(Slot(self.base + row), vector))?;
+                space.row_bytes().0
             }
-        }
+        };
+        gauge.read((gauge.work().distances - before) * bytes);
+        Ok(())
     }
 
     /// The rows that are shown, one after the other.

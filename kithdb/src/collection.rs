@@ -5,6 +5,7 @@
 //! Cost: a write waits for the group that it is committed with.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -351,6 +352,12 @@ impl Collection {
             drift: self.shared.drifts.found(),
             spaces,
         }
+    }
+}
+
+impl fmt::Debug for Collection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collection").field("name", &self.shared.name).finish_non_exhaustive()
     }
 }
 

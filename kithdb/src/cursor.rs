@@ -7,6 +7,7 @@
 //! so far; the state is held.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::time::Instant;
 
 use query::{OrderValue, Ranked, Terms};
@@ -31,6 +32,13 @@ pub struct Cursor {
     given: usize,
     /// Nothing is to be found beyond.
     is_whole: bool,
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (reading, given) = (&self.reading, self.given);
+        f.debug_struct("Cursor").field("reading", reading).field("given", &given).finish_non_exhaustive()
+    }
 }
 
 impl Cursor {

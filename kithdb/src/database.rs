@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -95,6 +96,20 @@ impl Options {
 }
 
 /// Writes to several collections that commit together or not at all.
+///
+/// ```
+/// use kithdb::{Database, Filter, Op, Point, Schema, Transaction};
+///
+/// let db = Database::in_memory()?;
+/// db.create_collection("orders", Schema::new())?;
+/// let stock = db.create_collection("stock", Schema::new())?;
+/// let order = Transaction::new()
+///     .on("orders", vec![Op::Upsert(Point::new(7).with("item", 3))])
+///     .on("stock", vec![Op::Upsert(Point::new(3).with("left", 41))]);
+/// db.commit(order)?;
+/// assert_eq!(stock.count(&Filter::default())?, 1);
+/// # Ok::<(), kithdb::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Transaction {
     targets: Vec<(String, Vec<Op>)>,
@@ -315,6 +330,12 @@ impl Database {
     fn handle(&self, shared: Arc<Shared>) -> Collection {
         let (engine, workers) = (Arc::clone(&self.engine), Arc::clone(&self.workers));
         Collection { engine, workers, shared, deadline: None }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("path", &self.engine.folder.path()).finish_non_exhaustive()
     }
 }
 

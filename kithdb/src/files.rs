@@ -84,16 +84,7 @@ impl Files {
     /// # Errors
     /// `Corrupted` or `Io`: then they are made anew.
     pub(crate) fn open_fields(&self, number: u64, segment: &Segment, kinds: &Kinds) -> Result<PartFields> {
-        let path = self.fields(number);
-        match open_fields(&next(&path), segment, kinds) {
-            Ok(fields) => {
-                adopt(&path);
-                Ok(fields)
-            }
-            // It may be the one that fits.
-            Err(error) if error.remedy().is_some() => Err(error),
-            Err(_) => open_fields(&path, segment, kinds),
-        }
+        open_fitting(&self.fields(number), |path| open_fields(path, segment, kinds))
     }
 
     /// Writes the fields of a segment, each column from the first source that knows it, or else from storage; and
@@ -140,16 +131,7 @@ impl Files {
         if names.is_empty() {
             return Ok(PartSparse::of_head());
         }
-        let path = self.sparse(number);
-        match open_sparse(&next(&path), segment, names) {
-            Ok(sparse) => {
-                adopt(&path);
-                Ok(sparse)
-            }
-            // It may be the one that fits.
-            Err(error) if error.remedy().is_some() => Err(error),
-            Err(_) => open_sparse(&path, segment, names),
-        }
+        open_fitting(&self.sparse(number), |path| open_sparse(path, segment, names))
     }
 
     /// Writes the sparse vectors of a segment, from sources if all of them can be read, or else from storage; and opens
@@ -244,6 +226,19 @@ fn write_fields(
         }
     }
     open_fields(path, segment, kinds)
+}
+
+/// Opens what is to replace a file, which it does then; or the file, where that is missing or does not fit.
+fn open_fitting<T>(path: &Path, open: impl Fn(&Path) -> Result<T>) -> Result<T> {
+    match open(&next(path)) {
+        Ok(opened) => {
+            adopt(path);
+            Ok(opened)
+        }
+        // It may be the one that fits.
+        Err(error) if error.remedy().is_some() => Err(error),
+        Err(_) => open(path),
+    }
 }
 
 fn open_fields(path: &Path, segment: &Segment, kinds: &Kinds) -> Result<PartFields> {

@@ -92,7 +92,7 @@ pub use query::{
     MeasuredRecall, Order, OrderValue, Pair, Params, PartActual, PartPlan, Plan, Query, RRF_K, Rank,
     Recommend, Request, Share, SparsePart, SparsePlan, Stage, Stages, Strategy, Terms, Why, WhyNot,
 };
-pub use query_builder::QueryBuilder;
+pub use query_builder::{QueryBuilder, leg_hits};
 pub use reading::{Found, Group, Reading};
 pub use slow::{SlowQueries, SlowQuery};
 pub use snapshots::Snapshot;

@@ -2,8 +2,8 @@
 //! whether vectors drift.
 //!
 //! Invariant: nothing waits for it. While one is compared, and in the rest behind that, none is chosen, by chance like
-//! the choice itself; comparing takes at most [`IDLE_SHARE`] of one core, at the lowest priority, and
-//! so does looking for drift.
+//! the choice itself; comparing takes at most one part of [`CORE_PARTS`] of one core, at the lowest priority, and so
+//! does looking for drift.
 //! Cost: a counter for each query; what is chosen holds its view until it is compared, and so what that shows: none
 //! waits for long.
 
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use query::{Sampled, Terms, View};
+use types::random;
 
 use crate::budget;
 use crate::building::Role;
@@ -22,8 +23,8 @@ use crate::engine::Engine;
 /// Queries that may wait to be compared.
 const WAITING_MAX: usize = 1;
 
-/// Of one core.
-const IDLE_SHARE: u32 = 50;
+/// The time of one core is so many parts: 2 % each.
+const CORE_PARTS: u32 = 50;
 
 /// A comparison that takes longer is given up.
 const COMPARE_MAX: Duration = Duration::from_secs(20);
@@ -62,7 +63,7 @@ impl Monitor {
     /// Whether the next query is to be compared.
     pub(crate) fn chooses(&self) -> bool {
         self.share > 0
-            && mixed(self.asked.fetch_add(1, Ordering::Relaxed)) <= self.share
+            && random::nth(self.asked.fetch_add(1, Ordering::Relaxed)) <= self.share
             && !self.is_busy.load(Ordering::Relaxed)
     }
 
@@ -89,7 +90,7 @@ pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
                 jobs.try_iter().for_each(drop);
                 let began = Instant::now();
                 compare(job, &engine.is_closing);
-                rest(engine, began.elapsed() * (IDLE_SHARE - 1));
+                rest(engine, began.elapsed() * (CORE_PARTS - 1));
                 engine.monitor.is_busy.store(false, Ordering::Relaxed);
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -97,7 +98,7 @@ pub(crate) fn run(engine: &Engine, jobs: &Receiver<Job>) {
         }
         if Instant::now() >= next {
             let took = drift::look_around(engine).unwrap_or_default();
-            next = Instant::now() + LOOK_AROUND.max(took * (IDLE_SHARE - 1));
+            next = Instant::now() + LOOK_AROUND.max(took * (CORE_PARTS - 1));
         }
     }
 }
@@ -124,14 +125,6 @@ fn rest(engine: &Engine, time: Duration) {
     }
 }
 
-/// A number that looks like chance, another for each: the finaliser of splitmix64 (Steele et al. 2014).
-pub(crate) fn mixed(number: u64) -> u64 {
-    let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,7 +134,8 @@ mod tests {
     const DIM: usize = 24;
 
     fn vector(seed: u64) -> Vec<f32> {
-        (0..DIM as u64).map(|place| mixed((seed << 8) | place) as u32 as f32 / u32::MAX as f32).collect()
+        let element = |place: u64| random::nth((seed << 8) | place) as u32 as f32 / u32::MAX as f32;
+        (0..DIM as u64).map(element).collect()
     }
 
     /// An exact search may take many seconds, and closing waits for the thread that makes it.

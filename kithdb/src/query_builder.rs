@@ -6,7 +6,7 @@ use crate::hit::{PayloadSelect, Select, VectorSelect};
 use crate::{Collection, Fusion, Highlight, Hit, Input, Params, Plan, Query, Request};
 
 /// A query in the making. With a vector and words it is hybrid: both legs, fused.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct QueryBuilder<'a> {
     collection: &'a Collection,
     nearest: Option<Query>,
@@ -22,6 +22,11 @@ pub struct QueryBuilder<'a> {
 
 /// Each leg of a hybrid query ranks so many hits, or four times the hits wanted if that is more.
 const LEG_HITS_MIN: usize = 100;
+
+/// The hits that each leg of a hybrid query ranks where so many are wanted: what one finds late may come early by both.
+pub fn leg_hits(wanted: usize) -> usize {
+    wanted.saturating_mul(4).max(LEG_HITS_MIN)
+}
 
 impl<'a> QueryBuilder<'a> {
     pub(crate) fn new(collection: &'a Collection) -> Self {
@@ -73,7 +78,7 @@ impl<'a> QueryBuilder<'a> {
         self
     }
 
-    /// Sets the whole filter.
+    /// Sets the whole filter, in place of what was added before.
     #[must_use]
     pub fn filter_by(mut self, filter: Filter) -> Self {
         self.filter = filter;
@@ -117,7 +122,7 @@ impl<'a> QueryBuilder<'a> {
         self
     }
 
-    /// The beam of the graph search.
+    /// The window of the walk over a graph: how many rows it keeps in sight. Larger is slower and finds more.
     #[must_use]
     pub fn ef(mut self, ef: usize) -> Self {
         self.params.ef = Some(ef);
@@ -174,7 +179,7 @@ impl<'a> QueryBuilder<'a> {
     /// The request that it stands for.
     pub fn request(self) -> Request {
         let Self { nearest, keyword, fusion, filter, limit, offset, score_threshold, params, .. } = self;
-        let leg_hits = limit.saturating_add(offset).saturating_mul(4).max(LEG_HITS_MIN);
+        let leg_hits = leg_hits(limit.saturating_add(offset));
         let leg =
             |query| Request { query, filter: filter.clone(), limit: leg_hits, params, ..Request::default() };
         let (prefetch, query) = match (nearest, keyword) {

@@ -5,6 +5,7 @@
 //! no longer.
 //! Cost: to take one of the present state, a few reference counts; of a past state, see `history`.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,6 +21,18 @@ use crate::slow;
 use crate::{Hit, Page, Plan, Point, Request};
 
 /// One state of a collection. Clones are cheap and share it.
+///
+/// ```
+/// use kithdb::{Database, Point, PointId, Schema, Select};
+///
+/// let db = Database::in_memory()?;
+/// let notes = db.create_collection("notes", Schema::new().history(60))?;
+/// let first = notes.upsert(vec![Point::new(1).with("text", "a draft")])?;
+/// notes.upsert(vec![Point::new(1).with("text", "a letter")])?;
+/// let then = notes.as_of(first.seqno)?;
+/// assert_eq!(then.get(&[PointId::Num(1)], &Select::default())?[0].payload["text"], "a draft");
+/// # Ok::<(), kithdb::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Reading {
     engine: Arc<Engine>,
@@ -48,10 +61,20 @@ pub struct Found {
     pub plan: Plan,
     /// What was done, if it was asked for.
     pub actual: Option<Actual>,
-    /// Where the deadline passed before: the share of the rows to be looked at that was.
+    /// Where the deadline passed before, or the rows were spent: the share of the rows to be looked at that was.
     pub partial: Option<f32>,
     /// Bytes of memory that the payloads and vectors of the hits take, about, and of the answers that it stands beside.
     pub bytes: usize,
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (collection, seqno) = (&self.shared.name, self.view.seqno);
+        f.debug_struct("Reading")
+            .field("collection", collection)
+            .field("seqno", &seqno)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Reading {
@@ -249,7 +272,7 @@ impl Reading {
     pub fn why_not(&self, mut request: Request, id: PointId) -> Result<WhyNot> {
         let asked = self.asked(Operation::WhyNot).says(|| slow::text_of(&request));
         self.check(&mut request)?;
-        let why = self.read(|view| query::why_not(view, request, id))?;
+        let why = self.read(|view| query::why_not(view, request, id, self.deadline))?;
         asked.answered(1);
         Ok(why)
     }

@@ -198,6 +198,7 @@ class AsyncCollection:
         fusion: str | Mapping[str, Any] = "adaptive",
         highlight: bool | Mapping[str, Any] | None = None,
         deadline_ms: int | None = None,
+        rows_max: int | None = None,
         partial: bool | None = None,
     ) -> AsyncHits: ...
     async def search_many(

@@ -295,6 +295,7 @@ class Collection(Writes, Answers):
         fusion: str | Mapping[str, Any] = "adaptive",
         highlight: bool | Mapping[str, Any] | None = None,
         deadline_ms: int | None = None,
+        rows_max: int | None = None,
         partial: bool | None = None,
     ) -> Hits:
         """The best hits: by nearness, by words, or by both.
@@ -307,8 +308,9 @@ class Collection(Writes, Answers):
         `{"order_by": "year"}`, `{"sample": "random"}`. With none of them, hits come by id.
 
         `using` names the space of the vector. `exact` scans; `recall` is the share of the true hits to find, `ef` the
-        beam instead. `score_threshold` leaves worse hits out. `deadline_ms` is when the answer must be there: what
-        was found until then with `partial`, else `DeadlineExceeded`.
+        beam instead. `score_threshold` leaves worse hits out. `deadline_ms` is when the answer must be there, and
+        `rows_max` about how many rows may be looked at for it: what was found until then with `partial`, else
+        `DeadlineExceeded`, or `LimitExceeded` on `rows_max`.
 
         Raises `InvalidArgument` naming the place, `NotFound` for an id that does not exist.
         """
@@ -322,6 +324,7 @@ class Collection(Writes, Answers):
             with_vector=_shown(with_vector) or None,
             highlight=highlight,
             deadline_ms=deadline_ms,
+            rows_max=rows_max,
             partial=partial,
             as_of=self.seqno,
             params=_named(exact=exact, recall=recall, hnsw_ef=ef) or None,

@@ -193,7 +193,7 @@ class Hits(Sequence[Hit]):
         return Plan(self._can_ask().again(True)["plan"])
 
     def analyze(self) -> Plan:
-        """The plan with what was really done, asking once more: time, hops, distances, payloads read."""
+        """The plan with what was really done, asking once more: time, hops, distances, bytes, payloads read."""
         return Plan(self._can_ask().again("analyze")["plan"])
 
     def why_not(self, id: Id) -> WhyNot:

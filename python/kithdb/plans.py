@@ -56,13 +56,15 @@ class WhyNot:
         self.score: float | None = told.get("score")
         #: The conditions that shut it out, by their places in the filter.
         self.filter: list[str] = told.get("filter", [])
+        #: The same conditions, as filters are written: what must hold and does not.
+        self.conditions: list[str] = told.get("conditions", [])
         #: The same at the legs of a hybrid question.
         self.legs: list[WhyNot] = [WhyNot(id, leg) for leg in told.get("legs", [])]
 
     def _lines(self, depth: int) -> Iterator[str]:
         figures = [f"rank {self.rank}"] * (self.rank is not None)
         figures += [f"score {self.score:.6g}"] if self.score is not None else []
-        figures += self.filter
+        figures += [f"{place}: {condition}" for place, condition in zip(self.filter, self.conditions)]
         behind = f" ({', '.join(figures)})" if figures else ""
         yield "  " * depth + _REASONS.get(self.why, self.why) + behind
         for at, leg in enumerate(self.legs):

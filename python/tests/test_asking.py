@@ -179,12 +179,20 @@ def test_pages_are_of_one_state(books: kithdb.Collection) -> None:
     left.close()  # type: ignore[attr-defined]
 
 
+def test_rows_may_have_a_budget(books: kithdb.Collection) -> None:
+    assert books.search([1.0, 0.0], limit=2, rows_max=1_000_000).seen_share is None
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        books.search([1.0, 0.0], rows_max=0)
+    assert caught.value.field == "rows_max"
+
+
 def test_it_tells_why(books: kithdb.Collection) -> None:
     hits = books.search([1.0, 0.0], limit=1, where=f.year >= 2020)
     assert "vector" in str(hits.explain()) and hits.explain().tree["step"] == "vector"
     assert hits.explain()._repr_html_().startswith("<pre>")
     assert "actual" in hits.analyze().tree
-    assert str(hits.why_not(3)) == "point 3: the filter shuts it out (must[0])"
+    assert str(hits.why_not(3)) == "point 3: the filter shuts it out (must[0]: year >= 2020)"
+    assert hits.why_not(3).filter == ["must[0]"] and hits.why_not(3).conditions == ["year >= 2020"]
     told = hits.why_not(4)
     assert (told.why, told.rank) == ("outranked", 3) and "others are better (rank 3" in str(told)
     assert hits.why_not(99).why == "no_such_point" and hits.why_not(1).why == "hit"

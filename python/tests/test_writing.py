@@ -285,6 +285,8 @@ def test_past_states_can_be_read(books: kithdb.Collection) -> None:
     assert past.search([1.0, 0.0], limit=1).ids == [1] and books.search([1.0, 0.0], limit=1).ids == [2]
     assert past.search_many([[1.0, 0.0]], limit=1).ids.tolist() == [[1]]
     assert [point.id for point in past.scroll()] == [1, 2, 4] and past.facet("lang") == {"en": 2, "de": 1}
+    assert sorted(group.value for group in past.groups("lang", [1.0, 0.0])) == ["de", "en"]
+    assert sorted(past.matrix(10, limit=1)["ids"]) == [1, 2, 4]
     with pytest.raises(kithdb.InvalidArgument, match="past state"):
         past.delete([1])
     with pytest.raises(kithdb.InvalidArgument) as caught:

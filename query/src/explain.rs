@@ -54,15 +54,15 @@ impl Plan {
         }
     }
 
-    /// Which indexes would spare reading payloads.
+    /// Which indexes would spare reading payloads, and how much.
     fn advice(&self) -> String {
         let indexes = self.unindexed.iter().map(|(path, kind)| format!("of `{path}` as {kind}"));
         let indexes: Vec<String> = indexes.collect();
-        if indexes.is_empty() {
-            String::new()
-        } else {
-            format!(" (an index {} would know)", indexes.join(" and "))
-        }
+        self.saving().map_or_else(String::new, |(payloads, cost_ns)| {
+            let cost = milliseconds(cost_ns);
+            let indexes = indexes.join(" and ");
+            format!(" (an index {indexes} would know, and save reading up to {payloads} payloads: {cost})")
+        })
     }
 
     fn line(&self) -> String {
@@ -80,8 +80,10 @@ impl Plan {
             }
             Step::Sparse { using, terms, parts } => {
                 let (ways, cost) = (sparse_ways(parts), milliseconds(self.cost_ns));
+                let other = milliseconds(parts.iter().map(|part| part.rejected_ns).sum());
                 format!(
-                    "sparse vector `{using}` of {terms} weights by {ways}, {count} hits, {matching}: {cost}"
+                    "sparse vector `{using}` of {terms} weights by {ways}, {count} hits, {matching}: {cost}; the other \
+                     way would take {other}"
                 )
             }
             Step::MaxSim { using, scanned } => {
@@ -98,14 +100,17 @@ impl Plan {
                 format!("fuse by {by}{words}, {count} hits")
             }
             Step::ById => format!("points by id, {count} hits, {matching}"),
-            Step::Rate { using, by, rated, probes } => {
+            Step::Rate { using, by, rated, probes, rejected_ns } => {
                 let cost = milliseconds(self.cost_ns);
                 let rated = match probes {
                     0 => format!("{rated} rated"),
                     1 => "those nearest to one vector rated until no other can be better".to_owned(),
                     _ => format!("those nearest to {probes} vectors rated until no other can be better"),
                 };
-                format!("vector `{using}` by {by}, {rated}, {count} hits, {matching}: {cost}")
+                let other = if *probes == 0 { "those nearest to them" } else { "rating all" };
+                let instead = rejected_ns.map(|ns| format!("; {other} would take {}", milliseconds(ns)));
+                let instead = instead.unwrap_or_default();
+                format!("vector `{using}` by {by}, {rated}, {count} hits, {matching}: {cost}{instead}")
             }
             Step::Diversify => format!("choose different ones by maximal marginal relevance, {count} hits"),
             Step::Order { path, is_by_index, rejected_ns } => {
@@ -120,7 +125,10 @@ impl Plan {
     }
 }
 
-/// What a level did: itself, then each part.
+/// So many hits of a fusion are told what each leg gave them.
+const HITS_TOLD: usize = 10;
+
+/// What a level did: itself, then each part, then of a fusion the first hits.
 fn done(actual: &Actual) -> Vec<String> {
     let ms = |elapsed: Duration| format!("{:.3} ms", elapsed.as_secs_f64() * 1e3);
     let payloads = match actual.payloads {
@@ -133,10 +141,18 @@ fn done(actual: &Actual) -> Vec<String> {
     };
     let level = format!("took {}, {} hits{payloads}{weights}", ms(actual.elapsed), actual.found);
     let part = |(at, part): (usize, &PartActual)| {
-        let Work { hops, distances, .. } = part.work;
-        format!("part {at}: {}, {hops} hops, {distances} distances, {} rows", ms(part.elapsed), part.found)
+        let Work { hops, distances, bytes, .. } = part.work;
+        let work = format!("{hops} hops, {distances} distances, {bytes} bytes");
+        format!("part {at}: {}, {work}, {} rows", ms(part.elapsed), part.found)
     };
-    std::iter::once(level).chain(actual.parts.iter().enumerate().map(part)).collect()
+    let share = |share: &Option<f32>| share.map_or_else(|| "-".to_owned(), |share| format!("{share:.4}"));
+    let hit = |(at, shares): (usize, &Vec<Option<f32>>)| {
+        let shares: Vec<String> = shares.iter().map(share).collect();
+        format!("hit {}: {} from the legs", at + 1, shares.join(" + "))
+    };
+    let parts = actual.parts.iter().enumerate().map(part);
+    let hits = actual.shares.iter().take(HITS_TOLD).enumerate().map(hit);
+    std::iter::once(level).chain(parts).chain(hits).collect()
 }
 
 /// What is done in each part; parts that are done alike are told together.
@@ -255,11 +271,20 @@ mod tests {
             ├─ vector `v` by graph (ef 64) over 2 segments of 1700 rows, expected recall 0.960 and exact scan over 7 \
             rows in memory, 9 hits, of 5 matching: about 1.00 ms; exact scan would take about 2.00 ms\n\
             └─ keyword by BM25, 9 hits, of 0 to 5 matching, payloads decide (an index of `a.b` as \
-            float would know)\n";
+            float would know, and save reading up to 5 payloads: about 0.01 ms)\n";
         assert_eq!(plan.to_text(), expected);
         let weights = Some(HybridWeights { words_least: 0.1, words_most: 0.6 });
         let plan = Plan { step: Step::Fuse { by: "relative score", weights }, legs: vec![], ..plan };
         assert_eq!(plan.to_text(), "fuse by relative score (words 0.10 to 0.60), 3 hits\n");
+    }
+
+    #[test]
+    fn a_fusion_tells_what_each_leg_gave_to_each_hit() {
+        let shares = vec![vec![Some(0.35), Some(0.5)], vec![None, Some(0.25)]];
+        let actual = Actual { found: 2, weights: vec![0.35, 0.65], shares, ..Actual::default() };
+        let lines = done(&actual);
+        assert!(lines[0].ends_with("2 hits, legs weighed [0.350, 0.650]"), "{lines:?}");
+        assert_eq!(lines[1..], ["hit 1: 0.3500 + 0.5000 from the legs", "hit 2: - + 0.2500 from the legs"]);
     }
 
     #[test]

@@ -131,6 +131,7 @@ impl<'a> Matching<'a> {
                 block.iter().map(&slot).filter(|slot| !bounds.lower.contains(slot.0)).collect();
             let read = if self.filter.reads_payload() { unsure.len() } else { 0 };
             self.payloads_read.set(self.payloads_read.get() + read);
+            self.watch.read(read);
             let holds: RoaringBitmap = unsure
                 .iter()
                 .zip(self.verify(&unsure)?)

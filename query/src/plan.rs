@@ -102,6 +102,28 @@ impl Plan {
         "formula",
     ];
 
+    /// What indexes of its [`unindexed`](Self::unindexed) fields would save at most: payloads that need not be read,
+    /// and their cost.
+    pub fn saving(&self) -> Option<(usize, f64)> {
+        let (least, most) = self.matching;
+        let payloads = most.saturating_sub(least);
+        (!self.unindexed.is_empty()).then(|| (payloads, cost::payloads_ns(payloads)))
+    }
+
+    /// The order in which its legs are run: the cheapest first, so that where the time or the rows end before, the
+    /// costliest is missing. The answer is the same in any order.
+    pub fn leg_order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.legs.len()).collect();
+        let costs: Vec<f64> = self.legs.iter().map(Self::total_ns).collect();
+        order.sort_by(|a, b| costs[*a].total_cmp(&costs[*b]));
+        order
+    }
+
+    /// Its estimated cost with its legs.
+    fn total_ns(&self) -> f64 {
+        self.cost_ns + self.legs.iter().map(Self::total_ns).sum::<f64>()
+    }
+
     /// The kind of its last step, one of a few: of several strategies, that which approximates most.
     pub fn kind(&self) -> &'static str {
         match &self.step {
@@ -126,6 +148,14 @@ impl Plan {
             Step::Order { .. } => "order",
             Step::Sample => "sample",
             Step::Formula => "formula",
+        }
+    }
+
+    /// What the way that was not taken would cost, of a step that is done as a whole and has two.
+    pub fn rejected_ns(&self) -> Option<f64> {
+        match &self.step {
+            Step::Rate { rejected_ns, .. } | Step::Order { rejected_ns, .. } => *rejected_ns,
+            _ => None,
         }
     }
 
@@ -191,6 +221,8 @@ pub enum Step {
         rated: usize,
         /// So many vectors are asked for their nearest, until no other can be rated better; 0: all are rated.
         probes: usize,
+        /// What the other way would cost, if there is one.
+        rejected_ns: Option<f64>,
     },
     /// Chooses different ones of what the leg found.
     Diversify,
@@ -292,7 +324,7 @@ fn choose_order(
     (count, candidates): (usize, Option<usize>),
 ) -> (Step, f64) {
     let shown = statistics.matching.1.min(candidates.unwrap_or(usize::MAX));
-    let payloads_ns = cost::order_by_payloads_ns(shown);
+    let payloads_ns = cost::payloads_ns(shown);
     let index_ns = statistics.order.map(|OrderStatistics { keys, unknown }| {
         cost::order_by_index_ns(keys, count, shown, unknown.min(shown))
     });
@@ -323,17 +355,22 @@ fn rate(
         Some(_) => cost::scan_ns(rated, dim) * examples as f64,
         None => cost::multi_ns(rated, examples),
     };
-    let step = |probes| Step::Rate { using: using.to_owned(), by, rated, probes };
+    let step = |probes, rejected_ns| Step::Rate { using: using.to_owned(), by, rated, probes, rejected_ns };
     let space = space.filter(|_| !is_exact(request));
     let probes = space.and_then(|space| rating?.probes(space.metric)).map(|probes| probes.vectors.len());
-    let (Some(probes), Some(space), None) = (probes, space, candidates) else { return (step(0), all_ns) };
+    let (Some(probes), Some(space), None) = (probes, space, candidates) else {
+        return (step(0, None), all_ns);
+    };
     let near = near_count(count);
     let parts = choose_all(request, Some(space), near, None);
     let near_ns =
         parts.iter().map(|part| part.cost_ns).sum::<f64>() + cost::scan_ns(near, dim) * examples as f64;
     let probes_ns = near_ns * probes as f64;
     // It may have to ask for more, and then for all.
-    if probes_ns * 4.0 < all_ns { (step(probes), probes_ns) } else { (step(0), all_ns) }
+    match probes_ns * 4.0 < all_ns {
+        true => (step(probes, Some(all_ns)), probes_ns),
+        false => (step(0, Some(probes_ns)), all_ns),
+    }
 }
 
 /// Whether nothing may be missed.
@@ -385,7 +422,8 @@ fn of_head(request: &Request, part: &PartStatistics<'_>, dim: usize, count: usiz
     }
     if part.linked > 0 {
         let ef = request.params.ef.unwrap_or(cost::EF_DEFAULT).max(count);
-        let share = part.shown as f64 / part.linked as f64;
+        // Rows that are not linked yet are shown, too.
+        let share = (part.shown as f64 / part.linked as f64).min(1.0);
         let unlinked = part.rows.saturating_sub(part.linked);
         let cost_ns = cost::graph_ns(ef, dim, share) + cost::coded_ns(unlinked, dim);
         ways.push((Strategy::Graph { ef }, cost_ns, None));

@@ -34,6 +34,7 @@ pub(crate) fn best(
         let (block, behind) = rest.split_at(rows.min(rest.len()));
         let vectors = view.vectors(using, block)?;
         let bytes: usize = vectors.iter().flatten().map(weight).sum();
+        gauge.read(bytes as u64);
         let step = rows_of(STEP_BYTES, block.len(), bytes);
         for (slots, vectors) in block.chunks(step).zip(vectors.chunks(step)) {
             if !gauge.at_once(slots.len()) {

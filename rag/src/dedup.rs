@@ -11,6 +11,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use types::random::Random;
 
 /// Hash functions of a signature.
 const PLACES: usize = 128;
@@ -95,12 +96,9 @@ fn hash(word: &str) -> u64 {
     hash
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
+/// The first number of a seed.
 fn mix(seed: u64) -> u64 {
-    let seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    seed ^ (seed >> 31)
+    Random(seed).draw()
 }
 
 #[cfg(test)]

@@ -42,9 +42,9 @@ const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: applicatio
                     {\"status\":{\"error\":\"Service unavailable: connections_max: there are as many connections as may \
                     be; try again in a moment\"}}";
 
-/// What every connection is served with.
+/// What every connection to the port is served with.
 #[derive(Clone)]
-pub(crate) struct Door {
+pub(crate) struct Port {
     pub(crate) router: Router,
     pub(crate) tls: Option<Tls>,
     pub(crate) limits: Arc<ServeLimits>,
@@ -52,8 +52,8 @@ pub(crate) struct Door {
 }
 
 /// Takes connections until it is told to stop, and then waits until the last has ended.
-pub(crate) async fn serve(listener: TcpListener, door: Door, mut stopped: watch::Receiver<bool>) {
-    let count = door.limits.connections();
+pub(crate) async fn serve(listener: TcpListener, port: Port, mut stopped: watch::Receiver<bool>) {
+    let count = port.limits.connections();
     let (places, turned_away) = (Arc::new(Semaphore::new(count)), Arc::new(Semaphore::new(TURNED_AWAY_MAX)));
     loop {
         let stream = tokio::select! {
@@ -61,22 +61,22 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, mut stopped: watch:
             stream = accept(&listener) => stream,
         };
         if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-            let (door, stopped) = (door.clone(), stopped.clone());
+            let (port, stopped) = (port.clone(), stopped.clone());
             tokio::spawn(async move {
-                door.answer(stream, stopped).await;
+                port.answer(stream, stopped).await;
                 drop(place);
             });
-        } else if door.tls.is_none()
+        } else if port.tls.is_none()
             && let Ok(place) = Arc::clone(&turned_away).try_acquire_owned()
         {
-            door.state.requests().refuse(CONNECTIONS);
+            port.state.requests().refuse(CONNECTIONS);
             tokio::spawn(async move {
                 // Who does not listen is not told.
                 let _ = timeout(TURN_AWAY_TIME_MAX, turn_away(stream)).await;
                 drop(place);
             });
         } else {
-            door.state.requests().refuse(CONNECTIONS);
+            port.state.requests().refuse(CONNECTIONS);
         }
     }
     drop(listener);
@@ -148,7 +148,7 @@ async fn turn_away(mut stream: TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-impl Door {
+impl Port {
     async fn answer(self, stream: TcpStream, stopped: watch::Receiver<bool>) {
         // Only slower without it.
         let _ = stream.set_nodelay(true);

@@ -15,7 +15,7 @@ use kithdb::{Database, Error, ErrorKind, PointId, Result};
 use parking_lot::Mutex;
 use rag::{Embedder, jobs};
 
-/// The pause after a job could not go on; it doubles up to the second.
+/// Half of the first pause after a job could not go on; each next one is twice as long, up to the second.
 const PAUSE: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_secs(120);
 

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::connections::{self, Door};
+use crate::connections::{self, Port};
 use crate::cors;
 use crate::{Bucket, Keys, ServeLimits, State, Tls, router};
 
@@ -157,8 +157,8 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         runtime.spawn(sweep(state.clone()));
         let limits = Arc::new(options.limits.clone());
-        let door = Door { router: router(&state), tls: options.tls.clone(), limits, state: state.clone() };
-        let task = runtime.spawn(connections::serve(listener, door, stopped));
+        let port = Port { router: router(&state), tls: options.tls.clone(), limits, state: state.clone() };
+        let task = runtime.spawn(connections::serve(listener, port, stopped));
         Ok(Self { state, address, runtime, task, stop, stop_time_max: options.limits.stop_time_max })
     }
 

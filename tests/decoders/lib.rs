@@ -10,8 +10,8 @@
 //! | `segment`   | the three files of a segment                                                       |
 //! | `snapshot`  | archives of snapshots                                                              |
 //!
-//! `it/mangled.rs` runs each for a second, with sound bytes that are changed by chance; the targets of `fuzz/` run them
-//! under libFuzzer (`make fuzz`). So what is fuzzed is what every test run compiles and tries.
+//! `it/mangled.rs` gives each the same 1,000 inputs every time, sound bytes that are changed by chance; the targets of
+//! `fuzz/` run them under libFuzzer (`make fuzz`). So what is fuzzed is what every test run compiles and tries.
 //!
 //! Invariant: bytes are refused with an error of a kind that blames them, or taken for what they say. A panic, an
 //! error that blames KithDB, or memory that a length in the bytes claims, is a defect.

@@ -1,4 +1,4 @@
-/* A disk that fails, for the tests in it/disk: put before the C library (LD_PRELOAD), it stands between a process and the
+/* A disk that fails, for it/crash/disk.rs: put before the C library (LD_PRELOAD), it stands between a process and the
  * files below one folder.
  *
  * FAULT_FOLDER  the folder; files elsewhere are left alone.

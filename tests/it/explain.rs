@@ -112,16 +112,37 @@ fn what_comes_behind_many_values_of_another_point_is_outranked() {
 
 #[test]
 fn a_walk_that_misses_a_hit_says_so() {
+    // So many that a scan by codes costs more than the narrowest walk.
+    const MANY: u64 = 20_000;
+    // Those of `vector` lie on a line, where no walk misses anything.
+    let scattered = |id: u64| -> Vec<f32> {
+        let number = |element: u64| {
+            let mixed = (id * DIM as u64 + element + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as f32 / (1 << 24) as f32
+                - 0.5
+        };
+        (0..DIM as u64).map(number).collect()
+    };
     let db = Database::in_memory().expect("a database");
-    let collection = collection(&db);
-    let truth = ids(&collection, exact(100));
-    let short = Request { params: Params { ef: Some(1), ..Params::default() }, ..nearest(100) };
-    let found = ids(&collection, short.clone());
-    let missed: Vec<PointId> = truth.into_iter().filter(|id| !found.contains(id)).collect();
-    for id in missed {
-        let why = collection.why_not(short.clone(), id).expect("a reason").why;
-        assert!(matches!(why, Why::NotReached(_) | Why::Mistaken(_)), "{why:?}");
+    let schema = Schema::new().vector(DIM, Metric::Euclid);
+    let collection = db.create_collection("many", schema).expect("a collection");
+    collection.upsert((0..MANY).map(|id| Point::new(id).vector(scattered(id))).collect()).expect("written");
+    collection.optimize(true).expect("one segment");
+    let mut missed = 0;
+    for seed in MANY..MANY + 50 {
+        let query = || Query::Nearest { vector: scattered(seed).into(), using: String::new() };
+        let truth = ids(&collection, Request { query: query(), ..exact(10) });
+        // Of the hits that are wanted.
+        let params = Params { ef: Some(1), ..Params::default() };
+        let short = Request { query: query(), params, ..nearest(10) };
+        let found = ids(&collection, short.clone());
+        for id in truth.into_iter().filter(|id| !found.contains(id)) {
+            let why = collection.why_not(short.clone(), id).expect("a reason").why;
+            assert!(matches!(why, Why::NotReached(rank) | Why::Mistaken(rank) if rank.rank <= 10), "{why:?}");
+            missed += 1;
+        }
     }
+    assert!(missed > 0, "such a beam misses some of 500");
 }
 
 #[test]
@@ -132,12 +153,13 @@ fn an_analysis_counts_what_was_done() {
     let found = collection.search_on(exact(5), &Select::none(), terms).expect("hits");
     let actual = found.actual.expect("it was asked for");
     assert_eq!((actual.found, actual.parts[0].work.distances), (5, POINTS));
+    assert_eq!(actual.parts[0].work.bytes, POINTS * (DIM * size_of::<f32>()) as u64);
     let third = Filter::must(Condition::equals("third", 1).expect("a path"));
     let filtered = Request { filter: third, ..nearest(5) };
     let actual = collection.search_on(filtered, &Select::none(), terms).expect("hits").actual.expect("asked");
     assert!(actual.payloads >= 5 && actual.parts[0].work.distances > 0, "{actual:?}");
     let text = found.plan.to_text_with(&actual);
-    assert!(text.contains("distances") && text.contains("payloads read"), "{text}");
+    assert!(["distances", "bytes", "payloads read"].iter().all(|part| text.contains(part)), "{text}");
     let slice = Filter::must(Condition::Slice { index: 0, total: 3 });
     let sliced = Request { filter: slice, ..nearest(5) };
     let actual = collection.search_on(sliced, &Select::none(), terms).expect("hits").actual.expect("asked");
@@ -151,7 +173,8 @@ fn a_deadline_cuts_the_answer_or_fails_it() {
     let db = Database::in_memory().expect("a database");
     let collection = collection(&db);
     let ask = |until: Duration, is_partial_welcome: bool| {
-        let terms = Terms { deadline: Some(Instant::now() + until), is_partial_welcome, is_analyzed: false };
+        let deadline = Some(Instant::now() + until);
+        let terms = Terms { deadline, is_partial_welcome, ..Terms::default() };
         collection.search_on(exact(5), &Select::none(), terms)
     };
     let error = ask(Duration::ZERO, false).expect_err("too late");
@@ -160,6 +183,29 @@ fn a_deadline_cuts_the_answer_or_fails_it() {
     assert!(partial.is_some_and(|share| share < 0.5), "{partial:?}");
     let whole = ask(Duration::from_secs(600), false).expect("in time");
     assert_eq!((whole.hits.len(), whole.partial), (5, None));
+}
+
+#[test]
+fn a_budget_of_rows_cuts_the_answer_or_fails_it() {
+    let db = Database::in_memory().expect("a database");
+    let collection =
+        db.create_collection("many", Schema::new().vector(DIM, Metric::Euclid)).expect("a collection");
+    collection.upsert((0..10_000).map(|id| Point::new(id).vector(vector(id))).collect()).expect("written");
+    let ask = |rows_max: u64, is_partial_welcome: bool| {
+        let terms = Terms { rows_max: Some(rows_max), is_partial_welcome, ..Terms::default() };
+        collection.search_on(exact(5), &Select::none(), terms)
+    };
+    let partial = ask(5_000, true).expect("what was found");
+    assert_eq!((partial.hits.len(), partial.partial), (5, Some(0.8192)), "it is asked every 4,096 rows");
+    let error = ask(5_000, false).expect_err("more rows");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::LimitExceeded, Some("rows_max")));
+    let whole = ask(10_000, false).expect("as many as there are");
+    assert_eq!((whole.hits.len(), whole.partial), (5, None));
+    // Payloads that decide what matches count, too.
+    let filter = Filter::must(Condition::equals("third", 1).expect("a path"));
+    let terms = Terms { rows_max: Some(10_050), ..Terms::default() };
+    let error = collection.search_on(Request { filter, ..exact(5) }, &Select::none(), terms);
+    assert_eq!(error.expect_err("no payload matches").field(), Some("rows_max"));
 }
 
 /// A long question over many documents had all the time that it took.
@@ -171,7 +217,7 @@ fn words_are_looked_for_until_a_deadline() {
     for text in ["common", "common rare", "\"common rare\" common"] {
         let ask = |until: Duration, is_partial_welcome: bool| {
             let deadline = Some(Instant::now() + until);
-            let terms = Terms { deadline, is_partial_welcome, is_analyzed: false };
+            let terms = Terms { deadline, is_partial_welcome, ..Terms::default() };
             let request = Request { query: words(text), limit: 5, ..Request::default() };
             collection.search_on(request, &Select::none(), terms)
         };
@@ -185,7 +231,7 @@ fn words_are_looked_for_until_a_deadline() {
 }
 
 /// Every question that reads payloads, of a state, by name.
-fn reads_of(reading: &Reading) -> [(&'static str, Result<usize>); 5] {
+fn reads_of(reading: &Reading) -> [(&'static str, Result<usize>); 6] {
     let filter = || Filter::must(Condition::equals("third", 1).expect("a path"));
     let third = "third".parse().expect("a path");
     let grouping = Grouping { path: "third".parse().expect("a path"), groups: 2, size: 2 };
@@ -198,6 +244,10 @@ fn reads_of(reading: &Reading) -> [(&'static str, Result<usize>); 5] {
         ("facets", reading.facets(&third, &Filter::default(), 10).map(|facets| facets.len())),
         ("groups", reading.groups(nearest(5), &grouping, &none).map(|groups| groups.len())),
         ("matrix", reading.matrix(&matrix).map(|matrix| matrix.ids.len())),
+        (
+            "why_not",
+            reading.why_not(exact(5), PointId::Num(0)).map(|told| usize::from(told.why == Why::NoVector)),
+        ),
     ]
 }
 
@@ -207,7 +257,7 @@ fn whatever_is_asked_until_a_deadline_is_whole_or_fails() {
     let reading = collection(&db).reading().expect("a state");
     let until = |time| reads_of(&reading.clone().until(Instant::now() + time));
     let whole = until(Duration::from_secs(600)).map(|(_, answer)| answer.expect("in time"));
-    assert_eq!(whole, [10, 1000, 3, 2, 50]);
+    assert_eq!(whole, [10, 1000, 3, 2, 50, 1]);
     for (name, answer) in until(Duration::ZERO) {
         let error = answer.expect_err(name);
         assert_eq!((error.kind(), error.field()), (ErrorKind::DeadlineExceeded, Some("timeout")), "{name}");

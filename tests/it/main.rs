@@ -26,6 +26,7 @@
 //! | `writes`      | writes that read first lose nothing of each other, and stop at their limits |
 //! | `explain`     | an answer says why, what it took, and that it is partial                    |
 //! | `indexed`     | an index of a field changes no answer                                       |
+//! | `plans`       | any plan finds what the naive one finds, within the recall that is asked for |
 //! | `rated`       | ratings by examples that look at few vectors find what all would give       |
 //! | `heal`        | a damaged index is healed and says so; damaged storage never answers wrongly|
 //! | `sweep`       | damage of any file is found or harmless, and never answered with            |
@@ -72,6 +73,7 @@ mod observed;
 mod options;
 mod past;
 mod pause;
+mod plans;
 mod rated;
 mod sealed;
 mod small;

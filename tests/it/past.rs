@@ -293,7 +293,8 @@ fn a_client_pages_and_reads_the_past() {
     let schema = json!({"vectors": {"size": 1, "distance": "Euclid"}, "history_s": 60});
     assert_eq!(ask("PUT", "/collections/c", schema).status, 200);
     let points = |ids: std::ops::Range<u64>| {
-        let points: Vec<Value> = ids.map(|id| json!({"id": id, "vector": [id]})).collect();
+        let points: Vec<Value> =
+            ids.map(|id| json!({"id": id, "vector": [id], "payload": {"n": id}})).collect();
         let written = ask("PUT", "/collections/c/points", json!({"points": points}));
         written.body["result"]["operation_id"].as_u64().expect("a seqno")
     };
@@ -313,6 +314,12 @@ fn a_client_pages_and_reads_the_past() {
         assert_eq!(counted.body["result"]["count"], json!(count));
         let scrolled = ask("POST", "/collections/c/points/scroll", json!({"as_of": as_of, "limit": 100}));
         assert_eq!(scrolled.body["result"]["points"].as_array().expect("points").len(), count);
+        let body = json!({"as_of": as_of, "group_by": "n", "query": [0.0], "limit": 100});
+        let grouped = ask("POST", "/collections/c/points/query/groups", body);
+        assert_eq!(grouped.body["result"]["groups"].as_array().expect("groups").len(), count);
+        let body = json!({"as_of": as_of, "sample": 100, "limit": 1});
+        let compared = ask("POST", "/collections/c/points/search/matrix/offsets", body);
+        assert_eq!(compared.body["result"]["ids"].as_array().expect("ids").len(), count);
     }
     let future = ask("POST", "/collections/c/points/query", json!({"query": [0.0], "as_of": second + 9}));
     assert_eq!((future.status, future.field.as_deref()), (400, Some("as_of")));

@@ -2,7 +2,7 @@
 
 use kithdb::{
     Collection, Database, Examples, FieldKind, Filter, Input, Metric, Pair, Params, Point, PointId, Query,
-    Recommend, Request, Schema, Select, Step,
+    Recommend, Request, Schema, Select, Step, Why,
 };
 
 const POINTS: u64 = 20_000;
@@ -71,6 +71,13 @@ fn what_is_near_to_the_examples_is_enough() {
                         other == id && (score - same).abs() <= 1e-5 * score.abs().max(1.0)
                     })
                 };
+                for (id, _) in truth.iter().filter(|(id, _)| found.iter().all(|(other, _)| other != id)) {
+                    let params = Params { ef: Some(WIDTH), ..Params::default() };
+                    let (query, filter) = (query.clone(), filter.clone());
+                    let request = Request { query, filter, params, limit: 10, ..Request::default() };
+                    let why = collection.why_not(request, *id).expect("a reason").why;
+                    assert!(!matches!(why, Why::Outranked(rank) if rank.rank <= 10), "{why:?}");
+                }
                 let shared = truth.iter().filter(is_found).count();
                 assert!(shared >= 9, "{metric} {query:?}: {shared} of 10\n{found:?}\n{truth:?}");
             }

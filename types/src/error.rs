@@ -30,7 +30,7 @@ pub enum ErrorKind {
     StorageFull,
     /// Stored bytes do not match their checksum or format.
     Corrupted,
-    /// An earlier fsync failed: writes are refused until the database is opened anew.
+    /// An earlier write or fsync failed: writes are refused until the database is opened anew.
     Poisoned,
     /// The directory was written by a newer version.
     UnsupportedFormat,

@@ -22,6 +22,7 @@ pub mod metric;
 pub mod path;
 pub mod payload;
 pub mod point;
+pub mod random;
 pub mod schema;
 pub mod space;
 pub mod sparse;
@@ -35,8 +36,8 @@ pub use datatype::{Codes, Datatype, Memory};
 pub use durability::Durability;
 pub use error::{Error, ErrorKind, Result};
 pub use filter::{
-    Condition, CountRange, Filter, MinShould, Predicate, Range, Scalar, Subject, TextAnalysis, TextTest,
-    TimeRange,
+    Condition, CountRange, Filter, MinShould, NumberBound, Predicate, Range, Scalar, Subject, TextAnalysis,
+    TextTest, TimeRange, WholeRange,
 };
 pub use geo::{GeoArea, GeoPoint};
 pub use histogram::{Histogram, Times};

@@ -33,9 +33,7 @@ impl FieldPath {
         }
         found
     }
-}
 
-impl FieldPath {
     /// Every object that stands in an array at the path, or that the path reaches through its own last `[]`.
     pub fn objects<'a>(&self, payload: &'a Payload) -> Vec<&'a Payload> {
         let is_element = self.steps.last() == Some(&Step::Each);

@@ -114,7 +114,7 @@ impl Schema {
         self
     }
 
-    /// What queries find of the true hits that name no recall and no beam: above 0, at most 1, which is exact.
+    /// What queries find of the true hits that name no recall and no window: above 0, at most 1, which is exact.
     #[must_use]
     pub fn recall(self, recall: f32) -> Self {
         Self { recall: Some(recall), ..self }

@@ -27,7 +27,8 @@ pub struct VectorSpec {
 pub struct ModelIdentity {
     /// The model's name, for people.
     pub name: String,
-    /// SHA-256 of the weights and the tokenizer, in hexadecimal: what identity is decided by.
+    /// What identity is decided by: SHA-256, in hexadecimal, of the weights and the tokenizer; of a model that a server
+    /// has, of everything else here.
     pub revision: String,
     /// Elements of an embedding.
     pub dim: usize,

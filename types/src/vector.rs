@@ -100,12 +100,20 @@ pub fn check(elements: &mut [f32], dim: usize, metric: Metric) -> Result<()> {
             }
             Ok(())
         }
-        _ if norm > f64::from(f32::MAX).sqrt() => Err(Error::new(
-            crate::ErrorKind::InvalidArgument,
-            format!("has length {norm:e}; above 1.8e19 distances overflow"),
-        )),
-        _ => Ok(()),
+        Metric::Dot | Metric::Euclid | Metric::Manhattan => check_length(norm, metric),
     }
+}
+
+/// Whether the distance of two vectors of a length, whichever way they point, is a finite `f32`.
+fn check_length(norm: f64, metric: Metric) -> Result<()> {
+    let root = f64::from(f32::MAX).sqrt();
+    // Two that point away from each other are twice as far apart, which is squared.
+    let most = if metric == Metric::Euclid { root / 2.0 } else { root };
+    if norm <= most {
+        return Ok(());
+    }
+    let message = format!("has length {norm:e}; above {most:.1e} distances overflow");
+    Err(Error::new(crate::ErrorKind::InvalidArgument, message))
 }
 
 #[cfg(test)]
@@ -114,16 +122,20 @@ mod tests {
 
     #[test]
     fn refuses_what_has_no_distance() {
-        let cases: [(&[f32], Metric, &str); 4] = [
+        let cases: [(&[f32], Metric, &str); 6] = [
             (&[1.0], Metric::Dot, "expected dim: 2, got 1"),
             (&[1.0, f32::NAN], Metric::Dot, "[1]"),
             (&[f32::INFINITY, 1.0], Metric::Euclid, "[0]"),
             (&[1e30, 0.0], Metric::Euclid, "overflow"),
+            (&[1e19, 0.0], Metric::Euclid, "above 9.2e18 distances overflow"),
+            (&[1e30, 0.0], Metric::Dot, "above 1.8e19 distances overflow"),
         ];
         for (elements, metric, expected) in cases {
             let error = check(&mut elements.to_vec(), 2, metric).expect_err(expected);
             assert!(error.to_string().contains(expected), "{error}");
         }
+        check(&mut [9e18, 0.0], 2, Metric::Euclid).expect("squares of distances are finite");
+        check(&mut [1.8e19, 0.0], 2, Metric::Dot).expect("products are finite");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
     /// Links of a row of a segment.
     #[arg(long, default_value_t = Options::default().degree)]
     degree: usize,
-    /// The beam when a segment is built.
+    /// The window when a segment is built.
     #[arg(long, default_value_t = Options::default().window)]
     window: usize,
     /// Threads that build.

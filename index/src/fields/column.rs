@@ -125,6 +125,10 @@ impl Column {
             Predicate::Any(list) => self.any(list),
             Predicate::Except(list) => self.except(list),
             Predicate::Range(range) => self.range(range),
+            Predicate::Whole(range) => match self.keys.within_whole(range) {
+                Some(found) => Truth::between(found, self.foreign_numbers.clone()),
+                None => self.unknown(),
+            },
             Predicate::Times(range) => self.strings(self.keys.within_times(range), true),
             Predicate::Prefix(start) => self.strings(self.keys.beginning(start), true),
             Predicate::Geo(area) => match self.keys.within_area(area) {

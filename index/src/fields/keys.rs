@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use types::filter::words::words;
-use types::{FieldKind, GeoArea, GeoPoint, Range, Scalar, TimeRange, Value, datetime};
+use types::{FieldKind, GeoArea, GeoPoint, Range, Scalar, TimeRange, Value, WholeRange, datetime};
 
 use super::column::{moved_row, moved_set};
 use super::places::Places;
@@ -173,6 +173,15 @@ impl Keys {
         }
     }
 
+    /// Rows with a number within the range; nothing if it is not known which integers the numbers were.
+    pub(super) fn within_whole(&self, range: &WholeRange) -> Option<RoaringBitmap> {
+        match self {
+            Self::Integers(numbers) => Some(numbers.within_whole(range)),
+            Self::Floats(_) => None,
+            _ => Some(RoaringBitmap::new()),
+        }
+    }
+
     /// Rows with a time within the range; nothing if these are no times.
     pub(super) fn within_times(&self, range: &TimeRange) -> Option<RoaringBitmap> {
         let Self::Times(times) = self else { return None };
@@ -235,6 +244,16 @@ impl<N: Copy> Numbers<N> {
 
     fn moved(&self, moves: &[u32]) -> Self {
         Self(self.0.iter().filter_map(|(number, row)| Some((*number, moved_row(*row, moves)?))).collect())
+    }
+}
+
+impl Numbers<i64> {
+    fn within_whole(&self, range: &WholeRange) -> RoaringBitmap {
+        let lower = WholeRange { lt: None, lte: None, ..*range };
+        let upper = WholeRange { gt: None, gte: None, ..*range };
+        let start = self.0.partition_point(|(number, _)| !lower.contains(*number));
+        let end = self.0.partition_point(|(number, _)| upper.contains(*number));
+        self.0.get(start..end).unwrap_or_default().iter().map(|(_, row)| *row).collect()
     }
 }
 

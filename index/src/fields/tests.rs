@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::json;
 use types::filter::words::words;
 use types::{
-    Condition, CountRange, GeoArea, GeoPoint, MinShould, PointId, Predicate, Range, Scalar, Subject,
-    TimeRange, Value,
+    Condition, CountRange, GeoArea, GeoPoint, MinShould, NumberBound, PointId, Predicate, Range, Scalar,
+    Subject, TimeRange, Value,
 };
 
 use super::*;
@@ -93,10 +93,12 @@ fn range() -> impl Strategy<Value = Range> {
 
 fn predicate() -> impl Strategy<Value = Predicate> {
     let list = || prop::collection::vec(scalar(), 0..3);
+    let whole = || prop::option::weighted(0.4, integer().prop_map(NumberBound::Whole));
     prop_oneof![
         list().prop_map(Predicate::Any),
         list().prop_map(Predicate::Except),
         range().prop_map(Predicate::Range),
+        [whole(), whole(), whole(), whole()].prop_map(Predicate::within),
         times().prop_map(Predicate::Times),
         area().prop_map(Predicate::Geo),
         text().prop_map(Predicate::Text),
@@ -191,6 +193,7 @@ fn is_well_typed(filter: &Filter, kinds: &BTreeMap<FieldPath, FieldKind>) -> boo
     filter.conditions().all(|condition| match condition {
         Condition::Field(path, predicate) => match (kinds.get(path), predicate) {
             (Some(FieldKind::Integer | FieldKind::Float), Predicate::Range(_)) => true,
+            (Some(FieldKind::Integer), Predicate::Whole(_)) => true,
             (Some(FieldKind::Datetime), Predicate::Times(_)) => true,
             (Some(FieldKind::Geo), Predicate::Geo(_)) => true,
             (Some(FieldKind::Keyword), Predicate::Prefix(_)) => true,

@@ -207,7 +207,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Whether the estimates of a walk are squared distances between rows. Under the inner product rows of different
-    /// lengths are looked for as queries look for them: on clustered rows of 100 elements the recall of a beam of 40
+    /// lengths are looked for as queries look for them: on clustered rows of 100 elements the recall of a window of 40
     /// was 1.00 so, and 0.95 where they were looked for by distance.
     fn is_squared(&self) -> bool {
         let codec = &self.codes.codec;

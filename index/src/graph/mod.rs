@@ -47,7 +47,7 @@ pub struct Options {
     pub nav: Nav,
     /// Links of a row.
     pub degree: usize,
-    /// The beam of the search that finds a row's candidates.
+    /// Rows that the search for a row's candidates keeps in sight.
     pub window: usize,
     /// Decides rotation and order.
     pub seed: u64,
@@ -121,7 +121,7 @@ pub enum Shows<'a> {
 /// How hard to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
-    /// Rows of the beam: larger finds more and takes longer.
+    /// Rows that a walk keeps in sight: more find more and take longer.
     pub window: usize,
 }
 
@@ -244,13 +244,9 @@ impl Task for Encode<'_> {
 /// All rows in an order that the seed decides.
 fn shuffled(rows: u32, seed: u64) -> Vec<u32> {
     let mut order: Vec<u32> = (0..rows).collect();
-    let mut state = seed;
+    let mut random = types::random::Random(seed);
     for at in (1..order.len()).rev() {
-        // SplitMix64 (Steele, Lea, Flood 2014).
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        order.swap(at, ((mixed ^ (mixed >> 31)) % (at as u64 + 1)) as usize);
+        order.swap(at, (random.draw() % (at as u64 + 1)) as usize);
     }
     order
 }

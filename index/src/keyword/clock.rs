@@ -2,6 +2,7 @@
 //!
 //! Invariant: once the time is over it is over for good. Whoever is told so leaves out what is half done: a score by
 //! some of the words would be none.
+//! A step counts as a row where there is a budget.
 //! Cost: an addition a step; a question every so many.
 
 use std::cell::Cell;
@@ -34,7 +35,7 @@ impl<'a> Clock<'a> {
 
     /// The same before a long step.
     pub(super) fn has_time(&self) -> bool {
-        if !self.is_over() && !self.gauge.has_time() {
+        if !self.is_over() && !self.gauge.has_time_after(u64::from(self.steps.get())) {
             self.is_over.set(true);
         }
         !self.is_over()

@@ -104,6 +104,16 @@ impl Space {
         fine.row(place, &mut Room::default()).map(|vector| Some(vector.to_vec()))
     }
 
+    /// Bytes that searches read of a row: its vector, its code, which is the vector where there is none, its links.
+    pub(crate) fn row_bytes(&self) -> (u64, u64, u64) {
+        let vector = u64::from(self.meta.dim) * self.meta.datatype.bytes() as u64;
+        let each = |bytes: usize| (bytes / (self.meta.count as usize).max(1)) as u64;
+        let built = self.built.as_ref();
+        let code = built.map_or(0, |built| each(built.nav.len()));
+        let links = built.map_or(0, |built| each(built.links.len() * size_of::<u32>()));
+        (vector, if code == 0 { vector } else { code }, links)
+    }
+
     /// What its searches find and take: as was measured when it was written, or a guess.
     pub fn calibration(&self) -> &Calibration {
         &self.calibration

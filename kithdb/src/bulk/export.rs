@@ -5,6 +5,7 @@
 //! it shows is purged.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, RecordBatchReader};
@@ -30,6 +31,12 @@ pub struct Export {
     has_rest: bool,
     slots: std::vec::IntoIter<Slot>,
     batch_rows: usize,
+}
+
+impl fmt::Debug for Export {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Export").field("reading", &self.reading).finish_non_exhaustive()
+    }
 }
 
 /// Points whose payloads are looked at together.

@@ -11,9 +11,7 @@
 //! Cost: 256 distances for each vector that is compared, and 512 vectors read: some 1.4 million distances for what
 //! comes in, and 0.07 million for queries.
 
-use types::{Metric, Result};
-
-use crate::monitor::mixed;
+use types::{Metric, Result, random};
 
 /// Vectors that the nearest is looked for among, and as many that are compared with the same.
 const REFERENCE: usize = 256;
@@ -66,7 +64,7 @@ impl Reference {
         let (mut among, mut others) = (Vec::new(), Vec::new());
         for nth in 0..count {
             let (first, next) = (nth * end / count, (nth + 1) * end / count);
-            let at = first + (mixed(nth as u64) % (next - first).max(1) as u64) as usize;
+            let at = first + (random::nth(nth as u64) % (next - first).max(1) as u64) as usize;
             match read(at)? {
                 Some(vector) if nth % 2 == 0 => among.push((at, vector)),
                 Some(vector) => others.push(vector),
@@ -179,7 +177,7 @@ mod tests {
     /// A vector of length 1 around one of the centres; another for each seed.
     fn vector(seed: u64, centre: u64, spread: f32) -> Vec<f32> {
         let element = |salt: u64, at: usize| {
-            (mixed(salt.wrapping_mul(1_000_003) + at as u64) >> 40) as f32 / (1 << 24) as f32 - 0.5
+            (random::nth(salt.wrapping_mul(1_000_003) + at as u64) >> 40) as f32 / (1 << 24) as f32 - 0.5
         };
         let made: Vec<f32> =
             (0..DIM).map(|at| element(centre << 32, at) + spread * element(seed | (1 << 62), at)).collect();
@@ -189,7 +187,7 @@ mod tests {
 
     /// One of 12 topics, by chance.
     fn mingled(seed: u64) -> Vec<f32> {
-        vector(seed, mixed(seed ^ 77) % 12, 0.8)
+        vector(seed, random::nth(seed ^ 77) % 12, 0.8)
     }
 
     fn newest(points: usize, read: impl Fn(usize) -> Vec<f32>) -> Option<Compared> {
@@ -203,7 +201,7 @@ mod tests {
             assert!(same.least < 0.1 && same.difference.abs() < 0.4, "{points}: {same:?}");
             let window = (points / 20).min(WINDOW);
             let other = |at: usize| match at >= points - window {
-                true => vector(at as u64, 1_000 + mixed(at as u64) % 12, 0.8),
+                true => vector(at as u64, 1_000 + random::nth(at as u64) % 12, 0.8),
                 false => mingled(at as u64),
             };
             let other = newest(points, other).expect("enough");

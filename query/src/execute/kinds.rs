@@ -17,6 +17,11 @@ use crate::plan::Plan;
 impl Level<'_> {
     pub(super) fn by_id(&self, plan: &Plan, candidates: Option<&RoaringBitmap>) -> Result<Vec<Ranked>> {
         let mut slots = self.acceptable(candidates);
+        // Where payloads decide, all may be needed.
+        if self.matching.is_exact() && plan.count < slots.len() {
+            slots.select_nth_unstable_by_key(plan.count, |slot| self.view.id(*slot));
+            slots.truncate(plan.count);
+        }
         slots.sort_unstable_by_key(|slot| self.view.id(*slot));
         self.even(slots, plan.count)
     }

@@ -62,7 +62,7 @@ pub struct Answer {
     pub plan: Plan,
     /// What was done, if it was asked for.
     pub actual: Option<Actual>,
-    /// The share of the rows to be looked at that was, where the deadline passed before.
+    /// The share of the rows to be looked at that was, where the deadline passed before, or the rows were spent.
     pub partial: Option<f32>,
     /// Its approximate searches, if they were to be kept for a comparison.
     pub sampled: Vec<Sampled>,
@@ -73,8 +73,8 @@ pub struct Answer {
 /// Plans and answers a request, which must have passed [`Request::check`].
 ///
 /// # Errors
-/// `NotFound` and `InvalidArgument` for points that are asked with and formulas; `DeadlineExceeded`; `Corrupted` or
-/// `Io` when payloads or vectors cannot be read.
+/// `NotFound` and `InvalidArgument` for points that are asked with and formulas; `DeadlineExceeded`, `LimitExceeded` by
+/// the terms; `Corrupted` or `Io` when payloads or vectors cannot be read.
 pub fn execute(view: &View, request: Request, terms: Terms) -> Result<Answer> {
     answer(view, request, &Watch::new(terms))
 }
@@ -214,9 +214,10 @@ impl<'a> Level<'a> {
 
     /// The best `plan.count` hits of this level.
     fn best_of(&self, plan: &Plan) -> Result<Vec<Ranked>> {
-        let legs: Result<Vec<Vec<Ranked>>> =
-            self.legs.iter().zip(&plan.legs).map(|(leg, plan)| leg.run(plan)).collect();
-        let legs = legs?;
+        let mut legs: Vec<Vec<Ranked>> = vec![Vec::new(); self.legs.len()];
+        for at in plan.leg_order() {
+            legs[at] = self.legs[at].run(&plan.legs[at])?;
+        }
         let candidates: Option<RoaringBitmap> =
             (!legs.is_empty()).then(|| legs.iter().flatten().map(|ranked| ranked.slot.0).collect());
         self.watch.during(plan.stage(), |span| {
@@ -270,7 +271,7 @@ impl<'a> Level<'a> {
             return Err(Error::corrupted("the keyword index", why));
         };
         let accept = self.accept(candidates);
-        let goes_on = || self.watch.has_time();
+        let goes_on = |work| self.watch.has_time_after(work);
         let gauge = Gauge::new(if self.watch.is_bound() { Some(&goes_on) } else { None });
         let shown = (&self.view.rows, &self.view.alive);
         let hits = self.best(plan.count, accept.as_ref(), |accept, count| {

@@ -52,7 +52,7 @@ impl Level<'_> {
         let mut work = Work { wanted: slots.len() as u64, ..Work::default() };
         let (pace, mut rest) = (Pace::default(), &slots[..]);
         while let Some(block) = pace.block(&mut rest)
-            && self.watch.has_time()
+            && self.watch.has_time_after(work)
         {
             work.distances += block.len() as u64;
             let block = self.matching.first(block.to_vec(), |slot| *slot, block.len())?;
@@ -77,11 +77,14 @@ impl Level<'_> {
         let unknown = sequence.unknown(accept);
         self.add_by_payloads(ordered, &unknown)?;
         let known = if unknown.is_empty() { Cow::Borrowed(accept) } else { Cow::Owned(accept - unknown) };
-        let (mut wanted, before) = (count, sequence.keys());
+        let mut wanted = count;
         while wanted > 0 && self.watch.has_time() {
             // Where payloads decide what matches, as many are asked for as are read at once.
             let size = if self.matching.is_exact() { wanted } else { wanted.max(BLOCK_ROWS) };
+            let before = sequence.keys();
             let block = self.next_block(&mut sequence, &known, size);
+            let looked_at = (before - sequence.keys()) as u64;
+            self.watch.count(Work { distances: looked_at, wanted: looked_at, ..Work::default() });
             let is_last = block.len() < size;
             let block = self.matching.first(block, |(_, _, slot)| *slot, wanted)?;
             wanted -= block.len();
@@ -90,22 +93,23 @@ impl Level<'_> {
                 break;
             }
         }
-        let looked_at = (before - sequence.keys()) as u64;
         let left = if wanted > 0 { sequence.keys() as u64 } else { 0 };
-        self.watch.count(Work { distances: looked_at, wanted: looked_at + left, hops: 0 });
+        self.watch.count(Work { wanted: left, ..Work::default() });
         Ok(())
     }
 
     /// The next values in order, so many of them or a few more; fewer at the end, or where the time is over.
     fn next_block(&self, sequence: &mut Sequence<'_>, known: &RoaringBitmap, size: usize) -> Vec<Entry> {
         let (mut block, mut holders, mut looked_at) = (Vec::new(), Vec::new(), 0);
+        let before = sequence.keys();
         while block.len() < size
             && let Some(key) = sequence.advance(&mut holders)
         {
             looked_at += holders.len();
             if looked_at >= BLOCK_ROWS {
                 looked_at = 0;
-                if !self.watch.has_time() {
+                let work = Work { distances: (before - sequence.keys()) as u64, ..Work::default() };
+                if !self.watch.has_time_after(work) {
                     break;
                 }
             }

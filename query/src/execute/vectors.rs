@@ -200,7 +200,7 @@ impl Level<'_> {
         })
     }
 
-    /// The best of what lies near to the probes, once nothing else can be better; nothing if too many would have to be
+    /// The best of what lies near to the probes, once nothing else can be as good; nothing if too many would have to be
     /// asked for.
     fn rate_near(
         &self,
@@ -232,7 +232,7 @@ impl Level<'_> {
             let mut best: Vec<Ranked> =
                 rated.iter().map(|(slot, score)| Ranked::new(*slot, *score)).collect();
             best.sort_unstable_by(Ranked::best_first);
-            if best.get(count.saturating_sub(1)).is_some_and(|worst| worst.score >= probes.bound(&last)) {
+            if best.get(count.saturating_sub(1)).is_some_and(|worst| worst.score > probes.bound(&last)) {
                 best.truncate(count);
                 return Ok(Some(best));
             }
@@ -298,7 +298,7 @@ impl Level<'_> {
 
     /// Asks one part, and counts what that took.
     fn measured(&self, ask: impl FnOnce(&Gauge<'_>) -> Result<usize>) -> Result<()> {
-        let goes_on = || self.watch.has_time();
+        let goes_on = |work| self.watch.has_time_after(work);
         let gauge = Gauge::new(if self.watch.is_bound() { Some(&goes_on) } else { None });
         let began = self.watch.now();
         let found = ask(&gauge)?;

@@ -18,7 +18,10 @@ use types::{Error, ErrorKind, Result};
 pub struct Terms {
     /// Until when it must be answered.
     pub deadline: Option<Instant>,
-    /// Whether what was found until then is welcome; otherwise a late answer is an error.
+    /// About how many rows may be looked at for it: distances, steps through words, payloads that decide what matches.
+    /// It is asked every few thousand of them; of words each leg begins anew.
+    pub rows_max: Option<u64>,
+    /// Whether what was found until one of them is over is welcome; otherwise that is an error.
     pub is_partial_welcome: bool,
     /// Whether the answer says what was done.
     pub is_analyzed: bool,
@@ -71,7 +74,12 @@ impl Effort {
 }
 
 fn sum(a: Work, b: Work) -> Work {
-    Work { hops: a.hops + b.hops, distances: a.distances + b.distances, wanted: a.wanted + b.wanted }
+    Work {
+        hops: a.hops + b.hops,
+        distances: a.distances + b.distances,
+        wanted: a.wanted + b.wanted,
+        bytes: a.bytes + b.bytes,
+    }
 }
 
 /// The watch of one request.
@@ -82,6 +90,10 @@ pub(crate) struct Watch {
     ends: Option<Arc<AtomicBool>>,
     stopwatch: Stopwatch,
     is_cut: Cell<bool>,
+    /// Whether it was cut for its rows, and not for its time.
+    is_spent: Cell<bool>,
+    /// Payloads that were read to decide what matches.
+    payloads: Cell<u64>,
     /// Rows that were looked at, of those that were to be looked at one after the other.
     seen: Cell<u64>,
     work: Cell<Work>,
@@ -96,6 +108,8 @@ impl Watch {
             ends: None,
             stopwatch: Stopwatch::new(),
             is_cut: Cell::new(false),
+            is_spent: Cell::new(false),
+            payloads: Cell::new(0),
             seen: Cell::new(0),
             work: Cell::default(),
             sampled: None,
@@ -129,12 +143,25 @@ impl Watch {
 
     /// Whether there is time left. Once there is none, there is none for anything.
     pub(crate) fn has_time(&self) -> bool {
+        self.has_time_after(Work::default())
+    }
+
+    /// The same after work that is not counted yet: rows are looked at as long as there are some left, too.
+    pub(crate) fn has_time_after(&self, work: Work) -> bool {
+        let looked_at = || self.work.get().distances + work.distances + self.payloads.get();
+        let is_spent = || self.terms.rows_max.is_some_and(|most| looked_at() >= most);
         let is_late = || self.terms.deadline.is_some_and(|deadline| Instant::now() >= deadline);
         let is_over = || self.ends.as_ref().is_some_and(|ends| ends.load(Ordering::Relaxed));
-        if !self.is_cut.get() && (is_late() || is_over()) {
-            self.is_cut.set(true);
+        if !self.is_cut.get() {
+            self.is_spent.set(is_spent());
+            self.is_cut.set(self.is_spent.get() || is_late() || is_over());
         }
         !self.is_cut.get()
+    }
+
+    /// Counts payloads that were read to decide what matches.
+    pub(crate) fn read(&self, payloads: usize) {
+        self.payloads.set(self.payloads.get() + payloads as u64);
     }
 
     /// Counts what was done in a part.
@@ -170,18 +197,26 @@ impl Watch {
         self.sampled.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
-    /// Whether there is an end of time.
+    /// Whether there is an end of time, or of rows.
     pub(crate) fn is_bound(&self) -> bool {
-        self.terms.deadline.is_some()
+        self.terms.deadline.is_some() || self.terms.rows_max.is_some()
     }
 
     /// The share of the rows to be looked at that was; nothing where the request was answered in time.
     ///
     /// # Errors
-    /// `DeadlineExceeded` where a partial answer is not welcome.
+    /// `DeadlineExceeded`, or `LimitExceeded` naming `rows_max`, where a partial answer is not welcome.
     pub(crate) fn verdict(&self) -> Result<Option<f32>> {
         if !self.is_cut.get() {
             return Ok(None);
+        }
+        if !self.terms.is_partial_welcome && self.is_spent.get() {
+            let most = self.terms.rows_max.unwrap_or_default();
+            let message = format!(
+                "{most} rows were looked at before the answer was complete; allow more, narrow the filter, or welcome \
+                 a partial answer"
+            );
+            return Err(Error::new(ErrorKind::LimitExceeded, message).with_field("rows_max"));
         }
         if !self.terms.is_partial_welcome {
             let message = "the deadline passed before the answer was complete; give it more time, narrow the \

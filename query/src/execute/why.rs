@@ -2,14 +2,17 @@
 //!
 //! Cost: that of the request, and of an exact ranking of everything at the levels that did not find the point.
 
+use std::fmt::Write as _;
+use std::time::Instant;
+
 use index::{Gauge, Shown};
 use roaring::RoaringBitmap;
 use types::{Condition, Filter, Metric, PointId, Result, Slot, Subject};
 
 use super::watch::Watch;
-use super::{Level, Ranked, Terms};
+use super::{Level, Ranked};
 use crate::View;
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, Step, plan};
 use crate::request::{Query, Request};
 
 /// What became of a point at one level of a request, and at its legs.
@@ -67,18 +70,82 @@ pub struct Failed {
     pub conditions: Vec<Condition>,
 }
 
-/// Says why a point is not in the answer to a request, which must have passed [`Request::check`].
+/// Says why a point is not in the answer to a request, which must have passed [`Request::check`]. Until a deadline, if
+/// there is one: what was looked at in part gives no reason.
 ///
 /// # Errors
 /// As for [`execute()`](super::execute()).
-pub fn why_not(view: &View, request: Request, id: PointId) -> Result<WhyNot> {
+pub fn why_not(view: &View, request: Request, id: PointId, deadline: Option<Instant>) -> Result<WhyNot> {
     let request = request.resolved(view)?;
-    let watch = Watch::new(Terms::default());
+    let watch = Watch::until(deadline);
     let level = Level::prepare(view, &request, &watch)?;
     let plan = plan(&request, &level.statistics());
-    match view.slots(&[id])?.pop().flatten() {
-        Some(slot) => level.why(&plan, slot),
-        None => Ok(WhyNot { why: Why::NoPoint, legs: Vec::new() }),
+    let told = match view.slots(&[id])?.pop().flatten() {
+        Some(slot) => level.why(&plan, slot)?,
+        None => WhyNot { why: Why::NoPoint, legs: Vec::new() },
+    };
+    watch.verdict()?;
+    Ok(told)
+}
+
+impl WhyNot {
+    /// What became of it, for people: a line, and one for each leg below it.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        self.draw(&mut text, "");
+        text
+    }
+
+    fn draw(&self, text: &mut String, indent: &str) {
+        text.push_str(&self.why.to_text());
+        for (at, leg) in self.legs.iter().enumerate() {
+            let indent = format!("{indent}  ");
+            let _ = write!(text, "\n{indent}leg {at}: ");
+            leg.draw(text, &indent);
+        }
+    }
+}
+
+impl Why {
+    fn to_text(&self) -> String {
+        let ranked = |what: &str, rank: &Rank| format!("{what} (rank {}, score {})", rank.rank, rank.score);
+        match self {
+            Self::Hit(rank) => ranked("it is a hit", rank),
+            Self::Offset(rank) => ranked("it is passed over by the offset", rank),
+            Self::NoPoint => "there is no such point".to_owned(),
+            Self::Filtered(failed) => {
+                let told = failed.iter().map(|failed| format!("{}: {}", failed.place, failed.to_text()));
+                format!("the filter shuts it out ({})", told.collect::<Vec<_>>().join("; "))
+            }
+            Self::NoVector => "it has no vector in the space that is asked".to_owned(),
+            Self::NoCandidate => "no leg found it".to_owned(),
+            Self::NoScore => "it gets no score".to_owned(),
+            Self::Threshold(score) => format!("its score is beyond the threshold (score {score})"),
+            Self::NotReached(rank) => ranked("the graph did not reach it; ask for more recall", rank),
+            Self::Mistaken(rank) => ranked("its codes put it too far away; ask for more recall", rank),
+            Self::Outranked(rank) => ranked("others are better", rank),
+        }
+    }
+}
+
+/// Characters of a condition that are told: a list in it may be long.
+const TEXT_CHARS_MAX: usize = 240;
+
+impl Failed {
+    /// What must hold, as filters are written; of `min_should` what is counted. A long text is cut, with `...` behind.
+    pub fn to_text(&self) -> String {
+        let one = |condition: &Condition| Filter::must(condition.clone()).to_string();
+        let text = match self.place.as_str() {
+            "should" => Filter { should: self.conditions.clone(), ..Filter::default() }.to_string(),
+            place if place.starts_with("must_not") => {
+                Filter { must_not: self.conditions.clone(), ..Filter::default() }.to_string()
+            }
+            _ => self.conditions.iter().map(one).collect::<Vec<_>>().join(", "),
+        };
+        match text.char_indices().nth(TEXT_CHARS_MAX) {
+            Some((end, _)) => format!("{}...", &text[..end]),
+            None => text,
+        }
     }
 }
 
@@ -126,9 +193,12 @@ impl Level<'_> {
         let all = Plan { count: most, ..plan.clone() };
         let unbound = Level::prepare(self.view, &free, self.watch)?;
         let metric = self.multi_metric();
+        // Ratings that look near to their examples find them by the graph.
+        let is_probed = matches!(plan.step, Step::Rate { probes: 1.., .. });
         Ok(match place(&unbound.best_of(&all)?) {
             None => Why::NoScore,
             Some(rank) if !self.passes(metric, rank.score) => Why::Threshold(rank.score),
+            Some(rank) if is_probed && rank.rank <= plan.count => Why::NotReached(rank),
             Some(rank) => Why::Outranked(rank),
         })
     }
@@ -157,9 +227,11 @@ impl Level<'_> {
         let metric = self.view.entry.schema.space(using)?.metric;
         let accept = self.accept(candidates);
         let shown = Shown { alive: &self.view.alive, accept: accept.as_ref() };
+        let goes_on = |work| self.watch.has_time_after(work);
+        let gauge = Gauge::new(if self.watch.is_bound() { Some(&goes_on) } else { None });
         let mut distances = Vec::new();
         for part in self.view.rows.parts() {
-            part.each(using, shown, &Gauge::default(), &mut |slot, other| {
+            part.each(using, shown, &gauge, &mut |slot, other| {
                 distances.push((slot, index::kernels::distance(metric, vector, other)));
             })?;
         }
@@ -176,7 +248,7 @@ impl Level<'_> {
             return Ok(Why::Outranked(rank));
         }
         for part in self.view.rows.parts() {
-            let near = part.scan_codes(using, vector, shown, plan.count, &Gauge::default())?;
+            let near = part.scan_codes(using, vector, shown, plan.count, &gauge)?;
             if near.iter().any(|near| near.slot == slot) {
                 return Ok(Why::NotReached(rank));
             }
@@ -217,4 +289,37 @@ fn failed(filter: &Filter, subject: &Subject<'_>) -> Vec<Failed> {
         failed.push(Failed { place: "min_should".to_owned(), conditions: least.conditions.clone() });
     }
     failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shuts_a_point_out_is_told_as_filters_are_written() {
+        let told = |place: &str, conditions: &[&str]| {
+            let one = |text: &&str| text.parse::<Filter>().expect("a filter").must[0].clone();
+            let conditions = conditions.iter().map(one).collect();
+            Failed { place: place.to_owned(), conditions }.to_text()
+        };
+        assert_eq!(told("must[0]", &["n = 1"]), "n = 1");
+        assert_eq!(told("must_not[2]", &["n = 1"]), "NOT n = 1");
+        assert_eq!(told("should", &["n = 1", "n >= 7"]), "n = 1 OR n >= 7");
+        assert_eq!(told("min_should", &["n = 1", "m = 'x'"]), "n = 1, m = 'x'");
+        let failed = Failed { place: "must[0]".to_owned(), conditions: Vec::new() };
+        let leg = |why| WhyNot { why, legs: Vec::new() };
+        let legs = vec![leg(Why::Filtered(vec![failed])), leg(Why::Outranked(Rank { rank: 41, score: 0.5 }))];
+        let text = WhyNot { why: Why::NoCandidate, legs }.to_text();
+        let lines: Vec<&str> = text.lines().collect();
+        let expected = [
+            "no leg found it",
+            "  leg 0: the filter shuts it out (must[0]: )",
+            "  leg 1: others are better (rank 41, score 0.5)",
+        ];
+        assert_eq!(lines, expected);
+        let ids = Condition::HasId((0..9_999).map(PointId::Num).collect());
+        let long = Failed { place: "must[0]".to_owned(), conditions: vec![ids] }.to_text();
+        assert!(long.starts_with("ID IN (0, 1, 2") && long.ends_with("..."), "{long}");
+        assert_eq!(long.chars().count(), TEXT_CHARS_MAX + 3);
+    }
 }

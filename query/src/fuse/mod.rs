@@ -104,10 +104,23 @@ impl Fusion {
             let message = format!("has {} weights for {legs} legs; each leg needs one", weights.len());
             return Err(Error::invalid(field, message));
         }
-        if !weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0) {
-            return Err(Error::invalid(field, "must be finite numbers that are not negative"));
+        if !weights.iter().all(|weight| *weight >= 0.0) || !weights.iter().sum::<f32>().is_finite() {
+            return Err(Error::invalid(field, "must be numbers that are not negative, and finite together"));
         }
-        Ok(())
+        self.check_first(legs)
+    }
+
+    /// Whether a point that stands first in all legs has a score: by reciprocal rank a weight above 1 takes from `k`.
+    fn check_first(&self, legs: usize) -> Result<()> {
+        let Self::Rrf { k, weights } = self else { return Ok(()) };
+        let weights = if weights.is_empty() { vec![1.0; legs] } else { weights.clone() };
+        let first: Vec<f32> =
+            weights.into_iter().flat_map(|weight| shares::reciprocal(1, *k, weight)).collect();
+        if first.iter().all(|share| *share >= 0.0) && first.iter().sum::<f32>().is_finite() {
+            return Ok(());
+        }
+        let message = "is too small: what stands first has no finite score; 1 and above go with all weights";
+        Err(Error::invalid("query.rrf.k", message))
     }
 
     /// What each leg weighs.
@@ -238,8 +251,26 @@ mod tests {
     fn weights_must_fit_the_legs() {
         let weights = |weights: &[f32]| Fusion::Rrf { k: 2.0, weights: weights.to_vec() }.check(2);
         weights(&[1.0, 0.5]).expect("two");
-        for bad in [&[1.0][..], &[1.0, f32::NAN], &[1.0, -1.0]] {
+        for bad in [&[1.0][..], &[1.0, f32::NAN], &[1.0, -1.0], &[f32::MAX, f32::MAX]] {
             assert_eq!(weights(bad).expect_err("bad").field(), Some("query.rrf.weights"));
         }
+    }
+
+    /// A weight of 2 at 0.5 gave the first hit an infinite score, a larger one a negative score.
+    #[test]
+    fn what_stands_first_has_a_score_or_the_fusion_is_refused() {
+        let check = |k: f32, weight: f32| Fusion::Rrf { k, weights: vec![1.0, weight] }.check(2);
+        for (k, weight) in [(0.5, 1.0), (0.5, 1.9), (0.5, 0.0), (1e-9, 1.0), (1.0, 1e30)] {
+            check(k, weight).expect("a score");
+            let hits = ranked(&[(1, 0.0), (2, 0.0)]);
+            let fusion = Fusion::Rrf { k, weights: vec![1.0, weight] };
+            let fused = fuse(&[leg(&hits), leg(&hits)], &fusion);
+            assert_eq!(slots(&fused), [1, 2], "{k} {weight}");
+            assert!(fused[0].score.is_finite() && fused[1].score > 0.0, "{k} {weight}: {fused:?}");
+        }
+        for (k, weight) in [(0.5, 2.0), (0.5, 4.0), (1e-40, 1.0)] {
+            assert_eq!(check(k, weight).expect_err("no score").field(), Some("query.rrf.k"), "{k} {weight}");
+        }
+        assert_eq!(Fusion::rrf(1e-40).check(1).expect_err("no score").field(), Some("query.rrf.k"));
     }
 }

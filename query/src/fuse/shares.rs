@@ -2,7 +2,10 @@
 
 /// By rank: 1 / (k + position) where the leg weighs 1; a weight divides positions, counted from 1 for that.
 pub(super) fn reciprocal(count: usize, k: f32, weight: f32) -> Vec<f32> {
-    (0..count).map(|position| ((position as f32 + 1.0) / weight + k - 1.0).recip()).collect()
+    let (k, weight) = (f64::from(k), f64::from(weight));
+    // Of a small `k`, or a large weight, nothing is left in `f32`.
+    let share = |position: usize| ((position as f64 + 1.0) / weight + (k - 1.0)).recip() as f32;
+    (0..count).map(share).collect()
 }
 
 /// Between the mean less 3 standard deviations and the mean plus 3. One hit, and hits that are all alike, get a half.
@@ -20,10 +23,11 @@ pub(super) fn distribution(scores: &[f32]) -> Vec<f32> {
 
 /// Between the worst, 0, and the best, 1. One hit, and hits that are all alike, get 1.
 pub(super) fn relative(scores: &[f32]) -> Vec<f32> {
-    let best = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let worst = scores.iter().copied().fold(f32::INFINITY, f32::min);
-    let share = |score: &f32| if best > worst { (score - worst) / (best - worst) } else { 1.0 };
-    scores.iter().map(share).collect()
+    // Scores of a formula may be as far apart as an `f32` does not hold.
+    let scores = || scores.iter().map(|score| f64::from(*score));
+    let (best, worst) = (scores().fold(f64::NEG_INFINITY, f64::max), scores().fold(f64::INFINITY, f64::min));
+    let share = |score: f64| if best > worst { ((score - worst) / (best - worst)) as f32 } else { 1.0 };
+    scores().map(share).collect()
 }
 
 #[cfg(test)]
@@ -54,6 +58,7 @@ mod tests {
         assert_close(&relative(&scaled), &relative(&scores));
         assert_close(&relative(&scores), &[1.0, 0.5, 0.375, 0.0]);
         assert_close(&relative(&[2.0]), &[1.0]);
+        assert_close(&relative(&[3e38, 0.0, -3e38]), &[1.0, 0.5, 0.0]);
         assert_close(&reciprocal(1, 2.0, 0.0), &[0.0]);
     }
 }

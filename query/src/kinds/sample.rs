@@ -5,25 +5,19 @@
 use std::hash::{BuildHasher, RandomState};
 
 use types::Slot;
+use types::random::Random;
 
 /// Slots in a random order, `count` of them; a seed that was not given is made up.
 pub(crate) fn shuffled(slots: impl Iterator<Item = Slot>, seed: Option<u64>, count: usize) -> Vec<Slot> {
     let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
-    let mut keyed: Vec<(u64, Slot)> = slots.map(|slot| (mixed(seed ^ u64::from(slot.0)), slot)).collect();
+    let key = |slot: Slot| Random(seed ^ u64::from(slot.0)).draw();
+    let mut keyed: Vec<(u64, Slot)> = slots.map(|slot| (key(slot), slot)).collect();
     if count < keyed.len() {
         keyed.select_nth_unstable(count);
         keyed.truncate(count);
     }
     keyed.sort_unstable();
     keyed.into_iter().map(|(_, slot)| slot).collect()
-}
-
-/// A finaliser that turns neighbours into unrelated numbers (SplitMix64; Steele, Lea and Flood 2014).
-fn mixed(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
 }
 
 #[cfg(test)]

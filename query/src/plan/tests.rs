@@ -38,6 +38,17 @@ fn a_head_is_scanned_or_walked_by_cost() {
     assert_eq!(strategies(&exact, vec![part(200_000, 200_000, 200_000)]), [Strategy::Scan]);
 }
 
+/// A graph of few rows seemed the cheaper the more others were shown.
+#[test]
+fn a_graph_that_is_just_begun_is_no_way_through_a_large_head() {
+    let free = nearest(Params::default());
+    assert_eq!(strategies(&free, vec![part(200_000, 1_000, 200_000)]), [Strategy::Codes]);
+    assert_eq!(
+        strategies(&free, vec![part(200_000, 190_000, 200_000)]),
+        [Strategy::Graph { ef: cost::EF_DEFAULT }]
+    );
+}
+
 #[test]
 fn each_segment_goes_its_own_way() {
     let calibration = Calibration::default_for(384);
@@ -82,6 +93,46 @@ fn legs_are_planned_on_their_own_and_bound_the_candidates() {
     };
     assert_eq!(strategy(&plan), Strategy::Scan);
     assert!(matches!(strategy(&plan.legs[0]), Strategy::Graph { .. }));
+}
+
+#[test]
+fn ratings_tell_what_the_other_way_would_cost() {
+    let ask = |rows: usize, is_exact: bool| {
+        let examples = crate::Examples { positive: vec![vec![0.5_f32; 384].into()], negative: Vec::new() };
+        let strategy = crate::Recommend::BestScore;
+        let query = Query::Recommend { examples, strategy, using: String::new() };
+        let params = Params { is_exact, ..Params::default() };
+        let request = Request { query, limit: 10, params, ..Request::default() };
+        let plan = plan(&request, &statistics(vec![part(rows, rows, rows)]));
+        match &plan.step {
+            Step::Rate { probes, .. } => (*probes, plan.rejected_ns(), plan.cost_ns),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (probes, rejected, cost) = ask(900_000, false);
+    assert!(probes == 1 && rejected.is_some_and(|rejected| rejected > 4.0 * cost), "{rejected:?} {cost}");
+    let (probes, rejected, cost) = ask(100, false);
+    assert!(probes == 0 && rejected.is_some_and(|rejected| 4.0 * rejected >= cost), "{rejected:?} {cost}");
+    assert_eq!((ask(900_000, true).0, ask(900_000, true).1), (0, None));
+}
+
+#[test]
+fn the_cheapest_leg_is_run_first() {
+    let leg = |rows: usize| statistics(vec![part(rows, 0, rows)]);
+    let legs = vec![leg(90_000), leg(10), Statistics::default(), leg(5_000)];
+    let asked = |at: usize| match at {
+        2 => Request { query: Query::Keyword("word".into()), limit: 10, ..Request::default() },
+        _ => nearest(Params::default()),
+    };
+    let request = Request {
+        prefetch: (0..4).map(asked).collect(),
+        query: Query::Fuse(crate::Fusion::adaptive()),
+        limit: 10,
+        ..Request::default()
+    };
+    let plan = plan(&request, &Statistics { legs, ..Statistics::default() });
+    assert_eq!(plan.leg_order(), [2, 1, 3, 0]);
+    assert!(plan.legs[0].leg_order().is_empty());
 }
 
 #[test]

@@ -40,7 +40,8 @@ pub struct Request {
 pub struct Params {
     /// Scan instead of using the graph.
     pub is_exact: bool,
-    /// The beam of the graph search; larger is slower and finds more. Chosen by the planner when absent.
+    /// The window of the walk over a graph: how many rows it keeps in sight. Larger is slower and finds more. Chosen
+    /// by the planner when absent.
     pub ef: Option<usize>,
     /// The share of the true hits to find, above 0, at most 1: the planner chooses the effort, by what was measured
     /// of each segment. 1 is exact. Not together with `ef`. The collection's when both are absent.
@@ -313,8 +314,8 @@ mod tests {
             Request { query, params, limit: 1, ..Request::default() }
         };
         let own = Params { recall: Some(0.5), ..Params::default() };
-        let beam = Params { ef: Some(9), ..Params::default() };
-        let prefetch = vec![ask(Params::default()), ask(own), ask(beam)];
+        let windowed = Params { ef: Some(9), ..Params::default() };
+        let prefetch = vec![ask(Params::default()), ask(own), ask(windowed)];
         let mut request = Request { prefetch, ..ask(Params::default()) };
         for _ in 0..2 {
             request.check(&schema, &Limits::default(), 9).expect("a request");

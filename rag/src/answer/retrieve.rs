@@ -92,9 +92,6 @@ pub struct Evidence {
 /// The payload field with the labels of who may see a document: where an ingestion puts them.
 pub const ACCESS_FIELD: &str = "labels";
 
-/// Each leg ranks so many chunks, or four times those wanted if that is more.
-const LEG_HITS_MIN: usize = 100;
-
 /// White space between two chunks that are merged, in bytes.
 const GAP_BYTES_MAX: usize = 16;
 
@@ -266,7 +263,7 @@ fn question_vector(
 
 fn request(question: &str, vector: Option<&[f32]>, mode: Mode, how: &Retrieval) -> Request {
     let filter = allowed(how);
-    let leg_hits = how.limit.saturating_mul(4).max(LEG_HITS_MIN);
+    let leg_hits = kithdb::leg_hits(how.limit);
     let nearest = |vector: &[f32]| Query::Nearest { vector: vector.into(), using: DEFAULT_VECTOR.to_owned() };
     let ask = |query: Query, limit: usize| Request {
         query,

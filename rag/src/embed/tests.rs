@@ -1,11 +1,8 @@
 //! What both kinds of models must hold, and what a directory must be.
 
 use std::cell::Cell;
-use std::env;
 use std::fs;
-use std::path::Path;
 
-use serde_json::Value;
 use types::ErrorKind;
 
 use super::tiny;
@@ -94,26 +91,4 @@ fn unsupported_and_damaged_models_are_refused_with_the_file_named() {
     let folder = tiny::write();
     fs::write(folder.path().join("model.safetensors"), b"short").expect("writes");
     assert!(Embedder::open(folder.path()).is_err());
-}
-
-/// Runs where the reference vectors and the real model are at hand: `KITHDB_SHARED` and `KITHDB_MODEL`.
-#[test]
-fn agrees_with_sentence_transformers() {
-    let (Some(shared), Some(model)) = (env::var_os("KITHDB_SHARED"), env::var_os("KITHDB_MODEL")) else {
-        return;
-    };
-    let path = Path::new(&shared).join("data/golden_minilm.json");
-    let golden: Value = serde_json::from_slice(&fs::read(path).expect("golden")).expect("JSON");
-    let embedder = Embedder::open(Path::new(&model)).expect("opens");
-    let rows = golden["rows"].as_array().expect("rows");
-    let texts: Vec<&str> = rows.iter().map(|row| row["text"].as_str().expect("text")).collect();
-    let vectors = embedder.embed_documents(&texts, &|_| {}).expect("embeds");
-    for ((row, text), vector) in rows.iter().zip(&texts).zip(&vectors) {
-        let ids: Vec<u32> = serde_json::from_value(row["token_ids"].clone()).expect("ids");
-        assert_eq!(embedder.token_ids(text).expect("ids"), ids, "{text:?}");
-        let expected: Vec<f32> = serde_json::from_value(row["embedding"].clone()).expect("embedding");
-        let cosine = vector.iter().zip(&expected).map(|(a, b)| a * b).sum::<f32>();
-        let most = vector.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(cosine > 0.999_99 && most < 2e-6, "{text:?}: cosine {cosine}, off by {most}");
-    }
 }

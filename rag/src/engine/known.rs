@@ -98,14 +98,6 @@ impl Engine {
         told.pointer("/default_generation_settings/n_ctx")?.as_u64().map(|number| number as usize)
     }
 
-    /// Whether it answers.
-    ///
-    /// # Errors
-    /// A [`Failure`] is the source of each.
-    pub fn check_health(&self) -> Result<()> {
-        self.ask("models", None).map(drop).map_err(Into::into)
-    }
-
     /// How many tokens a text has: by the engine's tokenizer where it has one, else by an estimate.
     pub fn count(&self, text: &str) -> Counted {
         let exact = self.tokenized(text);

@@ -4,6 +4,8 @@
 //! there were none by randomisation (Smucker, Allan and Carterette 2007): the sign of each question's difference is
 //! turned at random. Both draw ten thousand times, from a fixed seed.
 
+use types::random::Random;
+
 use super::Run;
 use super::measure::{MEASURES, Measure, Measures};
 
@@ -64,7 +66,7 @@ pub(super) fn bootstrap(values: &[f64]) -> (f64, f64) {
     let mut random = Random(1);
     let count = values.len() as u64;
     let mut means: Vec<f64> = (0..DRAWS)
-        .map(|_| (0..count).map(|_| values[(random.next() % count) as usize]).sum::<f64>() / count as f64)
+        .map(|_| (0..count).map(|_| values[(random.draw() % count) as usize]).sum::<f64>() / count as f64)
         .collect();
     means.sort_by(f64::total_cmp);
     (means[DRAWS / 40], means[DRAWS - 1 - DRAWS / 40])
@@ -78,24 +80,12 @@ pub(super) fn randomised(differences: &[f64]) -> f64 {
     let as_large = (0..DRAWS).filter(|_| {
         let sum: f64 = moving
             .iter()
-            .map(|difference| if random.next() & 1 == 0 { *difference } else { -difference })
+            .map(|difference| if random.draw() & 1 == 0 { *difference } else { -difference })
             .sum();
         sum.abs() >= observed - 1e-12
     });
     // The order that was seen is one of those there could be.
     (as_large.count() + 1) as f64 / (DRAWS + 1) as f64
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
 }
 
 #[cfg(test)]

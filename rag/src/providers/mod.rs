@@ -79,7 +79,7 @@ pub struct Provider {
     pub batch_texts_max: usize,
     /// Requests at the same time.
     pub requests_max: usize,
-    /// Attempts at a request that was answered by "try again" (429, 502, 503, 504), or not at all.
+    /// Attempts at a request that is answered by 408, 429, 500, 502, 503 or 504, or by nothing that can be used.
     pub attempts_max: usize,
     /// One attempt.
     pub request_time_max: Duration,

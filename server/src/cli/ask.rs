@@ -8,17 +8,18 @@ use std::process::ExitCode;
 
 use clap::Args;
 use console::style;
-use kithdb::{Collection, Condition, ErrorKind, Filter, Result, Value};
+use kithdb::{Collection, ErrorKind, Result, Value};
 use rag::answer::{Answer, Asked, Library, Manner, Told, answer};
 use rag::engine::{Cancel, Chat, Message, Role, Secret};
 use rag::{Engine, EngineOptions, Outcome};
 use serde_json::json;
 
 use super::engine::EngineArgs;
-use super::open::{DataArgs, ModelArgs};
+use super::open::ModelArgs;
+use super::place::PlaceArgs;
 use super::remote::{Remote, condition};
 use super::rerank::RerankArgs;
-use super::search::{DEFAULT_URL, Equals, equal, with_names};
+use super::search::{DEFAULT_URL, Equals, filter, with_names};
 use super::terminal::{given, print, say};
 use crate::wire::openai::chat::{MODEL_PREFIX, usage};
 use crate::wire::openai::cited::{Places, list};
@@ -48,16 +49,7 @@ pub(super) struct Ask {
     #[arg(long)]
     extractive: bool,
     #[command(flatten)]
-    data: DataArgs,
-    /// Ask a running server instead of a directory
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// The key of the server
-    #[arg(long, value_name = "KEY", env = "KITHDB_API_KEY", hide_env_values = true)]
-    api_key: Option<String>,
-    /// Print JSON, with all that the answer rests on
-    #[arg(long)]
-    json: bool,
+    place: PlaceArgs,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -75,12 +67,12 @@ impl Ask {
     }
 
     fn asked(&self) -> Result<ExitCode> {
-        if let Some(url) = &self.url {
+        if let Some(url) = &self.place.url {
             return self.of_server(url);
         }
-        match self.data.open_existing() {
+        match self.place.data.open_existing() {
             Err(error) if error.kind() == ErrorKind::Busy => {
-                let place = self.data.data.display();
+                let place = self.place.data.data.display();
                 say(&format!("note: `{place}` is open in another process; asking {DEFAULT_URL}"));
                 self.of_server(DEFAULT_URL)
             }
@@ -99,18 +91,18 @@ impl Ask {
         let asked = Asked { question: self.question.clone(), ..Asked::default() };
         let mut tell = |made: Told<'_>| {
             if let Told::Text(text, _) = made
-                && !self.json
+                && !self.place.json
             {
                 print(text);
             }
             ControlFlow::Continue(())
         };
         let made = answer(&library, &asked, &self.manner()?, &Cancel::new(), &mut tell)?;
-        if self.json {
+        if self.place.json {
             let places = Places { base: "", collection: &self.collection };
             let answer = json!({
                 "question": self.question, "collection": self.collection,
-                "place": self.data.data.display().to_string(), "answer": made.text, "model": made.model,
+                "place": self.place.data.data.display().to_string(), "answer": made.text, "model": made.model,
                 "usage": usage(made.usage), "rag": told(&made, &places),
             });
             print(&format!("{answer}\n"));
@@ -127,12 +119,8 @@ impl Ask {
     }
 
     fn manner(&self) -> Result<Manner> {
-        let mut must: Vec<Condition> = self.filter.iter().map(equal).collect();
-        if let Some(text) = &self.condition {
-            must.push(Condition::Filter(Box::new(text.parse()?)));
-        }
         let mut manner = Manner { is_extractive: self.extractive, ..Manner::default() };
-        manner.retrieval.filter = Filter { must, ..Filter::default() };
+        manner.retrieval.filter = filter(&self.filter, self.condition.as_deref())?;
         manner.retrieval.limit = self.limit;
         manner.retrieval.labels = Some(self.label.clone()).filter(|labels| !labels.is_empty());
         Ok(manner)
@@ -140,7 +128,7 @@ impl Ask {
 
     fn of_server(&self, url: &str) -> Result<ExitCode> {
         let is_plain = self.filter.is_empty() && self.condition.is_none() && self.label.is_empty();
-        match is_plain && self.limit == LIMIT && !self.extractive && !self.json {
+        match is_plain && self.limit == LIMIT && !self.extractive && !self.place.json {
             true => self.streamed(url),
             false => self.whole(url),
         }
@@ -150,7 +138,8 @@ impl Ask {
     fn whole(&self, url: &str) -> Result<ExitCode> {
         let written = self.condition.iter().map(|text| json!({"filter": text}));
         let must: Vec<Value> = self.filter.iter().map(condition).chain(written).collect();
-        let mut rag = json!({"top_k": self.limit, "extractive": self.extractive, "list_sources": !self.json});
+        let (limit, extractive, has_list) = (self.limit, self.extractive, !self.place.json);
+        let mut rag = json!({"top_k": limit, "extractive": extractive, "list_sources": has_list});
         if !must.is_empty() {
             rag["filter"] = json!({"must": must});
         }
@@ -161,9 +150,9 @@ impl Ask {
             "model": format!("{MODEL_PREFIX}{}", self.collection),
             "messages": [{"role": "user", "content": self.question}], "rag": rag,
         });
-        let answer = Remote::unhurried(url, self.api_key.as_deref()).chat(&body)?;
+        let answer = Remote::unhurried(url, self.place.api_key.as_deref()).chat(&body)?;
         let text = &answer["choices"][0]["message"]["content"];
-        if self.json {
+        if self.place.json {
             let whole = json!({
                 "question": self.question, "collection": self.collection, "place": url, "answer": text,
                 "model": answer["model"], "usage": answer["usage"], "rag": answer["rag"],
@@ -179,7 +168,7 @@ impl Ask {
     fn streamed(&self, url: &str) -> Result<ExitCode> {
         let engine = Engine::new(EngineOptions {
             model: Some(format!("{MODEL_PREFIX}{}", self.collection)),
-            key: self.api_key.as_deref().and_then(Secret::new),
+            key: self.place.api_key.as_deref().and_then(Secret::new),
             attempts_max: 1,
             ..EngineOptions::new(&format!("{}/v1", url.trim_end_matches('/')))
         })?;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
+use kithdb::random::Random;
 use kithdb::{
     Collection, Database, Error, Hit, Metric, Options, Params, PayloadSelect, Plan, Point, PointId, Query,
     Request, Result, Schema, Select, Step, Strategy, Vector, VectorSelect,
@@ -275,13 +276,14 @@ fn name(plan: &Plan) -> &'static str {
 
 /// A vector around a centre, the same for the same number.
 fn around(number: u64, dim: usize) -> Vec<f32> {
+    let noise = |seed| Noise(Random(seed));
     let (mut centre, mut own) =
-        (Noise(number % CENTRES + 1), Noise(number.wrapping_mul(0x9e37_79b9) + CENTRES + 1));
+        (noise(number % CENTRES + 1), noise(number.wrapping_mul(0x9e37_79b9) + CENTRES + 1));
     (0..dim).map(|_| centre.next() + 0.6 * own.next()).collect()
 }
 
-/// Numbers of nearly normal distribution: sums of uniform ones of splitmix64.
-struct Noise(u64);
+/// Numbers of nearly normal distribution: sums of uniform ones.
+struct Noise(Random);
 
 impl Noise {
     fn next(&mut self) -> f32 {
@@ -290,11 +292,7 @@ impl Noise {
     }
 
     fn uniform(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32
+        (self.0.draw() >> 40) as f32 / (1u64 << 24) as f32
     }
 }
 

@@ -1,4 +1,4 @@
-//! `kithdb doctor`.
+//! `kithdb doctor`: everything that is stored is read and held against each other; indexes are made anew if so asked.
 
 use std::process::ExitCode;
 

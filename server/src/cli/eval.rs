@@ -1,4 +1,5 @@
-//! `kithdb eval`.
+//! `kithdb eval`: questions whose answers are known are asked of a collection, to measure what is found and answered,
+//! or to learn what words weigh.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use super::engine::EngineArgs;
 use super::judge::JudgeArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::rerank::RerankArgs;
-use super::search::{ModeArg, with_names};
+use super::search::{ModeArg, filter, with_names};
 use super::terminal::{print, say, table};
 use crate::wire;
 use crate::wire::eval::{LIMIT, LearnedOut, ReportOut};
@@ -137,10 +138,7 @@ impl Eval {
     }
 
     fn filter(&self) -> Result<Filter> {
-        match &self.condition {
-            Some(text) => text.parse().map_err(|error: Error| error.with_field("where")),
-            None => Ok(Filter::default()),
-        }
+        filter(&[], self.condition.as_deref())
     }
 
     fn learned(&self, learned: &Learned) -> String {

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::import::{bar, batches};
 use super::interrupt::Interrupt;
 use super::place::PlaceArgs;
-use super::search::with_names;
+use super::search::{filter, with_names};
 use super::terminal::{grouped, print, say, table};
 use crate::address::encoded;
 
@@ -116,7 +116,7 @@ impl Export {
             }
             None => {
                 let db = self.place.open_existing()?;
-                let filter = self.condition.as_deref().map(str::parse).transpose()?.unwrap_or_default();
+                let filter = filter(&[], self.condition.as_deref())?;
                 let collection = db.collection(&self.collection).map_err(|error| with_names(error, &db))?;
                 let export: Rows = collection.export(&ExportOptions { filter })?;
                 let rows = export.rows() as u64;

@@ -1,4 +1,4 @@
-//! `kithdb ingest`.
+//! `kithdb ingest`: a folder of documents into a collection, again and again: only what changed is done anew.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use kithdb::SlowQueries;
 
-use super::serve::share;
 use crate::{LogFormat, Logging};
 
 /// What is told of the server while it runs.
@@ -35,6 +34,12 @@ pub(super) struct ObserveArgs {
     /// The share of traces that are sent, of those that begin here
     #[arg(long, value_name = "SHARE", env = "KITHDB_TRACE_SHARE", default_value_t = 1.0, value_parser = share)]
     trace_share: f64,
+}
+
+/// A share on the command line.
+pub(super) fn share(text: &str) -> std::result::Result<f64, String> {
+    let share = text.parse().map_err(|_| "must be a number from 0 to 1".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("must be from 0 to 1".to_owned()) }
 }
 
 impl ObserveArgs {

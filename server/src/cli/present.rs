@@ -1,9 +1,9 @@
-//! Answers as a person likes to read them: where it stands, and the passage around the words that were asked for.
+//! What a search found, as people like to read it: where it stands, and the text around the words that were asked for.
 
 use console::{Term, measure_text_width, style, truncate_str};
 use kithdb::{Payload, Value};
 
-use super::search::{Answer, Passage};
+use super::search::{Found, Passage};
 use super::terminal::counted;
 
 /// Lines of a passage that are shown.
@@ -15,23 +15,23 @@ const INDENT: usize = 4;
 /// Text is not set wider than this: long lines are hard to read.
 const WIDTH_MAX: usize = 100;
 
-/// The answers, laid out for the terminal; plain where there is none.
-pub(super) fn answer(question: &str, collection: &str, answer: &Answer) -> String {
+/// The passages, laid out for the terminal; plain where there is none.
+pub(super) fn found(question: &str, collection: &str, found: &Found) -> String {
     let width = (Term::stdout().size().1 as usize).clamp(40, WIDTH_MAX);
     let mut text = String::new();
-    if let Some(plan) = &answer.plan {
+    if let Some(plan) = &found.plan {
         text.push_str(&format!("{plan}\n"));
     }
     let asked = words(question);
-    for (position, found) in answer.answers.iter().enumerate() {
-        text.push_str(&passage(position + 1, found, &asked, width));
+    for (position, one) in found.passages.iter().enumerate() {
+        text.push_str(&passage(position + 1, one, &asked, width));
         text.push('\n');
     }
-    let count = match answer.answers.len() {
+    let count = match found.passages.len() {
         0 => "nothing found".to_owned(),
-        count => counted(count, "answer"),
+        count => counted(count, "passage"),
     };
-    let Answer { mode, place, elapsed_ms, .. } = answer;
+    let Found { mode, place, elapsed_ms, .. } = found;
     let closing = format!("{count} in `{collection}` ({place}), {mode} search, {elapsed_ms:.1} ms");
     text.push_str(&format!("{}\n", style(closing).dim()));
     text

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use kithdb::Result;
+use kithdb::{Error, Result};
 use rag::{Embedder, Protocol, Provider};
 
 /// Which server embeds text.
@@ -63,7 +63,7 @@ impl ProviderArgs {
     /// `InvalidArgument` naming the setting at fault; `Busy` when it does not answer.
     pub(super) fn open(&self) -> Result<Option<Embedder>> {
         let Some(url) = self.embed_url.clone().filter(|url| !url.is_empty()) else { return Ok(None) };
-        let protocol: Protocol = self.embed_protocol.parse()?;
+        let protocol: Protocol = self.embed_protocol.parse().map_err(by_setting)?;
         let provider = Provider {
             url,
             protocol,
@@ -81,10 +81,47 @@ impl ProviderArgs {
             request_time_max: Duration::from_secs(self.embed_timeout_s),
             ..Provider::default()
         };
-        let told = |error: kithdb::Error| match error.field().map(|field| format!("embed_{field}")) {
-            Some(field) => error.with_field(field),
-            None => error,
-        };
-        Embedder::connect(&provider).map(Some).map_err(told)
+        Embedder::connect(&provider).map(Some).map_err(by_setting)
+    }
+}
+
+/// An error of a provider, with its field as the setting is called.
+fn by_setting(error: Error) -> Error {
+    let setting = |field: &str| match field {
+        "batch_texts_max" => "embed_batch".to_owned(),
+        field => format!("embed_{field}"),
+    };
+    match error.field().map(setting) {
+        Some(setting) => error.with_field(setting),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        provider: ProviderArgs,
+    }
+
+    /// They were `protocol` and `embed_batch_texts_max`, which nobody can set.
+    #[test]
+    fn what_is_wrong_is_told_by_the_name_of_its_setting() {
+        for (flag, value, setting) in [
+            ("--embed-protocol", "grpc", "embed_protocol"),
+            ("--embed-batch", "0", "embed_batch"),
+            ("--embed-dim", "0", "embed_dim"),
+        ] {
+            let url = "http://127.0.0.1:9";
+            let arguments = ["kithdb", "--embed-url", url, "--embed-model", "m", flag, value];
+            let provider = Arguments::try_parse_from(arguments).expect("arguments").provider;
+            let error = provider.open().err().expect("it is refused");
+            assert_eq!(error.field(), Some(setting), "{error}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! `kithdb reembed`.
+//! `kithdb reembed`: a collection of documents moved to another model, with a gate before its alias moves.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ use rag::Mode;
 use serde_json::{Map, json};
 use ureq::{Agent, RequestBuilder, SendBody};
 
-use super::search::{Answer, Equals, ModeArg, Passage, Search};
+use super::search::{Equals, Found, ModeArg, Passage, Search};
 use super::terminal::say;
 use crate::address::encoded;
 
@@ -24,9 +24,6 @@ pub(super) struct Remote {
     key: Option<String>,
     agent: Agent,
 }
-
-/// Each leg ranks so many hits, or four times the hits wanted if that is more: as the embedded query does.
-const LEG_HITS_MIN: usize = 100;
 
 const TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -101,7 +98,7 @@ impl Remote {
     ///
     /// # Errors
     /// `Io` when it does not answer; what it answers.
-    pub(super) fn search(&self, search: &Search) -> Result<Answer> {
+    pub(super) fn search(&self, search: &Search) -> Result<Found> {
         let name = encoded(&search.collection);
         let schema = self.get(&format!("/api/v1/collections/{name}"))?;
         let has_model = schema["vectors"][""]["model"].is_object();
@@ -121,8 +118,8 @@ impl Remote {
         };
         let elapsed_ms = began.elapsed().as_secs_f64() * 1e3;
         let plan = result["plan"]["text"].as_str().map(str::to_owned);
-        Ok(Answer {
-            answers: passages(result),
+        Ok(Found {
+            passages: passages(result),
             mode: Mode::from(mode).name(),
             plan,
             place: self.url.clone(),
@@ -236,7 +233,7 @@ fn body(search: &Search, mode: ModeArg) -> Value {
     let (nearest, keyword) = (json!({"nearest": {"text": question}}), json!({"keyword": question}));
     let written = search.condition.iter().map(|text| json!({"filter": text}));
     let filter = json!({"must": search.filter.iter().map(condition).chain(written).collect::<Vec<_>>()});
-    let leg_hits = search.limit.saturating_mul(4).max(LEG_HITS_MIN);
+    let leg_hits = kithdb::leg_hits(search.limit);
     let leg = |query: Value| json!({"query": query, "limit": leg_hits});
     let mut body = match mode {
         ModeArg::Vector => json!({"query": nearest}),

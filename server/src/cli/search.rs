@@ -27,7 +27,7 @@ pub(super) struct Search {
     /// The collection
     #[arg(long, short, value_name = "NAME", default_value = "documents")]
     pub(super) collection: String,
-    /// How many answers
+    /// How many passages
     #[arg(short = 'k', long, value_name = "N", default_value_t = 5)]
     pub(super) limit: usize,
     /// How: by meaning and by words, fused; or by one of them
@@ -66,8 +66,9 @@ pub(super) struct Equals {
 
 /// What a question found, wherever it was asked.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
-    pub(super) answers: Vec<Passage>,
+pub(super) struct Found {
+    /// Best first.
+    pub(super) passages: Vec<Passage>,
     /// How it was asked in the end.
     pub(super) mode: &'static str,
     /// The plan as text, if it was asked for.
@@ -91,19 +92,19 @@ impl Search {
     }
 
     fn asked(&self) -> Result<ExitCode> {
-        let answer = match self.place.server() {
+        let found = match self.place.server() {
             Some(server) => server.search(self)?,
             None => self.of_directory()?,
         };
         if self.place.json {
-            print(&format!("{}\n", self.to_json(&answer)));
+            print(&format!("{}\n", self.to_json(&found)));
         } else {
-            print(&present::answer(&self.question, &self.collection, &answer));
+            print(&present::found(&self.question, &self.collection, &found));
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn of_directory(&self) -> Result<Answer> {
+    fn of_directory(&self) -> Result<Found> {
         let db = match self.place.data.open_existing() {
             Err(error) if error.kind() == ErrorKind::Busy => {
                 say(&format!(
@@ -123,13 +124,13 @@ impl Search {
             embedder.as_ref(),
             &self.question,
             self.mode.into(),
-            self.conditions()?,
+            filter(&self.filter, self.condition.as_deref())?,
             self.limit,
         )?;
         let elapsed_ms = began.elapsed().as_secs_f64() * 1e3;
         let passage = |hit: Hit| Passage { id: hit.id.to_string(), score: hit.score, payload: hit.payload };
-        Ok(Answer {
-            answers: found.hits.into_iter().map(passage).collect(),
+        Ok(Found {
+            passages: found.hits.into_iter().map(passage).collect(),
             mode: found.mode.name(),
             plan: self.explain.then(|| found.plan.to_text()),
             place: self.place.data.data.display().to_string(),
@@ -137,17 +138,9 @@ impl Search {
         })
     }
 
-    fn conditions(&self) -> Result<Filter> {
-        let mut must: Vec<Condition> = self.filter.iter().map(equal).collect();
-        if let Some(text) = &self.condition {
-            must.push(Condition::Filter(Box::new(text.parse()?)));
-        }
-        Ok(Filter { must, ..Filter::default() })
-    }
-
-    fn to_json(&self, answer: &Answer) -> Value {
-        let hits: Vec<Value> = answer
-            .answers
+    fn to_json(&self, found: &Found) -> Value {
+        let hits: Vec<Value> = found
+            .passages
             .iter()
             .enumerate()
             .map(|(position, passage)| {
@@ -158,18 +151,28 @@ impl Search {
         json!({
             "question": self.question,
             "collection": self.collection,
-            "place": answer.place,
-            "mode": answer.mode,
-            "elapsed_ms": answer.elapsed_ms,
+            "place": found.place,
+            "mode": found.mode,
+            "elapsed_ms": found.elapsed_ms,
             "hits": hits,
-            "plan": answer.plan,
+            "plan": found.plan,
         })
     }
 }
 
-/// A field that has the value.
-pub(super) fn equal(equals: &Equals) -> Condition {
-    Condition::Field(equals.path.clone(), Predicate::Any(equals.values.clone()))
+/// Fields that have these values, all of them, and a filter as text that holds besides.
+///
+/// # Errors
+/// `InvalidArgument` naming `where`, for a text that is no filter.
+pub(super) fn filter(equals: &[Equals], text: Option<&str>) -> Result<Filter> {
+    let equal =
+        |equals: &Equals| Condition::Field(equals.path.clone(), Predicate::Any(equals.values.clone()));
+    let mut must: Vec<Condition> = equals.iter().map(equal).collect();
+    if let Some(text) = text {
+        let filter = text.parse::<Filter>().map_err(|error| error.with_field("where"))?;
+        must.push(Condition::Filter(Box::new(filter)));
+    }
+    Ok(Filter { must, ..Filter::default() })
 }
 
 /// Says which collections there are.
@@ -216,5 +219,14 @@ mod tests {
         assert_eq!(values("a=b=c"), ["b=c".into()]);
         "a".parse::<Equals>().expect_err("no value");
         "a[=1".parse::<Equals>().expect_err("no path");
+    }
+
+    /// It named `filter`, which is another flag.
+    #[test]
+    fn a_filter_that_cannot_be_read_names_its_flag() {
+        let fields: [Equals; 1] = ["a=x".parse().expect("a value")];
+        assert_eq!(filter(&fields, Some("n = 1")).expect("a filter").must.len(), 2);
+        let error = filter(&fields, Some("n =")).expect_err("no value");
+        assert_eq!(error.field(), Some("where"), "{error}");
     }
 }

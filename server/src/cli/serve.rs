@@ -1,4 +1,4 @@
-//! `kithdb serve`.
+//! `kithdb serve`: a database over HTTP. Its arguments are the settings of a server; `config` says where each may be.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::engine::EngineArgs;
 use super::interrupt::Interrupt;
 use super::judge::JudgeArgs;
 use super::limits::LimitArgs;
-use super::observe::ObserveArgs;
+use super::observe::{ObserveArgs, share};
 use super::open::{DataArgs, ModelArgs};
 use super::rerank::RerankArgs;
 use super::terminal::{counted, grouped, print, table};
@@ -148,11 +148,6 @@ struct AccessArgs {
     /// The private key of the certificate, in PEM
     #[arg(long, value_name = "FILE", env = "KITHDB_TLS_KEY")]
     tls_key: Option<PathBuf>,
-}
-
-pub(super) fn share(text: &str) -> std::result::Result<f64, String> {
-    let share = text.parse().map_err(|_| "must be a number from 0 to 1".to_owned())?;
-    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("must be from 0 to 1".to_owned()) }
 }
 
 impl Serve {

@@ -16,9 +16,6 @@ use crate::wire;
 /// Hits of one search.
 const LIMIT_MAX: usize = 50;
 
-/// Each leg of a hybrid search ranks so many hits.
-const LEG_HITS: usize = 4 * LIMIT_MAX;
-
 /// How a question is asked.
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -235,7 +232,8 @@ fn asked(asker: &Asker<'_>, search: &Search, schema: &Value) -> Result<Value, Re
     };
     let nearest = json!({"nearest": {"text": search.query}});
     let words = json!({"keyword": search.query});
-    let leg = |query: &Value| json!({"query": query, "limit": LEG_HITS});
+    let leg_hits = kithdb::leg_hits(search.limit);
+    let leg = |query: &Value| json!({"query": query, "limit": leg_hits});
     Ok(match mode {
         Mode::Vector => json!({"query": nearest}),
         Mode::Keyword => json!({"query": words}),

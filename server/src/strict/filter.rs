@@ -141,7 +141,7 @@ fn served_by(predicate: &Predicate) -> (&'static [FieldKind], Option<Use>) {
             Some(Scalar::Bool(_)) => (&[FieldKind::Bool], None),
             _ => (&[FieldKind::Keyword, FieldKind::Uuid], None),
         },
-        Predicate::Range(_) => (&[FieldKind::Float, FieldKind::Integer], range),
+        Predicate::Range(_) | Predicate::Whole(_) => (&[FieldKind::Float, FieldKind::Integer], range),
         Predicate::Times(_) => (&[FieldKind::Datetime], None),
         Predicate::Geo(_) => (&[FieldKind::Geo], None),
         Predicate::Prefix(_) => (&[FieldKind::Keyword], Some(("prefix", false))),

@@ -76,6 +76,7 @@ impl QueryBody {
         let given = [
             ("explain", self.explain.is_some()),
             ("deadline_ms", self.deadline_ms.is_some()),
+            ("rows_max", self.rows_max.is_some()),
             ("partial", self.partial.is_some()),
         ];
         match given.iter().find(|(_, is_given)| *is_given) {

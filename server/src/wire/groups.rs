@@ -36,6 +36,8 @@ pub(crate) struct QueryGroups {
     group_by: String,
     group_size: Option<usize>,
     with_lookup: Option<WithLookup>,
+    /// Ours: the commit whose state is asked.
+    as_of: Option<u64>,
     #[serde(rename = "shard_key")]
     #[schema(value_type = Option<Value>)]
     _shard_key: Ignored,
@@ -110,7 +112,7 @@ impl QueryGroups {
             ..QueryBody::default()
         };
         let (request, select) = body.into_request(translator)?;
-        let reading = super::reading(translator.collection, None, translator.deadline)?;
+        let reading = super::reading(translator.collection, self.as_of, translator.deadline)?;
         let groups = reading.groups(request, &grouping, &select)?;
         let lookups = with_lookup.map(|lookup| lookup.run(translator, &groups)).transpose()?;
         let lookups = lookups.unwrap_or_else(|| groups.iter().map(|_| None).collect());

@@ -83,7 +83,11 @@ fn bytes_of(predicate: &Predicate) -> usize {
         | Predicate::Phrase(text)
         | Predicate::Prefix(text) => text.len(),
         Predicate::PartUnlessIndexed(words) => bytes_of(words),
-        Predicate::Range(_) | Predicate::Times(_) | Predicate::Geo(_) | Predicate::Analysed(_) => 0,
+        Predicate::Range(_)
+        | Predicate::Whole(_)
+        | Predicate::Times(_)
+        | Predicate::Geo(_)
+        | Predicate::Analysed(_) => 0,
     }
 }
 

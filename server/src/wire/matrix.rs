@@ -24,6 +24,8 @@ pub(crate) struct MatrixBody {
     using: Option<String>,
     /// Ours: equal seeds choose alike.
     seed: Option<u64>,
+    /// Ours: the commit whose state is asked.
+    as_of: Option<u64>,
     #[schema(value_type = Option<Value>)]
     shard_key: Ignored,
 }
@@ -77,7 +79,7 @@ impl MatrixBody {
         strict.check_limit(request.limit.saturating_mul(request.sample))?;
         strict.check_filter(&request.filter)?;
         strict.take_read(request.sample)?;
-        collection.reading()?.until(deadline).matrix(&request)
+        super::reading(collection, self.as_of, Some(deadline))?.matrix(&request)
     }
 }
 

@@ -39,7 +39,13 @@ struct Node {
     /// Fields whose payloads decide, and the kind of index that would know.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     unindexed: BTreeMap<String, &'static str>,
+    /// What those indexes would save at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saving: Option<Saving>,
     cost_ns: f64,
+    /// Of an order, and of ratings by examples: what the other way would cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected_cost_ns: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     actual: Option<ActualOut>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -71,6 +77,8 @@ struct PartActualOut {
     found: usize,
     hops: u64,
     distances: u64,
+    /// Of vectors, codes and links, about; 0 where sparse vectors are asked.
+    bytes: u64,
 }
 
 /// What is done in one part of the collection.
@@ -113,6 +121,14 @@ struct Way {
 struct Rejected {
     #[serde(flatten)]
     way: Way,
+    cost_ns: f64,
+}
+
+/// Payloads that indexes would spare reading, and their cost.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanSaving)]
+struct Saving {
+    payloads: usize,
     cost_ns: f64,
 }
 
@@ -180,7 +196,9 @@ impl Node {
             count: plan.count,
             matching: Matching { at_least, at_most },
             unindexed: plan.unindexed.iter().map(|(path, kind)| (path.to_string(), kind.name())).collect(),
+            saving: plan.saving().map(|(payloads, cost_ns)| Saving { payloads, cost_ns }),
             cost_ns: plan.cost_ns,
+            rejected_cost_ns: plan.rejected_ns(),
             actual: actual.map(ActualOut::new),
             legs: plan.legs.iter().enumerate().map(leg).collect(),
         }
@@ -194,6 +212,7 @@ impl ActualOut {
             found: part.found,
             hops: part.work.hops,
             distances: part.work.distances,
+            bytes: part.work.bytes,
         };
         Self {
             elapsed_ns: actual.elapsed.as_nanos() as u64,
@@ -286,7 +305,8 @@ mod tests {
                     "kind": "segment", "rows": 7, "shown": 5, "strategy": {"name": "graph", "ef": 64}, "cost_ns": 4.0,
                     "expected_recall": 0.5, "rejected": [{"name": "scan", "cost_ns": 9.0}],
                 }],
-                "count": 9, "matching": {"at_least": 2, "at_most": 5}, "unindexed": {"n": "integer"}, "cost_ns": 4.0,
+                "count": 9, "matching": {"at_least": 2, "at_most": 5}, "unindexed": {"n": "integer"},
+                "saving": {"payloads": 3, "cost_ns": 7500.0}, "cost_ns": 4.0,
             }],
         });
         assert_eq!(serde_json::to_value(Node::new(&plan, None)).expect("JSON"), expected);

@@ -85,7 +85,9 @@ impl QueryBody {
         let is_explained = is_analyzed || self.explain == Some(ExplainIn::Flag(true));
         let own = self.deadline_ms.map(|ms| Instant::now() + Duration::from_millis(ms.min(DEADLINE_MS_MAX)));
         let deadline = own.into_iter().chain(translator.deadline).min();
-        let terms = Terms { deadline, is_partial_welcome: self.partial == Some(true), is_analyzed };
+        super::above_zero("rows_max", self.rows_max)?;
+        let rows_max = self.rows_max.map(|rows| rows as u64);
+        let terms = Terms { deadline, rows_max, is_partial_welcome: self.partial == Some(true), is_analyzed };
         let reading = super::reading(translator.collection, self.as_of, None)?;
         let (request, select) = self.into_request(translator)?;
         Ok(Question { reading, request, select, terms, is_explained })
@@ -468,6 +470,7 @@ mod tests {
             (json!({"query": {"rrf": {"weights": [1.0, 2.0]}}, "prefetch": {}}), "query.rrf.weights"),
             (json!({"query": {}}), "query"),
             (json!({"limit": 0}), "limit"),
+            (json!({"rows_max": 0}), "rows_max"),
             (json!({"limit": -1}), "limit"),
             (json!({"params": {"hnsw_ef": 0}}), "params.hnsw_ef"),
             (json!({"filter": {"must": [{"key": "a"}]}}), "filter.must[0].key"),

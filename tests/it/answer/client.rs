@@ -145,7 +145,7 @@ fn an_engine_that_cannot_be_reached_is_left_alone_for_a_while() {
     let engine = Engine::new(EngineOptions::new(&url)).expect("an engine");
     let mut said = Vec::new();
     for _ in 0..6 {
-        let error = engine.check_health().expect_err("nobody is there");
+        let error = engine.known().expect_err("nobody is there");
         assert_eq!(
             Failure::of(&error).map(|failure| failure.kind),
             Some(FailureKind::Unavailable),

@@ -40,7 +40,7 @@ fn a_request_is_a_trace_with_its_stages() {
         "PUT /collections/{collection}/points(commit(stage storage publish))".to_owned(),
         format!("{query}(search(plan vector fetch(storage)))"),
         format!("{query}(search(filter plan vector(filter(storage)) fetch))"),
-        format!("{query}(search(filter plan vector keyword fuse fetch(storage)))"),
+        format!("{query}(search(filter plan keyword vector fuse fetch(storage)))"),
         format!("{query}(search(plan vector rescore fetch))"),
         "POST /collections/{collection}/points/scroll(scroll(fetch(storage)))".to_owned(),
     ] {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
 
-use super::{Condition, CountRange, Filter, MinShould, Predicate, Range, Scalar, TimeRange};
+use super::{Condition, CountRange, Filter, MinShould, NumberBound, Predicate, Range, Scalar, TimeRange};
 use crate::datetime;
 use crate::geo::{GeoArea, GeoPoint};
 use crate::payload::{Payload, Value};
@@ -49,6 +49,11 @@ fn area() -> impl Strategy<Value = GeoArea> + Clone {
     ]
 }
 
+/// Integers some of which are one double.
+fn large() -> impl Strategy<Value = i64> + Clone {
+    select(vec![1 << 53, (1 << 53) + 1, (1 << 53) + 2, 1, i64::MIN, i64::MAX])
+}
+
 /// Four bounds, each of which is often absent.
 fn bounds<T: Clone + std::fmt::Debug>(
     bound: impl Strategy<Value = T> + Clone,
@@ -65,6 +70,7 @@ fn predicate() -> impl Strategy<Value = Predicate> + Clone {
         4 => list().prop_map(Predicate::Any),
         2 => list().prop_map(Predicate::Except),
         3 => bounds(numbers).prop_map(|[lt, lte, gt, gte]| Predicate::Range(Range { lt, lte, gt, gte })),
+        2 => bounds(large().prop_map(NumberBound::Whole)).prop_map(Predicate::within),
         2 => bounds(select(vec![day, day + 1, -1])).prop_map(|[lt, lte, gt, gte]| {
             Predicate::Times(TimeRange { lt, lte, gt, gte })
         }),
@@ -127,6 +133,7 @@ fn value() -> impl Strategy<Value = Value> + Clone {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         (-2_i64..3).prop_map(Value::from),
+        large().prop_map(Value::from),
         select(vec![0.5, 1.0]).prop_map(Value::from),
         words().prop_map(Value::from),
         place().prop_map(|place| json!({"lon": place.lon, "lat": place.lat})),

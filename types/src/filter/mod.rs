@@ -12,12 +12,14 @@ mod drafts;
 mod normal;
 mod predicate;
 mod text;
+mod whole;
 pub mod words;
 
 use crate::payload::{Payload, Value};
 use crate::{Error, FieldPath, Limits, Point, PointId, Result};
 
 pub use predicate::{CountRange, Predicate, Range, Scalar, TimeRange};
+pub use whole::{NumberBound, WholeRange};
 pub use words::{TextAnalysis, TextTest};
 
 /// All of `must`, none of `must_not`, one of `should` (if any), `min_should.count` of its conditions.

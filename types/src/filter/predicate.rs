@@ -1,6 +1,7 @@
 //! Tests of one payload value.
 
 use super::Lists;
+use super::whole::WholeRange;
 use super::words::{self, TextTest};
 use crate::FieldKind;
 use crate::datetime;
@@ -16,6 +17,8 @@ pub enum Predicate {
     Except(Vec<Scalar>),
     /// A number within bounds.
     Range(Range),
+    /// A number within bounds that are large integers. [`within`](Self::within) chooses.
+    Whole(WholeRange),
     /// A time within bounds (see [`datetime`](crate::datetime)).
     Times(TimeRange),
     /// A place within an area.
@@ -97,6 +100,7 @@ impl Predicate {
                 Some(Scalar::Str(_)) | None => FieldKind::Keyword,
             },
             Self::Range(_) => FieldKind::Float,
+            Self::Whole(_) => FieldKind::Integer,
             Self::Times(_) => FieldKind::Datetime,
             Self::Geo(_) => FieldKind::Geo,
             Self::Text(_) | Self::TextAny(_) | Self::Phrase(_) | Self::Analysed(_) => FieldKind::Text,
@@ -134,6 +138,7 @@ impl Predicate {
                 None => !value.is_null(),
             },
             Self::Range(range) => value.as_f64().is_some_and(|number| range.contains(number)),
+            Self::Whole(range) => range.holds(value),
             Self::Times(range) => {
                 value.as_str().and_then(datetime::micros).is_some_and(|time| range.contains(time))
             }

@@ -46,7 +46,7 @@ pub struct Column {
 /// What was measured at one window, on average over the queries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
-    /// Rows of the beam.
+    /// Rows that a walk kept in sight.
     pub window: u32,
     /// The part of the true hits that was found.
     pub recall: f32,

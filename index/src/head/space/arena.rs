@@ -75,6 +75,12 @@ impl Arena {
         self.rows.get(row as usize).map_or(0.0, |row| row.square)
     }
 
+    /// Bytes of a vector, and of the upper nibbles of its code; of the vector again where the metric has none.
+    pub(super) fn row_bytes(&self) -> (u64, u64) {
+        let vector = (self.dim * size_of::<f32>()) as u64;
+        (vector, if self.metric == Metric::Manhattan { vector } else { self.dim.div_ceil(2) as u64 })
+    }
+
     pub(super) fn bytes(&self) -> usize {
         let elements = self.count() as usize * self.dim * size_of::<f32>();
         self.len() as usize * ROW_BYTES + elements + self.coded().map_or(0, Coded::bytes)

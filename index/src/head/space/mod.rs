@@ -115,6 +115,11 @@ impl Space {
         self.arena.count()
     }
 
+    /// Bytes that scans read of a row: its vector, and its upper nibbles, or the vector where there are none.
+    pub(crate) fn row_bytes(&self) -> (u64, u64) {
+        self.arena.row_bytes()
+    }
+
     /// Slots below this are in the graph, or have no vector, or were dead when their turn came.
     pub fn linked(&self) -> u32 {
         self.linked.load(Ordering::Acquire)

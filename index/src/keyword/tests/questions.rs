@@ -284,7 +284,7 @@ fn a_search_ends_with_its_time_and_what_it_found_is_no_other() {
         let mut cut = 0;
         for looks in [0, 1, 2, 5, 10, 15, 20, 40, 1_000] {
             let left = std::cell::Cell::new(looks);
-            let goes_on = || {
+            let goes_on = |_: crate::Work| {
                 left.set(left.get() - 1);
                 left.get() >= 0
             };

@@ -7,8 +7,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 use kithdb::{
-    Condition, CountRange, Error, FieldPath, Filter, MinShould, Predicate, Range, Result, Scalar, TimeRange,
-    datetime,
+    Condition, CountRange, Error, FieldPath, Filter, MinShould, NumberBound, Predicate, Result, Scalar,
+    TimeRange, datetime,
 };
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -134,7 +134,7 @@ struct ScalarIn(Scalar);
 
 #[derive(Debug)]
 enum Bound {
-    Number(f64),
+    Number(NumberBound),
     Time(String),
 }
 
@@ -356,8 +356,7 @@ impl RangeIn {
                 Some(Bound::Number(number)) => Some(number),
                 _ => None,
             };
-            let [lt, lte, gt, gte] = [self.lt, self.lte, self.gt, self.gte].map(number);
-            return Ok(Predicate::Range(Range { lt, lte, gt, gte }));
+            return Ok(Predicate::within([self.lt, self.lte, self.gt, self.gte].map(number)));
         }
         let mut times = [None; 4];
         for (time, (name, bound)) in times.iter_mut().zip(bounds) {
@@ -453,15 +452,16 @@ impl Visitor<'_> for BoundVisitor {
     }
 
     fn visit_f64<E>(self, number: f64) -> std::result::Result<Bound, E> {
-        Ok(Bound::Number(number))
+        Ok(Bound::Number(NumberBound::Float(number)))
     }
 
     fn visit_i64<E>(self, number: i64) -> std::result::Result<Bound, E> {
-        Ok(Bound::Number(number as f64))
+        Ok(Bound::Number(NumberBound::Whole(number)))
     }
 
     fn visit_u64<E>(self, number: u64) -> std::result::Result<Bound, E> {
-        Ok(Bound::Number(number as f64))
+        let whole = i64::try_from(number).map(NumberBound::Whole);
+        Ok(Bound::Number(whole.unwrap_or(NumberBound::Float(number as f64))))
     }
 }
 

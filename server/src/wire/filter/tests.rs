@@ -1,5 +1,7 @@
 //! Filters as they are written, and what they mean.
 
+use kithdb::{Range, WholeRange};
+
 use super::*;
 
 fn filter(json: &str) -> Result<Filter> {
@@ -16,6 +18,7 @@ fn every_condition_is_understood() {
     let path = |text: &str| text.parse::<FieldPath>().expect(text);
     let field = |predicate| Condition::Field(path("a.b"), predicate);
     let range = Range { gte: Some(1.0), lt: Some(2.5), ..Range::default() };
+    let large = WholeRange { gte: Some((1 << 53) + 1), ..WholeRange::default() };
     let nested = Filter { should: vec![Condition::IsNull(path("c"))], ..Filter::default() };
     let not = Filter { must_not: vec![Condition::IsEmpty(path("a"))], ..Filter::default() };
     let cases = [
@@ -24,6 +27,7 @@ fn every_condition_is_understood() {
         (r#"{"key": "a.b", "match": {"any": [1, "x"]}}"#, field(Predicate::Any(vec![1.into(), "x".into()]))),
         (r#"{"key": "a.b", "match": {"except": [-1]}}"#, field(Predicate::Except(vec![(-1).into()]))),
         (r#"{"key": "a.b", "range": {"gte": 1, "lt": 2.5, "gt": null}}"#, field(Predicate::Range(range))),
+        (r#"{"key": "a.b", "range": {"gte": 9007199254740993}}"#, field(Predicate::Whole(large))),
         (r#"{"is_empty": {"key": "a"}}"#, Condition::IsEmpty(path("a"))),
         (r#"{"key": "a", "is_empty": true, "match": null}"#, Condition::IsEmpty(path("a"))),
         (r#"{"key": "a", "is_empty": false}"#, Condition::Filter(Box::new(not))),

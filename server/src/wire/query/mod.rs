@@ -48,7 +48,9 @@ pub(crate) struct QueryBody {
     pub(super) explain: Option<ExplainIn>,
     /// Ours: milliseconds until the answer must be there.
     pub(super) deadline_ms: Option<u64>,
-    /// Ours: what was found until then is welcome.
+    /// Ours: about how many rows may be looked at, distances, steps through words and payloads that decide.
+    pub(super) rows_max: Option<usize>,
+    /// Ours: what was found until one of them is over is welcome.
     pub(super) partial: Option<bool>,
     /// Ours: the commit whose state is asked.
     pub(super) as_of: Option<u64>,

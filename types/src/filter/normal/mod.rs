@@ -9,7 +9,9 @@
 
 use std::cmp::Ordering;
 
-use super::{Condition, CountRange, Filter, MinShould, Predicate, Range, Scalar, TimeRange};
+use super::{
+    Condition, CountRange, Filter, MinShould, NumberBound, Predicate, Range, Scalar, TimeRange, WholeRange,
+};
 use crate::{FieldPath, PointId};
 
 /// A filter as logic.
@@ -94,6 +96,12 @@ pub(super) fn with_bounds(predicate: &Predicate) -> Predicate {
             let (gt, gte) = tighter(*gt, *gte, |gt, gte| gt >= gte);
             let (lt, lte) = tighter(*lt, *lte, |lt, lte| lt <= lte);
             Predicate::Range(Range { lt, lte, gt, gte })
+        }
+        Predicate::Whole(WholeRange { lt, lte, gt, gte }) => {
+            let (gt, gte) = tighter(*gt, *gte, |gt, gte| gt >= gte);
+            let (lt, lte) = tighter(*lt, *lte, |lt, lte| lt <= lte);
+            // What is left of them may be small.
+            Predicate::within([lt, lte, gt, gte].map(|bound| bound.map(NumberBound::Whole)))
         }
         Predicate::Times(TimeRange { lt, lte, gt, gte }) => {
             let (gt, gte) = tighter(*gt, *gte, |gt, gte| gt >= gte);

@@ -2,7 +2,9 @@
 
 use super::is_reserved;
 use super::lexer::is_one_word;
-use crate::filter::{Condition, CountRange, Filter, MinShould, Predicate, Range, Scalar, TimeRange, normal};
+use crate::filter::{
+    Condition, CountRange, Filter, MinShould, Predicate, Range, Scalar, TimeRange, WholeRange, normal,
+};
 use crate::geo::{GeoArea, GeoPoint};
 use crate::{FieldPath, PointId, datetime};
 
@@ -70,6 +72,11 @@ fn test(field: &str, predicate: &Predicate) -> String {
                 None => format!("{field} IS NUMBER"),
             }
         }
+        Predicate::Whole(WholeRange { lt, lte, gt, gte }) => {
+            let print = |bound: Option<i64>| bound.map(|number| number.to_string());
+            let text = compared(field, [*gt, *gte, *lt, *lte].map(print));
+            text.unwrap_or_else(|| format!("{field} IS NUMBER"))
+        }
         Predicate::Times(TimeRange { lt, lte, gt, gte }) => {
             let print = |bound: Option<i64>| bound.map(|time| quoted(&datetime::format(time)));
             let text = compared(field, [*gt, *gte, *lt, *lte].map(print));
@@ -111,7 +118,8 @@ fn number(number: f64) -> String {
         return (if number > 0.0 { "1e999" } else { "-1e999" }).to_owned();
     }
     let plain = number.to_string();
-    if plain.len() > 20 { format!("{number:e}") } else { plain }
+    // The digits of a large one alone are an integer.
+    if plain.len() > 20 || number.abs() >= 9_007_199_254_740_992.0 { format!("{number:e}") } else { plain }
 }
 
 /// A comparison with the bounds that there are, of one sort on each side: above or at least, below or at most.

@@ -1,17 +1,17 @@
 //! Tests of a field: comparisons, lists, words, places, counts.
 
 use super::{Kind, Parser, refuse};
-use crate::filter::{Condition, CountRange, Predicate, Range, Scalar, TimeRange};
+use crate::filter::{Condition, CountRange, NumberBound, Predicate, Range, Scalar, TimeRange};
 use crate::geo::{GeoArea, GeoPoint};
 use crate::{FieldPath, Result, datetime};
 
-/// Signs that compare.
+/// Signs that compare, in the order of the bounds of [`Predicate::within`].
 const ORDERS: [&str; 4] = ["<", "<=", ">", ">="];
 
 /// What a field is compared with.
 #[derive(Clone, Copy)]
 enum Bound {
-    Number(f64),
+    Number(NumberBound),
     /// In microseconds since 1970.
     Time(i64),
 }
@@ -91,21 +91,21 @@ impl Parser {
 
     /// Numbers or times, all of the same sort.
     fn bounded(&self, path: FieldPath, bounds: &[(&str, Bound)]) -> Result<Condition> {
-        let (mut range, mut times) = (Range::default(), TimeRange::default());
+        let (mut numbers, mut times) = ([None; 4], TimeRange::default());
         for (sign, bound) in bounds {
             match (*bound, *sign) {
-                (Bound::Number(number), "<") => range.lt = Some(number),
-                (Bound::Number(number), "<=") => range.lte = Some(number),
-                (Bound::Number(number), ">") => range.gt = Some(number),
-                (Bound::Number(number), _) => range.gte = Some(number),
+                (Bound::Number(number), sign) => {
+                    let place = ORDERS.iter().position(|order| *order == sign).unwrap_or(ORDERS.len() - 1);
+                    numbers[place] = Some(number);
+                }
                 (Bound::Time(time), "<") => times.lt = Some(time),
                 (Bound::Time(time), "<=") => times.lte = Some(time),
                 (Bound::Time(time), ">") => times.gt = Some(time),
                 (Bound::Time(time), _) => times.gte = Some(time),
             }
         }
-        match (range == Range::default(), times == TimeRange::default()) {
-            (false, true) => Ok(Condition::Field(path, Predicate::Range(range))),
+        match (numbers == [None; 4], times == TimeRange::default()) {
+            (false, true) => Ok(Condition::Field(path, Predicate::within(numbers))),
             (true, false) => Ok(Condition::Field(path, Predicate::Times(times))),
             _ => Err(refuse(self.token().at, "one bound is a number, the other a time")),
         }
@@ -114,7 +114,10 @@ impl Parser {
     /// A number, or a time in quotes.
     fn bound(&mut self) -> Result<Bound> {
         let bound = match self.peek() {
-            Kind::Number(text) => text.parse().ok().map(Bound::Number),
+            Kind::Number(text) => {
+                let whole = text.parse().map(NumberBound::Whole);
+                whole.or_else(|_| text.parse().map(NumberBound::Float)).ok().map(Bound::Number)
+            }
             Kind::Text(text) => datetime::micros(text).map(Bound::Time),
             _ => None,
         };
