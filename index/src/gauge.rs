@@ -86,22 +86,20 @@ impl<'a> Gauge<'a> {
         &'r self,
         rows: impl Iterator<Item = u32> + 'r,
         count: usize,
-    ) -> Box<dyn Iterator<Item = u32> + 'r> {
+    ) -> impl Iterator<Item = u32> + 'r {
         let work = self.work.get();
         let wanted = work.wanted + count as u64;
-        let Some(goes_on) = self.goes_on else {
-            self.work.set(Work { distances: work.distances + count as u64, wanted, ..work });
-            return Box::new(rows);
-        };
-        self.work.set(Work { wanted, ..work });
+        let at_once = if self.goes_on.is_none() { count as u64 } else { 0 };
+        self.work.set(Work { distances: work.distances + at_once, wanted, ..work });
         let mut since = 0;
-        Box::new(rows.take_while(move |_| {
+        rows.take_while(move |_| {
+            let Some(goes_on) = self.goes_on else { return true };
             since += 1;
             let may = since % ROWS != 1 || goes_on(self.work.get());
             let work = self.work.get();
             self.work.set(Work { distances: work.distances + u64::from(may), ..work });
             may
-        }))
+        })
     }
 }
 

@@ -17,6 +17,10 @@ use crate::head::{Near, SpaceView};
 use crate::segment::Space;
 use crate::{Alive, Head, Segment, bitmap};
 
+/// Where one of so many rows is shown, a scan by codes goes through bits: making them takes less than asking a bitmap,
+/// and what is visible, for each row that is shown.
+const ROWS_PER_SHOWN: usize = 64;
+
 /// What a part is made of.
 #[derive(Clone)]
 pub enum Body {
@@ -220,19 +224,37 @@ impl Part {
         gauge: &Gauge<'_>,
     ) -> Result<Vec<Near>> {
         let before = gauge.work().distances;
-        let mut rows = self.rows(shown, gauge);
-        let (near, bytes) = match &self.body {
-            Body::Head(head) => {
-                let Some(space) = head.space(space) else { return Ok(Vec::new()) };
-                (self.raised(space.scan_codes(query, rows.map(Slot), k)), space.row_bytes().1)
-            }
-            Body::Segment(segment) => {
-                let Some(space) = segment.space(space) else { return Ok(Vec::new()) };
-                (self.placed(space.scan_codes(query, &mut *rows, k)?), space.row_bytes().1)
+        let (rows, count) = (self.body.rows(), shown.count(self.slots()));
+        let (near, bytes) = if count < rows as usize / ROWS_PER_SHOWN {
+            self.scan_codes_of(space, query, self.rows(shown, gauge), k)?
+        } else {
+            match shown.bits(self.slots(), rows) {
+                Some(bits) => self.scan_codes_of(space, query, gauge.through(bits.iter(), count), k)?,
+                None => self.scan_codes_of(space, query, gauge.through(0..rows, count), k)?,
             }
         };
         gauge.read((gauge.work().distances - before) * bytes);
         Ok(near)
+    }
+
+    /// What a scan by codes of these rows finds, and the bytes of a row's codes.
+    fn scan_codes_of(
+        &self,
+        space: &str,
+        query: &[f32],
+        rows: impl Iterator<Item = u32>,
+        k: usize,
+    ) -> Result<(Vec<Near>, u64)> {
+        match &self.body {
+            Body::Head(head) => {
+                let Some(space) = head.space(space) else { return Ok((Vec::new(), 0)) };
+                Ok((self.raised(space.scan_codes(query, rows.map(Slot), k)), space.row_bytes().1))
+            }
+            Body::Segment(segment) => {
+                let Some(space) = segment.space(space) else { return Ok((Vec::new(), 0)) };
+                Ok((self.placed(space.scan_codes(query, rows, k)?), space.row_bytes().1))
+            }
+        }
     }
 
     /// The `k` nearest slots that are shown, exactly, sorted by (distance, slot).
@@ -299,7 +321,7 @@ impl Part {
     /// The rows that are shown, one after the other.
     fn rows<'r>(&self, shown: Shown<'r>, gauge: &'r Gauge<'_>) -> Box<dyn Iterator<Item = u32> + 'r> {
         let (base, count) = (self.base, shown.count(self.slots()));
-        gauge.through(shown.slots(self.slots()).map(move |slot| slot - base), count)
+        Box::new(gauge.through(shown.slots(self.slots()).map(move |slot| slot - base), count))
     }
 
     fn accept(&self, shown: Shown<'_>) -> Option<RoaringBitmap> {
@@ -338,7 +360,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// The rows of a segment that are shown; nothing if all are.
+    /// The rows of a part that are shown; nothing if all are.
     pub(crate) fn bits(&self, slots: Range<u32>, rows: u32) -> Option<Bits> {
         match self.accept {
             None if self.alive.count_in(slots.clone()) == rows as usize => None,

@@ -220,7 +220,7 @@ fn ask_points(path: &Path) -> Result<()> {
             assert!(space.search(&query, shows, 5, Effort::default())?.near.len() <= 5);
         }
         assert!(space.scan(&query, &mut (0..rows), 5)?.len() <= 5);
-        assert!(space.scan_codes(&query, &mut (0..rows), 5)?.len() <= 5);
+        assert!(space.scan_codes(&query, 0..rows, 5)?.len() <= 5);
     }
     segment.verify()
 }

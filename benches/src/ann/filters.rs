@@ -172,7 +172,7 @@ impl Way {
                 let found = space.search(query, Shows::Only(shown), HITS, Effort { window });
                 found.map(|found| found.near)
             }
-            Self::Codes => space.scan_codes(query, &mut shown.iter(), HITS),
+            Self::Codes => space.scan_codes(query, shown.iter(), HITS),
         };
         near.expect(READABLE)
     }

@@ -18,8 +18,9 @@ use super::job::Job;
 use crate::figures::Timings;
 use crate::machine::{self, Memory};
 
-/// Effort of each point of the sweep: rows of the beam.
-pub(super) const WINDOWS: [usize; 12] = [10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 512];
+/// Effort of each point of the sweep: rows of the beam. It begins below the hits that are asked for, since rows that
+/// are met and not expanded are found too.
+pub(super) const WINDOWS: [usize; 15] = [4, 6, 8, 10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 512];
 
 /// The window of the first query, and of the pass before memory is read.
 const WINDOW_FIRST: usize = 80;

@@ -19,7 +19,7 @@ use types::{Codes, Error, Metric, Result};
 
 use super::rotation::Rotation;
 use crate::fine::{Fine, Room};
-use crate::kernels::BLOCK;
+use crate::kernels::{BLOCK, Kernel, Portable};
 
 const VERSION: u8 = 2;
 const HEADER_BYTES: usize = 24;
@@ -135,7 +135,7 @@ impl Codec {
             let square = |(x, mean): (&f32, &f32)| f64::from(x - mean).powi(2);
             squares += scaled.iter().zip(&mean).map(square).sum::<f64>();
         });
-        self.rotation.apply(&mut mean);
+        self.rotation.apply(Portable, &mut mean);
         self.step = step((squares * scale) as f32, mean.len());
         self.mean = mean;
     }
@@ -146,6 +146,19 @@ impl Codec {
         let reach = if self.form == Form::Unit { self.reach } else { 1.0 };
         scaled.clear();
         scaled.extend(row.iter().map(|element| element / reach));
+    }
+
+    /// A codec that has learned nothing, for rows that come one by one: of nibbles, not centred, each row with the step
+    /// of its length. Nothing under a metric whose distances do not follow from inner products.
+    pub(crate) fn unlearned(metric: Metric, dim: usize, seed: u64) -> Option<Self> {
+        let form = match metric {
+            Metric::Cosine => Form::Unit,
+            Metric::Dot | Metric::Euclid => Form::Free,
+            Metric::Manhattan => return None,
+        };
+        let mut codec = Self::with(metric, dim, Nav::Nibbles, form, seed, 1.0);
+        codec.step = step(1.0, dim);
+        Some(codec)
     }
 
     /// What an inner product of codes counts for, where rows have no step of their own.
@@ -185,8 +198,8 @@ impl Codec {
     }
 
     #[inline(always)]
-    pub(super) fn rotate(&self, vector: &mut [f32]) {
-        self.rotation.apply(vector);
+    pub(super) fn rotate<K: Kernel>(&self, kernel: K, vector: &mut [f32]) {
+        self.rotation.apply(kernel, vector);
     }
 
     /// Bytes of a row.
@@ -218,9 +231,15 @@ impl Codec {
 
     /// Writes a row's codes; returns the squared length of the centred row. `nav` and `rest` are zeroed rows.
     #[inline(always)]
-    pub(crate) fn encode(&self, row: &[f32], nav: &mut [u8], rest: &mut [u8], scaled: &mut Vec<f32>) -> f32 {
+    pub(crate) fn encode<K: Kernel>(
+        &self,
+        kernel: K,
+        row: &[f32],
+        (nav, rest): (&mut [u8], &mut [u8]),
+        scaled: &mut Vec<f32>,
+    ) -> f32 {
         self.scale(row, scaled);
-        self.rotation.apply(scaled);
+        self.rotation.apply(kernel, scaled);
         scaled.iter_mut().zip(&self.mean).for_each(|(element, mean)| *element -= mean);
         let square: f32 = scaled.iter().map(|element| element * element).sum();
         let step = match (self.nav, self.form) {
@@ -235,10 +254,19 @@ impl Codec {
                 bits.enumerate().for_each(|(at, bit)| nav[at / 8] |= bit << (at % 8));
             }
             Nav::Nibbles => {
-                for (at, element) in scaled.iter().enumerate() {
-                    let (byte, shift) = place(at);
-                    nav[byte] |= (code(element) >> 4) << shift;
-                    rest[byte] |= (code(element) & 15) << shift;
+                // Block by block, so that a compiler sees what lies side by side.
+                let blocks = nav.chunks_exact_mut(BLOCK).zip(rest.chunks_exact_mut(BLOCK));
+                for (elements, (nav, rest)) in scaled.chunks(2 * BLOCK).zip(blocks) {
+                    let (low, high) = elements.split_at(elements.len().min(BLOCK));
+                    for ((element, nav), rest) in low.iter().zip(&mut *nav).zip(&mut *rest) {
+                        let code = code(element);
+                        (*nav, *rest) = (code >> 4, code & 15);
+                    }
+                    for ((element, nav), rest) in high.iter().zip(nav).zip(rest) {
+                        let code = code(element);
+                        *nav |= code & 0xf0;
+                        *rest |= code << 4;
+                    }
                 }
             }
             Nav::Vectors => {}
@@ -295,13 +323,6 @@ impl Codec {
         codec.mean.iter_mut().zip(elements).for_each(|(to, from)| *to = f32::from_le_bytes(*from));
         Ok(codec)
     }
-}
-
-/// The byte of an element in a row of nibbles, and how far its nibble is shifted.
-#[inline(always)]
-pub(super) fn place(element: usize) -> (usize, u32) {
-    let (block, within) = (element / (2 * BLOCK), element % (2 * BLOCK));
-    (block * BLOCK + within % BLOCK, if within < BLOCK { 0 } else { 4 })
 }
 
 /// What the inner product of a row's signs with a query counts for: so the row's own is its squared length.

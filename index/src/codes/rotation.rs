@@ -3,7 +3,11 @@
 //! A Hadamard transform needs a power of two; for other lengths the transform covers the first elements in even
 //! rounds and the last ones in odd rounds, and the overlap mixes them. Every round is orthogonal, so lengths and
 //! inner products stay.
+//!
+//! Invariant: the same to the bit on every instruction set.
 //! Source: the fast Johnson-Lindenstrauss transform (Ailon, Chazelle 2009).
+
+use crate::kernels::Kernel;
 
 const ROUNDS: usize = 4;
 
@@ -27,42 +31,33 @@ impl Rotation {
         Self { dim, signs: (0..ROUNDS * dim).map(|_| sign()).collect() }
     }
 
-    /// Rotates in place. `vector` has the rotation's length. Inlined, so that it is compiled for the caller's
-    /// instructions: all loops are element by element, and give the same whatever these are.
+    /// Rotates in place. `vector` has the rotation's length. Loops: a closure may be compiled for no instruction set.
     #[inline(always)]
-    pub(super) fn apply(&self, vector: &mut [f32]) {
+    pub(super) fn apply<K: Kernel>(&self, kernel: K, vector: &mut [f32]) {
         if self.dim == 0 {
             return;
         }
         let width = 1 << self.dim.ilog2();
         for (round, signs) in self.signs.chunks_exact(self.dim).enumerate() {
-            vector.iter_mut().zip(signs).for_each(|(element, sign)| *element *= sign);
+            for (element, sign) in vector.iter_mut().zip(signs) {
+                *element *= sign;
+            }
             let start = if round % 2 == 0 { 0 } else { self.dim - width };
-            hadamard(&mut vector[start..start + width]);
-        }
-    }
-}
-
-/// The orthonormal Hadamard transform of a power of two of elements.
-#[inline(always)]
-fn hadamard(elements: &mut [f32]) {
-    let mut half = 1;
-    while half < elements.len() {
-        for pair in elements.chunks_exact_mut(2 * half) {
-            let (left, right) = pair.split_at_mut(half);
-            for (left, right) in left.iter_mut().zip(right) {
-                (*left, *right) = (*left + *right, *left - *right);
+            let part = &mut vector[start..start + width];
+            kernel.hadamard(part);
+            // Orthonormal.
+            let scale = 1.0 / (width as f32).sqrt();
+            for element in part {
+                *element *= scale;
             }
         }
-        half *= 2;
     }
-    let scale = 1.0 / (elements.len() as f32).sqrt();
-    elements.iter_mut().for_each(|element| *element *= scale);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::Portable;
 
     #[test]
     fn keeps_lengths_and_spreads_what_stood_in_one_element() {
@@ -71,7 +66,7 @@ mod tests {
             for place in [0, dim / 2, dim - 1] {
                 let mut vector = vec![0.0; dim];
                 vector[place] = 1.0;
-                rotation.apply(&mut vector);
+                rotation.apply(Portable, &mut vector);
                 let square: f32 = vector.iter().map(|element| element * element).sum();
                 assert!((square - 1.0).abs() < 1e-5, "{dim}: {square}");
                 let largest = vector.iter().fold(0.0_f32, |largest, element| largest.max(element.abs()));

@@ -188,7 +188,7 @@ impl Keys {
         let lower = TimeRange { lt: None, lte: None, ..*range };
         let start = times.0.partition_point(|(time, _)| !lower.contains(*time));
         let within = times.0[start..].iter().take_while(|(time, _)| range.contains(*time));
-        Some(within.map(|(_, row)| *row).collect())
+        Some(set_of(within.map(|(_, row)| *row)))
     }
 
     /// Rows with a place in the area; nothing if these are no places.
@@ -276,7 +276,7 @@ impl<N: Number> Numbers<N> {
     }
 
     fn where_key(&self, wanted: impl Fn(N) -> bool) -> RoaringBitmap {
-        self.0.iter().filter(|(number, _)| wanted(*number)).map(|(_, row)| *row).collect()
+        set_of(self.0.iter().filter(|(number, _)| wanted(*number)).map(|(_, row)| *row))
     }
 
     /// Bounds are compared as [`Range::contains`] does, in `f64`: the conversion of integers rounds, but never
@@ -286,7 +286,7 @@ impl<N: Number> Numbers<N> {
         let upper = Range { gt: None, gte: None, ..*range };
         let start = self.0.partition_point(|(number, _)| !lower.contains(number.float()));
         let end = self.0.partition_point(|(number, _)| upper.contains(number.float()));
-        self.0.get(start..end).unwrap_or_default().iter().map(|(_, row)| *row).collect()
+        set_of(self.0.get(start..end).unwrap_or_default().iter().map(|(_, row)| *row))
     }
 
     fn bytes(&self) -> usize {
@@ -306,6 +306,25 @@ impl Number for f64 {
     }
 }
 
+/// A set of rows is made of bits where it has one row or more for so many bytes of them.
+const BYTES_OF_ROW: usize = 64;
+
+/// The set of rows that come by their keys, in no order. Added one by one, each would move those behind it.
+pub(super) fn set_of(rows: impl Iterator<Item = u32>) -> RoaringBitmap {
+    let mut rows: Vec<u32> = rows.collect();
+    let bytes = rows.iter().max().map_or(0, |last| *last as usize / 8 + 1);
+    if bytes > rows.len() * BYTES_OF_ROW {
+        rows.sort_unstable();
+        rows.dedup();
+        return RoaringBitmap::from_sorted_iter(rows).expect("they were sorted, and each is there once");
+    }
+    let mut bits = vec![0_u8; bytes];
+    for row in rows {
+        bits[row as usize / 8] |= 1 << (row % 8);
+    }
+    RoaringBitmap::from_lsb0_bytes(0, &bits)
+}
+
 fn moved_words(words: &Words, moves: &[u32]) -> Words {
     let moved = words.iter().map(|(word, rows)| (Arc::clone(word), moved_set(rows, moves)));
     moved.filter(|(_, rows)| !rows.is_empty()).collect()
@@ -317,4 +336,23 @@ fn merge_words(words: &Words, next: &Words) -> Words {
         *merged.entry(Arc::clone(word)).or_default() |= rows;
     }
     merged
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn rows_in_no_order_become_their_set(
+            rows in prop::collection::vec(prop_oneof![0_u32..300, 65_000_u32..66_000, 0_u32..5_000_000], 0..400),
+        ) {
+            let expected: RoaringBitmap = rows.iter().copied().collect();
+            prop_assert_eq!(set_of(rows.iter().copied()), expected.clone());
+            let first: RoaringBitmap = expected.iter().take_while(|row| *row < 70_000).collect();
+            prop_assert_eq!(set_of(rows.into_iter().filter(|row| *row < 70_000)), first);
+        }
+    }
 }

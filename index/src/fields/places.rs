@@ -7,6 +7,7 @@ use roaring::RoaringBitmap;
 use types::{GeoArea, GeoPoint};
 
 use super::column::moved_row;
+use super::keys::set_of;
 
 /// (latitude, longitude, row), sorted.
 #[derive(Clone, Default)]
@@ -47,7 +48,7 @@ impl Places {
         let start = self.0.partition_point(|(lat, ..)| *lat < least);
         let near = self.0[start..].iter().take_while(|(lat, ..)| *lat <= most);
         let inside = near.filter(|(lat, lon, _)| area.contains(GeoPoint { lon: *lon, lat: *lat }));
-        inside.map(|(.., row)| *row).collect()
+        set_of(inside.map(|(.., row)| *row))
     }
 
     pub(super) fn bytes(&self) -> usize {

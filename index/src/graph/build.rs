@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use types::Metric;
 
 use super::prune::{Near, Pairs, Pruner};
+use super::search::TURNS;
 use super::start::Start;
-use super::walk::{Net, Walk};
+use super::walk::{Net, Walk, in_turn};
 use super::{Bits, Codes, Fine, LINK_NONE, Options, Progress, Room, shuffled};
 use crate::codes::{Nav, Nibbles, Reader, Vectors};
 use crate::kernels::{Isa, Kernel, Task, run};
@@ -247,38 +248,45 @@ impl Choose<'_, '_> {
     #[inline(always)]
     fn choose<K: Kernel, R: Reader>(self, kernel: K, reader: R) -> Vec<Choice> {
         let builder = self.builder;
-        let (mut walk, mut pruner, mut pairs) = (Walk::default(), Pruner::new(), builder.pairs());
+        let (mut walks, mut pruner, mut pairs) = (<[Walk; TURNS]>::default(), Pruner::new(), builder.pairs());
         let (mut candidates, mut choices, mut vector) = (Vec::new(), Vec::new(), Room::default());
         loop {
             let from = self.next.fetch_add(TURN_ROWS, Ordering::Relaxed);
             if from >= self.end {
                 return choices;
             }
-            for row in &builder.plan.rows[from..self.end.min(from + TURN_ROWS)] {
-                self.search(kernel, reader, &mut walk, builder.vectors.held(*row, &mut vector));
-                candidates.clear();
-                let found = walk.beam.rows().filter(|(other, _)| other != row);
-                candidates.extend(found.map(|(row, distance)| Near { distance, row }));
-                if !builder.is_squared() {
-                    pairs.set(*row);
-                    for near in &mut candidates {
-                        near.distance = pairs.to(kernel, near.row);
-                    }
+            for rows in builder.plan.rows[from..self.end.min(from + TURN_ROWS)].chunks(TURNS) {
+                let walks = &mut walks[..rows.len()];
+                for (walk, row) in walks.iter_mut().zip(rows) {
+                    self.begin(kernel, reader, walk, builder.vectors.held(*row, &mut vector));
                 }
-                let mut links = Vec::with_capacity(builder.options.degree);
-                pruner.choose(kernel, &mut pairs, &mut candidates, builder.options.degree, &mut links);
-                choices.push(Choice { row: *row, links });
+                in_turn(kernel, reader, walks, builder.net(), builder.options.window);
+                for (walk, row) in walks.iter().zip(rows) {
+                    candidates.clear();
+                    let found = walk.beam.rows().filter(|(other, _)| other != row);
+                    candidates.extend(found.map(|(row, distance)| Near { distance, row }));
+                    if !builder.is_squared() {
+                        pairs.set(*row);
+                        for near in &mut candidates {
+                            near.distance = pairs.to(kernel, near.row);
+                        }
+                    }
+                    let mut links = Vec::with_capacity(builder.options.degree);
+                    pruner.choose(kernel, &mut pairs, &mut candidates, builder.options.degree, &mut links);
+                    choices.push(Choice { row: *row, links });
+                }
             }
         }
     }
 
+    /// Prepares a walk that looks for what is near to a vector.
     #[inline(always)]
-    fn search<K: Kernel, R: Reader>(&self, kernel: K, reader: R, walk: &mut Walk, vector: &[f32]) {
+    fn begin<K: Kernel, R: Reader>(&self, kernel: K, reader: R, walk: &mut Walk, vector: &[f32]) {
         let builder = self.builder;
         if builder.is_unit() {
-            walk.query.set_row(&builder.codes.codec, vector);
+            walk.query.set_row(kernel, &builder.codes.codec, vector);
         } else {
-            walk.query.set(&builder.codes.codec, vector);
+            walk.query.set(kernel, &builder.codes.codec, vector);
         }
         let window = builder.options.window;
         walk.begin(window, window);
@@ -291,7 +299,6 @@ impl Choose<'_, '_> {
             }
         }
         walk.enter(entry.1, entry.0);
-        walk.run(kernel, reader, builder.net(), window);
     }
 }
 

@@ -13,6 +13,7 @@ mod build;
 mod calibration;
 mod prune;
 mod reach;
+mod scan;
 mod search;
 mod start;
 mod visited;
@@ -229,13 +230,13 @@ impl Task for Encode<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<K: Kernel>(self, _kernel: K) {
+    fn run<K: Kernel>(self, kernel: K) {
         let (layout, mut scaled, mut room) = (self.codec.layout(), Vec::new(), Room::default());
         for (row, square) in self.squares.iter_mut().enumerate() {
             let vector = self.vectors.held(self.first + row as u32, &mut room);
             let nav = &mut self.nav[row * layout.nav_bytes..][..layout.nav_bytes];
             let rest = &mut self.rest[row * layout.rest_bytes..][..layout.rest_bytes];
-            *square = self.codec.encode(vector, nav, rest, &mut scaled);
+            *square = self.codec.encode(kernel, vector, (nav, rest), &mut scaled);
         }
     }
 }

@@ -14,7 +14,7 @@ use std::cell::RefCell;
 
 use types::Result;
 
-use super::walk::{Net, Walk};
+use super::walk::{Net, Walk, in_turn};
 use super::{Effort, Graph, Room, Shows, Tiers};
 use crate::best::{Best, Nearest};
 use crate::codes::{Bits, Both, Nav, Nibbles, Prepared, Reader, Tier, Vectors};
@@ -34,17 +34,17 @@ pub struct Found {
     pub distances: u32,
 }
 
-/// Walks taken in turn by [`Graph::search_many`].
-const TURNS: usize = 4;
+/// Walks taken in turn by [`Graph::search_many`], and when a graph is built.
+pub(super) const TURNS: usize = 4;
 
 /// Estimates mistake some of the order: so many times the hits wanted, and so many more, are estimated anew by whole
 /// codes where there are some, and then get their exact distance if they may be hits.
 const COMPLETED_PER_HIT: usize = 2;
-const COMPLETED_MORE: usize = 20;
+pub(super) const COMPLETED_MORE: usize = 20;
 
 /// Signs mistake much more of it.
-const SIGNS_PER_HIT: usize = 10;
-const SIGNS_MORE: usize = 100;
+pub(super) const SIGNS_PER_HIT: usize = 10;
+pub(super) const SIGNS_MORE: usize = 100;
 
 /// It grows with the beam, so that more effort always finds more.
 const COMPLETED_OF_WINDOW: usize = 2;
@@ -62,11 +62,8 @@ const DOUBTS_OF_SIGNS: f32 = 2.0;
 /// What estimates by vectors differ from exact distances by: the order of summing.
 const DOUBT_OF_VECTORS: f32 = 1e-5;
 
-/// Rows of a scan by codes that memory is asked for ahead.
-const AHEAD: usize = 8;
-
 thread_local! {
-    static WALKS: RefCell<[Walk; TURNS]> = RefCell::new(Default::default());
+    pub(super) static WALKS: RefCell<[Walk; TURNS]> = RefCell::new(Default::default());
 }
 
 impl Graph {
@@ -106,28 +103,6 @@ impl Graph {
             self.walk(tiers, queries, shows, k, effort, &mut found)?;
         }
         Ok(found)
-    }
-
-    /// The `k` nearest of the given rows by their codes, then exactly: every row is looked at.
-    ///
-    /// # Errors
-    /// As for [`search`](Self::search).
-    pub fn scan_codes(
-        &self,
-        tiers: &Tiers<'_>,
-        query: &[f32],
-        rows: &mut dyn Iterator<Item = u32>,
-        k: usize,
-    ) -> Result<Vec<Near>> {
-        WALKS.with_borrow_mut(|walks| {
-            let [walk, ..] = walks;
-            walk.beam.clear(match self.codec.nav {
-                Nav::Bits => k * SIGNS_PER_HIT + SIGNS_MORE,
-                Nav::Nibbles | Nav::Vectors => k + COMPLETED_MORE + k / 2,
-            });
-            run(self.isa, ScanCodes { graph: self, tiers, query, walk, rows });
-            self.exact(tiers, query, walk, k)
-        })
     }
 
     /// The `k` nearest of the given rows, exactly, sorted by (distance, row). Fastest for rows that ascend.
@@ -177,8 +152,8 @@ impl Graph {
         })?;
         if let Shows::Only(bits) = shows {
             for at in given_up {
-                let mut rows = bits.iter().take_while(|row| (*row as usize) < tiers.fine.rows());
-                found[at].near = self.scan_codes(tiers, queries[at - first], &mut rows, k)?;
+                let rows = bits.iter().take_while(|row| (*row as usize) < tiers.fine.rows());
+                found[at].near = self.scan_codes(tiers, queries[at - first], rows, k)?;
                 found[at].distances += bits.len();
             }
         }
@@ -187,7 +162,13 @@ impl Graph {
 
     /// The exact `k` nearest of the candidates of a walk. No vector is read of those whose estimates are too far,
     /// by what is known of their error.
-    fn exact(&self, tiers: &Tiers<'_>, query: &[f32], walk: &mut Walk, k: usize) -> Result<Vec<Near>> {
+    pub(super) fn exact(
+        &self,
+        tiers: &Tiers<'_>,
+        query: &[f32],
+        walk: &mut Walk,
+        k: usize,
+    ) -> Result<Vec<Near>> {
         let mut best = Best::<Nearest>::new(k);
         for &(row, least) in &walk.candidates {
             if best.worst().is_some_and(|Nearest(worst, _)| least >= *worst) {
@@ -201,7 +182,7 @@ impl Graph {
 
     /// What the estimate of a row may be wrong by.
     #[inline(always)]
-    fn doubt<'t>(&self, tier: Tier<'t>) -> impl Fn(&Prepared, u32, f32) -> f32 + Copy + use<'t> {
+    pub(super) fn doubt<'t>(&self, tier: Tier<'t>) -> impl Fn(&Prepared, u32, f32) -> f32 + Copy + use<'t> {
         let nav = self.codec.nav;
         move |query, row, estimate| match nav {
             Nav::Nibbles => DOUBTS_OF_CODES * query.doubt(tier, row),
@@ -210,11 +191,11 @@ impl Graph {
         }
     }
 
-    fn tier<'a>(&self, tiers: &Tiers<'a>) -> Tier<'a> {
+    pub(super) fn tier<'a>(&self, tiers: &Tiers<'a>) -> Tier<'a> {
         Tier { layout: self.codec.layout(), nav: tiers.nav, rest: tiers.rest }
     }
 
-    fn vectors<'a>(&self, tiers: &Tiers<'a>) -> Vectors<'a> {
+    pub(super) fn vectors<'a>(&self, tiers: &Tiers<'a>) -> Vectors<'a> {
         Vectors { metric: self.codec.metric, rows: tiers.fine }
     }
 
@@ -249,14 +230,14 @@ impl Task for Walks<'_, '_> {
     #[inline(always)]
     fn run<K: Kernel>(mut self, kernel: K) {
         for (walk, query) in self.walks.iter_mut().zip(self.queries) {
-            walk.query.set(&self.graph.codec, query);
+            walk.query.set(kernel, &self.graph.codec, query);
         }
         let tier = self.graph.tier(self.tiers);
         let vectors = self.graph.vectors(self.tiers);
         match self.graph.codec.nav {
             Nav::Nibbles => {
                 self.walk(kernel, Nibbles(tier));
-                self.complete(kernel, Both(tier));
+                self.complete(kernel, tier);
             }
             Nav::Bits => self.walk(kernel, Bits(tier)),
             Nav::Vectors => self.walk(kernel, vectors),
@@ -297,19 +278,7 @@ impl Walks<'_, '_> {
                     walk.run_shown(kernel, reader, net, self.window, shown);
                 }
             }
-            (Shows::All, walks) => {
-                let mut is_going = true;
-                while is_going {
-                    is_going = false;
-                    for walk in &mut *walks {
-                        is_going |= walk.gather(kernel, reader, net, self.window);
-                    }
-                    for walk in &mut *walks {
-                        walk.score(kernel, reader, net);
-                        walk.prefetch_next(kernel, net, self.window);
-                    }
-                }
-            }
+            (Shows::All, walks) => in_turn(kernel, reader, walks, net, self.window),
         }
     }
 
@@ -332,12 +301,14 @@ impl Walks<'_, '_> {
         }
     }
 
-    /// Estimates the best rows of each walk anew.
+    /// Estimates the best rows of each walk anew, by whole codes.
     #[inline(always)]
-    fn complete<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R) {
-        let room = self.room();
+    fn complete<K: Kernel>(&mut self, kernel: K, tier: Tier<'_>) {
+        // Rows where a walk begins may be hidden.
+        let hidden = if matches!(self.shows, Shows::All) { 0 } else { ENTRIES_SHOWN };
+        let (room, wanted) = (self.room(), self.wanted + hidden);
         for walk in &mut *self.walks {
-            walk.complete(kernel, reader, room);
+            walk.complete(kernel, Both(tier), (room, wanted), |query, row| query.slack(tier, row));
         }
     }
 
@@ -362,23 +333,55 @@ fn enter<K: Kernel, R: Reader>(
     let Some((count, words)) = tiers.hubs.split_first() else { return };
     let (hubs, codes) = words.split_at((*count as usize).min(words.len()));
     let codes = Tier { layout: graph.codec.layout(), nav: bytemuck::cast_slice(codes), rest: &[] };
-    let of_codes = reader.over(codes);
+    // A damaged number of hubs may be larger than that of their codes.
+    let held = codes.nav.len().checked_div(codes.layout.nav_bytes).unwrap_or(hubs.len());
+    let hubs = &hubs[..hubs.len().min(held)];
     let mut best = [(f32::INFINITY, u32::MAX); ENTRIES_SHOWN];
     let best = &mut best[..entries];
-    for (at, hub) in hubs.iter().enumerate().filter(|(_, hub)| **hub < net.rows) {
-        let estimate = match of_codes {
-            Some(reader) => reader.one(kernel, &walk.query, at as u32),
-            None => reader.one(kernel, &walk.query, *hub),
-        };
-        let worst = &mut best[entries - 1];
-        if estimate < worst.0 {
-            *worst = (estimate, *hub);
-            best.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        }
+    match reader.over(codes) {
+        // Their codes stand in order.
+        Some(reader) => nearest_hubs(kernel, reader, &walk.query, hubs, |at, _| at as u32, best),
+        // One that damage put past the last row is read as the last, and never begun at.
+        None if net.rows == 0 => {}
+        None => nearest_hubs(kernel, reader, &walk.query, hubs, |_, hub| hub.min(net.rows - 1), best),
     }
     walk.distances += hubs.len() as u32;
     for (estimate, hub) in best.iter().filter(|(_, hub)| *hub < net.rows) {
         walk.enter(*hub, *estimate);
+    }
+}
+
+/// Leaves the nearest hubs, sorted. `row` says which row of the reader a hub is.
+#[inline(always)]
+fn nearest_hubs<K: Kernel, R: Reader>(
+    kernel: K,
+    reader: R,
+    query: &Prepared,
+    hubs: &[u32],
+    row: impl Fn(usize, u32) -> u32,
+    best: &mut [(f32, u32)],
+) {
+    let (fours, rest) = hubs.as_chunks::<4>();
+    for (group, four) in fours.iter().enumerate() {
+        let at = group * 4;
+        let rows = [row(at, four[0]), row(at + 1, four[1]), row(at + 2, four[2]), row(at + 3, four[3])];
+        for (hub, estimate) in four.iter().zip(reader.four(kernel, query, rows)) {
+            keep_hub(best, *hub, estimate);
+        }
+    }
+    for (at, hub) in rest.iter().enumerate() {
+        let estimate = reader.one(kernel, query, row(fours.len() * 4 + at, *hub));
+        keep_hub(best, *hub, estimate);
+    }
+}
+
+#[inline(always)]
+fn keep_hub(best: &mut [(f32, u32)], hub: u32, estimate: f32) {
+    if let Some(worst) = best.last_mut()
+        && estimate < worst.0
+    {
+        *worst = (estimate, hub);
+        best.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     }
 }
 
@@ -395,50 +398,3 @@ const SCANNED_PER_WALKED: u32 = 2;
 const ENTRIES: usize = 2;
 /// ... and under a filter.
 const ENTRIES_SHOWN: usize = 8;
-
-/// Estimates of all given rows.
-struct ScanCodes<'w, 'a> {
-    graph: &'w Graph,
-    tiers: &'w Tiers<'a>,
-    query: &'w [f32],
-    walk: &'w mut Walk,
-    rows: &'w mut dyn Iterator<Item = u32>,
-}
-
-impl Task for ScanCodes<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<K: Kernel>(mut self, kernel: K) {
-        self.walk.query.set(&self.graph.codec, self.query);
-        let tier = self.graph.tier(self.tiers);
-        match self.graph.codec.nav {
-            Nav::Nibbles => self.scan(kernel, Both(tier)),
-            Nav::Bits => self.scan(kernel, Bits(tier)),
-            Nav::Vectors => {
-                let reader = self.graph.vectors(self.tiers);
-                self.scan(kernel, reader);
-            }
-        }
-        self.walk.choose(usize::MAX, self.graph.doubt(tier));
-    }
-}
-
-impl ScanCodes<'_, '_> {
-    #[inline(always)]
-    fn scan<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R) {
-        let mut ahead = [0_u32; AHEAD];
-        loop {
-            let mut count = 0;
-            for row in (&mut self.rows).take(AHEAD) {
-                reader.prefetch(kernel, row);
-                ahead[count] = row;
-                count += 1;
-            }
-            if count == 0 {
-                return;
-            }
-            self.walk.offer_all(kernel, reader, &ahead[..count], |_| ());
-        }
-    }
-}

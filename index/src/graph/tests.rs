@@ -164,13 +164,33 @@ fn a_scan_by_codes_is_nearly_exact() {
         let built = Built::new(Metric::Cosine, 64, 2_000, &options(nav));
         let mut missed = 0;
         for query in clustered(Metric::Cosine, 64, 50, 3).chunks_exact(64) {
-            let found = built.graph.scan_codes(&built.tiers(), query, &mut (0..2_000), 10);
+            let found = built.graph.scan_codes(&built.tiers(), query, 0..2_000, 10);
             let found = found.expect("in memory");
             let truth = built.truth(query, Shows::All, 10);
             missed += truth.iter().filter(|near| !found.contains(near)).count();
             assert_eq!(found.len(), 10);
         }
         assert!(missed <= 1, "{nav:?}: {missed} of 500");
+    }
+}
+
+/// The farther half: its nearest rows are about equally far, so that upper nibbles tell few of them apart.
+#[test]
+fn a_scan_by_codes_is_nearly_exact_among_rows_that_are_equally_far() {
+    for metric in [Metric::Cosine, Metric::Euclid, Metric::Dot] {
+        let built = Built::new(metric, 64, 2_000, &options(Nav::Nibbles));
+        let (mut near, mut missed) = (0, 0);
+        for query in clustered(metric, 64, 20, 3).chunks_exact(64) {
+            let all = built.truth(query, Shows::All, 2_000);
+            let mut far: Vec<u32> = all[1_000..].iter().map(|near| near.0).collect();
+            far.sort_unstable();
+            let found = built.graph.scan_codes(&built.tiers(), query, far.into_iter(), 10);
+            let found = found.expect("in memory");
+            let truth = &all[1_000..1_010];
+            missed += truth.iter().filter(|near| !found.contains(near)).count();
+            near += found.len();
+        }
+        assert!(near == 200 && missed <= 10, "{metric}: {missed} of {near}");
     }
 }
 

@@ -61,6 +61,29 @@ fn keep<K: Kernel>(
     }
 }
 
+/// Takes walks in turn until each has ended: one computes while the others wait for memory. What each finds does not
+/// depend on the others.
+#[inline(always)]
+pub(crate) fn in_turn<K: Kernel, R: Reader>(
+    kernel: K,
+    reader: R,
+    walks: &mut [Walk],
+    net: Net<'_>,
+    window: usize,
+) {
+    let mut is_going = true;
+    while is_going {
+        is_going = false;
+        for walk in &mut *walks {
+            is_going |= walk.gather(kernel, reader, net, window);
+        }
+        for walk in &mut *walks {
+            walk.score(kernel, reader, net);
+            walk.prefetch_next(kernel, net, window);
+        }
+    }
+}
+
 impl Net<'_> {
     #[inline(always)]
     fn links(&self, row: u32) -> &[u32] {
@@ -190,14 +213,60 @@ impl Walk {
         }
     }
 
-    /// Estimates the best `room` rows anew with a better tier, and keeps only these.
+    /// Estimates rows, keeps the best, and adds to the candidates all that may be among these if estimates are wrong by
+    /// what `doubt` says.
     #[inline(always)]
-    pub(crate) fn complete<K: Kernel, R: Reader>(&mut self, kernel: K, reader: R, room: usize) {
+    pub(crate) fn sift_all<K: Kernel, R: Reader>(
+        &mut self,
+        kernel: K,
+        reader: R,
+        rows: &[u32],
+        doubt: impl Fn(&Prepared, u32) -> f32,
+    ) {
+        let (fours, rest) = rows.as_chunks::<4>();
+        for rows in fours {
+            let estimates = reader.four(kernel, &self.query, *rows);
+            for (row, estimate) in rows.iter().zip(estimates) {
+                let least = estimate - doubt(&self.query, *row);
+                self.sift(*row, estimate, least);
+            }
+        }
+        for row in rest {
+            let estimate = reader.one(kernel, &self.query, *row);
+            let least = estimate - doubt(&self.query, *row);
+            self.sift(*row, estimate, least);
+        }
+    }
+
+    #[inline(always)]
+    fn sift(&mut self, row: u32, estimate: f32, least: f32) {
+        if !self.beam.takes(least) {
+            return;
+        }
+        self.candidates.push((row, least));
+        if self.beam.takes(estimate) {
+            self.beam.offer(estimate, row);
+        }
+    }
+
+    /// Estimates the best `room` rows anew with a better tier, and keeps only these: of them those that may be among
+    /// the `wanted` nearest, if estimates are wrong by what `doubt` says.
+    #[inline(always)]
+    pub(crate) fn complete<K: Kernel, R: Reader>(
+        &mut self,
+        kernel: K,
+        reader: R,
+        (room, wanted): (usize, usize),
+        doubt: impl Fn(&Prepared, u32) -> f32,
+    ) {
         let mut pending = std::mem::take(&mut self.pending);
         pending.clear();
-        for (row, _) in self.beam.rows().take(room) {
-            reader.prefetch(kernel, row);
-            pending.push(row);
+        let last = self.beam.rows().nth(wanted.saturating_sub(1)).map_or(f32::INFINITY, |last| last.1);
+        for (row, estimate) in self.beam.rows().take(room) {
+            if estimate - doubt(&self.query, row) <= last {
+                reader.prefetch(kernel, row);
+                pending.push(row);
+            }
         }
         self.beam.clear(pending.len());
         self.offer_all(kernel, reader, &pending, |_| ());

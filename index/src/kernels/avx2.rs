@@ -139,6 +139,46 @@ impl Kernel for Avx2 {
     }
 
     #[inline(always)]
+    fn hadamard(self, elements: &mut [f32]) {
+        let len = elements.len();
+        if len < LANES {
+            return super::butterflies(elements);
+        }
+        assert!(len.is_power_of_two(), "a transform of another length");
+        let first = elements.as_mut_ptr();
+        // SAFETY: `self` proves the instructions. The length is a power of two and at least 8: registers of eight
+        // elements cover it, and so they do each half of a pair of blocks, which are as long as a register or longer.
+        unsafe {
+            for at in (0..len).step_by(LANES) {
+                // Where a bit of the lane's number is set it takes its partner less itself, else their sum.
+                let x = _mm256_loadu_ps(first.add(at));
+                let partner = _mm256_permute_ps::<0b10_11_00_01>(x);
+                let (sum, difference) = (_mm256_add_ps(x, partner), _mm256_sub_ps(partner, x));
+                let x = _mm256_blend_ps::<0b1010_1010>(sum, difference);
+                let partner = _mm256_permute_ps::<0b01_00_11_10>(x);
+                let (sum, difference) = (_mm256_add_ps(x, partner), _mm256_sub_ps(partner, x));
+                let x = _mm256_blend_ps::<0b1100_1100>(sum, difference);
+                let partner = _mm256_permute2f128_ps::<1>(x, x);
+                let (sum, difference) = (_mm256_add_ps(x, partner), _mm256_sub_ps(partner, x));
+                let x = _mm256_blend_ps::<0b1111_0000>(sum, difference);
+                _mm256_storeu_ps(first.add(at), x);
+            }
+            let mut half = LANES;
+            while half < len {
+                for pair in (0..len).step_by(2 * half) {
+                    for at in (pair..pair + half).step_by(LANES) {
+                        let (left, right) = (first.add(at), first.add(at + half));
+                        let (x, y) = (_mm256_loadu_ps(left), _mm256_loadu_ps(right));
+                        _mm256_storeu_ps(left, _mm256_add_ps(x, y));
+                        _mm256_storeu_ps(right, _mm256_sub_ps(x, y));
+                    }
+                }
+                half *= 2;
+            }
+        }
+    }
+
+    #[inline(always)]
     fn prefetch(self, bytes: &[u8]) {
         super::prefetch_lines(bytes);
     }

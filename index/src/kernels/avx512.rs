@@ -162,6 +162,46 @@ impl Kernel for Avx512 {
     }
 
     #[inline(always)]
+    fn hadamard(self, elements: &mut [f32]) {
+        const LANES: usize = 16;
+        let len = elements.len();
+        if len < LANES {
+            return super::butterflies(elements);
+        }
+        assert!(len.is_power_of_two(), "a transform of another length");
+        let first = elements.as_mut_ptr();
+        // SAFETY: `self` proves the instructions. The length is a power of two and at least 16: registers of sixteen
+        // elements cover it, and so they do each half of a pair of blocks, which are as long as a register or longer.
+        unsafe {
+            for at in (0..len).step_by(LANES) {
+                // Where a bit of the lane's number is set it takes its partner less itself, else their sum.
+                let x = _mm512_loadu_ps(first.add(at));
+                let partner = _mm512_permute_ps::<0b10_11_00_01>(x);
+                let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xaaaa, partner, x);
+                let partner = _mm512_permute_ps::<0b01_00_11_10>(x);
+                let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xcccc, partner, x);
+                let partner = _mm512_shuffle_f32x4::<0b10_11_00_01>(x, x);
+                let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xf0f0, partner, x);
+                let partner = _mm512_shuffle_f32x4::<0b01_00_11_10>(x, x);
+                let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xff00, partner, x);
+                _mm512_storeu_ps(first.add(at), x);
+            }
+            let mut half = LANES;
+            while half < len {
+                for pair in (0..len).step_by(2 * half) {
+                    for at in (pair..pair + half).step_by(LANES) {
+                        let (left, right) = (first.add(at), first.add(at + half));
+                        let (x, y) = (_mm512_loadu_ps(left), _mm512_loadu_ps(right));
+                        _mm512_storeu_ps(left, _mm512_add_ps(x, y));
+                        _mm512_storeu_ps(right, _mm512_sub_ps(x, y));
+                    }
+                }
+                half *= 2;
+            }
+        }
+    }
+
+    #[inline(always)]
     fn prefetch(self, bytes: &[u8]) {
         super::prefetch_lines(bytes);
     }

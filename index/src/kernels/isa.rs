@@ -9,6 +9,8 @@
 
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "aarch64")]
+use super::neon::Neon;
 use super::{Kernel, portable::Portable};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2::Avx2, avx512::Avx512};
@@ -22,6 +24,9 @@ pub enum Isa {
     /// AVX2 with FMA and F16C.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// NEON, which every aarch64 has.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     /// What the compiler makes of plain loops.
     Portable,
 }
@@ -61,6 +66,8 @@ impl Isa {
                 found.push(Self::Avx2);
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        found.push(Self::Neon);
         found.push(Self::Portable);
         found
     }
@@ -78,6 +85,8 @@ pub(crate) fn run<T: Task>(isa: Isa, task: T) -> T::Output {
         // SAFETY: as above.
         #[expect(unsafe_code, reason = "a function with target features is called, see SAFETY")]
         Isa::Avx2 => unsafe { run_avx2(task) },
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => task.run(Neon),
         Isa::Portable => task.run(Portable),
     }
 }

@@ -106,6 +106,41 @@ fn portable_is_the_definition() {
     assert_eq!(Portable.dot(&[1.0, 2.0], Elements::Bytes(&[3, 255])), 513.0);
 }
 
+/// A transform of a copy.
+struct Transform<'a>(&'a [f32]);
+
+impl Task for Transform<'_> {
+    type Output = Vec<u32>;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) -> Vec<u32> {
+        let mut elements = self.0.to_vec();
+        kernel.hadamard(&mut elements);
+        elements.into_iter().map(f32::to_bits).collect()
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_instruction_set_transforms_to_the_same_bits(
+        elements in prop::collection::vec(-9.0_f32..9.0, 1 << 10),
+        bits in 0_u32..=10,
+    ) {
+        let elements = &elements[..1 << bits];
+        let expected = Transform(elements).run(Portable);
+        for isa in Isa::available() {
+            prop_assert_eq!(&run(isa, Transform(elements)), &expected, "{:?}", isa);
+        }
+    }
+}
+
+#[test]
+fn a_transform_has_the_values_of_the_definition() {
+    let mut elements = [1.0, 2.0, 3.0, 5.0];
+    Portable.hadamard(&mut elements);
+    assert_eq!(elements, [11.0, -3.0, -5.0, 1.0]);
+}
+
 /// Rows met in turn, looked up in a small table.
 struct Meets<'a> {
     turns: &'a [Vec<u32>],

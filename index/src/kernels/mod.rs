@@ -12,6 +12,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod isa;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod reference;
 
@@ -21,6 +23,7 @@ use types::Metric;
 
 pub(crate) use isa::run;
 pub use isa::{Isa, Task};
+pub(crate) use portable::Portable;
 
 /// Bytes of a cache line, and of a block of codes. A row of codes has a whole number of them.
 pub const BLOCK: usize = 64;
@@ -99,8 +102,34 @@ pub trait Kernel: Copy {
         }
     }
 
+    /// The Hadamard transform of a power of two of elements, without its scale. Sums and differences of those that lie
+    /// 1 apart, then 2, then 4: in this order on every instruction set, so that results are equal to the bit.
+    ///
+    /// # Panics
+    /// When there is another number of elements.
+    #[inline(always)]
+    fn hadamard(self, elements: &mut [f32]) {
+        butterflies(elements);
+    }
+
     /// Asks for every cache line of a row ahead of its use.
     fn prefetch(self, bytes: &[u8]);
+}
+
+/// The definition of [`Kernel::hadamard`]. Compilers vectorise its last stages, not the first.
+#[inline(always)]
+fn butterflies(elements: &mut [f32]) {
+    assert!(elements.len().is_power_of_two(), "a transform of another length");
+    let mut half = 1;
+    while half < elements.len() {
+        for pair in elements.chunks_exact_mut(2 * half) {
+            let (left, right) = pair.split_at_mut(half);
+            for (left, right) in left.iter_mut().zip(right) {
+                (*left, *right) = (*left + *right, *left - *right);
+            }
+        }
+        half *= 2;
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -128,12 +157,6 @@ pub fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f32 {
         Some(distance) if distance.is_finite() => narrow(distance),
         _ => narrow(reference::distance(metric, a, b)),
     }
-}
-
-/// The inner product of two vectors of bytes, of equal length. A whole number below 2^24 for a thousand elements.
-pub(crate) fn dot_codes(a: &[i8], b: &[i8]) -> f32 {
-    let plain = || a.iter().zip(b).map(|(x, y)| i64::from(*x) * i64::from(*y)).sum::<i64>() as f64;
-    i8::dot(a, b).unwrap_or_else(plain) as f32
 }
 
 /// To the nearest finite `f32`.
@@ -190,15 +213,6 @@ mod tests {
             for metric in Metric::ALL {
                 prop_assert!(distance(metric, &a, &b).is_finite());
             }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn bytes_are_multiplied_exactly(pairs in prop::collection::vec((any::<i8>(), any::<i8>()), 1..1100)) {
-            let (a, b): (Vec<i8>, Vec<i8>) = pairs.into_iter().unzip();
-            let exact: i32 = a.iter().zip(&b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum();
-            prop_assert_eq!(dot_codes(&a, &b), exact as f32);
         }
     }
 

@@ -167,16 +167,11 @@ impl Space {
     ///
     /// # Errors
     /// As for [`search`](Self::search).
-    pub fn scan_codes(
-        &self,
-        query: &[f32],
-        rows: &mut dyn Iterator<Item = u32>,
-        k: usize,
-    ) -> Result<Vec<Near>> {
+    pub fn scan_codes(&self, query: &[f32], rows: impl Iterator<Item = u32>, k: usize) -> Result<Vec<Near>> {
         let Some(built) = &self.built else { return Ok(Vec::new()) };
-        let mut places = rows.filter_map(|row| self.place(row));
+        let places = rows.filter_map(|row| self.place(row));
         let tiers = built.tiers(self.fine.tier(&self.meta)?);
-        let mut near = built.graph.scan_codes(&tiers, query, &mut places, k)?;
+        let mut near = built.graph.scan_codes(&tiers, query, places, k)?;
         self.to_rows(&mut near);
         Ok(near)
     }

@@ -225,7 +225,7 @@ impl Trial<'_> {
             let rows = rows[from..].iter().chain(&rows[..from]).copied().take(TIMED_ROWS);
             let query = self.query(number);
             let codes = Instant::now();
-            self.graph.scan_codes(&self.tiers, query, &mut rows.clone(), TIMED_HITS)?;
+            self.graph.scan_codes(&self.tiers, query, rows.clone(), TIMED_HITS)?;
             let (codes, exact) = (codes.elapsed(), Instant::now());
             self.graph.scan(&self.tiers, query, &mut rows.clone(), TIMED_HITS)?;
             Ok((codes.as_nanos() as f32 / count, exact.elapsed().as_nanos() as f32 / count))
@@ -249,7 +249,7 @@ impl Trial<'_> {
                 let near = if shown.len() <= EXACT_ROWS_MAX {
                     self.graph.scan(&self.tiers, query, &mut shown.iter(), most)?
                 } else {
-                    self.graph.scan_codes(&self.tiers, query, &mut shown.iter(), most * 2)?
+                    self.graph.scan_codes(&self.tiers, query, shown.iter(), most * 2)?
                 };
                 *lasts = HITS.map(|hits| near.get(hits as usize - 1).map(|near| near.1));
             }

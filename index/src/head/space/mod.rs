@@ -2,7 +2,7 @@
 //!
 //! Rows are appended by the writer and are searchable at once: exactly while the space is small
 //! ([`GRAPH_ROWS_MIN`]), later through the graph plus a scan of the rows that [`Space::link`] has not reached: exact
-//! while they are few, by one byte an element and then exact where they are many.
+//! while they are few, by their codes and then exact where they are many.
 //! Source of the graph: Malkov, Yashunin 2016 (HNSW), as `hnsw_rs` builds it.
 //!
 //! Invariants:
@@ -11,7 +11,7 @@
 //! - the graph's word is never taken for it: every hit is checked against the view and its distance computed anew;
 //! - readers never wait for the writer, and for [`Space::link`] only as long as one neighbour list is being changed.
 //!
-//! Cost: 5 bytes an element and 64 a row, about 2.4 KiB a linked row. Beyond some 100,000 rows the graph's
+//! Cost: 5 bytes an element and 48 a row, about 2.4 KiB a linked row. Beyond some 100,000 rows the graph's
 //! pointer chasing makes it several times slower than a flat layout would be. Nothing is ever removed: dead rows
 //! go when the head becomes a segment.
 
@@ -31,7 +31,6 @@ use crate::Alive;
 use crate::best::{Best, Nearest};
 use crate::kernels;
 use arena::Arena;
-use coded::Coded;
 use graph::Graph;
 
 /// Below this many rows nothing is linked: an exact scan is faster, and exact.
@@ -44,8 +43,8 @@ const LINK_CHUNK: u32 = 256;
 /// 768 (the graph waits for memory either way, a scan only where rows are long).
 const SCANNED_PER_FETCHED: f64 = 64.0;
 
-/// So many rows are scanned by their codes.
-pub const CODED_ROWS_MIN: u32 = 2048;
+/// So many rows are scanned by their codes: of fewer an exact scan takes little.
+pub const CODED_ROWS_MIN: u32 = 1024;
 
 /// Codes mistake some of the order: so many times the hits wanted, and so many more, get their exact distance.
 const CODED_PER_HIT: usize = 2;
@@ -116,7 +115,7 @@ impl Space {
         self.arena.count()
     }
 
-    /// Bytes that scans read of a row: its vector, and its code, which is the vector where there is none.
+    /// Bytes that scans read of a row: its vector, and its upper nibbles, or the vector where there are none.
     pub(crate) fn row_bytes(&self) -> (u64, u64) {
         self.arena.row_bytes()
     }
@@ -154,7 +153,7 @@ impl Space {
         near(best)
     }
 
-    /// As [`scan`](Self::scan), but by one byte an element; the best of them exactly.
+    /// As [`scan`](Self::scan), but by the codes; the best of them exactly.
     pub fn scan_codes(&self, query: &[f32], slots: impl Iterator<Item = Slot>, k: usize) -> Vec<Near> {
         let mut best = Best::new(k);
         self.offer_likely(query, slots, &mut best);
@@ -212,16 +211,10 @@ impl Space {
 
     /// Offers the slots that are nearest by their codes.
     fn offer_likely(&self, query: &[f32], slots: impl Iterator<Item = Slot>, best: &mut Best<Nearest>) {
-        let metric = self.arena.metric();
-        let Some(coded) = Coded::new(metric, query) else { return self.offer_all(query, slots, best) };
-        let mut likely = Best::new(best.k().saturating_mul(CODED_PER_HIT).saturating_add(CODED_MORE));
-        for slot in slots {
-            if let Some(row) = self.arena.coded(slot.0) {
-                likely.offer(Nearest(coded.distance(metric, row), slot.0));
-            }
-        }
-        let likely = likely.into_sorted().into_iter().map(|Nearest(_, slot)| Slot(slot));
-        self.offer_all(query, likely, best);
+        let Some(coded) = self.arena.coded() else { return self.offer_all(query, slots, best) };
+        let room = best.k().saturating_mul(CODED_PER_HIT).saturating_add(CODED_MORE);
+        let likely = coded.likely(query, slots.map(|slot| slot.0), best.k(), room);
+        self.offer_all(query, likely.into_iter().map(Slot), best);
     }
 
     fn offer_all(&self, query: &[f32], slots: impl Iterator<Item = Slot>, best: &mut Best<Nearest>) {
