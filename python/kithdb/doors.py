@@ -66,8 +66,6 @@ class Door(Protocol):
     place: str
     #: Bytes of vectors that go into one commit, about.
     commit_bytes: int
-    #: Seconds for which holds what was looked up of a schema, where it has no mark.
-    schema_s: float
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Sends a request to a route; what it answers as its `result`."""
@@ -92,8 +90,8 @@ class Door(Protocol):
     def recover(self, path: str, collection: str, source: Path, checksum: str | None) -> None:
         """Makes a collection of a snapshot in a file."""
 
-    def schema_mark(self, collection: str) -> int | None:
-        """A number that another schema of the collection has not; nothing where asking is no less than looking."""
+    def schema_mark(self, collection: str) -> int:
+        """A number that stays while what was looked up of the schema holds."""
 
     def model(self) -> dict[str, Any] | None:
         """The model that makes vectors of texts, as a new collection names the one that it belongs to."""
@@ -116,7 +114,6 @@ class EmbeddedDoor:
     def __init__(self, path: Path | None, durability: str, model: str | None, engine: Any = None) -> None:
         self.place = ":memory:" if path is None else str(path)
         self.commit_bytes = COMMIT_BYTES
-        self.schema_s = 0.0
         #: The database itself. What writes answers is a part of it, of the same name elsewhere.
         self.engine = Embedded(path, durability, model, None if engine is None else dumps(engine))
 
@@ -161,7 +158,7 @@ class EmbeddedDoor:
         go_on()
         return self.engine.query_rows(collection, dumps(body(())), matrix, width)
 
-    def schema_mark(self, collection: str) -> int | None:
+    def schema_mark(self, collection: str) -> int:
         return self.engine.schema_mark(collection)
 
     def model(self) -> dict[str, Any] | None:
