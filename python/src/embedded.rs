@@ -24,7 +24,7 @@ use crate::failure::{closed, forked, invalid, raised};
 use crate::schemas::Schemas;
 use crate::serving::Serving;
 use crate::streaming::Pieces;
-use crate::{engine, ingesting};
+use crate::{engine, hits, ingesting};
 
 /// Between two looks for signals.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
@@ -132,7 +132,12 @@ impl Embedded {
         model: Option<&str>,
         engine: Option<&[u8]>,
     ) -> PyResult<Self> {
-        let opened = py.detach(|| Open::new(path.as_deref(), durability, model, engine));
+        let opened = py.detach(|| {
+            // As many threads as the process may use cores now. Made by the first call that needs them, they would be
+            // as few as that call is held to, for good.
+            let _ = rayon::current_num_threads();
+            Open::new(path.as_deref(), durability, model, engine)
+        });
         let open = opened.map_err(|error| raised(py, &error))?;
         Ok(Self { pid: std::process::id(), open: RwLock::new(Some(Arc::new(open))) })
     }
@@ -180,7 +185,7 @@ impl Embedded {
     ) -> PyResult<Bound<'py, PyAny>> {
         let vector = vector.map(|vector| vector.as_array().to_vec());
         let found = self.with(py, |open| open.door.question(collection, body)?.answer(vector.as_deref()))?;
-        Ok(pythonize(py, &found)?)
+        hits::told(py, &found)
     }
 
     /// Answers a question for each row of a matrix, on all cores: ids, scores, and how many hits each row has.

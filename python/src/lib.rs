@@ -11,6 +11,7 @@ mod arrays;
 mod embedded;
 mod engine;
 mod failure;
+mod hits;
 mod ingesting;
 mod json;
 mod schemas;

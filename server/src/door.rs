@@ -29,7 +29,7 @@ use crate::strict::Strict;
 use crate::wire::collection;
 use crate::wire::point::Upsert;
 use crate::wire::query::QueryBody;
-pub use crate::wire::question::{Found, Question};
+pub use crate::wire::question::{Found, PlainHit, Question};
 use crate::wire::translate::Translator;
 use crate::{ServeLimits, ServeOptions, State, router, wire};
 
@@ -315,6 +315,28 @@ mod tests {
         assert_eq!(error.field(), Some("query"));
         let whole = door.question("c", br#"{"query": [1, 0]}"#).expect("a question");
         assert_eq!(whole.answer(Some(&[1.0, 0.0])).expect_err("refused").field(), Some("query"));
+    }
+
+    #[test]
+    fn hits_are_plain_where_there_is_nothing_else_to_tell() {
+        let door = door();
+        let point = Point::new(7).vector([2.0, 0.0]).with("n", 1);
+        door.upsert("c", br#"{"points": []}"#, vec![point]).expect("written");
+        let found = |body: &str| {
+            let question = door.question("c", body.as_bytes()).expect("a question");
+            question.answer(Some(&[1.0, 0.0])).expect("an answer")
+        };
+        let payloads = |found: &Found| -> Option<Vec<Option<Value>>> {
+            let plain = found.plain()?;
+            assert!(plain.iter().all(|hit| (hit.id, hit.score) == (kithdb::PointId::Num(7), 2.0)));
+            Some(plain.iter().map(|hit| hit.payload.cloned().map(Value::Object)).collect())
+        };
+        assert_eq!(payloads(&found(r#"{"query": []}"#)), Some(vec![None]));
+        let shown = payloads(&found(r#"{"query": [], "with_payload": true}"#));
+        assert_eq!(shown, Some(vec![Some(serde_json::json!({"n": 1}))]));
+        for other in ["with_vector", "explain"] {
+            assert_eq!(payloads(&found(&format!(r#"{{"query": [], "{other}": true}}"#))), None, "{other}");
+        }
     }
 
     #[test]
