@@ -36,6 +36,19 @@ def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monk
     exec(compile(program, "README.md", "exec"), {})
 
 
+def test_the_first_example_shows_what_it_says_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (Path(__file__).parent.parent.parent / "README.md").read_text()
+    program, after = readme.split("```python\n")[1].split("```", 1)
+    shown = after.split("```\n")[1]
+    monkeypatch.chdir(tmp_path)
+    # Whoever tries it tries it twice.
+    for _ in range(2):
+        exec(compile(program, "README.md", "exec"), {})
+        assert capsys.readouterr().out == shown
+
+
 def test_everything_public_is_documented() -> None:
     silent = [name for name in kithdb.__all__ if not getattr(getattr(kithdb, name), "__doc__", None)]
     for kind in (kithdb.Database, kithdb.Collection, kithdb.Hits, kithdb.Transaction, kithdb.Field):
