@@ -36,8 +36,9 @@ def open(
     path: str | os.PathLike[str],
     *,
     durability: str = "fsync",
-    model: str | os.PathLike[str] | None = "auto",
+    model: str | os.PathLike[str] | Mapping[str, Any] | None = "auto",
     engine: str | Mapping[str, Any] | None = None,
+    memory_limit: int | None = None,
     api_key: str | None = None,
     timeout_s: float = 60.0,
     retry_s: float = 30.0,
@@ -48,9 +49,11 @@ def open(
 
     In this process: `durability` is what a finished write has survived, `"fsync"` the loss of power, `"wal"` a crash
     of the process, `"none"` nothing yet. `model` is the directory of a sentence-transformers model that embeds texts;
-    with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none. `engine` is what writes
-    the answers of `ask`, any server with OpenAI's API for chat (`"http://127.0.0.1:8080/v1"`), or a dict of its `url`,
-    `model`, `key` and the other settings of `docs/answers.md`; nothing else is ever asked.
+    with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none; a dict of the `url`,
+    `model`, `api_key` and so on of a server that embeds, the settings of `kithdb serve --help` without `embed`.
+    `engine` is what writes the answers of `ask`, any server with OpenAI's API for chat (`"http://127.0.0.1:8080/v1"`),
+    or a dict of its `url`, `model`, `key` and the other settings of `docs/answers.md`; nothing else is ever asked.
+    `memory_limit` are bytes of memory for what is written and asked.
 
     On a server: `api_key` opens it. `timeout_s` are seconds without a word from it, then the call is `Unreachable`.
     `retry_s` are seconds that a call waits in all while the server says that it is busy and when to come back (429, 503
@@ -76,6 +79,10 @@ def open(
 
         if engine is not None:
             raise Unsupported("a server has an engine of its own, which its configuration names", "engine")
+        if memory_limit is not None:
+            raise Unsupported("a server has limits of its own, which its configuration names", "memory_limit")
+        if isinstance(model, Mapping):
+            raise Unsupported("a server has a model of its own, which its configuration names", "model")
         return Database(RemoteDoor(place, api_key, timeout_s, retry_s, tls))
     if "://" in place:
         raise InvalidArgument(f"`{place}` is neither a directory nor an address that begins with http", "path")
@@ -83,8 +90,11 @@ def open(
         raise InvalidArgument(f"`{place}` looks like an address, which begins with http: http://{place}", "path")
     directory = None if place == ":memory:" else Path(place).expanduser()
     settings = {"url": engine} if isinstance(engine, str) else engine
+    if memory_limit is not None and memory_limit < 1:
+        raise InvalidArgument(f"is {memory_limit}; give bytes, at least 1", "memory_limit")
+    embedding = model if model is None or isinstance(model, Mapping) else os.fspath(model)
     try:
-        return Database(EmbeddedDoor(directory, durability, None if model is None else os.fspath(model), settings))
+        return Database(EmbeddedDoor(directory, durability, embedding, settings, memory_limit))
     except Busy as error:
         error.hint = "One process opens a directory at a time; others can ask it over HTTP, which db.serve() offers."
         raise
@@ -335,6 +345,16 @@ class Database:
     def start(self) -> dict[str, Any]:
         """What opening it read, how long it took, and which indexes had to be rebuilt."""
         return self._embedded("start").engine.start()
+
+    def verify(self, *, rebuild: bool = False) -> dict[str, Any]:
+        """Holds everything that is stored against its checksums, and every index against what is stored, as `kithdb
+        doctor` does; with `rebuild`, after all indexes were made anew. It reads everything, so it takes minutes for a
+        large database, and it is exact while nobody writes.
+
+        What is returned counts `collections`, `points`, `vectors`, `segments` and `keyword_documents`, and has
+        `faults`, a dict for each: `collection`, `part`, `message`, and `is_mendable`, whether `rebuild` mends it.
+        """
+        return self._embedded("verify").engine.verify(rebuild)
 
     def serve(self, listen: str = "127.0.0.1:6333", *, allow_remote: bool = False) -> Serving:
         """Serves the database over HTTP while this process goes on to use it; port 0 takes a free one.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -111,11 +111,14 @@ class Door(Protocol):
 class EmbeddedDoor:
     """To a database in this process."""
 
-    def __init__(self, path: Path | None, durability: str, model: str | None, engine: Any = None) -> None:
+    def __init__(
+        self, path: Path | None, durability: str, model: str | Mapping[str, Any] | None, engine: Any, memory: int | None
+    ) -> None:
         self.place = ":memory:" if path is None else str(path)
         self.commit_bytes = COMMIT_BYTES
         #: The database itself. What writes answers is a part of it, of the same name elsewhere.
-        self.engine = Embedded(path, durability, model, None if engine is None else dumps(engine))
+        named, served = (model, None) if model is None or isinstance(model, str) else (None, dumps(dict(model)))
+        self.engine = Embedded(path, durability, named, served, None if engine is None else dumps(engine), memory)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         go_on()

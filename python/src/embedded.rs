@@ -24,7 +24,7 @@ use crate::failure::{closed, forked, invalid, raised};
 use crate::schemas::Schemas;
 use crate::serving::Serving;
 use crate::streaming::Pieces;
-use crate::{engine, hits, ingesting};
+use crate::{embedding, engine, health, hits, ingesting};
 
 /// Between two looks for signals.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
@@ -64,16 +64,25 @@ impl Open {
         path: Option<&Path>,
         durability: &str,
         model: Option<&str>,
+        embedding: Option<&[u8]>,
         engine: Option<&[u8]>,
+        memory_limit: Option<usize>,
     ) -> Result<Self> {
         let engine = engine.map(engine::open).transpose()?;
         let durability = durability.parse().map_err(|error: Error| error.with_field("durability"))?;
         let options = Options { durability, ..Options::default() };
+        let options = match memory_limit {
+            Some(bytes) => options.within(bytes),
+            None => options,
+        };
         let db = match path {
             Some(path) => Database::open_with(path, options)?,
             None => Database::in_memory_with(options)?,
         };
-        let embedder = embedder(&db, model)?;
+        let embedder = match embedding {
+            Some(settings) => Some(embedding::connect(settings)?),
+            None => embedder(&db, model)?,
+        };
         Ok(Self { door: Door::new(db, embedder, engine.clone())?, schemas: Schemas::default(), engine })
     }
 
@@ -122,21 +131,24 @@ impl Embedded {
 #[pymethods]
 #[expect(clippy::needless_pass_by_value, reason = "what comes from Python is owned")]
 impl Embedded {
-    /// Opens the database in a directory, or one in memory without a path.
+    /// Opens the database in a directory, or one in memory without a path. A model is a directory, or what names a
+    /// server that embeds.
     #[new]
-    #[pyo3(signature = (path, durability, model, engine))]
+    #[pyo3(signature = (path, durability, model, embedding, engine, memory_limit))]
     fn new(
         py: Python<'_>,
         path: Option<PathBuf>,
         durability: &str,
         model: Option<&str>,
+        embedding: Option<&[u8]>,
         engine: Option<&[u8]>,
+        memory_limit: Option<usize>,
     ) -> PyResult<Self> {
         let opened = py.detach(|| {
             // As many threads as the process may use cores now. Made by the first call that needs them, they would be
             // as few as that call is held to, for good.
             let _ = rayon::current_num_threads();
-            Open::new(path.as_deref(), durability, model, engine)
+            Open::new(path.as_deref(), durability, model, embedding, engine, memory_limit)
         });
         let open = opened.map_err(|error| raised(py, &error))?;
         Ok(Self { pid: std::process::id(), open: RwLock::new(Some(Arc::new(open))) })
@@ -303,6 +315,18 @@ impl Embedded {
         told.set_item("elapsed_ms", start.elapsed_ms)?;
         told.set_item("rebuilt", PyList::new(py, rebuilt.collect::<Vec<String>>())?)?;
         Ok(told)
+    }
+
+    /// Holds everything that is stored against its checksums, and every index against what is stored; where that is
+    /// wanted, after all indexes were made anew.
+    fn verify<'py>(&self, py: Python<'py>, is_rebuilt: bool) -> PyResult<Bound<'py, PyDict>> {
+        let found = self.with(py, |open| {
+            if is_rebuilt {
+                open.db().rebuild()?;
+            }
+            open.db().verify()
+        })?;
+        health::told(py, &found)
     }
 
     /// Makes every acknowledged write durable.

@@ -9,8 +9,10 @@
 
 mod arrays;
 mod embedded;
+mod embedding;
 mod engine;
 mod failure;
+mod health;
 mod hits;
 mod ingesting;
 mod json;

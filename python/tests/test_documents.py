@@ -112,24 +112,29 @@ class Embedding(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def embedding(tmp_path: Path) -> Iterator[str]:
-    """The address of a server with a model, which another server runs."""
+def model() -> Iterator[str]:
+    """The address of a server that embeds."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Embedding) as model:
         thread = threading.Thread(target=model.serve_forever)
         thread.start()
-        url = f"http://127.0.0.1:{model.server_port}/v1"
-        named = ["--embed-url", url, "--embed-model", "tiny", "--embed-query-prefix", "query: "]
-        data = ["--data", str(tmp_path / "served"), "--listen", "127.0.0.1:0"]
-        command = [sys.executable, "-m", "kithdb", "serve", *data, *named]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            told = next((line for line in process.stdout if line.strip().startswith("listening")), "")
-            assert told, "the server did not start"
-            yield told.split()[-1]
-            process.terminate()
-            process.stdout.read()
+        yield f"http://127.0.0.1:{model.server_port}/v1"
         model.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def embedding(tmp_path: Path, model: str) -> Iterator[str]:
+    """The address of a server with a model, which another server runs."""
+    named = ["--embed-url", model, "--embed-model", "tiny", "--embed-query-prefix", "query: "]
+    data = ["--data", str(tmp_path / "served"), "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "kithdb", "serve", *data, *named]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = next((line for line in process.stdout if line.strip().startswith("listening")), "")
+        assert told, "the server did not start"
+        yield told.split()[-1]
+        process.terminate()
+        process.stdout.read()
 
 
 def test_a_server_embeds_as_this_process_does(embedding: str, files: Path) -> None:
@@ -152,6 +157,21 @@ def test_a_server_embeds_as_this_process_does(embedding: str, files: Path) -> No
         assert db["docs"].search(text=TITLES[2]).explain().tree["legs"]
         done = db.ingest(files, "library")
         assert done["has_vectors"] and done["embedded"] == done["chunks"] > 0
+
+
+def test_this_process_embeds_by_a_server(model: str, files: Path) -> None:
+    with kithdb.open(":memory:", model={"url": model, "model": "tiny", "query_prefix": "query: "}) as db:
+        assert db.model is not None and (db.model["name"], db.model["dim"]) == ("tiny", 4)
+        assert not np.array_equal(db.embed("text", is_question=True), db.embed("text"))
+        docs = db.create_collection("docs", model=True, text=["title"])
+        docs.upsert([{"id": at, "title": title} for at, title in enumerate(TITLES)], embed="title")
+        assert docs.search(db.embed(TITLES[1]), limit=1).ids == [1]
+        done = db.ingest(files, "library")
+        assert done["has_vectors"] and done["embedded"] == done["chunks"] > 0
+    for wrong, field in [({"model": "tiny"}, "model"), ({"url": model, "protocol": "x"}, "model.protocol")]:
+        with pytest.raises(kithdb.InvalidArgument) as caught:
+            kithdb.open(":memory:", model=wrong)
+        assert caught.value.field == field
 
 
 def test_a_server_without_a_model_says_so(server: str) -> None:

@@ -38,6 +38,32 @@ def test_what_was_written_is_there_again(folder: Path) -> None:
         db.flush()
 
 
+def test_what_is_stored_is_verified(folder: Path) -> None:
+    with kithdb.open(folder) as db:
+        db.create_collection("a", [{"id": 1, "vector": [1.0], "text": "a crate"}], text=["text"])
+        for rebuild in (False, True):
+            told = db.verify(rebuild=rebuild)
+            assert (told["collections"], told["points"], told["vectors"], told["faults"]) == (1, 1, 1, [])
+        assert db["a"].search(text="crate").ids == [1]
+
+
+def test_memory_has_a_limit() -> None:
+    rows = [{"id": at, "vector": [1.0], "text": "x" * 600_000} for at in range(3)]
+    for limit, is_allowed in [(None, True), (1, False)]:
+        with kithdb.open(":memory:", memory_limit=limit) as db:
+            points = db.create_collection("p", rows)
+            if is_allowed:
+                assert len(points.get([0, 1, 2])) == 3
+            else:
+                with pytest.raises(kithdb.LimitExceeded):
+                    points.get([0, 1, 2])
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        kithdb.open(":memory:", memory_limit=0)
+    assert caught.value.field == "memory_limit"
+    with pytest.raises(kithdb.Unsupported):
+        kithdb.open("http://127.0.0.1:6333", memory_limit=1)
+
+
 def test_places_that_are_none(folder: Path) -> None:
     folder.write_text("a file")
     with pytest.raises(OSError):
