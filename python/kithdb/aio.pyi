@@ -235,6 +235,7 @@ class AsyncCollection:
     async def matrix(
         self, sample: int = 100, *, limit: int = 3, where: Where | None = None, using: str = ""
     ) -> Any: ...
+    async def export(self, to: str | Path, *, where: str | None = None) -> Path: ...
     async def learn_weights(
         self,
         questions: Iterable[Mapping[str, Any]] | None = None,

@@ -70,8 +70,9 @@ class Door(Protocol):
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Sends a request to a route; what it answers as its `result`."""
 
-    def stream(self, path: str, body: Any) -> Iterator[bytes]:
-        """Posts to a route whose answer is taken as it comes. Whoever closes the iterator breaks it off."""
+    def stream(self, path: str, body: Any = None) -> Iterator[bytes]:
+        """Posts to a route whose answer is taken as it comes, or gets it where there is nothing to post. Whoever closes
+        the iterator breaks it off."""
 
     def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
         """Writes points in one commit; its number."""
@@ -128,9 +129,10 @@ class EmbeddedDoor:
             raise answered(status, kind, field, answer)
         return result(answer)
 
-    def stream(self, path: str, body: Any) -> Iterator[bytes]:
+    def stream(self, path: str, body: Any = None) -> Iterator[bytes]:
         go_on()
-        pieces = self.engine.stream("POST", path, dumps(body))
+        method, sent = ("GET", b"") if body is None else ("POST", dumps(body))
+        pieces = self.engine.stream(method, path, sent)
         try:
             while True:
                 piece = pieces.next()

@@ -121,14 +121,15 @@ class RemoteDoor:
         is_harmless = method == "GET" or (method == "POST" and path.endswith(_READS))
         return result(self._answer(method, path, sent, is_harmless))
 
-    def stream(self, path: str, body: Any) -> Iterator[bytes]:
+    def stream(self, path: str, body: Any = None) -> Iterator[bytes]:
         self._check_open()
+        method, sent = ("GET", b"") if body is None else ("POST", dumps(body))
         # One of its own: who takes an answer in pieces may ask for something else meanwhile.
         with self._reached():
             connection = self._made()
         try:
             with self._reached():
-                connection.request("POST", self._base + path, dumps(body), self._headers)
+                connection.request(method, self._base + path, sent, self._headers)
                 response = connection.getresponse()
                 if response.status >= 400:
                     raise _refused(response)
