@@ -43,7 +43,7 @@ class Embedded:
         self,
         path: Path,
         collection: str,
-        folder_field: str,
+        said: bytes,
         time_max_s: float | None,
         progress: Callable[[int, int, int], object] | None,
     ) -> dict[str, Any]: ...

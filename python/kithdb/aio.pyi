@@ -77,6 +77,9 @@ class AsyncDatabase:
         collection: str = "documents",
         *,
         folder_field: str = "folder",
+        chunk_size: int | None = None,
+        chunk_overlap: int = 0,
+        metadata: Mapping[str, Any] | None = None,
         time_max_s: float | None = None,
         progress: bool | Callable[[int, int, int], object] = False,
     ) -> dict[str, Any]: ...

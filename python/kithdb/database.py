@@ -289,6 +289,9 @@ class Database:
         collection: str = "documents",
         *,
         folder_field: str = "folder",
+        chunk_size: int | None = None,
+        chunk_overlap: int = 0,
+        metadata: Mapping[str, Any] | None = None,
         time_max_s: float | None = None,
         progress: bool | Callable[[int, int, int], object] = False,
     ) -> dict[str, Any]:
@@ -296,9 +299,11 @@ class Database:
 
         Read are Markdown, HTML, PDF, source code, tables, lines of JSON and text. Documents are cut into chunks,
         which have keywords, and vectors if the database was opened with a model. The payload field `folder_field`
-        holds the first folder of a document's path. No document is begun after `time_max_s` seconds: the rest is for
-        the next call. `progress` is true for a bar, or is called with documents done, documents there are, and chunks
-        written. Ctrl-C ends it between documents.
+        holds the first folder of a document's path. A chunk has `chunk_size` tokens at most (characters without a
+        model), and repeats `chunk_overlap` of the one before. `metadata` is what is said of every document: `title`,
+        `author`, `time`, `labels` (who may read it, for filters) and `attributes`, a dict. No document is begun after
+        `time_max_s` seconds: the rest is for the next call. `progress` is true for a bar, or is called with documents
+        done, documents there are, and chunks written. Ctrl-C ends it between documents.
 
         On a server the folder is one of this machine: its files are sent, all of them each time, some MiB at once, and
         the server makes a job of each lot, does what changed, and goes on with what it was sent even if this process
@@ -308,15 +313,21 @@ class Database:
         `chunks` written, chunks `embedded` anew and `bytes` (of their text, or of the files that were sent), and has
         `skipped` (path and reason), `has_vectors` and `elapsed_ms`.
 
-        Raises `InvalidArgument` on `path`, `time_max_s` or `model`. Of a server, `Busy` when it cannot go on with a job
-        for now, which it keeps, and `Error` when a job failed for good.
+        Raises `InvalidArgument` on `path`, `chunk_size`, `metadata`, `time_max_s` or `model`. Of a server, `Busy` when it
+        cannot go on with a job for now, which it keeps, and `Error` when a job failed for good.
         """
+        for name, count, least in (("chunk_size", chunk_size, 1), ("chunk_overlap", chunk_overlap, 0)):
+            if count is not None and count < least:
+                raise InvalidArgument(f"is {count}; give at least {least}", name)
+        said: dict[str, Any] = {"folder_field": folder_field, "chunk_overlap": chunk_overlap}
+        if chunk_size is not None:
+            said["chunk_size"] = chunk_size
+        if metadata is not None:
+            said["metadata"] = dict(metadata)
         if callable(progress):
-            return self._door.ingest(Path(path), collection, folder_field, time_max_s, progress)
+            return self._door.ingest(Path(path), collection, said, time_max_s, progress)
         with bar_of(" documents", None, is_shown=progress) as tell:
-            return self._door.ingest(
-                Path(path), collection, folder_field, time_max_s, lambda done, total, _: tell(done, total)
-            )
+            return self._door.ingest(Path(path), collection, said, time_max_s, lambda done, total, _: tell(done, total))
 
     def embed(self, texts: str | Sequence[str], *, is_question: bool = False) -> npt.NDArray[np.float32]:
         """The vectors of texts, (n, dim), by the model that the database or the server was opened with; (dim,) of a

@@ -101,9 +101,10 @@ class Door(Protocol):
         """The vectors of texts, a row each."""
 
     def ingest(
-        self, path: Path, collection: str, folder_field: str, time_max_s: float | None, tell: Told
+        self, path: Path, collection: str, said: dict[str, Any], time_max_s: float | None, tell: Told
     ) -> dict[str, Any]:
-        """Brings a collection in step with a folder of documents; what was done."""
+        """Brings a collection in step with a folder of documents; what was done. What is said of them are members of
+        the body of an upload."""
 
     def close(self) -> None:
         """Lets go of the database."""
@@ -178,10 +179,10 @@ class EmbeddedDoor:
         return stacked(parts, len(texts), self.model())
 
     def ingest(
-        self, path: Path, collection: str, folder_field: str, time_max_s: float | None, tell: Told
+        self, path: Path, collection: str, said: dict[str, Any], time_max_s: float | None, tell: Told
     ) -> dict[str, Any]:
         go_on()
-        return self.engine.ingest(path, collection, folder_field, time_max_s, tell)
+        return self.engine.ingest(path, collection, dumps(said), time_max_s, tell)
 
     def download(self, path: str, collection: str | None, name: str, to: Path) -> None:
         from shutil import copyfile

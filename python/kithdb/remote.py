@@ -248,13 +248,13 @@ class RemoteDoor:
         return stacked(parts, len(texts), model)
 
     def ingest(
-        self, path: Path, collection: str, folder_field: str, time_max_s: float | None, tell: Told
+        self, path: Path, collection: str, said: dict[str, Any], time_max_s: float | None, tell: Told
     ) -> dict[str, Any]:
         from kithdb.uploads import Uploading
 
         if time_max_s is not None:
             _seconds(time_max_s, "time_max_s", is_zero=True)
-        return Uploading(self, path, collection, folder_field, time_max_s, tell).run()
+        return Uploading(self, path, collection, said, time_max_s, tell).run()
 
     def close(self) -> None:
         self._check_process()

@@ -270,21 +270,22 @@ impl Embedded {
         PyArray2::from_vec2(py, &rows).map_err(|error| invalid(py, "model", &error.to_string()))
     }
 
-    /// Brings a collection in step with a folder of documents; what was done.
-    #[pyo3(signature = (path, collection, folder_field, time_max_s, progress))]
+    /// Brings a collection in step with a folder of documents; what was done. `said` is JSON: how they become points,
+    /// and what is said of all of them.
+    #[pyo3(signature = (path, collection, said, time_max_s, progress))]
     fn ingest<'py>(
         &self,
         py: Python<'py>,
         path: PathBuf,
         collection: &str,
-        folder_field: &str,
+        said: &[u8],
         time_max_s: Option<f64>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let time_max = time_max_s.map(Duration::try_from_secs_f64).transpose();
         let time_max = time_max.map_err(|_| invalid(py, "time_max_s", "must be seconds, from 0 on"))?;
-        let (collection, folder_field) = (collection.to_owned(), folder_field.to_owned());
-        let options = IngestOptions { collection, folder_field, time_max, ..IngestOptions::default() };
+        let said = ingesting::options(said).map_err(|error| raised(py, &error))?;
+        let options = IngestOptions { collection: collection.to_owned(), time_max, ..said };
         let (report, broken_off) = self.with(py, |open| {
             ingesting::ingest(open.db(), open.embedder(), &path, &options, progress.as_ref())
         })?;

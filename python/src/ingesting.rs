@@ -3,10 +3,50 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use kithdb::{Database, Result};
+use kithdb::{Database, Error, Payload, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use rag::{Embedder, IngestOptions, IngestReport, Progress};
+use rag::{Embedder, IngestOptions, IngestReport, Metadata, Progress};
+use serde::Deserialize;
+
+/// How documents become points, and what is said of all of them, as the body of an upload over HTTP says it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Said {
+    folder_field: Option<String>,
+    chunk_size: Option<usize>,
+    chunk_overlap: usize,
+    metadata: OfAll,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct OfAll {
+    title: Option<String>,
+    author: Option<String>,
+    time: Option<String>,
+    labels: Vec<String>,
+    attributes: Payload,
+}
+
+/// The options that a body in JSON says.
+///
+/// # Errors
+/// `InvalidArgument` on `metadata`, or naming what in it is at fault.
+pub(crate) fn options(said: &[u8]) -> Result<IngestOptions> {
+    let wrong = |error: serde_json::Error| Error::invalid("metadata", error.to_string()).with_source(error);
+    let said: Said = serde_json::from_slice(said).map_err(wrong)?;
+    let OfAll { title, author, time, labels, attributes } = said.metadata;
+    let metadata = Metadata { title, author, time, labels, attributes };
+    let usual = IngestOptions::default();
+    Ok(IngestOptions {
+        folder_field: said.folder_field.unwrap_or(usual.folder_field),
+        chunk_size_max: said.chunk_size,
+        chunk_overlap: said.chunk_overlap,
+        metadata: metadata.checked().map_err(|error| error.within("metadata"))?,
+        ..usual
+    })
+}
 
 /// Ingests, without the interpreter's lock but to tell how far it is, and to look for signals. The exception that broke
 /// it off comes with the report of what was done until then.

@@ -65,6 +65,23 @@ def test_a_folder_is_kept_in_step(files: Path, opened: kithdb.Database) -> None:
         db.ingest(files, "docs", time_max_s=-1.0)
 
 
+def test_documents_are_cut_and_labelled_as_is_said(files: Path, opened: kithdb.Database) -> None:
+    (files / "long.txt").write_text("One sentence of some words. " * 40)
+    metadata = {"author": "A", "labels": ["staff"], "attributes": {"department": "ops"}}
+    whole = opened.ingest(files, "whole", metadata=metadata)
+    cut = opened.ingest(files, "cut", chunk_size=60, chunk_overlap=10)
+    assert cut["chunks"] > whole["chunks"]
+    for_staff = kithdb.f.labels == "staff"
+    assert opened["whole"].count(for_staff) == whole["chunks"] and opened["cut"].count(for_staff) == 0
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        opened.ingest(files, "wrong", metadata={"time": "yesterday"})
+    assert str(caught.value.field).endswith("metadata.time")
+    with pytest.raises(kithdb.InvalidArgument, match="moon"):
+        opened.ingest(files, "wrong", metadata={"moon": 1})
+    with pytest.raises(kithdb.InvalidArgument, match="chunk_size"):
+        opened.ingest(files, "wrong", chunk_size=0)
+
+
 def test_what_is_passed_over_says_why_and_stays(files: Path, opened: kithdb.Database) -> None:
     assert opened.ingest(files, "docs")["added"] == 2
     (files / "readme.txt").write_bytes(b"x" * (9 << 20))
