@@ -313,8 +313,8 @@ class Database:
         `chunks` written, chunks `embedded` anew and `bytes` (of their text, or of the files that were sent), and has
         `skipped` (path and reason), `has_vectors` and `elapsed_ms`.
 
-        Raises `InvalidArgument` on `path`, `chunk_size`, `metadata`, `time_max_s` or `model`. Of a server, `Busy` when it
-        cannot go on with a job for now, which it keeps, and `Error` when a job failed for good.
+        Raises `InvalidArgument` on `path`, `chunk_size`, `metadata`, `time_max_s` or `model`. Of a server, `Busy`
+        when it cannot go on with a job for now, which it keeps, and `Error` when a job failed for good.
         """
         for name, count, least in (("chunk_size", chunk_size, 1), ("chunk_overlap", chunk_overlap, 0)):
             if count is not None and count < least:
