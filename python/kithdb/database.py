@@ -367,12 +367,16 @@ class Database:
         """
         return self._embedded("verify").engine.verify(rebuild)
 
-    def serve(self, listen: str = "127.0.0.1:6333", *, allow_remote: bool = False) -> Serving:
+    def serve(
+        self, listen: str = "127.0.0.1:6333", *, api_key: str | None = None, allow_remote: bool = False
+    ) -> Serving:
         """Serves the database over HTTP while this process goes on to use it; port 0 takes a free one.
 
-        What is returned has a `url`, and ends by `stop()`. Addresses that other machines reach need `allow_remote`.
+        What is returned has a `url`, and ends by `stop()`. With `api_key`, as it is or by its hash (`sha256:` and 64
+        hexadecimal digits), only who shows it is answered. Addresses that other machines reach need one, or
+        `allow_remote` where something else guards them.
         """
-        return self._embedded("serve").engine.serve(listen, allow_remote)
+        return self._embedded("serve").engine.serve(listen, allow_remote, api_key)
 
 
 def _path(name: str) -> str:

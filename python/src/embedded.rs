@@ -17,7 +17,7 @@ use pythonize::pythonize;
 use rag::{Embedder, Engine, IngestOptions};
 use rayon::prelude::*;
 use server::door::{Answer, Door, Question};
-use server::{ServeOptions, Server};
+use server::{Keys, ServeOptions, Server};
 
 use crate::arrays::{Ids, Rows, points};
 use crate::failure::{closed, forked, invalid, raised};
@@ -353,14 +353,25 @@ impl Embedded {
         self.with(py, |open| open.db().recover_collection(collection, &path, checksum))
     }
 
-    /// Serves the database over HTTP, from this process.
-    fn serve(&self, py: Python<'_>, listen: &str, is_open_to_all: bool) -> PyResult<Serving> {
+    /// Serves the database over HTTP, from this process. With a key only who shows it is answered.
+    #[pyo3(signature = (listen, is_open_to_all, api_key))]
+    fn serve(
+        &self,
+        py: Python<'_>,
+        listen: &str,
+        is_open_to_all: bool,
+        api_key: Option<&str>,
+    ) -> PyResult<Serving> {
         let listen: SocketAddr = listen.parse().map_err(|_| {
             invalid(py, "listen", &format!("`{listen}` is no address and port, such as 127.0.0.1:6333"))
         })?;
+        let keys = match api_key {
+            Some(key) => Keys::new().full(key).map_err(|error| raised(py, &error))?,
+            None => Keys::new(),
+        };
         let serve = |open: &Open| {
             let engine = open.engine.clone();
-            let options = ServeOptions { listen, is_open_to_all, engine, ..ServeOptions::default() };
+            let options = ServeOptions { listen, keys, is_open_to_all, engine, ..ServeOptions::default() };
             Server::start_beside(open.door.state(), &options)
         };
         self.with(py, serve).map(Serving::new)

@@ -260,6 +260,15 @@ def test_it_serves_what_it_uses(folder: Path) -> None:
             remote.flush()
     serving.stop()
     serving.stop()
+    serving = db.serve("127.0.0.1:0", api_key="a-key-of-some-length")
+    with kithdb.open(serving.url) as remote, pytest.raises(kithdb.AccessDenied):
+        remote.collections()
+    with kithdb.open(serving.url, api_key="a-key-of-some-length") as remote:
+        assert remote["p"].count() == 9
+    serving.stop()
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        db.serve("127.0.0.1:0", api_key="")
+    assert caught.value.field == "api_key"
     with pytest.raises(kithdb.InvalidArgument) as caught:
         db.serve("0.0.0.0:0")
     assert caught.value.field == "listen"
