@@ -360,7 +360,7 @@ class Database:
     def verify(self, *, rebuild: bool = False) -> dict[str, Any]:
         """Holds everything that is stored against its checksums, and every index against what is stored, as `kithdb
         doctor` does; with `rebuild`, after all indexes were made anew. It reads everything, so it takes minutes for a
-        large database, and it is exact while nobody writes.
+        large database, and it is exact while nobody writes. Ctrl-C stops waiting for it.
 
         What is returned counts `collections`, `points`, `vectors`, `segments` and `keyword_documents`, and has
         `faults`, a dict for each: `collection`, `part`, `message`, and `is_mendable`, whether `rebuild` mends it.

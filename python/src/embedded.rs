@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kithdb::{Database, Error, Options, PointId, Result};
+use kithdb::{Database, Error, ErrorKind, Health, Options, PointId, Result};
 use numpy::{PyArray1, PyArray2, PyArrayMethods as _, PyReadonlyArray1, PyReadonlyArray2};
 use parking_lot::RwLock;
 use pyo3::prelude::*;
@@ -321,13 +321,23 @@ impl Embedded {
     /// Holds everything that is stored against its checksums, and every index against what is stored; where that is
     /// wanted, after all indexes were made anew.
     fn verify<'py>(&self, py: Python<'py>, is_rebuilt: bool) -> PyResult<Bound<'py, PyDict>> {
-        let found = self.with(py, |open| {
+        let open = self.opened(py)?;
+        let work = move || -> Result<Health> {
             if is_rebuilt {
                 open.db().rebuild()?;
             }
             open.db().verify()
-        })?;
-        health::told(py, &found)
+        };
+        let working = std::thread::Builder::new().name("kithdb-doctor".to_owned()).spawn(work);
+        let working = working.map_err(|error| raised(py, &error.into()))?;
+        while !working.is_finished() {
+            py.detach(|| std::thread::sleep(PAUSE));
+            // Whoever waits no longer leaves it to end by itself, as what closes the database then waits for.
+            py.check_signals()?;
+        }
+        let broken = "the doctor was broken off; please report it";
+        let found = working.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, broken)));
+        health::told(py, &found.map_err(|error| raised(py, &error))?)
     }
 
     /// Makes every acknowledged write durable.
