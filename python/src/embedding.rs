@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kithdb::{Error, Result};
-use rag::{Embedder, Provider};
+use rag::{Embedder, Protocol, Provider};
 use serde::Deserialize;
 
 /// The settings of `kithdb serve` for an embedding server, without the word `embed` before each.
@@ -45,7 +45,7 @@ pub(crate) fn connect(settings: &[u8]) -> Result<Embedder> {
 fn provider(settings: Settings) -> Result<Provider> {
     let plain = Provider::default();
     let protocol = match settings.protocol {
-        Some(name) => name.parse()?,
+        Some(name) => name.parse::<Protocol>()?,
         None => plain.protocol,
     };
     Ok(Provider {
