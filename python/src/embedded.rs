@@ -16,6 +16,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use pythonize::pythonize;
 use rag::{Embedder, Engine, IngestOptions};
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use server::door::{Answer, Door, Question};
 use server::{Keys, ServeOptions, Server};
 
@@ -57,6 +58,9 @@ struct Open {
     schemas: Schemas,
     /// What writes answers, here and where it is served.
     engine: Option<Arc<Engine>>,
+    /// What works questions by the row out: as many as the process had cores when the database was opened, whatever the
+    /// first call that needs them is held to.
+    threads: ThreadPool,
 }
 
 impl Open {
@@ -83,7 +87,12 @@ impl Open {
             Some(settings) => Some(embedding::connect(settings)?),
             None => embedder(&db, model)?,
         };
-        Ok(Self { door: Door::new(db, embedder, engine.clone())?, schemas: Schemas::default(), engine })
+        let threads = ThreadPoolBuilder::new().thread_name(|at| format!("kithdb-rows-{at}")).build();
+        let threads = threads.map_err(|error| {
+            Error::new(ErrorKind::Io, format!("there are no threads to be had: {error}")).with_source(error)
+        })?;
+        let door = Door::new(db, embedder, engine.clone())?;
+        Ok(Self { door, schemas: Schemas::default(), engine, threads })
     }
 
     fn db(&self) -> &Database {
@@ -144,12 +153,8 @@ impl Embedded {
         engine: Option<&[u8]>,
         memory_limit: Option<usize>,
     ) -> PyResult<Self> {
-        let opened = py.detach(|| {
-            // As many threads as the process may use cores now. Made by the first call that needs them, they would be
-            // as few as that call is held to, for good.
-            let _ = rayon::current_num_threads();
-            Open::new(path.as_deref(), durability, model, embedding, engine, memory_limit)
-        });
+        let opened =
+            py.detach(|| Open::new(path.as_deref(), durability, model, embedding, engine, memory_limit));
         let open = opened.map_err(|error| raised(py, &error))?;
         Ok(Self { pid: std::process::id(), open: RwLock::new(Some(Arc::new(open))) })
     }
@@ -217,7 +222,7 @@ impl Embedded {
             let (began, first) = (Instant::now(), found.len());
             let rows = first..matrix.nrows().min(first + step);
             let rows: Vec<(usize, Vec<f32>)> = rows.map(|at| (at, matrix.row(at).to_vec())).collect();
-            found.extend(self.with(py, |_| ranked(&question, &rows))?);
+            found.extend(self.with(py, |open| open.threads.install(|| ranked(&question, &rows)))?);
             py.check_signals()?;
             step = if began.elapsed() < TICK { step * 2 } else { QUESTIONS.max(step / 2) };
         }
