@@ -15,13 +15,7 @@ def walk(path: Path) -> tuple[Path, list[str], list[tuple[str, str, bool]]]: ...
 @final
 class Embedded:
     def __new__(
-        cls,
-        path: Path | None,
-        durability: str,
-        model: str | None,
-        embedding: bytes | None,
-        engine: bytes | None,
-        memory_limit: int | None,
+        cls, path: Path | None, durability: str, model: str | None, elsewhere: bytes, memory_limit: int | None
     ) -> Embedded: ...
     def close(self) -> None: ...
     def call(self, method: str, path: str, body: bytes) -> tuple[int, str | None, str | None, bytes]: ...

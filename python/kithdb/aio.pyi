@@ -308,6 +308,7 @@ async def aopen(
     durability: str = "fsync",
     model: str | os.PathLike[str] | Mapping[str, Any] | None = "auto",
     engine: str | Mapping[str, Any] | None = None,
+    rerank: str | Mapping[str, Any] | None = None,
     memory_limit: int | None = None,
     api_key: str | None = None,
     timeout_s: float = 60.0,

@@ -38,6 +38,7 @@ def open(
     durability: str = "fsync",
     model: str | os.PathLike[str] | Mapping[str, Any] | None = "auto",
     engine: str | Mapping[str, Any] | None = None,
+    rerank: str | Mapping[str, Any] | None = None,
     memory_limit: int | None = None,
     api_key: str | None = None,
     timeout_s: float = 60.0,
@@ -52,8 +53,9 @@ def open(
     with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none; a dict of the `url`,
     `model`, `api_key` and so on of a server that embeds, the settings of `kithdb serve --help` without `embed`.
     `engine` is what writes the answers of `ask`, any server with OpenAI's API for chat (`"http://127.0.0.1:8080/v1"`),
-    or a dict of its `url`, `model`, `key` and the other settings of `docs/answers.md`; nothing else is ever asked.
-    `memory_limit` are bytes of memory for what is written and asked.
+    or a dict of its `url`, `model`, `key` and the other settings of `docs/answers.md`; `rerank` is, in the same form,
+    what ranks passages for it. Nothing else is ever asked. `memory_limit` are bytes of memory for what is written and
+    asked.
 
     On a server: `api_key` opens it. `timeout_s` are seconds without a word from it, then the call is `Unreachable`.
     `retry_s` are seconds that a call waits in all while the server says that it is busy and when to come back (429, 503
@@ -77,24 +79,23 @@ def open(
         # HTTP takes a quarter of the time that the whole package takes to import.
         from kithdb.remote import RemoteDoor
 
-        if engine is not None:
-            raise Unsupported("a server has an engine of its own, which its configuration names", "engine")
-        if memory_limit is not None:
-            raise Unsupported("a server has limits of its own, which its configuration names", "memory_limit")
-        if isinstance(model, Mapping):
-            raise Unsupported("a server has a model of its own, which its configuration names", "model")
+        own = {"engine": engine, "rerank": rerank, "memory_limit": memory_limit}
+        for name, value in {**own, "model": model if isinstance(model, Mapping) else None}.items():
+            if value is not None:
+                raise Unsupported(f"a server has `{name}` of its own, which its configuration says", name)
         return Database(RemoteDoor(place, api_key, timeout_s, retry_s, tls))
     if "://" in place:
         raise InvalidArgument(f"`{place}` is neither a directory nor an address that begins with http", "path")
     if re.fullmatch(r"[\w.-]+:\d+", place) and not Path(place).exists():
         raise InvalidArgument(f"`{place}` looks like an address, which begins with http: http://{place}", "path")
     directory = None if place == ":memory:" else Path(place).expanduser()
-    settings = {"url": engine} if isinstance(engine, str) else engine
     if memory_limit is not None and memory_limit < 1:
         raise InvalidArgument(f"is {memory_limit}; give bytes, at least 1", "memory_limit")
-    embedding = model if model is None or isinstance(model, Mapping) else os.fspath(model)
+    asked = {"embedding": model if isinstance(model, Mapping) else None, "engine": engine, "rerank": rerank}
+    elsewhere = {name: {"url": one} if isinstance(one, str) else one for name, one in asked.items() if one is not None}
+    named = None if model is None or isinstance(model, Mapping) else os.fspath(model)
     try:
-        return Database(EmbeddedDoor(directory, durability, embedding, settings, memory_limit))
+        return Database(EmbeddedDoor(directory, durability, named, elsewhere, memory_limit))
     except Busy as error:
         error.hint = "One process opens a directory at a time; others can ask it over HTTP, which db.serve() offers."
         raise

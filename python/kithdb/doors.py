@@ -114,13 +114,17 @@ class EmbeddedDoor:
     """To a database in this process."""
 
     def __init__(
-        self, path: Path | None, durability: str, model: str | Mapping[str, Any] | None, engine: Any, memory: int | None
+        self,
+        path: Path | None,
+        durability: str,
+        model: str | None,
+        elsewhere: Mapping[str, Any],
+        memory_limit: int | None,
     ) -> None:
         self.place = ":memory:" if path is None else str(path)
         self.commit_bytes = COMMIT_BYTES
         #: The database itself. What writes answers is a part of it, of the same name elsewhere.
-        named, served = (model, None) if model is None or isinstance(model, str) else (None, dumps(dict(model)))
-        self.engine = Embedded(path, durability, named, served, None if engine is None else dumps(engine), memory)
+        self.engine = Embedded(path, durability, model, dumps(elsewhere), memory_limit)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         go_on()

@@ -14,18 +14,19 @@ use parking_lot::RwLock;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use pythonize::pythonize;
-use rag::{Embedder, Engine, IngestOptions};
+use rag::{Embedder, Engine, IngestOptions, Reranker};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use server::door::{Answer, Door, Question};
 use server::{Keys, ServeOptions, Server};
 
 use crate::arrays::{Ids, Rows, points};
+use crate::elsewhere::Elsewhere;
 use crate::failure::{closed, forked, invalid, raised};
 use crate::schemas::Schemas;
 use crate::serving::Serving;
 use crate::streaming::Pieces;
-use crate::{embedding, engine, health, hits, ingesting};
+use crate::{embedding, engine, health, hits, ingesting, reranking};
 
 /// Between two looks for signals.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
@@ -58,6 +59,8 @@ struct Open {
     schemas: Schemas,
     /// What writes answers, here and where it is served.
     engine: Option<Arc<Engine>>,
+    /// What ranks passages for them.
+    reranker: Option<Arc<Reranker>>,
     /// What works questions by the row out: as many as the process had cores when the database was opened, whatever the
     /// first call that needs them is held to.
     threads: ThreadPool,
@@ -68,11 +71,12 @@ impl Open {
         path: Option<&Path>,
         durability: &str,
         model: Option<&str>,
-        embedding: Option<&[u8]>,
-        engine: Option<&[u8]>,
+        elsewhere: &[u8],
         memory_limit: Option<usize>,
     ) -> Result<Self> {
+        let Elsewhere { embedding, engine, rerank } = Elsewhere::read(elsewhere)?;
         let engine = engine.map(engine::open).transpose()?;
+        let reranker = rerank.map(reranking::open).transpose()?;
         let durability = durability.parse().map_err(|error: Error| error.with_field("durability"))?;
         let options = Options { durability, ..Options::default() };
         let options = match memory_limit {
@@ -91,8 +95,10 @@ impl Open {
         let threads = threads.map_err(|error| {
             Error::new(ErrorKind::Io, format!("there are no threads to be had: {error}")).with_source(error)
         })?;
-        let door = Door::new(db, embedder, engine.clone())?;
-        Ok(Self { door, schemas: Schemas::default(), engine, threads })
+        let beside =
+            ServeOptions { engine: engine.clone(), reranker: reranker.clone(), ..ServeOptions::default() };
+        let door = Door::with(db, embedder, beside)?;
+        Ok(Self { door, schemas: Schemas::default(), engine, reranker, threads })
     }
 
     fn db(&self) -> &Database {
@@ -140,21 +146,19 @@ impl Embedded {
 #[pymethods]
 #[expect(clippy::needless_pass_by_value, reason = "what comes from Python is owned")]
 impl Embedded {
-    /// Opens the database in a directory, or one in memory without a path. A model is a directory, or what names a
-    /// server that embeds.
+    /// Opens the database in a directory, or one in memory without a path. `elsewhere` is JSON: what is asked outside of
+    /// this process.
     #[new]
-    #[pyo3(signature = (path, durability, model, embedding, engine, memory_limit))]
+    #[pyo3(signature = (path, durability, model, elsewhere, memory_limit))]
     fn new(
         py: Python<'_>,
         path: Option<PathBuf>,
         durability: &str,
         model: Option<&str>,
-        embedding: Option<&[u8]>,
-        engine: Option<&[u8]>,
+        elsewhere: &[u8],
         memory_limit: Option<usize>,
     ) -> PyResult<Self> {
-        let opened =
-            py.detach(|| Open::new(path.as_deref(), durability, model, embedding, engine, memory_limit));
+        let opened = py.detach(|| Open::new(path.as_deref(), durability, model, elsewhere, memory_limit));
         let open = opened.map_err(|error| raised(py, &error))?;
         Ok(Self { pid: std::process::id(), open: RwLock::new(Some(Arc::new(open))) })
     }
@@ -385,8 +389,9 @@ impl Embedded {
             None => Keys::new(),
         };
         let serve = |open: &Open| {
-            let engine = open.engine.clone();
-            let options = ServeOptions { listen, keys, is_open_to_all, engine, ..ServeOptions::default() };
+            let (engine, reranker) = (open.engine.clone(), open.reranker.clone());
+            let usual = ServeOptions::default();
+            let options = ServeOptions { listen, keys, is_open_to_all, engine, reranker, ..usual };
             Server::start_beside(open.door.state(), &options)
         };
         self.with(py, serve).map(Serving::new)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kithdb::{Error, Result};
+use kithdb::{Error, Result, Value};
 use rag::{Embedder, Protocol, Provider};
 use serde::Deserialize;
 
@@ -27,12 +27,12 @@ struct Settings {
     timeout_s: Option<u64>,
 }
 
-/// The server that settings in JSON name. It is asked for a vector where they do not say how long these are.
+/// The server that settings name. It is asked for a vector where they do not say how long these are.
 ///
 /// # Errors
 /// `InvalidArgument` on `model`, or below it naming the setting; `Busy` when the server does not answer.
-pub(crate) fn connect(settings: &[u8]) -> Result<Embedder> {
-    let settings: Settings = serde_json::from_slice(settings)
+pub(crate) fn connect(settings: Value) -> Result<Embedder> {
+    let settings: Settings = serde_json::from_value(settings)
         .map_err(|error| Error::invalid("model", error.to_string()).with_source(error))?;
     provider(settings).and_then(|provider| Embedder::connect(&provider)).map_err(|error| {
         match error.field() {

@@ -8,6 +8,7 @@
 //! When not to use: by users. `kithdb`, the package above it, is what they import.
 
 mod arrays;
+mod elsewhere;
 mod embedded;
 mod embedding;
 mod engine;
@@ -16,6 +17,7 @@ mod health;
 mod hits;
 mod ingesting;
 mod json;
+mod reranking;
 mod schemas;
 mod serving;
 mod streaming;

@@ -112,11 +112,20 @@ impl Door {
     /// # Errors
     /// `Io` when there are no threads to be had.
     pub fn new(db: Database, embedder: Option<Embedder>, engine: Option<Arc<Engine>>) -> Result<Self> {
+        Self::with(db, embedder, ServeOptions { engine, ..ServeOptions::default() })
+    }
+
+    /// The routes over a database, with what a server has beside it: what ranks passages, say. How it would be reached
+    /// counts for nothing.
+    ///
+    /// # Errors
+    /// As for [`Door::new`].
+    pub fn with(db: Database, embedder: Option<Embedder>, beside: ServeOptions) -> Result<Self> {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_time().thread_name("kithdb-door").build()?;
         // Who asks in this process waits as long as it wants to.
-        let limits = ServeLimits { request_time_max: TIME_MAX, ..ServeLimits::default() };
-        let state = State::new(db, embedder, &ServeOptions { limits, engine, ..ServeOptions::default() });
+        let limits = ServeLimits { request_time_max: TIME_MAX, ..beside.limits };
+        let state = State::new(db, embedder, &ServeOptions { limits, ..beside });
         runtime.spawn(sweep(state.clone()));
         Ok(Self { router: router(&state), state, runtime })
     }
