@@ -87,6 +87,16 @@ class AsyncDatabase:
     async def flush(self) -> None: ...
     async def start(self) -> dict[str, Any]: ...
     async def verify(self, *, rebuild: bool = False) -> dict[str, Any]: ...
+    async def reembed(
+        self,
+        source: str,
+        target: str,
+        *,
+        model: str | os.PathLike[str] | Mapping[str, Any],
+        alias: str | None = None,
+        gate: float | None = None,
+        progress: bool | Callable[[int, int, int], object] = False,
+    ) -> dict[str, Any]: ...
     async def serve(
         self, listen: str = "127.0.0.1:6333", *, api_key: str | None = None, allow_remote: bool = False
     ) -> Serving: ...

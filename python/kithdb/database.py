@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
+from kithdb._json import dumps
 from kithdb.answers import Answer, Answering
 from kithdb.collection import Collection
 from kithdb.doors import Door, EmbeddedDoor
@@ -367,6 +368,35 @@ class Database:
         `faults`, a dict for each: `collection`, `part`, `message`, and `is_mendable`, whether `rebuild` mends it.
         """
         return self._embedded("verify").engine.verify(rebuild)
+
+    def reembed(
+        self,
+        source: str,
+        target: str,
+        *,
+        model: str | os.PathLike[str] | Mapping[str, Any],
+        alias: str | None = None,
+        gate: float | None = None,
+        progress: bool | Callable[[int, int, int], object] = False,
+    ) -> dict[str, Any]:
+        """Moves a collection of documents to another model: a second one is made beside it, while the first is read and
+        written. Broken off, or later, the same call goes on.
+
+        `model` is the new one, as `kithdb.open` takes it. In the end `alias` points to the new collection; with `gate`,
+        only if nDCG on the questions kept with the first one falls by no more than that. These are asked by the model
+        that the database was opened with. `progress` is as for `ingest`.
+
+        What is returned counts `documents` copied, `unchanged`, `removed`, `own` (written into the new collection
+        itself), `retouched`, `chunks` embedded and `cut` (longer than the model sees), and has `ndcg` before and after,
+        if there was a gate, and `is_switched`.
+        """
+        engine = self._embedded("reembed").engine
+        named = dict(model) if isinstance(model, Mapping) else os.fspath(model)
+        order = dumps({"from": source, "to": target, "model": named, "alias": alias, "gate": gate})
+        if callable(progress):
+            return engine.reembed(order, progress)
+        with bar_of(" documents", None, is_shown=progress) as tell:
+            return engine.reembed(order, lambda done, total, _: tell(done, total))
 
     def serve(
         self, listen: str = "127.0.0.1:6333", *, api_key: str | None = None, allow_remote: bool = False

@@ -26,7 +26,7 @@ use crate::failure::{closed, forked, invalid, raised};
 use crate::schemas::Schemas;
 use crate::serving::Serving;
 use crate::streaming::Pieces;
-use crate::{embedding, engine, health, hits, ingesting, reranking};
+use crate::{embedding, engine, health, hits, ingesting, reembedding, reranking};
 
 /// Between two looks for signals.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
@@ -299,6 +299,19 @@ impl Embedded {
             ingesting::ingest(open.db(), open.embedder(), &path, &options, progress.as_ref())
         })?;
         broken_off.map_or_else(|| ingesting::told(py, &report), Err)
+    }
+
+    /// Moves documents to another model; what was moved. The order is JSON.
+    #[pyo3(signature = (order, progress))]
+    fn reembed<'py>(
+        &self,
+        py: Python<'py>,
+        order: &[u8],
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let (report, broken_off) =
+            self.with(py, |open| reembedding::reembed(open.db(), open.embedder(), order, progress.as_ref()))?;
+        broken_off.map_or_else(|| reembedding::told(py, &report), Err)
     }
 
     /// The model, if there is one, as a new collection names the one that it is bound to.

@@ -48,8 +48,7 @@ pub(crate) fn options(said: &[u8]) -> Result<IngestOptions> {
     })
 }
 
-/// Ingests, without the interpreter's lock but to tell how far it is, and to look for signals. The exception that broke
-/// it off comes with the report of what was done until then.
+/// Ingests, and tells how far it is.
 ///
 /// # Errors
 /// As for [`rag::ingest()`].
@@ -60,6 +59,21 @@ pub(crate) fn ingest(
     options: &IngestOptions,
     progress: Option<&Py<PyAny>>,
 ) -> Result<(IngestReport, Option<PyErr>)> {
+    telling(progress, |tell| rag::ingest(db, path, options, embedder, tell))
+}
+
+/// What is told how far it is.
+type Tell<'a> = &'a dyn Fn(Progress) -> ControlFlow<()>;
+
+/// Works without the interpreter's lock but to tell how far it is, and to look for signals. The exception that broke it
+/// off comes with the report of what was done until then.
+///
+/// # Errors
+/// Those of the work.
+pub(crate) fn telling<T>(
+    progress: Option<&Py<PyAny>>,
+    work: impl FnOnce(Tell<'_>) -> Result<T>,
+) -> Result<(T, Option<PyErr>)> {
     let broken_off = std::cell::RefCell::new(None);
     let tell = |done: Progress| {
         let told = Python::attach(|py| {
@@ -76,7 +90,7 @@ pub(crate) fn ingest(
             }
         }
     };
-    let report = rag::ingest(db, path, options, embedder, &tell)?;
+    let report = work(&tell)?;
     Ok((report, broken_off.into_inner()))
 }
 

@@ -17,6 +17,7 @@ mod health;
 mod hits;
 mod ingesting;
 mod json;
+mod reembedding;
 mod reranking;
 mod schemas;
 mod serving;

@@ -191,6 +191,22 @@ def test_this_process_embeds_by_a_server(model: str, files: Path) -> None:
         assert caught.value.field == field
 
 
+def test_documents_are_moved_to_another_model(model: str, files: Path) -> None:
+    with kithdb.open(":memory:", model={"url": model, "model": "tiny"}) as db:
+        db.ingest(files, "docs")
+        other = {"url": model, "model": "other", "document_prefix": "passage: "}
+        told: list[tuple[int, int, int]] = []
+        moved = db.reembed("docs", "docs-2", model=other, alias="current", progress=lambda *so_far: told.append(so_far))
+        assert (moved["documents"], moved["is_switched"], moved["ndcg"]) == (2, True, None) and told
+        assert db["docs-2"].count() == db["docs"].count() == moved["chunks"]
+        assert db.aliases() == {"current": "docs-2"}
+        assert db["docs-2"].describe()["vectors"][""]["model"]["name"] == "other"
+        again = db.reembed("docs", "docs-2", model=other)
+        assert (again["documents"], again["unchanged"], again["is_switched"]) == (0, 2, False)
+        with pytest.raises(kithdb.Error):
+            db.reembed("none", "docs-3", model=other)
+
+
 def test_a_server_without_a_model_says_so(server: str) -> None:
     with kithdb.open(server) as db:
         assert db.model is None
