@@ -4,13 +4,14 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO := source scripts/env.sh && cargo
 
-.PHONY: help demo test check python bench differential acceptance faults endure fuzz models sbom setup
+.PHONY: help demo test check python wheel bench differential acceptance faults endure fuzz models sbom setup
 
 help:
 	@echo 'make demo            build, ingest documents, serve, ask   (DIR=/a/folder for your own)'
 	@echo 'make test            every test'
 	@echo 'make check           format, lints, licences, documentation'
 	@echo 'make python          a wheel of the Python package, and its tests   (TESTS=tests/test_hits.py for some)'
+	@echo 'make wheel           the wheel as it is published, small, and its tests; takes long'
 	@echo 'make bench           the figures of benches/RESULTS.md'
 	@echo 'make acceptance      the test suites of other projects against a server of this build   (SUITES="langchain haystack")'
 	@echo 'make faults          kills, failing disks, losses of power, damage: docs/reliability.md   (KILLS=2000 ROUNDS=10 DISKS=500 CUTS=100 SEED=1 JOBS=1)'
@@ -40,6 +41,9 @@ check: setup
 
 python: setup
 	@scripts/python.sh $(TESTS)
+
+wheel: setup
+	@KITHDB_PROFILE=wheel scripts/python.sh $(TESTS)
 
 differential: setup
 	@$(CARGO) build --release --locked --workspace

@@ -77,13 +77,29 @@ class AsyncDatabase:
         collection: str = "documents",
         *,
         folder_field: str = "folder",
+        chunk_size: int | None = None,
+        chunk_overlap: int = 0,
+        metadata: Mapping[str, Any] | None = None,
         time_max_s: float | None = None,
         progress: bool | Callable[[int, int, int], object] = False,
     ) -> dict[str, Any]: ...
     async def embed(self, texts: str | Sequence[str], *, is_question: bool = False) -> npt.NDArray[np.float32]: ...
     async def flush(self) -> None: ...
     async def start(self) -> dict[str, Any]: ...
-    async def serve(self, listen: str = "127.0.0.1:6333", *, allow_remote: bool = False) -> Serving: ...
+    async def verify(self, *, rebuild: bool = False) -> dict[str, Any]: ...
+    async def reembed(
+        self,
+        source: str,
+        target: str,
+        *,
+        model: str | os.PathLike[str] | Mapping[str, Any],
+        alias: str | None = None,
+        gate: float | None = None,
+        progress: bool | Callable[[int, int, int], object] = False,
+    ) -> dict[str, Any]: ...
+    async def serve(
+        self, listen: str = "127.0.0.1:6333", *, api_key: str | None = None, allow_remote: bool = False
+    ) -> Serving: ...
     async def __aenter__(self) -> AsyncDatabase: ...
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: Any) -> None: ...
     def __getitem__(self, name: str) -> AsyncCollection: ...
@@ -235,6 +251,7 @@ class AsyncCollection:
     async def matrix(
         self, sample: int = 100, *, limit: int = 3, where: Where | None = None, using: str = ""
     ) -> Any: ...
+    async def export(self, to: str | Path, *, where: str | None = None) -> Path: ...
     async def learn_weights(
         self,
         questions: Iterable[Mapping[str, Any]] | None = None,
@@ -300,8 +317,10 @@ async def aopen(
     path: str | os.PathLike[str],
     *,
     durability: str = "fsync",
-    model: str | os.PathLike[str] | None = "auto",
+    model: str | os.PathLike[str] | Mapping[str, Any] | None = "auto",
     engine: str | Mapping[str, Any] | None = None,
+    rerank: str | Mapping[str, Any] | None = None,
+    memory_limit: int | None = None,
     api_key: str | None = None,
     timeout_s: float = 60.0,
     retry_s: float = 30.0,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from kithdb.answers import Answers
 from kithdb.errors import InvalidArgument, LimitExceeded, NotFound
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 WithPayload: TypeAlias = bool | Sequence[str] | Mapping[str, Sequence[str]]
 #: Which vectors come along: all, none, those of these names.
 WithVector: TypeAlias = bool | Sequence[str]
+
+#: What points are exported as.
+_FILES = ("parquet", "arrow", "jsonl")
 
 _OPERATIONS = {
     "delete": ("POST", "/points/delete"),
@@ -467,6 +471,33 @@ class Collection(Writes, Answers):
     def _read(self, method: str, path: str, body: dict[str, Any]) -> Any:
         dated = body if self.seqno is None else {**body, "as_of": self.seqno}
         return self._door.call(method, self._path + path, dated)
+
+    def export(self, to: str | Path, *, where: str | None = None) -> Path:
+        """Writes all points, or those that match a filter in the form of text, to a file: its path. How it ends says
+        what it is: `.parquet`, `.arrow` (a stream of record batches) or `.jsonl`.
+
+        Each has ids, vectors and payload, as `upsert` takes them. The points are those of one state, the present one.
+
+        Raises `InvalidArgument` on `to` or `filter`, and touches no file then.
+        """
+        path = Path(to)
+        kind = path.suffix.removeprefix(".").lower()
+        if kind not in _FILES:
+            raise InvalidArgument(f"ends with `{path.suffix}`; files end with .{', .'.join(_FILES)}", "to")
+        if self.seqno is not None:
+            raise InvalidArgument("is a past state, and exported is the present one", "as_of")
+        asked = urlencode({"format": kind, **({} if where is None else {"filter": where})})
+        pieces = self._door.stream(f"/api/v1{self._path}/export?{asked}")
+        # What is wrong with the question shows here.
+        first = next(pieces, b"")
+        try:
+            with path.open("wb") as file:
+                file.writelines(chain([first], pieces))
+        except BaseException:
+            # A part of it could be taken for all.
+            path.unlink(missing_ok=True)
+            raise
+        return path
 
     # What it learns.
 

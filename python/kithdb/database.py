@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
+from kithdb._json import dumps
 from kithdb.answers import Answer, Answering
 from kithdb.collection import Collection
 from kithdb.doors import Door, EmbeddedDoor
@@ -36,8 +37,10 @@ def open(
     path: str | os.PathLike[str],
     *,
     durability: str = "fsync",
-    model: str | os.PathLike[str] | None = "auto",
+    model: str | os.PathLike[str] | Mapping[str, Any] | None = "auto",
     engine: str | Mapping[str, Any] | None = None,
+    rerank: str | Mapping[str, Any] | None = None,
+    memory_limit: int | None = None,
     api_key: str | None = None,
     timeout_s: float = 60.0,
     retry_s: float = 30.0,
@@ -48,9 +51,12 @@ def open(
 
     In this process: `durability` is what a finished write has survived, `"fsync"` the loss of power, `"wal"` a crash
     of the process, `"none"` nothing yet. `model` is the directory of a sentence-transformers model that embeds texts;
-    with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none. `engine` is what writes
-    the answers of `ask`, any server with OpenAI's API for chat (`"http://127.0.0.1:8080/v1"`), or a dict of its `url`,
-    `model`, `key` and the other settings of `docs/answers.md`; nothing else is ever asked.
+    with `"auto"` the one that `kithdb` finds, if a collection belongs to one; with `None` none; a dict of the `url`,
+    `model`, `api_key` and so on of a server that embeds, the settings of `kithdb serve --help` without `embed`.
+    `engine` is what writes the answers of `ask`, any server with OpenAI's API for chat (`"http://127.0.0.1:8080/v1"`),
+    or a dict of its `url`, `model`, `key` and the other settings of `docs/answers.md`; `rerank` is, in the same form,
+    what ranks passages for it. Nothing else is ever asked. `memory_limit` are bytes of memory for what is written and
+    asked.
 
     On a server: `api_key` opens it. `timeout_s` are seconds without a word from it, then the call is `Unreachable`.
     `retry_s` are seconds that a call waits in all while the server says that it is busy and when to come back (429, 503
@@ -74,17 +80,23 @@ def open(
         # HTTP takes a quarter of the time that the whole package takes to import.
         from kithdb.remote import RemoteDoor
 
-        if engine is not None:
-            raise Unsupported("a server has an engine of its own, which its configuration names", "engine")
+        own = {"engine": engine, "rerank": rerank, "memory_limit": memory_limit}
+        for name, value in {**own, "model": model if isinstance(model, Mapping) else None}.items():
+            if value is not None:
+                raise Unsupported(f"a server has `{name}` of its own, which its configuration says", name)
         return Database(RemoteDoor(place, api_key, timeout_s, retry_s, tls))
     if "://" in place:
         raise InvalidArgument(f"`{place}` is neither a directory nor an address that begins with http", "path")
     if re.fullmatch(r"[\w.-]+:\d+", place) and not Path(place).exists():
         raise InvalidArgument(f"`{place}` looks like an address, which begins with http: http://{place}", "path")
     directory = None if place == ":memory:" else Path(place).expanduser()
-    settings = {"url": engine} if isinstance(engine, str) else engine
+    if memory_limit is not None and memory_limit < 1:
+        raise InvalidArgument(f"is {memory_limit}; give bytes, at least 1", "memory_limit")
+    asked = {"embedding": model if isinstance(model, Mapping) else None, "engine": engine, "rerank": rerank}
+    elsewhere = {name: {"url": one} if isinstance(one, str) else one for name, one in asked.items() if one is not None}
+    named = None if model is None or isinstance(model, Mapping) else os.fspath(model)
     try:
-        return Database(EmbeddedDoor(directory, durability, None if model is None else os.fspath(model), settings))
+        return Database(EmbeddedDoor(directory, durability, named, elsewhere, memory_limit))
     except Busy as error:
         error.hint = "One process opens a directory at a time; others can ask it over HTTP, which db.serve() offers."
         raise
@@ -279,6 +291,9 @@ class Database:
         collection: str = "documents",
         *,
         folder_field: str = "folder",
+        chunk_size: int | None = None,
+        chunk_overlap: int = 0,
+        metadata: Mapping[str, Any] | None = None,
         time_max_s: float | None = None,
         progress: bool | Callable[[int, int, int], object] = False,
     ) -> dict[str, Any]:
@@ -286,9 +301,11 @@ class Database:
 
         Read are Markdown, HTML, PDF, source code, tables, lines of JSON and text. Documents are cut into chunks,
         which have keywords, and vectors if the database was opened with a model. The payload field `folder_field`
-        holds the first folder of a document's path. No document is begun after `time_max_s` seconds: the rest is for
-        the next call. `progress` is true for a bar, or is called with documents done, documents there are, and chunks
-        written. Ctrl-C ends it between documents.
+        holds the first folder of a document's path. A chunk has `chunk_size` tokens at most (characters without a
+        model), and repeats `chunk_overlap` of the one before. `metadata` is what is said of every document: `title`,
+        `author`, `time`, `labels` (who may read it, for filters) and `attributes`, a dict. No document is begun after
+        `time_max_s` seconds: the rest is for the next call. `progress` is true for a bar, or is called with documents
+        done, documents there are, and chunks written. Ctrl-C ends it between documents.
 
         On a server the folder is one of this machine: its files are sent, all of them each time, some MiB at once, and
         the server makes a job of each lot, does what changed, and goes on with what it was sent even if this process
@@ -298,15 +315,21 @@ class Database:
         `chunks` written, chunks `embedded` anew and `bytes` (of their text, or of the files that were sent), and has
         `skipped` (path and reason), `has_vectors` and `elapsed_ms`.
 
-        Raises `InvalidArgument` on `path`, `time_max_s` or `model`. Of a server, `Busy` when it cannot go on with a job
-        for now, which it keeps, and `Error` when a job failed for good.
+        Raises `InvalidArgument` on `path`, `chunk_size`, `metadata`, `time_max_s` or `model`. Of a server, `Busy`
+        when it cannot go on with a job for now, which it keeps, and `Error` when a job failed for good.
         """
+        for name, count, least in (("chunk_size", chunk_size, 1), ("chunk_overlap", chunk_overlap, 0)):
+            if count is not None and count < least:
+                raise InvalidArgument(f"is {count}; give at least {least}", name)
+        said: dict[str, Any] = {"folder_field": folder_field, "chunk_overlap": chunk_overlap}
+        if chunk_size is not None:
+            said["chunk_size"] = chunk_size
+        if metadata is not None:
+            said["metadata"] = dict(metadata)
         if callable(progress):
-            return self._door.ingest(Path(path), collection, folder_field, time_max_s, progress)
+            return self._door.ingest(Path(path), collection, said, time_max_s, progress)
         with bar_of(" documents", None, is_shown=progress) as tell:
-            return self._door.ingest(
-                Path(path), collection, folder_field, time_max_s, lambda done, total, _: tell(done, total)
-            )
+            return self._door.ingest(Path(path), collection, said, time_max_s, lambda done, total, _: tell(done, total))
 
     def embed(self, texts: str | Sequence[str], *, is_question: bool = False) -> npt.NDArray[np.float32]:
         """The vectors of texts, (n, dim), by the model that the database or the server was opened with; (dim,) of a
@@ -336,12 +359,55 @@ class Database:
         """What opening it read, how long it took, and which indexes had to be rebuilt."""
         return self._embedded("start").engine.start()
 
-    def serve(self, listen: str = "127.0.0.1:6333", *, allow_remote: bool = False) -> Serving:
+    def verify(self, *, rebuild: bool = False) -> dict[str, Any]:
+        """Holds everything that is stored against its checksums, and every index against what is stored, as `kithdb
+        doctor` does; with `rebuild`, after all indexes were made anew. It reads everything, so it takes minutes for a
+        large database, and it is exact while nobody writes. Ctrl-C stops waiting for it.
+
+        What is returned counts `collections`, `points`, `vectors`, `segments` and `keyword_documents`, and has
+        `faults`, a dict for each: `collection`, `part`, `message`, and `is_mendable`, whether `rebuild` mends it.
+        """
+        return self._embedded("verify").engine.verify(rebuild)
+
+    def reembed(
+        self,
+        source: str,
+        target: str,
+        *,
+        model: str | os.PathLike[str] | Mapping[str, Any],
+        alias: str | None = None,
+        gate: float | None = None,
+        progress: bool | Callable[[int, int, int], object] = False,
+    ) -> dict[str, Any]:
+        """Moves a collection of documents to another model: a second one is made beside it, while the first is read and
+        written. Broken off, or later, the same call goes on.
+
+        `model` is the new one, as `kithdb.open` takes it. In the end `alias` points to the new collection; with `gate`,
+        only if nDCG on the questions kept with the first one falls by no more than that. These are asked by the model
+        that the database was opened with. `progress` is as for `ingest`.
+
+        What is returned counts `documents` copied, `unchanged`, `removed`, `own` (written into the new collection
+        itself), `retouched`, `chunks` embedded and `cut` (longer than the model sees), and has `ndcg` before and after,
+        if there was a gate, and `is_switched`.
+        """
+        engine = self._embedded("reembed").engine
+        named = dict(model) if isinstance(model, Mapping) else os.fspath(model)
+        order = dumps({"from": source, "to": target, "model": named, "alias": alias, "gate": gate})
+        if callable(progress):
+            return engine.reembed(order, progress)
+        with bar_of(" documents", None, is_shown=progress) as tell:
+            return engine.reembed(order, lambda done, total, _: tell(done, total))
+
+    def serve(
+        self, listen: str = "127.0.0.1:6333", *, api_key: str | None = None, allow_remote: bool = False
+    ) -> Serving:
         """Serves the database over HTTP while this process goes on to use it; port 0 takes a free one.
 
-        What is returned has a `url`, and ends by `stop()`. Addresses that other machines reach need `allow_remote`.
+        What is returned has a `url`, and ends by `stop()`. With `api_key`, as it is or by its hash (`sha256:` and 64
+        hexadecimal digits), only who shows it is answered. Addresses that other machines reach need one, or
+        `allow_remote` where something else guards them.
         """
-        return self._embedded("serve").engine.serve(listen, allow_remote)
+        return self._embedded("serve").engine.serve(listen, allow_remote, api_key)
 
 
 def _path(name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -66,14 +66,13 @@ class Door(Protocol):
     place: str
     #: Bytes of vectors that go into one commit, about.
     commit_bytes: int
-    #: Seconds for which holds what was looked up of a schema, where it has no mark.
-    schema_s: float
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Sends a request to a route; what it answers as its `result`."""
 
-    def stream(self, path: str, body: Any) -> Iterator[bytes]:
-        """Posts to a route whose answer is taken as it comes. Whoever closes the iterator breaks it off."""
+    def stream(self, path: str, body: Any = None) -> Iterator[bytes]:
+        """Posts to a route whose answer is taken as it comes, or gets it where there is nothing to post. Whoever closes
+        the iterator breaks it off."""
 
     def upsert(self, collection: str, columns: Columns, conditions: dict[str, Any]) -> int:
         """Writes points in one commit; its number."""
@@ -92,8 +91,8 @@ class Door(Protocol):
     def recover(self, path: str, collection: str, source: Path, checksum: str | None) -> None:
         """Makes a collection of a snapshot in a file."""
 
-    def schema_mark(self, collection: str) -> int | None:
-        """A number that another schema of the collection has not; nothing where asking is no less than looking."""
+    def schema_mark(self, collection: str) -> int:
+        """A number that stays while what was looked up of the schema holds."""
 
     def model(self) -> dict[str, Any] | None:
         """The model that makes vectors of texts, as a new collection names the one that it belongs to."""
@@ -102,9 +101,10 @@ class Door(Protocol):
         """The vectors of texts, a row each."""
 
     def ingest(
-        self, path: Path, collection: str, folder_field: str, time_max_s: float | None, tell: Told
+        self, path: Path, collection: str, said: dict[str, Any], time_max_s: float | None, tell: Told
     ) -> dict[str, Any]:
-        """Brings a collection in step with a folder of documents; what was done."""
+        """Brings a collection in step with a folder of documents; what was done. What is said of them are members of
+        the body of an upload."""
 
     def close(self) -> None:
         """Lets go of the database."""
@@ -113,12 +113,18 @@ class Door(Protocol):
 class EmbeddedDoor:
     """To a database in this process."""
 
-    def __init__(self, path: Path | None, durability: str, model: str | None, engine: Any = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        durability: str,
+        model: str | None,
+        elsewhere: Mapping[str, Any],
+        memory_limit: int | None,
+    ) -> None:
         self.place = ":memory:" if path is None else str(path)
         self.commit_bytes = COMMIT_BYTES
-        self.schema_s = 0.0
         #: The database itself. What writes answers is a part of it, of the same name elsewhere.
-        self.engine = Embedded(path, durability, model, None if engine is None else dumps(engine))
+        self.engine = Embedded(path, durability, model, dumps(elsewhere), memory_limit)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         go_on()
@@ -128,9 +134,10 @@ class EmbeddedDoor:
             raise answered(status, kind, field, answer)
         return result(answer)
 
-    def stream(self, path: str, body: Any) -> Iterator[bytes]:
+    def stream(self, path: str, body: Any = None) -> Iterator[bytes]:
         go_on()
-        pieces = self.engine.stream("POST", path, dumps(body))
+        method, sent = ("GET", b"") if body is None else ("POST", dumps(body))
+        pieces = self.engine.stream(method, path, sent)
         try:
             while True:
                 piece = pieces.next()
@@ -161,7 +168,7 @@ class EmbeddedDoor:
         go_on()
         return self.engine.query_rows(collection, dumps(body(())), matrix, width)
 
-    def schema_mark(self, collection: str) -> int | None:
+    def schema_mark(self, collection: str) -> int:
         return self.engine.schema_mark(collection)
 
     def model(self) -> dict[str, Any] | None:
@@ -176,10 +183,10 @@ class EmbeddedDoor:
         return stacked(parts, len(texts), self.model())
 
     def ingest(
-        self, path: Path, collection: str, folder_field: str, time_max_s: float | None, tell: Told
+        self, path: Path, collection: str, said: dict[str, Any], time_max_s: float | None, tell: Told
     ) -> dict[str, Any]:
         go_on()
-        return self.engine.ingest(path, collection, folder_field, time_max_s, tell)
+        return self.engine.ingest(path, collection, dumps(said), time_max_s, tell)
 
     def download(self, path: str, collection: str | None, name: str, to: Path) -> None:
         from shutil import copyfile

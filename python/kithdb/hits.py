@@ -217,13 +217,16 @@ class Hits(Sequence[Hit]):
         widths = [max(map(len, column)) for column in zip(names, *rows)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in [names, *rows]]
         more = [f"... and {len(self) - len(rows)} more"] if len(self) > len(rows) else []
-        return "\n".join([f"{len(self)} hits", *lines, *more])
+        return "\n".join([self._count(), *lines, *more])
 
     def _repr_html_(self) -> str:
         names, rows = self._shown()
         head = "".join(f"<th>{escape(name)}</th>" for name in names)
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{len(self)} hits</p>"
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{self._count()}</p>"
+
+    def _count(self) -> str:
+        return "1 hit" if len(self) == 1 else f"{len(self)} hits"
 
 
 def _cut(value: Any) -> str:

@@ -57,7 +57,7 @@ _BODY_BYTES = 30 << 20
 #: Bytes of a file that are taken at once.
 _BLOCK_BYTES = 1 << 20
 
-#: Seconds for which holds what was looked up of a schema.
+#: Seconds for which holds what was looked up of a schema, at most.
 _SCHEMA_S = 1.0
 
 #: Seconds between two looks whether somebody still waits.
@@ -88,7 +88,6 @@ class RemoteDoor:
         parts = _parts(url)
         self.place = url.rstrip("/")
         self.commit_bytes = _COMMIT_BYTES
-        self.schema_s = _SCHEMA_S
         self._is_safe, self._host, self._base = parts.scheme == "https", parts.netloc, parts.path.rstrip("/")
         self._headers = {"content-type": "application/json"} | _key(api_key)
         self._timeout_s = _seconds(timeout_s, "timeout_s", is_zero=False)
@@ -122,14 +121,15 @@ class RemoteDoor:
         is_harmless = method == "GET" or (method == "POST" and path.endswith(_READS))
         return result(self._answer(method, path, sent, is_harmless))
 
-    def stream(self, path: str, body: Any) -> Iterator[bytes]:
+    def stream(self, path: str, body: Any = None) -> Iterator[bytes]:
         self._check_open()
+        method, sent = ("GET", b"") if body is None else ("POST", dumps(body))
         # One of its own: who takes an answer in pieces may ask for something else meanwhile.
         with self._reached():
             connection = self._made()
         try:
             with self._reached():
-                connection.request("POST", self._base + path, dumps(body), self._headers)
+                connection.request(method, self._base + path, sent, self._headers)
                 response = connection.getresponse()
                 if response.status >= 400:
                     raise _refused(response)
@@ -203,8 +203,9 @@ class RemoteDoor:
         with source.open("rb") as file:
             self._answer("POST", asked, file, False)
 
-    def schema_mark(self, collection: str) -> int | None:
-        return None
+    def schema_mark(self, collection: str) -> int:
+        # To ask for one is no less than to look.
+        return int(time.monotonic() / _SCHEMA_S)
 
     def model(self) -> dict[str, Any] | None:
         # A server has one for as long as it runs. That it has none is not kept: it may be started anew, with one.
@@ -247,13 +248,13 @@ class RemoteDoor:
         return stacked(parts, len(texts), model)
 
     def ingest(
-        self, path: Path, collection: str, folder_field: str, time_max_s: float | None, tell: Told
+        self, path: Path, collection: str, said: dict[str, Any], time_max_s: float | None, tell: Told
     ) -> dict[str, Any]:
         from kithdb.uploads import Uploading
 
         if time_max_s is not None:
             _seconds(time_max_s, "time_max_s", is_zero=True)
-        return Uploading(self, path, collection, folder_field, time_max_s, tell).run()
+        return Uploading(self, path, collection, said, time_max_s, tell).run()
 
     def close(self) -> None:
         self._check_process()

@@ -8,7 +8,6 @@ payload before that was looked up.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,11 +28,11 @@ class Schema:
 
     def __init__(self, door: Door, collection: str, path: str) -> None:
         self._door, self._collection, self._path = door, collection, path
-        #: When it was looked up, what it was then, and its mark. Threads replace it as a whole.
-        self._known: tuple[float, dict[str, Any], int | None] | None = None
+        #: What it was when it was looked up, and its mark. Threads replace it as a whole.
+        self._known: tuple[dict[str, Any], int] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # The clock of another process is another one.
+        # The marks of another process are others.
         return {**vars(self), "_known": None}
 
     def look_up(self) -> dict[str, Any]:
@@ -41,7 +40,7 @@ class Schema:
         # The mark first: what changes meanwhile has another one.
         mark = self._door.schema_mark(self._collection)
         told: dict[str, Any] = self._door.call("GET", self._path)
-        self._known = (time.monotonic(), told, mark)
+        self._known = (told, mark)
         return told
 
     def forget(self) -> None:
@@ -52,12 +51,8 @@ class Schema:
         known = self._known
         if known is None:
             return self.look_up()
-        at, told, mark = known
-        if mark is None:
-            holds = time.monotonic() - at < self._door.schema_s
-        else:
-            holds = mark == self._door.schema_mark(self._collection)
-        return told if holds else self.look_up()
+        told, mark = known
+        return told if mark == self._door.schema_mark(self._collection) else self.look_up()
 
     def spaces(self) -> Spaces:
         """The names of the spaces, for rows to be written: looked up where nothing is known, and once more at what may
@@ -65,7 +60,7 @@ class Schema:
         known = self._known
         if known is None:
             return Spaces(_spaces(self.look_up()))
-        return Spaces(_spaces(known[1]), lambda: _spaces(self.look_up()))
+        return Spaces(_spaces(known[0]), lambda: _spaces(self.look_up()))
 
     def model(self, using: str) -> dict[str, Any] | None:
         """The model that the vectors of a space belong to."""
@@ -93,7 +88,7 @@ class Schema:
                 raise
         return call()
 
-    def _has_changed(self, before: tuple[float, dict[str, Any], int | None]) -> bool:
+    def _has_changed(self, before: tuple[dict[str, Any], int]) -> bool:
         if self._known is before:
             try:
                 self.look_up()
@@ -101,7 +96,7 @@ class Schema:
                 # The first error says what is wrong.
                 self.forget()
         known = self._known
-        return known is not None and any(known[1].get(part) != before[1].get(part) for part in _PARTS)
+        return known is not None and any(known[0].get(part) != before[0].get(part) for part in _PARTS)
 
 
 def _spaces(told: Mapping[str, Any]) -> set[str]:

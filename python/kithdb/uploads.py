@@ -41,11 +41,11 @@ class Uploading:
     """One ingestion at work."""
 
     def __init__(
-        self, door: Door, path: Path, collection: str, folder_field: str, time_max_s: float | None, tell: Told
+        self, door: Door, path: Path, collection: str, said: dict[str, Any], time_max_s: float | None, tell: Told
     ) -> None:
         self._door, self._path, self._tell = door, path, tell
         self._at = f"/api/v1/collections/{quote(collection, safe='')}"
-        self._folder_field, self._time_max_s = folder_field, time_max_s
+        self._said, self._time_max_s = said, time_max_s
         self._began = time.monotonic()
         self._counts = dict.fromkeys((*_COUNTS, "left", "bytes"), 0)
         self._skipped: list[tuple[str, str]] = []
@@ -96,7 +96,7 @@ class Uploading:
             self._upload(lot)
 
     def _upload(self, lot: list[dict[str, str]]) -> None:
-        body = {"documents": lot, "set": self._set, "folder_field": self._folder_field}
+        body = {"documents": lot, "set": self._set, **self._said}
         try:
             job = self._door.call("POST", f"{self._at}/documents", body)
         except LimitExceeded as error:

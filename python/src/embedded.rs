@@ -8,23 +8,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kithdb::{Database, Error, Options, PointId, Result};
+use kithdb::{Database, Error, ErrorKind, Health, Options, PointId, Result};
 use numpy::{PyArray1, PyArray2, PyArrayMethods as _, PyReadonlyArray1, PyReadonlyArray2};
 use parking_lot::RwLock;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use pythonize::pythonize;
-use rag::{Embedder, Engine, IngestOptions};
+use rag::{Embedder, Engine, IngestOptions, Reranker};
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use server::door::{Answer, Door, Question};
-use server::{ServeOptions, Server};
+use server::{Keys, ServeOptions, Server};
 
 use crate::arrays::{Ids, Rows, points};
+use crate::elsewhere::Elsewhere;
 use crate::failure::{closed, forked, invalid, raised};
 use crate::schemas::Schemas;
 use crate::serving::Serving;
 use crate::streaming::Pieces;
-use crate::{engine, ingesting};
+use crate::{embedding, engine, health, hits, ingesting, reembedding, reranking};
 
 /// Between two looks for signals.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
@@ -57,6 +59,11 @@ struct Open {
     schemas: Schemas,
     /// What writes answers, here and where it is served.
     engine: Option<Arc<Engine>>,
+    /// What ranks passages for them.
+    reranker: Option<Arc<Reranker>>,
+    /// What works questions by the row out: as many as the process had cores when the database was opened, whatever the
+    /// first call that needs them is held to.
+    threads: ThreadPool,
 }
 
 impl Open {
@@ -64,17 +71,34 @@ impl Open {
         path: Option<&Path>,
         durability: &str,
         model: Option<&str>,
-        engine: Option<&[u8]>,
+        elsewhere: &[u8],
+        memory_limit: Option<usize>,
     ) -> Result<Self> {
+        let Elsewhere { embedding, engine, rerank } = Elsewhere::read(elsewhere)?;
         let engine = engine.map(engine::open).transpose()?;
+        let reranker = rerank.map(reranking::open).transpose()?;
         let durability = durability.parse().map_err(|error: Error| error.with_field("durability"))?;
         let options = Options { durability, ..Options::default() };
+        let options = match memory_limit {
+            Some(bytes) => options.within(bytes),
+            None => options,
+        };
         let db = match path {
             Some(path) => Database::open_with(path, options)?,
             None => Database::in_memory_with(options)?,
         };
-        let embedder = embedder(&db, model)?;
-        Ok(Self { door: Door::new(db, embedder, engine.clone())?, schemas: Schemas::default(), engine })
+        let embedder = match embedding {
+            Some(settings) => Some(embedding::connect(settings)?),
+            None => embedder(&db, model)?,
+        };
+        let threads = ThreadPoolBuilder::new().thread_name(|at| format!("kithdb-rows-{at}")).build();
+        let threads = threads.map_err(|error| {
+            Error::new(ErrorKind::Io, format!("there are no threads to be had: {error}")).with_source(error)
+        })?;
+        let beside =
+            ServeOptions { engine: engine.clone(), reranker: reranker.clone(), ..ServeOptions::default() };
+        let door = Door::with(db, embedder, beside)?;
+        Ok(Self { door, schemas: Schemas::default(), engine, reranker, threads })
     }
 
     fn db(&self) -> &Database {
@@ -122,17 +146,19 @@ impl Embedded {
 #[pymethods]
 #[expect(clippy::needless_pass_by_value, reason = "what comes from Python is owned")]
 impl Embedded {
-    /// Opens the database in a directory, or one in memory without a path.
+    /// Opens the database in a directory, or one in memory without a path. `elsewhere` is JSON: what is asked outside of
+    /// this process.
     #[new]
-    #[pyo3(signature = (path, durability, model, engine))]
+    #[pyo3(signature = (path, durability, model, elsewhere, memory_limit))]
     fn new(
         py: Python<'_>,
         path: Option<PathBuf>,
         durability: &str,
         model: Option<&str>,
-        engine: Option<&[u8]>,
+        elsewhere: &[u8],
+        memory_limit: Option<usize>,
     ) -> PyResult<Self> {
-        let opened = py.detach(|| Open::new(path.as_deref(), durability, model, engine));
+        let opened = py.detach(|| Open::new(path.as_deref(), durability, model, elsewhere, memory_limit));
         let open = opened.map_err(|error| raised(py, &error))?;
         Ok(Self { pid: std::process::id(), open: RwLock::new(Some(Arc::new(open))) })
     }
@@ -180,7 +206,7 @@ impl Embedded {
     ) -> PyResult<Bound<'py, PyAny>> {
         let vector = vector.map(|vector| vector.as_array().to_vec());
         let found = self.with(py, |open| open.door.question(collection, body)?.answer(vector.as_deref()))?;
-        Ok(pythonize(py, &found)?)
+        hits::told(py, &found)
     }
 
     /// Answers a question for each row of a matrix, on all cores: ids, scores, and how many hits each row has.
@@ -200,7 +226,7 @@ impl Embedded {
             let (began, first) = (Instant::now(), found.len());
             let rows = first..matrix.nrows().min(first + step);
             let rows: Vec<(usize, Vec<f32>)> = rows.map(|at| (at, matrix.row(at).to_vec())).collect();
-            found.extend(self.with(py, |_| ranked(&question, &rows))?);
+            found.extend(self.with(py, |open| open.threads.install(|| ranked(&question, &rows)))?);
             py.check_signals()?;
             step = if began.elapsed() < TICK { step * 2 } else { QUESTIONS.max(step / 2) };
         }
@@ -253,25 +279,39 @@ impl Embedded {
         PyArray2::from_vec2(py, &rows).map_err(|error| invalid(py, "model", &error.to_string()))
     }
 
-    /// Brings a collection in step with a folder of documents; what was done.
-    #[pyo3(signature = (path, collection, folder_field, time_max_s, progress))]
+    /// Brings a collection in step with a folder of documents; what was done. `said` is JSON: how they become points,
+    /// and what is said of all of them.
+    #[pyo3(signature = (path, collection, said, time_max_s, progress))]
     fn ingest<'py>(
         &self,
         py: Python<'py>,
         path: PathBuf,
         collection: &str,
-        folder_field: &str,
+        said: &[u8],
         time_max_s: Option<f64>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let time_max = time_max_s.map(Duration::try_from_secs_f64).transpose();
         let time_max = time_max.map_err(|_| invalid(py, "time_max_s", "must be seconds, from 0 on"))?;
-        let (collection, folder_field) = (collection.to_owned(), folder_field.to_owned());
-        let options = IngestOptions { collection, folder_field, time_max, ..IngestOptions::default() };
+        let said = ingesting::options(said).map_err(|error| raised(py, &error))?;
+        let options = IngestOptions { collection: collection.to_owned(), time_max, ..said };
         let (report, broken_off) = self.with(py, |open| {
             ingesting::ingest(open.db(), open.embedder(), &path, &options, progress.as_ref())
         })?;
         broken_off.map_or_else(|| ingesting::told(py, &report), Err)
+    }
+
+    /// Moves documents to another model; what was moved. The order is JSON.
+    #[pyo3(signature = (order, progress))]
+    fn reembed<'py>(
+        &self,
+        py: Python<'py>,
+        order: &[u8],
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let (report, broken_off) =
+            self.with(py, |open| reembedding::reembed(open.db(), open.embedder(), order, progress.as_ref()))?;
+        broken_off.map_or_else(|| reembedding::told(py, &report), Err)
     }
 
     /// The model, if there is one, as a new collection names the one that it is bound to.
@@ -300,6 +340,28 @@ impl Embedded {
         Ok(told)
     }
 
+    /// Holds everything that is stored against its checksums, and every index against what is stored; where that is
+    /// wanted, after all indexes were made anew.
+    fn verify<'py>(&self, py: Python<'py>, is_rebuilt: bool) -> PyResult<Bound<'py, PyDict>> {
+        let open = self.opened(py)?;
+        let work = move || -> Result<Health> {
+            if is_rebuilt {
+                open.db().rebuild()?;
+            }
+            open.db().verify()
+        };
+        let working = std::thread::Builder::new().name("kithdb-doctor".to_owned()).spawn(work);
+        let working = working.map_err(|error| raised(py, &error.into()))?;
+        while !working.is_finished() {
+            py.detach(|| std::thread::sleep(PAUSE));
+            // Whoever waits no longer leaves it to end by itself, as what closes the database then waits for.
+            py.check_signals()?;
+        }
+        let broken = "the doctor was broken off; please report it";
+        let found = working.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, broken)));
+        health::told(py, &found.map_err(|error| raised(py, &error))?)
+    }
+
     /// Makes every acknowledged write durable.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, |open| open.db().flush())
@@ -323,14 +385,26 @@ impl Embedded {
         self.with(py, |open| open.db().recover_collection(collection, &path, checksum))
     }
 
-    /// Serves the database over HTTP, from this process.
-    fn serve(&self, py: Python<'_>, listen: &str, is_open_to_all: bool) -> PyResult<Serving> {
+    /// Serves the database over HTTP, from this process. With a key only who shows it is answered.
+    #[pyo3(signature = (listen, is_open_to_all, api_key))]
+    fn serve(
+        &self,
+        py: Python<'_>,
+        listen: &str,
+        is_open_to_all: bool,
+        api_key: Option<&str>,
+    ) -> PyResult<Serving> {
         let listen: SocketAddr = listen.parse().map_err(|_| {
             invalid(py, "listen", &format!("`{listen}` is no address and port, such as 127.0.0.1:6333"))
         })?;
+        let keys = match api_key {
+            Some(key) => Keys::new().full(key).map_err(|error| raised(py, &error))?,
+            None => Keys::new(),
+        };
         let serve = |open: &Open| {
-            let engine = open.engine.clone();
-            let options = ServeOptions { listen, is_open_to_all, engine, ..ServeOptions::default() };
+            let (engine, reranker) = (open.engine.clone(), open.reranker.clone());
+            let usual = ServeOptions::default();
+            let options = ServeOptions { listen, keys, is_open_to_all, engine, reranker, ..usual };
             Server::start_beside(open.door.state(), &options)
         };
         self.with(py, serve).map(Serving::new)

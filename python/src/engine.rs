@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kithdb::{Error, Result};
+use kithdb::{Error, Result, Value};
 use rag::engine::Secret;
 use rag::{Engine, EngineOptions};
 use serde::Deserialize;
@@ -22,13 +22,13 @@ struct Settings {
     idle_max_s: Option<u64>,
 }
 
-/// The engine that settings in JSON name. It is not asked anything yet.
+/// The engine that settings name. It is not asked anything yet.
 ///
 /// # Errors
 /// `InvalidArgument` on `engine`, or naming the setting as the configuration calls it.
-pub(crate) fn open(settings: &[u8]) -> Result<Arc<Engine>> {
+pub(crate) fn open(settings: Value) -> Result<Arc<Engine>> {
     let wrong = |error: serde_json::Error| Error::invalid("engine", error.to_string()).with_source(error);
-    let settings: Settings = serde_json::from_slice(settings).map_err(wrong)?;
+    let settings: Settings = serde_json::from_value(settings).map_err(wrong)?;
     let plain = EngineOptions::new(&settings.url);
     let options = EngineOptions {
         model: settings.model.filter(|model| !model.is_empty()),

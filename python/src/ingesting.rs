@@ -3,13 +3,52 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use kithdb::{Database, Result};
+use kithdb::{Database, Error, Payload, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use rag::{Embedder, IngestOptions, IngestReport, Progress};
+use rag::{Embedder, IngestOptions, IngestReport, Metadata, Progress};
+use serde::Deserialize;
 
-/// Ingests, without the interpreter's lock but to tell how far it is, and to look for signals. The exception that broke
-/// it off comes with the report of what was done until then.
+/// How documents become points, and what is said of all of them, as the body of an upload over HTTP says it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Said {
+    folder_field: Option<String>,
+    chunk_size: Option<usize>,
+    chunk_overlap: usize,
+    metadata: OfAll,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct OfAll {
+    title: Option<String>,
+    author: Option<String>,
+    time: Option<String>,
+    labels: Vec<String>,
+    attributes: Payload,
+}
+
+/// The options that a body in JSON says.
+///
+/// # Errors
+/// `InvalidArgument` on `metadata`, or naming what in it is at fault.
+pub(crate) fn options(said: &[u8]) -> Result<IngestOptions> {
+    let wrong = |error: serde_json::Error| Error::invalid("metadata", error.to_string()).with_source(error);
+    let said: Said = serde_json::from_slice(said).map_err(wrong)?;
+    let OfAll { title, author, time, labels, attributes } = said.metadata;
+    let metadata = Metadata { title, author, time, labels, attributes };
+    let usual = IngestOptions::default();
+    Ok(IngestOptions {
+        folder_field: said.folder_field.unwrap_or(usual.folder_field),
+        chunk_size_max: said.chunk_size,
+        chunk_overlap: said.chunk_overlap,
+        metadata: metadata.checked().map_err(|error| error.within("metadata"))?,
+        ..usual
+    })
+}
+
+/// Ingests, and tells how far it is.
 ///
 /// # Errors
 /// As for [`rag::ingest()`].
@@ -20,6 +59,21 @@ pub(crate) fn ingest(
     options: &IngestOptions,
     progress: Option<&Py<PyAny>>,
 ) -> Result<(IngestReport, Option<PyErr>)> {
+    telling(progress, |tell| rag::ingest(db, path, options, embedder, tell))
+}
+
+/// What is told how far it is.
+type Tell<'a> = &'a dyn Fn(Progress) -> ControlFlow<()>;
+
+/// Works without the interpreter's lock but to tell how far it is, and to look for signals. The exception that broke it
+/// off comes with the report of what was done until then.
+///
+/// # Errors
+/// Those of the work.
+pub(crate) fn telling<T>(
+    progress: Option<&Py<PyAny>>,
+    work: impl FnOnce(Tell<'_>) -> Result<T>,
+) -> Result<(T, Option<PyErr>)> {
     let broken_off = std::cell::RefCell::new(None);
     let tell = |done: Progress| {
         let told = Python::attach(|py| {
@@ -36,7 +90,7 @@ pub(crate) fn ingest(
             }
         }
     };
-    let report = rag::ingest(db, path, options, embedder, &tell)?;
+    let report = work(&tell)?;
     Ok((report, broken_off.into_inner()))
 }
 

@@ -8,11 +8,17 @@
 //! When not to use: by users. `kithdb`, the package above it, is what they import.
 
 mod arrays;
+mod elsewhere;
 mod embedded;
+mod embedding;
 mod engine;
 mod failure;
+mod health;
+mod hits;
 mod ingesting;
 mod json;
+mod reembedding;
+mod reranking;
 mod schemas;
 mod serving;
 mod streaming;

@@ -23,6 +23,7 @@ class Engine(BaseHTTPRequestHandler):
     said = ["Rotate the keys every month [1]. ", "The moon is made of cheese."]
     waits = False
     asked: dict[str, Any] = {}
+    ranked: dict[str, Any] = {}
     is_left = threading.Event()
 
     def do_GET(self) -> None:
@@ -33,6 +34,11 @@ class Engine(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
+        if self.path == "/v1/rerank":
+            Engine.ranked = json.loads(body)
+            results = [{"index": at, "relevance_score": 0.9} for at in range(len(Engine.ranked["documents"]))]
+            self._answer(200, json.dumps({"results": results}).encode())
+            return
         if self.path != "/v1/chat/completions":
             self._answer(404, b"{}")
             return
@@ -139,6 +145,27 @@ def test_an_engine_writes_it(engine: str, opened: kithdb.Database) -> None:
     assert quotes.outcome == "extractive"
     nothing = opened.ask(ASKED, where=kithdb.f.folder == "elsewhere")
     assert nothing.outcome == "nothing_found"
+
+
+def test_passages_are_ranked(engine: str, folder_of_keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder_of_keys / "doors.md").write_text("# Doors\n\nRotate the keys in the doors.\n")
+    monkeypatch.setattr(Engine, "ranked", {})
+    with kithdb.open(":memory:", model=None) as db:
+        db.ingest(folder_of_keys)
+        with pytest.raises(kithdb.Error):
+            db.ask(ASKED, rerank=True)
+    ways: list[Any] = [engine, {"url": engine, "model": "tiny"}]
+    for rerank in ways:
+        with kithdb.open(":memory:", model=None, rerank=rerank) as db:
+            db.ingest(folder_of_keys)
+            assert "Rotate the keys" in db.ask(ASKED).text
+        assert Engine.ranked["query"] == ASKED and len(Engine.ranked["documents"]) == 2
+    assert Engine.ranked["model"] == "tiny"
+    faults: list[tuple[Any, str]] = [({"protocl": "tei"}, "rerank"), ({"batch": 0}, "rerank_batch")]
+    for wrong, field in faults:
+        with pytest.raises(kithdb.InvalidArgument) as caught:
+            kithdb.open(":memory:", rerank={"url": engine, **wrong})
+        assert caught.value.field == field
 
 
 def test_who_leaves_ends_the_work_of_the_engine(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import kithdb
@@ -25,6 +27,23 @@ def test_a_collection_comes_and_goes(db: kithdb.Database) -> None:
     db.create_collection("notes", dim=3, exist_ok=True)
     assert db.drop_collection("notes") and not db.drop_collection("notes")
     assert "notes" not in db
+
+
+def test_points_are_exported(books: kithdb.Collection, tmp_path: Path) -> None:
+    def ids(file: Path) -> list[int]:
+        if file.suffix == ".jsonl":
+            return [json.loads(line)["id"] for line in file.read_text().splitlines()]
+        table = pq.read_table(file) if file.suffix == ".parquet" else pa.ipc.open_stream(file).read_all()
+        found: list[int] = table.column("id").to_pylist()
+        return found
+
+    for ending in ("parquet", "arrow", "jsonl"):
+        assert sorted(ids(books.export(tmp_path / f"all.{ending}"))) == [1, 2, 3, 4]
+        assert sorted(ids(books.export(tmp_path / f"some.{ending}", where="lang = 'en'"))) == [1, 3, 4]
+    for file, where, field in [("points.csv", None, "to"), ("points.arrow", "lang =", "filter")]:
+        with pytest.raises(kithdb.InvalidArgument) as caught:
+            books.export(tmp_path / file, where=where)
+        assert str(caught.value.field).startswith(field) and not (tmp_path / file).exists()
 
 
 def test_the_name_that_was_meant_is_a_hint(db: kithdb.Database) -> None:

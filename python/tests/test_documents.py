@@ -65,6 +65,23 @@ def test_a_folder_is_kept_in_step(files: Path, opened: kithdb.Database) -> None:
         db.ingest(files, "docs", time_max_s=-1.0)
 
 
+def test_documents_are_cut_and_labelled_as_is_said(files: Path, opened: kithdb.Database) -> None:
+    (files / "long.txt").write_text("One sentence of some words. " * 40)
+    metadata = {"author": "A", "labels": ["staff"], "attributes": {"department": "ops"}}
+    whole = opened.ingest(files, "whole", metadata=metadata)
+    cut = opened.ingest(files, "cut", chunk_size=60, chunk_overlap=10)
+    assert cut["chunks"] > whole["chunks"]
+    for_staff = kithdb.f.labels == "staff"
+    assert opened["whole"].count(for_staff) == whole["chunks"] and opened["cut"].count(for_staff) == 0
+    with pytest.raises(kithdb.InvalidArgument) as caught:
+        opened.ingest(files, "wrong", metadata={"time": "yesterday"})
+    assert str(caught.value.field).endswith("metadata.time")
+    with pytest.raises(kithdb.InvalidArgument, match="moon"):
+        opened.ingest(files, "wrong", metadata={"moon": 1})
+    with pytest.raises(kithdb.InvalidArgument, match="chunk_size"):
+        opened.ingest(files, "wrong", chunk_size=0)
+
+
 def test_what_is_passed_over_says_why_and_stays(files: Path, opened: kithdb.Database) -> None:
     assert opened.ingest(files, "docs")["added"] == 2
     (files / "readme.txt").write_bytes(b"x" * (9 << 20))
@@ -112,24 +129,29 @@ class Embedding(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def embedding(tmp_path: Path) -> Iterator[str]:
-    """The address of a server with a model, which another server runs."""
+def model() -> Iterator[str]:
+    """The address of a server that embeds."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Embedding) as model:
         thread = threading.Thread(target=model.serve_forever)
         thread.start()
-        url = f"http://127.0.0.1:{model.server_port}/v1"
-        named = ["--embed-url", url, "--embed-model", "tiny", "--embed-query-prefix", "query: "]
-        data = ["--data", str(tmp_path / "served"), "--listen", "127.0.0.1:0"]
-        command = [sys.executable, "-m", "kithdb", "serve", *data, *named]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            told = next((line for line in process.stdout if line.strip().startswith("listening")), "")
-            assert told, "the server did not start"
-            yield told.split()[-1]
-            process.terminate()
-            process.stdout.read()
+        yield f"http://127.0.0.1:{model.server_port}/v1"
         model.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def embedding(tmp_path: Path, model: str) -> Iterator[str]:
+    """The address of a server with a model, which another server runs."""
+    named = ["--embed-url", model, "--embed-model", "tiny", "--embed-query-prefix", "query: "]
+    data = ["--data", str(tmp_path / "served"), "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "kithdb", "serve", *data, *named]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = next((line for line in process.stdout if line.strip().startswith("listening")), "")
+        assert told, "the server did not start"
+        yield told.split()[-1]
+        process.terminate()
+        process.stdout.read()
 
 
 def test_a_server_embeds_as_this_process_does(embedding: str, files: Path) -> None:
@@ -152,6 +174,37 @@ def test_a_server_embeds_as_this_process_does(embedding: str, files: Path) -> No
         assert db["docs"].search(text=TITLES[2]).explain().tree["legs"]
         done = db.ingest(files, "library")
         assert done["has_vectors"] and done["embedded"] == done["chunks"] > 0
+
+
+def test_this_process_embeds_by_a_server(model: str, files: Path) -> None:
+    with kithdb.open(":memory:", model={"url": model, "model": "tiny", "query_prefix": "query: "}) as db:
+        assert db.model is not None and (db.model["name"], db.model["dim"]) == ("tiny", 4)
+        assert not np.array_equal(db.embed("text", is_question=True), db.embed("text"))
+        docs = db.create_collection("docs", model=True, text=["title"])
+        docs.upsert([{"id": at, "title": title} for at, title in enumerate(TITLES)], embed="title")
+        assert docs.search(db.embed(TITLES[1]), limit=1).ids == [1]
+        done = db.ingest(files, "library")
+        assert done["has_vectors"] and done["embedded"] == done["chunks"] > 0
+    for wrong, field in [({"model": "tiny"}, "model"), ({"url": model, "protocol": "x"}, "model.protocol")]:
+        with pytest.raises(kithdb.InvalidArgument) as caught:
+            kithdb.open(":memory:", model=wrong)
+        assert caught.value.field == field
+
+
+def test_documents_are_moved_to_another_model(model: str, files: Path) -> None:
+    with kithdb.open(":memory:", model={"url": model, "model": "tiny"}) as db:
+        db.ingest(files, "docs")
+        other = {"url": model, "model": "other", "document_prefix": "passage: "}
+        told: list[tuple[int, int, int]] = []
+        moved = db.reembed("docs", "docs-2", model=other, alias="current", progress=lambda *so_far: told.append(so_far))
+        assert (moved["documents"], moved["is_switched"], moved["ndcg"]) == (2, True, None) and told
+        assert db["docs-2"].count() == db["docs"].count() == moved["chunks"]
+        assert db.aliases() == {"current": "docs-2"}
+        assert db["docs-2"].describe()["vectors"][""]["model"]["name"] == "other"
+        again = db.reembed("docs", "docs-2", model=other)
+        assert (again["documents"], again["unchanged"], again["is_switched"]) == (0, 2, False)
+        with pytest.raises(kithdb.Error):
+            db.reembed("none", "docs-3", model=other)
 
 
 def test_a_server_without_a_model_says_so(server: str) -> None:

@@ -53,6 +53,7 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
     notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
+    kept = [bool(cell.get("outputs")) for cell in notebook.cells]
     nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = "".join(str(output) for cell in notebook.cells for output in cell.get("outputs", []))
     assert (
@@ -61,3 +62,5 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
         and "<table>" in shown
         and "error" not in shown.lower()
     )
+    # Who reads it where it cannot be run sees what it shows.
+    assert kept == [bool(cell.get("outputs")) for cell in notebook.cells], "run: python notebook.py"

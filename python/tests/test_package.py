@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kithdb
@@ -33,6 +34,19 @@ def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monk
     program = readme.split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(tmp_path)
     exec(compile(program, "README.md", "exec"), {})
+
+
+def test_the_first_example_shows_what_it_says_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (Path(__file__).parent.parent.parent / "README.md").read_text()
+    program, after = readme.split("```python\n")[1].split("```", 1)
+    shown = after.split("```\n")[1]
+    monkeypatch.chdir(tmp_path)
+    # Whoever tries it tries it twice.
+    for _ in range(2):
+        exec(compile(program, "README.md", "exec"), {})
+        assert capsys.readouterr().out == shown
 
 
 def test_everything_public_is_documented() -> None:
@@ -74,13 +88,27 @@ def test_the_import_is_quick() -> None:
     assert loaded.stdout.strip() == "False", "NumPy is imported when it is needed"
 
 
-def test_a_call_costs_little() -> None:
+def searched_s(db: kithdb.Database) -> float:
+    """Seconds that the engine has searched."""
+    told = str(db.request("GET", "/metrics"))
+    return float(told.split('kithdb_operation_seconds_sum{operation="search"} ')[1].split()[0])
+
+
+def test_a_call_costs_little_beside_the_search_itself() -> None:
+    rows = np.random.default_rng(1).normal(size=(500, 384)).astype(np.float32)
+    payload = {"title": [f"number {at}" for at in range(len(rows))], "year": list(range(len(rows)))}
     with kithdb.open(":memory:") as db:
-        one = db.create_collection("one", [{"id": 1, "vector": [1.0]}], metric="dot")
-        vector = importlib.import_module("numpy").ones(1, "float32")
-        times = []
-        for _ in range(2_000):
-            began = time.perf_counter()
-            one.search(vector, limit=1)
-            times.append(time.perf_counter() - began)
-        assert sorted(times)[1_000] < 200e-6
+        points = db.create_collection("points", dim=rows.shape[1])
+        points.upsert(ids=np.arange(len(rows)), vectors=rows, payload=payload)
+        points.search(rows[0])
+        over_us = []
+        for _ in range(20):
+            before_s, began = searched_s(db), time.perf_counter()
+            for row in rows:
+                points.search(row)
+            took_s = time.perf_counter() - began
+            engine_s = searched_s(db) - before_s
+            assert engine_s > 0
+            over_us.append((took_s - engine_s) / len(rows) * 1e6)
+        # The best of the rounds: what else runs on the machine does not count.
+        assert min(over_us) < 15, f"{min(over_us):.1f} µs over the engine's own"

@@ -79,7 +79,7 @@ def test_numbers_in_the_payload_cost_one_look(server: str, monkeypatch: pytest.M
             asked.append(method)
             return call(method, path, body)
 
-        monkeypatch.setattr(door, "schema_s", 60.0)
+        monkeypatch.setattr(door, "schema_mark", lambda collection: 0)
         monkeypatch.setattr(door, "call", counted)
         rows = [{"id": at, "vector": [1.0], "numbers": [1, 2]} for at in range(100)]
         points.upsert(rows, commit_points=10)

@@ -29,7 +29,7 @@ use crate::strict::Strict;
 use crate::wire::collection;
 use crate::wire::point::Upsert;
 use crate::wire::query::QueryBody;
-pub use crate::wire::question::{Found, Question};
+pub use crate::wire::question::{Found, PlainHit, Question};
 use crate::wire::translate::Translator;
 use crate::{ServeLimits, ServeOptions, State, router, wire};
 
@@ -112,11 +112,20 @@ impl Door {
     /// # Errors
     /// `Io` when there are no threads to be had.
     pub fn new(db: Database, embedder: Option<Embedder>, engine: Option<Arc<Engine>>) -> Result<Self> {
+        Self::with(db, embedder, ServeOptions { engine, ..ServeOptions::default() })
+    }
+
+    /// The routes over a database, with what a server has beside it: what ranks passages, say. How it would be reached
+    /// counts for nothing.
+    ///
+    /// # Errors
+    /// As for [`Door::new`].
+    pub fn with(db: Database, embedder: Option<Embedder>, beside: ServeOptions) -> Result<Self> {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_time().thread_name("kithdb-door").build()?;
         // Who asks in this process waits as long as it wants to.
-        let limits = ServeLimits { request_time_max: TIME_MAX, ..ServeLimits::default() };
-        let state = State::new(db, embedder, &ServeOptions { limits, engine, ..ServeOptions::default() });
+        let limits = ServeLimits { request_time_max: TIME_MAX, ..beside.limits };
+        let state = State::new(db, embedder, &ServeOptions { limits, ..beside });
         runtime.spawn(sweep(state.clone()));
         Ok(Self { router: router(&state), state, runtime })
     }
@@ -315,6 +324,28 @@ mod tests {
         assert_eq!(error.field(), Some("query"));
         let whole = door.question("c", br#"{"query": [1, 0]}"#).expect("a question");
         assert_eq!(whole.answer(Some(&[1.0, 0.0])).expect_err("refused").field(), Some("query"));
+    }
+
+    #[test]
+    fn hits_are_plain_where_there_is_nothing_else_to_tell() {
+        let door = door();
+        let point = Point::new(7).vector([2.0, 0.0]).with("n", 1);
+        door.upsert("c", br#"{"points": []}"#, vec![point]).expect("written");
+        let found = |body: &str| {
+            let question = door.question("c", body.as_bytes()).expect("a question");
+            question.answer(Some(&[1.0, 0.0])).expect("an answer")
+        };
+        let payloads = |found: &Found| -> Option<Vec<Option<Value>>> {
+            let plain = found.plain()?;
+            assert!(plain.iter().all(|hit| (hit.id, hit.score) == (kithdb::PointId::Num(7), 2.0)));
+            Some(plain.iter().map(|hit| hit.payload.cloned().map(Value::Object)).collect())
+        };
+        assert_eq!(payloads(&found(r#"{"query": []}"#)), Some(vec![None]));
+        let shown = payloads(&found(r#"{"query": [], "with_payload": true}"#));
+        assert_eq!(shown, Some(vec![Some(serde_json::json!({"n": 1}))]));
+        for other in ["with_vector", "explain"] {
+            assert_eq!(payloads(&found(&format!(r#"{{"query": [], "{other}": true}}"#))), None, "{other}");
+        }
     }
 
     #[test]

@@ -143,20 +143,20 @@ pub(crate) struct Record {
 /// A point that was found.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ScoredPoint {
-    id: Id,
-    version: u64,
-    score: f32,
+    pub(super) id: Id,
+    pub(super) version: u64,
+    pub(super) score: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    order_value: Option<OrderOut>,
+    pub(super) order_value: Option<OrderOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    payload: Option<Payload>,
+    pub(super) payload: Option<Payload>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vector: Option<VectorsOut>,
+    pub(super) vector: Option<VectorsOut>,
     /// Ours: only where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = fragments)]
-    highlight: Option<Payload>,
+    pub(super) highlight: Option<Payload>,
 }
 
 /// A page of a scroll.
@@ -395,7 +395,7 @@ impl Record {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OrderValue)]
 #[serde(untagged)]
-enum OrderOut {
+pub(super) enum OrderOut {
     Integer(i64),
     Float(f64),
 }

@@ -3,11 +3,12 @@
 //! An empty vector in the body, which asks for nothing by itself, is the place of the vector that is given apart.
 
 use kithdb::{
-    Error, ErrorKind, Input, Limits, PointId, Query, Reading, Request, Result, Select, Terms, Vector,
+    Error, ErrorKind, Input, Limits, Payload, PointId, Query, Reading, Request, Result, Select, Terms, Vector,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::id::Id;
 use super::plan::PlanOut;
 use super::point::ScoredPoint;
 
@@ -33,6 +34,19 @@ pub struct Found {
     #[serde(skip)]
     #[schema(ignore)]
     bytes: usize,
+}
+
+/// A hit of which no more was asked for than its payload.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlainHit<'a> {
+    /// The point.
+    pub id: PointId,
+    /// The version that was found.
+    pub version: u64,
+    /// How well it answers.
+    pub score: f32,
+    /// Its payload, if it was asked for.
+    pub payload: Option<&'a Payload>,
 }
 
 /// Why an answer that was welcome in part is one.
@@ -143,8 +157,22 @@ impl Found {
         }
     }
 
+    /// The hits, if there is nothing else to tell: for doors that make something else of them than JSON.
+    pub fn plain(&self) -> Option<Vec<PlainHit<'_>>> {
+        if self.plan.is_some() || self.partial.is_some() {
+            return None;
+        }
+        self.points.iter().map(plain).collect()
+    }
+
     /// The hits alone.
     pub(crate) fn into_points(self) -> Vec<ScoredPoint> {
         self.points
     }
+}
+
+fn plain(hit: &ScoredPoint) -> Option<PlainHit<'_>> {
+    let ScoredPoint { id: Id(id), version, score, payload, order_value, vector, highlight } = hit;
+    let is_plain = order_value.is_none() && vector.is_none() && highlight.is_none();
+    is_plain.then_some(PlainHit { id: *id, version: *version, score: *score, payload: payload.as_ref() })
 }
