@@ -56,6 +56,9 @@ impl Tuning {
         options.set_max_total_wal_size(WAL_BYTES_MAX);
         // The three durabilities are one path (see `rocks.rs`).
         options.set_manual_wal_flush(true);
+        // The disk begins to write a log of megabytes while its rows go into the buffers, so that a sync finds most of
+        // it done: 12.6 MB and 12 ms of other work took 27 ms as one, and 20 to 24 ms so (ext4). It promises nothing.
+        options.set_wal_bytes_per_sync(1 << 20);
         // After a crash: the longest prefix of the log that is whole.
         options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         // A log that is missing or cut short although it was synced is damage, not the end of the log.
