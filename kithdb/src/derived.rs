@@ -42,6 +42,8 @@ pub(crate) struct Derived {
     next_number: u64,
     /// Rows of a full head.
     seal_rows: u32,
+    /// No point has ever had this number or a larger one for an id, if that is known.
+    new_from: Option<u64>,
 }
 
 /// A part with all that belongs to it, apart from any slots.
@@ -83,6 +85,8 @@ impl Derived {
         let fields = Fields::over(Arc::new(entry.schema.fields.clone()), Vec::new());
         let sparse = Sparse::over(entry.schema.sparse.keys().cloned().collect(), Vec::new());
         let (rows, alive, numbers) = (Rows::over([]), Alive::new(), Vec::new());
+        // Of what was there before, ids are in storage.
+        let new_from = (state.next_version == Version(0)).then_some(0);
         let mut derived = Self {
             store,
             entry,
@@ -96,6 +100,7 @@ impl Derived {
             numbers,
             next_number,
             seal_rows,
+            new_from,
         };
         derived.lay(segments);
         derived
@@ -155,6 +160,15 @@ impl Derived {
         let range = start..start + bodies.len();
         let found = parts.get(range.clone())?;
         found.iter().zip(bodies).all(|(part, body)| part.body.is_same(body)).then_some(range)
+    }
+
+    /// Whether there was never a point of this id, as far as that is known without a look: numbers that ascend from the
+    /// first point of a collection on, as those of an import do, are not looked up.
+    pub(crate) fn is_new(&self, id: PointId) -> bool {
+        match (id, self.new_from) {
+            (PointId::Num(number), Some(from)) => number >= from,
+            _ => false,
+        }
     }
 
     /// The number of the next segment, which no other gets.
@@ -254,6 +268,10 @@ impl Derived {
         vector: impl Fn(&str) -> Option<&'a [f32]>,
         payload: &Payload,
     ) -> bool {
+        if let (PointId::Num(number), Some(from)) = (id, self.new_from) {
+            // The largest of all numbers has none behind it.
+            self.new_from = number.checked_add(1).map(|next| next.max(from));
+        }
         let (base, head) = self.head();
         let row = head.append(version, id, vector);
         let is_full = head.is_full();
@@ -335,4 +353,41 @@ pub(crate) fn texts<'a>(field: &KeywordField, payload: &'a Payload) -> Vec<Vec<&
         texts
     };
     field.paths.iter().map(of_path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Collection, Database};
+    use types::Schema;
+
+    fn are_new(collection: &Collection, ids: [u64; 3]) -> [bool; 3] {
+        let derived = collection.shared.derived.lock();
+        ids.map(|id| derived.is_new(PointId::from(id)))
+    }
+
+    /// What counts as new is not looked up: a point that is there would be put beside itself.
+    #[test]
+    fn only_numbers_that_no_point_ever_had_are_new() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || Database::open(folder.path()).expect("a database");
+        let db = open();
+        let notes = db.create_collection("notes", Schema::new()).expect("a collection");
+        let write = |id: u64| notes.upsert(vec![Point::new(id)]).expect("a point");
+        assert_eq!(are_new(&notes, [0, 5, u64::MAX]), [true; 3]);
+        write(5);
+        notes.delete(vec![PointId::from(5)]).expect("a delete");
+        assert_eq!(are_new(&notes, [0, 5, 6]), [false, false, true]);
+        assert!(!notes.shared.derived.lock().is_new(PointId::from_name("5")));
+        for id in [5, 3, 5, u64::MAX] {
+            write(id);
+        }
+        assert_eq!(are_new(&notes, [5, 6, u64::MAX]), [false; 3]);
+        assert_eq!(notes.status().points, 3);
+        drop((notes, db));
+        let db = open();
+        let notes = db.collection("notes").expect("the collection");
+        assert_eq!(are_new(&notes, [0, 6, u64::MAX]), [false; 3]);
+        assert_eq!(db.verify().expect("a walk").faults, []);
+    }
 }

@@ -230,7 +230,8 @@ impl Sequencer {
         let (mut overlay, mut seqno) = (Overlay::default(), self.seqno);
         let (mut all, mut replies) = (Vec::new(), Vec::new());
         let room = self.engine.check_room();
-        for write in group {
+        let mut group = group.into_iter().peekable();
+        while let Some(write) = group.next() {
             if let Err(error) = &room
                 && !write.is_delete()
             {
@@ -242,7 +243,11 @@ impl Sequencer {
             match stage(write.targets, seqno.next(), &overlay, turn, derived) {
                 Ok(mut staged) => {
                     seqno = seqno.next();
-                    overlay.admit(&mut staged);
+                    if group.peek().is_some() {
+                        overlay.admit(&mut staged);
+                    } else {
+                        staged.close();
+                    }
                     all.push(staged);
                     replies.push((write.reply, seqno));
                 }
