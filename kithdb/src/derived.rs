@@ -13,7 +13,7 @@ use index::sparse::PartSparse;
 use index::{Alive, Body, Fields, Head, KeywordIndex, Rows, Sparse};
 use query::{Observed, View};
 use storage::{CatalogEntry, CollectionState, SegmentList, SegmentRecord, Store};
-use types::{FieldPath, KeywordField, Payload, Point, PointId, Slot, Value, Vectors, Version};
+use types::{FieldPath, KeywordField, Payload, Point, PointId, Slot, Value, Vector, Vectors, Version};
 
 /// What one operation of a commit does to derived state.
 #[derive(Debug)]
@@ -238,34 +238,49 @@ impl Derived {
         heads.sum()
     }
 
-    /// Applies the effects of one commit, in order.
-    pub(crate) fn apply(&mut self, effects: &[Effect], state: CollectionState) {
-        let mut rows: Vec<(&Payload, &Vectors)> = Vec::new();
-        for effect in effects {
-            if let Some(old) = effect.old {
+    /// Applies the effects of one commit, in order, and takes from them the vectors that the head keeps: a row of
+    /// thousands of bytes is not copied where nobody else holds the point.
+    pub(crate) fn apply(&mut self, effects: &mut [Effect], state: CollectionState) {
+        // From here on fields and sparse vectors are not indexed yet.
+        let mut first = 0;
+        for at in 0..effects.len() {
+            let Effect { new, old } = &mut effects[at];
+            if let Some(old) = *old {
                 self.bury(old);
             }
-            if let Some((version, point)) = &effect.new {
-                let vector = |name: &str| point.vector_named(name);
-                rows.push((&point.payload, &point.vectors));
-                if self.append(*version, point.id, vector, &point.payload) {
-                    self.index_rows(&rows);
-                    rows.clear();
-                    self.freeze();
+            let Some((version, point)) = new else { continue };
+            let is_full = match Arc::get_mut(point) {
+                Some(Point { id, vectors, payload }) => {
+                    self.append(*version, *id, |name| take_dense(vectors, name), payload)
                 }
+                None => {
+                    let copy = |name: &str| point.vector_named(name).map(<[f32]>::to_vec);
+                    self.append(*version, point.id, copy, &point.payload)
+                }
+            };
+            if is_full {
+                self.index_effects(&effects[first..=at]);
+                first = at + 1;
+                self.freeze();
             }
         }
-        self.index_rows(&rows);
+        self.index_effects(&effects[first..]);
         self.state = state;
+    }
+
+    fn index_effects(&mut self, effects: &[Effect]) {
+        let points = effects.iter().filter_map(|effect| effect.new.as_ref());
+        let rows: Vec<_> = points.map(|(_, point)| (&point.payload, &point.vectors)).collect();
+        self.index_rows(&rows);
     }
 
     /// Appends one version to every column but the fields and the sparse vectors; whether the head is full now: then
     /// these are to be indexed, and it is to be frozen.
-    pub(crate) fn append<'a>(
+    pub(crate) fn append(
         &mut self,
         version: Version,
         id: PointId,
-        vector: impl Fn(&str) -> Option<&'a [f32]>,
+        vector: impl FnMut(&str) -> Option<Vec<f32>>,
         payload: &Payload,
     ) -> bool {
         if let (PointId::Num(number), Some(from)) = (id, self.new_from) {
@@ -336,6 +351,14 @@ impl Derived {
             observed: Arc::clone(&self.observed),
             universe: OnceLock::new(),
         }
+    }
+}
+
+/// Takes the elements of a dense vector, if it is there.
+pub(crate) fn take_dense(vectors: &mut Vectors, name: &str) -> Option<Vec<f32>> {
+    match vectors.iter_mut().find(|(other, _)| other == name)? {
+        (_, Vector::Dense(elements)) => Some(std::mem::take(elements)),
+        (_, Vector::Sparse(_) | Vector::Multi(_)) => None,
     }
 }
 

@@ -206,9 +206,9 @@ impl Sequencer {
         drop(below);
         self.seqno = seqno;
         let below = told(&spans, |span| tracing::info_span!(parent: span, "publish"));
-        for part in parts {
+        for mut part in parts {
             if let Some(derived) = locks.get_mut(&part.shared.id) {
-                derived.apply(&part.effects, part.state);
+                derived.apply(&mut part.effects, part.state);
                 let CollectionState { seqno, next_version, .. } = part.state;
                 part.shared.history.lock().commit(seqno, next_version, &part.effects);
                 part.shared.writes.fetch_add(1, Ordering::Relaxed);
