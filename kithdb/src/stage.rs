@@ -177,6 +177,8 @@ impl<'a> Stage<'a> {
         early: impl Fn(usize) -> Option<&'a Matched>,
         commit: &mut Commit,
     ) -> Result<Part> {
+        // Two rows of a point, and one of each of its vectors.
+        commit.reserve(ops.len() * (2 + self.derived.entry.schema.names().count()));
         for (position, op) in ops.into_iter().enumerate() {
             self.early = early(position);
             self.perform(op, commit).map_err(|error| placed(error, "ops", position))?;
