@@ -109,6 +109,8 @@ pub(crate) struct Write {
     /// Until when they may look for points, if that is bound.
     pub(crate) deadline: Option<Instant>,
     pub(crate) durability: Durability,
+    /// All of its points must be known to be new without a look; else it changes nothing, and its targets go back here.
+    pub(crate) back: Option<Sender<Vec<Target>>>,
     pub(crate) reply: Reply<Seqno>,
     /// What is done for it is told below.
     pub(crate) span: Span,
@@ -231,7 +233,7 @@ impl Sequencer {
         let (mut all, mut replies) = (Vec::new(), Vec::new());
         let room = self.engine.check_room();
         let mut group = group.into_iter().peekable();
-        while let Some(write) = group.next() {
+        while let Some(mut write) = group.next() {
             if let Err(error) = &room
                 && !write.is_delete()
             {
@@ -239,6 +241,15 @@ impl Sequencer {
                 continue;
             }
             let derived = |id| locks.get(&id).map(|derived| &**derived);
+            if let Some(back) = write.back.take()
+                && !overlay.are_new(&write.targets, derived)
+            {
+                // Before the answer, behind which its caller looks for them.
+                let _ = back.send(write.targets);
+                let why = "a point that was to be new is there, or may be";
+                answer(&write.reply, Err(Error::new(ErrorKind::Conflict, why)));
+                continue;
+            }
             let turn = Turn::new(&self.engine.limits, &write.early, write.deadline);
             match stage(write.targets, seqno.next(), &overlay, turn, derived) {
                 Ok(mut staged) => {

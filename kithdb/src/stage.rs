@@ -65,6 +65,25 @@ impl Overlay {
         self.collections.get(&derived.entry.id).map_or(derived.state, |pending| pending.state)
     }
 
+    /// Whether none of the points that operations name exists or has been staged, as far as that is known without a
+    /// look.
+    pub(crate) fn are_new<'a>(
+        &self,
+        targets: &[Target],
+        derived: impl Fn(CollectionId) -> Option<&'a Derived>,
+    ) -> bool {
+        targets.iter().all(|(shared, ops)| {
+            let Some(derived) = derived(shared.id) else { return false };
+            let staged = self.collections.get(&shared.id).map(|pending| &pending.current);
+            let mut are_new = true;
+            let mut look = |id: PointId| {
+                are_new &= derived.is_new(id) && staged.is_none_or(|staged| !staged.contains_key(&id));
+            };
+            ops.iter().for_each(|op| op.each_id(&mut look));
+            are_new
+        })
+    }
+
     /// Takes a staged write in: later ones see it.
     pub(crate) fn admit(&mut self, staged: &mut Staged) {
         for part in &mut staged.parts {
