@@ -57,7 +57,8 @@ fn value_weight(value: &Value) -> usize {
     size_of::<Value>() + inner
 }
 
-/// No payload has more bytes as JSON text: a byte of a text is `\u001f` at most, and all else takes less than it weighs.
+/// No payload has more bytes as JSON text: a byte of a text is `\u001f` at most, and all else takes less than it
+/// weighs.
 fn bytes_most(payload: &Payload) -> usize {
     weight(payload).saturating_mul(6).saturating_add("{}".len())
 }
