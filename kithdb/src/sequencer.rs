@@ -192,7 +192,8 @@ impl Sequencer {
         let durability = group.iter().map(|write| write.durability).max().unwrap_or_default();
         let (staged, replies) = self.stage(group, &locks);
         drop(below);
-        let Some((commit, parts)) = join(staged) else { return };
+        // Given back at the end, when nobody waits for it.
+        let Some((commit, mut parts)) = join(staged) else { return };
         let seqno = commit.seqno();
         waypoint::pass("commit.staged");
         let (number, level) = (seqno.0, durability.name());
@@ -208,7 +209,7 @@ impl Sequencer {
         drop(below);
         self.seqno = seqno;
         let below = told(&spans, |span| tracing::info_span!(parent: span, "publish"));
-        for mut part in parts {
+        for part in &mut parts {
             if let Some(derived) = locks.get_mut(&part.shared.id) {
                 derived.apply(&mut part.effects, part.state);
                 let CollectionState { seqno, next_version, .. } = part.state;
