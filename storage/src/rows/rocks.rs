@@ -172,12 +172,13 @@ impl Rows for RocksRows {
         let mut batch = WriteBatch::with_capacity_bytes(bytes);
         // Looked up by name once, not once a row.
         let families = Table::ALL.map(|table| self.family(table));
-        for change in &changes {
+        // Each is given back as soon as it is copied: a commit of megabytes is not held twice.
+        for change in changes {
             match change {
-                Change::Put(table, key, value) => batch.put_cf(families[*table as usize], key, value),
-                Change::Remove(table, key) => batch.delete_cf(families[*table as usize], key),
+                Change::Put(table, key, value) => batch.put_cf(families[table as usize], key, value),
+                Change::Remove(table, key) => batch.delete_cf(families[table as usize], key),
                 Change::RemoveRange(table, from, to) if from < to => {
-                    batch.delete_range_cf(families[*table as usize], from, to);
+                    batch.delete_range_cf(families[table as usize], from, to);
                 }
                 Change::RemoveRange(..) => {}
             }
