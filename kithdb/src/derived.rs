@@ -13,7 +13,7 @@ use index::sparse::PartSparse;
 use index::{Alive, Body, Fields, Head, KeywordIndex, Rows, Sparse};
 use query::{Observed, View};
 use storage::{CatalogEntry, CollectionState, SegmentList, SegmentRecord, Store};
-use types::{FieldPath, KeywordField, Payload, Point, PointId, Slot, Value, Vectors, Version};
+use types::{FieldPath, KeywordField, Payload, Point, PointId, Slot, Value, Vector, Vectors, Version};
 
 /// What one operation of a commit does to derived state.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct Derived {
     next_number: u64,
     /// Rows of a full head.
     seal_rows: u32,
+    /// No point has ever had this number or a larger one for an id, if that is known.
+    new_from: Option<u64>,
 }
 
 /// A part with all that belongs to it, apart from any slots.
@@ -83,6 +85,8 @@ impl Derived {
         let fields = Fields::over(Arc::new(entry.schema.fields.clone()), Vec::new());
         let sparse = Sparse::over(entry.schema.sparse.keys().cloned().collect(), Vec::new());
         let (rows, alive, numbers) = (Rows::over([]), Alive::new(), Vec::new());
+        // Of what was there before, ids are in storage.
+        let new_from = (state.next_version == Version(0)).then_some(0);
         let mut derived = Self {
             store,
             entry,
@@ -96,6 +100,7 @@ impl Derived {
             numbers,
             next_number,
             seal_rows,
+            new_from,
         };
         derived.lay(segments);
         derived
@@ -155,6 +160,15 @@ impl Derived {
         let range = start..start + bodies.len();
         let found = parts.get(range.clone())?;
         found.iter().zip(bodies).all(|(part, body)| part.body.is_same(body)).then_some(range)
+    }
+
+    /// Whether there was never a point of this id, as far as that is known without a look: numbers that ascend from the
+    /// first point of a collection on, as those of an import do, are not looked up.
+    pub(crate) fn is_new(&self, id: PointId) -> bool {
+        match (id, self.new_from) {
+            (PointId::Num(number), Some(from)) => number >= from,
+            _ => false,
+        }
     }
 
     /// The number of the next segment, which no other gets.
@@ -224,36 +238,55 @@ impl Derived {
         heads.sum()
     }
 
-    /// Applies the effects of one commit, in order.
-    pub(crate) fn apply(&mut self, effects: &[Effect], state: CollectionState) {
-        let mut rows: Vec<(&Payload, &Vectors)> = Vec::new();
-        for effect in effects {
-            if let Some(old) = effect.old {
+    /// Applies the effects of one commit, in order, and takes from them the vectors that the head keeps: a row of
+    /// thousands of bytes is not copied where nobody else holds the point.
+    pub(crate) fn apply(&mut self, effects: &mut [Effect], state: CollectionState) {
+        // From here on fields and sparse vectors are not indexed yet.
+        let mut first = 0;
+        for at in 0..effects.len() {
+            let Effect { new, old } = &mut effects[at];
+            if let Some(old) = *old {
                 self.bury(old);
             }
-            if let Some((version, point)) = &effect.new {
-                let vector = |name: &str| point.vector_named(name);
-                rows.push((&point.payload, &point.vectors));
-                if self.append(*version, point.id, vector, &point.payload) {
-                    self.index_rows(&rows);
-                    rows.clear();
-                    self.freeze();
+            let Some((version, point)) = new else { continue };
+            let is_full = match Arc::get_mut(point) {
+                Some(Point { id, vectors, payload }) => {
+                    self.append(*version, *id, |name| take_dense(vectors, name), payload)
                 }
+                None => {
+                    let copy = |name: &str| point.vector_named(name).map(<[f32]>::to_vec);
+                    self.append(*version, point.id, copy, &point.payload)
+                }
+            };
+            if is_full {
+                self.index_effects(&effects[first..=at]);
+                first = at + 1;
+                self.freeze();
             }
         }
-        self.index_rows(&rows);
+        self.index_effects(&effects[first..]);
         self.state = state;
+    }
+
+    fn index_effects(&mut self, effects: &[Effect]) {
+        let points = effects.iter().filter_map(|effect| effect.new.as_ref());
+        let rows: Vec<_> = points.map(|(_, point)| (&point.payload, &point.vectors)).collect();
+        self.index_rows(&rows);
     }
 
     /// Appends one version to every column but the fields and the sparse vectors; whether the head is full now: then
     /// these are to be indexed, and it is to be frozen.
-    pub(crate) fn append<'a>(
+    pub(crate) fn append(
         &mut self,
         version: Version,
         id: PointId,
-        vector: impl Fn(&str) -> Option<&'a [f32]>,
+        vector: impl FnMut(&str) -> Option<Vec<f32>>,
         payload: &Payload,
     ) -> bool {
+        if let (PointId::Num(number), Some(from)) = (id, self.new_from) {
+            // The largest of all numbers has none behind it.
+            self.new_from = number.checked_add(1).map(|next| next.max(from));
+        }
         let (base, head) = self.head();
         let row = head.append(version, id, vector);
         let is_full = head.is_full();
@@ -321,6 +354,14 @@ impl Derived {
     }
 }
 
+/// Takes the elements of a dense vector, if it is there.
+pub(crate) fn take_dense(vectors: &mut Vectors, name: &str) -> Option<Vec<f32>> {
+    match vectors.iter_mut().find(|(other, _)| other == name)? {
+        (_, Vector::Dense(elements)) => Some(std::mem::take(elements)),
+        (_, Vector::Sparse(_) | Vector::Multi(_)) => None,
+    }
+}
+
 /// The texts of a payload that belong to the keyword index, those of each path.
 pub(crate) fn texts<'a>(field: &KeywordField, payload: &'a Payload) -> Vec<Vec<&'a str>> {
     let of_path = |path: &FieldPath| {
@@ -335,4 +376,41 @@ pub(crate) fn texts<'a>(field: &KeywordField, payload: &'a Payload) -> Vec<Vec<&
         texts
     };
     field.paths.iter().map(of_path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Collection, Database};
+    use types::Schema;
+
+    fn are_new(collection: &Collection, ids: [u64; 3]) -> [bool; 3] {
+        let derived = collection.shared.derived.lock();
+        ids.map(|id| derived.is_new(PointId::from(id)))
+    }
+
+    /// What counts as new is not looked up: a point that is there would be put beside itself.
+    #[test]
+    fn only_numbers_that_no_point_ever_had_are_new() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || Database::open(folder.path()).expect("a database");
+        let db = open();
+        let notes = db.create_collection("notes", Schema::new()).expect("a collection");
+        let write = |id: u64| notes.upsert(vec![Point::new(id)]).expect("a point");
+        assert_eq!(are_new(&notes, [0, 5, u64::MAX]), [true; 3]);
+        write(5);
+        notes.delete(vec![PointId::from(5)]).expect("a delete");
+        assert_eq!(are_new(&notes, [0, 5, 6]), [false, false, true]);
+        assert!(!notes.shared.derived.lock().is_new(PointId::from_name("5")));
+        for id in [5, 3, 5, u64::MAX] {
+            write(id);
+        }
+        assert_eq!(are_new(&notes, [5, 6, u64::MAX]), [false; 3]);
+        assert_eq!(notes.status().points, 3);
+        drop((notes, db));
+        let db = open();
+        let notes = db.collection("notes").expect("the collection");
+        assert_eq!(are_new(&notes, [0, 6, u64::MAX]), [false; 3]);
+        assert_eq!(db.verify().expect("a walk").faults, []);
+    }
 }

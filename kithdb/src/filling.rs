@@ -15,7 +15,7 @@ use types::{Limits, Payload, Result, Vectors, Version};
 use crate::budget::Segments;
 use crate::build::Build;
 use crate::builder;
-use crate::derived::Derived;
+use crate::derived::{Derived, take_dense};
 use crate::files::{Files, StoredRows};
 use crate::keywords;
 use crate::loading::Source;
@@ -67,10 +67,7 @@ impl<'a> Filling<'a> {
     /// Adds the next row.
     pub(crate) fn append(&mut self, stored: StoredPoint) {
         let StoredPoint { version, id, payload, mut vectors } = stored;
-        let vector = |name: &str| {
-            vectors.iter().find(|(other, _)| other == name).and_then(|(_, vector)| vector.dense())
-        };
-        let is_full = self.derived.append(version, id, vector, &payload);
+        let is_full = self.derived.append(version, id, |name| take_dense(&mut vectors, name), &payload);
         vectors.retain(|(_, vector)| vector.sparse().is_some());
         self.rows.push((payload, vectors));
         self.points_read += 1;

@@ -109,6 +109,8 @@ pub(crate) struct Write {
     /// Until when they may look for points, if that is bound.
     pub(crate) deadline: Option<Instant>,
     pub(crate) durability: Durability,
+    /// All of its points must be known to be new without a look; else it changes nothing, and its targets go back here.
+    pub(crate) back: Option<Sender<Vec<Target>>>,
     pub(crate) reply: Reply<Seqno>,
     /// What is done for it is told below.
     pub(crate) span: Span,
@@ -190,7 +192,8 @@ impl Sequencer {
         let durability = group.iter().map(|write| write.durability).max().unwrap_or_default();
         let (staged, replies) = self.stage(group, &locks);
         drop(below);
-        let Some((commit, parts)) = join(staged) else { return };
+        // Given back at the end, when nobody waits for it.
+        let Some((commit, mut parts)) = join(staged) else { return };
         let seqno = commit.seqno();
         waypoint::pass("commit.staged");
         let (number, level) = (seqno.0, durability.name());
@@ -206,9 +209,9 @@ impl Sequencer {
         drop(below);
         self.seqno = seqno;
         let below = told(&spans, |span| tracing::info_span!(parent: span, "publish"));
-        for part in parts {
+        for part in &mut parts {
             if let Some(derived) = locks.get_mut(&part.shared.id) {
-                derived.apply(&part.effects, part.state);
+                derived.apply(&mut part.effects, part.state);
                 let CollectionState { seqno, next_version, .. } = part.state;
                 part.shared.history.lock().commit(seqno, next_version, &part.effects);
                 part.shared.writes.fetch_add(1, Ordering::Relaxed);
@@ -230,7 +233,8 @@ impl Sequencer {
         let (mut overlay, mut seqno) = (Overlay::default(), self.seqno);
         let (mut all, mut replies) = (Vec::new(), Vec::new());
         let room = self.engine.check_room();
-        for write in group {
+        let mut group = group.into_iter().peekable();
+        while let Some(mut write) = group.next() {
             if let Err(error) = &room
                 && !write.is_delete()
             {
@@ -238,11 +242,24 @@ impl Sequencer {
                 continue;
             }
             let derived = |id| locks.get(&id).map(|derived| &**derived);
+            if let Some(back) = write.back.take()
+                && !overlay.are_new(&write.targets, derived)
+            {
+                // Before the answer, behind which its caller looks for them.
+                let _ = back.send(write.targets);
+                let why = "a point that was to be new is there, or may be";
+                answer(&write.reply, Err(Error::new(ErrorKind::Conflict, why)));
+                continue;
+            }
             let turn = Turn::new(&self.engine.limits, &write.early, write.deadline);
             match stage(write.targets, seqno.next(), &overlay, turn, derived) {
                 Ok(mut staged) => {
                     seqno = seqno.next();
-                    overlay.admit(&mut staged);
+                    if group.peek().is_some() {
+                        overlay.admit(&mut staged);
+                    } else {
+                        staged.close();
+                    }
                     all.push(staged);
                     replies.push((write.reply, seqno));
                 }

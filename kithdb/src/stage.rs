@@ -1,7 +1,8 @@
 //! Staging: what a write does, worked out against the current versions, before anything is changed.
 //!
-//! Cost: one batched look-up of the ids of a write; what an operation must know of the points themselves is read on
-//! the way (`changes`). A write that fails here leaves no trace: its part of the overlay is dropped with it.
+//! Cost: one batched look-up of the ids of a write, but for those that are known to be new; what an operation must know
+//! of the points themselves is read on the way (`changes`). A write that fails here leaves no trace: its part of the
+//! overlay is dropped with it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -64,6 +65,25 @@ impl Overlay {
         self.collections.get(&derived.entry.id).map_or(derived.state, |pending| pending.state)
     }
 
+    /// Whether none of the points that operations name exists or has been staged, as far as that is known without a
+    /// look.
+    pub(crate) fn are_new<'a>(
+        &self,
+        targets: &[Target],
+        derived: impl Fn(CollectionId) -> Option<&'a Derived>,
+    ) -> bool {
+        targets.iter().all(|(shared, ops)| {
+            let Some(derived) = derived(shared.id) else { return false };
+            let staged = self.collections.get(&shared.id).map(|pending| &pending.current);
+            let mut are_new = true;
+            let mut look = |id: PointId| {
+                are_new &= derived.is_new(id) && staged.is_none_or(|staged| !staged.contains_key(&id));
+            };
+            ops.iter().for_each(|op| op.each_id(&mut look));
+            are_new
+        })
+    }
+
     /// Takes a staged write in: later ones see it.
     pub(crate) fn admit(&mut self, staged: &mut Staged) {
         for part in &mut staged.parts {
@@ -74,6 +94,14 @@ impl Overlay {
             pending.state = part.state;
             pending.current.extend(std::mem::take(&mut part.current));
         }
+    }
+}
+
+impl Staged {
+    /// Forgets what later writes of the group would see, where there are none: points are then held by their effects
+    /// alone.
+    pub(crate) fn close(&mut self) {
+        self.parts.iter_mut().for_each(|part| part.current = Points::new());
     }
 }
 
@@ -140,21 +168,25 @@ impl<'a> Stage<'a> {
         shared.check_exists()?;
         let state = CollectionState { seqno, ..overlay.state(derived) };
         let pending = overlay.collections.get(&shared.id);
-        let mut current = HashMap::new();
+        let size: usize = ops.iter().map(Op::size).sum();
+        let mut current = Points::with_capacity(size);
         let mut unknown = Vec::new();
-        for id in ops.iter().flat_map(Op::ids) {
+        let mut look = |id: PointId| {
             // A point that is required and put is looked up once.
-            let Entry::Vacant(place) = current.entry(id) else { continue };
+            let Entry::Vacant(place) = current.entry(id) else { return };
             let known = pending.and_then(|pending| pending.current.get(&id));
-            if known.is_none() {
+            if known.is_none() && !derived.is_new(id) {
                 unknown.push(id);
             }
             place.insert(known.cloned().flatten());
-        }
+        };
+        ops.iter().for_each(|op| op.each_id(&mut look));
         let versions = derived.store.versions(shared.id, &unknown)?;
-        current.extend(unknown.into_iter().zip(versions.into_iter().map(stored)));
+        // Those that do not exist are noted as that already.
+        let found = unknown.into_iter().zip(versions).filter(|(_, version)| version.is_some());
+        current.extend(found.map(|(id, version)| (id, stored(version))));
         let Turn { limits, until, .. } = turn;
-        let (ops, effects) = (Vec::new(), Vec::new());
+        let (ops, effects) = (Vec::with_capacity(size), Vec::with_capacity(size));
         Ok(Self { shared, derived, limits, until, early: None, state, current, ops, effects })
     }
 
@@ -164,6 +196,8 @@ impl<'a> Stage<'a> {
         early: impl Fn(usize) -> Option<&'a Matched>,
         commit: &mut Commit,
     ) -> Result<Part> {
+        // Two rows of a point, and one of each of its vectors.
+        commit.reserve(ops.len() * (2 + self.derived.entry.schema.names().count()));
         for (position, op) in ops.into_iter().enumerate() {
             self.early = early(position);
             self.perform(op, commit).map_err(|error| placed(error, "ops", position))?;

@@ -82,8 +82,33 @@ impl Workers {
         span: Span,
     ) -> Result<Seqno> {
         let early = Early::of(&self.engine, &targets, deadline)?;
-        let sent = Instant::now();
-        self.order(|reply| Order::Write(Write { targets, early, deadline, durability, reply, span, sent }))
+        let (back, sent) = (None, Instant::now());
+        self.order(|reply| {
+            Order::Write(Write { targets, early, deadline, durability, back, reply, span, sent })
+        })
+    }
+
+    /// As [`write`](Self::write), of points that must all be known to be new without a look (`Derived::is_new`). Where
+    /// they are not, nothing was written, and the targets come back.
+    ///
+    /// # Errors
+    /// As for [`write`](Self::write).
+    pub(crate) fn write_new(
+        &self,
+        targets: Vec<Target>,
+        durability: Durability,
+        span: Span,
+    ) -> Result<std::result::Result<Seqno, Vec<Target>>> {
+        let (back, refused) = crossbeam_channel::bounded(1);
+        let early = Early::of(&self.engine, &targets, None)?;
+        let (back, deadline, sent) = (Some(back), None, Instant::now());
+        let written = self.order(|reply| {
+            Order::Write(Write { targets, early, deadline, durability, back, reply, span, sent })
+        });
+        match refused.try_recv() {
+            Ok(targets) => Ok(Err(targets)),
+            Err(_) => written.map(Ok),
+        }
     }
 
     /// Orders that wait for the sequencer.

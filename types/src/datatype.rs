@@ -104,12 +104,22 @@ impl Datatype {
 
     /// Appends elements as bytes, little-endian.
     pub fn encode(self, elements: &[f32], bytes: &mut Vec<u8>) {
+        let start = bytes.len();
+        // Places of a known size are filled many at a time; bytes that are appended one by one are not.
+        bytes.resize(start + elements.len() * self.bytes(), 0);
+        let places = &mut bytes[start..];
         match self {
-            Self::Float32 => bytes.extend(elements.iter().flat_map(|element| element.to_le_bytes())),
-            Self::Float16 => {
-                bytes.extend(elements.iter().flat_map(|element| f16::from_f32(*element).to_le_bytes()));
+            Self::Float32 => {
+                let places = places.as_chunks_mut::<4>().0.iter_mut();
+                places.zip(elements).for_each(|(place, element)| *place = element.to_le_bytes());
             }
-            Self::Uint8 => bytes.extend(elements.iter().map(|element| *element as u8)),
+            Self::Float16 => {
+                let halves = elements.iter().map(|element| f16::from_f32(*element).to_le_bytes());
+                places.as_chunks_mut::<2>().0.iter_mut().zip(halves).for_each(|(place, half)| *place = half);
+            }
+            Self::Uint8 => {
+                places.iter_mut().zip(elements).for_each(|(place, element)| *place = *element as u8);
+            }
         }
     }
 

@@ -28,6 +28,10 @@ pub fn check(payload: &Payload, limits: &Limits) -> Result<()> {
     if depth > limits.payload_depth_max {
         return Err(Error::limit("payload", "the payload's depth", depth, limits.payload_depth_max));
     }
+    // Most are far below the limit: their text is not made only to be counted.
+    if bytes_most(payload) <= limits.payload_bytes_max {
+        return Ok(());
+    }
     let bytes = bytes(payload);
     if bytes > limits.payload_bytes_max {
         return Err(Error::limit("payload", "the payload's size in bytes", bytes, limits.payload_bytes_max));
@@ -53,6 +57,12 @@ fn value_weight(value: &Value) -> usize {
     size_of::<Value>() + inner
 }
 
+/// No payload has more bytes as JSON text: a byte of a text is `\u001f` at most, and all else takes less than it
+/// weighs.
+fn bytes_most(payload: &Payload) -> usize {
+    weight(payload).saturating_mul(6).saturating_add("{}".len())
+}
+
 /// Bytes of a payload as JSON text.
 pub fn bytes(payload: &Payload) -> usize {
     struct Count(usize);
@@ -70,5 +80,40 @@ pub fn bytes(payload: &Payload) -> usize {
         Ok(()) => count.0,
         // Counting never fails, and a payload has string keys only.
         Err(_) => usize::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::ErrorKind;
+
+    #[test]
+    fn no_text_is_longer_than_it_is_taken_for() {
+        let controls = "\u{1f}".repeat(1_000);
+        let cases = [
+            json!({}),
+            json!({"": ""}),
+            json!({"\"\\": "\"\\"}),
+            Value::Object(Payload::from_iter([(controls.clone(), controls.into())])),
+            json!({"a": [f64::MIN, f64::MIN_POSITIVE, -f64::EPSILON, u64::MAX, i64::MIN]}),
+            json!({"a": [[], [[], {}], {"b": {"": null}}, true, false, null]}),
+        ];
+        for case in cases {
+            let payload = case.as_object().expect("an object");
+            assert!(bytes(payload) <= bytes_most(payload), "{case}");
+        }
+    }
+
+    #[test]
+    fn a_payload_may_be_as_long_as_the_limit_and_no_longer() {
+        let payload = Payload::from_iter([("a".to_owned(), Value::from("x".repeat(100)))]);
+        let of =
+            |payload_bytes_max: usize| check(&payload, &Limits { payload_bytes_max, ..Limits::default() });
+        of(bytes(&payload)).expect("it fits");
+        let error = of(bytes(&payload) - 1).expect_err("it does not");
+        assert_eq!((error.kind(), error.field()), (ErrorKind::LimitExceeded, Some("payload")));
     }
 }

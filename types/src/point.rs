@@ -118,13 +118,20 @@ pub enum Op {
 impl Op {
     /// The points that the operation names.
     pub fn ids(&self) -> Vec<PointId> {
+        let mut ids = Vec::with_capacity(self.size());
+        self.each_id(|id| ids.push(id));
+        ids
+    }
+
+    /// Visits the points that the operation names, in their order: a write of thousands of operations makes no list for
+    /// each.
+    pub fn each_id(&self, mut visit: impl FnMut(PointId)) {
         match self {
-            Self::Upsert(point) => vec![point.id],
-            Self::UpsertWhere { points, .. } => points.iter().map(|point| point.id).collect(),
-            Self::UpdateVectors { points, .. } => points.iter().map(|(id, _)| *id).collect(),
-            Self::Change(Selection::Ids(ids), _) | Self::Delete(ids) => ids.clone(),
-            Self::Require { id, .. } => vec![*id],
-            Self::Change(Selection::Where(_), _) | Self::DeleteWhere(_) => Vec::new(),
+            Self::Upsert(Point { id, .. }) | Self::Require { id, .. } => visit(*id),
+            Self::UpsertWhere { points, .. } => points.iter().for_each(|point| visit(point.id)),
+            Self::UpdateVectors { points, .. } => points.iter().for_each(|(id, _)| visit(*id)),
+            Self::Change(Selection::Ids(ids), _) | Self::Delete(ids) => ids.iter().for_each(|id| visit(*id)),
+            Self::Change(Selection::Where(_), _) | Self::DeleteWhere(_) => {}
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) fn measure(folder: &Path, job: &Job, cores: &Cores) -> Result<Value> 
     let before = machine::memory();
     let mut linked = Linked { space: Space::new(job.dim, job.metric), alive: Alive::new() };
     arrays::read_rows(&job::base_path(folder), job.dim, |row, vector| {
-        linked.space.append(Some(vector));
+        linked.space.append(Some(vector.to_vec()));
         linked.alive.insert(Slot(row));
     })?;
     let began = Instant::now();

@@ -41,12 +41,12 @@ impl Head {
     }
 
     /// Appends a row and returns its number. Only the writer calls this, with a version larger than every one before
-    /// and vectors that `types::vector::check` has passed.
-    pub fn append<'a>(
+    /// and vectors that `types::vector::check` has passed; these are kept as they are, not copied.
+    pub fn append(
         &self,
         version: Version,
         id: PointId,
-        vector: impl Fn(&str) -> Option<&'a [f32]>,
+        mut vector: impl FnMut(&str) -> Option<Vec<f32>>,
     ) -> u32 {
         // Vectors first: whoever finds the identity finds its vectors.
         for (name, space) in &self.spaces {

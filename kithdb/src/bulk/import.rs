@@ -124,29 +124,60 @@ impl Collection {
     }
 
     /// Commits rows under numbers that no point has. What is written meanwhile may have some of them: then all rows get
-    /// others. The rows are copied for that.
+    /// others.
     fn commit_given(&self, mut ops: Vec<Op>, options: &ImportOptions, given: &mut Given) -> Result<Seqno> {
-        let mut tries = 0;
-        loop {
-            let mut required = Vec::with_capacity(ops.len());
+        for _ in 0..NUMBERS_TRIES_MAX {
+            let mut first = None;
             for op in &mut ops {
                 if let Op::Upsert(point) = op {
                     point.id = given.take()?;
-                    required.push(Op::Require { id: point.id, if_version: 0 });
+                    first.get_or_insert(point.id);
                 }
             }
-            required.extend(ops.iter().cloned());
-            tries += 1;
-            match self.write(required, options) {
-                Err(error) if error.kind() == ErrorKind::Conflict && tries < NUMBERS_TRIES_MAX => {
-                    given.next = self.next_id();
-                }
-                Err(error) if error.kind() == ErrorKind::Conflict => {
-                    let message = "are taken by others as fast as they are given; name a column of ids";
-                    return Err(Error::new(ErrorKind::Conflict, message).with_field("id").with_source(error));
-                }
-                written => return written,
+            // The others follow the first.
+            let are_new = first.is_some_and(|first| self.shared.derived.lock().is_new(first));
+            let written =
+                if are_new { self.write_new(ops, options) } else { self.write_required(ops, options) };
+            match written? {
+                Ok(seqno) => return Ok(seqno),
+                Err(refused) => ops = refused,
             }
+            given.next = self.next_id();
+        }
+        let message = "are taken by others as fast as they are given; name a column of ids";
+        Err(Error::new(ErrorKind::Conflict, message).with_field("id"))
+    }
+
+    /// Commits rows none of which may be there, where that is known without a look; else they come back.
+    fn write_new(
+        &self,
+        ops: Vec<Op>,
+        options: &ImportOptions,
+    ) -> Result<std::result::Result<Seqno, Vec<Op>>> {
+        let durability = options.durability.unwrap_or(self.engine.durability);
+        let asked = Asked::of(&self.engine, &self.shared.name, Operation::Write);
+        let targets = vec![(Arc::clone(&self.shared), ops)];
+        match self.workers.write_new(targets, durability, asked.span())? {
+            Ok(seqno) => {
+                asked.answered(0);
+                Ok(Ok(seqno))
+            }
+            Err(targets) => Ok(Err(targets.into_iter().flat_map(|(_, ops)| ops).collect())),
+        }
+    }
+
+    /// As [`write_new`](Self::write_new), where each of them has to be looked for: of what was there when the database
+    /// was opened, nobody knows the largest number. The rows are copied for that.
+    fn write_required(
+        &self,
+        ops: Vec<Op>,
+        options: &ImportOptions,
+    ) -> Result<std::result::Result<Seqno, Vec<Op>>> {
+        let required = ops.iter().flat_map(Op::ids).map(|id| Op::Require { id, if_version: 0 });
+        let all = required.chain(ops.iter().cloned()).collect();
+        match self.write(all, options) {
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(Err(ops)),
+            written => written.map(Ok),
         }
     }
 
@@ -328,7 +359,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchIterator};
-    use types::{Filter, Limits, Point, Schema};
+    use types::{Filter, Limits, Op, Point, Schema};
 
     use crate::bulk::ImportOptions;
     use crate::{Database, Options, Select};
@@ -355,6 +386,22 @@ mod tests {
         let mut expected = Vec::from(ours);
         expected.insert(2, Point::new(3).with("n", "theirs"));
         assert_eq!(points, expected);
+    }
+
+    /// As where somebody writes between the look and the turn.
+    #[test]
+    fn rows_that_were_to_be_new_come_back() {
+        let db = Database::in_memory().expect("a database");
+        let c = db.create_collection("c", Schema::new()).expect("a collection");
+        c.upsert(vec![Point::new(3)]).expect("a point");
+        let write = |ids: [u64; 2]| {
+            let ops = ids.map(|id| Op::Upsert(Point::new(id))).into();
+            c.write_new(ops, &ImportOptions::default()).expect("asked")
+        };
+        let refused = write([3, 4]).expect_err("one of them is there");
+        assert_eq!((refused.len(), c.status().points), (2, 1));
+        write([4, 5]).expect("new");
+        assert_eq!(c.status().points, 3);
     }
 
     #[test]

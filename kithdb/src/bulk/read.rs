@@ -3,7 +3,7 @@
 //! Cost: one pass over the rows. Elements are copied once; what is not of the type that is wanted is made so before.
 
 use arrow::array::RecordBatch;
-use types::{Error, Payload, Point, PointId, Result};
+use types::{Error, Payload, Point, PointId, Result, Vectors};
 
 use super::columns::Columns;
 use super::{ids, payloads, vectors};
@@ -45,7 +45,10 @@ pub(super) fn points(
         Some(at) => ids::read(batch.column(at), name(at), first)?,
         None => (0..rows).map(|_| given.take()).collect::<Result<_>>()?,
     };
-    let mut points: Vec<Point> = ids.into_iter().map(Point::new).collect();
+    let (vectors, payload) = (columns.vectors.len(), columns.payload.len());
+    let point =
+        |id| Point { id, vectors: Vectors::with_capacity(vectors), payload: Payload::with_capacity(payload) };
+    let mut points: Vec<Point> = ids.into_iter().map(point).collect();
     for (at, vector) in &columns.vectors {
         let column = vectors::Column::new(name(*at), batch.column(*at))?;
         for (row, point) in points.iter_mut().enumerate() {
@@ -62,12 +65,11 @@ pub(super) fn points(
     let cells = |at: &usize| payloads::Column::new(schema.field(*at), batch.column(*at));
     let cells: Vec<_> = columns.payload.iter().map(cells).collect::<Result<_>>()?;
     for (row, point) in points.iter_mut().enumerate() {
-        let mut payload = Payload::new();
         for (at, column) in columns.payload.iter().zip(&cells) {
-            let value = column.row(row, first + row as u64)?;
-            payload.extend(value.map(|value| (name(*at).to_owned(), value)));
+            if let Some(value) = column.row(row, first + row as u64)? {
+                point.payload.insert(name(*at).to_owned(), value);
+            }
         }
-        point.payload.extend(payload);
     }
     Ok(points)
 }

@@ -37,7 +37,9 @@ pub enum Space<'a> {
 
 /// The body of a `points` row.
 pub fn encode_version(version: Version) -> Vec<u8> {
-    version.0.to_le_bytes().to_vec()
+    let mut body = Vec::with_capacity(8 + CHECKSUM_BYTES);
+    body.extend_from_slice(&version.0.to_le_bytes());
+    body
 }
 
 /// The version in a `points` row.
@@ -111,12 +113,12 @@ pub fn encode_vector(space: Space<'_>, vector: &Vector) -> Vec<u8> {
             spec.datatype.encode(elements, &mut body);
         }
         (Space::Sparse, Vector::Sparse(vector)) => {
-            body.reserve_exact(vector.len() * SPARSE_BYTES);
+            body.reserve_exact(vector.len() * SPARSE_BYTES + CHECKSUM_BYTES);
             body.extend(vector.indices.iter().flat_map(|index| index.to_le_bytes()));
             body.extend(vector.values.iter().flat_map(|value| value.to_le_bytes()));
         }
         (Space::Multi(spec), Vector::Multi(rows)) => {
-            body.reserve_exact(rows.len() * spec.dim * spec.datatype.bytes());
+            body.reserve_exact(rows.len() * spec.dim * spec.datatype.bytes() + CHECKSUM_BYTES);
             rows.iter().for_each(|row| spec.datatype.encode(row, &mut body));
         }
         _ => debug_assert!(false, "a vector of another space"),

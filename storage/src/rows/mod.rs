@@ -34,7 +34,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// All tables, in the order in which they are created.
+    /// All tables, in the order in which they are created, and in which they are declared.
     pub const ALL: [Self; 6] =
         [Self::Meta, Self::Points, Self::Payloads, Self::Vectors, Self::Journal, Self::Manifest];
 
@@ -221,6 +221,13 @@ mod conformance {
             check(&MemoryRows::default(), &batches);
             let folder = tempfile::tempdir().expect("a folder");
             check(&RocksRows::open(folder.path()).expect("an engine"), &batches);
+        }
+    }
+
+    #[test]
+    fn a_table_has_its_place_among_all() {
+        for (place, table) in Table::ALL.into_iter().enumerate() {
+            assert_eq!(table as usize, place, "{}", table.name());
         }
     }
 

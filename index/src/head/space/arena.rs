@@ -36,15 +36,17 @@ impl Arena {
         self.metric
     }
 
-    pub(super) fn append(&self, vector: Option<&[f32]>) {
-        let elements: Box<[f32]> = vector.unwrap_or_default().into();
-        debug_assert!(vector.is_none() || elements.len() == self.dim, "a vector of another space");
+    pub(super) fn append(&self, vector: Option<Vec<f32>>) {
+        let is_there = vector.is_some();
+        // What a vector has room for beyond its elements would stay with it.
+        let elements = vector.unwrap_or_default().into_boxed_slice();
+        debug_assert!(!is_there || elements.len() == self.dim, "a vector of another space");
         let square = match self.metric {
             Metric::Dot => -kernels::distance(Metric::Dot, &elements, &elements),
             _ => 0.0,
         };
         self.rows.push(Row { elements, square });
-        self.count.fetch_add(u32::from(vector.is_some()), Ordering::Release);
+        self.count.fetch_add(u32::from(is_there), Ordering::Release);
         let len = self.len();
         if len.is_multiple_of(BLOCK_ROWS)
             && let Some(coded) = self.coded.get_or_init(|| Coded::new(self.metric, self.dim))

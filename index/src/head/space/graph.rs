@@ -178,10 +178,10 @@ mod tests {
     #[test]
     fn rows_beyond_the_reach_have_a_distance_too() {
         let arena = Arc::new(Arena::new(2, Metric::Dot));
-        arena.append(Some(&[1.0, 0.0]));
+        arena.append(Some(vec![1.0, 0.0]));
         let distance = RowDistance { arena: Arc::clone(&arena), reach: OnceLock::new() };
         assert_eq!(distance.eval(&[0], &[0]), 0.0);
-        arena.append(Some(&[1.2e19, 1.2e19]));
+        arena.append(Some(vec![1.2e19, 1.2e19]));
         for (a, b) in [(0, 1), (1, 0), (1, 1), (0, 7), (7, 7)] {
             let distance = distance.eval(&[a], &[b]);
             assert!(distance >= 0.0 && distance.is_finite(), "{a} {b}: {distance}");

@@ -91,7 +91,7 @@ impl Space {
 
     /// Appends the next row; `None` for a point without this vector. Only the writer calls this, with what
     /// `types::vector::check` has passed.
-    pub fn append(&self, vector: Option<&[f32]>) {
+    pub fn append(&self, vector: Option<Vec<f32>>) {
         self.arena.append(vector);
     }
 

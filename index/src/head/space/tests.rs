@@ -50,7 +50,7 @@ fn clustered(metric: Metric, clusters: usize, count: u32, seed: u64) -> Vec<Vec<
 fn filled(metric: Metric, vectors: &[Vec<f32>]) -> (Space, Alive) {
     let (space, mut alive) = (Space::new(DIM, metric), Alive::new());
     for (slot, vector) in vectors.iter().enumerate() {
-        space.append(Some(vector));
+        space.append(Some(vector.clone()));
         alive.insert(Slot(slot as u32));
     }
     (space, alive)
@@ -184,7 +184,7 @@ fn a_small_head_is_exact_and_rows_may_lack_the_vector() {
     let vectors = clustered(metric, 5, 500, 1);
     let (space, mut alive) = (Space::new(DIM, metric), Alive::new());
     for (slot, vector) in vectors.iter().enumerate() {
-        space.append((slot % 5 != 0).then_some(vector));
+        space.append((slot % 5 != 0).then(|| vector.clone()));
         alive.insert(Slot(slot as u32));
     }
     assert!(!space.link(&alive, 500) && space.linked() == 0, "too small to be linked");
@@ -221,7 +221,7 @@ fn linking_goes_on_where_it_stopped_and_passes_over_the_dead() {
     assert!(space.link(&alive, 1_100) && space.linked() == 2_000);
     assert!(!space.link(&alive, 100_000) && space.linked() == 5_000);
     for (slot, vector) in vectors.iter().enumerate().skip(5_000) {
-        space.append(Some(vector));
+        space.append(Some(vector.clone()));
         alive.insert(Slot(slot as u32));
     }
     // Rows that nobody has linked yet are found all the same.
@@ -239,7 +239,7 @@ fn equal_vectors_do_not_hide_each_other() {
     let (space, mut alive) = (Space::new(DIM, Metric::Cosine), Alive::new());
     let vectors = clustered(Metric::Cosine, 1, 1, 1);
     for slot in 0..5_000 {
-        space.append(Some(&vectors[0]));
+        space.append(Some(vectors[0].clone()));
         alive.insert(Slot(slot));
     }
     space.link(&alive, 5_000);
@@ -264,7 +264,7 @@ fn searches_run_beside_the_writer_and_the_linker() {
             scope.spawn(|| {
                 let mut alive = alive.clone();
                 for (slot, vector) in vectors.iter().enumerate().skip(ROWS as usize) {
-                    space.append(Some(vector));
+                    space.append(Some(vector.clone()));
                     alive.insert(Slot(slot as u32));
                     if slot % 1_000 == 999 {
                         while space.link(&alive, 300) {}

@@ -21,6 +21,7 @@ use arrow::ipc::{self, MessageHeader};
 use types::{Error, Result};
 
 use super::{ARROW_MAGIC, malformed, refused};
+use crate::bulk::BLOCK_BYTES;
 use crate::bulk::import::guarded;
 
 /// The mark before each length.
@@ -32,8 +33,9 @@ const MAGIC_BYTES_MAX: usize = 64;
 /// Bytes of the description of a message: a schema of the most columns takes less.
 const DESCRIPTION_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes that are made ready at once for a body, whatever its length is said to be.
-const STEP_BYTES: usize = 4 << 20;
+/// Bytes that are made ready at once for a body, whatever its length is said to be: as many as a block of rows has, for
+/// a body that grows by doubling is copied as it grows.
+const STEP_BYTES: usize = BLOCK_BYTES;
 
 /// A stream of batches.
 pub(super) struct Stream<R> {
