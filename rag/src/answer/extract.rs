@@ -80,9 +80,8 @@ fn quote(text: &str, asked: &HashSet<String>) -> Range<usize> {
     }
     let behind = sentences.iter().map(|sentence| sentence.end).filter(|end| *end > best.end);
     let long_enough = |end: &usize| *end - best.start >= QUOTE_BYTES_MIN;
-    let is_fine = |end: &usize| {
-        *end - best.start <= QUOTE_BYTES_MAX && loading(&text[best.start..*end]).is_none()
-    };
+    let is_fine =
+        |end: &usize| *end - best.start <= QUOTE_BYTES_MAX && loading(&text[best.start..*end]).is_none();
     let mut ends = behind.take_while(is_fine).peekable();
     let mut end = best.end;
     while !long_enough(&end) && ends.peek().is_some() {

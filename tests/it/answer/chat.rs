@@ -313,7 +313,8 @@ fn what_there_is_to_ask_is_listed_and_what_there_is_not_is_told() {
         let is_model = (answer.status, param) == (404, Some("model"));
         assert_eq!(answer.body["error"]["code"] == "model_not_found", is_model, "{answer:?}");
     }
-    let other = json!({"model": "x", "rag": {"collection": "none"}, "messages": [{"role": "user", "content": "x"}]});
+    let other =
+        json!({"model": "x", "rag": {"collection": "none"}, "messages": [{"role": "user", "content": "x"}]});
     let other = post("/v1/chat/completions", other);
     assert_eq!((other.status, other.field.as_deref()), (404, Some("rag.collection")), "{other:?}");
 }
