@@ -4,8 +4,9 @@
 //! the scan does not wait for what it has just asked for.
 //!
 //! Upper nibbles come first. A row that they put farther than the last of the nearest so far, by more than they may be
-//! wrong, cannot be a hit; whole codes are read of the others alone. Where many rows are about equally far these are
-//! many: that costs time, not hits.
+//! wrong, cannot be a hit; whole codes are read of the others alone. Vectors are read of those that by these may be hits
+//! in turn. Where many rows are about equally far, or the rows are far from the query beside what lies between them, these
+//! are many: that costs time, not hits.
 //!
 //! Invariant: every row is looked at; every hit has its exact distance.
 //! Cost: that of reading the upper nibbles, 3 cache lines for a row of 384 elements. Rows come from an iterator whose
@@ -16,11 +17,14 @@ use types::Result;
 use super::search::{COMPLETED_MORE, Near, SIGNS_MORE, SIGNS_PER_HIT, WALKS};
 use super::walk::Walk;
 use super::{Graph, Tiers};
-use crate::codes::{Bits, Both, Nav, Nibbles, Reader, Tier};
+use crate::codes::{Bits, Both, Nav, Nibbles, Prepared, Reader};
 use crate::kernels::{Kernel, Task, run};
 
 /// Rows of a batch.
 const BATCH: usize = 8;
+
+/// A thread keeps room for so many candidates from one scan to the next.
+const CANDIDATES_KEPT: usize = 1 << 14;
 
 impl Graph {
     /// The `k` nearest of the given rows by their codes, then exactly: every row is looked at.
@@ -37,7 +41,12 @@ impl Graph {
         WALKS.with_borrow_mut(|walks| {
             let [walk, ..] = walks;
             run(self.isa, ScanCodes { graph: self, tiers, query, walk, rows, k });
-            self.exact(tiers, query, walk, k)
+            // Of those that are left none is read behind the first that is too far.
+            walk.candidates.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+            let near = self.exact(tiers, query, walk, k);
+            walk.candidates.clear();
+            walk.candidates.shrink_to(CANDIDATES_KEPT);
+            near
         })
     }
 }
@@ -60,41 +69,45 @@ impl<I: Iterator<Item = u32>> Task for ScanCodes<'_, '_, I> {
         let Self { graph, tiers, query, walk, rows, k } = self;
         walk.query.set(kernel, &graph.codec, query);
         let tier = graph.tier(tiers);
-        let room = k + COMPLETED_MORE + k / 2;
         match graph.codec.nav {
             Nav::Nibbles => {
-                walk.beam.clear(k);
-                sift(kernel, tier, walk, rows);
-                let sifted = std::mem::take(&mut walk.candidates);
-                walk.beam.clear(room);
-                estimate(kernel, Both(tier), walk, sifted.iter().map(|(row, _)| *row));
-                walk.candidates = sifted;
+                sift(kernel, Nibbles(tier), (&mut *walk, k), rows, |query, row| query.margins(tier, row));
+                let sifted = std::mem::take(&mut walk.candidates).into_iter().map(|(row, _)| row);
+                let margins = |query: &Prepared, row: u32| (0.0, query.doubt_of_codes(tier, row));
+                sift(kernel, Both(tier), (walk, k), sifted, margins);
             }
             Nav::Bits => {
                 walk.beam.clear(k * SIGNS_PER_HIT + SIGNS_MORE);
                 estimate(kernel, Bits(tier), walk, rows);
+                walk.choose(usize::MAX, graph.doubt(tier));
             }
             Nav::Vectors => {
-                walk.beam.clear(room);
+                walk.beam.clear(k + COMPLETED_MORE + k / 2);
                 estimate(kernel, graph.vectors(tiers), walk, rows);
+                walk.choose(usize::MAX, graph.doubt(tier));
             }
         }
-        walk.choose(usize::MAX, graph.doubt(tier));
     }
 }
 
-/// Leaves as candidates the rows that may be among as many nearest as the beam has room for, by their upper nibbles.
+/// Leaves as candidates the rows that may be among the `k` nearest, if estimates are wrong by what `margins` says.
 #[inline(always)]
-fn sift<K: Kernel>(kernel: K, tier: Tier<'_>, walk: &mut Walk, rows: impl Iterator<Item = u32>) {
+fn sift<K: Kernel, R: Reader>(
+    kernel: K,
+    reader: R,
+    (walk, k): (&mut Walk, usize),
+    rows: impl Iterator<Item = u32>,
+    margins: impl Fn(&Prepared, u32) -> (f32, f32),
+) {
     walk.candidates.clear();
-    let reader = Nibbles(tier);
+    walk.beam.clear(k);
     let mut batches = Batches::new(kernel, reader, rows);
     loop {
         let (rows, count) = batches.take(kernel, reader);
         if count == 0 {
             break;
         }
-        walk.sift_all(kernel, reader, &rows[..count], |query, row| query.slack(tier, row));
+        walk.sift_all(kernel, reader, &rows[..count], &margins);
     }
     // By the nearest of all, not of those before.
     let Walk { candidates, beam, .. } = walk;

@@ -53,10 +53,7 @@ const COMPLETED_OF_WINDOW: usize = 2;
 const EXACT_MORE: usize = 6;
 const EXACT_OF_WINDOW: usize = 8;
 
-/// A row gets it unless its estimate, less so many standard errors, is no nearer than the last hit. Of ten hits on
-/// minilm-384 this reads about 12 vectors instead of 18 and loses one hit in 5,000; on clustered synthetic vectors one
-/// in 430. So many, because rounding is the least part of the error of a row whose elements were cut off.
-const DOUBTS_OF_CODES: f32 = 15.0;
+/// A row gets it unless its estimate by signs, less so many standard errors, is no nearer than the last hit.
 const DOUBTS_OF_SIGNS: f32 = 2.0;
 
 /// What estimates by vectors differ from exact distances by: the order of summing.
@@ -185,7 +182,7 @@ impl Graph {
     pub(super) fn doubt<'t>(&self, tier: Tier<'t>) -> impl Fn(&Prepared, u32, f32) -> f32 + Copy + use<'t> {
         let nav = self.codec.nav;
         move |query, row, estimate| match nav {
-            Nav::Nibbles => DOUBTS_OF_CODES * query.doubt(tier, row),
+            Nav::Nibbles => query.doubt_of_codes(tier, row),
             Nav::Bits => DOUBTS_OF_SIGNS * query.doubt(tier, row),
             Nav::Vectors => DOUBT_OF_VECTORS * (1.0 + estimate.abs()),
         }
@@ -308,7 +305,7 @@ impl Walks<'_, '_> {
         let hidden = if matches!(self.shows, Shows::All) { 0 } else { ENTRIES_SHOWN };
         let (room, wanted) = (self.room(), self.wanted + hidden);
         for walk in &mut *self.walks {
-            walk.complete(kernel, Both(tier), (room, wanted), |query, row| query.slack(tier, row));
+            walk.complete(kernel, Both(tier), (room, wanted), |query, row| query.margins(tier, row));
         }
     }
 

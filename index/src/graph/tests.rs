@@ -54,7 +54,10 @@ pub(super) struct Built {
 
 impl Built {
     pub(super) fn new(metric: Metric, dim: usize, count: usize, options: &Options) -> Self {
-        let rows = clustered(metric, dim, count, 1);
+        Self::of(metric, dim, clustered(metric, dim, count, 1), options)
+    }
+
+    fn of(metric: Metric, dim: usize, rows: Vec<f32>, options: &Options) -> Self {
         let parts = build(metric, Fine::floats(dim, &rows), options, None, &()).expect("not cancelled");
         let graph = Graph::open(metric, dim, &parts.codec).expect("a codec");
         let built = Self { metric, dim, rows, parts, graph };
@@ -191,6 +194,41 @@ fn a_scan_by_codes_is_nearly_exact_among_rows_that_are_equally_far() {
             near += found.len();
         }
         assert!(near == 200 && missed <= 10, "{metric}: {missed} of {near}");
+    }
+}
+
+/// A hundred rows about each centre, whose codes are the same.
+#[test]
+fn a_scan_by_codes_tells_rows_apart_that_their_codes_do_not() {
+    let (dim, mut dice) = (24, Dice(7));
+    let centres: Vec<f32> = (0..20 * dim).map(|_| dice.normal()).collect();
+    let mut beside = |at: usize| centres[at % centres.len()] + 0.001 * dice.normal();
+    let queries: Vec<f32> = (0..5 * dim).map(&mut beside).collect();
+    let rows = (0..2_000 * dim).map(&mut beside).collect();
+    let built = Built::of(Metric::Euclid, dim, rows, &options(Nav::Nibbles));
+    for query in queries.chunks_exact(dim) {
+        let found = built.graph.scan_codes(&built.tiers(), query, 0..2_000, 10);
+        assert_eq!(found.expect("in memory"), built.truth(query, Shows::All, 10));
+    }
+}
+
+/// Long rows across the query: the luckiest of them seem nearer than any short row is, and are not.
+#[test]
+fn the_errors_of_long_rows_hide_no_short_ones() {
+    let (dim, mut dice) = (24, Dice(11));
+    let mut rows: Vec<f32> = (0..4_000 * dim).map(|_| dice.normal()).collect();
+    for row in rows.chunks_exact_mut(dim).step_by(2) {
+        row.iter_mut().for_each(|x| *x *= 20.0);
+        row[0] = 0.0;
+    }
+    let built = Built::of(Metric::Dot, dim, rows, &options(Nav::Nibbles));
+    for sign in [1.0, -1.0] {
+        let mut query = vec![0.0_f32; dim];
+        query[0] = sign;
+        let found = built.graph.scan_codes(&built.tiers(), &query, 0..4_000, 50).expect("in memory");
+        let truth = built.truth(&query, Shows::All, 50);
+        let missed = truth.iter().filter(|near| !found.contains(near)).count();
+        assert!(truth.len() == 50 && missed <= 1, "{missed} of 50");
     }
 }
 

@@ -214,56 +214,65 @@ impl Walk {
     }
 
     /// Estimates rows, keeps the best, and adds to the candidates all that may be among these if estimates are wrong by
-    /// what `doubt` says.
+    /// what `margins` says: how much farther the best may be, and how much nearer the others.
     #[inline(always)]
     pub(crate) fn sift_all<K: Kernel, R: Reader>(
         &mut self,
         kernel: K,
         reader: R,
         rows: &[u32],
-        doubt: impl Fn(&Prepared, u32) -> f32,
+        margins: impl Fn(&Prepared, u32) -> (f32, f32),
     ) {
         let (fours, rest) = rows.as_chunks::<4>();
         for rows in fours {
             let estimates = reader.four(kernel, &self.query, *rows);
             for (row, estimate) in rows.iter().zip(estimates) {
-                let least = estimate - doubt(&self.query, *row);
-                self.sift(*row, estimate, least);
+                let (luck, doubt) = margins(&self.query, *row);
+                self.sift(*row, estimate + luck, estimate - doubt);
             }
         }
         for row in rest {
             let estimate = reader.one(kernel, &self.query, *row);
-            let least = estimate - doubt(&self.query, *row);
-            self.sift(*row, estimate, least);
+            let (luck, doubt) = margins(&self.query, *row);
+            self.sift(*row, estimate + luck, estimate - doubt);
         }
     }
 
+    /// The beam holds the most that distances may be: where rows have lengths of their own, the errors of long ones say
+    /// nothing of short ones.
     #[inline(always)]
-    fn sift(&mut self, row: u32, estimate: f32, least: f32) {
+    fn sift(&mut self, row: u32, most: f32, least: f32) {
         if !self.beam.takes(least) {
             return;
         }
         self.candidates.push((row, least));
-        if self.beam.takes(estimate) {
-            self.beam.offer(estimate, row);
+        if self.beam.takes(most) {
+            self.beam.offer(most, row);
         }
     }
 
     /// Estimates the best `room` rows anew with a better tier, and keeps only these: of them those that may be among
-    /// the `wanted` nearest, if estimates are wrong by what `doubt` says.
+    /// the `wanted` nearest, if estimates are wrong by what `margins` says, as in [`sift_all`](Self::sift_all).
     #[inline(always)]
     pub(crate) fn complete<K: Kernel, R: Reader>(
         &mut self,
         kernel: K,
         reader: R,
         (room, wanted): (usize, usize),
-        doubt: impl Fn(&Prepared, u32) -> f32,
+        margins: impl Fn(&Prepared, u32) -> (f32, f32),
     ) {
         let mut pending = std::mem::take(&mut self.pending);
         pending.clear();
-        let last = self.beam.rows().nth(wanted.saturating_sub(1)).map_or(f32::INFINITY, |last| last.1);
+        let (mut last, mut count) = (f32::NEG_INFINITY, 0);
+        for (row, estimate) in self.beam.rows().take(wanted) {
+            last = last.max(estimate + margins(&self.query, row).0);
+            count += 1;
+        }
+        if count < wanted {
+            last = f32::INFINITY;
+        }
         for (row, estimate) in self.beam.rows().take(room) {
-            if estimate - doubt(&self.query, row) <= last {
+            if estimate - margins(&self.query, row).1 <= last {
                 reader.prefetch(kernel, row);
                 pending.push(row);
             }

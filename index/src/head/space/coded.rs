@@ -2,8 +2,9 @@
 //!
 //! Rows that no graph covers yet are scanned, and a row of 384 `f32` is 24 cache lines somewhere in memory. Its upper
 //! nibbles are three, and those of a block lie one row behind the other, so that memory is read ahead. As in a segment,
-//! whole codes are read of the rows that may be hits, and the best by these get their exact distance: a hit may be
-//! missed, never mistaken. Unlike there the codec has learned nothing: rows are not centred.
+//! whole codes are read of the rows that may be hits, and those that by these still may be get their exact distance: a
+//! hit may be missed, never mistaken. Unlike there the codec has learned nothing: rows are not centred, so where all are
+//! far from zero beside what lies between them many get it.
 //!
 //! Invariants: a block is made when its last row is appended, by the writer, and never changes. Rows behind the last
 //! block are few, and are looked at exactly.
@@ -54,16 +55,13 @@ impl Coded {
         self.blocks.push(block);
     }
 
-    /// The rows whose exact distances decide which are the `k` nearest of the given ones: the `room` nearest by their
-    /// codes, and those that no block holds or no code can tell of. Fastest for rows that ascend.
-    pub(super) fn likely(
-        &self,
-        query: &[f32],
-        rows: impl Iterator<Item = u32>,
-        k: usize,
-        room: usize,
-    ) -> Vec<u32> {
-        run(self.isa, Likely { coded: self, query, rows, k, room })
+    /// The rows of which the `k` nearest of the given ones are some, by the least that their distances may be, which
+    /// stands beside them. Nothing is known of those that no block holds or no code can tell of. Fastest for rows that
+    /// ascend.
+    pub(super) fn likely(&self, query: &[f32], rows: impl Iterator<Item = u32>, k: usize) -> Vec<(u32, f32)> {
+        let mut likely = run(self.isa, Likely { coded: self, query, rows, k });
+        likely.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        likely
     }
 
     /// Bytes in memory, approximately.
@@ -113,15 +111,14 @@ struct Likely<'l, I> {
     query: &'l [f32],
     rows: I,
     k: usize,
-    room: usize,
 }
 
 impl<I: Iterator<Item = u32>> Task for Likely<'_, I> {
-    type Output = Vec<u32>;
+    type Output = Vec<(u32, f32)>;
 
     #[inline(always)]
-    fn run<K: Kernel>(self, kernel: K) -> Vec<u32> {
-        let Self { coded, query, rows, k, room } = self;
+    fn run<K: Kernel>(self, kernel: K) -> Vec<(u32, f32)> {
+        let Self { coded, query, rows, k } = self;
         let mut sieve = Sieve::new(k);
         sieve.query.set(kernel, &coded.codec, query);
         let mut likely = Vec::new();
@@ -134,7 +131,7 @@ impl<I: Iterator<Item = u32>> Task for Likely<'_, I> {
                 (block, count) = (coded.blocks.get(number as usize), 0);
             }
             match block {
-                None => likely.push(row),
+                None => likely.push((row, f32::NEG_INFINITY)),
                 Some(block) if block.has(row % BLOCK_ROWS) => {
                     group[count] = row % BLOCK_ROWS;
                     count += 1;
@@ -143,7 +140,7 @@ impl<I: Iterator<Item = u32>> Task for Likely<'_, I> {
             }
         }
         sieve.sift_block(kernel, coded, (number, block), &group[..count]);
-        sieve.complete(kernel, coded, room, &mut likely);
+        sieve.complete(kernel, coded, &mut likely);
         likely
     }
 }
@@ -151,9 +148,9 @@ impl<I: Iterator<Item = u32>> Task for Likely<'_, I> {
 /// What is left of the rows so far.
 struct Sieve {
     query: Prepared,
-    /// By their upper nibbles.
+    /// By the most that their distances may be.
     nearest: Best<Nearest>,
-    /// The farthest of these, once there are as many as are wanted.
+    /// That of the farthest of these, once there are as many as are wanted.
     last: f32,
     /// Rows that may be hits, and the least that their distances may be.
     candidates: Vec<(u32, f32)>,
@@ -182,46 +179,51 @@ impl Sieve {
         for rows in fours {
             let estimates = reader.four(kernel, &self.query, *rows);
             for (row, estimate) in rows.iter().zip(estimates) {
-                self.sift(first + row, estimate, self.query.slack(reader.0, *row));
+                self.sift(first + row, estimate, self.query.margins(reader.0, *row));
             }
         }
         for row in rest {
             let estimate = reader.one(kernel, &self.query, *row);
-            self.sift(first + row, estimate, self.query.slack(reader.0, *row));
+            self.sift(first + row, estimate, self.query.margins(reader.0, *row));
         }
     }
 
+    /// As when a segment's codes are scanned.
     #[inline(always)]
-    fn sift(&mut self, row: u32, estimate: f32, slack: f32) {
+    fn sift(&mut self, row: u32, estimate: f32, (luck, doubt): (f32, f32)) {
         if !estimate.is_finite() {
             self.unknown.push(row);
             return;
         }
-        if estimate - slack > self.last {
+        let least = estimate - doubt;
+        if least > self.last {
             return;
         }
-        self.candidates.push((row, estimate - slack));
-        self.nearest.offer(Nearest(estimate, row));
+        self.candidates.push((row, least));
+        self.nearest.offer(Nearest(estimate + luck, row));
         if let Some(Nearest(last, _)) = self.nearest.worst() {
             self.last = *last;
         }
     }
 
-    /// Estimates what is left by whole codes, and adds the nearest, and what could not be estimated.
+    /// Estimates what is left by whole codes, and adds what may be hits by these, and what could not be estimated.
     #[inline(always)]
-    fn complete<K: Kernel>(self, kernel: K, coded: &Coded, room: usize, likely: &mut Vec<u32>) {
-        let mut nearest = Best::new(room);
-        for (row, least) in self.candidates {
+    fn complete<K: Kernel>(mut self, kernel: K, coded: &Coded, likely: &mut Vec<(u32, f32)>) {
+        let (sifted, last) = (std::mem::take(&mut self.candidates), self.last);
+        (self.nearest, self.last) = (Best::new(self.nearest.k()), f32::INFINITY);
+        for (row, least) in sifted {
             // By the nearest of all, not of those before.
-            if least <= self.last
+            if least <= last
                 && let Some(block) = coded.blocks.get((row / BLOCK_ROWS) as usize)
             {
-                let estimate = Both(coded.tier(block)).one(kernel, &self.query, row % BLOCK_ROWS);
-                nearest.offer(Nearest(estimate, row));
+                let (tier, at) = (coded.tier(block), row % BLOCK_ROWS);
+                let estimate = Both(tier).one(kernel, &self.query, at);
+                self.sift(row, estimate, (0.0, self.query.doubt_of_codes(tier, at)));
             }
         }
-        likely.extend(nearest.into_sorted().into_iter().map(|Nearest(_, row)| row));
-        likely.extend(self.unknown);
+        let last = self.last;
+        likely.extend(self.candidates.into_iter().filter(|(_, least)| *least <= last));
+        likely.extend(self.unknown.into_iter().map(|row| (row, f32::NEG_INFINITY)));
     }
 }
 
@@ -248,13 +250,13 @@ mod tests {
             // The second block's rows are counted from its own first.
             let has_vector = !(wanted % BLOCK_ROWS).is_multiple_of(3);
             for rows in [(0..end).collect::<Vec<u32>>(), (0..end).rev().collect()] {
-                let likely = coded.likely(&vectors[wanted as usize], rows.into_iter(), 1, 4);
-                assert_eq!(likely.contains(&wanted), has_vector, "{wanted}");
-                assert_eq!(likely.iter().filter(|row| **row >= 2 * BLOCK_ROWS).count(), 5);
-                assert!(likely.len() <= 9, "{likely:?}");
+                let likely = coded.likely(&vectors[wanted as usize], rows.into_iter(), 1);
+                assert_eq!(likely.iter().any(|(row, _)| *row == wanted), has_vector, "{wanted}");
+                assert_eq!(likely.iter().filter(|(row, _)| *row >= 2 * BLOCK_ROWS).count(), 5);
+                assert!(likely.is_sorted_by(|a, b| a.1 <= b.1) && likely.len() < 50, "{likely:?}");
             }
         }
-        assert!(coded.likely(&vectors[1], std::iter::empty(), 1, 4).is_empty());
+        assert!(coded.likely(&vectors[1], std::iter::empty(), 1).is_empty());
     }
 
     #[test]
@@ -268,8 +270,9 @@ mod tests {
             for query in [&vectors[4], &vectors[7]] {
                 let distance = |row: &u32| kernels::distance(metric, query, &vectors[*row as usize]);
                 let nearest = (0..BLOCK_ROWS).min_by(|a, b| distance(a).total_cmp(&distance(b)));
-                let likely = coded.likely(query, 0..BLOCK_ROWS, 1, 4);
-                assert!(nearest.is_some_and(|nearest| likely.contains(&nearest)), "{metric}: {likely:?}");
+                let likely = coded.likely(query, 0..BLOCK_ROWS, 1);
+                let is_likely = |nearest| likely.iter().any(|(row, _)| *row == nearest);
+                assert!(nearest.is_some_and(is_likely), "{metric}: {likely:?}");
             }
         }
     }

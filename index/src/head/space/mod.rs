@@ -46,10 +46,6 @@ const SCANNED_PER_FETCHED: f64 = 64.0;
 /// So many rows are scanned by their codes: of fewer an exact scan takes little.
 pub const CODED_ROWS_MIN: u32 = 1024;
 
-/// Codes mistake some of the order: so many times the hits wanted, and so many more, get their exact distance.
-const CODED_PER_HIT: usize = 2;
-const CODED_MORE: usize = 32;
-
 /// One vector space of a head.
 pub struct Space {
     arena: Arc<Arena>,
@@ -209,12 +205,16 @@ impl Space {
         }
     }
 
-    /// Offers the slots that are nearest by their codes.
+    /// Offers the slots that may be among the nearest by their codes.
     fn offer_likely(&self, query: &[f32], slots: impl Iterator<Item = Slot>, best: &mut Best<Nearest>) {
         let Some(coded) = self.arena.coded() else { return self.offer_all(query, slots, best) };
-        let room = best.k().saturating_mul(CODED_PER_HIT).saturating_add(CODED_MORE);
-        let likely = coded.likely(query, slots.map(|slot| slot.0), best.k(), room);
-        self.offer_all(query, likely.into_iter().map(Slot), best);
+        for (row, least) in coded.likely(query, slots.map(|slot| slot.0), best.k()) {
+            // They come by the least that their distances may be.
+            if best.worst().is_some_and(|Nearest(worst, _)| least > *worst) {
+                return;
+            }
+            self.offer_all(query, std::iter::once(Slot(row)), best);
+        }
     }
 
     fn offer_all(&self, query: &[f32], slots: impl Iterator<Item = Slot>, best: &mut Best<Nearest>) {

@@ -111,6 +111,40 @@ fn a_scan_by_codes_is_nearly_exact() {
     }
 }
 
+/// Codes that are not centred tell such rows apart no more.
+#[test]
+fn a_scan_by_codes_finds_what_is_near_where_all_rows_are_far_from_zero() {
+    let shifted = |vector: &Vec<f32>| -> Vec<f32> { vector.iter().map(|x| x + 1_000.0).collect() };
+    for metric in [Metric::Dot, Metric::Euclid] {
+        let vectors: Vec<Vec<f32>> = clustered(Metric::Euclid, 20, 3_000, 1).iter().map(shifted).collect();
+        let (space, _) = filled(metric, &vectors);
+        for query in clustered(Metric::Euclid, 20, 10, 2).iter().map(shifted) {
+            let slots = || (0..3_000).map(Slot);
+            assert_eq!(space.scan_codes(&query, slots(), 10), space.scan(&query, slots(), 10), "{metric}");
+        }
+    }
+}
+
+/// Long rows across the query: the luckiest of them seem nearer than any short row is, and are not.
+#[test]
+fn the_errors_of_long_rows_hide_no_short_ones() {
+    let mut dice = Dice(11);
+    let mut vectors: Vec<Vec<f32>> = (0..4_000).map(|_| dice.vector()).collect();
+    for vector in vectors.iter_mut().step_by(2) {
+        vector.iter_mut().for_each(|x| *x *= 20.0);
+        vector[0] = 0.0;
+    }
+    let (space, _) = filled(Metric::Dot, &vectors);
+    for sign in [1.0, -1.0] {
+        let mut query = vec![0.0_f32; DIM];
+        query[0] = sign;
+        let slots = || (0..4_000).map(Slot);
+        let (truth, found) = (space.scan(&query, slots(), 50), space.scan_codes(&query, slots(), 50));
+        let missed = truth.iter().filter(|near| !found.contains(near)).count();
+        assert!(truth.len() == 50 && missed <= 1, "{missed} of 50");
+    }
+}
+
 #[test]
 fn dead_and_unaccepted_rows_are_never_found_and_cost_no_recall() {
     for metric in Metric::ALL {
