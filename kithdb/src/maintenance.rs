@@ -21,10 +21,6 @@ use crate::keywords::KEYWORD;
 /// Rows linked into a graph in one turn.
 const LINK_ROWS: u32 = 256;
 
-/// A head with fewer rows is not linked: a scan of its codes takes less than a walk, and linking keeps a core busy that
-/// searches want. By default it is a segment before it has so many.
-const LINKED_ROWS_MIN: u32 = 65_536;
-
 /// A keyword commit is made for so many documents, or so old ones.
 const KEYWORD_DOCS_MAX: usize = 4_096;
 const KEYWORD_AGE_MAX: Duration = Duration::from_secs(1);
@@ -125,7 +121,7 @@ fn link(shared: &Shared) -> bool {
         [] => return false,
     };
     match (&last.body, before.map(|part| &part.body)) {
-        (Body::Head(head), None | Some(Body::Segment(_))) if head.rows() >= LINKED_ROWS_MIN => {
+        (Body::Head(head), None | Some(Body::Segment(_))) => {
             head.link(&view.alive.part(last.slots()), LINK_ROWS)
         }
         _ => false,

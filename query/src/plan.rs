@@ -401,7 +401,7 @@ fn choose_all(
         let part = PartStatistics { shown, ..*part };
         let mut ways = match part.calibration {
             Some(calibration) => of_segment(request, &part, calibration, (count, space.misses)),
-            None => of_head(request, &part, space.dim, count),
+            None => of_head(request, &part, space, count),
         };
         if must_scan {
             ways.retain(|way| way.0 == Strategy::Scan);
@@ -414,10 +414,17 @@ fn choose_all(
 /// A way, its cost, and the recall that is known of it.
 type Way = (Strategy, f64, Option<f32>);
 
-/// The ways through a head. Exact while few of its rows are shown, and until its graph is begun.
-fn of_head(request: &Request, part: &PartStatistics<'_>, dim: usize, count: usize) -> Vec<Way> {
+/// The ways through a head. Exact while few of its rows are shown, and until its graph is begun. No codes tell of sums of
+/// absolute differences.
+fn of_head(
+    request: &Request,
+    part: &PartStatistics<'_>,
+    space: &SpaceStatistics<'_>,
+    count: usize,
+) -> Vec<Way> {
+    let (dim, has_codes) = (space.dim, space.metric != Metric::Manhattan);
     let mut ways = vec![(Strategy::Scan, cost::scan_ns(part.shown, dim), Some(1.0))];
-    if part.shown >= index::CODED_ROWS_MIN as usize {
+    if has_codes && part.shown >= index::CODED_ROWS_MIN as usize {
         ways.push((Strategy::Codes, cost::coded_ns(part.shown, dim), None));
     }
     if part.linked > 0 {
@@ -425,8 +432,8 @@ fn of_head(request: &Request, part: &PartStatistics<'_>, dim: usize, count: usiz
         // Rows that are not linked yet are shown, too.
         let share = (part.shown as f64 / part.linked as f64).min(1.0);
         let unlinked = part.rows.saturating_sub(part.linked);
-        let cost_ns = cost::graph_ns(ef, dim, share) + cost::coded_ns(unlinked, dim);
-        ways.push((Strategy::Graph { ef }, cost_ns, None));
+        let rest_ns = if has_codes { cost::coded_ns(unlinked, dim) } else { cost::scan_ns(unlinked, dim) };
+        ways.push((Strategy::Graph { ef }, cost::graph_ns(ef, dim, share) + rest_ns, None));
     }
     ways
 }

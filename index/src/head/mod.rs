@@ -15,6 +15,10 @@ use crate::Alive;
 pub use identities::Identities;
 pub use space::{CODED_ROWS_MIN, GRAPH_ROWS_MIN, Near, Space, SpaceView};
 
+/// Fewer rows are not linked where they have codes: a scan of these takes less than a walk, and linking keeps a core busy
+/// that searches want. By default a head is a segment before it has so many.
+const LINKED_ROWS_MIN: u32 = 65_536;
+
 /// Rows in memory.
 pub struct Head {
     capacity: u32,
@@ -75,14 +79,40 @@ impl Head {
         self.spaces.iter().map(|(name, space)| (name.as_str(), space))
     }
 
-    /// Links the next rows of each graph, at most `rows_max` in each; whether more wait. As [`Space::link`].
+    /// Links the next rows of each graph that serves a search, at most `rows_max` in each; whether more wait. As
+    /// [`Space::link`].
     pub fn link(&self, alive: &Alive, rows_max: u32) -> bool {
-        let links = self.spaces.values().map(|space| space.link(alive, rows_max));
+        let serves = |space: &&Space| !space.has_codes() || space.len() >= LINKED_ROWS_MIN;
+        let links = self.spaces.values().filter(serves).map(|space| space.link(alive, rows_max));
         links.filter(|has_more| *has_more).count() > 0
     }
 
     /// Bytes in memory, approximately.
     pub fn bytes(&self) -> usize {
         self.identities.bytes() + self.spaces.values().map(Space::bytes).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{Metric, Slot};
+
+    use super::*;
+
+    #[test]
+    fn a_space_without_codes_is_linked_before_one_with_them() {
+        let spec = |metric: Metric| VectorSpec::new(2, metric);
+        let schema = Schema::new()
+            .named_vector("coded", spec(Metric::Euclid))
+            .named_vector("plain", spec(Metric::Manhattan));
+        let (head, mut alive) = (Head::new(&schema, GRAPH_ROWS_MIN), Alive::new());
+        for row in 0..GRAPH_ROWS_MIN {
+            let vector = |_: &str| Some(vec![row as f32, 1.0]);
+            head.append(Version(u64::from(row) + 1), PointId::Num(u64::from(row)), vector);
+            alive.insert(Slot(row));
+        }
+        assert!(head.link(&alive, 10));
+        let linked = |name: &str| head.space(name).map(Space::linked);
+        assert_eq!((linked("coded"), linked("plain")), (Some(0), Some(10)));
     }
 }

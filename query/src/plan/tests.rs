@@ -38,6 +38,20 @@ fn a_head_is_scanned_or_walked_by_cost() {
     assert_eq!(strategies(&exact, vec![part(200_000, 200_000, 200_000)]), [Strategy::Scan]);
 }
 
+#[test]
+fn a_head_has_no_codes_where_distances_do_not_follow_from_inner_products() {
+    let ask = |linked: usize| {
+        let mut known = statistics(vec![part(40_000, linked, 40_000)]);
+        known.space.as_mut().expect("a space").metric = Metric::Manhattan;
+        match plan(&nearest(Params::default()), &known).step {
+            Step::Vector { parts, .. } => (parts[0].strategy, parts[0].recall),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(ask(0), (Strategy::Scan, Some(1.0)));
+    assert_eq!(ask(39_000), (Strategy::Graph { ef: cost::EF_DEFAULT }, None));
+}
+
 /// A graph of few rows seemed the cheaper the more others were shown.
 #[test]
 fn a_graph_that_is_just_begun_is_no_way_through_a_large_head() {

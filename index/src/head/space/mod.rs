@@ -111,6 +111,11 @@ impl Space {
         self.arena.count()
     }
 
+    /// Whether its rows have codes, once there is a block of them.
+    pub(super) fn has_codes(&self) -> bool {
+        self.arena.metric() != Metric::Manhattan
+    }
+
     /// Bytes that scans read of a row: its vector, and its upper nibbles, or the vector where there are none.
     pub(crate) fn row_bytes(&self) -> (u64, u64) {
         self.arena.row_bytes()
