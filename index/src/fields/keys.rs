@@ -253,7 +253,7 @@ impl Numbers<i64> {
         let upper = WholeRange { gt: None, gte: None, ..*range };
         let start = self.0.partition_point(|(number, _)| !lower.contains(*number));
         let end = self.0.partition_point(|(number, _)| upper.contains(*number));
-        self.0.get(start..end).unwrap_or_default().iter().map(|(_, row)| *row).collect()
+        set_of(self.0.get(start..end).unwrap_or_default().iter().map(|(_, row)| *row))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Attributes of files, and filters on them.
 
-use kithdb::{Condition, Error, FieldPath, Filter, Payload, Predicate, Range, Result, Scalar, Value};
+use kithdb::{Condition, Error, FieldPath, Filter, NumberBound, Payload, Predicate, Result, Scalar, Value};
 use serde::{Deserialize, Serialize};
 
 /// Attributes of a file, and metadata of a store.
@@ -115,17 +115,19 @@ impl FilterIn {
 
 fn compare(kind: &str, path: &FieldPath, value: &Value, field: &str) -> Result<Condition> {
     let refuse = |what: &str, why: &str| Error::invalid(format!("{field}.{what}"), why);
-    let number =
-        || value.as_f64().ok_or_else(|| refuse("value", "must be a number: only numbers have an order"));
-    let range = |range: Range| Ok(Condition::Field(path.clone(), Predicate::Range(range)));
+    let bound = || match number(value) {
+        None => Err(refuse("value", "must be a number: only numbers have an order")),
+        some => Ok(some),
+    };
+    let range = |bounds| Ok(Condition::Field(path.clone(), Predicate::within(bounds)));
     let list = || value.as_array().ok_or_else(|| refuse("value", "must be a list"));
     match kind {
         "eq" => equals(path, value, field),
         "ne" => Ok(not(equals(path, value, field)?)),
-        "gt" => range(Range { gt: Some(number()?), ..Range::default() }),
-        "gte" => range(Range { gte: Some(number()?), ..Range::default() }),
-        "lt" => range(Range { lt: Some(number()?), ..Range::default() }),
-        "lte" => range(Range { lte: Some(number()?), ..Range::default() }),
+        "gt" => range([None, None, bound()?, None]),
+        "gte" => range([None, None, None, bound()?]),
+        "lt" => range([bound()?, None, None, None]),
+        "lte" => range([None, bound()?, None, None]),
         "in" | "nin" => {
             let any = list()?.iter().map(|value| equals(path, value, field)).collect::<Result<Vec<_>>>()?;
             // Nothing is among nothing: an empty list of alternatives would hold for everything.
@@ -143,15 +145,17 @@ fn not(condition: Condition) -> Condition {
     Condition::Filter(Box::new(Filter { must_not: vec![condition], ..Filter::default() }))
 }
 
+/// A number as it was written: not every large integer is a double.
+fn number(value: &Value) -> Option<NumberBound> {
+    value.as_i64().map(NumberBound::Whole).or_else(|| value.as_f64().map(NumberBound::Float))
+}
+
 /// Numbers are equal as numbers: `1` and `1.0` are the same to clients.
 fn equals(path: &FieldPath, value: &Value, field: &str) -> Result<Condition> {
     let predicate = match value {
         Value::String(text) => Predicate::Any(vec![Scalar::Str(text.clone())]),
         Value::Bool(flag) => Predicate::Any(vec![Scalar::Bool(*flag)]),
-        Value::Number(number) => {
-            let number = number.as_f64();
-            Predicate::Range(Range { gte: number, lte: number, ..Range::default() })
-        }
+        Value::Number(_) => Predicate::within([None, number(value), None, number(value)]),
         _ => return Err(Error::invalid(format!("{field}.value"), "must be a text, a number, true or false")),
     };
     Ok(Condition::Field(path.clone(), predicate))
@@ -166,7 +170,9 @@ mod tests {
 
     #[test]
     fn filters_mean_what_clients_mean() {
-        let attributes = json!({"kind": "a", "year": 2020, "share": 0.5, "open": true, "a.b": "x"});
+        let large = 9_007_199_254_740_993_i64;
+        let attributes =
+            json!({"kind": "a", "year": 2020, "share": 0.5, "open": true, "a.b": "x", "number": large});
         let point = Point::new(1).with("attributes", attributes);
         let bare = Point::new(2);
         let holds = |filter: &Value, point: &Point| {
@@ -177,6 +183,9 @@ mod tests {
         for (filter, has, lacks) in [
             (leaf("eq", "kind", json!("a")), true, false),
             (leaf("eq", "year", json!(2020.0)), true, false),
+            (leaf("eq", "number", json!(large)), true, false),
+            (leaf("eq", "number", json!(large - 1)), false, false),
+            (leaf("gt", "number", json!(large - 1)), true, false),
             (leaf("eq", "open", json!(true)), true, false),
             (leaf("eq", "a.b", json!("x")), true, false),
             (leaf("ne", "kind", json!("a")), false, true),
