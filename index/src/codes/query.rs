@@ -38,11 +38,11 @@ const ROUNDING: f32 = 0.41;
 /// Of rounding to steps of 16, beside which the query's own is nothing.
 const ROUNDING_OF_NIBBLES: f32 = 4.62;
 
-/// So many standard errors of its upper nibbles a row may be farther than it seems where it is among the nearest so far:
-/// these are the luckiest of about equally near rows.
-const LUCK_OF_NIBBLES: f32 = 2.0;
+/// So many standard errors a row may be farther than it seems where it is among the nearest so far: these are the
+/// luckiest of about equally near rows.
+const LUCK: f32 = 2.0;
 
-/// So many a hit may be nearer than it seems: one in a thousand is more.
+/// So many a hit may be nearer than it seems by its upper nibbles: one in a thousand is more.
 const DOUBTS_OF_NIBBLES: f32 = 3.0;
 
 /// A row gets its exact distance unless its estimate by whole codes, less so many standard errors, is no nearer than the
@@ -139,13 +139,14 @@ impl Prepared {
     #[inline(always)]
     pub(crate) fn margins(&self, tier: Tier<'_>, row: u32) -> (f32, f32) {
         let error = self.doubt(tier, row) * (ROUNDING_OF_NIBBLES / ROUNDING);
-        (error * LUCK_OF_NIBBLES, error * DOUBTS_OF_NIBBLES)
+        (error * LUCK, error * DOUBTS_OF_NIBBLES)
     }
 
-    /// By how much a row may be nearer than it seems by all of its codes.
+    /// The same by all of its codes.
     #[inline(always)]
-    pub(crate) fn doubt_of_codes(&self, tier: Tier<'_>, row: u32) -> f32 {
-        self.doubt(tier, row) * DOUBTS_OF_CODES
+    pub(crate) fn margins_of_codes(&self, tier: Tier<'_>, row: u32) -> (f32, f32) {
+        let error = self.doubt(tier, row);
+        (error * LUCK, error * DOUBTS_OF_CODES)
     }
 
     /// The standard error of a row's estimate by all of its codes.

@@ -73,8 +73,7 @@ impl<I: Iterator<Item = u32>> Task for ScanCodes<'_, '_, I> {
             Nav::Nibbles => {
                 sift(kernel, Nibbles(tier), (&mut *walk, k), rows, |query, row| query.margins(tier, row));
                 let sifted = std::mem::take(&mut walk.candidates).into_iter().map(|(row, _)| row);
-                let margins = |query: &Prepared, row: u32| (0.0, query.doubt_of_codes(tier, row));
-                sift(kernel, Both(tier), (walk, k), sifted, margins);
+                sift(kernel, Both(tier), (walk, k), sifted, |query, row| query.margins_of_codes(tier, row));
             }
             Nav::Bits => {
                 walk.beam.clear(k * SIGNS_PER_HIT + SIGNS_MORE);

@@ -182,7 +182,7 @@ impl Graph {
     pub(super) fn doubt<'t>(&self, tier: Tier<'t>) -> impl Fn(&Prepared, u32, f32) -> f32 + Copy + use<'t> {
         let nav = self.codec.nav;
         move |query, row, estimate| match nav {
-            Nav::Nibbles => query.doubt_of_codes(tier, row),
+            Nav::Nibbles => query.margins_of_codes(tier, row).1,
             Nav::Bits => DOUBTS_OF_SIGNS * query.doubt(tier, row),
             Nav::Vectors => DOUBT_OF_VECTORS * (1.0 + estimate.abs()),
         }

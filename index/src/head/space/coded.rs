@@ -218,7 +218,7 @@ impl Sieve {
             {
                 let (tier, at) = (coded.tier(block), row % BLOCK_ROWS);
                 let estimate = Both(tier).one(kernel, &self.query, at);
-                self.sift(row, estimate, (0.0, self.query.doubt_of_codes(tier, at)));
+                self.sift(row, estimate, self.query.margins_of_codes(tier, at));
             }
         }
         let last = self.last;

@@ -1,8 +1,7 @@
 //! One vector space: the rows themselves, and a navigable graph over them.
 //!
-//! Rows are appended by the writer and are searchable at once: exactly while the space is small
-//! ([`GRAPH_ROWS_MIN`]), later through the graph plus a scan of the rows that [`Space::link`] has not reached: exact
-//! while they are few, by their codes and then exact where they are many.
+//! Rows are appended by the writer and are searchable at once: exactly while they are few ([`CODED_ROWS_MIN`]), then by
+//! their codes; where [`Space::link`] has reached them, through the graph, and only the others are scanned.
 //! Source of the graph: Malkov, Yashunin 2016 (HNSW), as `hnsw_rs` builds it.
 //!
 //! Invariants:
