@@ -414,8 +414,8 @@ fn choose_all(
 /// A way, its cost, and the recall that is known of it.
 type Way = (Strategy, f64, Option<f32>);
 
-/// The ways through a head. Exact while few of its rows are shown, and until its graph is begun. No codes tell of sums of
-/// absolute differences.
+/// The ways through a head. Exact while few of its rows are shown, and until its graph is begun. No codes tell of sums
+/// of absolute differences.
 fn of_head(
     request: &Request,
     part: &PartStatistics<'_>,

@@ -79,7 +79,7 @@ impl From<SparseVector> for Vector {
 ///
 /// # Errors
 /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) naming the element, when the dimension differs,
-/// or an element is NaN or infinite.
+/// an element is NaN or infinite, or the vector is so long that distances would overflow.
 pub fn check(elements: &mut [f32], dim: usize, metric: Metric) -> Result<()> {
     if elements.len() != dim {
         let message =

@@ -45,10 +45,10 @@ const LUCK: f32 = 2.0;
 /// So many a hit may be nearer than it seems by its upper nibbles: one in a thousand is more.
 const DOUBTS_OF_NIBBLES: f32 = 3.0;
 
-/// A row gets its exact distance unless its estimate by whole codes, less so many standard errors, is no nearer than the
-/// last hit. Of ten hits on minilm-384 this reads about 12 vectors instead of 18 and loses one hit in 5,000; on clustered
-/// synthetic vectors one in 430. So many, because rounding is the least part of the error of a row whose elements were
-/// cut off.
+/// A row gets its exact distance unless its estimate by whole codes, less so many standard errors, is no nearer than
+/// the last hit. Of ten hits on minilm-384 this reads about 12 vectors instead of 18 and loses one hit in 5,000; on
+/// clustered synthetic vectors one in 430. So many, because rounding is the least part of the error of a row whose
+/// elements were cut off.
 const DOUBTS_OF_CODES: f32 = 15.0;
 
 /// The part of a row of normal elements that lies across its signs: the root of 1 - 2/pi.

@@ -4,9 +4,9 @@
 //! the scan does not wait for what it has just asked for.
 //!
 //! Upper nibbles come first. A row that they put farther than the last of the nearest so far, by more than they may be
-//! wrong, cannot be a hit; whole codes are read of the others alone. Vectors are read of those that by these may be hits
-//! in turn. Where many rows are about equally far, or the rows are far from the query beside what lies between them, these
-//! are many: that costs time, not hits.
+//! wrong, cannot be a hit; whole codes are read of the others alone, and vectors of those that by these may be hits in
+//! turn. Where many rows are about equally far, or far from the query beside what lies between them, these are many:
+//! that costs time, not hits.
 //!
 //! Invariant: every row is looked at; every hit has its exact distance.
 //! Cost: that of reading the upper nibbles, 3 cache lines for a row of 384 elements. Rows come from an iterator whose

@@ -15,8 +15,8 @@ use crate::Alive;
 pub use identities::Identities;
 pub use space::{CODED_ROWS_MIN, GRAPH_ROWS_MIN, Near, Space, SpaceView};
 
-/// Fewer rows are not linked where they have codes: a scan of these takes less than a walk, and linking keeps a core busy
-/// that searches want. By default a head is a segment before it has so many.
+/// Fewer rows are not linked where they have codes: a scan of these takes less than a walk, and linking keeps a core
+/// busy that searches want. By default a head is a segment before it has so many.
 const LINKED_ROWS_MIN: u32 = 65_536;
 
 /// Rows in memory.

@@ -3,8 +3,8 @@
 //! Rows that no graph covers yet are scanned, and a row of 384 `f32` is 24 cache lines somewhere in memory. Its upper
 //! nibbles are three, and those of a block lie one row behind the other, so that memory is read ahead. As in a segment,
 //! whole codes are read of the rows that may be hits, and those that by these still may be get their exact distance: a
-//! hit may be missed, never mistaken. Unlike there the codec has learned nothing: rows are not centred, so where all are
-//! far from zero beside what lies between them many get it.
+//! hit may be missed, never mistaken. Unlike there the codec has learned nothing: rows are not centred, so where all
+//! are far from zero beside what lies between them many get it.
 //!
 //! Invariants: a block is made when its last row is appended, by the writer, and never changes. Rows behind the last
 //! block are few, and are looked at exactly.

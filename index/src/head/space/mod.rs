@@ -10,9 +10,9 @@
 //! - the graph's word is never taken for it: every hit is checked against the view and its distance computed anew;
 //! - readers never wait for the writer, and for [`Space::link`] only as long as one neighbour list is being changed.
 //!
-//! Cost: 5 bytes an element and 48 a row, about 2.4 KiB a linked row. Beyond some 100,000 rows the graph's
-//! pointer chasing makes it several times slower than a flat layout would be. Nothing is ever removed: dead rows
-//! go when the head becomes a segment.
+//! Cost: 4 bytes an element, another in codes (128 of these a row at least) and 48 a row; about 2.4 KiB a linked row.
+//! Beyond some 100,000 rows the graph's pointer chasing makes it several times slower than a flat layout would be.
+//! Nothing is ever removed: dead rows go when the head becomes a segment.
 
 mod arena;
 mod coded;
