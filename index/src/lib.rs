@@ -27,6 +27,7 @@ pub mod keyword;
 pub mod part;
 pub mod rows;
 pub mod segment;
+mod sieve;
 pub mod sparse;
 mod stop_words;
 mod texts;

@@ -14,17 +14,15 @@
 
 use types::Result;
 
-use super::search::{COMPLETED_MORE, Near, SIGNS_MORE, SIGNS_PER_HIT, WALKS};
+use super::search::{Near, SIGNS_MORE, SIGNS_PER_HIT, WALKS};
 use super::walk::Walk;
 use super::{Graph, Tiers};
 use crate::codes::{Bits, Both, Nav, Nibbles, Prepared, Reader};
 use crate::kernels::{Kernel, Task, run};
+use crate::sieve::Sieve;
 
 /// Rows of a batch.
 const BATCH: usize = 8;
-
-/// A thread keeps room for so many candidates from one scan to the next.
-const CANDIDATES_KEPT: usize = 1 << 14;
 
 impl Graph {
     /// The `k` nearest of the given rows by their codes, then exactly: every row is looked at.
@@ -40,18 +38,15 @@ impl Graph {
     ) -> Result<Vec<Near>> {
         WALKS.with_borrow_mut(|walks| {
             let [walk, ..] = walks;
-            run(self.isa, ScanCodes { graph: self, tiers, query, walk, rows, k });
-            // Of those that are left none is read behind the first that is too far.
-            walk.candidates.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-            let near = self.exact(tiers, query, walk, k);
-            walk.candidates.clear();
-            walk.candidates.shrink_to(CANDIDATES_KEPT);
-            near
+            let mut candidates = run(self.isa, ScanCodes { graph: self, tiers, query, walk, rows, k });
+            // The nearest first: where they are known, no other is read that is too far.
+            candidates.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+            self.exact(tiers, query, &candidates, &mut walk.vector, k)
         })
     }
 }
 
-/// Estimates of all given rows.
+/// Estimates of all given rows: which may be hits, and the least that their distances may be.
 struct ScanCodes<'w, 'a, I> {
     graph: &'w Graph,
     tiers: &'w Tiers<'a>,
@@ -62,55 +57,66 @@ struct ScanCodes<'w, 'a, I> {
 }
 
 impl<I: Iterator<Item = u32>> Task for ScanCodes<'_, '_, I> {
-    type Output = ();
+    type Output = Vec<(u32, f32)>;
 
     #[inline(always)]
-    fn run<K: Kernel>(self, kernel: K) {
+    fn run<K: Kernel>(self, kernel: K) -> Vec<(u32, f32)> {
         let Self { graph, tiers, query, walk, rows, k } = self;
         walk.query.set(kernel, &graph.codec, query);
         let tier = graph.tier(tiers);
+        let doubt = graph.doubt(tier);
+        let query = &walk.query;
         match graph.codec.nav {
             Nav::Nibbles => {
-                sift(kernel, Nibbles(tier), (&mut *walk, k), rows, |query, row| query.margins(tier, row));
-                let sifted = std::mem::take(&mut walk.candidates).into_iter().map(|(row, _)| row);
-                sift(kernel, Both(tier), (walk, k), sifted, |query, row| query.margins_of_codes(tier, row));
+                let margins = |row: u32, _: f32| query.margins(tier, row);
+                let sifted = sift(kernel, Nibbles(tier), query, rows, (k, margins));
+                let margins = |row: u32, _: f32| query.margins_of_codes(tier, row);
+                sift(kernel, Both(tier), query, sifted.into_iter().map(|(row, _)| row), (k, margins))
+            }
+            Nav::Vectors => {
+                let margins = |row: u32, estimate: f32| {
+                    let doubt = doubt(query, row, estimate);
+                    (doubt, doubt)
+                };
+                sift(kernel, graph.vectors(tiers), query, rows, (k, margins))
             }
             Nav::Bits => {
                 walk.beam.clear(k * SIGNS_PER_HIT + SIGNS_MORE);
                 estimate(kernel, Bits(tier), walk, rows);
-                walk.choose(usize::MAX, graph.doubt(tier));
-            }
-            Nav::Vectors => {
-                walk.beam.clear(k + COMPLETED_MORE + k / 2);
-                estimate(kernel, graph.vectors(tiers), walk, rows);
-                walk.choose(usize::MAX, graph.doubt(tier));
+                walk.choose(usize::MAX, doubt);
+                std::mem::take(&mut walk.candidates)
             }
         }
     }
 }
 
-/// Leaves as candidates the rows that may be among the `k` nearest, if estimates are wrong by what `margins` says.
+/// The rows that may be among the `k` nearest, if estimates are wrong by what `margins` says.
 #[inline(always)]
 fn sift<K: Kernel, R: Reader>(
     kernel: K,
     reader: R,
-    (walk, k): (&mut Walk, usize),
+    query: &Prepared,
     rows: impl Iterator<Item = u32>,
-    margins: impl Fn(&Prepared, u32) -> (f32, f32),
-) {
-    walk.candidates.clear();
-    walk.beam.clear(k);
-    let mut batches = Batches::new(kernel, reader, rows);
+    (k, margins): (usize, impl Fn(u32, f32) -> (f32, f32)),
+) -> Vec<(u32, f32)> {
+    let (mut sieve, mut batches) = (Sieve::new(k), Batches::new(kernel, reader, rows));
     loop {
         let (rows, count) = batches.take(kernel, reader);
         if count == 0 {
-            break;
+            return sieve.left();
         }
-        walk.sift_all(kernel, reader, &rows[..count], &margins);
+        let (fours, rest) = rows[..count].as_chunks::<4>();
+        for rows in fours {
+            let estimates = reader.four(kernel, query, *rows);
+            for (row, estimate) in rows.iter().zip(estimates) {
+                sieve.offer(*row, estimate, margins(*row, estimate));
+            }
+        }
+        for row in rest {
+            let estimate = reader.one(kernel, query, *row);
+            sieve.offer(*row, estimate, margins(*row, estimate));
+        }
     }
-    // By the nearest of all, not of those before.
-    let Walk { candidates, beam, .. } = walk;
-    candidates.retain(|(_, least)| beam.takes(*least));
 }
 
 /// Offers all rows to the beam.

@@ -40,7 +40,7 @@ pub(super) const TURNS: usize = 4;
 /// Estimates mistake some of the order: so many times the hits wanted, and so many more, are estimated anew by whole
 /// codes where there are some, and then get their exact distance if they may be hits.
 const COMPLETED_PER_HIT: usize = 2;
-pub(super) const COMPLETED_MORE: usize = 20;
+const COMPLETED_MORE: usize = 20;
 
 /// Signs mistake much more of it.
 pub(super) const SIGNS_PER_HIT: usize = 10;
@@ -142,8 +142,10 @@ impl Graph {
                 if walk.gave_up {
                     given_up.push(found.len());
                 }
-                let near = if walk.gave_up { Vec::new() } else { self.exact(tiers, query, walk, k)? };
-                found.push(Found { near, hops: walk.hops, distances: walk.distances });
+                let Walk { candidates, vector, hops, distances, gave_up, .. } = walk;
+                let near =
+                    if *gave_up { Vec::new() } else { self.exact(tiers, query, candidates, vector, k)? };
+                found.push(Found { near, hops: *hops, distances: *distances });
             }
             Result::Ok(())
         })?;
@@ -157,21 +159,22 @@ impl Graph {
         Ok(())
     }
 
-    /// The exact `k` nearest of the candidates of a walk. No vector is read of those whose estimates are too far,
-    /// by what is known of their error.
+    /// The exact `k` nearest of some candidates, read into `room`. No vector is read of those whose estimates are too
+    /// far, by what is known of their error.
     pub(super) fn exact(
         &self,
         tiers: &Tiers<'_>,
         query: &[f32],
-        walk: &mut Walk,
+        candidates: &[(u32, f32)],
+        room: &mut Room,
         k: usize,
     ) -> Result<Vec<Near>> {
         let mut best = Best::<Nearest>::new(k);
-        for &(row, least) in &walk.candidates {
+        for &(row, least) in candidates {
             if best.worst().is_some_and(|Nearest(worst, _)| least >= *worst) {
                 continue;
             }
-            let vector = tiers.fine.row(row, &mut walk.vector)?;
+            let vector = tiers.fine.row(row, room)?;
             best.offer(Nearest(kernels::distance(self.codec.metric, query, vector), row));
         }
         Ok(near(best))

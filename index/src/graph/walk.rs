@@ -213,46 +213,8 @@ impl Walk {
         }
     }
 
-    /// Estimates rows, keeps the best, and adds to the candidates all that may be among these if estimates are wrong by
-    /// what `margins` says: how much farther the best may be, and how much nearer the others.
-    #[inline(always)]
-    pub(crate) fn sift_all<K: Kernel, R: Reader>(
-        &mut self,
-        kernel: K,
-        reader: R,
-        rows: &[u32],
-        margins: impl Fn(&Prepared, u32) -> (f32, f32),
-    ) {
-        let (fours, rest) = rows.as_chunks::<4>();
-        for rows in fours {
-            let estimates = reader.four(kernel, &self.query, *rows);
-            for (row, estimate) in rows.iter().zip(estimates) {
-                let (luck, doubt) = margins(&self.query, *row);
-                self.sift(*row, estimate + luck, estimate - doubt);
-            }
-        }
-        for row in rest {
-            let estimate = reader.one(kernel, &self.query, *row);
-            let (luck, doubt) = margins(&self.query, *row);
-            self.sift(*row, estimate + luck, estimate - doubt);
-        }
-    }
-
-    /// The beam holds the most that distances may be: where rows have lengths of their own, the errors of long ones say
-    /// nothing of short ones.
-    #[inline(always)]
-    fn sift(&mut self, row: u32, most: f32, least: f32) {
-        if !self.beam.takes(least) {
-            return;
-        }
-        self.candidates.push((row, least));
-        if self.beam.takes(most) {
-            self.beam.offer(most, row);
-        }
-    }
-
     /// Estimates the best `room` rows anew with a better tier, and keeps only these: of them those that may be among
-    /// the `wanted` nearest, if estimates are wrong by what `margins` says, as in [`sift_all`](Self::sift_all).
+    /// the `wanted` nearest, if estimates are wrong by what `margins` says: so much farther, so much nearer.
     #[inline(always)]
     pub(crate) fn complete<K: Kernel, R: Reader>(
         &mut self,

@@ -12,9 +12,9 @@
 
 use types::Metric;
 
-use crate::best::{Best, Nearest};
 use crate::codes::{Both, Codec, Nibbles, Prepared, Reader, Tier};
 use crate::kernels::{Isa, Kernel, Task, run};
+use crate::sieve::Sieve;
 
 /// Rows of a block.
 pub(super) const BLOCK_ROWS: u32 = 256;
@@ -119,19 +119,18 @@ impl<I: Iterator<Item = u32>> Task for Likely<'_, I> {
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> Vec<(u32, f32)> {
         let Self { coded, query, rows, k } = self;
-        let mut sieve = Sieve::new(k);
-        sieve.query.set(kernel, &coded.codec, query);
-        let mut likely = Vec::new();
+        let (mut prepared, mut sieve) = (Prepared::default(), Sieve::new(k));
+        prepared.set(kernel, &coded.codec, query);
         let (mut group, mut count) = ([0_u32; BLOCK_ROWS as usize], 0);
         let (mut number, mut block) = (0, coded.blocks.get(0));
         for row in rows {
             if row / BLOCK_ROWS != number || count == group.len() {
-                sieve.sift_block(kernel, coded, (number, block), &group[..count]);
+                coded.sift(kernel, &prepared, (number, block), &group[..count], &mut sieve);
                 number = row / BLOCK_ROWS;
                 (block, count) = (coded.blocks.get(number as usize), 0);
             }
             match block {
-                None => likely.push((row, f32::NEG_INFINITY)),
+                None => sieve.offer_unknown(row),
                 Some(block) if block.has(row % BLOCK_ROWS) => {
                     group[count] = row % BLOCK_ROWS;
                     count += 1;
@@ -139,91 +138,59 @@ impl<I: Iterator<Item = u32>> Task for Likely<'_, I> {
                 Some(_) => {}
             }
         }
-        sieve.sift_block(kernel, coded, (number, block), &group[..count]);
-        sieve.complete(kernel, coded, &mut likely);
-        likely
+        coded.sift(kernel, &prepared, (number, block), &group[..count], &mut sieve);
+        coded.complete(kernel, &prepared, &sieve.left(), Sieve::new(k))
     }
 }
 
-/// What is left of the rows so far.
-struct Sieve {
-    query: Prepared,
-    /// By the most that their distances may be.
-    nearest: Best<Nearest>,
-    /// That of the farthest of these, once there are as many as are wanted.
-    last: f32,
-    /// Rows that may be hits, and the least that their distances may be.
-    candidates: Vec<(u32, f32)>,
-    /// Rows whose estimates are no numbers: elements are so large that their squares are none.
-    unknown: Vec<u32>,
-}
-
-impl Sieve {
-    fn new(k: usize) -> Self {
-        let (query, nearest) = (Prepared::default(), Best::new(k));
-        Self { query, nearest, last: f32::INFINITY, candidates: Vec::new(), unknown: Vec::new() }
-    }
-
-    /// Estimates rows of one block by their upper nibbles.
+impl Coded {
+    /// Offers rows of one block by their upper nibbles.
     #[inline(always)]
-    fn sift_block<K: Kernel>(
-        &mut self,
+    fn sift<K: Kernel>(
+        &self,
         kernel: K,
-        coded: &Coded,
+        query: &Prepared,
         (number, block): (u32, Option<&Block>),
         rows: &[u32],
+        sieve: &mut Sieve,
     ) {
         let Some(block) = block else { return };
-        let (reader, first) = (Nibbles(coded.tier(block)), number * BLOCK_ROWS);
+        let (reader, first) = (Nibbles(self.tier(block)), number * BLOCK_ROWS);
         let (fours, rest) = rows.as_chunks::<4>();
         for rows in fours {
-            let estimates = reader.four(kernel, &self.query, *rows);
+            let estimates = reader.four(kernel, query, *rows);
             for (row, estimate) in rows.iter().zip(estimates) {
-                self.sift(first + row, estimate, self.query.margins(reader.0, *row));
+                sieve.offer(first + row, estimate, query.margins(reader.0, *row));
             }
         }
         for row in rest {
-            let estimate = reader.one(kernel, &self.query, *row);
-            self.sift(first + row, estimate, self.query.margins(reader.0, *row));
+            let estimate = reader.one(kernel, query, *row);
+            sieve.offer(first + row, estimate, query.margins(reader.0, *row));
         }
     }
 
-    /// As when a segment's codes are scanned.
+    /// Offers what is left to another sieve by whole codes, and says what stays.
     #[inline(always)]
-    fn sift(&mut self, row: u32, estimate: f32, (luck, doubt): (f32, f32)) {
-        if !estimate.is_finite() {
-            self.unknown.push(row);
-            return;
-        }
-        let least = estimate - doubt;
-        if least > self.last {
-            return;
-        }
-        self.candidates.push((row, least));
-        self.nearest.offer(Nearest(estimate + luck, row));
-        if let Some(Nearest(last, _)) = self.nearest.worst() {
-            self.last = *last;
-        }
-    }
-
-    /// Estimates what is left by whole codes, and adds what may be hits by these, and what could not be estimated.
-    #[inline(always)]
-    fn complete<K: Kernel>(mut self, kernel: K, coded: &Coded, likely: &mut Vec<(u32, f32)>) {
-        let (sifted, last) = (std::mem::take(&mut self.candidates), self.last);
-        (self.nearest, self.last) = (Best::new(self.nearest.k()), f32::INFINITY);
-        for (row, least) in sifted {
-            // By the nearest of all, not of those before.
-            if least <= last
-                && let Some(block) = coded.blocks.get((row / BLOCK_ROWS) as usize)
-            {
-                let (tier, at) = (coded.tier(block), row % BLOCK_ROWS);
-                let estimate = Both(tier).one(kernel, &self.query, at);
-                self.sift(row, estimate, self.query.margins_of_codes(tier, at));
+    fn complete<K: Kernel>(
+        &self,
+        kernel: K,
+        query: &Prepared,
+        sifted: &[(u32, f32)],
+        mut sieve: Sieve,
+    ) -> Vec<(u32, f32)> {
+        for (row, _) in sifted {
+            let at = row % BLOCK_ROWS;
+            match self.blocks.get((row / BLOCK_ROWS) as usize) {
+                Some(block) if block.has(at) => {
+                    let tier = self.tier(block);
+                    let estimate = Both(tier).one(kernel, query, at);
+                    sieve.offer(*row, estimate, query.margins_of_codes(tier, at));
+                }
+                // One that has no vector is passed over by who looks at it.
+                _ => sieve.offer_unknown(*row),
             }
         }
-        let last = self.last;
-        likely.extend(self.candidates.into_iter().filter(|(_, least)| *least <= last));
-        likely.extend(self.unknown.into_iter().map(|row| (row, f32::NEG_INFINITY)));
+        sieve.left()
     }
 }
 
