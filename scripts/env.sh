@@ -10,8 +10,7 @@ export KITHDB_TARGET="${CARGO_TARGET_DIR:-$kithdb_root/target}"
 # RocksDB's C++, compiled once for all profiles and selections of packages. Cargo compiles it anew whenever the features
 # of any crate below its build script change, and it takes about 15 minutes on 2 cores.
 rocksdb_version="$(sed -n '/^name = "librocksdb-sys"/{n;s/^version = "\(.*\)"/\1/p}' "$kithdb_root/Cargo.lock")"
-# Its checksums are by SSE 4.2 where the processor has it: scripts/crc32c.sh.
-rocksdb_dir="$kithdb_cache/rocksdb-$rocksdb_version-crc32c"
+rocksdb_dir="$kithdb_cache/rocksdb-$rocksdb_version"
 if [ -f "$rocksdb_dir/librocksdb.a" ]; then
     export ROCKSDB_LIB_DIR="$rocksdb_dir" ROCKSDB_STATIC=1
 fi

@@ -75,25 +75,17 @@ watch_rocksdb() {
 
 ensure_rocksdb() {
     [ -f "$rocksdb_dir/librocksdb.a" ] && return
-    # As it was kept before its checksums were looked after.
-    local library="$kithdb_cache/rocksdb-$rocksdb_version/librocksdb.a"
-    if [ ! -f "$library" ]; then
-        say "compiling RocksDB, once for this machine: about 15 minutes on 2 cores"
-        watch_rocksdb &
-        local watcher=$!
-        # Also when cargo fails: the script ends, the watcher must not outlive it.
-        trap "kill $watcher 2>/dev/null || true" RETURN EXIT
-        cargo build --release --locked --package kithdb-storage
-        library="$(find "$KITHDB_TARGET/release/build" -path '*librocksdb-sys-*/out/librocksdb.a' | head -n 1)"
-        [ -n "$library" ] || die "cargo built RocksDB, but its library is not where it should be"
-    fi
+    say "compiling RocksDB, once for this machine: about 15 minutes on 2 cores"
+    watch_rocksdb &
+    local watcher=$!
+    # Also when cargo fails: the script ends, the watcher must not outlive it.
+    trap "kill $watcher 2>/dev/null || true" RETURN EXIT
+    cargo build --release --locked --package kithdb-storage
+    local library
+    library="$(find "$KITHDB_TARGET/release/build" -path '*librocksdb-sys-*/out/librocksdb.a' | head -n 1)"
+    [ -n "$library" ] || die "cargo built RocksDB, but its library is not where it should be"
     mkdir -p "$rocksdb_dir"
     cp "$library" "$rocksdb_dir/librocksdb.a.part"
-    local sources=("${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"librocksdb-sys-$rocksdb_version/rocksdb")
-    if ! scripts/crc32c.sh "$rocksdb_dir/librocksdb.a.part" "${sources[0]}"; then
-        say "RocksDB keeps the checksums that it was compiled with: writing is slower"
-        cp "$library" "$rocksdb_dir/librocksdb.a.part"
-    fi
     mv "$rocksdb_dir/librocksdb.a.part" "$rocksdb_dir/librocksdb.a"
     source scripts/env.sh
 }

@@ -4,10 +4,9 @@
 //! Cost: where the field has an index, a look at each of its values; else, and for points that hold values that the
 //! index does not know, their payloads are read. Every different value is held until all are counted, up to a bound.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::time::Instant;
 
+use index::fields::Counts;
 use types::{Error, FieldPath, Filter, Result, Scalar, Slot};
 
 use crate::View;
@@ -30,12 +29,11 @@ pub fn facets(
 ) -> Result<Vec<(Scalar, usize)>> {
     let watch = Watch::until(deadline);
     let matching = Matching::new(view, filter, &watch)?.all()?;
-    let known = view.fields.counts(path, &matching);
-    let (mut counts, rest) = known.map_or((BTreeMap::new(), matching), |known| (known.counts, known.rest));
-    let rest: Vec<Slot> = rest.iter().map(Slot).collect();
+    let known = view.fields.counts(path, &matching, bytes_max);
+    let mut found = known.unwrap_or_else(|| Counts { rest: matching, ..Counts::default() });
+    let rest: Vec<Slot> = found.rest.iter().map(Slot).collect();
     let (pace, mut rest) = (Pace::default(), &rest[..]);
-    let mut bytes: usize = counts.keys().map(weight).sum();
-    check_bytes(bytes, bytes_max)?;
+    check_bytes(found.bytes, bytes_max)?;
     while let Some(block) = pace.block(&mut rest)
         && watch.has_time()
     {
@@ -45,29 +43,15 @@ pub fn facets(
             let mut values = scalars(path, payload);
             values.sort_unstable();
             values.dedup();
-            for value in values {
-                match counts.entry(value) {
-                    Entry::Occupied(mut count) => *count.get_mut() += 1,
-                    Entry::Vacant(place) => {
-                        bytes += weight(place.key());
-                        place.insert(1);
-                    }
-                }
-            }
+            values.into_iter().for_each(|value| found.add(value, 1));
         }
-        check_bytes(bytes, bytes_max)?;
+        check_bytes(found.bytes, bytes_max)?;
     }
     watch.verdict()?;
-    let mut counts: Vec<(Scalar, usize)> = counts.into_iter().collect();
+    let mut counts: Vec<(Scalar, usize)> = found.counts.into_iter().collect();
     counts.sort_unstable_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
     counts.truncate(limit);
     Ok(counts)
-}
-
-/// Bytes of memory that a value takes while it is counted, about.
-fn weight(value: &Scalar) -> usize {
-    let text = if let Scalar::Str(text) = value { text.len() } else { 0 };
-    2 * size_of::<(Scalar, usize)>() + text
 }
 
 fn check_bytes(bytes: usize, bytes_max: usize) -> Result<()> {

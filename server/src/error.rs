@@ -357,8 +357,8 @@ mod tests {
         let overflow = Failure { kind, said: "too long".to_owned(), retry_after: None };
         for (error, expected) in [
             (Error::from(overflow), "context_length_exceeded"),
-            (Error::invalid("api-key", format!("{UNAUTHORIZED}no")), "invalid_api_key"),
-            (Error::invalid("x", format!("{RATE}why")), "rate_limit_exceeded"),
+            (Refusal::Unauthorized.of("api-key", "no"), "invalid_api_key"),
+            (Refusal::Rate { seconds: 1 }.of("x", "why"), "rate_limit_exceeded"),
             (Error::new(ErrorKind::NotFound, "no").with_field("model"), "model_not_found"),
             (Error::new(ErrorKind::NotFound, "no").with_field("id"), "not_found"),
             (Error::invalid("n", "must be 1"), "invalid_argument"),

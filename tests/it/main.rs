@@ -25,6 +25,7 @@
 //! | `options`     | types of elements, codes and recall hold through restarts and rebuilds      |
 //! | `past`        | a past state is read as it was, and a cursor reads one state                |
 //! | `writes`      | writes that read first lose nothing of each other, and stop at their limits |
+//! | `fresh`       | ids that are put without a look are there once, whatever came before          |
 //! | `explain`     | an answer says why, what it took, and that it is partial                    |
 //! | `indexed`     | an index of a field changes no answer                                       |
 //! | `plans`       | any plan finds what the naive one finds, within the recall that is asked for |
@@ -60,6 +61,7 @@ mod drift;
 mod drifted;
 mod explain;
 mod folder;
+mod fresh;
 mod full;
 mod heal;
 mod http;

@@ -2,9 +2,10 @@
 //!
 //! Invariant: nothing is claimed of rows that a column does not know whole: those with a foreign element, and those
 //! that no column covers, are handed back for their payloads to be read.
-//! Cost: a look at every key.
+//! Cost: a look at every key; memory for each that some of the rows hold, up to a bound.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use roaring::RoaringBitmap;
 use types::{FieldPath, Scalar};
@@ -23,12 +24,28 @@ pub struct Counts {
     pub counts: BTreeMap<Scalar, usize>,
     /// Slots that were not counted: their payloads know.
     pub rest: RoaringBitmap,
+    /// Bytes of memory that the keys take, about.
+    pub bytes: usize,
+}
+
+impl Counts {
+    /// Counts rows of a key.
+    pub fn add(&mut self, key: Scalar, rows: usize) {
+        match self.counts.entry(key) {
+            Entry::Occupied(mut count) => *count.get_mut() += rows,
+            Entry::Vacant(place) => {
+                let text = if let Scalar::Str(text) = place.key() { text.len() } else { 0 };
+                self.bytes += 2 * size_of::<(Scalar, usize)>() + text;
+                place.insert(rows);
+            }
+        }
+    }
 }
 
 impl Fields {
     /// How many of these slots hold each key of a field of strings, integers or flags; nothing where reading their
-    /// payloads is no slower.
-    pub fn counts(&self, path: &FieldPath, slots: &RoaringBitmap) -> Option<Counts> {
+    /// payloads is no slower. As soon as the keys take more than `bytes_max` no further one is counted.
+    pub fn counts(&self, path: &FieldPath, slots: &RoaringBitmap, bytes_max: usize) -> Option<Counts> {
         let mut keys = 0;
         let mut is_countable = true;
         self.visit(path, &mut |_, _, column| match column.keys() {
@@ -47,7 +64,7 @@ impl Fields {
             let [_, _, foreign, ..] = column.sets();
             found.rest.remove_range(range);
             found.rest.extend((&asked & foreign).iter().map(|row| row + base));
-            count(column.keys(), &(asked - foreign), &mut found.counts);
+            count(column.keys(), &(asked - foreign), &mut found, bytes_max);
         })?;
         Some(found)
     }
@@ -66,31 +83,37 @@ impl Fields {
     }
 }
 
-fn count(keys: &Keys, asked: &RoaringBitmap, counts: &mut BTreeMap<Scalar, usize>) {
-    let mut add = |key: Scalar, rows: usize| {
-        if rows > 0 {
-            *counts.entry(key).or_default() += rows;
-        }
-    };
+fn count(keys: &Keys, asked: &RoaringBitmap, found: &mut Counts, bytes_max: usize) {
     match keys {
         Keys::Words(words) => {
             for (word, rows) in words {
+                if found.bytes > bytes_max {
+                    return;
+                }
                 let rows = rows.intersection_len(asked) as usize;
                 if rows > 0 {
-                    add(Scalar::Str(word.to_string()), rows);
+                    found.add(Scalar::Str(word.to_string()), rows);
                 }
             }
         }
         Keys::Integers(numbers) => {
             for alike in numbers.entries().chunk_by(|a, b| a.0 == b.0) {
+                if found.bytes > bytes_max {
+                    return;
+                }
                 // Rows ascend: one that holds a number twice has its entries side by side.
                 let rows = alike.chunk_by(|a, b| a.1 == b.1).filter(|row| asked.contains(row[0].1)).count();
-                add(Scalar::Int(alike[0].0), rows);
+                if rows > 0 {
+                    found.add(Scalar::Int(alike[0].0), rows);
+                }
             }
         }
         Keys::Flags(flags) => {
             for (flag, rows) in [false, true].into_iter().zip(flags) {
-                add(Scalar::Bool(flag), rows.intersection_len(asked) as usize);
+                let rows = rows.intersection_len(asked) as usize;
+                if rows > 0 {
+                    found.add(Scalar::Bool(flag), rows);
+                }
             }
         }
         Keys::Floats(_) | Keys::Times(_) | Keys::Texts(_) | Keys::Places(_) => {}
@@ -150,7 +173,7 @@ mod tests {
             let path: FieldPath = "f".parse().expect("a path");
             for kind in FieldKind::ALL {
                 let fields = indexed(kind, &payloads, group);
-                if let Some(found) = fields.counts(&path, &slots) {
+                if let Some(found) = fields.counts(&path, &slots, usize::MAX) {
                     let mut expected = BTreeMap::<Scalar, usize>::new();
                     for row in (&slots - &found.rest).iter() {
                         let mut held: Vec<Scalar> =
@@ -172,8 +195,11 @@ mod tests {
         let payloads: Vec<Payload> = (0..1000).map(payload).collect();
         let fields = indexed(FieldKind::Keyword, &payloads, 1000);
         let path = "f".parse().expect("a path");
-        let count = |slots: u32| fields.counts(&path, &(0..slots).collect()).map(|found| found.counts.len());
-        assert_eq!((count(10), count(100)), (None, Some(100)));
-        assert_eq!(fields.counts(&"g".parse().expect("a path"), &(0..100).collect()), None);
+        let count = |slots: u32, bytes_max: usize| {
+            fields.counts(&path, &(0..slots).collect(), bytes_max).map(|found| found.counts.len())
+        };
+        assert_eq!((count(10, usize::MAX), count(100, usize::MAX)), (None, Some(100)));
+        assert!(count(100, 1_000).is_some_and(|keys| keys < 50), "no more keys than there is room for");
+        assert_eq!(fields.counts(&"g".parse().expect("a path"), &(0..100).collect(), usize::MAX), None);
     }
 }
