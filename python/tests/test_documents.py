@@ -185,7 +185,13 @@ def test_this_process_embeds_by_a_server(model: str, files: Path) -> None:
         assert docs.search(db.embed(TITLES[1]), limit=1).ids == [1]
         done = db.ingest(files, "library")
         assert done["has_vectors"] and done["embedded"] == done["chunks"] > 0
-    for wrong, field in [({"model": "tiny"}, "model"), ({"url": model, "protocol": "x"}, "model.protocol")]:
+    named = {"url": model, "model": "tiny"}
+    faults: list[tuple[dict[str, Any], str]] = [
+        ({"model": "tiny"}, "model"),
+        ({**named, "protocol": "x"}, "model.protocol"),
+        ({**named, "batch": 0}, "model.batch"),
+    ]
+    for wrong, field in faults:
         with pytest.raises(kithdb.InvalidArgument) as caught:
             kithdb.open(":memory:", model=wrong)
         assert caught.value.field == field
