@@ -211,6 +211,9 @@ def test_documents_are_moved_to_another_model(model: str, files: Path) -> None:
         assert (again["documents"], again["unchanged"], again["is_switched"]) == (0, 2, False)
         with pytest.raises(kithdb.Error):
             db.reembed("none", "docs-3", model=other)
+        with pytest.raises(kithdb.InvalidArgument) as caught:
+            db.reembed("docs", "docs-2", model=other, alias="other", gate=float("nan"))
+        assert caught.value.field == "gate" and "other" not in db.aliases()
 
 
 def test_a_server_without_a_model_says_so(server: str) -> None:
