@@ -41,8 +41,9 @@ pub(crate) fn connect(settings: Value) -> Result<Embedder> {
 fn by_setting(error: Error) -> Error {
     match error.field() {
         Some("batch_texts_max") => error.with_field("model.batch"),
+        // Also of a server that does not answer, whatever its model is called.
+        Some("model") | None => error,
         Some(_) => error.within("model"),
-        None => error,
     }
 }
 

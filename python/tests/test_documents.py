@@ -188,6 +188,7 @@ def test_this_process_embeds_by_a_server(model: str, files: Path) -> None:
     named = {"url": model, "model": "tiny"}
     faults: list[tuple[dict[str, Any], str]] = [
         ({"model": "tiny"}, "model"),
+        ({"url": model}, "model"),
         ({**named, "protocol": "x"}, "model.protocol"),
         ({**named, "batch": 0}, "model.batch"),
     ]
