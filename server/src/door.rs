@@ -133,8 +133,9 @@ impl Door {
     pub fn with(db: Database, embedder: Option<Embedder>, beside: ServeOptions) -> Result<Self> {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_time().thread_name("kithdb-door").build()?;
-        // Who asks in this process waits as long as it wants to.
-        let limits = ServeLimits { request_time_max: TIME_MAX, ..beside.limits };
+        // Who asks in this process waits as long as it wants to, and takes each answer at once: nothing is held for it.
+        let limits =
+            ServeLimits { request_time_max: TIME_MAX, bodies_bytes_max: usize::MAX, ..beside.limits };
         let state = State::new(db, embedder, &ServeOptions { limits, ..beside });
         runtime.spawn(sweep(state.clone()));
         Ok(Self { router: router(&state), state, runtime })
@@ -305,6 +306,17 @@ mod tests {
         assert_eq!(answer.field.as_deref(), Some("points[0].vector"));
         assert_eq!(door.ask("G T", "/", Vec::new()).err().expect("refused").field(), Some("method"));
         assert_eq!(door.ask("GET", "a b", Vec::new()).err().expect("refused").field(), Some("path"));
+    }
+
+    /// Threads with large answers at once were told that the server is busy.
+    #[test]
+    fn what_is_sent_within_a_process_waits_for_no_room() {
+        let limits = ServeLimits { bodies_bytes_max: 0, ..ServeLimits::default() };
+        let beside = ServeOptions { limits, ..ServeOptions::default() };
+        let door = Door::with(Database::in_memory().expect("a database"), None, beside).expect("a door");
+        let body = format!(r#"{{"vectors": {{"size": 1, "distance": "Dot"}}{}}}"#, " ".repeat(3 << 20));
+        let answer = ask(&door, "PUT", "/collections/d", &body);
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
     }
 
     #[test]
