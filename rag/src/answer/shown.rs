@@ -2,8 +2,8 @@
 //!
 //! Interfaces of chats show answers as Markdown, and load the pictures that stand in it. A document may order a model
 //! to write one whose address holds what was asked, or what other documents say: to show it is to send that away. So
-//! a picture is shown as its marks, and so is an element of HTML with attributes. A link stays one: nobody follows it
-//! but who reads it.
+//! a picture is shown as its marks, and so is an element of HTML with attributes, or one that loads by what stands in
+//! it. A link stays one: nobody follows it but who reads it.
 //!
 //! Invariant: what is made of each piece of a text, put together, holds nothing that loads either, if no piece begins
 //! within `![` or within the name of an element: sentences don't. It is not asked whether a mark is one where it
@@ -105,14 +105,18 @@ fn may_hide_fence(line: &str) -> bool {
     has_fence(line) || is_of_html || line.contains('\\') || line.contains("$$")
 }
 
-/// Whether a text behind `<` is an element with attributes, as far as it goes.
+/// Elements that load without an attribute.
+const LOADING: [&str; 2] = ["style", "script"];
+
+/// Whether a text behind `<` is an element with attributes, or one of [`LOADING`], as far as it goes.
 fn is_element(text: &str) -> bool {
     let name = text.len() - text.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-').len();
     let rest = &text[name..];
     let is_named = text.starts_with(|c: char| c.is_ascii_alphabetic());
     let goes_on = rest.is_empty() || rest.starts_with(|c: char| c.is_whitespace() || c == '/');
     let is_bare = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/').starts_with('>');
-    is_named && goes_on && !is_bare
+    let loads = LOADING.iter().any(|known| text[..name].eq_ignore_ascii_case(known));
+    is_named && if is_bare { loads } else { goes_on }
 }
 
 #[cfg(test)]
@@ -127,6 +131,7 @@ mod tests {
             ("![a.", "!\\[a."),
             ("<img src=x> <IMG/src=x> <img\nsrc=x>", "< img src=x> < IMG/src=x> < img\nsrc=x>"),
             ("<div style='background:url(x)'>", "< div style='background:url(x)'>"),
+            ("<style>@import url(x)</style> <SCRIPT >", "< style>@import url(x)</style> < SCRIPT >"),
             ("<x-y z", "< x-y z"),
             ("<img", "< img"),
         ] {
@@ -195,7 +200,7 @@ mod tests {
     fn what_loads_nothing_stays_as_it_is() {
         for text in [
             "[a link](https://x.example), <https://x.example>, <a@x.example>, wow! [1]",
-            "a < b, Map<String, Vec<u8>>, x<y, a[1], **b**, <b>bold</b>, <br>, <br />, </p >",
+            "a < b, Map<String, Vec<u8>>, x<y, a[1], **b**, <b>bold</b>, <br>, <br />, </p >, <styled>",
             "Größe < 3 und <ä b>",
             "",
         ] {
