@@ -98,9 +98,8 @@ fn has_fence(line: &str) -> bool {
 
 /// Whether what follows a line that opens no fence may be no code between fences, though it looks so.
 fn may_hide_fence(line: &str) -> bool {
-    let is_within = |c: char| {
-        c.is_whitespace() || c.is_ascii_digit() || matches!(c, '>' | '-' | '*' | '+' | '.' | ')')
-    };
+    let is_within =
+        |c: char| c.is_whitespace() || c.is_ascii_digit() || matches!(c, '>' | '-' | '*' | '+' | '.' | ')');
     let is_of_html = line.trim_start_matches(is_within).starts_with('<') || line.contains("<!");
     has_fence(line) || is_of_html || line.contains('\\') || line.contains("$$")
 }
