@@ -477,8 +477,9 @@ class Collection(Writes, Answers):
         what it is: `.parquet`, `.arrow` (a stream of record batches) or `.jsonl`.
 
         Each has ids, vectors and payload, as `upsert` takes them. The points are those of one state, the present one.
+        Until all of them are there, what the file was before stays.
 
-        Raises `InvalidArgument` on `to` or `filter`, and touches no file then.
+        Raises `InvalidArgument` on `to` or `filter`.
         """
         path = Path(to)
         kind = path.suffix.removeprefix(".").lower()
@@ -490,12 +491,14 @@ class Collection(Writes, Answers):
         pieces = self._door.stream(f"/api/v1{self._path}/export?{asked}")
         # What is wrong with the question shows here.
         first = next(pieces, b"")
+        # A part of it could be taken for all, also where this process ends meanwhile.
+        part = path.with_name(f"{path.name}.part")
         try:
-            with path.open("wb") as file:
+            with part.open("wb") as file:
                 file.writelines(chain([first], pieces))
+            part.replace(path)
         except BaseException:
-            # A part of it could be taken for all.
-            path.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             raise
         return path
 

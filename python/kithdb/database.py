@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -391,6 +392,9 @@ class Database:
         if there was a gate, and `is_switched`.
         """
         engine = self._embedded("reembed").engine
+        # As JSON it would be none, and the alias would move whatever is found.
+        if gate is not None and not math.isfinite(gate):
+            raise InvalidArgument(f"is {gate}; give a finite number", "gate")
         named = dict(model) if isinstance(model, Mapping) else os.fspath(model)
         order = dumps({"from": source, "to": target, "model": named, "alias": alias, "gate": gate})
         if callable(progress):

@@ -401,6 +401,8 @@ impl Embedded {
             Some(key) => Keys::new().full(key).map_err(|error| raised(py, &error))?,
             None => Keys::new(),
         };
+        // Where there is a key nothing else has to guard it.
+        let is_open_to_all = is_open_to_all && keys.is_empty();
         let serve = |open: &Open| {
             let (engine, reranker) = (open.engine.clone(), open.reranker.clone());
             let usual = ServeOptions::default();

@@ -34,12 +34,17 @@ struct Settings {
 pub(crate) fn connect(settings: Value) -> Result<Embedder> {
     let settings: Settings = serde_json::from_value(settings)
         .map_err(|error| Error::invalid("model", error.to_string()).with_source(error))?;
-    provider(settings).and_then(|provider| Embedder::connect(&provider)).map_err(|error| {
-        match error.field() {
-            Some(_) => error.within("model"),
-            None => error,
-        }
-    })
+    provider(settings).and_then(|provider| Embedder::connect(&provider)).map_err(by_setting)
+}
+
+/// An error of a provider, with its field as the setting is called here.
+fn by_setting(error: Error) -> Error {
+    match error.field() {
+        Some("batch_texts_max") => error.with_field("model.batch"),
+        // Also of a server that does not answer, whatever its model is called.
+        Some("model") | None => error,
+        Some(_) => error.within("model"),
+    }
 }
 
 fn provider(settings: Settings) -> Result<Provider> {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,23 @@ def test_points_are_exported(books: kithdb.Collection, tmp_path: Path) -> None:
         with pytest.raises(kithdb.InvalidArgument) as caught:
             books.export(tmp_path / file, where=where)
         assert str(caught.value.field).startswith(field) and not (tmp_path / file).exists()
+
+
+def test_an_export_that_breaks_off_leaves_the_file_of_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: str, body: Any = None) -> Iterator[bytes]:
+        yield b"{"
+        raise kithdb.Unreachable("the connection broke off")
+
+    with kithdb.open(":memory:") as db:
+        points = db.create_collection("p", [{"id": 1, "vector": [1.0]}])
+        file = points.export(tmp_path / "p.jsonl")
+        whole = file.read_bytes()
+        monkeypatch.setattr(points._door, "stream", broken)
+        with pytest.raises(kithdb.Unreachable):
+            points.export(file)
+    assert file.read_bytes() == whole and list(tmp_path.iterdir()) == [file]
 
 
 def test_the_name_that_was_meant_is_a_hint(db: kithdb.Database) -> None:

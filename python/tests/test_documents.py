@@ -185,7 +185,14 @@ def test_this_process_embeds_by_a_server(model: str, files: Path) -> None:
         assert docs.search(db.embed(TITLES[1]), limit=1).ids == [1]
         done = db.ingest(files, "library")
         assert done["has_vectors"] and done["embedded"] == done["chunks"] > 0
-    for wrong, field in [({"model": "tiny"}, "model"), ({"url": model, "protocol": "x"}, "model.protocol")]:
+    named = {"url": model, "model": "tiny"}
+    faults: list[tuple[dict[str, Any], str]] = [
+        ({"model": "tiny"}, "model"),
+        ({"url": model}, "model"),
+        ({**named, "protocol": "x"}, "model.protocol"),
+        ({**named, "batch": 0}, "model.batch"),
+    ]
+    for wrong, field in faults:
         with pytest.raises(kithdb.InvalidArgument) as caught:
             kithdb.open(":memory:", model=wrong)
         assert caught.value.field == field
@@ -205,6 +212,9 @@ def test_documents_are_moved_to_another_model(model: str, files: Path) -> None:
         assert (again["documents"], again["unchanged"], again["is_switched"]) == (0, 2, False)
         with pytest.raises(kithdb.Error):
             db.reembed("none", "docs-3", model=other)
+        with pytest.raises(kithdb.InvalidArgument) as caught:
+            db.reembed("docs", "docs-2", model=other, alias="other", gate=float("nan"))
+        assert caught.value.field == "gate" and "other" not in db.aliases()
 
 
 def test_a_server_without_a_model_says_so(server: str) -> None:

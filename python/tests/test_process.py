@@ -265,6 +265,11 @@ def test_it_serves_what_it_uses(folder: Path) -> None:
     with kithdb.open(serving.url, api_key="a-key-of-some-length") as remote:
         assert remote["p"].count() == 9
     serving.stop()
+    # The key counts wherever it is reached from.
+    serving = db.serve("127.0.0.1:0", api_key="a-key-of-some-length", allow_remote=True)
+    with kithdb.open(serving.url) as remote, pytest.raises(kithdb.AccessDenied):
+        remote.collections()
+    serving.stop()
     with pytest.raises(kithdb.InvalidArgument) as caught:
         db.serve("127.0.0.1:0", api_key="")
     assert caught.value.field == "api_key"

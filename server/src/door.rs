@@ -19,6 +19,7 @@ use axum::http::{HeaderName, Method, Request, Response};
 use kithdb::{Database, Error, ErrorKind, Point, Receipt, Result, Value};
 use rag::{Embedder, Engine};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tower::ServiceExt as _;
 
@@ -38,6 +39,9 @@ const TIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What is computed when it is let go of is waited for, so long at most.
 const SETTLE_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Bytes of an answer in pieces that wait to be taken: an export may be larger than memory.
+const WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// The routes over a database in this process.
 pub struct Door {
@@ -75,6 +79,8 @@ impl Answering {
 /// An answer that comes in pieces. Whoever lets go of it breaks it off.
 pub struct Streaming {
     pieces: Receiver<Answer>,
+    /// A place for each byte that waits.
+    room: Arc<Semaphore>,
     task: AbortHandle,
 }
 
@@ -85,7 +91,11 @@ impl Streaming {
     /// # Errors
     /// `Internal` when the answer was broken off, or is over.
     pub fn wait(&self, time_max: Duration) -> Result<Option<Answer>> {
-        received(&self.pieces, time_max)
+        let piece = received(&self.pieces, time_max)?;
+        if let Some(piece) = &piece {
+            self.room.add_permits(places(&piece.body));
+        }
+        Ok(piece)
     }
 }
 
@@ -123,8 +133,9 @@ impl Door {
     pub fn with(db: Database, embedder: Option<Embedder>, beside: ServeOptions) -> Result<Self> {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_time().thread_name("kithdb-door").build()?;
-        // Who asks in this process waits as long as it wants to.
-        let limits = ServeLimits { request_time_max: TIME_MAX, ..beside.limits };
+        // Who asks in this process waits as long as it wants to, and takes each answer at once: nothing is held for it.
+        let limits =
+            ServeLimits { request_time_max: TIME_MAX, bodies_bytes_max: usize::MAX, ..beside.limits };
         let state = State::new(db, embedder, &ServeOptions { limits, ..beside });
         runtime.spawn(sweep(state.clone()));
         Ok(Self { router: router(&state), state, runtime })
@@ -161,10 +172,12 @@ impl Door {
     pub fn stream(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Streaming> {
         let routed = self.router.clone().oneshot(request(method, path, body)?);
         let (sender, pieces) = mpsc::channel();
+        let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
+        let left = Arc::clone(&room);
         let task = self.runtime.spawn(async move {
-            pass_on(routed.await.unwrap_or_else(|never| match never {}), sender).await;
+            pass_on(routed.await.unwrap_or_else(|never| match never {}), sender, &left).await;
         });
-        Ok(Streaming { pieces, task: task.abort_handle() })
+        Ok(Streaming { pieces, room, task: task.abort_handle() })
     }
 
     /// Reads a question, the body of `points/query`, of the collection's present state.
@@ -217,8 +230,13 @@ async fn read(response: Response<Body>) -> Answer {
     }
 }
 
-/// Sends an answer in pieces, and an empty one behind them. Nobody may take them any more.
-async fn pass_on(response: Response<Body>, sender: Sender<Answer>) {
+/// The places of a piece in the room for those that wait.
+fn places(piece: &[u8]) -> usize {
+    piece.len().min(WAITING_BYTES_MAX)
+}
+
+/// Sends an answer in pieces, as there is room for them, and an empty one behind them. Nobody may take them any more.
+async fn pass_on(response: Response<Body>, sender: Sender<Answer>, room: &Semaphore) {
     let status = response.status();
     if !status.is_success() {
         let _ = sender.send(read(response).await);
@@ -239,6 +257,10 @@ async fn pass_on(response: Response<Body>, sender: Sender<Answer>) {
             None => Vec::new(),
         };
         let is_last = piece.is_empty();
+        let taken = u32::try_from(places(&piece)).unwrap_or(u32::MAX);
+        // Given back when the piece is taken. Nobody closes it.
+        let Ok(permits) = room.acquire_many(taken).await else { return };
+        permits.forget();
         let sent = sender.send(Answer { status: status.as_u16(), body: piece, ..Answer::default() });
         if sent.is_err() || is_last {
             return;
@@ -253,6 +275,8 @@ fn broken(error: &axum::Error) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use kithdb::{Metric, Schema};
 
     use super::*;
@@ -284,6 +308,17 @@ mod tests {
         assert_eq!(door.ask("GET", "a b", Vec::new()).err().expect("refused").field(), Some("path"));
     }
 
+    /// Threads with large answers at once were told that the server is busy.
+    #[test]
+    fn what_is_sent_within_a_process_waits_for_no_room() {
+        let limits = ServeLimits { bodies_bytes_max: 0, ..ServeLimits::default() };
+        let beside = ServeOptions { limits, ..ServeOptions::default() };
+        let door = Door::with(Database::in_memory().expect("a database"), None, beside).expect("a door");
+        let body = format!(r#"{{"vectors": {{"size": 1, "distance": "Dot"}}{}}}"#, " ".repeat(3 << 20));
+        let answer = ask(&door, "PUT", "/collections/d", &body);
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    }
+
     #[test]
     fn an_answer_may_be_taken_in_pieces() {
         let door = door();
@@ -308,6 +343,38 @@ mod tests {
         assert_eq!((refused.len(), refused[0].status), (1, 404));
         assert_eq!(refused[0].kind.as_deref(), Some("not_found"));
         drop(door.stream("GET", "/collections", Vec::new()).expect("given up at once"));
+    }
+
+    /// What had not been taken was kept: an export into a slow file had all of it in memory.
+    #[test]
+    fn no_more_of_an_answer_waits_than_there_is_room_for() {
+        let (door, text_bytes) = (door(), 2 << 20);
+        for id in 0..12_u64 {
+            let point = Point::new(id).vector([1.0, 0.0]).with("text", "x".repeat(text_bytes));
+            door.upsert("c", br#"{"points": []}"#, vec![point]).expect("written");
+        }
+        let path = "/api/v1/collections/c/export?format=jsonl";
+        let streaming = door.stream("GET", path, Vec::new()).expect("asked");
+        let until = Instant::now() + LONG;
+        while streaming.room.available_permits() > 2 * text_bytes {
+            assert!(Instant::now() < until, "{} left", streaming.room.available_permits());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        let (mut bytes, mut waited) = (0, 0);
+        for piece in streaming.pieces.try_iter() {
+            (bytes, waited) = (bytes + piece.body.len(), waited + places(&piece.body));
+        }
+        assert!(bytes <= WAITING_BYTES_MAX, "{bytes} bytes wait");
+        streaming.room.add_permits(waited);
+        loop {
+            let piece = streaming.wait(LONG).expect("not broken off").expect("in time");
+            bytes += piece.body.len();
+            if piece.body.is_empty() {
+                break;
+            }
+        }
+        assert!(bytes > 12 * text_bytes, "all of it comes: {bytes}");
     }
 
     #[test]

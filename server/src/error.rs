@@ -65,9 +65,12 @@ impl Refusal {
         Error::new(ErrorKind::InvalidArgument, format!("{}{why}", self.start())).with_source(self)
     }
 
-    /// What is behind an error, if a server made it.
+    /// What is behind an error, if a server made it, also where it was told again with more words (an import says how
+    /// many rows came before).
     pub(crate) fn behind(error: &Error) -> Option<Self> {
-        std::error::Error::source(error).and_then(|source| source.downcast_ref::<Self>()).copied()
+        let first = std::error::Error::source(error);
+        let mut causes = std::iter::successors(first, |&cause| std::error::Error::source(cause));
+        causes.find_map(|cause| cause.downcast_ref::<Self>()).copied()
     }
 
     /// How the text begins.
@@ -349,6 +352,12 @@ mod tests {
         }
         let moved = Refusal::Forbidden.of("x", "no").within("body").with_field("y");
         assert_eq!(respond(&moved, Instant::now()).status().as_u16(), 403);
+        let told = Error::invalid("x", "Rate limiting exceeded: no; 9 rows before it were imported");
+        let told = told.with_source(Refusal::Rate { seconds: 7 }.of("x", "no"));
+        let response = respond(&told, Instant::now());
+        let later = &response.headers()[RETRY_AFTER];
+        assert_eq!((response.status().as_u16(), later.as_bytes()), (429, &b"7"[..]));
+        assert_eq!(text(&told), told.message());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: beyond the first block of each, and unless there is only one, no more bytes of answers wait for clients
 //! than bodies of requests may have (`bodies_bytes_max`). An answer for which there is no room is refused, and its
-//! client told to come back.
+//! client told to come back; so what cannot be had again, the further page of a cursor, is not counted.
 //! Cost: how long an answer is shows when it is made; so beside those that count there is one for each call that
 //! computes. An answer that is taken is not copied.
 

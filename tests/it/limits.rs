@@ -265,6 +265,9 @@ fn answers_that_are_not_taken_hold_no_more_than_bodies_may() {
     let serve = ServeLimits { bodies_bytes_max: 16 << 20, ..ServeLimits::default() };
     let server = site(40_000, Limits::default(), serve);
     let large = json!({"limit": 40_000, "with_vector": true});
+    let first = json!({"limit": 1, "with_vector": true});
+    let cursor = server.ask("POST", "/api/v1/collections/c/cursors", Some(&first));
+    let cursor = cursor.body["result"]["cursor"].as_str().expect("more pages").to_owned();
     let body = large.to_string();
     let head = format!("POST {AT} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let mut stream = server.connect();
@@ -275,6 +278,9 @@ fn answers_that_are_not_taken_hold_no_more_than_bodies_may() {
     let refused = server.ask("POST", AT, Some(&large));
     assert!(refused.status == 503 && error(&refused).contains("bodies_bytes_max"), "{}", refused.status);
     assert_eq!(server.ask("POST", QUERY, Some(&query())).status, 200);
+    let page = server.ask("POST", &format!("/api/v1/cursors/{cursor}"), Some(&json!({"limit": 20_000})));
+    let found = page.body["result"]["points"].as_array().map(Vec::len);
+    assert_eq!((page.status, found), (200, Some(20_000)), "a page that was refused would be passed over");
     drop(stream);
     let until = Instant::now() + Duration::from_secs(30);
     while server.ask("POST", AT, Some(&large)).status != 200 {

@@ -3,7 +3,8 @@
 //! Invariants: a sentence goes out when it is whole and was looked at. A citation names a passage that has the
 //! words of its sentence, and whose source is still stored with the hash that the passage was read from; numbers
 //! that name no such passage are taken out. A sentence that says something and finds no such passage is marked. Nothing
-//! goes out that a chat would load by itself ([`inert`]).
+//! goes out that a chat would load by itself ([`inert`]). Code between fences goes out as it stands: what nothing
+//! supports of it is told, not marked.
 //!
 //! What is looked at are words and numbers, not their meaning: invented facts, names and figures are found; a `not`
 //! that was lost, or two facts that were mixed, are not.
@@ -14,7 +15,7 @@ use std::ops::Range;
 use kithdb::PointId;
 
 use super::passage::Passage;
-use super::shown::inert;
+use super::shown::{Fences, inert};
 use super::words::{sentence_end, sentences, words};
 
 /// A place in an answer, and the place in a document that it rests on.
@@ -50,6 +51,8 @@ pub(crate) struct Checker<'a> {
     is_stored: &'a dyn Fn(PointId, &str) -> bool,
     marks: bool,
     waiting: String,
+    /// What went out: whether its end is in code.
+    fences: Fences,
     chars: usize,
     /// What was cited.
     pub(crate) citations: Vec<Citation>,
@@ -101,6 +104,7 @@ impl<'a> Checker<'a> {
             is_stored,
             marks,
             waiting: String::new(),
+            fences: Fences::default(),
             chars: 0,
             citations: Vec::new(),
             unsupported: Vec::new(),
@@ -135,8 +139,14 @@ impl<'a> Checker<'a> {
     }
 
     fn checked(&mut self, sentence: &str) -> String {
-        let (text, named) = without_markers(sentence);
-        let text = inert(&text);
+        let is_code = self.fences.are_around(sentence);
+        let (text, named) = match is_code {
+            true => (sentence.to_owned(), Vec::new()),
+            false => {
+                let (text, named) = without_markers(sentence);
+                (inert(&text), named)
+            }
+        };
         let claim = words(&text);
         let body = text.trim_end();
         let start = self.chars + body.chars().count() - body.trim_start().chars().count();
@@ -145,18 +155,19 @@ impl<'a> Checker<'a> {
         if !claims_nothing {
             let range = start..self.chars + body.chars().count();
             let found = self.support(&claim, &named);
-            for support in &found {
+            for support in found.iter().filter(|_| !is_code) {
                 self.cite(&mut out, support, range.clone());
             }
             if found.is_empty() {
                 self.unsupported.push(range);
-                if self.marks {
+                if self.marks && !is_code {
                     out.push(' ');
                     out.push_str(UNSUPPORTED);
                 }
             }
         }
         out.push_str(&text[body.len()..]);
+        self.fences.pass(&out);
         self.chars += out.chars().count();
         out
     }
@@ -368,6 +379,22 @@ mod tests {
             assert!(out.contains("!\\[a.") && out.contains("< img src"), "by {step}: {out}");
             assert!(!out.contains("![") && !out.contains("<img"), "by {step}: {out}");
             assert!(cited.iter().all(|(number, _)| *number == 1), "by {step}: {out}");
+        }
+    }
+
+    /// It lost its indices, and got marks that no compiler takes.
+    #[test]
+    fn code_between_fences_goes_out_as_it_stands() {
+        let lines = ["let tower = paris[1]; // <a b>", "let v = vec![1, 2]; let cheese = moon."];
+        let code = format!("```rust\n{}\n```\n", lines.join("\n"));
+        let answer = format!("The tower stands in Paris [1].\n\n{code}\nIt was ![x](u) built in 1889.");
+        let expected =
+            format!("The tower stands in Paris. [1]\n\n{code}\nIt was !\\[x](u) built in 1889. [1]");
+        for step in [1, 3, 1_000] {
+            let (out, cited, unsupported) = check(&answer, step);
+            assert_eq!(out, expected, "by {step}");
+            assert_eq!(unsupported, lines, "by {step}");
+            assert_eq!(cited.len(), 2, "by {step}: {cited:?}");
         }
     }
 

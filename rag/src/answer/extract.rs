@@ -35,12 +35,9 @@ pub(crate) fn extract(question: &str, passages: &[Passage]) -> (String, Vec<Cita
     let least = best.first().map_or(0.0, |first| passages[*first].score * SCORE_SHARE_MIN);
     best.retain(|number| passages[*number].score >= least);
     let (mut text, mut citations) = (EXTRACTIVE.to_owned(), Vec::new());
-    for number in best.into_iter().take(QUOTES_MAX) {
+    let quotes = best.into_iter().map(|number| (number, quote(&passages[number].text, &asked)));
+    for (number, quote) in quotes.filter(|(_, quote)| !quote.is_empty()).take(QUOTES_MAX) {
         let passage = &passages[number];
-        let quote = quote(&passage.text, &asked);
-        if quote.is_empty() {
-            continue;
-        }
         text.push_str("\n\n");
         let start = text.chars().count();
         text.push_str(&passage.text[quote.clone()]);
@@ -142,6 +139,12 @@ mod tests {
         };
         assert_eq!(quoted("Do writers wait for a lock?", text), ["Writers wait for vec![1]. So be it."]);
         assert_eq!(quoted("Which?", text), ["The lock"], "what was found by its meaning is quoted so far");
-        assert!(quoted("Which?", "![p](https://x.example/p)").is_empty());
+        let picture = "![p](https://x.example/p)";
+        assert!(quoted("Which?", picture).is_empty());
+        let mut passages = vec![passage(picture); QUOTES_MAX];
+        passages.push(passage("The lock is fair."));
+        let (_, citations) = extract("Which?", &passages);
+        let cited: Vec<usize> = citations.iter().map(|citation| citation.passage).collect();
+        assert_eq!(cited, [QUOTES_MAX], "others stand in their place");
     }
 }
