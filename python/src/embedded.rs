@@ -146,8 +146,8 @@ impl Embedded {
 #[pymethods]
 #[expect(clippy::needless_pass_by_value, reason = "what comes from Python is owned")]
 impl Embedded {
-    /// Opens the database in a directory, or one in memory without a path. `elsewhere` is JSON: what is asked outside of
-    /// this process.
+    /// Opens the database in a directory, or one in memory without a path. `elsewhere` is JSON: what is asked
+    /// outside of this process.
     #[new]
     #[pyo3(signature = (path, durability, model, elsewhere, memory_limit))]
     fn new(

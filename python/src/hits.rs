@@ -1,7 +1,7 @@
 //! What a question found, as the dicts of Python that its route has as JSON.
 //!
-//! Cost: hits with nothing but a payload, which most are, become dicts without a serializer in between, and their members
-//! have names that are there already.
+//! Cost: hits with nothing but a payload, which most are, become dicts without a serializer in between, and their
+//! members have names that are there already.
 
 use kithdb::PointId;
 use pyo3::intern;

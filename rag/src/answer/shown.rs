@@ -39,8 +39,8 @@ pub(super) fn loading(text: &str) -> Option<usize> {
 
 /// Which pieces of a text are code between fences.
 ///
-/// Readers of Markdown differ in what they take for a fence that is indented, in a quote or a list, made of `~`, or near
-/// HTML, mathematics and odd ends of lines. Once one of these has come, nothing counts as code.
+/// Readers of Markdown differ in what they take for a fence that is indented, in a quote or a list, made of `~`, or
+/// near HTML, mathematics and odd ends of lines. Once one of these has come, nothing counts as code.
 #[derive(Default)]
 pub(super) struct Fences {
     /// The line as far as it has come.
