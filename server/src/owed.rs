@@ -99,7 +99,7 @@ mod tests {
         let answer = |blocks: usize| answers.owe(vec![b' '; blocks * BLOCK_BYTES + 1]);
         let large = answer(5).expect("a single one always has room");
         assert_eq!(large.size_hint().exact(), Some(5 * BLOCK_BYTES as u64 + 1));
-        let error = answer(1).err().expect("no room");
+        let error = answer(1).expect_err("no room");
         assert_eq!((error.kind(), error.field()), (ErrorKind::Busy, Some(BODY)));
         drop(answer(0).expect("the first block is free"));
         drop(large);

@@ -67,7 +67,7 @@ fn a_batch_that_fails_changes_nothing() {
         assert_eq!((error.kind(), error.field()), (kind, Some(field)));
         assert_eq!(told(&db), pairs(&[("x", "a")]));
     }
-    let error = db.create_collection("x", Schema::new()).err().expect("the name is taken");
+    let error = db.create_collection("x", Schema::new()).expect_err("the name is taken");
     assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("collection_name")));
 }
 

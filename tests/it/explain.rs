@@ -298,6 +298,6 @@ fn two_spellings_of_a_filter_have_one_plan() {
     }
     let found = collection.query().nearest(vector(POINTS)).filter_text("third = 1").expect("a filter").run();
     assert_eq!(found.expect("hits").len(), 10);
-    let error = collection.query().filter_text("third =").err().expect("no value");
+    let error = collection.query().filter_text("third =").expect_err("no value");
     assert_eq!(error.field(), Some("filter"));
 }

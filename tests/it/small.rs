@@ -178,7 +178,7 @@ fn the_values_of_a_facet_have_an_end() {
     let point =
         |id: u64| Point::new(id).vector([1.0]).with("text", text(id)).with("even", id.is_multiple_of(2));
     collection.upsert((0..1_000).map(point).collect()).expect("points");
-    let server = Running::over(db.clone());
+    let server = Running::over(db);
     let facet = |key: &str| {
         let answer = post(&server, "/collections/c/facet", &json!({"key": key, "limit": 3}));
         (answer.status, answer.field, answer.body)
