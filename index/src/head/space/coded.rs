@@ -208,7 +208,7 @@ mod tests {
         let coded = Coded::new(Metric::Euclid, 40).expect("has codes");
         let vectors: Vec<Vec<f32>> = (0..2 * BLOCK_ROWS).map(vector).collect();
         for block in vectors.chunks(BLOCK_ROWS as usize) {
-            let has_vector = |row: usize| row % 3 != 0;
+            let has_vector = |row: usize| !row.is_multiple_of(3);
             let rows = block.iter().enumerate();
             coded.append(rows.map(|(row, vector)| has_vector(row).then_some(vector.as_slice())));
         }
@@ -231,7 +231,7 @@ mod tests {
         for metric in [Metric::Dot, Metric::Euclid] {
             let coded = Coded::new(metric, 40).expect("has codes");
             let scaled = |row: u32, scale: f32| vector(row).iter().map(|element| element * scale).collect();
-            let huge = |row: u32| scaled(row, if row % 2 == 0 { 1.0 } else { 1e20 });
+            let huge = |row: u32| scaled(row, if row.is_multiple_of(2) { 1.0 } else { 1e20 });
             let vectors: Vec<Vec<f32>> = (0..BLOCK_ROWS).map(huge).collect();
             coded.append(vectors.iter().map(|vector| Some(vector.as_slice())));
             for query in [&vectors[4], &vectors[7]] {
