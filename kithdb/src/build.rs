@@ -123,8 +123,6 @@ impl Build {
             return Ok(None);
         }
         let segment = Arc::new(Segment::open(&path)?);
-        // It was written just now, so this reads nothing from the disk.
-        segment.warm();
         let known = self.parts.iter().zip(&moves);
         let known =
             known.map(|(laid, moves)| Source { kinds: &kinds, fields: &laid.fields, moves: Some(moves) });

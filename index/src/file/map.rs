@@ -18,9 +18,6 @@ pub enum Advice {
     Random,
     /// All of it, soon: the system should begin to read now.
     WillNeed,
-    /// All of it, and now: the call reads what is not in memory yet, and maps every page, so that nobody pays a fault
-    /// for it later.
-    Now,
 }
 
 /// A mapped file.
@@ -45,10 +42,6 @@ impl Map {
     pub(super) fn advise(&self, range: Range<usize>, advice: Advice) {
         let advice = match advice {
             Advice::Random => memmap2::Advice::Random,
-            #[cfg(target_os = "linux")]
-            Advice::Now => memmap2::Advice::PopulateRead,
-            #[cfg(not(target_os = "linux"))]
-            Advice::Now => memmap2::Advice::WillNeed,
             Advice::WillNeed => memmap2::Advice::WillNeed,
         };
         if let Err(error) = self.0.advise_range(advice, range.start, range.len()) {

@@ -83,7 +83,6 @@ fn sections_come_back_as_what_they_are() {
     }
     sections.advise(NUMBERS, Advice::Random);
     sections.advise(EMPTY, Advice::WillNeed);
-    sections.advise(NUMBERS, Advice::Now);
     let array = sections.array::<f32>(NUMBERS).expect("numbers");
     drop((sections, folder));
     assert_eq!(*array, [1.0, -2.5], "an array keeps the file mapped, even if it is removed");

@@ -137,14 +137,6 @@ impl Segment {
         }
     }
 
-    /// Maps all that walks read, so that the first searches do not pay a fault for each page. Takes as long as reading
-    /// that from the disk, if the system has not got it in memory.
-    pub fn warm(&self) {
-        for (number, space) in self.spaces.iter().enumerate() {
-            space.warm(&self.sections, &Kinds::of(number));
-        }
-    }
-
     /// The vector space of a name.
     pub fn space(&self, name: &str) -> Option<&Space> {
         self.spaces.iter().find(|space| space.name() == name)

@@ -229,14 +229,6 @@ impl Space {
         }
     }
 
-    /// Maps the codes and the links.
-    pub(super) fn warm(&self, sections: &Sections, kinds: &Kinds) {
-        if self.built.is_some() {
-            sections.advise(kinds.nav, Advice::Now);
-            sections.advise(kinds.links, Advice::Now);
-        }
-    }
-
     /// Whether everything agrees that opening has not looked at. O(rows).
     pub(super) fn check(&self, sections: &Sections, kinds: &Kinds, rows: u32) -> Result<()> {
         if self.present.as_ref().is_some_and(|present| !present.check(rows)) {
