@@ -66,7 +66,7 @@ fuzz: setup
 	@scripts/fuzz.sh $(SECONDS)
 
 models:
-	@$(CARGO) test --release --manifest-path models/Cargo.toml
+	@$(CARGO) test --release --locked --manifest-path models/Cargo.toml
 
 sbom: setup
 	@source scripts/env.sh && scripts/sbom.py "$$KITHDB_TARGET/kithdb.cdx.json"
