@@ -64,8 +64,11 @@ impl Default for Options {
 }
 
 /// Memory that has a limit is given out in so many parts: heads that take rows, heads that wait, keywords that wait,
-/// two builds, a batch of an import, the payloads and vectors of an answer, and one for all else.
+/// two builds, a batch of an import, the answers that the cores make, and one for all else.
 const MEMORY_PARTS: usize = 8;
+
+/// How often an answer is in memory until it is sent: as it was read, and as JSON, whose numbers take more room.
+const ANSWER_COPIES: usize = 4;
 
 /// What a commit holds for each point that it deletes by a filter, about.
 const DELETE_BYTES: usize = 512;
@@ -78,17 +81,23 @@ impl Options {
     /// allow more are lowered, and none is raised. The caches of storage are counted in; the pages of segments are not,
     /// which the system keeps where there is room.
     #[must_use]
-    pub fn within(mut self, memory_bytes: usize) -> Self {
+    pub fn within(self, memory_bytes: usize) -> Self {
+        self.within_for(memory_bytes, std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// The same where so many answers are made at once.
+    fn within_for(mut self, memory_bytes: usize, answers: usize) -> Self {
         let bytes = memory_bytes.saturating_sub(CACHE_BYTES).max(memory_bytes / 2);
         let part = (bytes / MEMORY_PARTS).max(MEMORY_PART_MIN);
         for limit in [
             &mut self.segments.waiting_bytes_max,
             &mut self.segments.build_bytes_max,
             &mut self.limits.record_batch_bytes_max,
-            &mut self.limits.answer_bytes_max,
         ] {
             *limit = part.min(*limit);
         }
+        let answer = (part / (ANSWER_COPIES * answers)).max(MEMORY_PART_MIN);
+        self.limits.answer_bytes_max = answer.min(self.limits.answer_bytes_max);
         let points_max = &mut self.limits.delete_points_max;
         *points_max = (part / DELETE_BYTES).min(*points_max);
         self
@@ -378,9 +387,10 @@ mod tests {
     #[test]
     fn memory_lowers_limits_and_raises_none() {
         const MEMORY: usize = 512 << 20;
-        let Options { segments, limits, .. } = Options::default().within(MEMORY);
+        let Options { segments, limits, .. } = Options::default().within_for(MEMORY, 2);
         let given = 3 * segments.waiting_bytes_max + 2 * segments.build_bytes_max;
-        let given = given + limits.record_batch_bytes_max + limits.answer_bytes_max + CACHE_BYTES;
+        let given = given + limits.record_batch_bytes_max + CACHE_BYTES;
+        let given = given + 2 * ANSWER_COPIES * limits.answer_bytes_max;
         assert!((MEMORY / 2..=MEMORY).contains(&given), "{given}");
         assert!((1..=MEMORY / MEMORY_PARTS / DELETE_BYTES).contains(&limits.delete_points_max), "{limits:?}");
         let (plenty, default) = (Options::default().within(1 << 40), Options::default());

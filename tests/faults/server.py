@@ -84,20 +84,29 @@ class Server:
         return {**size, "files": len(os.listdir(place / "fd")), "maps": maps, "threads": int(status["Threads"])}
 
 
+# A connection that nothing was asked on for so long is made anew: the server may end it just when it is used.
+IDLE_MAX_S = 5
+
+
 class Client:
     """One connection, kept; for one thread."""
 
     def __init__(self, server: Server, timeout: float = 300) -> None:
         self.server, self.timeout, self.connection = server, timeout, None
+        self.used = 0.0
 
     def ask(self, method: str, path: str, body: "object | bytes | None" = None) -> tuple[int, bytes, dict[str, str]]:
         """Status, body and headers of an answer. What breaks off is an OSError."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        if self.connection is not None and time.monotonic() - self.used > IDLE_MAX_S:
+            self.connection.close()
+            self.connection = None
         if self.connection is None:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=self.timeout)
         try:
             self.connection.request(method, path, data, {"content-type": "application/json"})
             answer = self.connection.getresponse()
+            self.used = time.monotonic()
             return answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()}
         except (OSError, http.client.HTTPException) as error:
             self.connection.close()
@@ -126,7 +135,8 @@ class Watch:
         while not self.is_over.wait(every):
             try:
                 self.seen.append((time.monotonic() - began, server.takes()))
-            except OSError:
+            except (OSError, KeyError):
+                # It ended; of what has ended but was not asked for its status, less is told.
                 return
 
     def stop(self) -> list[tuple[float, dict[str, int]]]:

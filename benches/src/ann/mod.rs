@@ -298,7 +298,7 @@ mod tests {
         {
             assert_eq!(
                 report.matches(&format!("\n| {name} ")).count(),
-                if *name == "head" { 13 } else { 37 }
+                if *name == "head" { 16 } else { 37 }
             );
             let points = report::points(figures);
             let last = points.last().expect("a point");
