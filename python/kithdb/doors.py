@@ -233,10 +233,8 @@ def answered(status: int, kind: str | None, field: str | None, answer: bytes) ->
         message = str(told["error"]["message"] if "error" in told else told["status"]["error"])
     except (ValueError, LookupError, TypeError):
         message = answer.decode(errors="replace") or f"the status is {status}"
-    # Of 502 the kind is that of any input and output; it is the serving engine that cannot be asked.
-    error = of_kind(
-        "unreachable" if status == 502 else kind or _KINDS_OF_STATUS.get(status, "internal"), message, field
-    )
+    found = _KINDS_BY_STATUS.get(status) or kind or _KINDS_OF_STATUS.get(status, "internal")
+    error = of_kind(found, message, field)
     if field is not None:
         error.message = _without_field(error.message, field)
     return error
@@ -249,11 +247,13 @@ def _without_field(message: str, field: str) -> str:
     return message.removeprefix(f"{field}: ").removesuffix(f" (`{field}`)")
 
 
+#: Whatever kind is told: that of a key is the one of any argument, that of a serving engine the one of any input and
+#: output.
+_KINDS_BY_STATUS = {401: "access_denied", 403: "access_denied", 502: "unreachable"}
+
 #: Of servers that do not tell the kind.
 _KINDS_OF_STATUS = {
     400: "invalid_argument",
-    401: "access_denied",
-    403: "access_denied",
     404: "not_found",
     408: "deadline_exceeded",
     409: "already_exists",
