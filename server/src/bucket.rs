@@ -20,7 +20,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use futures_core::Stream;
-use kithdb::{Database, Error, ErrorKind, Result, Snapshot};
+use kithdb::{Database, Error, ErrorKind, Result, Snapshot, datetime};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{ObjectStore as _, ObjectStoreExt as _, WriteMultipart};
@@ -62,6 +62,10 @@ const CHECKSUM: &str = ".sha256";
 
 /// What all names of snapshots end with.
 const ENDING: &str = ".snapshot";
+
+/// Bytes of a date, and parts of a time of day, in the name of one.
+const DATE_BYTES: usize = 10;
+const CLOCK_PARTS: usize = 3;
 
 impl Bucket {
     /// The bucket; nothing is asked of it yet.
@@ -114,7 +118,8 @@ impl Bucket {
             let beside = folder.clone().join(format!("{name}{CHECKSUM}"));
             let has_checksum = listed.objects.iter().any(|object| object.location == beside);
             let checksum = if has_checksum { self.text(&beside)? } else { None };
-            let created_micros = object.last_modified.timestamp_micros();
+            let created_micros =
+                made_micros(&name).unwrap_or_else(|| object.last_modified.timestamp_micros());
             snapshots.push(Snapshot { name, created_micros, bytes: object.size, checksum });
         }
         snapshots.sort_by(|a, b| a.name.cmp(&b.name));
@@ -136,7 +141,8 @@ impl Bucket {
             self.send(&file, &folder.join(made.name.clone()))
         });
         db.delete_snapshot(of, &made.name)?;
-        sent.map(|()| made)
+        let created_micros = made_micros(&made.name).unwrap_or(made.created_micros);
+        sent.map(|()| Snapshot { created_micros, ..made })
     }
 
     fn send(&self, file: &FilePath, to: &Path) -> Result<()> {
@@ -300,9 +306,33 @@ fn missing(error: Error, name: &str) -> Error {
     }
 }
 
+/// When a snapshot was made, in microseconds since 1970, by the end of its name (`2026-12-01T12-53-30-936087Z`): what a
+/// store knows is when it had all of it, which can be long after. `None` for a name that somebody else gave.
+fn made_micros(name: &str) -> Option<i64> {
+    let (before, time) = name.strip_suffix(ENDING)?.strip_suffix('Z')?.rsplit_once('T')?;
+    let date = before.get(before.len().checked_sub(DATE_BYTES)?..)?;
+    let parts: Vec<&str> = time.split('-').collect();
+    let (clock, fraction) = parts.split_at_checked(CLOCK_PARTS)?;
+    let fraction = fraction.first().map_or(String::new(), |digits| format!(".{digits}"));
+    datetime::micros(&format!("{date}T{}{fraction}Z", clock.join(":")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_snapshot_was_made_when_its_name_says() {
+        for (end, told) in [("30-936087", "30.936087"), ("30-93", "30.93"), ("30", "30")] {
+            let made = made_micros(&format!("My-Texts-51-2026-12-01T12-53-{end}Z.snapshot"));
+            assert_eq!(made.map(datetime::format), Some(format!("2026-12-01T12:53:{told}Z")));
+        }
+        for other in
+            ["", "books.snapshot", "T-Z.snapshot", "2026-12-01T12-53-30Z", "2026-12-01T12-53Z.snapshot"]
+        {
+            assert_eq!(made_micros(other), None, "{other}");
+        }
+    }
 
     fn refused(url: &str) -> Error {
         Bucket::new(&BucketOptions { url: url.to_owned(), ..BucketOptions::default() }).expect_err(url)
