@@ -12,7 +12,7 @@ use kithdb::{
 };
 
 use crate::chores::{ALIAS, COPY, Chore, IMPORT_ROWS, SCRATCH, chore};
-use crate::say;
+use crate::{say, say_failed};
 use crate::script::COLLECTIONS;
 
 /// Does the chores that follow.
@@ -29,7 +29,7 @@ pub(crate) fn keep_until(db: &Database, thread: u64, after: u64, end: Instant) {
     for number in (after + 1..).take_while(|_| Instant::now() < end) {
         match run(db, chore(number)) {
             Ok(()) => say(&format!("{thread} {number}")),
-            Err(error) => return say(&format!("failed {thread} {}", error.kind().name())),
+            Err(error) => return say_failed(thread, &error),
         }
     }
 }

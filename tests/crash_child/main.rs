@@ -115,6 +115,12 @@ fn failed(error: &Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Says what a thread met, on one line.
+fn say_failed(thread: u64, error: &Error) {
+    let why = format!("{error:?}").replace('\n', " ");
+    say(&format!("failed {thread} {} {why}", error.kind().name()));
+}
+
 /// One write to the pipe a line: what was written is there although this process is not.
 fn say(line: &str) {
     let mut out = std::io::stdout().lock();

@@ -7,7 +7,7 @@ use kithdb::{
     Predicate, Result, Schema, Selection, SparseSpec, Transaction, UpsertMode, VectorSpec,
 };
 
-use crate::say;
+use crate::{say, say_failed};
 use crate::script::{COLLECTIONS, Step, point, step};
 
 /// Writes without end.
@@ -32,7 +32,7 @@ pub(crate) fn write_until(db: &Database, seed: u64, thread: u64, after: u64, end
                 number += 1;
             }
             Err(error) => {
-                say(&format!("failed {thread} {}", error.kind().name()));
+                say_failed(thread, &error);
                 failures += 1;
             }
         }

@@ -14,10 +14,20 @@ use kithdb::Durability;
 pub(super) struct Ended {
     /// The last step of each thread that it acknowledged.
     pub(super) acks: Vec<u64>,
-    /// Which thread could not write, and the kind of the error, in their order.
-    pub(super) failures: Vec<(usize, String)>,
+    /// In their order.
+    pub(super) failures: Vec<Failure>,
     /// Why it could not even open, or go on to ask.
     pub(super) error: Option<String>,
+}
+
+/// An operation that failed.
+#[derive(Debug)]
+#[expect(dead_code, reason = "`why` is for people, where a test fails")]
+pub(super) struct Failure {
+    thread: usize,
+    /// That of the error.
+    pub(super) kind: String,
+    why: String,
 }
 
 /// A running child; killed when dropped.
@@ -158,11 +168,11 @@ impl Child {
         let mut ended = Ended { acks: done.to_vec(), failures: Vec::new(), error: None };
         let mut is_closed = false;
         for line in &lines {
-            match line.split(' ').collect::<Vec<_>>()[..] {
+            match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
                 ["closed"] => is_closed = true,
-                ["failed", thread, kind] => {
+                ["failed", thread, kind, why] => {
                     let thread = thread.parse().expect("a thread");
-                    ended.failures.push((thread, kind.to_owned()));
+                    ended.failures.push(Failure { thread, kind: kind.to_owned(), why: why.to_owned() });
                 }
                 ["error", ..] => ended.error = Some(line.clone()),
                 [thread, number] => {
@@ -170,7 +180,7 @@ impl Child {
                     let number: u64 = number.parse().unwrap_or_else(|_| panic!("it said `{line}`"));
                     assert_eq!(number, ended.acks[thread] + 1, "thread {thread} left a step out");
                     assert!(
-                        !ended.failures.iter().any(|(failed, _)| *failed == thread),
+                        !ended.failures.iter().any(|failed| failed.thread == thread),
                         "thread {thread} was told that its write is durable after one that failed: {lines:?}"
                     );
                     ended.acks[thread] = number;

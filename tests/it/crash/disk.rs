@@ -82,7 +82,7 @@ fn a_disk_that_fails_is_told_and_costs_nothing_that_was_acknowledged() {
 
 /// Errors are of their kinds; a harmless disk causes none.
 fn check(ended: &Ended, fault: &str, stops: bool) {
-    let dishonest = ended.failures.iter().find(|(_, kind)| !HONEST.contains(&kind.as_str()));
+    let dishonest = ended.failures.iter().find(|failed| !HONEST.contains(&failed.kind.as_str()));
     assert!(dishonest.is_none(), "{fault}: {ended:?}");
     let is_harmless = fault.starts_with("short") || fault.starts_with("interrupt");
     assert!(!is_harmless || ended.failures.is_empty() && ended.error.is_none(), "{fault}: {ended:?}");
