@@ -23,6 +23,8 @@ pub(super) fn failure(error: TantivyError) -> Error {
         | TantivyError::OpenWriteError(_)
         | TantivyError::ErrorInThread(_)
         | TantivyError::SystemError(_) => ErrorKind::Io,
+        // So its columns tell what the disk said.
+        TantivyError::InternalError(why) => of_words(why).map_or(ErrorKind::Internal, |said| of_io(&said)),
         TantivyError::LockFailure(..) => ErrorKind::Busy,
         TantivyError::IndexAlreadyExists => ErrorKind::AlreadyExists,
         _ => ErrorKind::Internal,
@@ -42,9 +44,16 @@ fn refusal(error: &TantivyError) -> Option<io::Error> {
         | TantivyError::OpenDirectoryError(OpenDirectoryError::IoError { io_error: source, .. })
         | TantivyError::OpenReadError(OpenReadError::IoError { io_error: source, .. })
         | TantivyError::OpenWriteError(OpenWriteError::IoError { io_error: source, .. }) => source,
+        TantivyError::InternalError(why) => return of_words(why),
         _ => return None,
     };
     source.raw_os_error().map(io::Error::from_raw_os_error)
+}
+
+/// What the operating system said, of which only the words are left: they end in the number of the error.
+fn of_words(why: &str) -> Option<io::Error> {
+    let (_, number) = why.strip_suffix(')')?.rsplit_once("(os error ")?;
+    number.parse().ok().map(io::Error::from_raw_os_error)
 }
 
 /// An error while terms or postings are read.
@@ -76,6 +85,18 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn a_disk_that_fails_a_column_is_told_as_the_disk() {
+        let said = |number| TantivyError::InternalError(io::Error::from_raw_os_error(number).to_string());
+        // EROFS, EIO, ENOSPC.
+        let kinds = [(30, ErrorKind::Io), (5, ErrorKind::Io), (28, ErrorKind::StorageFull)];
+        for (number, kind) in kinds {
+            let error = failure(said(number));
+            assert_eq!(error.kind(), kind, "{error:?}");
+        }
+        assert_eq!(failure(TantivyError::InternalError("a bug".to_owned())).kind(), ErrorKind::Internal);
+    }
 
     /// Else a sound index would be removed, and made anew from every text.
     #[test]
