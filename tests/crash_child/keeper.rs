@@ -12,8 +12,8 @@ use kithdb::{
 };
 
 use crate::chores::{ALIAS, COPY, Chore, IMPORT_ROWS, SCRATCH, chore};
-use crate::{say, say_failed};
 use crate::script::COLLECTIONS;
+use crate::{say, say_failed};
 
 /// Does the chores that follow.
 pub(crate) fn keep(db: &Database, thread: u64, after: u64) -> Result<()> {

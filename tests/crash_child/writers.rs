@@ -7,8 +7,8 @@ use kithdb::{
     Predicate, Result, Schema, Selection, SparseSpec, Transaction, UpsertMode, VectorSpec,
 };
 
-use crate::{say, say_failed};
 use crate::script::{COLLECTIONS, Step, point, step};
+use crate::{say, say_failed};
 
 /// Writes without end.
 pub(crate) fn write(db: &Database, seed: u64, thread: u64, after: u64) -> Result<()> {

@@ -50,9 +50,10 @@ fn refusal(error: &TantivyError) -> Option<io::Error> {
     source.raw_os_error().map(io::Error::from_raw_os_error)
 }
 
-/// What the operating system said, of which only the words are left: they end in the number of the error.
+/// What the operating system said, of which only the words are left, with the number of the error.
 fn of_words(why: &str) -> Option<io::Error> {
-    let (_, number) = why.strip_suffix(')')?.rsplit_once("(os error ")?;
+    let (_, rest) = why.rsplit_once("(os error ")?;
+    let (number, _) = rest.split_once(')')?;
     number.parse().ok().map(io::Error::from_raw_os_error)
 }
 
