@@ -4,8 +4,8 @@
 
 use super::exposition::Exposition;
 
-/// Memory of this process, in the words of the dialect. They are those of another allocator; here they are what the
-/// kernel counts.
+/// Memory of this process, in the words of the dialect. They are an allocator's; here they are what the kernel counts,
+/// whatever allocator the process has.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {
     /// Of these, what is no copy of a file.
