@@ -186,7 +186,7 @@ impl Database {
         Self::over(Store::in_memory()?, folder, options)
     }
 
-    fn over(store: Store, folder: Folder, options: Options) -> Result<Self> {
+    pub(crate) fn over(store: Store, folder: Folder, options: Options) -> Result<Self> {
         let began = Instant::now();
         let store = Arc::new(store);
         let catalog = store.catalog()?;
