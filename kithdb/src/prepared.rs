@@ -28,7 +28,10 @@ impl Prepared {
         let keyword = shared.keyword.load_full()?;
         let view = shared.view.load();
         let field = view.entry.schema.keyword.as_ref()?;
-        if !ops.iter().all(|op| matches!(op, Op::Upsert(_) | Op::Delete(_) | Op::Require { .. })) {
+        let puts_what_it_names = |op: &Op| {
+            matches!(op, Op::Upsert(_) | Op::Delete(_) | Op::DeleteWhere(_) | Op::Require { .. })
+        };
+        if !ops.iter().all(puts_what_it_names) {
             return None;
         }
         let points = ops.iter().filter_map(|op| if let Op::Upsert(point) = op { Some(point) } else { None });
@@ -53,7 +56,7 @@ impl Prepared {
 mod tests {
     use std::sync::Arc;
 
-    use types::{Change, Filter, Language, Metric, Point, PointId, Schema, Selection};
+    use types::{Change, Condition, Filter, Language, Metric, Point, PointId, Schema, Selection, UpsertMode};
 
     use super::*;
     use crate::{Collection, Database, Options, Segments};
@@ -83,11 +86,14 @@ mod tests {
         let db = Database::in_memory().expect("a database");
         let notes = db.create_collection("notes", schema()).expect("a collection");
         let silent = db.create_collection("silent", Schema::new()).expect("a collection");
-        let texts = || vec![point(1, "red"), Op::Delete(vec![2.into()]), point(1, "blue")];
+        let gone = Op::DeleteWhere(Filter::default());
+        let texts = || vec![gone.clone(), point(1, "red"), Op::Delete(vec![2.into()]), point(1, "blue")];
         assert!(prepared(&notes, &texts()).is_some() && prepared(&silent, &texts()).is_none());
         assert!(prepared(&notes, &[Op::Upsert(Point::new(1).with("n", 1))]).is_none());
         let change = Op::Change(Selection::Ids(vec![1.into()]), Change::ClearPayload);
-        for other in [change, Op::DeleteWhere(Filter::default())] {
+        let points = vec![Point::new(3).with("text", "green")];
+        let (mode, update_filter) = (UpsertMode::InsertOnly, Filter::default());
+        for other in [change, Op::UpsertWhere { points, mode, update_filter }] {
             assert!(prepared(&notes, &[texts(), vec![other]].concat()).is_none());
         }
         let segments = Segments { waiting_bytes_max: 4_000, ..Segments::default() };
@@ -116,13 +122,14 @@ mod tests {
             Op::Upsert(Point::new(2).vector([2.0])),
             point(1, "two blue foxes"),
             Op::Delete(vec![3.into()]),
+            Op::DeleteWhere(Filter::must(Condition::HasId(vec![4.into()]))),
             point(40, "fox and river"),
         ];
         notes.apply(ops).expect("a commit");
         let check = |notes: &Collection| {
             assert_eq!(found(notes, "fox"), [1, 40].map(PointId::Num));
             assert_eq!((found(notes, "red"), found(notes, "blue")), (vec![], vec![PointId::Num(1)]));
-            assert_eq!(found(notes, "rivers").len(), 35 - 3 + 1);
+            assert_eq!(found(notes, "rivers").len(), 35 - 4 + 1);
         };
         check(&notes);
         assert_eq!(db.verify().expect("a walk").faults, []);

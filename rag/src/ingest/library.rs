@@ -25,7 +25,6 @@ pub(super) struct Library {
 
 /// A chunk as it is stored.
 pub(super) struct OldChunk {
-    pub(super) id: PointId,
     pub(super) text_to_embed: String,
     pub(super) vector: Option<Vec<f32>>,
 }
@@ -124,13 +123,9 @@ impl Library {
 
     /// What removes a document and its chunks.
     pub(super) fn removal(&self, source: PointId) -> Result<Transaction> {
-        let chunks: Vec<_> = self.chunks_of(source)?.into_iter().map(|chunk| chunk.id).collect();
-        let transaction = Transaction::new();
-        let transaction = match chunks.is_empty() {
-            true => transaction,
-            false => transaction.on(self.chunks.name(), vec![Op::Delete(chunks)]),
-        };
-        Ok(transaction.on(self.sources.name(), vec![Op::Delete(vec![source])]))
+        Ok(Transaction::new()
+            .on(self.chunks.name(), vec![without_chunks(&[source])?])
+            .on(self.sources.name(), vec![Op::Delete(vec![source])]))
     }
 
     /// The stored chunks of a source.
@@ -138,7 +133,6 @@ impl Library {
         let payload = PayloadSelect::Only(vec!["heading".parse()?, "text".parse()?]);
         let select = Select { payload, vectors: VectorSelect::All, ..Select::default() };
         let chunk = |point: Point| OldChunk {
-            id: point.id,
             text_to_embed: text_to_embed(&point),
             vector: point.vector_named(DEFAULT_VECTOR).map(<[f32]>::to_vec),
         };
@@ -153,6 +147,13 @@ impl Library {
 
 fn of_source(source: PointId) -> Result<Filter> {
     Ok(Filter::must(Condition::equals("source", source.to_string().as_str())?))
+}
+
+/// What removes the chunks of sources: those that are there when its turn comes. Who looked before may have seen others,
+/// for a document may be written, or removed, by another thread meanwhile.
+pub(super) fn without_chunks(sources: &[PointId]) -> Result<Op> {
+    let ids = sources.iter().map(|source| Scalar::Str(source.to_string())).collect();
+    Ok(Op::DeleteWhere(Filter::must(Condition::Field("source".parse()?, Predicate::Any(ids)))))
 }
 
 /// What was embedded of a stored chunk.
