@@ -28,9 +28,8 @@ impl Prepared {
         let keyword = shared.keyword.load_full()?;
         let view = shared.view.load();
         let field = view.entry.schema.keyword.as_ref()?;
-        let puts_what_it_names = |op: &Op| {
-            matches!(op, Op::Upsert(_) | Op::Delete(_) | Op::DeleteWhere(_) | Op::Require { .. })
-        };
+        let puts_what_it_names =
+            |op: &Op| matches!(op, Op::Upsert(_) | Op::Delete(_) | Op::DeleteWhere(_) | Op::Require { .. });
         if !ops.iter().all(puts_what_it_names) {
             return None;
         }
