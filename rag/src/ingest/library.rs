@@ -9,9 +9,9 @@ use kithdb::{
 };
 
 use super::document::Document;
-use super::jobs::JOBS_SUFFIX;
+use super::jobs::{JOB_FIELDS, JOBS_SUFFIX};
 use crate::Embedder;
-use crate::collections::{all, or_create};
+use crate::collections::{all, find, or_create};
 use crate::dedup::{Duplicate, SIMILARITY_MIN, Signature};
 use crate::search::check_model;
 
@@ -35,6 +35,29 @@ pub(super) struct Known {
     pub(super) path: String,
     pub(super) fingerprint: String,
     pub(super) revision: u64,
+}
+
+/// Drops what a library has left that is gone: its sources, and its jobs. For who makes a collection of its name: jobs
+/// would go on in that one, and documents be taken for ingested. What others called so is none of ours.
+///
+/// # Errors
+/// What the database returns.
+pub fn forget_gone(db: &Database, collection: &str) -> Result<()> {
+    if find(db, collection)?.is_some() {
+        return Ok(());
+    }
+    let sides = [(SOURCES_SUFFIX, &SOURCE_FIELDS[..4]), (JOBS_SUFFIX, &JOB_FIELDS[..])];
+    for (suffix, own) in sides {
+        let Some(beside) = find(db, &format!("{collection}{suffix}"))? else { continue };
+        let schema = beside.schema();
+        let has = |(path, kind): &(&str, FieldKind)| {
+            schema.fields.iter().any(|(field, of)| field.to_string() == *path && of == kind)
+        };
+        if own.iter().all(has) && schema.names().next().is_none() {
+            db.drop_collection(beside.name())?;
+        }
+    }
+    Ok(())
 }
 
 /// What is read of it.
@@ -124,8 +147,8 @@ impl Library {
     /// What removes a document and its chunks.
     pub(super) fn removal(&self, source: PointId) -> Result<Transaction> {
         Ok(Transaction::new()
-            .on(self.chunks.name(), vec![without_chunks(&[source])?])
-            .on(self.sources.name(), vec![Op::Delete(vec![source])]))
+            .on_collection(&self.chunks, vec![without_chunks(&[source])?])
+            .on_collection(&self.sources, vec![Op::Delete(vec![source])]))
     }
 
     /// The stored chunks of a source.
@@ -277,4 +300,30 @@ pub(super) fn only(keys: &[&str]) -> Result<Select> {
 
 pub(super) fn text<'a>(point: &'a Point, key: &str) -> &'a str {
     point.payload.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::jobs;
+    use super::*;
+
+    #[test]
+    fn what_a_library_left_goes_before_another_collection_has_its_name() {
+        let db = Database::in_memory().expect("a database");
+        let upload = jobs::Upload { path: "a.md".into(), bytes: b"One.".to_vec(), ..jobs::Upload::default() };
+        jobs::submit(&db, "docs", &jobs::Order::default(), vec![upload], None).expect("a job");
+        for theirs in ["theirs.sources", "theirs.jobs"] {
+            db.create_collection(theirs, Schema::new()).expect("a collection");
+        }
+        let names = || -> Vec<String> { db.collections().iter().map(|one| one.name().to_owned()).collect() };
+        forget_gone(&db, "docs").expect("it is there");
+        assert_eq!(names(), ["docs", "docs.jobs", "docs.sources", "theirs.jobs", "theirs.sources"]);
+        db.drop_collection("docs").expect("dropped");
+        for name in ["docs", "theirs"] {
+            forget_gone(&db, name).expect("forgotten");
+        }
+        assert_eq!(names(), ["theirs.jobs", "theirs.sources"]);
+        db.create_collection("docs", Schema::new()).expect("another one");
+        assert!(jobs::unfinished(&db).expect("jobs").is_empty());
+    }
 }

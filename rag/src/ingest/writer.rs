@@ -1,9 +1,10 @@
 //! Documents that wait together: embedded in one go, committed in one go.
 //!
 //! Invariant: one commit has whole documents over both collections, and whatever else its caller wants to be true with
-//! them. A chunk whose text stayed keeps its vector.
+//! them. A chunk whose text stayed keeps its vector. What was begun for a library that is dropped meanwhile never comes
+//! into another one of its name.
 
-use kithdb::{Database, Op, Point, PointId, Result, Transaction};
+use kithdb::{Collection, Database, Op, Point, PointId, Result, Transaction};
 
 use super::document::Document;
 use super::library::{Known, Library, OldChunk, without_chunks};
@@ -23,7 +24,7 @@ pub(super) struct Writer<'a> {
 }
 
 /// Operations of a commit, by collection.
-pub(super) type Ops = Vec<(String, Vec<Op>)>;
+pub(super) type Ops = Vec<(Collection, Vec<Op>)>;
 
 impl<'a> Writer<'a> {
     pub(super) fn new(
@@ -108,8 +109,8 @@ impl<'a> Writer<'a> {
             source_ops.push(Op::Upsert(document.source_point(*revision)));
         }
         let transaction = Transaction::new()
-            .on(self.library.chunks.name(), chunk_ops)
-            .on(self.library.sources.name(), source_ops);
+            .on_collection(&self.library.chunks, chunk_ops)
+            .on_collection(&self.library.sources, source_ops);
         self.send(transaction, also(&self.report), !group.is_empty())
     }
 
@@ -124,7 +125,8 @@ impl<'a> Writer<'a> {
         if also.is_empty() && !is_needed {
             return Ok(());
         }
-        let all = also.into_iter().fold(transaction, |all, (collection, ops)| all.on(&collection, ops));
+        let all =
+            also.into_iter().fold(transaction, |all, (collection, ops)| all.on_collection(&collection, ops));
         self.db.commit(all).map(drop)
     }
 
@@ -153,13 +155,13 @@ impl<'a> Writer<'a> {
 }
 
 /// A point that is written.
-pub(super) fn put(collection: &str, point: Point) -> (String, Vec<Op>) {
-    (collection.to_owned(), vec![Op::Upsert(point)])
+pub(super) fn put(collection: &Collection, point: Point) -> (Collection, Vec<Op>) {
+    (collection.clone(), vec![Op::Upsert(point)])
 }
 
 #[cfg(test)]
 mod tests {
-    use kithdb::{Filter, Select};
+    use kithdb::{ErrorKind, Filter, Select};
 
     use super::super::document::Shape;
     use super::*;
@@ -208,6 +210,18 @@ mod tests {
             ingest(&db, "Third words, which come before.", || ());
         });
         assert_eq!(stored(&db), (vec!["Second words.".to_owned()], 1));
+    }
+
+    #[test]
+    fn what_was_begun_for_a_library_comes_into_no_other_of_its_name() {
+        let db = Database::in_memory().expect("a database");
+        let mut writer = Writer::new(&db, library(&db), None, FOLDER, IngestReport::default());
+        writer.offer(document("Some words."), None).expect("taken");
+        db.drop_collection(NAME).expect("dropped");
+        library(&db);
+        let error = writer.commit(|_| Ops::new()).expect_err("it is gone");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(stored(&db), (Vec::new(), 0));
     }
 
     #[test]
