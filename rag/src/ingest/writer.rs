@@ -217,9 +217,12 @@ mod tests {
         let db = Database::in_memory().expect("a database");
         let mut writer = Writer::new(&db, library(&db), None, FOLDER, IngestReport::default());
         writer.offer(document("Some words."), None).expect("taken");
-        db.drop_collection(NAME).expect("dropped");
-        library(&db);
-        let error = writer.commit(|_| Ops::new()).expect_err("it is gone");
+        let also = |_: &IngestReport| {
+            db.drop_collection(NAME).expect("dropped");
+            library(&db);
+            Ops::new()
+        };
+        let error = writer.commit(also).expect_err("it is gone");
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(stored(&db), (Vec::new(), 0));
     }
