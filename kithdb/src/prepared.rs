@@ -1,11 +1,11 @@
 //! The texts of a write, analysed before its turn on the thread of its caller: while a write has its turn, every other
 //! waits, and the words of a text take longer than all else that is done for a point.
 //!
-//! Invariant: what is indexed is the same as if the writer had analysed each text in its turn, as it does where it is not
-//! known before which texts come (a condition may pass points over, a change reads what is there), where there is no
-//! room, and where the index was made anew meanwhile.
-//! Invariant: what waits here and what no keyword commit covers take, together, no more than half of what the latter
-//! may: `Segments::waiting_bytes_max`.
+//! Invariant: what is indexed is the same as if the writer had analysed each text in its turn. It does that where it is
+//! not known before which texts come (a condition may pass points over, a change reads what is there), where there is
+//! no room, and where the index was made anew meanwhile.
+//! Invariant: room is taken only where what waits here and what no keyword commit covers take no more, together, than
+//! half of what the latter may: `Segments::waiting_bytes_max`.
 //! Cost: what the tail of the keyword index would take of these texts, until the turn.
 
 use index::{Analysed, KeywordIndex};

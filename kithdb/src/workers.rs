@@ -106,8 +106,8 @@ impl Workers {
         })
     }
 
-    /// As [`write_prepared`](Self::write_prepared), of points that must all be known to be new without a look (`Derived::is_new`). Where
-    /// they are not, nothing was written, and the targets come back.
+    /// As [`write_prepared`](Self::write_prepared), of points that must all be known to be new without a look
+    /// (`Derived::is_new`). Where they are not, nothing was written, and the targets come back.
     ///
     /// # Errors
     /// As for [`write`](Self::write).

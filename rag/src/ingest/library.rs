@@ -172,8 +172,8 @@ fn of_source(source: PointId) -> Result<Filter> {
     Ok(Filter::must(Condition::equals("source", source.to_string().as_str())?))
 }
 
-/// What removes the chunks of sources: those that are there when its turn comes. Who looked before may have seen others,
-/// for a document may be written, or removed, by another thread meanwhile.
+/// What removes the chunks of sources: those that are there when its turn comes. Who looked before may have seen
+/// others, for a document may be written, or removed, by another thread meanwhile.
 pub(super) fn without_chunks(sources: &[PointId]) -> Result<Op> {
     let ids = sources.iter().map(|source| Scalar::Str(source.to_string())).collect();
     Ok(Op::DeleteWhere(Filter::must(Condition::Field("source".parse()?, Predicate::Any(ids)))))
