@@ -37,8 +37,8 @@ pub(super) struct Known {
     pub(super) revision: u64,
 }
 
-/// Drops what a library has left that is gone: its sources, and its jobs. For who makes a collection of its name: jobs
-/// would go on in that one, and documents be taken for ingested. What others called so is none of ours.
+/// Drops the jobs that a library has left that is gone. For who makes a collection of its name: they would go on in
+/// that one. What others called so is none of ours.
 ///
 /// # Errors
 /// What the database returns.
@@ -46,16 +46,13 @@ pub fn forget_gone(db: &Database, collection: &str) -> Result<()> {
     if find(db, collection)?.is_some() {
         return Ok(());
     }
-    let sides = [(SOURCES_SUFFIX, &SOURCE_FIELDS[..4]), (JOBS_SUFFIX, &JOB_FIELDS[..])];
-    for (suffix, own) in sides {
-        let Some(beside) = find(db, &format!("{collection}{suffix}"))? else { continue };
-        let schema = beside.schema();
-        let has = |(path, kind): &(&str, FieldKind)| {
-            schema.fields.iter().any(|(field, of)| field.to_string() == *path && of == kind)
-        };
-        if own.iter().all(has) && schema.names().next().is_none() {
-            db.drop_collection(beside.name())?;
-        }
+    let Some(jobs) = find(db, &format!("{collection}{JOBS_SUFFIX}"))? else { return Ok(()) };
+    let schema = jobs.schema();
+    let has = |(path, kind): &(&str, FieldKind)| {
+        schema.fields.iter().any(|(field, of)| field.to_string() == *path && of == kind)
+    };
+    if JOB_FIELDS.iter().all(has) && schema.names().next().is_none() {
+        db.drop_collection(jobs.name())?;
     }
     Ok(())
 }
@@ -160,6 +157,11 @@ impl Library {
             vector: point.vector_named(DEFAULT_VECTOR).map(<[f32]>::to_vec),
         };
         Ok(all(&self.chunks, &of_source(source)?, &select)?.into_iter().map(chunk).collect())
+    }
+
+    /// Whether a source has chunks. It has none where their collection was dropped, and made anew, by another door.
+    pub(super) fn has_chunks(&self, source: PointId) -> Result<bool> {
+        Ok(!self.chunks.scroll(&of_source(source)?, None, 1, &Select::none())?.points.is_empty())
     }
 
     /// The same as points, without their vectors.
@@ -308,21 +310,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_library_left_goes_before_another_collection_has_its_name() {
+    fn jobs_of_a_library_that_is_gone_go_before_another_collection_has_its_name() {
         let db = Database::in_memory().expect("a database");
         let upload = jobs::Upload { path: "a.md".into(), bytes: b"One.".to_vec(), ..jobs::Upload::default() };
         jobs::submit(&db, "docs", &jobs::Order::default(), vec![upload], None).expect("a job");
-        for theirs in ["theirs.sources", "theirs.jobs"] {
-            db.create_collection(theirs, Schema::new()).expect("a collection");
-        }
+        db.create_collection("theirs.jobs", Schema::new()).expect("a collection");
         let names = || -> Vec<String> { db.collections().iter().map(|one| one.name().to_owned()).collect() };
         forget_gone(&db, "docs").expect("it is there");
-        assert_eq!(names(), ["docs", "docs.jobs", "docs.sources", "theirs.jobs", "theirs.sources"]);
+        assert_eq!(names(), ["docs", "docs.jobs", "docs.sources", "theirs.jobs"]);
         db.drop_collection("docs").expect("dropped");
         for name in ["docs", "theirs"] {
             forget_gone(&db, name).expect("forgotten");
         }
-        assert_eq!(names(), ["theirs.jobs", "theirs.sources"]);
+        assert_eq!(names(), ["docs.sources", "theirs.jobs"]);
         db.create_collection("docs", Schema::new()).expect("another one");
         assert!(jobs::unfinished(&db).expect("jobs").is_empty());
     }

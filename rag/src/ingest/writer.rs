@@ -39,7 +39,8 @@ impl<'a> Writer<'a> {
 
     /// Takes a document, unless it is as it is stored.
     pub(super) fn offer(&mut self, document: Document, known: Option<&Known>) -> Result<()> {
-        if known.is_some_and(|known| known.fingerprint == document.fingerprint) {
+        let is_known = known.is_some_and(|known| known.fingerprint == document.fingerprint);
+        if is_known && (document.chunks.is_empty() || self.library.has_chunks(document.id)?) {
             self.report.unchanged += 1;
             return Ok(());
         }
@@ -225,6 +226,18 @@ mod tests {
         let error = writer.commit(also).expect_err("it is gone");
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(stored(&db), (Vec::new(), 0));
+    }
+
+    /// As over HTTP, where a collection is dropped, and made, by its name alone.
+    #[test]
+    fn a_document_whose_chunks_are_gone_is_not_taken_for_unchanged() {
+        let db = Database::in_memory().expect("a database");
+        ingest(&db, "Some words.", || ());
+        let schema = library(&db).chunks.schema();
+        db.drop_collection(NAME).expect("dropped");
+        db.create_collection(NAME, schema).expect("another one");
+        ingest(&db, "Some words.", || ());
+        assert_eq!(stored(&db), (vec!["Some words.".to_owned()], 1));
     }
 
     #[test]
