@@ -37,7 +37,7 @@ pub use bm25::Bm25;
 pub use fields::{Bounds, Fields, Lookups};
 pub use gauge::{Gauge, Work};
 pub use head::{CODED_ROWS_MIN, GRAPH_ROWS_MIN, Head, Near};
-pub use keyword::{KeywordCommit, KeywordIndex, KeywordView, Marker, Scored};
+pub use keyword::{Analysed, KeywordCommit, KeywordIndex, KeywordView, Marker, Scored};
 pub use part::{Body, Part, Shown};
 pub use rows::Rows;
 pub use segment::Segment;

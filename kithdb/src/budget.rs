@@ -57,6 +57,20 @@ pub(crate) struct HeadBytes {
     open: AtomicUsize,
     waiting: AtomicUsize,
     texts: AtomicUsize,
+    /// Texts of writes that have not had their turn.
+    prepared: AtomicUsize,
+}
+
+/// A part of what keywords may take, until it is dropped.
+pub(crate) struct TextRoom {
+    all: Arc<HeadBytes>,
+    bytes: usize,
+}
+
+impl Drop for TextRoom {
+    fn drop(&mut self) {
+        self.all.prepared.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// Those of one collection among them, as of its last view; they do not count any more when it is gone.
@@ -76,6 +90,13 @@ impl HeadBytes {
 
     pub(crate) fn texts(&self) -> usize {
         self.texts.load(Ordering::Relaxed)
+    }
+
+    /// Room for texts of a write before its turn; nothing if they and all other keywords would take more than `most`.
+    pub(crate) fn room_for_texts(self: &Arc<Self>, bytes: usize, most: usize) -> Option<TextRoom> {
+        let before = self.prepared.fetch_add(bytes, Ordering::Relaxed);
+        let room = TextRoom { all: Arc::clone(self), bytes };
+        (self.texts().saturating_add(before).saturating_add(bytes) <= most).then_some(room)
     }
 
     fn each(&self) -> [&AtomicUsize; 3] {

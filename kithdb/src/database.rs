@@ -121,8 +121,17 @@ impl Options {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Transaction {
-    targets: Vec<(String, Vec<Op>)>,
+    targets: Vec<(Whose, Vec<Op>)>,
     deadline: Option<Instant>,
+}
+
+/// The collection that operations are on.
+#[derive(Clone, Debug)]
+enum Whose {
+    /// The one that has this name then.
+    Named(String),
+    /// This one.
+    Held(Collection),
 }
 
 impl Transaction {
@@ -134,7 +143,15 @@ impl Transaction {
     /// Adds operations on a collection.
     #[must_use]
     pub fn on(mut self, collection: &str, ops: Vec<Op>) -> Self {
-        self.targets.push((collection.to_owned(), ops));
+        self.targets.push((Whose::Named(collection.to_owned()), ops));
+        self
+    }
+
+    /// Adds operations on the collection of a handle, and never on another one that has its name by then: where it was
+    /// dropped, the transaction fails with `NotFound`.
+    #[must_use]
+    pub fn on_collection(mut self, collection: &Collection, ops: Vec<Op>) -> Self {
+        self.targets.push((Whose::Held(collection.clone()), ops));
         self
     }
 
@@ -186,7 +203,7 @@ impl Database {
         Self::over(Store::in_memory()?, folder, options)
     }
 
-    fn over(store: Store, folder: Folder, options: Options) -> Result<Self> {
+    pub(crate) fn over(store: Store, folder: Folder, options: Options) -> Result<Self> {
         let began = Instant::now();
         let store = Arc::new(store);
         let catalog = store.catalog()?;
@@ -283,8 +300,8 @@ impl Database {
     /// transaction was applied.
     pub fn commit(&self, transaction: Transaction) -> Result<Receipt> {
         let mut merged: Vec<(String, Collection, Vec<Op>)> = Vec::with_capacity(transaction.targets.len());
-        for (name, ops) in transaction.targets {
-            let collection = self.collection(&name)?;
+        for (whose, ops) in transaction.targets {
+            let (name, collection) = self.named(whose)?;
             // By what a name means: a collection and its alias are one target.
             let is_same = |known: &Collection| Arc::ptr_eq(&known.shared, &collection.shared);
             match merged.iter_mut().find(|(_, known, _)| is_same(known)) {
@@ -306,6 +323,19 @@ impl Database {
             written.map_err(|error| error.relocated("targets", |position| names[position].clone()))?;
         asked.answered(0);
         Ok(Receipt { seqno })
+    }
+
+    fn named(&self, whose: Whose) -> Result<(String, Collection)> {
+        match whose {
+            Whose::Named(name) => self.collection(&name).map(|collection| (name, collection)),
+            Whose::Held(collection) if Arc::ptr_eq(&collection.engine, &self.engine) => {
+                Ok((collection.name().to_owned(), collection))
+            }
+            Whose::Held(collection) => {
+                let message = format!("`{}` is a handle of another database", collection.name());
+                Err(Error::invalid("collection", message))
+            }
+        }
     }
 
     /// Makes every acknowledged write durable, whatever durability it was written with.
@@ -382,6 +412,8 @@ fn remove_orphans(folder: &Folder, catalog: &storage::Catalog) {
 
 #[cfg(test)]
 mod tests {
+    use types::{ErrorKind, Point};
+
     use super::*;
 
     #[test]
@@ -396,5 +428,24 @@ mod tests {
         let (plenty, default) = (Options::default().within(1 << 40), Options::default());
         assert_eq!((plenty.segments, plenty.limits), (default.segments, default.limits));
         assert!(Options::default().within(0).limits.answer_bytes_max >= MEMORY_PART_MIN);
+    }
+
+    #[test]
+    fn operations_on_a_handle_are_on_no_other_collection_of_its_name() {
+        let (db, other) = (Database::in_memory().expect("one"), Database::in_memory().expect("another"));
+        let make = |name: &str| db.create_collection(name, Schema::new()).expect("a collection");
+        let (first, log) = (make("notes"), make("log"));
+        let put = |id: u64| vec![Op::Upsert(Point::new(id))];
+        let both = || Transaction::new().on_collection(&first, put(1)).on("log", put(2)).on("notes", put(3));
+        db.commit(both()).expect("a commit");
+        let points = |collection: &Collection| collection.status().points;
+        assert_eq!((points(&first), points(&log)), (2, 1));
+        let error = other.commit(Transaction::new().on_collection(&first, put(1))).expect_err("refused");
+        assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("collection")));
+        db.drop_collection("notes").expect("dropped");
+        let again = make("notes");
+        let held = Transaction::new().on_collection(&first, put(1)).on("log", put(4));
+        assert_eq!(db.commit(held).expect_err("it is gone").kind(), ErrorKind::NotFound);
+        assert_eq!((points(&again), points(&log)), (0, 1));
     }
 }

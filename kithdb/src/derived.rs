@@ -15,6 +15,8 @@ use query::{Observed, View};
 use storage::{CatalogEntry, CollectionState, SegmentList, SegmentRecord, Store};
 use types::{FieldPath, KeywordField, Payload, Point, PointId, Slot, Value, Vector, Vectors, Version};
 
+use crate::prepared::Prepared;
+
 /// What one operation of a commit does to derived state.
 #[derive(Debug)]
 pub(crate) struct Effect {
@@ -44,6 +46,8 @@ pub(crate) struct Derived {
     seal_rows: u32,
     /// No point has ever had this number or a larger one for an id, if that is known.
     new_from: Option<u64>,
+    /// It has what may not be durable, and never will be: it is not to be shown.
+    pub(crate) is_ahead: bool,
 }
 
 /// A part with all that belongs to it, apart from any slots.
@@ -101,6 +105,7 @@ impl Derived {
             next_number,
             seal_rows,
             new_from,
+            is_ahead: false,
         };
         derived.lay(segments);
         derived
@@ -239,8 +244,10 @@ impl Derived {
     }
 
     /// Applies the effects of one commit, in order, and takes from them the vectors that the head keeps: a row of
-    /// thousands of bytes is not copied where nobody else holds the point.
-    pub(crate) fn apply(&mut self, effects: &mut [Effect], state: CollectionState) {
+    /// thousands of bytes is not copied where nobody else holds the point. Its texts may be prepared.
+    pub(crate) fn apply(&mut self, effects: &mut [Effect], state: CollectionState, texts: Option<Prepared>) {
+        // They come before anything goes that came with them.
+        let are_indexed = texts.is_some_and(|texts| self.index_prepared(effects, texts));
         // From here on fields and sparse vectors are not indexed yet.
         let mut first = 0;
         for at in 0..effects.len() {
@@ -250,14 +257,17 @@ impl Derived {
             }
             let Some((version, point)) = new else { continue };
             let is_full = match Arc::get_mut(point) {
-                Some(Point { id, vectors, payload }) => {
-                    self.append(*version, *id, |name| take_dense(vectors, name), payload)
+                Some(Point { id, vectors, .. }) => {
+                    self.append(*version, *id, |name| take_dense(vectors, name))
                 }
                 None => {
                     let copy = |name: &str| point.vector_named(name).map(<[f32]>::to_vec);
-                    self.append(*version, point.id, copy, &point.payload)
+                    self.append(*version, point.id, copy)
                 }
             };
+            if !are_indexed {
+                self.index_keywords(*version, &point.payload);
+            }
             if is_full {
                 self.index_effects(&effects[first..=at]);
                 first = at + 1;
@@ -274,14 +284,13 @@ impl Derived {
         self.index_rows(&rows);
     }
 
-    /// Appends one version to every column but the fields and the sparse vectors; whether the head is full now: then
-    /// these are to be indexed, and it is to be frozen.
+    /// Appends one version to every column but the keywords, the fields and the sparse vectors; whether the head is
+    /// full now: then the latter two are to be indexed, and it is to be frozen.
     pub(crate) fn append(
         &mut self,
         version: Version,
         id: PointId,
         vector: impl FnMut(&str) -> Option<Vec<f32>>,
-        payload: &Payload,
     ) -> bool {
         if let (PointId::Num(number), Some(from)) = (id, self.new_from) {
             // The largest of all numbers has none behind it.
@@ -291,8 +300,14 @@ impl Derived {
         let row = head.append(version, id, vector);
         let is_full = head.is_full();
         self.alive.insert(Slot(base + row));
-        self.index_keywords(version, payload);
         is_full
+    }
+
+    /// Hands prepared texts to the keyword index; whether it takes them.
+    fn index_prepared(&self, effects: &[Effect], texts: Prepared) -> bool {
+        let new = effects.iter().filter_map(|effect| effect.new.as_ref());
+        let versions: Vec<Version> = new.map(|(version, _)| *version).collect();
+        self.keyword.as_ref().is_some_and(|keyword| texts.add_to(keyword, &versions))
     }
 
     /// Hands the texts of a version to the keyword index.

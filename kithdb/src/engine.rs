@@ -158,9 +158,12 @@ impl Shared {
         })
     }
 
-    /// Publishes the state that the caller holds the lock of.
+    /// Publishes the state that the caller holds the lock of, unless it has what may not be durable.
     pub(crate) fn publish(&self, derived: &Derived) {
         self.heads.set(derived.held_bytes());
+        if derived.is_ahead {
+            return;
+        }
         let view = Arc::new(derived.view());
         self.history.lock().publish(&self.view.load(), &view);
         self.view.store(view);

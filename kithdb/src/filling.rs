@@ -67,7 +67,8 @@ impl<'a> Filling<'a> {
     /// Adds the next row.
     pub(crate) fn append(&mut self, stored: StoredPoint) {
         let StoredPoint { version, id, payload, mut vectors } = stored;
-        let is_full = self.derived.append(version, id, |name| take_dense(&mut vectors, name), &payload);
+        let is_full = self.derived.append(version, id, |name| take_dense(&mut vectors, name));
+        self.derived.index_keywords(version, &payload);
         vectors.retain(|(_, vector)| vector.sparse().is_some());
         self.rows.push((payload, vectors));
         self.points_read += 1;

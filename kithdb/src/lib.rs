@@ -29,6 +29,7 @@
 
 mod admit;
 mod aliases;
+mod applying;
 mod asked;
 mod asking;
 mod budget;
@@ -59,6 +60,7 @@ mod maintenance;
 mod meters;
 mod monitor;
 mod opening;
+mod prepared;
 mod query_builder;
 mod reading;
 mod sequencer;

@@ -250,6 +250,8 @@ pub(crate) fn reload(engine: &Engine, shared: &Shared) -> Result<()> {
     let _listing = shared.listing.lock();
     let mut derived = shared.derived.lock();
     shared.check_exists()?;
+    // Storage shows what a write left of it that failed: nobody may read that, for the disk may not have it.
+    engine.store.flush()?;
     let entry = Arc::clone(&derived.entry);
     let loaded = load_anew(engine, shared, &mut derived, &entry)?;
     replace(engine, shared, &mut derived, loaded)

@@ -15,7 +15,6 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use index::Body;
 use index::fields::Source;
-use parking_lot::MutexGuard;
 use storage::{CatalogEntry, CollectionState, Commit};
 use tracing::Span;
 use types::{
@@ -24,6 +23,7 @@ use types::{
 };
 
 use crate::aliases::AliasChange;
+use crate::applying::{self, Locks};
 use crate::builder;
 use crate::configure::Change;
 use crate::derived::{Derived, Laid};
@@ -33,6 +33,7 @@ use crate::files::StoredRows;
 use crate::group::{self, Next};
 use crate::loading;
 use crate::maintenance;
+use crate::prepared::Prepared;
 use crate::snapshots::{Views, commit_drop, forget};
 use crate::stage::{Overlay, Staged, Target, stage};
 
@@ -104,6 +105,8 @@ pub(crate) enum Order {
 /// A write that waits.
 pub(crate) struct Write {
     pub(crate) targets: Vec<Target>,
+    /// Of each target, its texts, if they are prepared.
+    pub(crate) texts: Vec<Option<Prepared>>,
     /// What its filters matched before its turn.
     pub(crate) early: Early,
     /// Until when they may look for points, if that is bound.
@@ -193,7 +196,7 @@ impl Sequencer {
         let (staged, replies) = self.stage(group, &locks);
         drop(below);
         // Given back at the end, when nobody waits for it.
-        let Some((commit, mut parts)) = join(staged) else { return };
+        let Some((commit, mut parts)) = applying::join(staged) else { return };
         let seqno = commit.seqno();
         waypoint::pass("commit.staged");
         let (number, level) = (seqno.0, durability.name());
@@ -201,7 +204,8 @@ impl Sequencer {
             &spans,
             |span| tracing::info_span!(parent: span, "storage", kithdb.seqno = number, kithdb.durability = level),
         );
-        if let Err(error) = self.engine.store.commit(commit, durability) {
+        let store = &self.engine.store;
+        if let Err(error) = applying::store(store, commit, durability, &mut parts, &mut locks) {
             replies.iter().for_each(|(reply, _)| answer(reply, Err(error.duplicate())));
             return;
         }
@@ -209,13 +213,10 @@ impl Sequencer {
         drop(below);
         self.seqno = seqno;
         let below = told(&spans, |span| tracing::info_span!(parent: span, "publish"));
-        for part in &mut parts {
-            if let Some(derived) = locks.get_mut(&part.shared.id) {
-                derived.apply(&mut part.effects, part.state);
-                let CollectionState { seqno, next_version, .. } = part.state;
-                part.shared.history.lock().commit(seqno, next_version, &part.effects);
-                part.shared.writes.fetch_add(1, Ordering::Relaxed);
-            }
+        for part in &parts {
+            let CollectionState { seqno, next_version, .. } = part.state;
+            part.shared.history.lock().commit(seqno, next_version, &part.effects);
+            part.shared.writes.fetch_add(1, Ordering::Relaxed);
         }
         for (id, derived) in &locks {
             shareds[id].publish(derived);
@@ -255,6 +256,9 @@ impl Sequencer {
             match stage(write.targets, seqno.next(), &overlay, turn, derived) {
                 Ok(mut staged) => {
                     seqno = seqno.next();
+                    for (part, texts) in staged.parts.iter_mut().zip(write.texts) {
+                        part.texts = texts;
+                    }
                     if group.peek().is_some() {
                         overlay.admit(&mut staged);
                     } else {
@@ -390,8 +394,6 @@ fn told(spans: &[Span], below: impl Fn(&Span) -> Span) -> Vec<Span> {
     spans.iter().filter(|span| !span.is_disabled()).map(below).collect()
 }
 
-type Locks<'a> = BTreeMap<CollectionId, MutexGuard<'a, Derived>>;
-
 /// Takes what waits behind the first write, until the group is full or something else comes.
 fn gather(first: Write, orders: &Receiver<Order>, held: &mut Option<Order>) -> Vec<Write> {
     let next = || match orders.try_recv() {
@@ -402,17 +404,6 @@ fn gather(first: Write, orders: &Receiver<Order>, held: &mut Option<Order>) -> V
     let (group, alone) = group::gather(first, Write::size, GROUP_POINTS_MAX, next);
     *held = alone;
     group
-}
-
-/// Joins staged writes into one commit.
-fn join(staged: Vec<Staged>) -> Option<(Commit, Vec<crate::stage::Part>)> {
-    let mut staged = staged.into_iter();
-    let Staged { mut commit, mut parts } = staged.next()?;
-    for next in staged {
-        commit.append(next.commit);
-        parts.extend(next.parts);
-    }
-    Some((commit, parts))
 }
 
 /// The parts of a collection with the fields of another entry. Columns that a segment has already are kept; its file is

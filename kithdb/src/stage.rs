@@ -19,6 +19,7 @@ use types::{
 use crate::derived::{Derived, Effect};
 use crate::early::{Turn, late};
 use crate::engine::Shared;
+use crate::prepared::Prepared;
 
 /// A point as it is at some step of staging.
 #[derive(Clone)]
@@ -52,6 +53,8 @@ pub(crate) struct Staged {
 pub(crate) struct Part {
     pub(crate) shared: Arc<Shared>,
     pub(crate) effects: Vec<Effect>,
+    /// The texts of what it puts, if they are prepared.
+    pub(crate) texts: Option<Prepared>,
     pub(crate) state: CollectionState,
     current: Points,
 }
@@ -204,7 +207,7 @@ impl<'a> Stage<'a> {
         }
         commit.close_collection(self.shared.id, &self.ops, &self.state);
         let Self { shared, state, current, effects, .. } = self;
-        Ok(Part { shared: Arc::clone(shared), effects, state, current })
+        Ok(Part { shared: Arc::clone(shared), effects, texts: None, state, current })
     }
 
     fn perform(&mut self, op: Op, commit: &mut Commit) -> Result<()> {

@@ -20,6 +20,7 @@ use crate::early::Early;
 use crate::engine::Engine;
 use crate::maintenance::{self, Wake};
 use crate::monitor::{self, Job};
+use crate::prepared::Prepared;
 use crate::sequencer::{Order, QUEUE_WRITES_MAX, Sequencer, Write};
 use crate::stage::Target;
 
@@ -81,21 +82,39 @@ impl Workers {
         deadline: Option<Instant>,
         span: Span,
     ) -> Result<Seqno> {
+        let of = |(shared, ops): &Target| Prepared::of(&self.engine, shared, ops);
+        let texts = targets.iter().map(of).collect();
+        self.write_prepared(targets, texts, durability, deadline, span)
+    }
+
+    /// As [`write`](Self::write), with texts that are prepared already: of each target those, or nothing.
+    ///
+    /// # Errors
+    /// As for [`write`](Self::write).
+    pub(crate) fn write_prepared(
+        &self,
+        targets: Vec<Target>,
+        texts: Vec<Option<Prepared>>,
+        durability: Durability,
+        deadline: Option<Instant>,
+        span: Span,
+    ) -> Result<Seqno> {
         let early = Early::of(&self.engine, &targets, deadline)?;
         let (back, sent) = (None, Instant::now());
         self.order(|reply| {
-            Order::Write(Write { targets, early, deadline, durability, back, reply, span, sent })
+            Order::Write(Write { targets, texts, early, deadline, durability, back, reply, span, sent })
         })
     }
 
-    /// As [`write`](Self::write), of points that must all be known to be new without a look (`Derived::is_new`). Where
-    /// they are not, nothing was written, and the targets come back.
+    /// As [`write_prepared`](Self::write_prepared), of points that must all be known to be new without a look
+    /// (`Derived::is_new`). Where they are not, nothing was written, and the targets come back.
     ///
     /// # Errors
     /// As for [`write`](Self::write).
     pub(crate) fn write_new(
         &self,
         targets: Vec<Target>,
+        texts: Vec<Option<Prepared>>,
         durability: Durability,
         span: Span,
     ) -> Result<std::result::Result<Seqno, Vec<Target>>> {
@@ -103,7 +122,7 @@ impl Workers {
         let early = Early::of(&self.engine, &targets, None)?;
         let (back, deadline, sent) = (Some(back), None, Instant::now());
         let written = self.order(|reply| {
-            Order::Write(Write { targets, early, deadline, durability, back, reply, span, sent })
+            Order::Write(Write { targets, texts, early, deadline, durability, back, reply, span, sent })
         });
         match refused.try_recv() {
             Ok(targets) => Ok(Err(targets)),

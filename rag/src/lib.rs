@@ -39,7 +39,9 @@ pub use embed::Embedder;
 pub use engine::{Engine, EngineOptions, RerankOptions, RerankProtocol, Reranker};
 pub use formats::code::Syntax;
 pub use formats::records::Record;
-pub use ingest::{IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, documents, ingest, jobs, reembed};
+pub use ingest::{
+    IngestOptions, IngestReport, Progress, SOURCES_SUFFIX, documents, forget_gone, ingest, jobs, reembed,
+};
 pub use markdown::Heading;
 pub use metadata::Metadata;
 pub use parse::{Kind, Skip, Source, parse};

@@ -10,10 +10,12 @@
 //! no operation runs beside it and [written](KeywordCommit::write) only when storage has made durable what it holds:
 //! then the index is never ahead of storage.
 //!
-//! Cost: adding analyses the text once for the tail and once more when it is committed. The tail holds texts and
+//! Cost: adding analyses the text once for the tail, which others may do before (`analysed`), and once more when it is
+//! committed. The tail holds texts and
 //! postings in memory until then. A commit costs several fsyncs; its writer takes up to 32 MiB while it
 //! works, and three threads and a file from a commit on until it [rests](KeywordIndex::rest).
 
+mod analysed;
 mod asked;
 mod best;
 mod clock;
@@ -45,6 +47,7 @@ use tantivy::merge_policy::{LogMergePolicy, MergePolicy as _};
 use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError};
 use types::{Error, KeywordField, Language, Result, Seqno, Version, waypoint};
 
+pub use analysed::Analysed;
 pub use best::Scored;
 use committed::Committed;
 use failure::{damaged, failure};

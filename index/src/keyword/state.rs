@@ -20,11 +20,13 @@ pub(super) enum Operation {
     Remove(Version),
 }
 
+/// The texts of a document, one for each path.
+pub(super) type Texts = Box<[Box<str>]>;
+
 /// A document that was added.
 pub(super) struct Document {
     pub(super) version: Version,
-    /// One for each path.
-    pub(super) texts: Box<[Box<str>]>,
+    pub(super) texts: Texts,
     /// How many terms it has, by column.
     pub(super) lengths: Box<[u32]>,
 }
@@ -37,6 +39,11 @@ const TEXT_BYTES: usize = 6;
 
 /// What a removal takes.
 const REMOVAL_BYTES: usize = 64;
+
+/// What so many documents take, whose texts have so many bytes together.
+pub(super) const fn bytes_of(documents: usize, text_bytes: usize) -> usize {
+    DOCUMENT_BYTES * documents + TEXT_BYTES * text_bytes
+}
 
 pub(super) struct State {
     pub(super) committed: Arc<Committed>,
@@ -73,15 +80,41 @@ impl State {
     }
 
     /// Takes one text for each path.
-    pub(super) fn add(&mut self, version: Version, texts: Box<[Box<str>]>, analysis: &mut Analysis) {
+    pub(super) fn add(&mut self, version: Version, texts: Texts, analysis: &mut Analysis) {
         if self.version_max.is_some_and(|held| version <= held) {
             return;
         }
         self.version_max = Some(version);
-        let text_bytes: usize = texts.iter().map(|text| text.len()).sum();
-        self.waiting.bytes += DOCUMENT_BYTES + TEXT_BYTES * text_bytes;
+        self.waiting.bytes += bytes_of(1, texts.iter().map(|text| text.len()).sum());
         let lengths = self.fresh.add(version, &texts, analysis).into();
         self.waiting.operations.push(Arc::new(Operation::Add(Document { version, texts, lengths })));
+    }
+
+    /// Takes documents whose terms a block has, in their order; `false`, and none of them, if one is passed over.
+    pub(super) fn add_analysed(
+        &mut self,
+        (versions, texts): (Vec<Version>, Vec<Texts>),
+        mut block: TailBlock,
+    ) -> bool {
+        if versions.first().copied().is_some_and(|first| self.version_max.is_some_and(|held| first <= held)) {
+            return false;
+        }
+        debug_assert!(versions.is_sorted_by(|a, b| a < b), "versions ascend");
+        let text_bytes = texts.iter().flat_map(|texts| texts.iter()).map(|text| text.len()).sum();
+        self.waiting.bytes += bytes_of(versions.len(), text_bytes);
+        for (number, (version, texts)) in (0_u32..).zip(versions.iter().zip(texts)) {
+            let lengths = (0..self.columns).map(|column| block.length(number, column)).collect();
+            let document = Document { version: *version, texts, lengths };
+            self.waiting.operations.push(Arc::new(Operation::Add(document)));
+        }
+        self.version_max = versions.last().copied().or(self.version_max);
+        block.set_versions(versions);
+        if self.fresh.documents() == 0 {
+            self.fresh = block;
+        } else {
+            self.fresh.absorb(&block);
+        }
+        true
     }
 
     pub(super) fn remove(&mut self, version: Version) {

@@ -99,8 +99,20 @@ impl TailBlock {
         }
     }
 
+    /// Gives its documents their versions, ascending.
+    pub(super) fn set_versions(&mut self, versions: Vec<Version>) {
+        debug_assert_eq!(versions.len(), self.versions.len());
+        self.versions = versions;
+    }
+
     fn merge(&self, next: &Self) -> Self {
         let mut merged = self.clone();
+        merged.absorb(next);
+        merged
+    }
+
+    /// Appends the documents of a block, whose versions are higher.
+    pub(super) fn absorb(&mut self, next: &Self) {
         let (documents, start) = (self.versions.len() as u32, self.positions.len() as u32);
         let moved = |posting: &Posting| Posting {
             document: posting.document + documents,
@@ -108,22 +120,21 @@ impl TailBlock {
             ..*posting
         };
         for (term, number) in &next.terms {
-            let last = merged.terms.len();
-            let own = *merged.terms.entry(Arc::clone(term)).or_insert(last);
-            for (postings, next) in merged.postings.iter_mut().zip(&next.postings) {
+            let last = self.terms.len();
+            let own = *self.terms.entry(Arc::clone(term)).or_insert(last);
+            for (postings, next) in self.postings.iter_mut().zip(&next.postings) {
                 postings.resize_with(postings.len().max(own + 1), Vec::new);
                 postings[own].extend(next.get(*number).into_iter().flatten().map(moved));
             }
         }
         for (word, next) in &next.words {
             let last = next.last + documents;
-            let own = merged.words.entry(Arc::clone(word)).or_insert(Word { documents: 0, last });
+            let own = self.words.entry(Arc::clone(word)).or_insert(Word { documents: 0, last });
             *own = Word { documents: own.documents + next.documents, last };
         }
-        merged.versions.extend(&next.versions);
-        merged.lengths.extend(&next.lengths);
-        merged.positions.extend(&next.positions);
-        merged
+        self.versions.extend(&next.versions);
+        self.lengths.extend(&next.lengths);
+        self.positions.extend(&next.positions);
     }
 
     /// How many documents it has.

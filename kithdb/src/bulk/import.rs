@@ -23,6 +23,7 @@ use super::progress::{Entry, Progress};
 use super::read::{self, Given};
 use super::{ImportOptions, block_rows, infer, last};
 use crate::asked::{Asked, Operation};
+use crate::prepared::Prepared;
 use crate::{Collection, Database};
 
 /// What an import did.
@@ -42,6 +43,15 @@ type Batches<'a> = Box<dyn Iterator<Item = std::result::Result<RecordBatch, Arro
 /// Points of one commit, checked.
 struct Block {
     ops: Vec<Op>,
+    /// Analysed where they are read, while the block before is committed.
+    texts: Option<Prepared>,
+}
+
+impl Block {
+    fn of(collection: &Collection, ops: Vec<Op>) -> Self {
+        let texts = Prepared::of(&collection.engine, &collection.shared, &ops);
+        Self { ops, texts }
+    }
 }
 
 /// Waiting between the threads.
@@ -116,8 +126,8 @@ impl Collection {
     ) -> Result<(Progress, Seqno)> {
         let rows = block.ops.len() as u64;
         let seqno = match given {
-            Some(given) => self.commit_given(block.ops, options, given)?,
-            None => self.write(block.ops, options)?,
+            Some(given) => self.commit_given(block, options, given)?,
+            None => self.write(block.ops, block.texts, options)?,
         };
         waypoint::pass("import.committed");
         Ok((entry.add(rows), seqno))
@@ -125,7 +135,8 @@ impl Collection {
 
     /// Commits rows under numbers that no point has. What is written meanwhile may have some of them: then all rows get
     /// others.
-    fn commit_given(&self, mut ops: Vec<Op>, options: &ImportOptions, given: &mut Given) -> Result<Seqno> {
+    fn commit_given(&self, block: Block, options: &ImportOptions, given: &mut Given) -> Result<Seqno> {
+        let Block { mut ops, mut texts } = block;
         for _ in 0..NUMBERS_TRIES_MAX {
             let mut first = None;
             for op in &mut ops {
@@ -136,8 +147,13 @@ impl Collection {
             }
             // The others follow the first.
             let are_new = first.is_some_and(|first| self.shared.derived.lock().is_new(first));
-            let written =
-                if are_new { self.write_new(ops, options) } else { self.write_required(ops, options) };
+            // Prepared ones are gone with the first try.
+            let texts = texts.take();
+            let written = if are_new {
+                self.write_new(ops, texts, options)
+            } else {
+                self.write_required(ops, texts, options)
+            };
             match written? {
                 Ok(seqno) => return Ok(seqno),
                 Err(refused) => ops = refused,
@@ -152,12 +168,13 @@ impl Collection {
     fn write_new(
         &self,
         ops: Vec<Op>,
+        texts: Option<Prepared>,
         options: &ImportOptions,
     ) -> Result<std::result::Result<Seqno, Vec<Op>>> {
         let durability = options.durability.unwrap_or(self.engine.durability);
         let asked = Asked::of(&self.engine, &self.shared.name, Operation::Write);
         let targets = vec![(Arc::clone(&self.shared), ops)];
-        match self.workers.write_new(targets, durability, asked.span())? {
+        match self.workers.write_new(targets, vec![texts], durability, asked.span())? {
             Ok(seqno) => {
                 asked.answered(0);
                 Ok(Ok(seqno))
@@ -171,21 +188,22 @@ impl Collection {
     fn write_required(
         &self,
         ops: Vec<Op>,
+        texts: Option<Prepared>,
         options: &ImportOptions,
     ) -> Result<std::result::Result<Seqno, Vec<Op>>> {
         let required = ops.iter().flat_map(Op::ids).map(|id| Op::Require { id, if_version: 0 });
         let all = required.chain(ops.iter().cloned()).collect();
-        match self.write(all, options) {
+        match self.write(all, texts, options) {
             Err(error) if error.kind() == ErrorKind::Conflict => Ok(Err(ops)),
             written => written.map(Ok),
         }
     }
 
-    fn write(&self, ops: Vec<Op>, options: &ImportOptions) -> Result<Seqno> {
+    fn write(&self, ops: Vec<Op>, texts: Option<Prepared>, options: &ImportOptions) -> Result<Seqno> {
         let durability = options.durability.unwrap_or(self.engine.durability);
         let asked = Asked::of(&self.engine, &self.shared.name, Operation::Write);
         let targets = vec![(Arc::clone(&self.shared), ops)];
-        let seqno = self.workers.write(targets, durability, None, asked.span())?;
+        let seqno = self.workers.write_prepared(targets, vec![texts], durability, None, asked.span())?;
         asked.answered(0);
         Ok(seqno)
     }
@@ -261,9 +279,8 @@ impl Source<'_> {
                 Err(error) => break Err(error),
             }
         };
-        let rest = (!waiting.is_empty()).then(|| Ok(Block { ops: waiting }));
         // Rows before the damaged bytes are sound; rows before a faulty row share its block.
-        let rest = rest.filter(|_| ended.is_ok());
+        let rest = (ended.is_ok() && !waiting.is_empty()).then(|| Ok(Block::of(self.collection, waiting)));
         for block in rest.into_iter().chain(ended.err().map(Err)) {
             if blocks.send(block).is_err() {
                 return;
@@ -291,8 +308,11 @@ impl Source<'_> {
             let place = |position: usize| format!("rows[{}]", start + position as u64);
             waiting.extend(ops.map_err(|error| error.relocated("ops", place))?);
             (at, *first) = (at + count, *first + count as u64);
-            if waiting.len() >= most && blocks.send(Ok(Block { ops: std::mem::take(waiting) })).is_err() {
-                return Ok(false);
+            if waiting.len() >= most {
+                let block = Block::of(self.collection, std::mem::take(waiting));
+                if blocks.send(Ok(block)).is_err() {
+                    return Ok(false);
+                }
             }
         }
         Ok(true)
@@ -396,7 +416,7 @@ mod tests {
         c.upsert(vec![Point::new(3)]).expect("a point");
         let write = |ids: [u64; 2]| {
             let ops = ids.map(|id| Op::Upsert(Point::new(id))).into();
-            c.write_new(ops, &ImportOptions::default()).expect("asked")
+            c.write_new(ops, None, &ImportOptions::default()).expect("asked")
         };
         let refused = write([3, 4]).expect_err("one of them is there");
         assert_eq!((refused.len(), c.status().points), (2, 1));

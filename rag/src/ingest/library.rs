@@ -9,9 +9,9 @@ use kithdb::{
 };
 
 use super::document::Document;
-use super::jobs::JOBS_SUFFIX;
+use super::jobs::{JOB_FIELDS, JOBS_SUFFIX};
 use crate::Embedder;
-use crate::collections::{all, or_create};
+use crate::collections::{all, find, or_create};
 use crate::dedup::{Duplicate, SIMILARITY_MIN, Signature};
 use crate::search::check_model;
 
@@ -25,7 +25,6 @@ pub(super) struct Library {
 
 /// A chunk as it is stored.
 pub(super) struct OldChunk {
-    pub(super) id: PointId,
     pub(super) text_to_embed: String,
     pub(super) vector: Option<Vec<f32>>,
 }
@@ -36,6 +35,26 @@ pub(super) struct Known {
     pub(super) path: String,
     pub(super) fingerprint: String,
     pub(super) revision: u64,
+}
+
+/// Drops the jobs that a library has left that is gone. For who makes a collection of its name: they would go on in
+/// that one. What others called so is none of ours.
+///
+/// # Errors
+/// What the database returns.
+pub fn forget_gone(db: &Database, collection: &str) -> Result<()> {
+    if find(db, collection)?.is_some() {
+        return Ok(());
+    }
+    let Some(jobs) = find(db, &format!("{collection}{JOBS_SUFFIX}"))? else { return Ok(()) };
+    let schema = jobs.schema();
+    let has = |(path, kind): &(&str, FieldKind)| {
+        schema.fields.iter().any(|(field, of)| field.to_string() == *path && of == kind)
+    };
+    if JOB_FIELDS.iter().all(has) && schema.names().next().is_none() {
+        db.drop_collection(jobs.name())?;
+    }
+    Ok(())
 }
 
 /// What is read of it.
@@ -124,13 +143,9 @@ impl Library {
 
     /// What removes a document and its chunks.
     pub(super) fn removal(&self, source: PointId) -> Result<Transaction> {
-        let chunks: Vec<_> = self.chunks_of(source)?.into_iter().map(|chunk| chunk.id).collect();
-        let transaction = Transaction::new();
-        let transaction = match chunks.is_empty() {
-            true => transaction,
-            false => transaction.on(self.chunks.name(), vec![Op::Delete(chunks)]),
-        };
-        Ok(transaction.on(self.sources.name(), vec![Op::Delete(vec![source])]))
+        Ok(Transaction::new()
+            .on_collection(&self.chunks, vec![without_chunks(&[source])?])
+            .on_collection(&self.sources, vec![Op::Delete(vec![source])]))
     }
 
     /// The stored chunks of a source.
@@ -138,11 +153,15 @@ impl Library {
         let payload = PayloadSelect::Only(vec!["heading".parse()?, "text".parse()?]);
         let select = Select { payload, vectors: VectorSelect::All, ..Select::default() };
         let chunk = |point: Point| OldChunk {
-            id: point.id,
             text_to_embed: text_to_embed(&point),
             vector: point.vector_named(DEFAULT_VECTOR).map(<[f32]>::to_vec),
         };
         Ok(all(&self.chunks, &of_source(source)?, &select)?.into_iter().map(chunk).collect())
+    }
+
+    /// Whether a source has chunks. It has none where their collection was dropped, and made anew, by another door.
+    pub(super) fn has_chunks(&self, source: PointId) -> Result<bool> {
+        Ok(!self.chunks.scroll(&of_source(source)?, None, 1, &Select::none())?.points.is_empty())
     }
 
     /// The same as points, without their vectors.
@@ -153,6 +172,13 @@ impl Library {
 
 fn of_source(source: PointId) -> Result<Filter> {
     Ok(Filter::must(Condition::equals("source", source.to_string().as_str())?))
+}
+
+/// What removes the chunks of sources: those that are there when its turn comes. Who looked before may have seen
+/// others, for a document may be written, or removed, by another thread meanwhile.
+pub(super) fn without_chunks(sources: &[PointId]) -> Result<Op> {
+    let ids = sources.iter().map(|source| Scalar::Str(source.to_string())).collect();
+    Ok(Op::DeleteWhere(Filter::must(Condition::Field("source".parse()?, Predicate::Any(ids)))))
 }
 
 /// What was embedded of a stored chunk.
@@ -276,4 +302,28 @@ pub(super) fn only(keys: &[&str]) -> Result<Select> {
 
 pub(super) fn text<'a>(point: &'a Point, key: &str) -> &'a str {
     point.payload.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::jobs;
+    use super::*;
+
+    #[test]
+    fn jobs_of_a_library_that_is_gone_go_before_another_collection_has_its_name() {
+        let db = Database::in_memory().expect("a database");
+        let upload = jobs::Upload { path: "a.md".into(), bytes: b"One.".to_vec(), ..jobs::Upload::default() };
+        jobs::submit(&db, "docs", &jobs::Order::default(), vec![upload], None).expect("a job");
+        db.create_collection("theirs.jobs", Schema::new()).expect("a collection");
+        let names = || -> Vec<String> { db.collections().iter().map(|one| one.name().to_owned()).collect() };
+        forget_gone(&db, "docs").expect("it is there");
+        assert_eq!(names(), ["docs", "docs.jobs", "docs.sources", "theirs.jobs"]);
+        db.drop_collection("docs").expect("dropped");
+        for name in ["docs", "theirs"] {
+            forget_gone(&db, name).expect("forgotten");
+        }
+        assert_eq!(names(), ["docs.sources", "theirs.jobs"]);
+        db.create_collection("docs", Schema::new()).expect("another one");
+        assert!(jobs::unfinished(&db).expect("jobs").is_empty());
+    }
 }

@@ -31,8 +31,8 @@ use crate::dedup::Duplicate;
 use crate::walk::FILE_BYTES_MAX;
 use crate::{Embedder, Metadata, Skipped, Walk, walk};
 use document::{Document, Shape};
-pub use library::SOURCES_SUFFIX;
 use library::{Known, Library};
+pub use library::{SOURCES_SUFFIX, forget_gone};
 use writer::Writer;
 
 /// Chunks that are embedded and committed together, about.

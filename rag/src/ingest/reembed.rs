@@ -249,7 +249,7 @@ impl Copier<'_> {
             ops.extend(anew.into_iter().zip(vectors).map(put));
             if !ops.is_empty() {
                 self.report.retouched += ops.len();
-                self.db.commit(Transaction::new().on(self.to.chunks.name(), ops))?;
+                self.db.commit(Transaction::new().on_collection(&self.to.chunks, ops))?;
             }
             match page.next {
                 Some(next) => from = Some(next),
@@ -277,12 +277,11 @@ impl Copier<'_> {
         let put = |(chunk, vector): (Point, Vec<f32>)| {
             Op::Upsert(Point::new(chunk.id).payload(chunk.payload).vector(vector))
         };
-        let (chunks_name, sources_name) = (self.to.chunks.name(), self.to.sources.name());
         self.report.documents += 1;
         self.report.chunks += vectors.len();
         let transaction = stale
-            .on(chunks_name, chunks.into_iter().zip(vectors).map(put).collect())
-            .on(sources_name, vec![Op::Upsert(source)]);
+            .on_collection(&self.to.chunks, chunks.into_iter().zip(vectors).map(put).collect())
+            .on_collection(&self.to.sources, vec![Op::Upsert(source)]);
         self.db.commit(transaction).map(drop)
     }
 

@@ -1,14 +1,13 @@
 //! Documents that wait together: embedded in one go, committed in one go.
 //!
 //! Invariant: one commit has whole documents over both collections, and whatever else its caller wants to be true with
-//! them. A chunk whose text stayed keeps its vector.
+//! them. A chunk whose text stayed keeps its vector. What was begun for a library that is dropped meanwhile never comes
+//! into another one of its name.
 
-use std::collections::HashSet;
-
-use kithdb::{Database, Op, Point, PointId, Result, Transaction};
+use kithdb::{Collection, Database, Op, Point, PointId, Result, Transaction};
 
 use super::document::Document;
-use super::library::{Known, Library, OldChunk};
+use super::library::{Known, Library, OldChunk, without_chunks};
 use super::{GROUP_CHUNKS, IngestReport};
 use crate::dedup::{Duplicate, SIMILARITY_MIN};
 use crate::{Embedder, Skip, Skipped};
@@ -25,7 +24,7 @@ pub(super) struct Writer<'a> {
 }
 
 /// Operations of a commit, by collection.
-pub(super) type Ops = Vec<(String, Vec<Op>)>;
+pub(super) type Ops = Vec<(Collection, Vec<Op>)>;
 
 impl<'a> Writer<'a> {
     pub(super) fn new(
@@ -40,7 +39,8 @@ impl<'a> Writer<'a> {
 
     /// Takes a document, unless it is as it is stored.
     pub(super) fn offer(&mut self, document: Document, known: Option<&Known>) -> Result<()> {
-        if known.is_some_and(|known| known.fingerprint == document.fingerprint) {
+        let is_known = known.is_some_and(|known| known.fingerprint == document.fingerprint);
+        if is_known && (document.chunks.is_empty() || self.library.has_chunks(document.id)?) {
             self.report.unchanged += 1;
             return Ok(());
         }
@@ -94,25 +94,24 @@ impl<'a> Writer<'a> {
         let old: Vec<Vec<OldChunk>> =
             group.iter().map(|(document, _)| self.library.chunks_of(document.id)).collect::<Result<_>>()?;
         let mut vectors = self.vectors(&group, &old)?.into_iter();
+        let ids: Vec<PointId> = group.iter().map(|(document, _)| document.id).collect();
         let (mut chunk_ops, mut source_ops) = (Vec::new(), Vec::new());
-        for ((document, revision), old) in group.iter().zip(&old) {
+        if !ids.is_empty() {
+            chunk_ops.push(without_chunks(&ids)?);
+        }
+        for (document, revision) in &group {
             let mut points = document.points(self.folder_field);
             if self.embedder.is_some() {
                 let both = points.into_iter().zip(vectors.by_ref());
                 points = both.map(|(point, vector)| point.vector(vector)).collect();
             }
             self.report.chunks += points.len();
-            let kept: HashSet<PointId> = points.iter().map(|point| point.id).collect();
-            let stale: Vec<_> = old.iter().map(|old| old.id).filter(|id| !kept.contains(id)).collect();
-            if !stale.is_empty() {
-                chunk_ops.push(Op::Delete(stale));
-            }
             chunk_ops.extend(points.into_iter().map(Op::Upsert));
             source_ops.push(Op::Upsert(document.source_point(*revision)));
         }
         let transaction = Transaction::new()
-            .on(self.library.chunks.name(), chunk_ops)
-            .on(self.library.sources.name(), source_ops);
+            .on_collection(&self.library.chunks, chunk_ops)
+            .on_collection(&self.library.sources, source_ops);
         self.send(transaction, also(&self.report), !group.is_empty())
     }
 
@@ -127,7 +126,8 @@ impl<'a> Writer<'a> {
         if also.is_empty() && !is_needed {
             return Ok(());
         }
-        let all = also.into_iter().fold(transaction, |all, (collection, ops)| all.on(&collection, ops));
+        let all =
+            also.into_iter().fold(transaction, |all, (collection, ops)| all.on_collection(&collection, ops));
         self.db.commit(all).map(drop)
     }
 
@@ -156,6 +156,103 @@ impl<'a> Writer<'a> {
 }
 
 /// A point that is written.
-pub(super) fn put(collection: &str, point: Point) -> (String, Vec<Op>) {
-    (collection.to_owned(), vec![Op::Upsert(point)])
+pub(super) fn put(collection: &Collection, point: Point) -> (Collection, Vec<Op>) {
+    (collection.clone(), vec![Op::Upsert(point)])
+}
+
+#[cfg(test)]
+mod tests {
+    use kithdb::{ErrorKind, Filter, Select};
+
+    use super::super::document::Shape;
+    use super::*;
+    use crate::Metadata;
+    use crate::parse::parse;
+
+    const NAME: &str = "library";
+    const FOLDER: &str = "folder";
+
+    fn library(db: &Database) -> Library {
+        Library::open(db, NAME, FOLDER, None).expect("a library")
+    }
+
+    fn document(text: &str) -> Document {
+        let source = parse("a.txt", text.as_bytes().to_vec()).expect("a source");
+        Document::new("root", source, &Metadata::default(), &Shape::default(), None).expect("a document")
+    }
+
+    /// Ingests a text; `meanwhile` is what happens between the look at what is stored and the commit.
+    fn ingest(db: &Database, text: &str, meanwhile: impl FnOnce()) -> PointId {
+        let mut writer = Writer::new(db, library(db), None, FOLDER, IngestReport::default());
+        let document = document(text);
+        let (id, known) = (document.id, writer.library.known_one(document.id).expect("a look"));
+        writer.offer(document, known.as_ref()).expect("taken");
+        let also = |_: &IngestReport| {
+            meanwhile();
+            Ops::new()
+        };
+        writer.commit(also).expect("a commit");
+        id
+    }
+
+    /// The texts of the chunks, and how many sources there are.
+    fn stored(db: &Database) -> (Vec<String>, usize) {
+        let Library { chunks, sources } = library(db);
+        let page = chunks.scroll(&Filter::default(), None, 100, &Select::default()).expect("a page");
+        let text = |point: &Point| super::super::library::text(point, "text").to_owned();
+        (page.points.iter().map(text).collect(), sources.count(&Filter::default()).expect("a count"))
+    }
+
+    #[test]
+    fn a_document_that_two_threads_write_has_the_chunks_of_one_of_them() {
+        let db = Database::in_memory().expect("a database");
+        ingest(&db, "The first words.", || ());
+        ingest(&db, "Second words.", || {
+            ingest(&db, "Third words, which come before.", || ());
+        });
+        assert_eq!(stored(&db), (vec!["Second words.".to_owned()], 1));
+    }
+
+    #[test]
+    fn what_was_begun_for_a_library_comes_into_no_other_of_its_name() {
+        let db = Database::in_memory().expect("a database");
+        let mut writer = Writer::new(&db, library(&db), None, FOLDER, IngestReport::default());
+        writer.offer(document("Some words."), None).expect("taken");
+        let also = |_: &IngestReport| {
+            db.drop_collection(NAME).expect("dropped");
+            library(&db);
+            Ops::new()
+        };
+        let error = writer.commit(also).expect_err("it is gone");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(stored(&db), (Vec::new(), 0));
+    }
+
+    /// As over HTTP, where a collection is dropped, and made, by its name alone.
+    #[test]
+    fn a_document_whose_chunks_are_gone_is_not_taken_for_unchanged() {
+        let db = Database::in_memory().expect("a database");
+        ingest(&db, "Some words.", || ());
+        let schema = library(&db).chunks.schema();
+        db.drop_collection(NAME).expect("dropped");
+        db.create_collection(NAME, schema).expect("another one");
+        ingest(&db, "Some words.", || ());
+        assert_eq!(stored(&db), (vec!["Some words.".to_owned()], 1));
+    }
+
+    #[test]
+    fn a_document_that_is_written_while_it_is_removed_leaves_no_chunk() {
+        let db = Database::in_memory().expect("a database");
+        let id = ingest(&db, "The first words.", || ());
+        let removal = library(&db).removal(id).expect("made");
+        ingest(&db, "Second words.", || ());
+        db.commit(removal).expect("a commit");
+        assert_eq!(stored(&db), (Vec::new(), 0));
+        let id = ingest(&db, "Third words.", || ());
+        let removal = library(&db).removal(id).expect("made");
+        ingest(&db, "Fourth words.", || {
+            db.commit(removal).expect("a commit");
+        });
+        assert_eq!(stored(&db), (vec!["Fourth words.".to_owned()], 1));
+    }
 }

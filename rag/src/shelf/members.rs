@@ -129,8 +129,9 @@ impl Shelf<'_> {
         let member = Member::of(&source);
         let old = Op::DeleteWhere(Filter::must(Condition::equals("source", source.id.to_string().as_str())?));
         let chunk_ops = std::iter::once(old).chain(points.into_iter().map(Op::Upsert)).collect();
-        let transaction =
-            Transaction::new().on(chunks.name(), chunk_ops).on(sources.name(), vec![Op::Upsert(source)]);
+        let transaction = Transaction::new()
+            .on_collection(&chunks, chunk_ops)
+            .on_collection(&sources, vec![Op::Upsert(source)]);
         self.db.commit(transaction)?;
         Ok(member)
     }

@@ -134,12 +134,21 @@ impl Shelf<'_> {
     /// `NotFound`; what the database returns.
     pub fn change_store(&self, id: &str, wanted: Wanted, now_s: u64) -> Result<Store> {
         let mut store = self.store(id)?;
-        store.name = wanted.name.unwrap_or(store.name);
-        store.metadata = wanted.metadata.unwrap_or(store.metadata);
-        store.expires_days = wanted.expires_days.unwrap_or(store.expires_days);
+        let Wanted { name, metadata, expires_days } = wanted;
+        let mut members = Payload::from_iter([("active_s".to_owned(), now_s.into())]);
+        members.extend(name.clone().map(|name| ("name".to_owned(), name.into())));
+        members.extend(metadata.clone().map(|metadata| ("metadata".to_owned(), Value::Object(metadata))));
+        members.extend(expires_days.map(|days| ("expires_days".to_owned(), days.into())));
+        store.name = name.unwrap_or(store.name);
+        store.metadata = metadata.unwrap_or(store.metadata);
+        store.expires_days = expires_days.unwrap_or(store.expires_days);
         store.active_s = now_s;
-        self.keep(STORES, &store.id, store.record())?;
-        Ok(store)
+        // Merged into what is there: another thread may change other members at the same time.
+        match self.kept(STORES, &store.id)? {
+            Some(_) => self.amend(STORES, &store.id, members)?,
+            None => self.keep(STORES, &store.id, store.record())?,
+        }
+        self.store(&store.id)
     }
 
     /// Notes that a store was used, where its expiry hangs on that; at most once a minute.
@@ -217,5 +226,37 @@ impl Store {
         record.insert("active_s".to_owned(), self.active_s.into());
         record.insert("expires_days".to_owned(), self.expires_days.into());
         record
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kithdb::Database;
+
+    use super::*;
+
+    /// Each has read the store as it was before.
+    #[test]
+    fn two_that_change_a_store_at_once_both_have_their_way() {
+        let db = Database::in_memory().expect("a database");
+        let shelf = Shelf { db: &db, embedder: None };
+        shelf.create_store("store", Wanted::default(), 1).expect("a store");
+        for round in 0..50_u64 {
+            let metadata = Payload::from_iter([("round".to_owned(), round.into())]);
+            let named = Wanted { name: Some(round.to_string()), ..Wanted::default() };
+            let described = Wanted { metadata: Some(metadata.clone()), ..Wanted::default() };
+            std::thread::scope(|scope| {
+                for wanted in [named, described] {
+                    let shelf = &shelf;
+                    scope.spawn(move || shelf.change_store("store", wanted, round).expect("changed"));
+                }
+            });
+            let store = shelf.store("store").expect("it");
+            assert_eq!((store.name, store.metadata, store.active_s), (round.to_string(), metadata, round));
+        }
+        let never = Wanted { expires_days: Some(None), ..Wanted::default() };
+        let once = Wanted { expires_days: Some(Some(3)), ..Wanted::default() };
+        assert_eq!(shelf.change_store("store", once, 9).expect("changed").expires_days, Some(3));
+        assert_eq!(shelf.change_store("store", never, 9).expect("changed").expires_days, None);
     }
 }

@@ -52,6 +52,8 @@ pub(super) fn create(call: &Call) -> Result<bool> {
     let never = |error: Error| Refusal::Path.of("collection_name", error.message());
     check_name(name, db.limits()).map_err(never)?;
     let schema = call.parse::<Create>()?.into_schema()?;
+    // Documents that wait for a library of this name that was dropped would come into this one.
+    rag::forget_gone(db, name)?;
     db.create_collection(name, schema)?;
     Ok(true)
 }

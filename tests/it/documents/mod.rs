@@ -85,6 +85,24 @@ fn an_upload_is_found_replaced_and_removed() {
     assert_eq!(documents(&server).len(), 2);
 }
 
+/// By the name of the collection alone, as clients of the dialect do it, while a job has most documents before it.
+#[test]
+fn what_waits_for_a_collection_that_was_dropped_comes_into_no_other_of_its_name() {
+    let server = Running::over(Database::in_memory().expect("a database"));
+    let badger = |nth: usize| json!({"path": format!("{nth}.md"), "text": format!("Badger {nth}.")});
+    let body = json!({"documents": (0..600).map(badger).collect::<Vec<_>>()});
+    let answer = server.ask("POST", AT, Some(&body));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(server.ask("DELETE", "/collections/docs", None).status, 200);
+    let made = server.ask("PUT", "/collections/docs", Some(&json!({"vectors": {}})));
+    // The job may have begun at that moment, and made the collection itself.
+    assert!([200, 409].contains(&made.status), "{made:?}");
+    let job = upload(&server, &json!({"documents": [{"path": "1.md", "text": "Badger 1."}]}));
+    assert_eq!(job.body["result"]["state"], "done", "{job:?}");
+    let count = server.ask("POST", "/collections/docs/points/count", Some(&json!({"exact": true})));
+    assert_eq!(count.body["result"]["count"], 1, "{count:?}");
+}
+
 #[test]
 fn a_mirror_removes_what_is_no_longer_there_in_its_set_alone() {
     let server = Running::over(Database::in_memory().expect("a database"));

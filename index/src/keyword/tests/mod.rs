@@ -1,5 +1,6 @@
 //! The keyword index beside naive BM25, through commits, reopenings and damage.
 
+mod analysed;
 mod marking;
 mod naive;
 mod questions;
@@ -78,6 +79,22 @@ impl Bench {
         version
     }
 
+    /// Adds documents that are analysed beforehand, each of one path.
+    fn add_analysed(&mut self, documents: &[Vec<String>]) {
+        let given: Vec<Vec<Vec<&str>>> =
+            documents.iter().map(|texts| vec![texts.iter().map(String::as_str).collect()]).collect();
+        let analysed = self.index.analyse(&given);
+        let mut versions = Vec::new();
+        for texts in documents {
+            let version = Version(u64::from(self.head.rows()) * 2 + 1);
+            self.alive.insert(append(&self.head, version));
+            self.texts.insert(version, vec![texts.clone()]);
+            versions.push(version);
+        }
+        assert!(self.index.add_analysed(&versions, analysed));
+        self.seqno += 1;
+    }
+
     fn remove(&mut self, version: Version) {
         self.index.remove(version);
         self.alive.remove(self.rows.slot_of(version).expect("an added version"));
@@ -132,6 +149,7 @@ impl Bench {
 #[derive(Clone, Debug)]
 enum Step {
     Add(Vec<String>),
+    AddAnalysed(Vec<Vec<String>>),
     Remove(usize),
     Commit,
     Publish,
@@ -142,7 +160,8 @@ fn step() -> impl Strategy<Value = Step> {
     let word = prop::sample::select(vec!["fish", "fishes", "bird", "the", "stone", "river_1", "cve", "7"]);
     let text = prop::collection::vec(word, 0..30).prop_map(|words| words.join(" "));
     prop_oneof![
-        6 => prop::collection::vec(text, 0..3).prop_map(Step::Add),
+        6 => prop::collection::vec(text.clone(), 0..3).prop_map(Step::Add),
+        3 => prop::collection::vec(prop::collection::vec(text, 0..3), 0..5).prop_map(Step::AddAnalysed),
         2 => (0_usize..40).prop_map(Step::Remove),
         1 => Just(Step::Commit),
         1 => Just(Step::Publish),
@@ -162,6 +181,7 @@ proptest! {
                 Step::Add(texts) => {
                     bench.add(&texts.iter().map(String::as_str).collect::<Vec<_>>());
                 }
+                Step::AddAnalysed(documents) => bench.add_analysed(&documents),
                 Step::Remove(position) => {
                     let versions: Vec<Version> = bench.texts.keys().copied().collect();
                     if let Some(version) = versions.get(position) {

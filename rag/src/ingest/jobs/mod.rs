@@ -22,6 +22,7 @@ use super::library::Library;
 use crate::dedup::Duplicate;
 use crate::{Embedder, Metadata, Skipped, parse};
 pub use run::{note, run};
+pub(super) use store::JOB_FIELDS;
 pub use store::{JOBS_SUFFIX, get, list, unfinished};
 
 /// A document that comes as bytes.

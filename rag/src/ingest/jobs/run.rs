@@ -78,7 +78,7 @@ impl Run<'_> {
         job.documents = end;
         job.error = None;
         let ids = (begin..end).map(|nth| store::upload_id(job.id, nth)).collect();
-        let (before, jobs) = (self.before, self.jobs.name().to_owned());
+        let (before, jobs) = (self.before, self.jobs.clone());
         let mut moved = None;
         self.writer.commit(|report| {
             job.add(before, report);
@@ -118,7 +118,7 @@ impl Run<'_> {
             let mut gone: Vec<PointId> = known.into_keys().filter(|id| !kept.contains(id)).collect();
             gone.sort();
             for id in gone {
-                let (before, job, jobs) = (self.before, &mut self.job, self.jobs.name());
+                let (before, job, jobs) = (self.before, &mut self.job, &self.jobs);
                 let also = |report: &IngestReport| -> Ops {
                     job.add(before, report);
                     vec![put(jobs, store::point(job))]
@@ -132,7 +132,7 @@ impl Run<'_> {
         if self.job.order.is_mirror {
             ops.push(Op::Delete(vec![store::mirror_id(self.job.id)]));
         }
-        self.db.commit(kithdb::Transaction::new().on(self.jobs.name(), ops)).map(drop)
+        self.db.commit(kithdb::Transaction::new().on_collection(&self.jobs, ops)).map(drop)
     }
 }
 

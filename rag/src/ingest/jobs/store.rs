@@ -36,10 +36,17 @@ const PAGE: usize = 1_000;
 /// Jobs of a collection that are not at their end: as many as are read at once.
 const RUNNING_MAX: usize = PAGE;
 
+/// Its fields.
+pub(in crate::ingest) const JOB_FIELDS: [(&str, FieldKind); 2] =
+    [("kind", FieldKind::Keyword), ("state", FieldKind::Keyword)];
+
 pub(super) fn collection_of(db: &Database, name: &str) -> Result<Collection> {
     or_create(db, &format!("{name}{JOBS_SUFFIX}"), || {
-        let schema = Schema::new().field("kind".parse()?, FieldKind::Keyword);
-        Ok(schema.field("state".parse()?, FieldKind::Keyword))
+        let mut schema = Schema::new();
+        for (path, kind) in JOB_FIELDS {
+            schema = schema.field(path.parse()?, kind);
+        }
+        Ok(schema)
     })
 }
 
