@@ -13,11 +13,11 @@ const TOWER: &str =
     "# Eiffel tower\n\nThe Eiffel tower stands in Paris. It was built in 1889. It is 330 metres high.\n";
 
 impl Site {
-    fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(super) fn post(&self, path: &str, body: &Value) -> Answer {
         self.server.ask("POST", path, Some(body))
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub(super) fn get(&self, path: &str) -> Answer {
         self.server.ask("GET", path, None)
     }
 
@@ -29,13 +29,13 @@ impl Site {
         self.server.send_as("POST", "/v1/files", "multipart/form-data; boundary=b", &form)
     }
 
-    fn uploaded(&self, name: &str, content: &str) -> String {
+    pub(super) fn uploaded(&self, name: &str, content: &str) -> String {
         let answer = self.upload(name, content.as_bytes());
         answer.body["id"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
     }
 
     /// A store with files, each with attributes.
-    fn store(&self, files: &[(&str, &str, Value)]) -> String {
+    pub(super) fn store(&self, files: &[(&str, &str, Value)]) -> String {
         let store = self.post("/v1/vector_stores", &json!({"name": "s"})).body["id"]
             .as_str()
             .expect("an id")
@@ -48,7 +48,7 @@ impl Site {
         store
     }
 
-    fn found(&self, store: &str, body: &Value) -> Vec<String> {
+    pub(super) fn found(&self, store: &str, body: &Value) -> Vec<String> {
         let answer = self.post(&format!("/v1/vector_stores/{store}/search"), body);
         let hits = answer.body["data"].as_array().unwrap_or_else(|| panic!("{answer:?}"));
         hits.iter().filter_map(|hit| hit["filename"].as_str()).map(str::to_owned).collect()

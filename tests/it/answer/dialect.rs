@@ -1,0 +1,42 @@
+//! What the dialect of OpenAI says of its operations beyond their shapes: each test is a promise of its reference that was
+//! not kept once.
+
+use kithdb::Error;
+use rag::Shelf;
+use serde_json::json;
+
+use super::Site;
+
+const TOWER: &str = "The tower stands in Paris.";
+
+/// It went on being found and quoted.
+#[test]
+fn a_file_that_is_deleted_is_in_no_store_any_more() {
+    let site = Site::new(None);
+    let first = site.store(&[("tower.md", TOWER, json!({})), ("moon.md", "The moon is far.", json!({}))]);
+    let files = site.get(&format!("/v1/vector_stores/{first}/files")).body["data"].clone();
+    let mut ids = files.as_array().expect("files").iter().filter_map(|file| file["id"].as_str());
+    let is_tower = |id: &&str| site.get(&format!("/v1/files/{id}")).body["filename"] == "tower.md";
+    let tower = ids.find(is_tower).expect("the tower");
+    let second = site.post("/v1/vector_stores", &json!({"file_ids": [tower]})).body["id"].clone();
+    let second = second.as_str().expect("an id");
+    let search = |store: &str| site.found(store, &json!({"query": "the tower in Paris"}));
+    assert_eq!((search(second), search(&first).len()), (vec!["tower.md".to_owned()], 1));
+    // Who may not write to one of the stores deletes nothing.
+    let shelf = Shelf { db: &site.db, embedder: None };
+    let check = |store: &str| match store == second {
+        true => Err(Error::invalid("store", "is not theirs")),
+        false => Ok(()),
+    };
+    assert_eq!(shelf.delete_file(tower, check).expect_err("refused").field(), Some("store"));
+    assert_eq!((search(&first).len(), shelf.file(tower).is_ok()), (1, true));
+    let path = format!("/v1/files/{tower}");
+    assert_eq!(site.server.ask("DELETE", &path, None).body["deleted"], true);
+    assert_eq!(site.server.ask("DELETE", &path, None).status, 404);
+    for (store, left) in [(first.as_str(), 1), (second, 0)] {
+        let at = format!("/v1/vector_stores/{store}");
+        assert_eq!(search(store), Vec::<String>::new());
+        assert_eq!(site.get(&format!("{at}/files/{tower}")).status, 404);
+        assert_eq!(site.get(&at).body["file_counts"]["total"], left);
+    }
+}
