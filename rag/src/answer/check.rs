@@ -290,13 +290,14 @@ mod tests {
         }
     }
 
-    fn documents() -> [Passage; 2] {
+    fn documents() -> [Passage; 3] {
         [
             document(
                 1,
                 "The tower stands in Paris. It was built in 1889 by Eiffel's company. It is 330 metres high.",
             ),
             document(2, "The bridge of San Francisco was opened in 1937. Its colour is orange."),
+            document(3, "蓝色水泵每分钟输送十五升水。它的滤芯每三百小时更换一次。"),
         ]
     }
 
@@ -346,6 +347,22 @@ mod tests {
                 ]
             );
             assert_eq!(unsupported, ["It was built in 1989.", "The moon is made of cheese!"]);
+        }
+    }
+
+    /// All of a sentence was one word: none was cited, and none was marked.
+    #[test]
+    fn claims_without_spaces_are_cited_or_marked_too() {
+        let answer =
+            "蓝色水泵每分钟输送十五升水。[1]滤芯要每三百小时更换一次。它由拿破仑于1832年建造。是的。";
+        for step in [1, 2, 5, 1_000] {
+            let (out, cited, unsupported) = check(answer, step);
+            let expected = "蓝色水泵每分钟输送十五升水。 [3]滤芯要每三百小时更换一次。 [3]\
+                            它由拿破仑于1832年建造。 [unsupported]是的。";
+            assert_eq!(out, expected, "by {step}");
+            let quotes: Vec<&str> = cited.iter().map(|(_, quote)| quote.as_str()).collect();
+            assert_eq!(quotes, ["蓝色水泵每分钟输送十五升水。", "它的滤芯每三百小时更换一次。"]);
+            assert_eq!(unsupported, ["它由拿破仑于1832年建造。"]);
         }
     }
 
