@@ -37,7 +37,7 @@ pub use extract::EXTRACTIVE;
 pub(crate) use passage::hash as text_hash;
 pub use passage::{About, Document, Passage, document};
 pub use prompt::{Asked, fence};
-pub use retrieve::{ACCESS_FIELD, Evidence, Reranked, Retrieval, Retrieved, retrieve, sources_of};
+pub use retrieve::{ACCESS_FIELD, Evidence, QUESTION, Reranked, Retrieval, Retrieved, retrieve, sources_of};
 pub use shown::inert;
 
 /// Said when nothing speaks for an answer being in the documents.
@@ -162,6 +162,9 @@ const SPARE_TOKENS: usize = 16;
 /// A question with fewer words that matter is looked for together with the one before it.
 const QUESTION_WORDS_MIN: usize = 3;
 
+/// Characters of that one, the last: models see a few hundred tokens, and the question itself must be among them.
+const BEFORE_CHARS_MAX: usize = 1_000;
+
 impl Default for Manner {
     fn default() -> Self {
         Self {
@@ -277,7 +280,9 @@ fn looked_for(asked: &Asked) -> String {
     let before = asked.history.iter().rev().find(|turn| turn.role == Role::User);
     match before {
         Some(before) if words::words(&asked.question).len() < QUESTION_WORDS_MIN => {
-            format!("{} {}", before.text, asked.question)
+            let behind = before.text.chars().count().saturating_sub(BEFORE_CHARS_MAX);
+            let before: String = before.text.chars().skip(behind).collect();
+            format!("{before} {}", asked.question)
         }
         _ => asked.question.clone(),
     }

@@ -40,3 +40,33 @@ fn a_file_that_is_deleted_is_in_no_store_any_more() {
         assert_eq!(site.get(&at).body["file_counts"]["total"], left);
     }
 }
+
+/// It named a leg of the search that was made of it.
+#[test]
+fn a_question_that_is_too_long_is_told_by_its_field() {
+    let site = Site::new(None);
+    let long = "tower ".repeat(6_000);
+    let store = "/v1/vector_stores/documents/search";
+    for (answer, field) in [
+        (site.ask(&long, &json!({})), "messages"),
+        (site.ask(&long, &json!({"stream": true})), "messages"),
+        (site.post("/v1/responses", &json!({"model": "rag:documents", "input": long})), "input"),
+        (site.post(store, &json!({"query": long})), "query"),
+    ] {
+        assert_eq!((answer.status, answer.field.as_deref()), (400, Some(field)), "{answer:?}");
+    }
+}
+
+/// It was looked for together with all of what was pasted before it, which no search takes.
+#[test]
+fn a_short_question_behind_a_long_text_is_answered() {
+    let site = Site::new(None);
+    let text = format!("{} The Golden Gate bridge.", "Line of a log. ".repeat(3_000));
+    let turns = json!([
+        {"role": "user", "content": text}, {"role": "assistant", "content": "I see."},
+        {"role": "user", "content": "And its colour?"},
+    ]);
+    let answer = site.ask("", &json!({"messages": turns}));
+    assert_eq!(answer.body["rag"]["outcome"], "extractive", "{answer:?}");
+    assert_eq!(answer.body["rag"]["documents"][0]["path"], "bridges/golden.md");
+}

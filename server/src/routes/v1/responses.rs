@@ -16,7 +16,7 @@ use rag::shelf::RESPONSES;
 use serde_json::json;
 
 use super::super::{Call, call};
-use super::answering::{Answering, answered, made};
+use super::answering::{Answering, answered, asked_by, made};
 use super::{shelf, used};
 use crate::access::Need;
 use crate::lanes::Lane;
@@ -67,7 +67,8 @@ struct Responding {
 impl Responding {
     fn made(&self, cancel: &Cancel, tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>) -> Result<Answer> {
         let Asking { id, store, asked, manner, .. } = &self.asking;
-        made(&self.call, (id.as_str(), store.as_str()), (asked, manner), cancel, tell)
+        let made = made(&self.call, (id.as_str(), store.as_str()), (asked, manner), cancel, tell);
+        made.map_err(|error| asked_by(error, "input"))
     }
 
     /// The whole answer, kept if it is to be.
