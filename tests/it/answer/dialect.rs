@@ -70,3 +70,29 @@ fn a_short_question_behind_a_long_text_is_answered() {
     assert_eq!(answer.body["rag"]["outcome"], "extractive", "{answer:?}");
     assert_eq!(answer.body["rag"]["documents"][0]["path"], "bridges/golden.md");
 }
+
+/// It came whole, and clients that wait for events saw none.
+#[test]
+fn a_kept_response_that_is_asked_for_as_a_stream_is_refused() {
+    let site = Site::new(None);
+    let question = json!({"model": "rag:documents", "input": "Where does the Eiffel tower stand?"});
+    let asked = site.post("/v1/responses", &question);
+    let path = format!("/v1/responses/{}", asked.body["id"].as_str().expect("an id"));
+    let streamed = site.get(&format!("{path}?stream=true&starting_after=3"));
+    assert_eq!((streamed.status, streamed.field.as_deref()), (400, Some("stream")));
+    assert_eq!(site.get(&format!("{path}?stream=false&include[]=x")).body, asked.body);
+}
+
+#[test]
+fn files_are_uploaded_for_what_clients_know() {
+    let site = Site::new(None);
+    for (purpose, status) in [("assistants", 200), ("user_data", 200), ("evals", 200), ("fun", 400)] {
+        let form = format!(
+            "--b\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\n{purpose}\r\n--b\r\n\
+             content-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nx\r\n--b--\r\n"
+        );
+        let kind = "multipart/form-data; boundary=b";
+        let answer = site.server.send_as("POST", "/v1/files", kind, form.as_bytes());
+        assert_eq!(answer.status, status, "{purpose}: {answer:?}");
+    }
+}

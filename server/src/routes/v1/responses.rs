@@ -23,7 +23,7 @@ use crate::lanes::Lane;
 use crate::sse::{Events, Fail};
 use crate::wire::openai::cited::Places;
 use crate::wire::openai::page::{LIMIT, PageIn};
-use crate::wire::openai::responses::{Asking, ResponsesIn, failed, record, turns};
+use crate::wire::openai::responses::{AgainIn, Asking, ResponsesIn, failed, record, turns};
 use crate::{State, error};
 
 pub(super) async fn create(Shared(state): Shared<State>, request: Request) -> Response {
@@ -51,7 +51,9 @@ fn understand(call: &Call) -> Result<Asking> {
     asking.is_kept &= call.rights.check_of(db, RESPONSES, Need::Write).is_ok();
     if let Some(previous) = asking.previous.clone() {
         call.rights.check_of(db, RESPONSES, Need::Read)?;
-        let before = shelf(call).kept(RESPONSES, &previous)?.ok_or_else(|| missing(&previous))?;
+        let before = shelf(call)
+            .kept(RESPONSES, &previous)?
+            .ok_or_else(|| missing(&previous).with_field("previous_response_id"))?;
         let history = turns(&before);
         asking.asked.history.splice(0..0, history);
     }
@@ -146,6 +148,7 @@ fn kept(call: &Call) -> Result<kithdb::Payload> {
 }
 
 pub(super) fn get(call: &Call) -> Result<Value> {
+    call.query::<AgainIn>()?.check()?;
     Ok(kept(call)?.remove("response").unwrap_or_default())
 }
 
