@@ -12,9 +12,13 @@ use types::{Error, ErrorKind, Result};
 use ureq::Agent;
 
 use super::{Protocol, Provider, wire};
+use crate::engine::{Secret, config, with_key, without_key};
 
 /// The first pause; it doubles.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// Time to connect.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes of an answer.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -26,8 +30,8 @@ const SAID_CHARS_MAX: usize = 300;
 pub(super) struct Exchange {
     agent: Agent,
     url: String,
-    /// The header with the key.
-    authorization: Option<String>,
+    /// What it is shown.
+    key: Option<Secret>,
     protocol: Protocol,
     model: String,
     is_normalised: bool,
@@ -49,15 +53,11 @@ enum Failed {
 
 impl Exchange {
     pub(super) fn new(provider: &Provider) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .max_redirects(0)
-            .timeout_global(Some(provider.request_time_max));
+        let config = config(CONNECT_TIME_MAX).timeout_global(Some(provider.request_time_max));
         Self {
             agent: config.build().new_agent(),
             url: format!("{}{}", provider.url.trim_end_matches('/'), wire::path(provider.protocol)),
-            authorization: provider.api_key.as_ref().map(|key| format!("Bearer {key}")),
+            key: provider.api_key.as_deref().and_then(Secret::new),
             protocol: provider.protocol,
             model: provider.model.clone(),
             is_normalised: provider.is_normalised,
@@ -113,10 +113,7 @@ impl Exchange {
         let _place = self.place();
         let body = wire::request(self.protocol, &self.model, self.is_normalised, texts).to_string();
         let request = self.agent.post(&self.url).header("content-type", "application/json");
-        let request = match &self.authorization {
-            Some(authorization) => request.header("authorization", authorization),
-            None => request,
-        };
+        let request = with_key(request, self.key.as_ref());
         let mut response =
             request.send(body).map_err(|error| Failed::ForNow(format!("no answer: {error}"), None))?;
         let status = response.status();
@@ -125,7 +122,7 @@ impl Exchange {
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
         let body = body.map_err(|error| Failed::ForNow(format!("the answer broke off: {error}"), pause))?;
         let said = || {
-            let said = self.without_key(&String::from_utf8_lossy(&body));
+            let said = without_key(&String::from_utf8_lossy(&body), self.key.as_ref());
             format!("{status}: {}", said.chars().take(SAID_CHARS_MAX).collect::<String>())
         };
         match status.as_u16() {
@@ -134,15 +131,6 @@ impl Exchange {
             408 | 429 | 500 | 502 | 503 | 504 => Err(Failed::ForNow(said(), pause)),
             413 | 422 => Err(Failed::TooMuch(said())),
             _ => Err(Failed::ForGood(said())),
-        }
-    }
-
-    /// What a server says, without the key: some repeat it where they refuse it.
-    fn without_key(&self, said: &str) -> String {
-        let key = self.authorization.as_deref().and_then(|shown| shown.strip_prefix("Bearer "));
-        match key.filter(|key| !key.is_empty()) {
-            Some(key) => said.replace(key, "…"),
-            None => said.to_owned(),
         }
     }
 

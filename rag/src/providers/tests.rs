@@ -62,6 +62,20 @@ fn what_passes_is_waited_for_and_what_stays_is_an_error() {
     assert_eq!(asked(&log), 1, "what is refused is not tried again");
 }
 
+/// Embedding servers were asked by a client of their own, which said nothing of the trace.
+#[test]
+fn a_server_is_told_who_asks_it() {
+    const SPAN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    crate::tell_traceparent(|| Some(SPAN.to_owned()));
+    let (embedder, log) = embedder(Vec::new(), |_| ());
+    embedder.embed_query("a").expect("a vector");
+    let heads = log.heads.lock().expect("a log").join("\n");
+    assert!(
+        heads.contains(&format!("traceparent: {SPAN}")) && heads.contains("user-agent: kithdb/"),
+        "{heads}"
+    );
+}
+
 #[test]
 fn attempts_end_and_the_error_says_what_was_seen() {
     let (embedder, log) = embedder(vec![Act::Say(503, "", "loading the model"); 9], |provider| {
