@@ -12,7 +12,7 @@ use types::{Error, ErrorKind, Result};
 use ureq::Agent;
 
 use super::{Protocol, Provider, wire};
-use crate::engine::{Secret, config, with_key, without_key};
+use crate::engine::{Failure, FailureKind, Secret, config, with_key, without_key};
 
 /// The first pause; it doubles.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -48,7 +48,7 @@ enum Failed {
     ForNow(String, Option<Duration>),
     /// Fewer texts may succeed.
     TooMuch(String),
-    ForGood(String),
+    ForGood(FailureKind, String),
 }
 
 impl Exchange {
@@ -71,7 +71,8 @@ impl Exchange {
     /// The vectors of some texts, each of `dim` elements if that is known. No attempt begins later than `until`.
     ///
     /// # Errors
-    /// `Busy` when the last attempt failed; `InvalidArgument` on `model` when the server refuses.
+    /// `Busy` when the last attempt failed; `InvalidArgument` on `model` when the server refuses what it is asked, `Io`
+    /// when it refuses its key or does not know the model or the address.
     pub(super) fn embed(
         &self,
         texts: &[&str],
@@ -83,8 +84,10 @@ impl Exchange {
         loop {
             match self.attempt(texts, dim) {
                 Ok(vectors) => return Ok(vectors),
-                Err(Failed::ForGood(why)) => return Err(self.refused(&why)),
-                Err(Failed::TooMuch(why)) if texts.len() == 1 => return Err(self.refused(&why)),
+                Err(Failed::ForGood(kind, why)) => return Err(self.refused(kind, &why)),
+                Err(Failed::TooMuch(why)) if texts.len() == 1 => {
+                    return Err(self.refused(FailureKind::Refused, &why));
+                }
                 Err(Failed::TooMuch(_)) => {
                     let (first, second) = texts.split_at(texts.len() / 2);
                     let mut vectors = self.embed(first, dim, until)?;
@@ -130,7 +133,9 @@ impl Exchange {
                 .map_err(|why| Failed::ForNow(format!("the answer {why}"), pause)),
             408 | 429 | 500 | 502 | 503 | 504 => Err(Failed::ForNow(said(), pause)),
             413 | 422 => Err(Failed::TooMuch(said())),
-            _ => Err(Failed::ForGood(said())),
+            401 | 403 => Err(Failed::ForGood(FailureKind::Unauthorized, said())),
+            404 => Err(Failed::ForGood(FailureKind::NotFound, said())),
+            _ => Err(Failed::ForGood(FailureKind::Refused, said())),
         }
     }
 
@@ -139,8 +144,14 @@ impl Exchange {
         &self.url
     }
 
-    fn refused(&self, why: &str) -> Error {
-        Error::invalid("model", format!("{} refuses to embed: {why}", self.url))
+    fn refused(&self, kind: FailureKind, why: &str) -> Error {
+        let message = format!("{} refuses to embed: {why}", self.url);
+        match kind {
+            // It may be for what it was asked.
+            FailureKind::Refused => Error::invalid("model", message),
+            // Who asks cannot mend a key or an address.
+            _ => Error::new(ErrorKind::Io, message).with_field("model").with_source(Failure::new(kind, why)),
+        }
     }
 
     /// Waits until there are fewer requests than there may be.
