@@ -229,7 +229,8 @@ pub fn answer(
     let searched = rewritten.as_ref().map_or_else(|| looked_for(asked), |own| own.question.clone());
     let engine = library.engine.filter(|_| !manner.is_extractive);
     let how = within_room(&manner.retrieval, engine, manner);
-    let retrieved = retrieve(library, &searched, &how, cancel)?;
+    let mut retrieved = retrieve(library, &searched, &how, cancel)?;
+    distinct(&mut retrieved.passages);
     let made = if retrieved.passages.is_empty() || !manner.relevance.is_met(&retrieved.evidence) {
         // Who breaks it off now has all of it.
         let _ = tell(Told::Text(NOTHING_FOUND, &[]));
@@ -243,6 +244,20 @@ pub fn answer(
     let Some(rewritten) = rewritten else { return Ok(made) };
     let usage = made.usage.into_iter().chain(rewritten.usage).reduce(Usage::and);
     Ok(Answer { rewritten: Some(rewritten.question), usage, ..made })
+}
+
+/// Leaves each text once: a copy takes room from others, and says nothing that was not said. Of copies it is always the
+/// same that stays, so that prompts on the same documents begin alike.
+fn distinct(passages: &mut Vec<Passage>) {
+    for passage in std::mem::take(passages) {
+        match passages.iter_mut().find(|own| own.text == passage.text) {
+            None => passages.push(passage),
+            Some(own) if (passage.source, passage.span.start) < (own.source, own.span.start) => {
+                *own = Passage { score: own.score, similarity: own.similarity, ..passage };
+            }
+            Some(_) => {}
+        }
+    }
 }
 
 /// How passages are looked for, so that sections do not grow beyond what the engine has room for.
