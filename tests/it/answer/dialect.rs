@@ -96,3 +96,15 @@ fn files_are_uploaded_for_what_clients_know() {
         assert_eq!(answer.status, status, "{purpose}: {answer:?}");
     }
 }
+
+/// A misspelt one listed nothing.
+#[test]
+fn files_are_listed_by_a_status_that_there_is() {
+    let site = Site::new(None);
+    let store = site.store(&[("tower.md", TOWER, json!({}))]);
+    for (filter, files) in [("completed", Some(1)), ("in_progress", Some(0)), ("complete", None)] {
+        let listed = site.get(&format!("/v1/vector_stores/{store}/files?filter={filter}"));
+        assert_eq!(listed.body["data"].as_array().map(Vec::len), files, "{listed:?}");
+        assert_eq!(listed.field.as_deref(), files.is_none().then_some("filter"), "{listed:?}");
+    }
+}

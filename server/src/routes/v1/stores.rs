@@ -111,6 +111,7 @@ pub(super) fn members(call: &Call) -> Result<Value> {
 }
 
 fn listed(page: &PageIn, store: &str, members: Vec<Member>) -> Result<Value> {
+    stores::check_status(page.filter.as_deref())?;
     let wanted =
         |member: &Member| page.filter.as_deref().is_none_or(|filter| filter == stores::status(member));
     let told =

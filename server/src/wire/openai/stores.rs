@@ -328,6 +328,20 @@ pub(crate) fn status(member: &Member) -> &'static str {
     }
 }
 
+/// Files of a store have one of these.
+const STATUSES: [&str; 4] = ["in_progress", "completed", "failed", "cancelled"];
+
+/// Checks the status that files are listed by.
+///
+/// # Errors
+/// `InvalidArgument` on `filter`.
+pub(crate) fn check_status(wanted: Option<&str>) -> Result<()> {
+    match wanted.filter(|wanted| !STATUSES.contains(wanted)) {
+        None => Ok(()),
+        Some(other) => Err(Error::invalid("filter", format!("`{other}` is none of {}", STATUSES.join(", ")))),
+    }
+}
+
 /// A file of a store.
 pub(crate) fn member(store: &str, member: &Member) -> Value {
     let error = match &member.state {
