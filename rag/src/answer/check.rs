@@ -72,8 +72,8 @@ const CLAIM_WORDS_MIN: usize = 2;
 /// Put behind a sentence that nothing supports.
 pub const UNSUPPORTED: &str = "[unsupported]";
 
-/// How models say that they have no answer: in English, and in the languages of which every sentence has words enough to
-/// be a claim.
+/// How models say that they have no answer: in English, and in the languages of which every sentence has words enough
+/// to be a claim.
 const NO_ANSWER: [&str; 20] = [
     "don't know",
     "do not know",

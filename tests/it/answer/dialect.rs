@@ -1,5 +1,5 @@
-//! What the dialect of OpenAI says of its operations beyond their shapes: each test is a promise of its reference that was
-//! not kept once.
+//! What the dialect of OpenAI says of its operations beyond their shapes: each test is a promise of its reference that
+//! was not kept once.
 
 use kithdb::Error;
 use rag::Shelf;
