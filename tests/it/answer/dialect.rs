@@ -108,3 +108,23 @@ fn files_are_listed_by_a_status_that_there_is() {
         assert_eq!(listed.field.as_deref(), files.is_none().then_some("filter"), "{listed:?}");
     }
 }
+
+/// It was counted twice, and who paged through the batch came to it again and again.
+#[test]
+fn a_file_that_is_named_twice_is_once_in_its_batch() {
+    let site = Site::new(None);
+    let (store, ids) = (site.store(&[]), ["a.md", "b.md"].map(|name| site.uploaded(name, TOWER)));
+    let files = json!([
+        {"file_id": ids[0], "attributes": {"nth": 1}}, {"file_id": ids[0], "attributes": {"nth": 2}},
+        {"file_id": ids[1]},
+    ]);
+    let at = format!("/v1/vector_stores/{store}");
+    let batch = site.post(&format!("{at}/file_batches"), &json!({"files": files})).body;
+    assert_eq!(batch["file_counts"]["total"], 2, "{batch}");
+    let path = format!("{at}/file_batches/{}/files?order=asc&limit=1", batch["id"].as_str().expect("an id"));
+    let first = site.get(&path).body;
+    let second = site.get(&format!("{path}&after={}", ids[0])).body;
+    let seen = [&first, &second].map(|page| (&page["data"][0]["id"], &page["has_more"]));
+    assert_eq!(seen, [(&json!(ids[0]), &json!(true)), (&json!(ids[1]), &json!(false))]);
+    assert_eq!(first["data"][0]["attributes"], json!({"nth": 2}));
+}

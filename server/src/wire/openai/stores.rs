@@ -187,9 +187,21 @@ impl BatchIn {
             count if count > FILES_MAX => {
                 Err(Error::limit("file_ids", "the number of files", count, FILES_MAX))
             }
-            _ => Ok(files),
+            _ => Ok(distinct(files)),
         }
     }
+}
+
+/// Each file once, as it is said last: who pages through a list by ids comes to its end.
+fn distinct(files: Vec<(String, Payload, Chunking)>) -> Vec<(String, Payload, Chunking)> {
+    let mut distinct: Vec<(String, Payload, Chunking)> = Vec::with_capacity(files.len());
+    for file in files {
+        match distinct.iter_mut().find(|own| own.0 == file.0) {
+            Some(own) => *own = file,
+            None => distinct.push(file),
+        }
+    }
+    distinct
 }
 
 /// A search of a store.
