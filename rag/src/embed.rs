@@ -65,7 +65,8 @@ impl Embedder {
     /// is called on the calling thread with the number of texts done so far.
     ///
     /// # Errors
-    /// `InvalidArgument` when a text is refused; `Busy` when a server does not answer after several attempts.
+    /// `InvalidArgument` when a text is refused; `Io` when a server refuses its key or does not know the model; `Busy`
+    /// when it does not answer after several attempts.
     pub fn embed_documents(&self, texts: &[&str], progress: &dyn Fn(usize)) -> Result<Vec<Vec<f32>>> {
         self.traced(texts.len(), || match &self.0 {
             Place::Here(local) => local.embed_documents(texts, progress),

@@ -27,8 +27,8 @@ const DOCUMENTS_NAMED: usize = 8;
 /// How the current span is named to a server that is asked.
 static TRACEPARENT: OnceLock<fn() -> Option<String>> = OnceLock::new();
 
-/// Has serving engines and rerankers told which span asks them, in the header `traceparent` of W3C's Trace Context, so
-/// that their own spans stand below it. The first call counts.
+/// Has serving engines, rerankers and embedding servers told which span asks them, in the header `traceparent` of W3C's
+/// Trace Context, so that their own spans stand below it. The first call counts.
 pub fn tell_traceparent(of_current: fn() -> Option<String>) {
     // Whoever was first sends the traces of this process.
     let _ = TRACEPARENT.set(of_current);

@@ -72,8 +72,9 @@ const CLAIM_WORDS_MIN: usize = 2;
 /// Put behind a sentence that nothing supports.
 pub const UNSUPPORTED: &str = "[unsupported]";
 
-/// How models say that they have no answer.
-const NO_ANSWER: [&str; 9] = [
+/// How models say that they have no answer: in English, and in the languages of which every sentence has words enough
+/// to be a claim.
+const NO_ANSWER: [&str; 20] = [
     "don't know",
     "do not know",
     "cannot answer",
@@ -83,10 +84,22 @@ const NO_ANSWER: [&str; 9] = [
     "do not say",
     "does not say",
     "not provided",
+    "不知道",
+    "无法回答",
+    "無法回答",
+    "没有提到",
+    "沒有提到",
+    "没有提及",
+    "沒有提及",
+    "わかりません",
+    "分かりません",
+    "記載されていません",
+    "ไม่ทราบ",
 ];
 
 /// How they go on to answer all the same.
-const ALL_THE_SAME: [&str; 4] = [" but ", " however", " although ", " though "];
+const ALL_THE_SAME: [&str; 8] =
+    [" but ", " however", " although ", " though ", "但", "しかし", "ですが", "แต่"];
 
 impl<'a> Checker<'a> {
     pub(crate) fn new(
@@ -290,13 +303,14 @@ mod tests {
         }
     }
 
-    fn documents() -> [Passage; 2] {
+    fn documents() -> [Passage; 3] {
         [
             document(
                 1,
                 "The tower stands in Paris. It was built in 1889 by Eiffel's company. It is 330 metres high.",
             ),
             document(2, "The bridge of San Francisco was opened in 1937. Its colour is orange."),
+            document(3, "蓝色水泵每分钟输送十五升水。它的滤芯每三百小时更换一次。"),
         ]
     }
 
@@ -346,6 +360,21 @@ mod tests {
                 ]
             );
             assert_eq!(unsupported, ["It was built in 1989.", "The moon is made of cheese!"]);
+        }
+    }
+
+    /// All of a sentence was one word: none was cited, and none was marked.
+    #[test]
+    fn claims_without_spaces_are_cited_or_marked_too() {
+        let answer = "蓝色水泵每分钟输送十五升水。[1]滤芯要每三百小时更换一次。它由拿破仑于1832年建造。是的。我不知道。";
+        for step in [1, 2, 5, 1_000] {
+            let (out, cited, unsupported) = check(answer, step);
+            let expected = "蓝色水泵每分钟输送十五升水。 [3]滤芯要每三百小时更换一次。 [3]\
+                            它由拿破仑于1832年建造。 [unsupported]是的。我不知道。";
+            assert_eq!(out, expected, "by {step}");
+            let quotes: Vec<&str> = cited.iter().map(|(_, quote)| quote.as_str()).collect();
+            assert_eq!(quotes, ["蓝色水泵每分钟输送十五升水。", "它的滤芯每三百小时更换一次。"]);
+            assert_eq!(unsupported, ["它由拿破仑于1832年建造。"]);
         }
     }
 

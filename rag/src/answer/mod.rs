@@ -37,7 +37,7 @@ pub use extract::EXTRACTIVE;
 pub(crate) use passage::hash as text_hash;
 pub use passage::{About, Document, Passage, document};
 pub use prompt::{Asked, fence};
-pub use retrieve::{ACCESS_FIELD, Evidence, Reranked, Retrieval, Retrieved, retrieve, sources_of};
+pub use retrieve::{ACCESS_FIELD, Evidence, QUESTION, Reranked, Retrieval, Retrieved, retrieve, sources_of};
 pub use shown::inert;
 
 /// Said when nothing speaks for an answer being in the documents.
@@ -162,6 +162,9 @@ const SPARE_TOKENS: usize = 16;
 /// A question with fewer words that matter is looked for together with the one before it.
 const QUESTION_WORDS_MIN: usize = 3;
 
+/// Characters of that one, the last: models see a few hundred tokens, and the question itself must be among them.
+const BEFORE_CHARS_MAX: usize = 1_000;
+
 impl Default for Manner {
     fn default() -> Self {
         Self {
@@ -226,7 +229,8 @@ pub fn answer(
     let searched = rewritten.as_ref().map_or_else(|| looked_for(asked), |own| own.question.clone());
     let engine = library.engine.filter(|_| !manner.is_extractive);
     let how = within_room(&manner.retrieval, engine, manner);
-    let retrieved = retrieve(library, &searched, &how, cancel)?;
+    let mut retrieved = retrieve(library, &searched, &how, cancel)?;
+    distinct(&mut retrieved.passages);
     let made = if retrieved.passages.is_empty() || !manner.relevance.is_met(&retrieved.evidence) {
         // Who breaks it off now has all of it.
         let _ = tell(Told::Text(NOTHING_FOUND, &[]));
@@ -240,6 +244,20 @@ pub fn answer(
     let Some(rewritten) = rewritten else { return Ok(made) };
     let usage = made.usage.into_iter().chain(rewritten.usage).reduce(Usage::and);
     Ok(Answer { rewritten: Some(rewritten.question), usage, ..made })
+}
+
+/// Leaves each text once: a copy takes room from others, and says nothing that was not said. Of copies it is always the
+/// same that stays, so that prompts on the same documents begin alike.
+fn distinct(passages: &mut Vec<Passage>) {
+    for passage in std::mem::take(passages) {
+        match passages.iter_mut().find(|own| own.text == passage.text) {
+            None => passages.push(passage),
+            Some(own) if (passage.source, passage.span.start) < (own.source, own.span.start) => {
+                *own = Passage { score: own.score, similarity: own.similarity, ..passage };
+            }
+            Some(_) => {}
+        }
+    }
 }
 
 /// How passages are looked for, so that sections do not grow beyond what the engine has room for.
@@ -277,7 +295,9 @@ fn looked_for(asked: &Asked) -> String {
     let before = asked.history.iter().rev().find(|turn| turn.role == Role::User);
     match before {
         Some(before) if words::words(&asked.question).len() < QUESTION_WORDS_MIN => {
-            format!("{} {}", before.text, asked.question)
+            let behind = before.text.chars().count().saturating_sub(BEFORE_CHARS_MAX);
+            let before: String = before.text.chars().skip(behind).collect();
+            format!("{before} {}", asked.question)
         }
         _ => asked.question.clone(),
     }

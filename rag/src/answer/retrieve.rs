@@ -134,7 +134,8 @@ pub fn sources_of(db: &Database, chunks: &Collection) -> Result<Collection> {
 ///
 /// # Errors
 /// `NotFound` when the collection is none of documents; `InvalidArgument` on `model` when the question needs another
-/// model, on `rag.rerank` when it needs a reranker; `DeadlineExceeded`; what the database returns, and the reranker.
+/// model, on `rag.rerank` when it needs a reranker; `LimitExceeded` on [`QUESTION`]; `DeadlineExceeded`; what the
+/// database returns, and the reranker.
 pub fn retrieve(
     library: &Library<'_>,
     question: &str,
@@ -150,8 +151,20 @@ pub fn retrieve(
     outcome
 }
 
+/// What errors of the question itself name as their field: no part of the search that is made of it.
+pub const QUESTION: &str = "question";
+
+fn check_length(db: &Database, question: &str) -> Result<()> {
+    let (chars, most) = (question.chars().count(), db.limits().query_chars_max);
+    if chars > most {
+        return Err(Error::limit(QUESTION, "the number of characters of the question", chars, most));
+    }
+    Ok(())
+}
+
 fn found(library: &Library<'_>, question: &str, how: &Retrieval, cancel: &Cancel) -> Result<Retrieved> {
     let Library { db, chunks, embedder, .. } = *library;
+    check_length(db, question)?;
     let reranker = reranker(library, how)?;
     let sources = sources_of(db, chunks)?;
     let (mode, vector) = question_vector(chunks, embedder, question, how.mode)?;

@@ -1,7 +1,8 @@
 //! Sentences and the words that matter in them, to hold an answer against the documents.
 //!
 //! Words are compared by a stem of a few English endings: enough to see that `locks` and `locking` speak of the same
-//! thing. Other languages are compared as they are written.
+//! thing. Scripts that are written without spaces are compared by pairs of neighbouring signs, as Lucene's CJK analysis
+//! does: a phrase as a whole would be found word for word only. Other languages are compared as they are written.
 //! When not to use: to rank. BM25 knows how rare a word is, this does not.
 
 use std::collections::HashSet;
@@ -20,8 +21,34 @@ pub(crate) fn words(text: &str) -> HashSet<String> {
     let is_unseen = |c: char| matches!(c, '\u{AD}' | '\u{2060}' | '\u{FEFF}');
     let plain: String = text.chars().filter(|c| !is_unseen(*c)).collect();
     let parts = plain.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
-    let parts = parts.map(str::to_lowercase).filter(|word| !is_stop_word(word));
+    let parts = parts.flat_map(pieces).map(str::to_lowercase).filter(|word| !is_stop_word(word));
     parts.map(|word| stem(&word).to_owned()).collect()
+}
+
+/// A run of letters and digits, cut around the signs of scripts that are written without spaces: of these every two
+/// that are neighbours, and one that stands alone.
+fn pieces(run: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = run;
+    while let Some(first) = rest.chars().next() {
+        let is_of_kind = |c: char| is_sign(c) == is_sign(first);
+        let end = rest.find(|c: char| !is_of_kind(c)).unwrap_or(rest.len());
+        let (part, behind) = rest.split_at(end);
+        rest = behind;
+        let starts: Vec<usize> = part.char_indices().map(|(at, _)| at).chain([end]).collect();
+        if is_sign(first) && starts.len() > 3 {
+            found.extend(starts.windows(3).map(|ends| &part[ends[0]..ends[2]]));
+        } else {
+            found.push(part);
+        }
+    }
+    found
+}
+
+/// Thai, Lao, Khmer, Japanese and Chinese.
+fn is_sign(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}')
 }
 
 fn is_stop_word(word: &str) -> bool {
@@ -61,22 +88,29 @@ pub(crate) fn sentences(text: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// What may end a sentence: of Latin, Chinese and Japanese, Arabic and Indian scripts, and the end of a line.
+const SENTENCE_ENDS: [char; 11] = ['.', '!', '?', '\n', '。', '！', '？', '｡', '؟', '۔', '।'];
+
+/// What stands behind the mark that ends a sentence, and belongs to it.
+const CLOSING: [char; 12] = ['"', '\'', ')', ']', '*', '”', '’', '」', '』', '）', '】', '》'];
+
 /// Where the first sentence of a text ends, with the mark that ends it; `None` while it may go on.
 pub(crate) fn sentence_end(text: &str) -> Option<usize> {
     let mut from = 0;
-    while let Some(at) = text[from..].find(['.', '!', '?', '\n', '。', '！', '？']) {
+    while let Some(at) = text[from..].find(SENTENCE_ENDS) {
         let at = from + at;
         let mark = text[at..].chars().next()?;
         let mut end = at + mark.len_utf8();
-        if mark == '\n' || !mark.is_ascii() {
+        if mark == '\n' {
             return Some(end);
         }
         // Quotes, brackets and citations belong to the sentence before them.
         let rest = &text[end..];
-        let closing = rest.len() - rest.trim_start_matches(['"', '\'', ')', ']', '*', '”', '’']).len();
+        let closing = rest.len() - rest.trim_start_matches(CLOSING).len();
         end += closing;
         end += cited(&text[end..]);
-        let is_over = text[end..].starts_with(char::is_whitespace);
+        // Where no space follows a sentence, its mark is in no number and no abbreviation.
+        let is_over = !mark.is_ascii() || text[end..].starts_with(char::is_whitespace);
         if is_over && !is_abbreviation(&text[..at], mark) {
             return Some(end);
         }
@@ -134,6 +168,8 @@ mod tests {
         assert_eq!(of("of the and"), "");
         assert_eq!(of("Größe ändern"), "größe ändern");
         assert_eq!(of("infor\u{AD}mation\u{2060}s"), "information");
+        assert_eq!(of("水泵"), "水泵");
+        assert_eq!(of("第3章 青いポンプ"), "3 いポ ポン ンプ 章 第 青い");
     }
 
     #[test]
@@ -151,6 +187,7 @@ mod tests {
         );
         assert_eq!(of("1. first\n2. second\n"), ["1. first", "2. second"]);
         assert_eq!(of("你好。再见。"), ["你好。", "再见。"]);
+        assert_eq!(of("他说「你好。」[1]再见。 [2]"), ["他说「你好。」[1]", "再见。 [2]"]);
         assert!(of(" \n ").is_empty());
         assert_eq!(sentence_end("It may go on."), None, "the next character decides");
     }

@@ -340,13 +340,14 @@ fn check_place(url: &str, key: Option<&Secret>, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn config(connect_time_max: Duration) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
+/// How every server is asked: no redirect and no proxy is followed, and a status is no error of the client's.
+pub(crate) fn config(connect_time_max: Duration) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
     let config = Agent::config_builder().http_status_as_error(false).proxy(None).max_redirects(0);
     config.user_agent(concat!("kithdb/", env!("CARGO_PKG_VERSION"))).timeout_connect(Some(connect_time_max))
 }
 
 /// Shows the key, where there is one, and says which span asks.
-fn with_key<B>(request: ureq::RequestBuilder<B>, key: Option<&Secret>) -> ureq::RequestBuilder<B> {
+pub(crate) fn with_key<B>(request: ureq::RequestBuilder<B>, key: Option<&Secret>) -> ureq::RequestBuilder<B> {
     let request = match traced::traceparent() {
         Some(traceparent) => request.header("traceparent", traceparent),
         None => request,
@@ -358,7 +359,7 @@ fn with_key<B>(request: ureq::RequestBuilder<B>, key: Option<&Secret>) -> ureq::
 }
 
 /// What a server says, without the key: some repeat it where they refuse it.
-fn without_key(said: &str, key: Option<&Secret>) -> String {
+pub(crate) fn without_key(said: &str, key: Option<&Secret>) -> String {
     match key {
         Some(key) => said.replace(&key.0, "…"),
         None => said.to_owned(),

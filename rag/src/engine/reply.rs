@@ -174,6 +174,8 @@ struct Details {
 pub(super) struct Progress {
     usage: Option<Usage>,
     finish: Option<Finish>,
+    /// Whether there was a piece of an answer, be it an empty one.
+    has_begun: bool,
     is_done: bool,
 }
 
@@ -201,6 +203,7 @@ impl Progress {
             });
         }
         let Some(choice) = chunk.choices.into_iter().next() else { return Ok(String::new()) };
+        self.has_begun = true;
         self.finish = match choice.finish_reason.as_deref() {
             None => self.finish,
             Some("length") => Some(Finish::Length),
@@ -219,10 +222,13 @@ impl Progress {
     /// What it was, at the end of the stream.
     ///
     /// # Errors
-    /// `Cut` when the stream ended before the answer did.
+    /// `Cut` when the stream ended before the answer did; `Garbled` when it said to be at its end, and had none.
     pub(super) fn end(self) -> Result<Generated, Failure> {
         match self.finish {
             Some(finish) => Ok(Generated { finish, usage: self.usage }),
+            None if self.is_done && !self.has_begun => {
+                Err(Failure::new(FailureKind::Garbled, "the stream ended without an answer"))
+            }
             None if self.is_done => Ok(Generated { finish: Finish::Stop, usage: self.usage }),
             None => Err(Failure::new(FailureKind::Cut, "the stream ended in the middle of the answer")),
         }
@@ -264,6 +270,7 @@ mod tests {
     fn what_breaks_off_or_is_no_answer_is_told() {
         let kind = |events: &[&str]| read(events).expect_err("refused").kind;
         assert_eq!(kind(&[FIRST, WORD]), FailureKind::Cut);
+        assert_eq!(kind(&[USAGE, "[DONE]"]), FailureKind::Garbled, "it was told as an empty answer");
         assert_eq!(kind(&["{"]), FailureKind::Garbled);
         assert_eq!(kind(&[r#"{"choices": "none"}"#]), FailureKind::Garbled);
         let error = r#"{"error":{"message":"slot unavailable","code":503}}"#;

@@ -5,6 +5,7 @@
 //! stranger ends a server or fills its memory.
 
 pub(crate) mod code;
+mod cut;
 pub(crate) mod front_matter;
 pub(crate) mod html;
 pub(crate) mod pdf;

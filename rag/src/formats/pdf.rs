@@ -29,7 +29,7 @@ use hayro_interpret::{
 use hayro_syntax::object::DateTime;
 use hayro_syntax::{LoadPdfError, Pdf};
 
-use super::TEXT_BYTES_MAX;
+use super::{TEXT_BYTES_MAX, cut};
 use crate::metadata::time;
 use crate::{Metadata, Skip, Source};
 
@@ -62,6 +62,7 @@ const USUAL_WIDTH: f32 = 500.0;
 
 /// The text and what the document says of itself.
 pub(crate) fn read(bytes: Vec<u8>) -> Result<Source, Skip> {
+    cut::check(&bytes)?;
     check_inflated(&bytes)?;
     let thread = thread::Builder::new().stack_size(STACK_BYTES).name("kithdb-pdf".to_owned());
     let thread =
@@ -409,6 +410,10 @@ pub(crate) mod tests {
     fn what_is_no_text_or_no_pdf_has_its_reason() {
         assert_eq!(read(of_streams(vec![zlib(b"0 0 10 10 re f")])), Err(Skip::NoText));
         assert!(matches!(read(b"%PDF-1.7 nothing".to_vec()), Err(Skip::Malformed(_))));
+        // Its first page was read as if it were all.
+        let file = pages(&["First line", "Another page"]);
+        let half = file[..file.len() * 2 / 3].to_vec();
+        assert!(matches!(read(half), Err(Skip::Malformed(why)) if why.contains("breaks off")));
         assert!(says_nothing(" \u{FFFD}\n\u{FFFD}") && !says_nothing("\u{FFFD}a"));
     }
 

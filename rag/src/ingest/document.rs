@@ -15,8 +15,8 @@ use std::collections::HashMap;
 
 use kithdb::{Payload, Point, PointId, Value};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
+use crate::answer::text_hash;
 use crate::dedup::Signature;
 use crate::{Chunk, Embedder, Metadata, Sizing, Skip, Source, chunk, formats};
 
@@ -65,11 +65,11 @@ impl Document {
         if let Some(title) = &metadata.title {
             source.title.clone_from(title);
         }
-        let hash = hex(&Sha256::digest(source.text.as_bytes()));
+        let hash = text_hash(&source.text);
         let model = embedder.map_or("none", |embedder| embedder.identity().revision.as_str());
         let sizing = Sizing::of(embedder, shape.size_max, shape.overlap);
         let told = Value::Object(metadata.payload()).to_string();
-        let told = hex(&Sha256::digest(format!("{}\n{told}", source.title).as_bytes()));
+        let told = text_hash(&format!("{}\n{told}", source.title));
         let size = shape.size_max.unwrap_or(0);
         let fingerprint = format!("{REVISION}/{model}/{size}/{}/{hash}/{}", shape.overlap, &told[..16]);
         Ok(Self {
@@ -152,8 +152,4 @@ impl Document {
 fn also(mut point: Point, payload: Payload) -> Point {
     point.payload.extend(payload);
     point
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

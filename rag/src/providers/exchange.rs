@@ -12,9 +12,13 @@ use types::{Error, ErrorKind, Result};
 use ureq::Agent;
 
 use super::{Protocol, Provider, wire};
+use crate::engine::{Failure, FailureKind, Secret, config, with_key, without_key};
 
 /// The first pause; it doubles.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// Time to connect.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes of an answer.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -26,8 +30,8 @@ const SAID_CHARS_MAX: usize = 300;
 pub(super) struct Exchange {
     agent: Agent,
     url: String,
-    /// The header with the key.
-    authorization: Option<String>,
+    /// What it is shown.
+    key: Option<Secret>,
     protocol: Protocol,
     model: String,
     is_normalised: bool,
@@ -44,20 +48,16 @@ enum Failed {
     ForNow(String, Option<Duration>),
     /// Fewer texts may succeed.
     TooMuch(String),
-    ForGood(String),
+    ForGood(FailureKind, String),
 }
 
 impl Exchange {
     pub(super) fn new(provider: &Provider) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .max_redirects(0)
-            .timeout_global(Some(provider.request_time_max));
+        let config = config(CONNECT_TIME_MAX).timeout_global(Some(provider.request_time_max));
         Self {
             agent: config.build().new_agent(),
             url: format!("{}{}", provider.url.trim_end_matches('/'), wire::path(provider.protocol)),
-            authorization: provider.api_key.as_ref().map(|key| format!("Bearer {key}")),
+            key: provider.api_key.as_deref().and_then(Secret::new),
             protocol: provider.protocol,
             model: provider.model.clone(),
             is_normalised: provider.is_normalised,
@@ -71,7 +71,8 @@ impl Exchange {
     /// The vectors of some texts, each of `dim` elements if that is known. No attempt begins later than `until`.
     ///
     /// # Errors
-    /// `Busy` when the last attempt failed; `InvalidArgument` on `model` when the server refuses.
+    /// `Busy` when the last attempt failed; `InvalidArgument` on `model` when the server refuses what it is asked, `Io`
+    /// when it refuses its key or does not know the model or the address.
     pub(super) fn embed(
         &self,
         texts: &[&str],
@@ -83,8 +84,10 @@ impl Exchange {
         loop {
             match self.attempt(texts, dim) {
                 Ok(vectors) => return Ok(vectors),
-                Err(Failed::ForGood(why)) => return Err(self.refused(&why)),
-                Err(Failed::TooMuch(why)) if texts.len() == 1 => return Err(self.refused(&why)),
+                Err(Failed::ForGood(kind, why)) => return Err(self.refused(kind, &why)),
+                Err(Failed::TooMuch(why)) if texts.len() == 1 => {
+                    return Err(self.refused(FailureKind::Refused, &why));
+                }
                 Err(Failed::TooMuch(_)) => {
                     let (first, second) = texts.split_at(texts.len() / 2);
                     let mut vectors = self.embed(first, dim, until)?;
@@ -113,10 +116,7 @@ impl Exchange {
         let _place = self.place();
         let body = wire::request(self.protocol, &self.model, self.is_normalised, texts).to_string();
         let request = self.agent.post(&self.url).header("content-type", "application/json");
-        let request = match &self.authorization {
-            Some(authorization) => request.header("authorization", authorization),
-            None => request,
-        };
+        let request = with_key(request, self.key.as_ref());
         let mut response =
             request.send(body).map_err(|error| Failed::ForNow(format!("no answer: {error}"), None))?;
         let status = response.status();
@@ -125,7 +125,7 @@ impl Exchange {
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
         let body = body.map_err(|error| Failed::ForNow(format!("the answer broke off: {error}"), pause))?;
         let said = || {
-            let said = self.without_key(&String::from_utf8_lossy(&body));
+            let said = without_key(&String::from_utf8_lossy(&body), self.key.as_ref());
             format!("{status}: {}", said.chars().take(SAID_CHARS_MAX).collect::<String>())
         };
         match status.as_u16() {
@@ -133,16 +133,9 @@ impl Exchange {
                 .map_err(|why| Failed::ForNow(format!("the answer {why}"), pause)),
             408 | 429 | 500 | 502 | 503 | 504 => Err(Failed::ForNow(said(), pause)),
             413 | 422 => Err(Failed::TooMuch(said())),
-            _ => Err(Failed::ForGood(said())),
-        }
-    }
-
-    /// What a server says, without the key: some repeat it where they refuse it.
-    fn without_key(&self, said: &str) -> String {
-        let key = self.authorization.as_deref().and_then(|shown| shown.strip_prefix("Bearer "));
-        match key.filter(|key| !key.is_empty()) {
-            Some(key) => said.replace(key, "…"),
-            None => said.to_owned(),
+            401 | 403 => Err(Failed::ForGood(FailureKind::Unauthorized, said())),
+            404 => Err(Failed::ForGood(FailureKind::NotFound, said())),
+            _ => Err(Failed::ForGood(FailureKind::Refused, said())),
         }
     }
 
@@ -151,8 +144,14 @@ impl Exchange {
         &self.url
     }
 
-    fn refused(&self, why: &str) -> Error {
-        Error::invalid("model", format!("{} refuses to embed: {why}", self.url))
+    fn refused(&self, kind: FailureKind, why: &str) -> Error {
+        let message = format!("{} refuses to embed: {why}", self.url);
+        match kind {
+            // It may be for what it was asked.
+            FailureKind::Refused => Error::invalid("model", message),
+            // Who asks cannot mend a key or an address.
+            _ => Error::new(ErrorKind::Io, message).with_field("model").with_source(Failure::new(kind, why)),
+        }
     }
 
     /// Waits until there are fewer requests than there may be.

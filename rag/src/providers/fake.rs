@@ -35,6 +35,8 @@ pub(crate) enum Act {
 pub(crate) struct Log {
     /// Bodies, in order, with the path and the key in front.
     pub(crate) requests: Mutex<Vec<(String, String, Value)>>,
+    /// Their heads, in lower case.
+    pub(crate) heads: Mutex<Vec<String>>,
     /// The most requests that were there at the same time.
     pub(crate) at_once_max: AtomicUsize,
     at_once: AtomicUsize,
@@ -64,7 +66,7 @@ pub(crate) fn vector(text: &str) -> Vec<f32> {
 }
 
 fn answer(stream: &TcpStream, log: &Log, acts: &Mutex<VecDeque<Act>>) -> Option<()> {
-    let (path, key, body) = read(stream)?;
+    let (path, key, body) = read(stream, log)?;
     let now = log.at_once.fetch_add(1, Ordering::SeqCst) + 1;
     log.at_once_max.fetch_max(now, Ordering::SeqCst);
     log.requests.lock().expect("a log").push((path.clone(), key, body.clone()));
@@ -111,14 +113,16 @@ fn perform(mut stream: &TcpStream, act: Option<&Act>, path: &str, body: &Value) 
 }
 
 /// Path, key and body of the next request; nothing at the end of the connection.
-fn read(stream: &TcpStream) -> Option<(String, String, Value)> {
+fn read(stream: &TcpStream, log: &Log) -> Option<(String, String, Value)> {
     let mut reader = BufReader::new(stream);
     let (mut path, mut key, mut length) = (String::new(), String::new(), 0);
+    let mut head = String::new();
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).ok()? == 0 {
             return None;
         }
+        head.push_str(&line.to_ascii_lowercase());
         let line = line.trim_end();
         if path.is_empty() {
             path = line.split(' ').nth(1)?.to_owned();
@@ -132,6 +136,7 @@ fn read(stream: &TcpStream) -> Option<(String, String, Value)> {
             break;
         }
     }
+    log.heads.lock().expect("a log").push(head);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some((path, key, serde_json::from_slice(&body).ok()?))

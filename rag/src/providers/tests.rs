@@ -56,10 +56,40 @@ fn what_passes_is_waited_for_and_what_stays_is_an_error() {
         provider.api_key = Some("secret-key".into());
     });
     let error = embedder.embed_query("a").expect_err("refused");
-    assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("model")));
+    assert_eq!((error.kind(), error.field()), (ErrorKind::Io, Some("model")), "no fault of who asks");
     assert!(error.to_string().contains("bad key") && !format!("{error:?}").contains("secret-key"));
     assert_eq!(log.requests.lock().expect("a log")[0].1, "Bearer secret-key");
     assert_eq!(asked(&log), 1, "what is refused is not tried again");
+}
+
+/// A key that was refused was told as a fault of the question, with a 400.
+#[test]
+fn who_is_at_fault_for_a_refusal_is_told() {
+    use crate::engine::{Failure, FailureKind};
+    for (status, kind, failure) in [
+        (400, ErrorKind::InvalidArgument, None),
+        (401, ErrorKind::Io, Some(FailureKind::Unauthorized)),
+        (403, ErrorKind::Io, Some(FailureKind::Unauthorized)),
+        (404, ErrorKind::Io, Some(FailureKind::NotFound)),
+    ] {
+        let (embedder, _) = embedder(vec![Act::Say(status, "", "no")], |_| ());
+        let error = embedder.embed_query("a").expect_err("refused");
+        assert_eq!((error.kind(), Failure::of(&error).map(|own| own.kind)), (kind, failure), "{status}");
+    }
+}
+
+/// Embedding servers were asked by a client of their own, which said nothing of the trace.
+#[test]
+fn a_server_is_told_who_asks_it() {
+    const SPAN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    crate::tell_traceparent(|| Some(SPAN.to_owned()));
+    let (embedder, log) = embedder(Vec::new(), |_| ());
+    embedder.embed_query("a").expect("a vector");
+    let heads = log.heads.lock().expect("a log").join("\n");
+    assert!(
+        heads.contains(&format!("traceparent: {SPAN}")) && heads.contains("user-agent: kithdb/"),
+        "{heads}"
+    );
 }
 
 #[test]

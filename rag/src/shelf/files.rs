@@ -99,11 +99,14 @@ impl Shelf<'_> {
         Ok(files)
     }
 
-    /// Deletes a file. Stores that it was put into keep it.
+    /// Deletes a file, and takes it out of every store that it was put into; `check` is asked of each of them, before
+    /// anything changes. What breaks off in between leaves a file that is listed and in no store: it is deleted again.
     ///
     /// # Errors
-    /// `NotFound`; what the database returns.
-    pub fn delete_file(&self, id: &str) -> Result<()> {
+    /// `NotFound`; what `check` and the database return.
+    pub fn delete_file(&self, id: &str, check: impl Fn(&str) -> Result<()>) -> Result<()> {
+        self.file(id)?;
+        self.remove_everywhere(id, check)?;
         if !self.forget(FILES, id)? {
             return Err(missing("file", id));
         }

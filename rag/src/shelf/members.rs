@@ -1,7 +1,8 @@
 //! Files in stores: cut, embedded, put there, counted, given attributes, taken out.
 
 use kithdb::{
-    Collection, Condition, FieldPath, Filter, Op, Payload, Point, PointId, Result, Scalar, Transaction, Value,
+    Collection, Condition, FieldPath, Filter, Op, Payload, Point, PointId, Result, Scalar, Select,
+    Transaction, Value,
 };
 use serde_json::json;
 
@@ -255,11 +256,23 @@ impl Shelf<'_> {
     pub fn remove(&self, store: &str, file: &str) -> Result<()> {
         let point = self.member_point(store, file, &["text"])?;
         let (chunks, sources) = self.collections(store)?;
-        let of_chunks = Filter::must(Condition::equals("source", point.id.to_string().as_str())?);
-        let transaction = Transaction::new()
-            .on(chunks.name(), vec![Op::DeleteWhere(of_chunks)])
-            .on(sources.name(), vec![Op::Delete(vec![point.id])]);
-        self.db.commit(transaction).map(drop)
+        self.db.commit(taken_out(Transaction::new(), &chunks, &sources, point.id)?).map(drop)
+    }
+
+    /// Takes a file out of every store that it was put into, in one commit, if none of them is refused.
+    pub(super) fn remove_everywhere(&self, file: &str, check: impl Fn(&str) -> Result<()>) -> Result<()> {
+        let id = source_id(file);
+        let (mut transaction, mut is_anywhere) = (Transaction::new(), false);
+        for chunks in self.db.collections() {
+            let Ok(sources) = sources_of(self.db, &chunks) else { continue };
+            if sources.get(&[id], &Select::none())?.is_empty() {
+                continue;
+            }
+            check(chunks.name())?;
+            transaction = taken_out(transaction, &chunks, &sources, id)?;
+            is_anywhere = true;
+        }
+        if is_anywhere { self.db.commit(transaction).map(drop) } else { Ok(()) }
     }
 
     fn collections(&self, store: &str) -> Result<(Collection, Collection)> {
@@ -267,6 +280,18 @@ impl Shelf<'_> {
         let sources = sources_of(self.db, &chunks).map_err(|_| missing("vector store", store))?;
         Ok((chunks, sources))
     }
+}
+
+/// The transaction, which takes a document out as well, with its chunks.
+fn taken_out(
+    transaction: Transaction,
+    chunks: &Collection,
+    sources: &Collection,
+    id: PointId,
+) -> Result<Transaction> {
+    let of_chunks = Filter::must(Condition::equals("source", id.to_string().as_str())?);
+    let transaction = transaction.on(chunks.name(), vec![Op::DeleteWhere(of_chunks)]);
+    Ok(transaction.on(sources.name(), vec![Op::Delete(vec![id])]))
 }
 
 fn source_id(file: &str) -> PointId {

@@ -5,7 +5,7 @@
 //! collection has no place for (names, metadata, times) is a point of a further one.
 //!
 //! Invariants: a file is in a store whole or not at all, in one commit over chunks and sources; it says there
-//! whether it could be read. Deleting a file takes it out of no store, as in that dialect.
+//! whether it could be read. A file that is deleted is in no store any more, as in that dialect.
 //! Cost: to put a file into a store is to embed it, and is waited for.
 
 mod files;

@@ -71,7 +71,8 @@ impl Counted {
 
 /// Why there is no answer: the failure of the engine or of the reranker, or the kind of the error.
 fn reason(error: &Error) -> String {
-    match Failure::of(error) {
+    // What the embedding server failed in is told by its kind.
+    match Failure::of(error).filter(|_| error.field() != Some("model")) {
         Some(failure) if error.field() == Some("rerank") => format!("rerank_{}", failure.kind.name()),
         Some(failure) => format!("engine_{}", failure.kind.name()),
         None => error.kind().name().to_owned(),

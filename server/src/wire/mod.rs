@@ -54,7 +54,7 @@ use std::time::Instant;
 
 use kithdb::{Collection, Error, Reading, Result, Seqno, Value};
 use serde::de::DeserializeOwned;
-use serde_path_to_error::Path;
+use serde_path_to_error::{Path, Segment};
 
 use crate::error::{Refusal, invalid};
 
@@ -145,7 +145,12 @@ const PLACE_CHARS_MAX: usize = 200;
 
 /// The path in the form of the rest of the house; empty at the top.
 fn place(path: &Path) -> String {
-    match path.to_string() {
+    let mut text = path.to_string();
+    if let Some(Segment::Unknown) = path.iter().next_back() {
+        // A key that is no text has no name: the object that has it is the place.
+        text.truncate(text.trim_end_matches('?').trim_end_matches('.').len());
+    }
+    match text {
         text if text == "." => String::new(),
         text if text.chars().count() > PLACE_CHARS_MAX => {
             text.chars().take(PLACE_CHARS_MAX).chain("...".chars()).collect()
@@ -183,6 +188,8 @@ mod tests {
             (r#"{"points": [], "update_filter": {"nust": []}}"#, "update_filter.nust"),
             (r#"{"points": [{"id": 1, "if_version": -1}]}"#, "points[0].if_version"),
             ("", "body"),
+            ("{points", "body"),
+            (r#"{"points": [{id: 1}]}"#, "points[0]"),
             ("[]", "body"),
             (r#"{"points": []} trailing"#, "body"),
         ];

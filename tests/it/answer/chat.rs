@@ -107,6 +107,19 @@ fn without_an_engine_an_answer_is_made_of_quotes_and_says_so() {
     assert!(!content(&answer).contains("Sources:") && fake.questions().is_empty());
 }
 
+/// Two documents that say the same were quoted one after the other.
+#[test]
+fn a_copy_is_found_and_not_quoted_again() {
+    let text = "# Tower\n\nThe Eiffel tower stands in Paris.\n";
+    let site = Site::of(&[("a.md", text), ("copies/b.md", text)], None);
+    let answer = site.ask("Where does the Eiffel tower stand?", &json!({}));
+    assert_eq!(content(&answer).matches("stands in Paris").count(), 1, "{answer:?}");
+    assert_eq!(answer.body["rag"]["documents"].as_array().map(Vec::len), Some(1), "{answer:?}");
+    let mut found = site.found("documents", &json!({"query": "Eiffel tower"}));
+    found.sort_unstable();
+    assert_eq!(found, ["a.md", "copies/b.md"]);
+}
+
 #[test]
 fn what_the_filter_and_the_labels_exclude_reaches_nobody() {
     let fake = Fake::start(2_000, &[]);

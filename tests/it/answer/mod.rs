@@ -4,6 +4,7 @@
 
 mod chat;
 mod client;
+mod dialect;
 pub(crate) mod engine;
 mod feedback;
 mod injection;

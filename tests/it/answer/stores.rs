@@ -13,11 +13,11 @@ const TOWER: &str =
     "# Eiffel tower\n\nThe Eiffel tower stands in Paris. It was built in 1889. It is 330 metres high.\n";
 
 impl Site {
-    fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(super) fn post(&self, path: &str, body: &Value) -> Answer {
         self.server.ask("POST", path, Some(body))
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub(super) fn get(&self, path: &str) -> Answer {
         self.server.ask("GET", path, None)
     }
 
@@ -29,13 +29,13 @@ impl Site {
         self.server.send_as("POST", "/v1/files", "multipart/form-data; boundary=b", &form)
     }
 
-    fn uploaded(&self, name: &str, content: &str) -> String {
+    pub(super) fn uploaded(&self, name: &str, content: &str) -> String {
         let answer = self.upload(name, content.as_bytes());
         answer.body["id"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
     }
 
     /// A store with files, each with attributes.
-    fn store(&self, files: &[(&str, &str, Value)]) -> String {
+    pub(super) fn store(&self, files: &[(&str, &str, Value)]) -> String {
         let store = self.post("/v1/vector_stores", &json!({"name": "s"})).body["id"]
             .as_str()
             .expect("an id")
@@ -48,7 +48,7 @@ impl Site {
         store
     }
 
-    fn found(&self, store: &str, body: &Value) -> Vec<String> {
+    pub(super) fn found(&self, store: &str, body: &Value) -> Vec<String> {
         let answer = self.post(&format!("/v1/vector_stores/{store}/search"), body);
         let hits = answer.body["data"].as_array().unwrap_or_else(|| panic!("{answer:?}"));
         hits.iter().filter_map(|hit| hit["filename"].as_str()).map(str::to_owned).collect()
@@ -366,13 +366,17 @@ fn what_no_response_can_be_made_of_is_refused_by_name() {
             400,
             "tools[0].max_num_results",
         ),
-        (with("previous_response_id", json!("resp_none")), 404, "response_id"),
+        (with("previous_response_id", json!("resp_none")), 404, "previous_response_id"),
         (with("temperature", json!(3)), 400, "temperature"),
         (with("metadata", json!({"a": 1})), 400, "metadata.a"),
         (with("tool_choice", json!("none")), 400, "tool_choice"),
         (with("tool_choice", json!({"type": "function", "name": "f"})), 400, "tool_choice"),
         (with("text", json!({"format": {"type": "json_schema", "name": "x"}})), 400, "text.format.type"),
         (with("background", json!(true)), 400, "background"),
+        (with("conversation", json!("conv_1")), 400, "conversation"),
+        (with("prompt", json!({"id": "pmpt_1"})), 400, "prompt"),
+        (with("include", json!(["message.output_text.logprobs"])), 400, "include"),
+        (with("top_logprobs", json!(2)), 400, "top_logprobs"),
         (with("rag", json!({"collection": "documents"})), 400, "rag.collection"),
         (with("rag", json!({"label": ["a"]})), 400, "rag.label"),
     ] {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::response::Response;
-use kithdb::Result;
-use rag::answer::{Answer, Asked, Library, Manner, Told, answer};
+use kithdb::{Error, Result};
+use rag::answer::{Answer, Asked, Library, Manner, QUESTION, Told, answer};
 use rag::engine::Cancel;
 use tracing::{Instrument as _, Span};
 
@@ -65,6 +65,11 @@ pub(super) async fn answered(asking: impl Answering, began: Instant) -> Response
     // The request is over when the stream is: its trace and its log have what is written meanwhile.
     tokio::spawn(writing.instrument(Span::current()));
     written.respond(guard, began, fail).await
+}
+
+/// An error of the question, told by the field of the request that asks it.
+pub(super) fn asked_by(error: Error, field: &str) -> Error {
+    if error.field() == Some(QUESTION) { error.with_field(field) } else { error }
 }
 
 /// Makes an answer from a collection, under an id; the counters know of it, and who keeps what answers were worth.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::super::Call;
 use super::super::call;
-use super::answering::{Answering, answered, made};
+use super::answering::{Answering, answered, asked_by, made};
 use crate::access::Need;
 use crate::sse::{Events, Fail, failed};
 use crate::wire::openai::chat::{ChatAsked, ChatIn, Head, finish};
@@ -52,7 +52,8 @@ impl Chat {
     ) -> Result<(Answer, String)> {
         let ChatAsked { collection, asked, manner, .. } = &self.asked;
         let place = (self.id.as_str(), collection.as_str());
-        let made = made(&self.call, place, (asked, manner), cancel, tell)?;
+        let made = made(&self.call, place, (asked, manner), cancel, tell);
+        let made = made.map_err(|error| asked_by(error, "messages"))?;
         let behind = if self.asked.lists_sources { list(&made.cited()) } else { String::new() };
         Ok((made, behind))
     }

@@ -78,7 +78,9 @@ pub(super) fn get(call: &Call) -> Result<Value> {
 pub(super) fn delete(call: &Call) -> Result<Value> {
     call.rights.check_of(&call.state.db, FILES, Need::Write)?;
     let id = call.part("file")?;
-    shelf(call).delete_file(id)?;
+    // It goes from the stores as well: who may not write to one of them keeps it there.
+    let check = |store: &str| call.rights.check_of(&call.state.db, store, Need::Write);
+    shelf(call).delete_file(id, check)?;
     Ok(json!({"id": id, "object": "file", "deleted": true}))
 }
 

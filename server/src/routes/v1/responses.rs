@@ -16,14 +16,14 @@ use rag::shelf::RESPONSES;
 use serde_json::json;
 
 use super::super::{Call, call};
-use super::answering::{Answering, answered, made};
+use super::answering::{Answering, answered, asked_by, made};
 use super::{shelf, used};
 use crate::access::Need;
 use crate::lanes::Lane;
 use crate::sse::{Events, Fail};
 use crate::wire::openai::cited::Places;
 use crate::wire::openai::page::{LIMIT, PageIn};
-use crate::wire::openai::responses::{Asking, ResponsesIn, failed, record, turns};
+use crate::wire::openai::responses::{AgainIn, Asking, ResponsesIn, failed, record, turns};
 use crate::{State, error};
 
 pub(super) async fn create(Shared(state): Shared<State>, request: Request) -> Response {
@@ -51,7 +51,9 @@ fn understand(call: &Call) -> Result<Asking> {
     asking.is_kept &= call.rights.check_of(db, RESPONSES, Need::Write).is_ok();
     if let Some(previous) = asking.previous.clone() {
         call.rights.check_of(db, RESPONSES, Need::Read)?;
-        let before = shelf(call).kept(RESPONSES, &previous)?.ok_or_else(|| missing(&previous))?;
+        let before = shelf(call)
+            .kept(RESPONSES, &previous)?
+            .ok_or_else(|| missing(&previous).with_field("previous_response_id"))?;
         let history = turns(&before);
         asking.asked.history.splice(0..0, history);
     }
@@ -67,7 +69,8 @@ struct Responding {
 impl Responding {
     fn made(&self, cancel: &Cancel, tell: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>) -> Result<Answer> {
         let Asking { id, store, asked, manner, .. } = &self.asking;
-        made(&self.call, (id.as_str(), store.as_str()), (asked, manner), cancel, tell)
+        let made = made(&self.call, (id.as_str(), store.as_str()), (asked, manner), cancel, tell);
+        made.map_err(|error| asked_by(error, "input"))
     }
 
     /// The whole answer, kept if it is to be.
@@ -145,6 +148,7 @@ fn kept(call: &Call) -> Result<kithdb::Payload> {
 }
 
 pub(super) fn get(call: &Call) -> Result<Value> {
+    call.query::<AgainIn>()?.check()?;
     Ok(kept(call)?.remove("response").unwrap_or_default())
 }
 

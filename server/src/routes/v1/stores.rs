@@ -7,6 +7,7 @@ use rag::shelf::{Batch, Chunking, FILES, Member, Shelf, Store};
 use serde_json::json;
 
 use super::super::Call;
+use super::answering::asked_by;
 use super::{shelf, used};
 use crate::access::Need;
 use crate::wire::openai::page::{LIMIT, PageIn};
@@ -71,7 +72,8 @@ pub(super) fn search(call: &Call) -> Result<Value> {
     let library = Library { db: &call.state.db, chunks: &collection, embedder, engine: None, reranker };
     let (mut found, mut reranked): (Vec<Passage>, Vec<Value>) = (Vec::new(), Vec::new());
     for query in &queries {
-        let retrieved = retrieve(&library, query, &how, &Cancel::new())?;
+        let retrieved = retrieve(&library, query, &how, &Cancel::new());
+        let retrieved = retrieved.map_err(|error| asked_by(error, "query"))?;
         reranked.extend(retrieved.reranked.as_ref().map(told::reranked));
         // A chunk that answers several questions counts by the one that it answers best.
         for passage in retrieved.passages {
@@ -109,6 +111,7 @@ pub(super) fn members(call: &Call) -> Result<Value> {
 }
 
 fn listed(page: &PageIn, store: &str, members: Vec<Member>) -> Result<Value> {
+    stores::check_status(page.filter.as_deref())?;
     let wanted =
         |member: &Member| page.filter.as_deref().is_none_or(|filter| filter == stores::status(member));
     let told =

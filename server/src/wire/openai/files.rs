@@ -5,7 +5,7 @@ use rag::shelf::File;
 use serde_json::{Value, json};
 
 /// What files may be uploaded for.
-const PURPOSES: [&str; 8] = [
+const PURPOSES: [&str; 9] = [
     "assistants",
     "assistants_output",
     "batch",
@@ -14,6 +14,7 @@ const PURPOSES: [&str; 8] = [
     "fine-tune-results",
     "vision",
     "user_data",
+    "evals",
 ];
 
 /// Checks what a file is to be uploaded for.

@@ -34,7 +34,27 @@ pub(crate) struct ResponsesIn {
     parallel_tool_calls: Option<bool>,
     text: Option<TextIn>,
     background: Option<bool>,
+    conversation: Option<Value>,
+    prompt: Option<Value>,
+    top_logprobs: Option<usize>,
     rag: Option<RagIn>,
+}
+
+/// A response that is asked for again.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AgainIn {
+    stream: Option<bool>,
+}
+
+impl AgainIn {
+    /// Refuses what would be waited for in vain.
+    ///
+    /// # Errors
+    /// `InvalidArgument` on `stream`.
+    pub(crate) fn check(&self) -> Result<()> {
+        let message = "is done while an answer is made; what is kept is whole, leave it out";
+        refuse_unless(self.stream != Some(true), "stream", message)
+    }
 }
 
 /// How an answer is written.
@@ -151,7 +171,15 @@ impl ResponsesIn {
         )?;
         check_format(self.text.as_ref().and_then(|text| text.format.as_ref()), "text.format.type")?;
         let message = "is not done: a response is answered whole, or streamed";
-        refuse_unless(self.background != Some(true), "background", message)
+        refuse_unless(self.background != Some(true), "background", message)?;
+        let message = "is not kept; name the response before by previous_response_id, or send what was said";
+        refuse_unless(self.conversation.is_none(), "conversation", message)?;
+        let message = "is not kept; send what it says as instructions and input";
+        refuse_unless(self.prompt.is_none(), "prompt", message)?;
+        let message = "are not known: checked sentences have none";
+        let asks = self.include.iter().flatten().any(|what| what == "message.output_text.logprobs");
+        refuse_unless(!asks, "include", &format!("logprobs {message}"))?;
+        refuse_unless(self.top_logprobs.is_none_or(|top| top == 0), "top_logprobs", message)
     }
 }
 

@@ -187,9 +187,21 @@ impl BatchIn {
             count if count > FILES_MAX => {
                 Err(Error::limit("file_ids", "the number of files", count, FILES_MAX))
             }
-            _ => Ok(files),
+            _ => Ok(distinct(files)),
         }
     }
+}
+
+/// Each file once, as it is said last: who pages through a list by ids comes to its end.
+fn distinct(files: Vec<(String, Payload, Chunking)>) -> Vec<(String, Payload, Chunking)> {
+    let mut distinct: Vec<(String, Payload, Chunking)> = Vec::with_capacity(files.len());
+    for file in files {
+        match distinct.iter_mut().find(|own| own.0 == file.0) {
+            Some(own) => *own = file,
+            None => distinct.push(file),
+        }
+    }
+    distinct
 }
 
 /// A search of a store.
@@ -325,6 +337,20 @@ pub(crate) fn status(member: &Member) -> &'static str {
     match member.state {
         State::Completed => "completed",
         State::Failed { .. } => "failed",
+    }
+}
+
+/// Files of a store have one of these.
+const STATUSES: [&str; 4] = ["in_progress", "completed", "failed", "cancelled"];
+
+/// Checks the status that files are listed by.
+///
+/// # Errors
+/// `InvalidArgument` on `filter`.
+pub(crate) fn check_status(wanted: Option<&str>) -> Result<()> {
+    match wanted.filter(|wanted| !STATUSES.contains(wanted)) {
+        None => Ok(()),
+        Some(other) => Err(Error::invalid("filter", format!("`{other}` is none of {}", STATUSES.join(", ")))),
     }
 }
 
