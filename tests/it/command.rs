@@ -46,7 +46,7 @@ fn it_ends_with_the_code_that_is_documented() {
     let (data, none, wrong) = (place("data"), place("none"), place("wrong.toml"));
     drop(filled(Path::new(&data), 3));
     std::fs::write(&wrong, "hitz_max = 1\n").expect("written");
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&["--version"], 0, ""),
         (&["doctor", "--data", &data], 0, ""),
         (&["doctor", "--data", &none], 1, "there is no database"),
@@ -56,6 +56,7 @@ fn it_ends_with_the_code_that_is_documented() {
         (&[], 2, "Usage"),
         (&["serve", "--hitz-max", "1"], 2, "--hitz-max"),
         (&["serve", "--config", &wrong], 2, "hitz_max: is not known"),
+        (&["snapshot", "restore", "x", "-c", "c", "--data", &wrong], 1, "wrong.toml"),
     ];
     for (arguments, code, is_told) in cases {
         let done = run(arguments);
