@@ -8,7 +8,7 @@ CARGO := source scripts/env.sh && cargo
 
 help:
 	@echo 'make demo            build, ingest documents, serve, ask   (DIR=/a/folder for your own)'
-	@echo 'make test            every test'
+	@echo 'make test            every test in Rust'
 	@echo 'make check           format, lints, licences, documentation'
 	@echo 'make python          a wheel of the Python package, and its tests   (TESTS=tests/test_hits.py for some)'
 	@echo 'make wheel           the wheel as it is published, small, and its tests; takes long'
