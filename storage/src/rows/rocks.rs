@@ -106,7 +106,7 @@ fn translate_open(path: &Path, error: rocksdb::Error) -> Error {
     }
     let kind = kind(&error);
     let remedy = match kind {
-        ErrorKind::Corrupted => "; recover a snapshot, or a copy of the directory",
+        ErrorKind::Corrupted => "; restore a snapshot, or a copy of the directory",
         _ => "",
     };
     Error::new(kind, format!("the storage in {place} could not be opened: {text}{remedy}")).with_source(error)
