@@ -46,7 +46,7 @@ fn it_ends_with_the_code_that_is_documented() {
     let (data, none, wrong) = (place("data"), place("none"), place("wrong.toml"));
     drop(filled(Path::new(&data), 3));
     std::fs::write(&wrong, "hitz_max = 1\n").expect("written");
-    let cases: [(&[&str], i32, &str); 12] = [
+    let cases: [(&[&str], i32, &str); 13] = [
         (&["--version"], 0, ""),
         (&["doctor", "--data", &data], 0, ""),
         (&["doctor", "--data", &none], 1, "there is no database"),
@@ -55,6 +55,7 @@ fn it_ends_with_the_code_that_is_documented() {
         (&["search", "x", "--url", "http://127.0.0.1:9", "--where", "n ="], 2, "where: at character 4"),
         (&["search", " ", "--data", &data], 2, "question: is empty"),
         (&["serve", "--keys", "{", "--data", &none], 2, "keys"),
+        (&["serve", "--memory-limit", "512", "--data", &none], 2, "it is in bytes"),
         (&[], 2, "Usage"),
         (&["serve", "--hitz-max", "1"], 2, "--hitz-max"),
         (&["serve", "--config", &wrong], 2, "hitz_max: is not known"),
