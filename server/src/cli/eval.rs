@@ -92,16 +92,7 @@ impl Eval {
             }
         }
         if let Some(path) = &self.questions {
-            let read = if path == Path::new("-") {
-                io::read_to_string(io::stdin())
-            } else {
-                fs::read_to_string(path)
-            };
-            let text = read.map_err(|error| {
-                Error::invalid("questions", format!("{} cannot be read: {error}", path.display()))
-                    .with_source(error)
-            })?;
-            eval::store(&db, &self.collection, &Question::read_lines(&text)?)?;
+            eval::store(&db, &self.collection, &read(path)?)?;
         }
         let mut questions = eval::load(&db, &self.collection)?;
         if self.learn {
@@ -242,6 +233,15 @@ impl Eval {
         }
         text
     }
+}
+
+/// The questions of a file, or of standard input.
+fn read(path: &Path) -> Result<Vec<Question>> {
+    let read = if path == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };
+    let text = read.map_err(|error| {
+        Error::invalid("questions", format!("{} cannot be read: {error}", path.display())).with_source(error)
+    })?;
+    Question::read_lines(&text)
 }
 
 fn answers_text(run: &AnswerRun) -> String {
