@@ -237,7 +237,8 @@ impl Eval {
 
 /// The questions of a file, or of standard input.
 fn read(path: &Path) -> Result<Vec<Question>> {
-    let read = if path == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };
+    let read =
+        if path == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };
     let text = read.map_err(|error| {
         Error::invalid("questions", format!("{} cannot be read: {error}", path.display())).with_source(error)
     })?;
