@@ -8,11 +8,11 @@ CARGO := source scripts/env.sh && cargo
 
 help:
 	@echo 'make demo            build, ingest documents, serve, ask   (DIR=/a/folder for your own)'
-	@echo 'make test            every test'
+	@echo 'make test            every test in Rust'
 	@echo 'make check           format, lints, licences, documentation'
 	@echo 'make python          a wheel of the Python package, and its tests   (TESTS=tests/test_hits.py for some)'
 	@echo 'make wheel           the wheel as it is published, small, and its tests; takes long'
-	@echo 'make bench           the figures of benches/RESULTS.md'
+	@echo 'make bench           the figures of section Engine of benches/RESULTS.md; the others have their command there'
 	@echo 'make acceptance      the test suites of other projects against a server of this build   (SUITES="langchain haystack")'
 	@echo 'make faults          kills, failing disks, losses of power, damage: docs/reliability.md   (KILLS=2000 ROUNDS=10 DISKS=500 CUTS=100 SEED=1 JOBS=1)'
 	@echo 'make endure          half an hour of load, little memory, many collections   (MINUTES=30 MEMORY_MIB=512 TIMES=5 TENANTS=10000)'

@@ -124,6 +124,6 @@ cat <<TXT
   $kithdb ask "your question" --data $data
   curl -s $url/collections/documents       (while it serves)
 
-The answer above is made of quotes. For one that a model writes, name a serving engine (vLLM, llama.cpp, Ollama, …):
+So answers are made of quotes. For ones that a model writes, name a serving engine (vLLM, llama.cpp, Ollama, …):
   $kithdb serve --data $data --engine-url http://127.0.0.1:8080/v1
 TXT

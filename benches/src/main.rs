@@ -1,4 +1,5 @@
-//! `kithdb-bench`: the program that every figure of `RESULTS.md` comes from.
+//! `kithdb-bench`: the program that the figures of `RESULTS.md` come from, but for those of HTTP, of Python and of
+//! peers, whose scripts lie in `compare/` and `answers/`.
 //!
 //! Results are Markdown tables on standard output, progress goes to standard error. Inputs are either made from a
 //! fixed seed or named on the command line, so a second run on the same machine differs by noise only.

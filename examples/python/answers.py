@@ -27,4 +27,6 @@ def main(folder: str, question: str, engine: str | None = None, data: str = "./d
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -303,10 +303,15 @@ pub(crate) fn remove(path: &Path) {
 /// `Io`.
 pub(crate) fn create_folder(folder: &Path) -> Result<()> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-    std::fs::create_dir_all(folder)?;
+    let refused = |folder: &Path, source: std::io::Error| {
+        let message = format!("the directory `{}` cannot be made: {source}", folder.display());
+        Error::new(types::ErrorKind::of_io(&source), message).with_source(source)
+    };
+    std::fs::create_dir_all(folder).map_err(|error| refused(folder, error))?;
     for parent in missing.iter().filter_map(|folder| folder.parent()) {
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        std::fs::File::open(parent)?.sync_all()?;
+        let synced = std::fs::File::open(parent).and_then(|parent| parent.sync_all());
+        synced.map_err(|error| refused(parent, error))?;
     }
     Ok(())
 }

@@ -137,7 +137,8 @@ pub fn check_model(collection: &str, spec: &VectorSpec, embedder: &Embedder) -> 
         None => Err(Error::invalid(
             "model",
             format!(
-                "the vectors of collection `{collection}` belong to no model; send the query as a vector"
+                "the vectors of collection `{collection}` belong to no model, so no text is compared with them; ask \
+                 with a vector, or by keyword"
             ),
         )),
     }

@@ -128,9 +128,7 @@ impl Store {
     /// # Errors
     /// `Io`, and `Poisoned` from then on.
     pub fn set_state(&self, collection: CollectionId, state: &CollectionState) -> Result<()> {
-        let key = keys::state(collection);
-        let value = format::seal(&key, format::manifest::encode(state));
-        self.write(vec![Change::Put(Table::Manifest, key, value)], Durability::None)
+        self.put_manifest(keys::state(collection), format::manifest::encode(state), Durability::None)
     }
 
     /// Up to where an index is durable, as recorded; 0 if nothing is.
@@ -146,9 +144,8 @@ impl Store {
     /// # Errors
     /// `Io`, and `Poisoned` from then on.
     pub fn set_watermark(&self, collection: CollectionId, index: &str, seqno: Seqno) -> Result<()> {
-        let key = keys::watermark(collection, index);
-        let value = format::seal(&key, format::manifest::encode_seqno(seqno));
-        self.write(vec![Change::Put(Table::Manifest, key, value)], Durability::None)?;
+        let (key, body) = (keys::watermark(collection, index), format::manifest::encode_seqno(seqno));
+        self.put_manifest(key, body, Durability::None)?;
         waypoint::pass("watermark.written");
         Ok(())
     }
@@ -181,12 +178,15 @@ impl Store {
         list: &SegmentList,
         durability: Durability,
     ) -> Result<()> {
-        let key = keys::segments(collection);
-        let value = format::seal(&key, format::manifest::encode_segments(list));
         waypoint::pass("list.write");
-        self.write(vec![Change::Put(Table::Manifest, key, value)], durability)?;
+        self.put_manifest(keys::segments(collection), format::manifest::encode_segments(list), durability)?;
         waypoint::pass("list.written");
         Ok(())
+    }
+
+    fn put_manifest(&self, key: Vec<u8>, body: Vec<u8>, durability: Durability) -> Result<()> {
+        let value = format::seal(&key, body);
+        self.write(vec![Change::Put(Table::Manifest, key, value)], durability)
     }
 
     fn seqno_at(&self, key: &[u8]) -> Result<Seqno> {

@@ -46,16 +46,21 @@ fn it_ends_with_the_code_that_is_documented() {
     let (data, none, wrong) = (place("data"), place("none"), place("wrong.toml"));
     drop(filled(Path::new(&data), 3));
     std::fs::write(&wrong, "hitz_max = 1\n").expect("written");
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 14] = [
         (&["--version"], 0, ""),
         (&["doctor", "--data", &data], 0, ""),
         (&["doctor", "--data", &none], 1, "there is no database"),
         (&["export", "nothing", "-", "--format", "jsonl", "--data", &data], 1, "There are: `c`"),
         (&["export", "c", "-", "--format", "jsonl", "--data", &data, "--where", "n ="], 2, "error: "),
+        (&["search", "x", "--url", "http://127.0.0.1:9", "--where", "n ="], 2, "where: at character 4"),
+        (&["search", " ", "--data", &data], 2, "question: is empty"),
+        (&["eval", "--clear", "-c", "c", "--no-model", "--data", &data], 0, ""),
         (&["serve", "--keys", "{", "--data", &none], 2, "keys"),
+        (&["serve", "--memory-limit", "512", "--data", &none], 2, "it is in bytes"),
         (&[], 2, "Usage"),
         (&["serve", "--hitz-max", "1"], 2, "--hitz-max"),
         (&["serve", "--config", &wrong], 2, "hitz_max: is not known"),
+        (&["snapshot", "restore", "x", "-c", "c", "--data", &wrong], 1, "wrong.toml"),
     ];
     for (arguments, code, is_told) in cases {
         let done = run(arguments);

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use console::style;
-use kithdb::{Collection, ErrorKind, Result, Value};
+use kithdb::{Collection, Error, ErrorKind, Result, Value};
 use rag::answer::{Answer, Asked, Library, Manner, Told, answer};
-use rag::engine::{Cancel, Chat, Message, Role, Secret};
+use rag::engine::{Cancel, Chat, Failure, FailureKind, Message, Role, Secret};
 use rag::{Engine, EngineOptions, Outcome};
 use serde_json::json;
 
@@ -174,13 +174,38 @@ impl Ask {
         })?;
         let chat =
             Chat { messages: vec![Message::new(Role::User, self.question.clone())], ..Chat::default() };
-        engine.chat(&chat, &Cancel::new(), &mut |text| {
+        let mut tell = |text: &str| {
             print(text);
             ControlFlow::Continue(())
-        })?;
+        };
+        engine.chat(&chat, &Cancel::new(), &mut tell).map_err(|error| refused(url, error))?;
         print("\n");
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What a server refuses, in the words of the other commands: to who asks it is no serving engine.
+fn refused(url: &str, error: Error) -> Error {
+    let Some(failure) = Failure::of(&error) else { return error };
+    let (kind, message) = match failure.kind {
+        FailureKind::Unavailable => (
+            ErrorKind::Io,
+            format!("{url} does not answer ({failure}); start a server with `kithdb serve`, or name another"),
+        ),
+        FailureKind::Unauthorized => (
+            ErrorKind::InvalidArgument,
+            format!("{url} answered {failure}; give a key by --api-key or KITHDB_API_KEY"),
+        ),
+        FailureKind::NotFound => (ErrorKind::NotFound, format!("{url} answered {failure}")),
+        FailureKind::Refused if failure.said.starts_with('4') => {
+            (ErrorKind::InvalidArgument, format!("{url} answered {failure}"))
+        }
+        FailureKind::Garbled | FailureKind::TimedOut | FailureKind::Cut | FailureKind::Cancelled => {
+            (error.kind(), format!("the answer of {url} broke off ({failure})"))
+        }
+        _ => (error.kind(), format!("{url} answered {failure}")),
+    };
+    Error::new(kind, message).with_source(error)
 }
 
 fn closing(made: &Answer) -> String {
@@ -205,4 +230,29 @@ fn closing(made: &Answer) -> String {
     });
     let cited = made.citations.len();
     format!("{way}; {cited} cited, {} search{reranked}{tokens}{unsupported}", made.mode.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A collection that is not there was told as a model that a serving engine does not know.
+    #[test]
+    fn a_server_that_refuses_is_told_as_by_other_commands() {
+        let told = |kind, said: &str| {
+            let failure = Failure { kind, said: said.to_owned(), retry_after: None };
+            refused("http://x", failure.into())
+        };
+        let missing = told(FailureKind::NotFound, "404: no `a`");
+        assert_eq!(
+            (missing.kind(), missing.message()),
+            (ErrorKind::NotFound, "http://x answered 404: no `a`")
+        );
+        let wrong = told(FailureKind::Refused, "400: no question");
+        assert_eq!((wrong.kind(), wrong.field()), (ErrorKind::InvalidArgument, None));
+        let failed = told(FailureKind::Refused, "500: a defect");
+        assert_eq!(failed.kind(), ErrorKind::Io);
+        assert!(told(FailureKind::Unavailable, "refused").message().contains("`kithdb serve`"));
+        assert!(told(FailureKind::Unauthorized, "401: no key").message().contains("--api-key"));
+    }
 }

@@ -31,14 +31,16 @@ pub(super) struct Bench {
     #[arg(long, value_name = "NAME", default_value = "", requires = "collection")]
     using: String,
     /// Hits wanted of each search
-    #[arg(short = 'k', long, value_name = "N", default_value_t = 10)]
-    limit: usize,
+    #[arg(short = 'k', long, value_name = "N", default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
     /// Searches of each effort
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     queries: u32,
     /// Efforts: the beam of the search of a graph
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [16, 32, 64, 128, 256])]
-    ef: Vec<usize>,
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [16, 32, 64, 128, 256],
+          value_parser = clap::value_parser!(u32).range(1..))]
+    ef: Vec<u32>,
     /// Generated vectors
     #[arg(long, value_name = "N", default_value_t = 20_000, conflicts_with = "collection",
           value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
@@ -102,8 +104,10 @@ impl Bench {
         };
         let questions = self.questions(&collection)?;
         let truth = self.truth(&collection, &questions)?;
-        let efforts =
-            self.ef.iter().map(|ef| (format!("ef {ef}"), Params { ef: Some(*ef), ..Params::default() }));
+        let efforts = self
+            .ef
+            .iter()
+            .map(|ef| (format!("ef {ef}"), Params { ef: Some(*ef as usize), ..Params::default() }));
         let planned = ("as planned".to_owned(), Params::default());
         let exact = ("exact".to_owned(), Params { is_exact: true, ..Params::default() });
         let all = efforts.chain([planned, exact]);
@@ -174,10 +178,10 @@ impl Bench {
     fn ask(&self, collection: &Collection, question: &Question, params: Params) -> Result<(Vec<Hit>, Plan)> {
         let (id, vector) = question;
         let query = Query::Nearest { vector: vector.as_slice().into(), using: self.using.clone() };
-        let request = Request { query, limit: self.limit + 1, params, ..Request::default() };
+        let request = Request { query, limit: self.limit as usize + 1, params, ..Request::default() };
         let (mut hits, plan) = collection.search(request, &Select::none())?;
         hits.retain(|hit| hit.id != *id);
-        hits.truncate(self.limit);
+        hits.truncate(self.limit as usize);
         Ok((hits, plan))
     }
 
@@ -308,6 +312,14 @@ mod tests {
         match Cli::try_parse_from(arguments).expect("arguments").command {
             Command::Bench(bench) => bench,
             _ => panic!("another command"),
+        }
+    }
+
+    /// An effort of 0 was refused when all vectors had been made, and 0 hits had a recall of 0.
+    #[test]
+    fn what_cannot_be_measured_is_refused_at_once() {
+        for wrong in [["--ef", "16,0"], ["-k", "0"], ["--queries", "0"]] {
+            assert!(Cli::try_parse_from(["kithdb", "bench"].iter().chain(&wrong)).is_err(), "{wrong:?}");
         }
     }
 

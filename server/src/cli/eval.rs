@@ -17,7 +17,7 @@ use super::judge::JudgeArgs;
 use super::open::{DataArgs, ModelArgs};
 use super::rerank::RerankArgs;
 use super::search::{ModeArg, filter, with_names};
-use super::terminal::{print, say, table};
+use super::terminal::{counted, print, say, table};
 use crate::wire;
 use crate::wire::eval::{LIMIT, LearnedOut, ReportOut};
 
@@ -31,7 +31,7 @@ pub(super) struct Eval {
     /// `-` is standard input
     #[arg(long, value_name = "FILE")]
     questions: Option<PathBuf>,
-    /// Drop the questions that were stored before
+    /// Drop the questions that were stored before; without --questions, that is all that is done
     #[arg(long)]
     clear: bool,
     /// How to ask
@@ -85,19 +85,14 @@ impl Eval {
         let db = self.data.open_existing()?;
         let collection = db.collection(&self.collection).map_err(|error| with_names(error, &db))?;
         if self.clear {
-            eval::clear(&db, &self.collection)?;
+            let were_there = eval::clear(&db, &self.collection)?;
+            if self.questions.is_none() {
+                print(&self.cleared(were_there));
+                return Ok(ExitCode::SUCCESS);
+            }
         }
         if let Some(path) = &self.questions {
-            let read = if path == Path::new("-") {
-                io::read_to_string(io::stdin())
-            } else {
-                fs::read_to_string(path)
-            };
-            let text = read.map_err(|error| {
-                Error::invalid("questions", format!("{} cannot be read: {error}", path.display()))
-                    .with_source(error)
-            })?;
-            eval::store(&db, &self.collection, &Question::read_lines(&text)?)?;
+            eval::store(&db, &self.collection, &read(path)?)?;
         }
         let mut questions = eval::load(&db, &self.collection)?;
         if self.learn {
@@ -135,6 +130,14 @@ impl Eval {
             print(&answers.as_ref().map_or_else(String::new, answers_text));
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn cleared(&self, were_there: bool) -> String {
+        match (self.json, were_there) {
+            (true, _) => format!("{}\n", serde_json::json!({ "cleared": were_there })),
+            (false, true) => format!("dropped the questions about `{}`\n", self.collection),
+            (false, false) => format!("there were no questions about `{}`\n", self.collection),
+        }
     }
 
     fn filter(&self) -> Result<Filter> {
@@ -201,8 +204,8 @@ impl Eval {
     fn to_text(&self, runs: &[Run]) -> String {
         let mut text = String::new();
         if let Some(first) = runs.first() {
-            let count = first.rows.len();
-            text = format!("{count} questions about `{}`, at commit {}\n", self.collection, first.seqno);
+            let count = counted(first.rows.len(), "question");
+            text = format!("{count} about `{}`, at commit {}\n", self.collection, first.seqno);
         }
         if let [a, b] = runs {
             let row = |one: &Comparison| {
@@ -230,6 +233,16 @@ impl Eval {
         }
         text
     }
+}
+
+/// The questions of a file, or of standard input.
+fn read(path: &Path) -> Result<Vec<Question>> {
+    let read =
+        if path == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };
+    let text = read.map_err(|error| {
+        Error::invalid("questions", format!("{} cannot be read: {error}", path.display())).with_source(error)
+    })?;
+    Question::read_lines(&text)
 }
 
 fn answers_text(run: &AnswerRun) -> String {

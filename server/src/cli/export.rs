@@ -51,7 +51,13 @@ impl Export {
                     "is not known of standard output; say --format arrow or jsonl",
                 ));
             }
-            None => Format::of_path(&self.file)?,
+            None => Format::of_path(&self.file).map_err(|error| {
+                let message = format!(
+                    "`{}` ends as no kind of file that is written: .parquet, .arrow and .jsonl are",
+                    self.file.display()
+                );
+                Error::invalid("format", message).with_source(error)
+            })?,
         };
         let (interrupt, is_gone) = (Interrupt::listen()?, AtomicBool::new(false));
         let written = if self.file == Path::new("-") {
@@ -256,6 +262,8 @@ mod tests {
             let error = run(&["import", &place(name), "-c", "a", "--data", &data]).expect_err(said);
             assert!(error.to_string().contains(said), "{error}");
         }
+        let error = run(&["export", "a", &place("y.csv"), "--data", &data]).expect_err("no such kind");
+        assert!(error.to_string().ends_with("written: .parquet, .arrow and .jsonl are"), "{error}");
         let error = run(&["import", "-", "-c", "a", "--data", &data]).expect_err("of what kind");
         assert_eq!(error.field(), Some("format"));
         assert!(!Path::new(&data).exists());

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use kithdb::bulk::files::{self, Format, Source};
 use kithdb::bulk::{IdColumn, ImportOptions};
 use kithdb::{Datatype, Durability, Error, ErrorKind, Limits, Metric, Result};
@@ -216,14 +216,20 @@ pub(super) fn bar(rows: Option<u64>) -> Result<ProgressBar> {
     let (bar, template) = match rows {
         Some(rows) => (
             ProgressBar::new(rows),
-            "{bar:32} {human_pos}/{human_len} rows, {per_sec}  {elapsed}, {eta} left",
+            "{bar:32} {human_pos}/{human_len} rows, {rate} a second  {elapsed}, {eta} left",
         ),
-        None => (ProgressBar::new_spinner(), "{spinner} {human_pos} rows, {per_sec}  {elapsed}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {human_pos} rows, {rate} a second  {elapsed}"),
     };
     let style = ProgressStyle::with_template(template).map_err(|error| {
         Error::new(ErrorKind::Internal, "the progress bar has a bad template").with_source(error)
     })?;
-    Ok(bar.with_style(style))
+    Ok(bar.with_style(style.with_key("rate", rate)))
+}
+
+/// In whole rows: a bar shows four decimals by itself.
+fn rate(state: &ProgressState, to: &mut dyn std::fmt::Write) {
+    // What cannot be drawn is not drawn.
+    let _ = to.write_str(&grouped(state.per_sec() as u64));
 }
 
 /// Reads a stream of a server as batches.

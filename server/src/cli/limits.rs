@@ -10,12 +10,15 @@ use kithdb::{Limits, Options};
 const BODIES_SHARE: usize = 16;
 const BODIES_BYTES_MIN: usize = 16 << 20;
 
+/// Who names less means another unit than bytes: storage alone takes more.
+const MEMORY_BYTES_MIN: usize = 64 << 20;
+
 /// What clients may take. What is refused says which of these it was.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub(super) struct LimitArgs {
-    /// Bytes of memory for what is written and asked; limits that allow more are lowered
-    #[arg(long, value_name = "BYTES", env = "KITHDB_MEMORY_LIMIT")]
+    /// Bytes of memory for what is written and asked, 64 MiB at least; limits that allow more are lowered
+    #[arg(long, value_name = "BYTES", env = "KITHDB_MEMORY_LIMIT", value_parser = memory_limit)]
     memory_limit: Option<usize>,
     /// Connections at the same time
     #[arg(long, value_name = "COUNT", env = "KITHDB_CONNECTIONS_MAX", default_value_t = ServeLimits::default().connections_max)]
@@ -117,5 +120,13 @@ impl LimitArgs {
             disk_free_bytes_min: self.disk_free_bytes_min,
             ..Limits::default()
         }
+    }
+}
+
+fn memory_limit(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(bytes) if bytes >= MEMORY_BYTES_MIN => Ok(bytes),
+        Ok(_) => Err(format!("it is in bytes, and must be {MEMORY_BYTES_MIN} at least")),
+        Err(error) => Err(error.to_string()),
     }
 }

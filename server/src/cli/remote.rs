@@ -110,9 +110,10 @@ impl Remote {
         let began = Instant::now();
         let (mode, result) = match self.post(&path, &body(search, mode)) {
             Err(error) if mode == ModeArg::Hybrid && error.kind() == ErrorKind::InvalidArgument => {
-                // The server may have been started without the model.
+                // The server may have been started without the model. What else is wrong stays wrong.
+                let by_keyword = self.post(&path, &body(search, ModeArg::Keyword))?;
                 say(&format!("note: by keyword only, since the server said: {}", error.message()));
-                (ModeArg::Keyword, self.post(&path, &body(search, ModeArg::Keyword))?)
+                (ModeArg::Keyword, by_keyword)
             }
             outcome => (mode, outcome?),
         };

@@ -92,9 +92,10 @@ impl Search {
     }
 
     fn asked(&self) -> Result<ExitCode> {
+        let filter = filter(&self.filter, self.condition.as_deref())?;
         let found = match self.place.server() {
             Some(server) => server.search(self)?,
-            None => self.of_directory()?,
+            None => self.of_directory(filter)?,
         };
         if self.place.json {
             print(&format!("{}\n", self.to_json(&found)));
@@ -104,7 +105,7 @@ impl Search {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn of_directory(&self) -> Result<Found> {
+    fn of_directory(&self, filter: Filter) -> Result<Found> {
         let db = match self.place.data.open_existing() {
             Err(error) if error.kind() == ErrorKind::Busy => {
                 say(&format!(
@@ -124,7 +125,7 @@ impl Search {
             embedder.as_ref(),
             &self.question,
             self.mode.into(),
-            filter(&self.filter, self.condition.as_deref())?,
+            filter,
             self.limit,
         )?;
         let elapsed_ms = began.elapsed().as_secs_f64() * 1e3;

@@ -163,7 +163,7 @@ impl Restore {
         } else {
             kept = db.snapshot_path(Some(&self.collection), &file.to_string_lossy()).map_err(|error| {
                 let message =
-                    format!("{}; give the name of one that `list` shows, or a file", error.message());
+                    format!("{} Give the name of one that `list` shows, or a file.", error.message());
                 Error::new(ErrorKind::NotFound, message).with_source(error)
             })?;
             kept.as_path()

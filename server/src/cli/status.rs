@@ -76,7 +76,8 @@ fn listed(told: &Value) -> Vec<String> {
 fn to_text(name: &str, told: &Value) -> String {
     let count = |key: &str| grouped(told[key].as_u64().unwrap_or_default());
     let segments = told["segments"].as_array().map_or(0, Vec::len);
-    let rest = format!("{}, {} rows beside them", counted(segments, "segment"), count("head_rows"));
+    let beside = counted(told["head_rows"].as_u64().unwrap_or_default(), "row");
+    let rest = format!("{}, {beside} beside them", counted(segments, "segment"));
     let mut rows = vec![
         ("points", count("points")),
         ("vectors", format!("{}, {} of them linked", count("vectors_count"), count("vectors_linked"))),

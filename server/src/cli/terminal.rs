@@ -14,8 +14,11 @@ pub(super) fn print(text: &str) {
 /// A text of the command line; of standard input, if it is `-`.
 ///
 /// # Errors
-/// `InvalidArgument` on a field, when nothing comes or it is no text.
+/// `InvalidArgument` on a field, when there is nothing in it or it is no text.
 pub(super) fn given(text: String, field: &'static str) -> Result<String> {
+    if text.trim().is_empty() {
+        return Err(Error::invalid(field, "is empty"));
+    }
     if text != "-" {
         return Ok(text);
     }
@@ -61,8 +64,7 @@ pub(super) fn table(rows: &[(&str, String)]) -> String {
 
 /// Rows under their heads; a column of numbers stands to the right.
 pub(super) fn columns(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let is_number =
-        |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit()) && !cell.contains(['-', ' ']);
+    let is_number = |cell: &String| cell.chars().all(|c| c.is_ascii_digit() || matches!(c, ',' | '.'));
     let column = |at: usize| rows.iter().filter_map(move |row| row.get(at));
     let widths: Vec<usize> = heads
         .iter()
@@ -101,6 +103,22 @@ mod tests {
     fn columns_are_as_wide_as_what_is_in_them() {
         let rows = [["a", "1,000"], ["long", "2"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(columns(&["name", "n"], &rows), "  name      n\n  a     1,000\n  long      2\n");
+    }
+
+    /// A checksum that begins with a digit had its head to the right, and another one to the left.
+    #[test]
+    fn what_begins_with_a_digit_is_no_number_yet() {
+        let rows = ["3391e13f6c19", "0b1f"].map(|cell| vec![cell.to_owned()]);
+        assert_eq!(columns(&["sha256"], &rows), "  sha256\n  3391e13f6c19\n  0b1f\n");
+    }
+
+    #[test]
+    fn a_text_that_is_empty_is_refused() {
+        assert_eq!(given(" why? ".into(), "question").expect("a text"), " why? ");
+        for empty in ["", " \n"] {
+            let error = given(empty.into(), "question").expect_err("nothing");
+            assert_eq!(error.field(), Some("question"), "{error}");
+        }
     }
 
     #[test]

@@ -104,7 +104,12 @@ fn translate_open(path: &Path, error: rocksdb::Error) -> Error {
         );
         return Error::new(ErrorKind::Busy, message).with_source(error);
     }
-    Error::new(kind(&error), format!("the storage in {place} could not be opened: {text}")).with_source(error)
+    let kind = kind(&error);
+    let remedy = match kind {
+        ErrorKind::Corrupted => "; restore a snapshot, or a copy of the directory",
+        _ => "",
+    };
+    Error::new(kind, format!("the storage in {place} could not be opened: {text}{remedy}")).with_source(error)
 }
 
 fn kind(error: &rocksdb::Error) -> ErrorKind {

@@ -136,4 +136,21 @@ fn lines_are_points_or_rows() {
         let error = made(&path, &ImportOptions::default()).expect_err(bad);
         assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some(said)), "{bad}: {error}");
     }
+    let (_folder, path) = file("x.jsonl", b"{\"id\": 1}\n{\"id\": NaN}\n");
+    let error = made(&path, &ImportOptions::default()).expect_err("no JSON");
+    assert_eq!(error.to_string(), "line 2: is no JSON: expected value, at column 8");
+}
+
+/// A key of vectors that was misspelled made points without vectors, and `vector` a part of their payloads.
+#[test]
+fn lines_without_the_key_of_their_vectors_are_refused() {
+    let options = ImportOptions { vectors: vec![("embedding".to_owned(), None)], ..ImportOptions::default() };
+    let (_folder, path) = file("x.jsonl", br#"{"id": 1, "vector": [3, 4]}"#);
+    let error = made(&path, &options).expect_err("no such key");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("file")), "{error}");
+    assert!(error.to_string().contains("`embedding`"), "{error}");
+    let (_folder, path) = file("x.jsonl", b"{\"id\": 1, \"embedding\": [3, 4]}\n{\"id\": 2}");
+    assert_eq!(made(&path, &options).expect("one with a vector").1.len(), 2);
+    let (_folder, path) = file("x.jsonl", b"");
+    assert!(made(&path, &options).expect("nothing").1.is_empty());
 }

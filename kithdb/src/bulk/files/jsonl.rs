@@ -126,10 +126,10 @@ impl<R: BufRead> Lines<R> {
             if text.trim_ascii().is_empty() {
                 continue;
             }
-            return match serde_json::from_slice(&text) {
+            return match serde_json::from_slice(text.trim_ascii_end()) {
                 Ok(Value::Object(object)) => Ok(Some((object, bytes))),
                 Ok(_) => Err(self.wrong("is no JSON object")),
-                Err(error) => Err(self.wrong(&format!("is no JSON: {error}"))),
+                Err(error) => Err(self.wrong(&no_json(&error))),
             };
         }
     }
@@ -158,6 +158,13 @@ impl<R: BufRead> Lines<R> {
         }
         rows.into_batch(&self.layout, &self.schema).map(Some).map_err(super::refused)
     }
+}
+
+/// Where in its line: to the parser, each is the first.
+fn no_json(error: &serde_json::Error) -> String {
+    let told = error.to_string();
+    let told = told.split(" at line ").next().unwrap_or_default();
+    format!("is no JSON: {told}, at column {}", error.column())
 }
 
 fn broken(error: std::io::Error) -> Error {
@@ -198,7 +205,11 @@ impl Layout {
                 }
             }
         }
-        Ok(layout)
+        let is_missing = |key: &str| !lines.is_empty() && !lines.iter().any(|line| line.contains_key(key));
+        match options.vectors.iter().find(|(key, _)| is_missing(key)) {
+            Some((key, _)) => Err(format!("has no `{key}`, which is to have vectors, in its first lines")),
+            None => Ok(layout),
+        }
     }
 
     /// The columns: the id, the vectors, the payload as JSON.
