@@ -156,6 +156,10 @@ impl Create {
             spaces(vectors, codes)?.into_iter().for_each(|space| space.add_to(&mut schema));
         }
         for (name, space) in self.sparse_vectors.unwrap_or_default() {
+            if name.is_empty() {
+                let message = "Wrong input: Sparse vector name cannot be empty";
+                return Err(Error::invalid("sparse_vectors", message));
+            }
             space.add_to(&mut schema, &name)?;
         }
         if let Some(keyword) = self.keyword {
@@ -356,6 +360,7 @@ mod tests {
                 "sparse_vectors.s.index.datatype",
             ),
             (json!({"sparse_vectors": {"s": {"size": 3}}}), "sparse_vectors.s.size"),
+            (json!({"sparse_vectors": {"": {}}}), "sparse_vectors"),
             (json!({"keyword": {"paths": ["a["]}}), "keyword.paths[0]"),
             (json!({"keyword": {"paths": ["a"], "language": "latin"}}), "keyword.language"),
             (json!({"fields": {"a": "words"}}), "fields.a"),
