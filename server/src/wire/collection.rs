@@ -49,6 +49,10 @@ pub(crate) struct Create {
     replication_factor: Option<Value>,
     #[schema(schema_with = shapes::count)]
     write_consistency_factor: Option<Value>,
+    #[schema(schema_with = shapes::whole)]
+    read_fan_out_factor: Option<Value>,
+    #[schema(schema_with = shapes::whole)]
+    read_fan_out_delay_ms: Option<Value>,
     #[schema(schema_with = shapes::flag)]
     on_disk_payload: Option<Value>,
     #[schema(schema_with = shapes::placed)]
@@ -186,6 +190,8 @@ impl Create {
             ("sharding_method", self.sharding_method.take()),
             ("replication_factor", self.replication_factor.take()),
             ("write_consistency_factor", self.write_consistency_factor.take()),
+            ("read_fan_out_factor", self.read_fan_out_factor.take()),
+            ("read_fan_out_delay_ms", self.read_fan_out_delay_ms.take()),
             ("on_disk_payload", self.on_disk_payload.take()),
             ("payload", self.payload.take()),
             ("id_tracker", self.id_tracker.take()),
