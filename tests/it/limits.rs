@@ -84,9 +84,9 @@ fn every_limit_is_named_by_its_error() {
     assert_eq!(server.ask("POST", &format!("{QUERY}?timeout=5"), Some(&query())).status, 200);
 }
 
-/// They decide nothing on one node, but a word that is misspelled is refused as it is in a cluster.
+/// It decides nothing on one node, but a word that is misspelled is refused as it is in a cluster.
 #[test]
-fn what_is_said_of_replicas_is_checked() {
+fn what_is_said_of_replicas_and_of_waiting_is_checked() {
     let server = site(3, Limits::default(), ServeLimits::default());
     for (given, status, field) in [
         ("consistency=majority", 200, None),
@@ -96,6 +96,8 @@ fn what_is_said_of_replicas_is_checked() {
         ("consistency=0", 422, Some("consistency")),
         ("consistency=-1", 400, Some("consistency")),
         ("ordering=Strong", 400, Some("ordering")),
+        ("wait=false", 200, None),
+        ("wait=no", 400, Some("wait")),
     ] {
         let answer = server.ask("POST", &format!("{QUERY}?{given}"), Some(&query()));
         assert_eq!((answer.status, answer.field.as_deref()), (status, field), "{given}");

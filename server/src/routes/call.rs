@@ -66,19 +66,24 @@ struct Timeout {
     timeout: Option<u64>,
 }
 
-/// What the dialect lets a request say of replicas: there are none, so that it decides nothing.
+/// What the dialect lets a request say of replicas, of which there are none, and of waiting, which only those who do what
+/// takes long look at again.
 #[derive(Deserialize)]
-struct Replicas {
+struct Idle {
+    wait: Option<String>,
     ordering: Option<String>,
     consistency: Option<String>,
 }
 
-impl Replicas {
+impl Idle {
     /// Checks that it means something.
     ///
     /// # Errors
     /// `InvalidArgument` naming the parameter.
     fn check(&self) -> Result<()> {
+        if self.wait.as_deref().is_some_and(|word| !["true", "false"].contains(&word)) {
+            return Err(Error::invalid("wait", "must be true or false"));
+        }
         if self.ordering.as_deref().is_some_and(|word| !["weak", "medium", "strong"].contains(&word)) {
             return Err(Error::invalid("ordering", "must be weak, medium or strong"));
         }
@@ -366,7 +371,7 @@ pub(super) async fn read(state: State, mut request: Request) -> Result<Call> {
         return Err(Refusal::Query.of("timeout", "value 0 invalid, must be 1 or larger"));
     }
     if call.uri.query().is_some() {
-        call.query::<Replicas>()?.check()?;
+        call.query::<Idle>()?.check()?;
     }
     let wanted = call.timeout_s.map_or(request_time_max, Duration::from_secs);
     call.deadline += wanted.min(request_time_max);
