@@ -66,8 +66,8 @@ struct Timeout {
     timeout: Option<u64>,
 }
 
-/// What the dialect lets a request say of replicas, of which there are none, and of waiting, which only those who do what
-/// takes long look at again.
+/// What the dialect lets a request say of replicas, of which there are none, and of waiting, which is looked at again
+/// only by what takes long.
 #[derive(Deserialize)]
 struct Idle {
     wait: Option<String>,
