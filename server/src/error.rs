@@ -252,8 +252,15 @@ pub(crate) fn into_openai(response: Response<Body>) -> Response<Body> {
     Response::from_parts(parts, Body::from(body))
 }
 
+/// Whether the words of the dialect say without a place what to mend: they end with the name of a vector that there is
+/// not, which does not stand in a list. Clients compare them whole; the place is in the header.
+fn is_whole(message: &str, place: &str) -> bool {
+    let name = message.strip_prefix("Wrong input: Not existing vector name error: ");
+    name.is_some_and(|name| !name.is_empty()) && !place.contains('[')
+}
+
 /// The text, beginning as clients expect it: several look for "Not found" and "already exists" there. A message in the
-/// words of the dialect stands as it is, with the place behind it.
+/// words of the dialect stands as it is, with the place behind it unless they say all.
 fn text(error: &Error) -> String {
     let message = error.message();
     if let Some(refusal) = Refusal::behind(error) {
@@ -262,9 +269,10 @@ fn text(error: &Error) -> String {
     match (error.kind(), error.field()) {
         (ErrorKind::NotFound | ErrorKind::AlreadyExists, _) => message.to_owned(),
         (ErrorKind::InvalidArgument | ErrorKind::LimitExceeded, field) => match field {
-            field if message.starts_with("Wrong input: ") => {
-                field.map_or_else(|| message.to_owned(), |place| format!("{message} (`{place}`)"))
+            Some(place) if message.starts_with("Wrong input: ") && !is_whole(message, place) => {
+                format!("{message} (`{place}`)")
             }
+            _ if message.starts_with("Wrong input: ") => message.to_owned(),
             Some(field) => format!("Wrong input: {field}: {message}"),
             None => format!("Wrong input: {message}"),
         },
@@ -325,10 +333,19 @@ mod tests {
 
     #[test]
     fn the_text_begins_as_clients_expect_and_names_the_field() {
+        let unknown = |place: &str, name: &str| {
+            Error::invalid(place, format!("Wrong input: Not existing vector name error: {name}"))
+        };
         let cases = [
             (Error::no_collection("a"), "Not found: Collection `a` doesn't exist!"),
             (Error::invalid("limit", "is 0"), "Wrong input: limit: is 0"),
             (Error::invalid("a[0]", "Wrong input: bad"), "Wrong input: bad (`a[0]`)"),
+            (unknown("with_vector", "x"), "Wrong input: Not existing vector name error: x"),
+            (unknown("using", ""), "Wrong input: Not existing vector name error:  (`using`)"),
+            (
+                unknown("points[3].vector.x", "x"),
+                "Wrong input: Not existing vector name error: x (`points[3].vector.x`)",
+            ),
             (invalid("a.b", "0"), "Validation error in JSON body: [a.b: 0]"),
             (Refusal::Body.without_field("0"), "Validation error in JSON body: 0"),
             (Refusal::Query.of("a", "0"), "Validation error in query parameters: [a: 0]"),

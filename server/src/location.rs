@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::error::Refusal;
 use crate::incoming::Arriving;
 use axum::http::Uri;
 use kithdb::{Error, Result};
@@ -58,7 +59,7 @@ impl Hosts {
     /// Writes what is at an address into a file.
     ///
     /// # Errors
-    /// `InvalidArgument` on `location`; those of writing.
+    /// `InvalidArgument` on `location`, forbidden where its host is the fault; those of writing.
     pub(crate) fn fetch(&self, url: &str, to: &mut dyn Write) -> Result<()> {
         let reach = self.reach(url)?;
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
@@ -99,12 +100,17 @@ impl Hosts {
         if self.own.get().is_some_and(|own| is_own(*own, host, port)) {
             return Ok(Reach::Own);
         }
+        let forbid = |why: &str| Err(Refusal::Forbidden.of("location", why));
         match self.named.iter().any(|named| named == "*") {
             true if is_encrypted => Ok(Reach::Public),
-            true => refuse("must be https://, or its host be named in snapshot_hosts"),
-            false => {
-                refuse("is of a host that is not named in snapshot_hosts; name it there, or upload the file")
-            }
+            true => forbid("location must be https://, or its host be named in snapshot_hosts"),
+            false if self.named.is_empty() => forbid(
+                "Snapshot recovery from remote URLs is disabled in the configuration; name the host of \
+                 location in snapshot_hosts, or upload the file",
+            ),
+            false => forbid(
+                "location is of a host that is not named in snapshot_hosts; name it there, or upload the file",
+            ),
         }
     }
 }
@@ -235,6 +241,20 @@ mod tests {
         let all = hosts(&["*"]);
         assert_eq!(all.reach("https://public.example/a").ok(), Some(Reach::Public));
         assert_eq!(all.reach("http://public.example/a").ok(), None);
+    }
+
+    #[test]
+    fn a_host_that_is_not_named_is_forbidden_and_an_address_that_is_none_is_not() {
+        let refusal = |named: &[&str], url: &str| {
+            let error = hosts(named).reach(url).expect_err(url);
+            assert_eq!(error.field(), Some("location"), "{url}");
+            Refusal::behind(&error)
+        };
+        let cases: [&[&str]; 3] = [&[], &["backup.example"], &["*"]];
+        for named in cases {
+            assert_eq!(refusal(named, "http://public.example/a"), Some(Refusal::Forbidden), "{named:?}");
+            assert_eq!(refusal(named, "http://x@public.example/a"), None, "{named:?}");
+        }
     }
 
     #[test]

@@ -58,6 +58,9 @@ impl Site {
     }
 }
 
+/// How the dialect tells of a vector that there is not; the name is behind it.
+const UNKNOWN: &str = "Wrong input: Not existing vector name error: ";
+
 const POINTS: &str = "/collections/notes/points";
 const QUERY: &str = "/collections/notes/points/query";
 const SCROLL: &str = "/collections/notes/points/scroll";
@@ -101,7 +104,6 @@ fn bad_questions_are_refused_by_their_field() {
     let cases = [
         (json!({"query": [1.0]}), "query"),
         (json!({"query": []}), "query"),
-        (nearest(json!({"using": "nope"})), "using"),
         (nearest(json!({"limit": 0})), "limit"),
         (nearest(json!({"limit": -1})), "limit"),
         (nearest(json!({"limit": "x"})), "limit"),
@@ -134,6 +136,32 @@ fn bad_questions_are_refused_by_their_field() {
         &json!({"field_name": "n", "field_schema": "place"}),
         "field_schema",
     );
+}
+
+/// Clients compare these texts whole, so that no place stands behind the name unless it is one of a list.
+#[test]
+fn a_vector_that_there_is_not_is_told_in_the_words_of_the_dialect() {
+    let site = Site::new();
+    let cases = [
+        ("POST", QUERY, json!({"query": [1.0, 0.0], "using": "nope"}), "using"),
+        ("POST", POINTS, json!({"ids": [1], "with_vector": ["nope"]}), "with_vector"),
+        ("PATCH", "/collections/notes", json!({"vectors": {"nope": {"on_disk": true}}}), "vectors.nope"),
+        (
+            "POST",
+            QUERY,
+            json!({"query": 1, "lookup_from": {"collection": "notes", "vector": "nope"}}),
+            "lookup_from.vector",
+        ),
+    ];
+    for (method, path, body, field) in cases {
+        let answer = site.refused(method, path, body.to_string().as_bytes());
+        assert_eq!(answer.body["status"]["error"], format!("{UNKNOWN}nope"), "{body}");
+        assert_eq!((answer.status, answer.field.as_deref()), (400, Some(field)), "{body}");
+    }
+    let listed = json!({"points": [{"id": 9, "vector": {"nope": [1.0, 1.0]}}]});
+    let answer = site.refused("PUT", POINTS, listed.to_string().as_bytes());
+    let expected = format!("{UNKNOWN}nope (`points[0].vector.nope`)");
+    assert_eq!(answer.body["status"]["error"], expected);
 }
 
 #[test]

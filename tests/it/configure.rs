@@ -168,6 +168,7 @@ fn what_was_set_is_told_and_nothing_else() {
     let body = json!({
         "vectors": vectors, "sparse_vectors": sparse, "shard_number": 3, "replication_factor": 2,
         "write_consistency_factor": 2, "on_disk_payload": false, "sharding_method": "custom",
+        "read_fan_out_factor": 2, "read_fan_out_delay_ms": null,
         "hnsw_config": {"ef_construct": 50}, "wal_config": {"wal_capacity_mb": 8},
         "optimizers_config": {"memmap_threshold": 500, "max_optimization_threads": "auto"},
         "strict_mode_config": {"enabled": true, "max_query_limit": 10}, "metadata": {"a": {"b": 1}},
@@ -177,6 +178,7 @@ fn what_was_set_is_told_and_nothing_else() {
     let params = json!({
         "vectors": vectors, "sparse_vectors": sparse, "shard_number": 3, "replication_factor": 2,
         "write_consistency_factor": 2, "on_disk_payload": false, "sharding_method": "custom",
+        "read_fan_out_factor": 2,
     });
     assert_eq!(config["params"], params);
     assert_eq!(

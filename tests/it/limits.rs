@@ -84,6 +84,26 @@ fn every_limit_is_named_by_its_error() {
     assert_eq!(server.ask("POST", &format!("{QUERY}?timeout=5"), Some(&query())).status, 200);
 }
 
+/// It decides nothing on one node, but a word that is misspelled is refused as it is in a cluster.
+#[test]
+fn what_is_said_of_replicas_and_of_waiting_is_checked() {
+    let server = site(3, Limits::default(), ServeLimits::default());
+    for (given, status, field) in [
+        ("consistency=majority", 200, None),
+        ("consistency=2", 200, None),
+        ("ordering=medium", 200, None),
+        ("consistency=most", 400, Some("consistency")),
+        ("consistency=0", 422, Some("consistency")),
+        ("consistency=-1", 400, Some("consistency")),
+        ("ordering=Strong", 400, Some("ordering")),
+        ("wait=false", 200, None),
+        ("wait=no", 400, Some("wait")),
+    ] {
+        let answer = server.ask("POST", &format!("{QUERY}?{given}"), Some(&query()));
+        assert_eq!((answer.status, answer.field.as_deref()), (status, field), "{given}");
+    }
+}
+
 #[test]
 fn what_takes_too_long_is_given_up() {
     let serve = ServeLimits { request_time_max: Duration::from_millis(1), ..ServeLimits::default() };

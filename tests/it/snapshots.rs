@@ -271,9 +271,10 @@ fn snapshots_go_over_http() {
     let body = json!({"location": location, "checksum": made["checksum"], "priority": "snapshot"});
     assert_eq!(ask("PUT", "/collections/e/snapshots/recover", body), done);
     assert_eq!(all(&db, "e"), all(&db, "a"));
-    let outside = json!({"location": "file:///etc/hostname"});
-    let refused = ask("PUT", "/collections/e/snapshots/recover", outside);
-    assert_eq!((refused.0, refused.2.as_deref()), (403, Some("location")));
+    for outside in ["file:///etc/hostname", "http://127.0.0.1:9/a.snapshot"] {
+        let refused = ask("PUT", "/collections/e/snapshots/recover", json!({"location": outside}));
+        assert_eq!((refused.0, refused.2.as_deref()), (403, Some("location")), "{outside}");
+    }
     assert_eq!(ask("DELETE", &format!("/collections/a/snapshots/{name}"), json!(null)), done);
     for path in [name.as_str(), "..%2F..%2Fstorage%2FCURRENT", "%2E%2E"] {
         assert_eq!(ask("GET", &format!("/collections/a/snapshots/{path}"), json!(null)).0, 404, "{path}");

@@ -66,6 +66,41 @@ struct Timeout {
     timeout: Option<u64>,
 }
 
+/// What the dialect lets a request say of replicas, of which there are none, and of waiting, which is looked at again
+/// only by what takes long.
+#[derive(Deserialize)]
+struct Idle {
+    wait: Option<String>,
+    ordering: Option<String>,
+    consistency: Option<String>,
+}
+
+impl Idle {
+    /// Checks that it means something.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the parameter.
+    fn check(&self) -> Result<()> {
+        if self.wait.as_deref().is_some_and(|word| !["true", "false"].contains(&word)) {
+            return Err(Error::invalid("wait", "must be true or false"));
+        }
+        if self.ordering.as_deref().is_some_and(|word| !["weak", "medium", "strong"].contains(&word)) {
+            return Err(Error::invalid("ordering", "must be weak, medium or strong"));
+        }
+        match self.consistency.as_deref() {
+            None | Some("majority" | "quorum" | "all") => Ok(()),
+            Some(count) => match count.parse::<u64>() {
+                Ok(0) => Err(Refusal::Query.of("consistency", "value 0 invalid, must be 1 or larger")),
+                Ok(_) => Ok(()),
+                Err(_) => {
+                    let message = "must be majority, quorum, all, or a whole number, 1 or more";
+                    Err(Error::invalid("consistency", message))
+                }
+            },
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Envelope<T> {
     result: T,
@@ -334,6 +369,9 @@ pub(super) async fn read(state: State, mut request: Request) -> Result<Call> {
     call.timeout_s = call.query::<Timeout>().map_err(wrong)?.timeout;
     if call.timeout_s == Some(0) {
         return Err(Refusal::Query.of("timeout", "value 0 invalid, must be 1 or larger"));
+    }
+    if call.uri.query().is_some() {
+        call.query::<Idle>()?.check()?;
     }
     let wanted = call.timeout_s.map_or(request_time_max, Duration::from_secs);
     call.deadline += wanted.min(request_time_max);

@@ -96,8 +96,8 @@ impl Strict<'_> {
             let all = schema.vectors.values().chain(schema.multi.values());
             let bytes: usize = all.map(|spec| points * spec.dim * spec.datatype.bytes()).sum();
             if bytes >= limit {
-                let megabytes = limit as f64 / f64::from(1 << 20);
-                let message = format!("Max vector storage size limit of {megabytes}MB reached!");
+                let message =
+                    format!("Max vector storage size limit of {}MB reached!", megabytes(limit as u64));
                 return Err(reached("max_collection_vector_size_bytes", &message));
             }
         }
@@ -214,12 +214,27 @@ fn too_many_points(limit: usize) -> Error {
     reached("max_points_count", &format!("Max points count limit of {limit} reached!"))
 }
 
+/// As the dialect writes a limit: with no more digits than single precision needs.
+fn megabytes(limit: u64) -> f32 {
+    limit as f32 / (1 << 20) as f32
+}
+
 fn too_large(limit: u64) -> Error {
-    let megabytes = limit as f64 / f64::from(1 << 20);
-    let message = format!("Max payload storage size limit of {megabytes}MB reached!");
+    let message = format!("Max payload storage size limit of {}MB reached!", megabytes(limit));
     reached("max_collection_payload_size_bytes", &message)
 }
 
 fn reached(field: &str, message: &str) -> Error {
     Refusal::BadRequest.of(field, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_written_with_the_digits_of_single_precision() {
+        assert_eq!(megabytes(11_600).to_string(), "0.011062622");
+        assert_eq!(megabytes(3 << 20).to_string(), "3");
+    }
 }

@@ -49,6 +49,10 @@ pub(crate) struct Create {
     replication_factor: Option<Value>,
     #[schema(schema_with = shapes::count)]
     write_consistency_factor: Option<Value>,
+    #[schema(schema_with = shapes::whole)]
+    read_fan_out_factor: Option<Value>,
+    #[schema(schema_with = shapes::whole)]
+    read_fan_out_delay_ms: Option<Value>,
     #[schema(schema_with = shapes::flag)]
     on_disk_payload: Option<Value>,
     #[schema(schema_with = shapes::placed)]
@@ -156,6 +160,10 @@ impl Create {
             spaces(vectors, codes)?.into_iter().for_each(|space| space.add_to(&mut schema));
         }
         for (name, space) in self.sparse_vectors.unwrap_or_default() {
+            if name.is_empty() {
+                let message = "Wrong input: Sparse vector name cannot be empty";
+                return Err(Error::invalid("sparse_vectors", message));
+            }
             space.add_to(&mut schema, &name)?;
         }
         if let Some(keyword) = self.keyword {
@@ -182,6 +190,8 @@ impl Create {
             ("sharding_method", self.sharding_method.take()),
             ("replication_factor", self.replication_factor.take()),
             ("write_consistency_factor", self.write_consistency_factor.take()),
+            ("read_fan_out_factor", self.read_fan_out_factor.take()),
+            ("read_fan_out_delay_ms", self.read_fan_out_delay_ms.take()),
             ("on_disk_payload", self.on_disk_payload.take()),
             ("payload", self.payload.take()),
             ("id_tracker", self.id_tracker.take()),
@@ -356,6 +366,7 @@ mod tests {
                 "sparse_vectors.s.index.datatype",
             ),
             (json!({"sparse_vectors": {"s": {"size": 3}}}), "sparse_vectors.s.size"),
+            (json!({"sparse_vectors": {"": {}}}), "sparse_vectors"),
             (json!({"keyword": {"paths": ["a["]}}), "keyword.paths[0]"),
             (json!({"keyword": {"paths": ["a"], "language": "latin"}}), "keyword.language"),
             (json!({"fields": {"a": "words"}}), "fields.a"),

@@ -120,7 +120,8 @@ pub(crate) fn check_sum(checksum: Option<&str>, refusal: Refusal) -> Result<()> 
     match checksum.is_none_or(is_one) {
         true => Ok(()),
         false => {
-            let why = "must be the SHA-256 of the snapshot: 64 hexadecimal digits";
+            // The word is the dialect's, which programs look for.
+            let why = "invalid_sha256_hash, must be the SHA-256 of the snapshot: 64 hexadecimal digits";
             Err(refusal.of("checksum", why))
         }
     }
@@ -140,6 +141,7 @@ mod tests {
         {
             let error = check_sum(Some(none), Refusal::Body).expect_err(none);
             assert_eq!(error.field(), Some("checksum"), "{none}");
+            assert!(error.message().contains("invalid_sha256_hash"), "{error}");
         }
     }
 
