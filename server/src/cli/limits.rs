@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use crate::ServeLimits;
 use clap::Args;
-use kithdb::{Limits, Options};
+use kithdb::{Error, Limits, Options, Result};
 
 /// Of memory that has a limit, bodies together get one in so many parts, and at least so much.
 const BODIES_SHARE: usize = 16;
 const BODIES_BYTES_MIN: usize = 16 << 20;
+
+/// What a server takes that has nothing to do: less is a mistake, as of bytes for MiB.
+const MEMORY_BYTES_MIN: usize = 64 << 20;
 
 /// What clients may take. What is refused says which of these it was.
 #[derive(Args, Clone, Debug)]
@@ -77,6 +80,21 @@ pub(super) struct LimitArgs {
 }
 
 impl LimitArgs {
+    /// # Errors
+    /// `InvalidArgument` on `memory_limit` where it is less than a server takes.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.memory_limit {
+            Some(bytes) if bytes < MEMORY_BYTES_MIN => {
+                let message = format!(
+                    "is {bytes} bytes, less than a server takes that has nothing to do; it must be {MEMORY_BYTES_MIN} \
+                     (64 MiB) at least"
+                );
+                Err(Error::invalid("memory_limit", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Those of the server.
     pub(super) fn serve(&self) -> ServeLimits {
         ServeLimits {

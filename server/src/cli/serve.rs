@@ -200,6 +200,7 @@ impl Serve {
     /// `InvalidArgument` naming the setting at fault.
     pub(super) fn options(&self) -> Result<ServeOptions> {
         let access = &self.access;
+        self.limits.check()?;
         Ok(ServeOptions {
             listen: self.listen,
             keys: access.keys()?,
