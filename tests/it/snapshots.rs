@@ -293,6 +293,9 @@ fn snapshots_go_over_http() {
         assert_eq!((refused.0, refused.2.as_deref()), (status, Some("checksum")));
     }
     assert_eq!(upload("/collections/d/snapshots/upload", kind, &form[..form.len() / 2]).0, 400);
+    let cut =
+        upload("/collections/d/snapshots/upload", "application/octet-stream", &bytes[..bytes.len() / 2]);
+    assert_eq!((cut.0, cut.2.as_deref()), (400, Some("snapshot")), "it is damaged, and the server is not");
     let location = format!("file://{}", path.display());
     let body = json!({"location": location, "checksum": made["checksum"], "priority": "snapshot"});
     assert_eq!(ask("PUT", "/collections/e/snapshots/recover", body), done);
