@@ -100,8 +100,8 @@ impl Select {
         Self { payload: PayloadSelect::None, vectors: VectorSelect::None, highlight: None }
     }
 
-    /// The selected parts of points, in the order of the slots, as long as there is room for them. One that is all of an
-    /// answer has it whatever it takes: what could be written can be read.
+    /// The selected parts of points, in the order of the slots, as long as there is room for them. One that is all of
+    /// an answer has it whatever it takes: what could be written can be read.
     pub(crate) fn points(&self, view: &View, slots: &[Slot], room: &mut Room) -> Result<Vec<Point>> {
         let names = self.names(view)?;
         let mut points = Vec::with_capacity(slots.len());

@@ -1,7 +1,7 @@
 //! Lists of numbers in an array, row by row, whatever the kind of list.
 //!
-//! Invariant: a row is a range of one array of numbers, which was made of the type that is wanted once for the rows that
-//! are looked at, and of nothing beside them; where it has that type already, nothing is copied.
+//! Invariant: a row is a range of one array of numbers, which was made of the type that is wanted once, for the rows
+//! that are looked at and no others; where it has that type already, nothing is copied.
 
 use std::ops::Range;
 
