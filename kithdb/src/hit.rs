@@ -100,7 +100,8 @@ impl Select {
         Self { payload: PayloadSelect::None, vectors: VectorSelect::None, highlight: None }
     }
 
-    /// The selected parts of points, in the order of the slots, as long as there is room for them.
+    /// The selected parts of points, in the order of the slots, as long as there is room for them. One that is all of
+    /// an answer has it whatever it takes: what could be written can be read.
     pub(crate) fn points(&self, view: &View, slots: &[Slot], room: &mut Room) -> Result<Vec<Point>> {
         let names = self.names(view)?;
         let mut points = Vec::with_capacity(slots.len());
@@ -109,7 +110,7 @@ impl Select {
             let (next, behind) = rest.split_at(block.min(rest.len()));
             let read = self.read(view, next, &names)?;
             let bytes: usize = read.iter().map(weight).sum();
-            room.take(bytes)?;
+            room.take(bytes, slots.len() == 1)?;
             points.extend(read);
             (rest, block) = (behind, (BLOCK_BYTES / (bytes / next.len()).max(1)).clamp(1, BLOCK_MAX));
         }
@@ -175,9 +176,10 @@ impl Room {
         self.taken
     }
 
-    fn take(&mut self, bytes: usize) -> Result<()> {
+    fn take(&mut self, bytes: usize, is_one: bool) -> Result<()> {
+        let is_alone = is_one && self.taken == 0;
         self.taken = self.taken.saturating_add(bytes);
-        if self.taken <= self.most {
+        if is_alone || self.taken <= self.most {
             return Ok(());
         }
         let what = "the size in bytes (answer_bytes_max) of the payloads and vectors asked for";

@@ -54,6 +54,9 @@ const ENDING: &str = ".snapshot";
 /// What is added for the file of a checksum.
 const CHECKSUM_ENDING: &str = ".sha256";
 
+/// How often a snapshot of everything is begun.
+const WHOLE_TRIES_MAX: usize = 8;
+
 /// Points read at once.
 const BLOCK_POINTS: usize = 4096;
 
@@ -76,11 +79,32 @@ impl Database {
         Ok(snapshots)
     }
 
-    /// Makes a snapshot of a collection, or of everything, durably.
+    /// Makes a snapshot of a collection, or of everything, durably. One of everything is begun anew where a collection
+    /// was dropped before it was written: what has its place now must be in it.
     ///
     /// # Errors
-    /// `NotFound` for a collection that does not exist; `Busy` when its vectors changed meanwhile; `Io`, `Corrupted`.
+    /// `NotFound` for a collection that does not exist; `Busy` when its vectors changed meanwhile, or collections were
+    /// dropped each time; `Io`, `Corrupted`.
     pub fn create_snapshot(&self, of: Option<&str>) -> Result<Snapshot> {
+        let mut made = self.create_once(of);
+        for _ in 1..WHOLE_TRIES_MAX {
+            if of.is_some() || !made.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                return made;
+            }
+            made = self.create_once(of);
+        }
+        made.map_err(|error| match error.kind() {
+            ErrorKind::NotFound if of.is_none() => {
+                let message = format!(
+                    "collections were dropped while all were written, {WHOLE_TRIES_MAX} times; ask again"
+                );
+                Error::new(ErrorKind::Busy, message).with_source(error)
+            }
+            _ => error,
+        })
+    }
+
+    fn create_once(&self, of: Option<&str>) -> Result<Snapshot> {
         let folder = self.snapshot_folder(of)?;
         let views = match of {
             Some(name) => {
@@ -319,9 +343,9 @@ fn write(
             return shared.check_exists().and(Err(error));
         }
     }
+    shared.check_exists()?;
     // Rows of a version stay while a view holds it, but not those of a vector that is gone.
-    let is_same = view.entry.schema.has_vectors_of(&shared.view.load().entry.schema);
-    if is_same && shared.check_exists().is_ok() {
+    if view.entry.schema.has_vectors_of(&shared.view.load().entry.schema) {
         return Ok(());
     }
     let message = format!("the vectors of `{}` changed while they were written; ask again", shared.name);

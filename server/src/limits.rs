@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use kithdb::{Error, ErrorKind, Result};
 
+/// No time is longer: what is added to a clock stays within it.
+const TIME_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Limits of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServeLimits {
@@ -53,8 +56,19 @@ impl ServeLimits {
     /// Checks that something can be served within them.
     ///
     /// # Errors
-    /// `InvalidArgument` naming the limit that is 0.
+    /// `InvalidArgument` naming the limit that is 0, or a time that is longer than a year.
     pub(crate) fn check(&self) -> Result<()> {
+        let times = [
+            ("head_max_s", self.head_time_max),
+            ("body_max_s", self.body_time_max),
+            ("request_max_s", self.request_time_max),
+            ("send_max_s", self.send_time_max),
+            ("stop_max_s", self.stop_time_max),
+        ];
+        if let Some((name, time)) = times.into_iter().find(|(_, time)| *time > TIME_MAX) {
+            let (seconds, most) = (time.as_secs(), TIME_MAX.as_secs());
+            return Err(Error::invalid(name, format!("is {seconds} s; it must be {most} at most, a year")));
+        }
         let none = Duration::ZERO;
         let zero = [
             ("connections_max", self.connections_max == 0),
@@ -97,4 +111,25 @@ pub(crate) fn busy(field: &str, what: &str, limit: usize) -> Error {
 pub(crate) fn full(field: &str, what: &str, most: usize) -> Error {
     let message = format!("{most} {what}, and there may be no more; try again in a moment");
     Error::new(ErrorKind::Busy, message).with_field(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A clock that such a time was added to ended every request, or the server where it was to stop.
+    #[test]
+    fn a_time_that_no_clock_reaches_is_refused_by_name() {
+        let long = Duration::from_secs(u64::MAX);
+        let limits = ServeLimits::default();
+        for (field, limits) in [
+            ("head_max_s", ServeLimits { head_time_max: long, ..limits.clone() }),
+            ("request_max_s", ServeLimits { request_time_max: long, ..limits.clone() }),
+            ("stop_max_s", ServeLimits { stop_time_max: long, ..limits.clone() }),
+            ("body_max_s", ServeLimits { body_time_max: Duration::ZERO, ..limits.clone() }),
+        ] {
+            assert_eq!(limits.check().expect_err("refused").field(), Some(field));
+        }
+        ServeLimits { stop_time_max: TIME_MAX, ..limits }.check().expect("a year is well");
+    }
 }

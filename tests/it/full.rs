@@ -163,3 +163,26 @@ fn a_disk_that_fills_up_and_empties_needs_no_restart() {
     assert_eq!(c.count(&Filter::default()).expect("a count"), 51);
     assert_eq!(db.verify().expect("a walk").faults, []);
 }
+
+/// The tables of a close went to whoever had the path by then, and what they were made of could not be opened again.
+#[test]
+fn a_folder_that_is_moved_while_it_is_open_loses_nothing_and_gives_nothing_away() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let (here, there) = (parent.path().join("here"), parent.path().join("there"));
+    let db = Database::open(&here).expect("a database");
+    let notes = db.create_collection("notes", Schema::new()).expect("a collection");
+    notes.upsert(vec![Point::new(1).with("n", 1)]).expect("written");
+    std::fs::rename(&here, &there).expect("moved");
+    let gone = notes.upsert(vec![Point::new(2)]).expect_err("it is not where it was");
+    std::fs::create_dir_all(here.join("storage")).expect("the folder of another one");
+    let replaced = notes.upsert(vec![Point::new(2)]).expect_err("its path is another's");
+    for error in [gone, replaced] {
+        assert!(error.kind() == ErrorKind::Io && error.message().contains("was moved"), "{error}");
+    }
+    drop((notes, db));
+    assert_eq!(std::fs::read_dir(here.join("storage")).expect("a folder").count(), 0);
+    let db = Database::open(&there).expect("it is whole");
+    let notes = db.collection("notes").expect("it is there");
+    assert_eq!(notes.count(&Filter::default()).expect("a count"), 1);
+    assert_eq!(db.verify().expect("a walk").faults, []);
+}

@@ -123,6 +123,19 @@ fn what_one_answer_shows_has_an_end() {
     assert_eq!(bare.status, 200, "what is not asked for takes no room: {bare:?}");
 }
 
+/// A point that was written under a limit of memory could not be read, nor a document be ingested that was uploaded.
+#[test]
+fn one_point_can_be_read_whatever_it_takes() {
+    let limits = Limits { answer_bytes_max: 100_000, ..Limits::default() };
+    let db = Database::in_memory_with(Options { limits, ..Options::default() }).expect("a database");
+    let points = db.create_collection("c", Schema::new()).expect("a collection");
+    points.upsert(vec![Point::new(1).with("text", "x".repeat(200_000)), Point::new(2)]).expect("points");
+    let server = Running::over(db);
+    let read = |path: &str, body: serde_json::Value| post(&server, &format!("{C}{path}"), &body).status;
+    assert_eq!([read("", json!({"ids": [1]})), read("/scroll", json!({"limit": 1}))], [200, 200]);
+    assert_eq!([read("", json!({"ids": [1, 2]})), read("/scroll", json!({"limit": 2}))], [400, 400]);
+}
+
 /// Each search of a batch had room for as much.
 #[test]
 fn searches_of_one_request_have_room_for_as_many_bytes_as_one() {

@@ -126,6 +126,32 @@ fn a_snapshot_shows_one_commit_while_writers_go_on() {
     assert_whole(&db);
 }
 
+/// Fewer are dropped than a snapshot is begun, so one is made however they fall.
+#[test]
+fn a_snapshot_of_everything_is_made_although_collections_are_dropped_meanwhile() {
+    let db = Database::in_memory().expect("a database");
+    filled(&db, "stays");
+    let names = ["a", "b", "c", "d", "e", "f"];
+    names.iter().for_each(|name| filled(&db, name));
+    let made = std::thread::scope(|scope| {
+        let dropper = scope.spawn(|| {
+            for name in names {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+                assert!(db.drop_collection(name).expect("dropped"));
+            }
+        });
+        let mut made = vec![db.create_snapshot(None).expect("a snapshot")];
+        while !dropper.is_finished() {
+            made.push(db.create_snapshot(None).expect("a snapshot"));
+        }
+        dropper.join().expect("no panic");
+        made
+    });
+    let path = db.snapshot_path(None, &made[0].name).expect("a file");
+    db.recover_collection("stays", &path, None).expect("recovered");
+    assert_eq!(all(&db, "stays").len(), 49);
+}
+
 #[test]
 fn what_is_no_snapshot_changes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -267,6 +293,9 @@ fn snapshots_go_over_http() {
         assert_eq!((refused.0, refused.2.as_deref()), (status, Some("checksum")));
     }
     assert_eq!(upload("/collections/d/snapshots/upload", kind, &form[..form.len() / 2]).0, 400);
+    let cut =
+        upload("/collections/d/snapshots/upload", "application/octet-stream", &bytes[..bytes.len() / 2]);
+    assert_eq!((cut.0, cut.2.as_deref()), (400, Some("snapshot")), "it is damaged, and the server is not");
     let location = format!("file://{}", path.display());
     let body = json!({"location": location, "checksum": made["checksum"], "priority": "snapshot"});
     assert_eq!(ask("PUT", "/collections/e/snapshots/recover", body), done);

@@ -151,8 +151,10 @@ impl SectionWriter<'_> {
 
 impl Drop for FileWriter {
     fn drop(&mut self) {
+        // Of a collection that was dropped meanwhile the whole folder is gone.
         if !self.is_renamed
             && let Err(error) = fs::remove_file(&self.part)
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(%error, part = %self.part.display(), "an unfinished file stays behind");
         }

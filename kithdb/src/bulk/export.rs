@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
 use arrow::error::ArrowError;
+use query::View;
 use types::{DEFAULT_VECTOR, Error, Payload, Result, Schema, Slot, Value, Vector};
 
 use super::arrays::{self, IdKind};
@@ -60,7 +61,10 @@ impl Reading {
     /// As for [`Reading::scroll`].
     pub fn export(&self, options: &ExportOptions) -> Result<Export> {
         options.filter.check(self.limits())?;
-        let view = self.view()?;
+        self.read(|view| self.begun(view, options))
+    }
+
+    fn begun(&self, view: &View, options: &ExportOptions) -> Result<Export> {
         let mut slots: Vec<Slot> = if options.filter.is_empty() {
             view.alive.iter().collect()
         } else {
@@ -195,6 +199,8 @@ impl Iterator for Export {
             return None;
         }
         let batch = self.batch(&slots);
+        // What went with its collection meanwhile is not damaged.
+        let batch = self.reading.view().map_err(external).and(batch);
         if batch.is_err() {
             self.slots = Vec::new().into_iter();
         }

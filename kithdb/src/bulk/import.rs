@@ -21,7 +21,7 @@ use types::{Error, ErrorKind, Op, PointId, Result, Seqno, waypoint};
 use super::columns::Columns;
 use super::progress::{Entry, Progress};
 use super::read::{self, Given};
-use super::{ImportOptions, block_rows, infer, last};
+use super::{BLOCK_BYTES, ImportOptions, block_rows, infer, last, weight};
 use crate::asked::{Asked, Operation};
 use crate::prepared::Prepared;
 use crate::{Collection, Database};
@@ -102,7 +102,8 @@ impl Collection {
         let outcome = thread::scope(|scope| {
             let (sender, blocks) = crossbeam_channel::bounded(BLOCKS_WAITING_MAX);
             // Numbers are given when a block is committed; until then its rows have those of the import.
-            let source = Source { collection: self, columns, given: Given { next: Some(0) } };
+            let numbers = Given { next: Some(0) };
+            let source = Source { collection: self, columns, given: numbers, waiting_bytes: 0 };
             scope.spawn(move || source.read(batches, &sender));
             for block in blocks {
                 let (told, seqno) = self.commit(block?, options, given.as_mut(), &entry)?;
@@ -260,6 +261,8 @@ struct Source<'a> {
     collection: &'a Collection,
     columns: &'a Columns,
     given: Given,
+    /// Of the texts and keys of the points that no block has yet.
+    waiting_bytes: usize,
 }
 
 impl Source<'_> {
@@ -299,23 +302,48 @@ impl Source<'_> {
         let rows = batch.num_rows();
         let most = block_rows(bytes(batch) / rows.max(1));
         let most = most.min(self.collection.limits().batch_points_max).max(1);
-        let mut at = 0;
+        let (mut at, mut reach) = (0, most);
         while at < rows {
             let count = (rows - at).min(most.saturating_sub(waiting.len()).max(1));
-            let points = read::points(&batch.slice(at, count), self.columns, *first, &mut self.given)?;
+            let slice = self.fitting(batch.slice(at, count.min(2 * reach)), *first)?;
+            let count = slice.num_rows();
+            reach = count;
+            let points = read::points(&slice, self.columns, *first, &mut self.given)?;
             let ops = self.collection.checked(points.into_iter().map(Op::Upsert).collect());
             let start = *first;
             let place = |position: usize| format!("rows[{}]", start + position as u64);
             waiting.extend(ops.map_err(|error| error.relocated("ops", place))?);
             (at, *first) = (at + count, *first + count as u64);
-            if waiting.len() >= most {
+            let is_full = waiting.len() >= most || self.waiting_bytes >= BLOCK_BYTES;
+            if is_full {
                 let block = Block::of(self.collection, std::mem::take(waiting));
                 if blocks.send(Ok(block)).is_err() {
                     return Ok(false);
                 }
             }
+            self.waiting_bytes = if is_full { 0 } else { self.waiting_bytes };
         }
         Ok(true)
+    }
+
+    /// The first of the rows, the one with the number `first` in the import, that fit into a block: nothing is made of
+    /// them before that is known.
+    ///
+    /// # Errors
+    /// `LimitExceeded` naming the row that is larger than the payload of a point may be.
+    fn fitting(&mut self, mut rows: RecordBatch, first: u64) -> Result<RecordBatch> {
+        let mut bytes = weight::of(&rows);
+        while bytes > BLOCK_BYTES && rows.num_rows() > 1 {
+            rows = rows.slice(0, rows.num_rows() / 2);
+            bytes = weight::of(&rows);
+        }
+        let limit = self.collection.limits().payload_bytes_max;
+        if rows.num_rows() == 1 && bytes > limit.max(BLOCK_BYTES) {
+            let what = "the size in bytes of the payload";
+            return Err(Error::limit(format!("rows[{first}].payload"), what, bytes, limit));
+        }
+        self.waiting_bytes += bytes;
+        Ok(rows)
     }
 }
 

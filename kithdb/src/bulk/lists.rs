@@ -1,7 +1,7 @@
 //! Lists of numbers in an array, row by row, whatever the kind of list.
 //!
-//! Invariant: a row is a range of one array of numbers, which was made of the type that is wanted once a batch; where
-//! it has that type already, nothing is copied.
+//! Invariant: a row is a range of one array of numbers, which was made of the type that is wanted once, for the rows
+//! that are looked at and no others; where it has that type already, nothing is copied.
 
 use std::ops::Range;
 
@@ -23,7 +23,8 @@ enum Ends {
 }
 
 impl Bounds {
-    /// The bounds and the elements of an array of lists; nothing if it is no such array.
+    /// The bounds and the elements of an array of lists; nothing if it is no such array. A slice of lists has those of
+    /// all of them: the others are left out.
     pub(super) fn of(array: &dyn Array) -> Option<(Self, ArrayRef)> {
         let nulls = array.nulls().cloned();
         Some(match array.data_type() {
@@ -33,11 +34,15 @@ impl Bounds {
             }
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
-                (Self { ends: Ends::Small(list.offsets().clone()), nulls }, list.values().clone())
+                let offsets = list.offsets().clone();
+                let (first, end) = (offsets[0] as usize, offsets[array.len()] as usize);
+                (Self { ends: Ends::Small(offsets), nulls }, list.values().slice(first, end - first))
             }
             DataType::LargeList(_) => {
                 let list = array.as_list::<i64>();
-                (Self { ends: Ends::Large(list.offsets().clone()), nulls }, list.values().clone())
+                let offsets = list.offsets().clone();
+                let (first, end) = (offsets[0] as usize, offsets[array.len()] as usize);
+                (Self { ends: Ends::Large(offsets), nulls }, list.values().slice(first, end - first))
             }
             _ => return None,
         })
@@ -50,8 +55,12 @@ impl Bounds {
         }
         Some(match &self.ends {
             Ends::Fixed(size) => row * size..(row + 1) * size,
-            Ends::Small(offsets) => offsets[row] as usize..offsets[row + 1] as usize,
-            Ends::Large(offsets) => offsets[row] as usize..offsets[row + 1] as usize,
+            Ends::Small(offsets) => {
+                (offsets[row] - offsets[0]) as usize..(offsets[row + 1] - offsets[0]) as usize
+            }
+            Ends::Large(offsets) => {
+                (offsets[row] - offsets[0]) as usize..(offsets[row + 1] - offsets[0]) as usize
+            }
         })
     }
 }

@@ -48,6 +48,7 @@ mod payloads;
 mod progress;
 mod read;
 mod vectors;
+mod weight;
 
 use types::{Datatype, Durability, Filter, Metric, Seqno};
 

@@ -113,14 +113,17 @@ impl About {
 /// Reads documents as they are stored now. Those that are gone, or whose text is not what their hash says, are left
 /// out.
 pub(crate) fn stored(sources: &Collection, ids: &[PointId]) -> Result<HashMap<PointId, Stored>> {
-    let points = sources.get(ids, &Select::default())?;
-    let read = points.into_iter().filter_map(|mut point| {
-        let Some(Value::String(text)) = point.payload.remove("text") else { return None };
+    let mut read = HashMap::with_capacity(ids.len());
+    for id in ids {
+        // Each by itself: together they may be more than an answer may show.
+        let Some(mut point) = sources.get(&[*id], &Select::default())?.pop() else { continue };
+        let Some(Value::String(text)) = point.payload.remove("text") else { continue };
         let hash = hash(&text);
-        let is_whole = point.payload.get("hash").and_then(Value::as_str) == Some(&hash);
-        is_whole.then_some((point.id, Stored { text, hash }))
-    });
-    Ok(read.collect())
+        if point.payload.get("hash").and_then(Value::as_str) == Some(&hash) {
+            read.insert(point.id, Stored { text, hash });
+        }
+    }
+    Ok(read)
 }
 
 /// SHA-256 of a text, in hexadecimal.

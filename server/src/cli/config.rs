@@ -138,7 +138,14 @@ impl File {
             .find(|entry| entry.key == name && entry.texts.iter().any(|text| text == value));
         let Some(Entry { key, line, .. }) = found else { return Failure::Clap(error) };
         let place = format!("{} line {line}", self.path.display());
-        let why = std::error::Error::source(&error).map_or_else(String::new, |why| format!(": {why}"));
+        let why = match std::error::Error::source(&error) {
+            Some(why) if why.is::<std::num::ParseIntError>() => {
+                ": must be a whole number, 0 or larger".to_owned()
+            }
+            Some(why) => format!(": {why}"),
+            None if value.is_empty() => ": is empty; give a value, or leave it out".to_owned(),
+            None => String::new(),
+        };
         Failure::File(Error::invalid(key, format!("cannot be {value:?} ({place}){why}")))
     }
 
@@ -180,6 +187,7 @@ impl Config {
         print(&shown(command, given, file));
         let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         print(&strangers(command, variables));
+        self.serve.logging().check()?;
         self.serve.options()?.check()?;
         Ok(ExitCode::SUCCESS)
     }
@@ -302,6 +310,14 @@ mod tests {
         let start = format!("{key} ");
         let found = told.lines().find(|line| line.trim_start_matches("# ").starts_with(&start));
         found.unwrap_or_else(|| panic!("{key} is not in\n{told}")).to_owned()
+    }
+
+    #[test]
+    fn a_value_that_is_none_says_what_it_must_be() {
+        for (file, part) in [("hits_max = -1", "a whole number"), ("data = \"\"", "is empty")] {
+            let Err(Failure::File(error)) = told(file, &[]) else { panic!("{file} is taken") };
+            assert!(error.message().contains(part) && error.message().contains("line 1"), "{error}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use kithdb::{Limits, Options};
 const BODIES_SHARE: usize = 16;
 const BODIES_BYTES_MIN: usize = 16 << 20;
 
-/// Who names less means another unit than bytes: storage alone takes more.
+/// What a server takes that has nothing to do: less is a mistake, as of bytes for MiB.
 const MEMORY_BYTES_MIN: usize = 64 << 20;
 
 /// What clients may take. What is refused says which of these it was.
@@ -126,7 +126,6 @@ impl LimitArgs {
 fn memory_limit(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(bytes) if bytes >= MEMORY_BYTES_MIN => Ok(bytes),
-        Ok(_) => Err(format!("it is in bytes, and must be {MEMORY_BYTES_MIN} at least")),
-        Err(error) => Err(error.to_string()),
+        _ => Err(format!("it is in bytes, and must be {MEMORY_BYTES_MIN} at least")),
     }
 }

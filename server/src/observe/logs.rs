@@ -53,15 +53,42 @@ fn is_coloured() -> bool {
     std::io::stderr().is_terminal() && !is_refused
 }
 
+/// The names of levels, beside which a word alone is the name of a target that is logged whole, and nothing else is.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+impl Logging {
+    /// Checks that the filter is one.
+    ///
+    /// # Errors
+    /// `InvalidArgument` on `log`.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.lines().map(drop)
+    }
+
+    fn lines(&self) -> Result<EnvFilter> {
+        let refused =
+            |why: String| Error::invalid("log", format!("`{}` is no filter of a log: {why}", self.filter));
+        // A level that is misspelt would be a target that nobody has, and the log would be silent.
+        let is_strange = |part: &&str| {
+            let is_word = !part.is_empty() && part.chars().all(char::is_alphabetic);
+            is_word && !LEVELS.contains(&part.to_ascii_lowercase().as_str())
+        };
+        if let Some(part) = self.filter.split(',').map(str::trim).find(is_strange) {
+            let levels = LEVELS.join(", ");
+            return Err(refused(format!(
+                "`{part}` is none of {levels}; a target has its level: {part}=info"
+            )));
+        }
+        EnvFilter::try_new(&self.filter).map_err(|error| refused(error.to_string()).with_source(error))
+    }
+}
+
 /// Begins to log, once for the process; what is given back ends the sending of traces when it is dropped.
 ///
 /// # Errors
 /// `InvalidArgument` on `log` and `otlp_endpoint`.
 pub fn log(logging: &Logging) -> Result<Option<Tracing>> {
-    let filter = EnvFilter::try_new(&logging.filter).map_err(|error| {
-        let message = format!("`{}` is no filter of a log: {error}", logging.filter);
-        Error::invalid("log", message).with_source(error)
-    })?;
+    let filter = logging.lines()?;
     let (layer, tracing) = match &logging.otlp_endpoint {
         Some(endpoint) => {
             let (layer, tracing) = otlp::layer(endpoint, logging.trace_share)?;
@@ -82,4 +109,23 @@ pub fn log(logging: &Logging) -> Result<Option<Tracing>> {
         rag::tell_traceparent(otlp::traceparent);
     }
     Ok(tracing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_is_misspelt_is_told_and_no_target_of_its_own() {
+        let check = |filter: &str| Logging { filter: filter.to_owned(), ..Logging::default() }.check();
+        for filter in
+            ["", "warn", "INFO", "info,kithdb_server=debug", "off", "kithdb_index", "tantivy=trace", "3"]
+        {
+            check(filter).expect(filter);
+        }
+        for filter in ["warning", "loud", "info,debg", "kithdb=loud"] {
+            let error = check(filter).expect_err(filter);
+            assert_eq!(error.field(), Some("log"), "{error}");
+        }
+    }
 }

@@ -110,7 +110,9 @@ pub(super) fn recover(call: &Call) -> Result<bool> {
     check_shard_of(call)?;
     let (db, body): (&Database, Recover) = (&call.state.db, call.parse()?);
     let collection = call.part("collection")?;
-    let recover = |path: &std::path::Path| db.recover_collection(collection, path, body.checksum.as_deref());
+    let recover = |path: &std::path::Path| {
+        db.recover_collection(collection, path, body.checksum.as_deref()).map_err(unsound)
+    };
     let incoming = incoming(db)?;
     match body.source(&db.snapshots_folder())? {
         Source::File(path) => recover(&path)?,
@@ -233,7 +235,7 @@ pub(super) async fn upload(
     let recover = move || {
         let recovered = inner.db.recover_collection(&collection, incoming.path(), checksum.as_deref());
         inner.rates.recount(&collection);
-        recovered
+        recovered.map_err(unsound)
     };
     if wait == Some(false) {
         return accepted(state.inner, parts.uri.path().to_owned(), began, recover);
@@ -288,6 +290,17 @@ async fn receive(state: &State, parts: &Parts, body: Body) -> Result<Incoming> {
 /// A place for a snapshot that comes from elsewhere.
 fn incoming(db: &Database) -> Result<Incoming> {
     Incoming::new(db, db.limits().snapshot_bytes_max)
+}
+
+/// A file that was sent or named and is damaged, or of a later version, is no fault of the server.
+fn unsound(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Corrupted | ErrorKind::UnsupportedFormat => {
+            let message = format!("cannot be recovered, and nothing was changed: {}", error.message());
+            Error::invalid("snapshot", message).with_source(error)
+        }
+        _ => error,
+    }
 }
 
 /// A body that broke off, or has no end, is no fault of the disk.

@@ -45,7 +45,7 @@ pub(crate) struct QueryGroups {
 
 /// Points of another collection whose ids are the values of the groups.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be the name of a collection, or an object with its `collection`")]
 enum WithLookup {
     Name(String),
     Some(LookupIn),

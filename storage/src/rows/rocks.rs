@@ -5,7 +5,9 @@
 //! leave a prefix. RocksDB itself syncs closed logs before it installs flushed tables, of all families at once.
 //! Cost: one `write` is one log append and one memtable insert a row; `Fsync` adds one fdatasync.
 
+use std::fs::File;
 use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -22,6 +24,8 @@ use super::{Change, Figures, Rows, Table, Visit, tuning};
 pub struct RocksRows {
     db: DB,
     path: PathBuf,
+    /// The directory itself, wherever it is now.
+    folder: File,
     writes: Histogram,
     syncs: Histogram,
     /// A write failed: what the log has of it is unknown.
@@ -44,7 +48,24 @@ impl RocksRows {
         waypoint::pass("storage.opened");
         let (writes, syncs) = (Histogram::default(), Histogram::default());
         let (has_failed, is_closed) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Self { db, path: path.to_owned(), writes, syncs, has_failed, is_closed })
+        let folder = File::open(path)?;
+        Ok(Self { db, path: path.to_owned(), folder, writes, syncs, has_failed, is_closed })
+    }
+
+    /// RocksDB makes tables by their path, and names them in a list that it has open: where the path leads elsewhere
+    /// by now, the list would name what is not there, and another database would get the tables.
+    fn check_place(&self) -> Result<()> {
+        let ours = self.folder.metadata()?;
+        let here = std::fs::metadata(&self.path);
+        if here.is_ok_and(|here| (here.dev(), here.ino()) == (ours.dev(), ours.ino())) {
+            return Ok(());
+        }
+        let message = format!(
+            "the folder {} was moved or replaced while the database is open, so nothing more is written; put it back, \
+             or stop and open it where it is now: all that was acknowledged is in it",
+            self.path.display()
+        );
+        Err(Error::new(ErrorKind::Io, message))
     }
 
     fn family(&self, table: Table) -> &ColumnFamily {
@@ -260,10 +281,12 @@ impl Rows for RocksRows {
         }
         waypoint::pass("storage.close");
         if !self.has_failed.load(Ordering::Acquire) {
-            let closed = self.db.flush_wal(true).and_then(|()| {
+            let synced = self.db.flush_wal(true).map_err(|error| self.translate(error));
+            let closed = synced.and_then(|()| self.check_place()).and_then(|()| {
                 let families: Vec<&ColumnFamily> =
                     Table::ALL.into_iter().map(|table| self.family(table)).collect();
-                self.db.flush_cfs_opt(&families, &FlushOptions::default())
+                let flushed = self.db.flush_cfs_opt(&families, &FlushOptions::default());
+                flushed.map_err(|error| self.translate(error))
             });
             if let Err(error) = closed {
                 tracing::error!(%error, "the storage could not be closed cleanly; the log keeps what is not in tables");
@@ -275,6 +298,7 @@ impl Rows for RocksRows {
     }
 
     fn free_bytes(&self) -> Result<Option<u64>> {
+        self.check_place()?;
         let found = rustix::fs::statvfs(&self.path).map_err(std::io::Error::from)?;
         Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
     }

@@ -190,3 +190,26 @@ fn what_grows_beyond_its_limit_is_refused_before_it_grows() {
     );
     assert_eq!(db.collection("a").expect("a collection").count(&Default::default()).expect("a count"), 1);
 }
+
+/// Two MiB that each of 40 rows has are 80 MiB of points, and were one block; a row that has them twelve times over is
+/// refused by its number.
+#[test]
+fn what_rows_share_is_counted_for_each_of_them() {
+    let dictionary = |keys: Vec<i8>| -> ArrayRef {
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(2 << 20)]));
+        Arc::new(DictionaryArray::<Int8Type>::try_new(keys.into(), text).expect("keys of it"))
+    };
+    let db = site();
+    let rows = batch(vec![("id", ids(2..42)), ("text", dictionary(vec![0; 40]))]);
+    let mut blocks = Vec::new();
+    let mut seen = |progress: kithdb::bulk::Progress| blocks.push(progress.rows);
+    let imported = db.import("a", source(vec![rows]), &ImportOptions::default(), &mut seen);
+    assert_eq!(imported.expect("imported").rows, 40);
+    assert!(blocks.len() >= 4 && blocks.is_sorted(), "{blocks:?}");
+    let texts = dictionary(vec![0; 12]);
+    let field = Arc::new(Field::new_list_field(texts.data_type().clone(), true));
+    let lists: ArrayRef = Arc::new(ListArray::new(field, OffsetBuffer::from_lengths([0, 12]), texts, None));
+    let error = super::import(&db, "a", vec![batch(vec![("id", ids([2, 3])), ("texts", lists)])])
+        .expect_err("24 MiB");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::LimitExceeded, Some("rows[1].payload")), "{error}");
+}

@@ -3,9 +3,10 @@
 use std::io::Cursor;
 
 use kithdb::arrow::array::RecordBatchReader as _;
+use kithdb::arrow::error::ArrowError;
 use kithdb::bulk::files::{self, Format};
 use kithdb::bulk::{Export, ExportOptions, ImportOptions};
-use kithdb::{Database, Limits, Schema};
+use kithdb::{Database, ErrorKind, Limits, Point, Schema};
 use proptest::prelude::*;
 
 use super::all;
@@ -72,5 +73,35 @@ fn what_has_no_vectors_and_no_points_comes_back_too() {
             assert_eq!(imported.expect("imported").rows, 0);
             assert_eq!(db.collection(&copy).expect("it was made").schema(), schema);
         }
+    }
+}
+
+/// Rows go with their collection, also under an export: it was told as damage.
+#[test]
+fn an_export_whose_collection_is_dropped_says_that_it_is_gone() {
+    let db = Database::in_memory().expect("a database");
+    for _ in 0..8 {
+        let a = db.create_collection("a", Schema::new()).expect("a collection");
+        a.upsert((0..4_000_u64).map(|id| Point::new(id).with("n", id)).collect()).expect("written");
+        std::thread::scope(|scope| {
+            let dropper = scope.spawn(|| {
+                std::thread::sleep(std::time::Duration::from_millis(3));
+                db.drop_collection("a").expect("dropped")
+            });
+            let error = loop {
+                match a.export(&ExportOptions::default()).map(Iterator::collect::<Vec<_>>) {
+                    Err(error) => break error,
+                    Ok(batches) => match batches.into_iter().find_map(std::result::Result::err) {
+                        Some(ArrowError::ExternalError(error)) => {
+                            break *error.downcast().expect("an error of the database");
+                        }
+                        Some(error) => panic!("{error}"),
+                        None => {}
+                    },
+                }
+            };
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+            assert!(dropper.join().expect("no panic"));
+        });
     }
 }

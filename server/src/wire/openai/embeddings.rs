@@ -20,7 +20,7 @@ pub(crate) struct EmbeddingsIn {
 
 /// What is embedded.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a text, or a list of texts")]
 enum Input {
     Text(String),
     Texts(Vec<String>),

@@ -36,7 +36,7 @@ pub(crate) fn fresh(prefix: &str) -> String {
 
 /// A text, or a list of them.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a text, or a list of texts")]
 pub(crate) enum Texts {
     One(String),
     Many(Vec<String>),
@@ -53,7 +53,7 @@ impl Texts {
 
 /// What is said in a message: a text, or parts of which those with a text count.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a text, or a list of parts, each an object with its `type`")]
 pub(crate) enum Content {
     Text(String),
     Parts(Vec<Part>),
@@ -79,6 +79,15 @@ impl Content {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_neither_of_two_forms_is_told_by_the_forms_and_not_by_a_name_of_ours() {
+        let texts = serde_json::from_str::<Texts>("5").expect_err("a number").to_string();
+        let content = serde_json::from_str::<Content>("[5]").expect_err("numbers").to_string();
+        for (error, part) in [(texts, "list of texts"), (content, "list of parts")] {
+            assert!(error.contains(part) && !error.contains("variant"), "{error}");
+        }
+    }
 
     #[test]
     fn a_later_id_is_greater() {

@@ -64,7 +64,7 @@ struct TextIn {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a text, or a list of items, each an object with its `type` or `role`")]
 enum Input {
     Text(String),
     Items(Vec<ItemIn>),

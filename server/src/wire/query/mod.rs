@@ -61,7 +61,7 @@ pub(crate) struct QueryBody {
 /// What comes with the points.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, ToSchema)]
 #[schema(as = Explain)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be true, false, or \"analyze\"")]
 pub(super) enum ExplainIn {
     Flag(bool),
     Word(ExplainWord),

@@ -26,6 +26,10 @@ pub(super) enum Kind {
     End,
 }
 
+/// Tokens of a filter, at most. Each takes many times its characters, and all of them are there before the first is
+/// understood; lists of more ids than a request may have fit.
+const TOKENS_MAX: usize = 1 << 20;
+
 /// The longer come first.
 const SIGNS: [&str; 9] = ["<=", ">=", "!=", "(", ")", ",", "=", "<", ">"];
 
@@ -43,6 +47,12 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>> {
             lexer.at += 1;
         }
         let at = lexer.at + 1;
+        if tokens.len() == TOKENS_MAX {
+            return Err(refuse(
+                at,
+                &format!("it has more than {TOKENS_MAX} words, values and signs; make it shorter"),
+            ));
+        }
         let kind = lexer.token()?;
         let is_end = kind == Kind::End;
         tokens.push(Token { kind, at });
