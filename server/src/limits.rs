@@ -126,7 +126,7 @@ mod tests {
             ("head_max_s", ServeLimits { head_time_max: long, ..limits.clone() }),
             ("request_max_s", ServeLimits { request_time_max: long, ..limits.clone() }),
             ("stop_max_s", ServeLimits { stop_time_max: long, ..limits.clone() }),
-            ("body_max_s", ServeLimits { body_time_max: Duration::ZERO, ..limits.clone() }),
+            ("body_max_s", ServeLimits { body_time_max: Duration::ZERO, ..limits }),
         ] {
             assert_eq!(limits.check().expect_err("refused").field(), Some(field));
         }
