@@ -1,5 +1,5 @@
-//! Times in payloads: strings of RFC 3339, or less: without a zone (then UTC), without seconds, a date alone. A zone may
-//! stand behind a space, and be called UTC, as Qdrant prints its times and reads them back.
+//! Times in payloads: strings of RFC 3339, or less: without a zone (then UTC), without seconds, a date alone. A zone
+//! may stand behind a space, and be called UTC, as Qdrant prints its times and reads them back.
 //!
 //! A time is a number of microseconds since 1970, which is what indexes and orders hold. Finer parts are cut off.
 
