@@ -243,7 +243,12 @@ class AsyncCollection:
         using: str | None = None,
         with_payload: WithPayload = True,
         with_vector: WithVector = False,
+        score_threshold: float | None = None,
+        exact: bool | None = None,
+        recall: float | None = None,
+        ef: int | None = None,
         fusion: str | Mapping[str, Any] = "adaptive",
+        highlight: bool | Mapping[str, Any] | None = None,
         with_lookup: str | Mapping[str, Any] | None = None,
     ) -> list[Group]: ...
     async def query(self, body: Mapping[str, Any]) -> AsyncHits: ...

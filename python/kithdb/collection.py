@@ -422,10 +422,18 @@ class Collection(Writes, Answers):
         using: str | None = None,
         with_payload: WithPayload = True,
         with_vector: WithVector = False,
+        score_threshold: float | None = None,
+        exact: bool | None = None,
+        recall: float | None = None,
+        ef: int | None = None,
         fusion: str | Mapping[str, Any] = "adaptive",
+        highlight: bool | Mapping[str, Any] | None = None,
         with_lookup: str | Mapping[str, Any] | None = None,
     ) -> list[Group]:
-        """The best groups of hits by the values of a field: `limit` of them, each with its `group_size` best hits."""
+        """The best groups of hits by the values of a field: `limit` of them, each with its `group_size` best hits.
+
+        What else is said is as for `search`.
+        """
         members = _named(
             limit=limit,
             group_by=by,
@@ -434,7 +442,10 @@ class Collection(Writes, Answers):
             prefetch=prefetch,
             with_payload=_shown(with_payload),
             with_vector=_shown(with_vector) or None,
+            score_threshold=score_threshold,
+            highlight=highlight,
             with_lookup=with_lookup,
+            params=_named(exact=exact, recall=recall, hnsw_ef=ef) or None,
         )
 
         def ask() -> Any:

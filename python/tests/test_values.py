@@ -285,3 +285,38 @@ def test_messages_tell_nothing_of_bodies_that_nobody_has_seen(books: kithdb.Coll
     with pytest.raises(kithdb.DeadlineExceeded) as late:
         books.search([1.0, 0.0], deadline_ms=0)
     assert late.value.message.startswith("the deadline")
+
+
+def test_groups_take_what_searches_take(books: kithdb.Collection) -> None:
+    near = books.groups("lang", [1.0, 0.0], score_threshold=0.5, exact=True)
+    assert {group.value: group.hits.ids for group in near} == {"en": [1], "de": [2]}
+    marked = books.groups("lang", text="crate", highlight=True)
+    assert "<em>" in str(marked[0].hits[0].highlight)
+    with pytest.raises(kithdb.InvalidArgument) as error:
+        books.groups("lang", [1.0, 0.0], recall=2.0)
+    assert error.value.field == "params.recall"
+
+
+def test_matches_go_to_every_form(books: kithdb.Collection) -> None:
+    matches = books.search_many([[1.0, 0.0], [0.0, 1.0]], limit=3, where=f.year <= 2020)
+    rows = matches.to_dicts()
+    assert [(row["question"], row["id"]) for row in rows] == [(0, 3), (0, 4), (1, 3), (1, 4)]
+    assert rows[0]["score"] == pytest.approx(0.0) and rows[2]["score"] == pytest.approx(1.0)
+    for table in (
+        matches.to_arrow().to_pylist(),
+        matches.to_pandas().to_dict("records"),
+        matches.to_polars().to_dicts(),
+    ):
+        assert table == rows
+    none = books.search_many(np.zeros((0, 2), np.float32))
+    assert none.to_dicts() == [] and none.to_arrow().num_rows == len(none.to_pandas()) == len(none.to_polars()) == 0
+
+
+def test_ids_of_two_kinds_are_text_in_a_table(db: kithdb.Database) -> None:
+    points, name = plain(db), str(uuid.UUID(int=5))
+    points.upsert(ids=[1, name], vectors=[[1.0, 0.0], [0.6, 0.8]])
+    hits, matches = points.search([1.0, 0.0]), points.search_many([[1.0, 0.0]])
+    for found in (hits, matches):
+        assert found.to_arrow().column("id").to_pylist() == ["1", name]
+        assert found.to_polars()["id"].to_list() == ["1", name]
+        assert found.to_pandas()["id"].tolist() == [1, name]
