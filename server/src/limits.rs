@@ -130,6 +130,6 @@ mod tests {
         ] {
             assert_eq!(limits.check().expect_err("refused").field(), Some(field));
         }
-        ServeLimits { stop_time_max: TIME_MAX, ..limits }.check().expect("a year is well");
+        ServeLimits { stop_time_max: TIME_MAX, ..ServeLimits::default() }.check().expect("a year is well");
     }
 }
