@@ -243,7 +243,12 @@ class AsyncCollection:
         using: str | None = None,
         with_payload: WithPayload = True,
         with_vector: WithVector = False,
+        score_threshold: float | None = None,
+        exact: bool | None = None,
+        recall: float | None = None,
+        ef: int | None = None,
         fusion: str | Mapping[str, Any] = "adaptive",
+        highlight: bool | Mapping[str, Any] | None = None,
         with_lookup: str | Mapping[str, Any] | None = None,
     ) -> list[Group]: ...
     async def query(self, body: Mapping[str, Any]) -> AsyncHits: ...
@@ -251,7 +256,7 @@ class AsyncCollection:
     async def matrix(
         self, sample: int = 100, *, limit: int = 3, where: Where | None = None, using: str = ""
     ) -> Any: ...
-    async def export(self, to: str | Path, *, where: str | None = None) -> Path: ...
+    async def export(self, to: str | Path, *, where: Where | None = None) -> Path: ...
     async def learn_weights(
         self,
         questions: Iterable[Mapping[str, Any]] | None = None,

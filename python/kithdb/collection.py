@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from urllib.parse import quote, urlencode
 
+from kithdb._json import dumps, plain
 from kithdb.answers import Answers
 from kithdb.errors import InvalidArgument, LimitExceeded, NotFound
 from kithdb.filters import Where, wire
 from kithdb.hits import Asked, Group, Hits, Matches, Point
 from kithdb.questions import Question, Sought, one_row, question
-from kithdb.rows import Columns, Id, Ids, Progress, columns_of, matrix, plain_id, teller
+from kithdb.rows import Columns, Id, Ids, Progress, columns_of, matrix, plain_id, teller, whole
 from kithdb.schemas import Schema
 from kithdb.snapshots import Snapshots
 from kithdb.writing import Writes
@@ -191,7 +192,7 @@ class Collection(Writes, Answers):
     def _write(self, operation: str, body: dict[str, Any]) -> int:
         self._check_present()
         method, path = _OPERATIONS[operation]
-        return int(self._door.call(method, self._path + path, body)["operation_id"])
+        return int(self._door.call(method, self._path + path, plain(body))["operation_id"])
 
     def _check_present(self) -> None:
         if self.seqno is not None:
@@ -203,7 +204,7 @@ class Collection(Writes, Answers):
 
         Raises `InvalidArgument` naming the place; then nothing is done.
         """
-        done = self._door.call("POST", f"{self._path}/points/batch", {"operations": list(operations)})
+        done = self._door.call("POST", f"{self._path}/points/batch", plain({"operations": list(operations)}))
         return int(done[-1]["operation_id"]) if done else 0
 
     # Reading.
@@ -390,6 +391,7 @@ class Collection(Writes, Answers):
         """
         import numpy as np
 
+        limit = whole(limit, "limit")
         members = _named(
             limit=limit,
             using=using,
@@ -420,10 +422,18 @@ class Collection(Writes, Answers):
         using: str | None = None,
         with_payload: WithPayload = True,
         with_vector: WithVector = False,
+        score_threshold: float | None = None,
+        exact: bool | None = None,
+        recall: float | None = None,
+        ef: int | None = None,
         fusion: str | Mapping[str, Any] = "adaptive",
+        highlight: bool | Mapping[str, Any] | None = None,
         with_lookup: str | Mapping[str, Any] | None = None,
     ) -> list[Group]:
-        """The best groups of hits by the values of a field: `limit` of them, each with its `group_size` best hits."""
+        """The best groups of hits by the values of a field: `limit` of them, each with its `group_size` best hits.
+
+        What else is said is as for `search`.
+        """
         members = _named(
             limit=limit,
             group_by=by,
@@ -432,7 +442,10 @@ class Collection(Writes, Answers):
             prefetch=prefetch,
             with_payload=_shown(with_payload),
             with_vector=_shown(with_vector) or None,
+            score_threshold=score_threshold,
+            highlight=highlight,
             with_lookup=with_lookup,
+            params=_named(exact=exact, recall=recall, hnsw_ef=ef) or None,
         )
 
         def ask() -> Any:
@@ -472,9 +485,9 @@ class Collection(Writes, Answers):
         dated = body if self.seqno is None else {**body, "as_of": self.seqno}
         return self._door.call(method, self._path + path, dated)
 
-    def export(self, to: str | Path, *, where: str | None = None) -> Path:
-        """Writes all points, or those that match a filter in the form of text, to a file: its path. How it ends says
-        what it is: `.parquet`, `.arrow` (a stream of record batches) or `.jsonl`.
+    def export(self, to: str | Path, *, where: Where | None = None) -> Path:
+        """Writes all points, or those that match, to a file: its path. How it ends says what it is: `.parquet`,
+        `.arrow` (a stream of record batches) or `.jsonl`.
 
         Each has ids, vectors and payload, as `upsert` takes them. The points are those of one state, the present one.
         Until all of them are there, what the file was before stays.
@@ -487,7 +500,7 @@ class Collection(Writes, Answers):
             raise InvalidArgument(f"ends with `{path.suffix}`; files end with .{', .'.join(_FILES)}", "to")
         if self.seqno is not None:
             raise InvalidArgument("is a past state, and exported is the present one", "as_of")
-        asked = urlencode({"format": kind, **({} if where is None else {"filter": where})})
+        asked = urlencode({"format": kind, **({} if where is None else {"filter": _as_text(where)})})
         pieces = self._door.stream(f"/api/v1{self._path}/export?{asked}")
         # What is wrong with the question shows here.
         first = next(pieces, b"")
@@ -544,6 +557,8 @@ class Collection(Writes, Answers):
 
     def create_vector(self, name: str, **params: Any) -> int:
         """Adds a space for vectors: `dense={"size": 384, "distance": "Cosine"}`, or `sparse={}`."""
+        if not params:
+            raise InvalidArgument('are missing; give dense={"size": 384, "distance": "Cosine"}, or sparse={}', "params")
         return self._alter("PUT", f"/vectors/{quote(name, safe='')}", params)
 
     def drop_vector(self, name: str) -> int:
@@ -599,11 +614,17 @@ def _hangs_on_schema(vector: Any, text: Any) -> bool:
 
 def _shown(what: WithPayload | WithVector) -> Any:
     """What comes along, where a text names one member."""
-    return [what] if isinstance(what, str) else what
+    return [what] if isinstance(what, str) else list(what) if isinstance(what, (set, frozenset)) else what
 
 
 def _filtered(where: Where | None) -> dict[str, Any]:
     return {} if where is None else {"filter": wire(where)}
+
+
+def _as_text(where: Where) -> str:
+    """A filter as a text, or as the JSON of what is none."""
+    found = wire(where)
+    return found if isinstance(found, str) else dumps(found).decode()
 
 
 def _listed(ids: Ids | Iterable[Id]) -> list[int | str]:

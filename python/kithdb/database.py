@@ -18,7 +18,7 @@ from kithdb.answers import Answer, Answering
 from kithdb.collection import Collection
 from kithdb.doors import Door, EmbeddedDoor
 from kithdb.errors import AlreadyExists, Busy, InvalidArgument, NotFound, Unsupported
-from kithdb.rows import Progress, bar_of, columns_of, names_of, record_batches
+from kithdb.rows import Progress, bar_of, columns_of, names_of, readable, record_batches, whole
 from kithdb.snapshots import Snapshots
 from kithdb.writing import Transaction
 
@@ -424,16 +424,31 @@ def _spaces(
     dim: int | None, metric: str, vectors: Mapping[str, Any] | None, first: Mapping[str, int]
 ) -> dict[str, Any]:
     """The vectors of a new collection: those that were named, and those that were found among its points."""
-    distance = _METRICS.get(metric.lower())
+    distance = _METRICS.get(metric.lower()) if isinstance(metric, str) else None
     if distance is None:
-        raise InvalidArgument(f"`{metric}` is no measure; there are {', '.join(_METRICS)}", "metric")
+        known = ", ".join(_METRICS)
+        raise InvalidArgument(f"{metric!r} is no measure; there are {known}", "metric", _meant(metric))
+    if vectors is not None and not isinstance(vectors, Mapping):
+        message = 'must be a dict of names and dimensions, such as {"image": 512}'
+        raise InvalidArgument(message, "vectors", "Points are given as data: create_collection(name, points).")
     named: dict[str, Any] = {**first, **({"": dim} if dim is not None else {}), **(vectors or {})}
-    sized = {
-        name: {"size": space, "distance": distance} if isinstance(space, int) else space
+    sized: dict[str, Any] = {
+        name: space
+        if isinstance(space, Mapping)
+        else {"size": whole(space, f"vectors.{name}" if name else "dim"), "distance": distance}
         for name, space in named.items()
     }
     only: dict[str, Any] = sized[""] if list(sized) == [""] else sized
     return only
+
+
+#: What other databases call measures.
+_ALSO = {"l2": "euclid", "euclidean": "euclid", "ip": "dot", "inner_product": "dot", "l1": "manhattan"}
+
+
+def _meant(metric: object) -> str | None:
+    meant = _ALSO.get(str(metric).lower())
+    return f"Here it is `{meant}`." if meant else None
 
 
 def _peeked(data: Any, *, is_enough: bool) -> tuple[Any, dict[str, int]]:
@@ -441,6 +456,7 @@ def _peeked(data: Any, *, is_enough: bool) -> tuple[Any, dict[str, int]]:
     known without."""
     if data is None:
         return None, {}
+    data = readable(data)
     if hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__len__"):
         # It can be read once: what was taken from it is put before the rest.
         reader = record_batches(data)

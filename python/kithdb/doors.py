@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from kithdb._json import dumps
 from kithdb._kithdb import Embedded
-from kithdb.errors import of_kind
+from kithdb.errors import POSITION, of_kind
 from kithdb.rows import COMMIT_BYTES
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def _without_field(message: str, field: str) -> str:
     """The message alone: the field stands before it, behind it, or in brackets with it."""
     if message.startswith(f"[{field}: ") and message.endswith("]"):
         message = message[1:-1]
-    return message.removeprefix(f"{field}: ").removesuffix(f" (`{field}`)")
+    return POSITION.sub("", message.removeprefix(f"{field}: ").removesuffix(f" (`{field}`)"))
 
 
 #: Whatever kind is told: that of a key is the one of any argument, that of a serving engine the one of any input and

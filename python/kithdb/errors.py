@@ -10,6 +10,7 @@ Every error has a message that says what to do, the `field` at fault where there
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 
@@ -26,6 +27,12 @@ class Error(Exception):
         self.field = field
         #: What may help.
         self.hint = hint or self._hint
+
+    def within(self, place: str) -> Error:
+        """The same, of a part of something: the place of that stands before the field."""
+        rest = self.field or ""
+        self.field = f"{place}{rest}" if not rest or rest.startswith("[") else f"{place}.{rest}"
+        return self
 
     def __str__(self) -> str:
         text = f"{self.field}: {self.message}" if self.field else self.message
@@ -158,12 +165,25 @@ def _all(root: type[Error]) -> list[type[Error]]:
 _KINDS: dict[str, type[Error]] = {found.kind: found for found in _all(Error)}
 
 
+#: How texts end that tell of a body: it was made here, and whoever reads them has not seen it.
+POSITION = re.compile(r" at line \d+ column \d+$")
+
+#: How texts begin as clients of the HTTP dialect expect them.
+_STARTS = (
+    "Wrong input: ",
+    "Format error in JSON body: ",
+    "Validation error in JSON body: ",
+    "Validation error in path parameters: ",
+    "Timeout error: ",
+)
+
+
 def of_kind(kind: str, message: str, field: str | None = None) -> Error:
     """The exception of a kind, as the engine names kinds."""
-    # The text of some begins as clients of the HTTP dialect expect it; an exception says that by its class.
-    for start in ("Wrong input: ", "Format error in JSON body: ", "Validation error in JSON body: "):
+    # An exception says that by its class.
+    for start in _STARTS:
         message = message.removeprefix(start)
-    return _KINDS.get(kind, Internal)(message, field)
+    return _KINDS.get(kind, Internal)(POSITION.sub("", message), field)
 
 
 def missing(package: str, purpose: str) -> MissingPackage:

@@ -10,8 +10,10 @@ may stand instead, and a text may be joined to an expression: `(f.year >= 2020) 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -20,7 +22,7 @@ from kithdb.errors import InvalidArgument
 #: A value that a field is compared with.
 Scalar: TypeAlias = str | int | bool
 #: A bound of a range: a number, or a time.
-Bound: TypeAlias = int | float | date | str
+Bound: TypeAlias = int | float | Decimal | date | str
 #: Longitude and latitude, in degrees.
 Place: TypeAlias = tuple[float, float]
 
@@ -96,6 +98,25 @@ def _test(path: str, **tests: Any) -> Condition:
     return Condition({"key": path, **tests})
 
 
+def _scalar(value: Any) -> Any:
+    """A value as one of Python, also where it is a scalar of NumPy or a decimal."""
+    if hasattr(value, "astype") and getattr(value, "dtype", None) is not None and value.dtype.kind == "M":
+        # Of nanoseconds NumPy itself makes integers.
+        value = value.astype("datetime64[us]")
+    if hasattr(value, "item") and not getattr(value, "ndim", 0):
+        value = value.item()
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _bound(value: Any) -> Any:
+    """A bound, which is there: without it everything would match."""
+    bound = _scalar(value)
+    is_missing = bound is None or type(bound).__name__ in ("NAType", "NaTType")
+    if is_missing or (isinstance(bound, float) and not math.isfinite(bound)):
+        raise InvalidArgument(f"is {value}, which is no bound; give a finite number, or a time", "value")
+    return bound
+
+
 def _contains(path: str, how: str, words: str) -> Condition:
     # As text: `match.text` of the dialect is a part of the string where the field has no index of texts.
     field, text = path.replace("`", "``"), words.replace("'", "''")
@@ -118,40 +139,44 @@ class Field:
     def __getitem__(self, path: str) -> Field:
         return Field(f"{self._path}.{path}")
 
-    def __eq__(self, value: Scalar | float | date) -> Condition:  # type: ignore[override]
+    def __eq__(self, value: Scalar | float | Decimal | date) -> Condition:  # type: ignore[override]
+        value = _scalar(value)
         if value is None:
             raise InvalidArgument("is None, which nothing equals; ask is_null() or is_empty()", "value")
         if isinstance(value, (float, date)):
             # A moment can be written in several ways, and is one all the same.
-            return _test(self._path, range={"gte": value, "lte": value})
+            return self.between(value, value)
         return _test(self._path, match={"value": value})
 
-    def __ne__(self, value: Scalar | float | date) -> Condition:  # type: ignore[override]
+    def __ne__(self, value: Scalar | float | Decimal | date) -> Condition:  # type: ignore[override]
         return ~(self == value)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __lt__(self, bound: Bound) -> Condition:
-        return _test(self._path, range={"lt": bound})
+        return _test(self._path, range={"lt": _bound(bound)})
 
     def __le__(self, bound: Bound) -> Condition:
-        return _test(self._path, range={"lte": bound})
+        return _test(self._path, range={"lte": _bound(bound)})
 
     def __gt__(self, bound: Bound) -> Condition:
-        return _test(self._path, range={"gt": bound})
+        return _test(self._path, range={"gt": _bound(bound)})
 
     def __ge__(self, bound: Bound) -> Condition:
-        return _test(self._path, range={"gte": bound})
+        return _test(self._path, range={"gte": _bound(bound)})
 
     def between(self, low: Bound, high: Bound) -> Condition:
         """From one bound to another, both included: numbers, or times."""
-        return _test(self._path, range={"gte": low, "lte": high})
+        return _test(self._path, range={"gte": _bound(low), "lte": _bound(high)})
 
-    def isin(self, values: Iterable[Scalar]) -> Condition:
+    def isin(self, values: Iterable[Scalar | float | Decimal | date]) -> Condition:
         """One of these values."""
         if isinstance(values, str):
             raise InvalidArgument(f"is one text; give a list of values, or ask whether it is == {values!r}", "values")
-        return _test(self._path, match={"any": list(values)})
+        listed = [_scalar(value) for value in values]
+        if any(isinstance(value, (float, date)) for value in listed):
+            return Condition({"should": [(self == value).to_dict() for value in listed]})
+        return _test(self._path, match={"any": listed})
 
     def contains(self, words: str) -> Condition:
         """A text with all of these words."""
@@ -200,6 +225,11 @@ class Field:
         exterior, *interiors = ({"points": [_place(place) for place in one]} for one in (ring, *holes))
         return _test(self._path, geo_polygon={"exterior": exterior, "interiors": interiors})
 
+    def __call__(self, *arguments: Any, **named: Any) -> Condition:
+        path, _, name = self._path.rpartition(".")
+        tests = ", ".join(test for test in vars(Field) if not test.startswith("_"))
+        raise TypeError(f"a field ({path or name}) has no test `{name}`; there are {tests}, and ==, !=, <, <=, >, >=")
+
     def __repr__(self) -> str:
         return f"f[{self._path!r}]"
 
@@ -243,9 +273,10 @@ class Fields:
 f = Fields()
 
 
-def has_id(ids: Iterable[int | str | UUID]) -> Condition:
-    """The point has one of these ids."""
-    return Condition({"has_id": [str(one) if isinstance(one, UUID) else one for one in ids]})
+def has_id(ids: int | str | UUID | Iterable[int | str | UUID]) -> Condition:
+    """The point has one of these ids, or this one."""
+    listed = [ids] if isinstance(ids, (str, int, UUID)) or not isinstance(ids, Iterable) else list(ids)
+    return Condition({"has_id": [str(one) if isinstance(one, UUID) else one for one in listed]})
 
 
 def has_vector(name: str = "") -> Condition:

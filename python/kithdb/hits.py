@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, overload
 
 from kithdb.errors import InvalidArgument, missing
@@ -152,7 +153,8 @@ class Hits(Sequence[Hit]):
         return np.array(ids, kind), np.array(self.scores, np.float32)
 
     def to_arrow(self) -> pa.Table:
-        """A table of `pyarrow`, with the columns of `to_dicts`. A member whose values have several types is JSON."""
+        """A table of `pyarrow`, with the columns of `to_dicts`. A member whose values have several types is JSON; ids
+        are text where some are UUIDs."""
         try:
             import pyarrow as pa
         except ImportError as error:
@@ -164,7 +166,9 @@ class Hits(Sequence[Hit]):
             except (pa.ArrowInvalid, pa.ArrowTypeError):
                 return pa.array([None if value is None else json.dumps(value) for value in values])
 
-        return pa.table({name: column(values) for name, values in self._columns().items()})
+        columns = self._columns()
+        columns["id"] = _of_one_type(columns["id"])
+        return pa.table({name: column(values) for name, values in columns.items()})
 
     def to_pandas(self) -> pd.DataFrame:
         """A frame of `pandas`, with the columns of `to_dicts`."""
@@ -244,7 +248,8 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The hits of many questions, a row for each question."""
+    """The hits of many questions, a row for each question. `to_dicts`, `to_arrow`, `to_pandas` and `to_polars` give all
+    hits, one below the other, with the number of the question that they answer: `question`, `id`, `score`."""
 
     #: Shape `(n, limit)`, `uint64`; `object` where there are UUIDs. 0 or `None` where a row has fewer hits.
     ids: npt.NDArray[Any]
@@ -260,3 +265,47 @@ class Matches:
         """The hits of one question: ids and scores."""
         count = int(self.counts[at])
         return list(zip(self.ids[at, :count].tolist(), self.scores[at, :count].tolist()))
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A dict for each hit: `question`, `id`, `score`."""
+        return [{"question": at, "id": one, "score": score} for at in range(len(self)) for one, score in self[at]]
+
+    def to_arrow(self) -> pa.Table:
+        """A table of `pyarrow`, with the columns of `to_dicts`."""
+        columns = self._columns()
+        if columns["id"].dtype == object:
+            columns["id"] = _of_one_type(columns["id"].tolist())
+        table: pa.Table = _package("pyarrow", "to_arrow()").table(columns)
+        return table
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A frame of `pandas`, with the columns of `to_dicts`."""
+        frame: pd.DataFrame = _package("pandas", "to_pandas()").DataFrame(self._columns())
+        return frame
+
+    def to_polars(self) -> pl.DataFrame:
+        """A frame of `polars`, with the columns of `to_dicts`."""
+        columns = self._columns()
+        if columns["id"].dtype == object:
+            columns["id"] = _of_one_type(columns["id"].tolist())
+        frame: pl.DataFrame = _package("polars", "to_polars()").DataFrame(columns)
+        return frame
+
+    def _columns(self) -> dict[str, Any]:
+        import numpy as np
+
+        is_hit = np.arange(self.ids.shape[1]) < self.counts[:, None]
+        questions = np.repeat(np.arange(len(self), dtype=np.uint32), self.counts)
+        return {"question": questions, "id": self.ids[is_hit], "score": self.scores[is_hit]}
+
+
+def _of_one_type(ids: list[Any]) -> list[Any]:
+    """Ids as they are where they are all numbers, else all as text."""
+    return ids if all(isinstance(one, int) for one in ids) else [str(one) for one in ids]
+
+
+def _package(name: str, purpose: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise missing(name, purpose) from error

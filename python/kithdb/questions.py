@@ -12,7 +12,7 @@ from uuid import UUID
 
 from kithdb.errors import InvalidArgument
 from kithdb.filters import Where, wire
-from kithdb.rows import plain_id
+from kithdb.rows import numbers, plain_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,12 +135,7 @@ def _vector(vector: Any) -> tuple[Any, npt.NDArray[np.float32] | None]:
         return vector, None
     if getattr(vector, "ndim", None) == 0:
         return plain_id(vector), None
-    import numpy as np
-
-    try:
-        array = np.ascontiguousarray(vector, np.float32)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument(f"is no vector of numbers: {error}", "vector") from error
+    array = numbers(vector, "vector")
     if array.ndim == 2:
         return array.tolist(), None
     if array.ndim != 1 or not len(array):

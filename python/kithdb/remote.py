@@ -10,18 +10,19 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import select
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 from urllib.parse import SplitResult, quote, urlsplit
 from weakref import WeakSet
 
-from kithdb._json import dumps
+from kithdb._json import dumps, named, plain
 from kithdb.doors import TEXTS, Body, Told, answered, go_on, result, stacked
 from kithdb.errors import Busy, Closed, Error, InvalidArgument, NotFound, Unreachable
 
@@ -145,20 +146,18 @@ class RemoteDoor:
         It is sent once. Where the connection is lost before the answer is there, it is not known whether the points
         were written, and to send them again could undo what somebody else has written since: that is `Unreachable`.
         """
-        batch: dict[str, Any] = {"ids": _listed(columns.ids)}
-        vectors = {name: rows.tolist() for name, rows in columns.vectors.items()}
-        batch["vectors"] = vectors[""] if list(vectors) == [""] else vectors
-        if columns.payloads is not None:
-            batch["payloads"] = list(columns.payloads)
-        path = f"/collections/{quote(collection, safe='')}/points"
-        sent = dumps({"batch": batch, **conditions})
+        with _of_points():
+            sent = dumps({"batch": _batch(columns), **conditions})
         if len(sent) > _BODY_BYTES and len(columns.ids) > 1:
             # Long texts: vectors alone do not say how much a commit has.
             return max(self.upsert(collection, part, conditions) for part in columns.halves())
-        answer = self._answer("PUT", path, sent, False)
+        with _of_points():
+            answer = self._answer("PUT", f"/collections/{quote(collection, safe='')}/points", sent, False)
         return int(json.loads(answer)["result"]["operation_id"])
 
     def query(self, collection: str, body: Body, vector: npt.NDArray[np.float32] | None) -> dict[str, Any]:
+        if vector is not None:
+            _check_finite(vector, "query")
         asked = body(() if vector is None else vector.tolist())
         found: dict[str, Any] = self.call("POST", f"/collections/{quote(collection, safe='')}/points/query", asked)
         return found
@@ -169,12 +168,16 @@ class RemoteDoor:
         import numpy as np
 
         path = f"/collections/{quote(collection, safe='')}/points/query/batch"
+        for at in np.flatnonzero(~np.isfinite(matrix).all(axis=1))[:1]:
+            _check_finite(matrix[at], f"vectors[{at}].query")
         counts = np.zeros(len(matrix), np.uint32)
         scores = np.full((len(matrix), width), np.nan, np.float32)
         ids: list[list[Any]] = []
         for first in range(0, len(matrix), _QUESTIONS):
             searches = [body(row.tolist()) for row in matrix[first : first + _QUESTIONS]]
-            for at, found in enumerate(self.call("POST", path, {"searches": searches}), first):
+            with _moved(_SEARCH, lambda found, first=first: f"vectors[{first + int(found[1])}]"):  # type: ignore[misc]
+                told = self.call("POST", path, {"searches": searches})
+            for at, found in enumerate(told, first):
                 points = found["points"]
                 counts[at] = len(points)
                 scores[at, : len(points)] = [point["score"] for point in points]
@@ -393,6 +396,53 @@ class RemoteDoor:
         connection.close()
         with self._lock:
             self._connections.discard(connection)
+
+
+#: The beginnings of places in bodies, which the caller knows by other names.
+_BATCH = re.compile(r"^batch\.(ids|vectors|payloads)(?:\.([^\[]+))?\[(\d+)\]")
+_SEARCH = re.compile(r"^searches\[(\d+)\]")
+
+
+@contextmanager
+def _moved(beginning: re.Pattern[str], place: Callable[[re.Match[str]], str]) -> Iterator[None]:
+    """Says of what is refused where the caller has it."""
+    try:
+        yield
+    except Error as error:
+        error.field = error.field and beginning.sub(place, error.field)
+        raise
+
+
+def _of_points() -> AbstractContextManager[None]:
+    def place(found: re.Match[str]) -> str:
+        column, space, at = found.groups()
+        return f"points[{at}].{column[:-1]}" + (f".{space}" if space else "")
+
+    return _moved(_BATCH, place)
+
+
+def _batch(columns: Columns) -> dict[str, Any]:
+    """The points of a commit in columns, as the route takes them."""
+    import numpy as np
+
+    for name, rows in columns.vectors.items():
+        for at in np.flatnonzero(~np.isfinite(rows).all(axis=1))[:1]:
+            _check_finite(rows[at], f"points[{at}].vector" + (f".{name}" if name else ""))
+    vectors = {name: rows.tolist() for name, rows in columns.vectors.items()}
+    batch = {"ids": _listed(columns.ids), "vectors": vectors[""] if list(vectors) == [""] else vectors}
+    if columns.payloads is None:
+        return batch
+    try:
+        return {**batch, **plain({"payloads": columns.payloads})}
+    except InvalidArgument as error:
+        raise error.within("batch") from error.__cause__
+
+
+def _check_finite(vector: npt.NDArray[Any], field: str) -> None:
+    import numpy as np
+
+    for at in np.flatnonzero(~np.isfinite(vector))[:1]:
+        raise InvalidArgument(f"is {named(vector[at])}; every element must be a finite number", f"{field}[{at}]")
 
 
 def _parts(url: str) -> SplitResult:

@@ -11,7 +11,8 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
+from operator import index
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kithdb.errors import InvalidArgument, missing
@@ -124,6 +125,17 @@ def names_of(given: str | Iterable[str]) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
 
+def whole(given: Any, field: str) -> int:
+    """A number of things, at least one, of whatever type whole numbers have."""
+    try:
+        count = -1 if isinstance(given, bool) else index(given)
+    except TypeError:
+        count = -1
+    if count < 1:
+        raise InvalidArgument(f"is {given!r}; give a whole number, at least 1", field)
+    return count
+
+
 def plain_id(given: Id) -> int | str:
     """An id as the routes take it."""
     if isinstance(given, (int, str)):
@@ -147,7 +159,13 @@ def plain_ids(given: Any) -> Ids:
         if listed.ndim != 1 or (len(listed) and listed.min() < 0):
             raise InvalidArgument("must be one row of integers that are not negative", "ids")
         return np.ascontiguousarray(listed, np.uint64)
-    return [plain_id(one) for one in listed]
+    made: list[int | str] = []
+    for at, one in enumerate(listed):
+        try:
+            made.append(plain_id(one))
+        except InvalidArgument as error:
+            raise error.within(f"points[{at}]") from None
+    return made
 
 
 def random_ids(count: int) -> list[int | str]:
@@ -155,24 +173,67 @@ def random_ids(count: int) -> list[int | str]:
     return [str(uuid.uuid4()) for _ in range(count)]
 
 
-def matrix(given: Any, field: str) -> npt.NDArray[Any]:
-    """Vectors of any form as a matrix of single or half precision, without a copy where they are one."""
+def numbers(given: Any, field: str, *, keeps_half: bool = False) -> npt.NDArray[Any]:
+    """Numbers of any form in single precision, one after the other, without a copy where they are so; half precision
+    stays if it may."""
     import numpy as np
 
     try:
-        array = np.asarray(given)
-        if array.dtype == object and array.ndim == 1:
+        array = np.asanyarray(given)
+        if keeps_half and array.dtype == object and array.ndim == 1:
             # A column of a frame, with an array or a list in each row.
             array = np.asarray([np.asarray(row) for row in array], np.float32)
-        if array.ndim == 1 and not len(array):
-            array = array.reshape(0, 0)
-        if array.dtype != np.float16:
-            array = np.ascontiguousarray(array, np.float32)
+        if array.dtype.kind in "cmM" or isinstance(given, (bytes, bytearray)):
+            raise TypeError(f"the type is {array.dtype}")
+        if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+            raise TypeError("some are masked; fill them, or leave their rows out")
+        if array.ndim == 0:
+            raise TypeError(f"it is {given!r}")
+        with np.errstate(over="ignore"):
+            # What is too large is infinite, and that is refused with its place.
+            is_half = keeps_half and array.dtype == np.float16
+            return np.ascontiguousarray(array, np.float16 if is_half else np.float32)
     except (TypeError, ValueError) as error:
-        raise InvalidArgument(f"is no matrix of numbers: {error}", field) from error
+        form = "matrix" if keeps_half else "vector"
+        raise InvalidArgument(f"is no {form} of numbers: {error}", field) from error
+
+
+def matrix(given: Any, field: str) -> npt.NDArray[Any]:
+    """Vectors of any form as a matrix of single or half precision, without a copy where they are one."""
+    array = numbers(given, field, keeps_half=True)
+    if array.ndim == 1 and not len(array):
+        array = array.reshape(0, 0)
     if array.ndim != 2:
         raise InvalidArgument(f"has the shape {array.shape}; give a matrix, a row for each point", field)
-    return np.ascontiguousarray(array)
+    return array
+
+
+def readable(data: Any) -> Any:
+    """What is a table without being a stream of record batches, as one that is; else what it was."""
+    if _is_of(data, "polars") and hasattr(data, "collect"):
+        return data.collect()
+    if _is_of(data, "pyarrow") and hasattr(data, "scanner"):
+        # A data set of files.
+        data = data.scanner()
+    if _is_of(data, "pyarrow") and hasattr(data, "to_reader") and not hasattr(data, "__arrow_c_stream__"):
+        return data.to_reader()
+    if hasattr(data, "__arrow_c_array__") and not hasattr(data, "__arrow_c_stream__"):
+        pa = _arrow("a table")
+        batch = data if isinstance(data, pa.RecordBatch) else pa.record_batch(data)
+        return pa.Table.from_batches([batch])
+    return data
+
+
+def _is_table(data: Any) -> bool:
+    return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
+
+
+def _arrow(purpose: str) -> Any:
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise missing("pyarrow", purpose) from error
+    return pa
 
 
 def columns_of(
@@ -193,11 +254,18 @@ def columns_of(
         raise InvalidArgument("is given, and so are columns; give either", "data")
     if isinstance(data, Mapping):
         raise InvalidArgument("is one dict; give a list of them", "data")
-    if hasattr(data, "__arrow_c_stream__") or _is_of(data, "pyarrow") or _is_of(data, "pandas"):
+    data = readable(data)
+    if hasattr(data, "__arrow_c_stream__") or (_is_of(data, "pandas") and hasattr(data, "columns")):
         return _of_table(data, spaces, commit_points, commit_bytes)
     if hasattr(data, "ndim"):
         return _of_arrays(None, data, None, commit_points, commit_bytes)
-    return _of_rows(data, spaces, commit_points or _STREAM_ROWS * commit_bytes // COMMIT_BYTES)
+    rows = iter(data)
+    first = next(rows, None)
+    if first is not None and _is_table(first):
+        tables = chain([first], rows)
+        return chain.from_iterable(_of_table(table, spaces, commit_points, commit_bytes) for table in tables)
+    rows = rows if first is None else chain([first], rows)
+    return _of_rows(rows, spaces, commit_points or _STREAM_ROWS * commit_bytes // COMMIT_BYTES)
 
 
 def _is_of(data: Any, package: str) -> bool:
@@ -262,17 +330,35 @@ def _listed(column: Any) -> list[Any]:
 
 def record_batches(data: Any) -> Any:
     """A table of any kind as a reader of record batches."""
+    pa = _arrow("a table")
     try:
-        import pyarrow as pa
-    except ImportError as error:
-        raise missing("pyarrow", "a table") from error
-    if not hasattr(data, "__arrow_c_stream__"):
-        data = pa.Table.from_pandas(data) if _is_of(data, "pandas") else pa.Table.from_batches([data])
-    return pa.RecordBatchReader.from_stream(data)
+        data = readable(data)
+        if not hasattr(data, "__arrow_c_stream__"):
+            data = pa.Table.from_pandas(data)
+        reader = pa.RecordBatchReader.from_stream(data)
+    except pa.ArrowException as error:
+        told = " ".join(str(part) for part in error.args)
+        hint = "Values of several types have no column: as dicts, df.to_dict('records'), they can be written."
+        raise InvalidArgument(f"is no table: {told}", "data", hint) from error
+    twice = {name for name in reader.schema.names if reader.schema.names.count(name) > 1}
+    if twice:
+        raise InvalidArgument(f"has several columns `{min(twice)}`; give each a name of its own", "data")
+    return reader
 
 
 def _without_nulls(batch: Any) -> list[dict[str, Any]]:
-    return [{name: value for name, value in row.items() if value is not None} for row in batch.to_pylist()]
+    rows = batch.to_pylist()
+    for name in [column.name for column in batch.schema if column.type.num_fields]:
+        for row in rows:
+            row[name] = _filled(row[name])
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+def _filled(value: Any) -> Any:
+    """A value without the members that a table has in every row, and this one has not."""
+    if isinstance(value, dict):
+        return {name: _filled(one) for name, one in value.items() if one is not None}
+    return [_filled(one) for one in value] if isinstance(value, list) else value
 
 
 def _of_table(data: Any, spaces: Collection[str], commit_points: int | None, commit_bytes: int) -> Iterator[Columns]:
@@ -327,7 +413,8 @@ def _point(row: Any, spaces: Collection[str], at: int) -> dict[str, Any]:
     if hasattr(row, "to_point"):
         return dict(row.to_point())
     if not isinstance(row, Mapping):
-        raise InvalidArgument(f"is a {type(row).__name__}; points are dicts", f"points[{at}]")
+        hint = "Vectors alone are a matrix: np.array(vectors), or upsert(ids=..., vectors=...)."
+        raise InvalidArgument(f"is a {type(row).__name__}; points are dicts", f"points[{at}]", hint)
     if "payload" in row:
         unknown = ", ".join(f"`{name}`" for name in row if name not in _POINT)
         if unknown:

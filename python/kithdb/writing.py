@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from kithdb._json import plain
 from kithdb.errors import InvalidArgument
 from kithdb.filters import Where, wire
 from kithdb.rows import Id, columns_of, names_of, plain_id
@@ -138,7 +139,7 @@ class Transaction:
         Raises what an operation raises, naming it (`operations[2].upsert.points[0]`); then nothing is written.
         """
         if self._operations:
-            done = self._door.call("POST", "/api/v1/transaction", {"operations": self._operations})
+            done = self._door.call("POST", "/api/v1/transaction", plain({"operations": self._operations}))
             self.seqno = int(done["seqno"])
             self._operations = []
         return self.seqno

@@ -1,14 +1,15 @@
-//! Python's values as JSON.
+//! Python's values as JSON, by the rules of `kithdb/_json.py`, which makes bodies of requests.
 //!
 //! Beside what JSON has: what can say itself in the form of ISO 8601 (dates and times) and UUIDs become strings,
-//! scalars of NumPy the numbers that they hold. Not a number is null, as JSON has none, and so is what pandas puts in
-//! the place of a missing value.
+//! decimals numbers, scalars and columns of NumPy, pandas, polars and pyarrow what they hold. Not a number is null, as
+//! JSON has none, and so is what pandas puts in the place of a missing value.
 
 use kithdb::{Payload, Value};
-use pyo3::exceptions::PyRecursionError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple};
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple,
+};
 
 use crate::failure::invalid;
 
@@ -17,6 +18,12 @@ const DEPTH_MAX: usize = 256;
 
 /// What stands for a missing value in frames of pandas.
 const MISSING: [&str; 2] = ["NAType", "NaTType"];
+
+/// How a series, an array or a scalar gives values of Python.
+const WAYS: [&str; 4] = ["tolist", "to_list", "to_pylist", "as_py"];
+
+/// 2^53: up to here floats are as exact as integers.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A payload.
 ///
@@ -34,10 +41,10 @@ pub(crate) fn payload(given: &Bound<'_, PyAny>, place: &str) -> PyResult<Payload
 
 fn value(given: &Bound<'_, PyAny>, place: &str, depth: usize) -> PyResult<Value> {
     if depth > DEPTH_MAX {
-        return Err(PyRecursionError::new_err(format!("{place}: is nested more than {DEPTH_MAX} deep")));
+        return Err(invalid(given.py(), place, &format!("is nested more than {DEPTH_MAX} deep")));
     }
     if let Ok(text) = given.cast::<PyString>() {
-        return Ok(text.to_str()?.into());
+        return string(text, place);
     }
     if given.is_none() {
         return Ok(Value::Null);
@@ -58,6 +65,13 @@ fn value(given: &Bound<'_, PyAny>, place: &str, depth: usize) -> PyResult<Value>
         return list(given, place, depth);
     }
     other(given, place, depth)
+}
+
+fn string(given: &Bound<'_, PyString>, place: &str) -> PyResult<Value> {
+    let read = given.to_str().map(Value::from);
+    read.map_err(|_| {
+        invalid(given.py(), place, "has half of a character (a lone surrogate), which is no text")
+    })
 }
 
 fn integer(given: &Bound<'_, PyAny>, place: &str) -> PyResult<Value> {
@@ -94,11 +108,14 @@ fn other(given: &Bound<'_, PyAny>, place: &str, depth: usize) -> PyResult<Value>
     if MISSING.contains(&name.as_str()) {
         return Ok(Value::Null);
     }
+    if name == "Decimal" {
+        return decimal(given);
+    }
     if given.hasattr(intern!(py, "isoformat"))? {
         return Ok(given.call_method0(intern!(py, "isoformat"))?.extract::<String>()?.into());
     }
-    if given.hasattr(intern!(py, "tolist"))? {
-        return value(&given.call_method0(intern!(py, "tolist"))?, place, depth + 1);
+    if let Some(held) = held(given)? {
+        return value(&held, place, depth + 1);
     }
     if let Ok(mapping) = given.cast::<PyMapping>() {
         let items = mapping.items()?;
@@ -107,11 +124,47 @@ fn other(given: &Bound<'_, PyAny>, place: &str, depth: usize) -> PyResult<Value>
             .map(|pair| member(&pair.get_item(0)?, &pair.get_item(1)?, place, depth))
             .collect();
     }
-    if given.cast::<PySequence>().is_ok() {
+    let is_bytes = given.is_instance_of::<PyBytes>() || given.is_instance_of::<PyByteArray>();
+    if !is_bytes && given.cast::<PySequence>().is_ok() {
         return list(given, place, depth);
     }
     if name == "UUID" {
         return Ok(given.str()?.extract::<String>()?.into());
     }
-    Err(invalid(py, place, &format!("is a {name}, which JSON has no form for; give text or numbers")))
+    Err(invalid(
+        py,
+        place,
+        &format!("is a {name}, which JSON has no form for; give text, numbers, lists or dicts"),
+    ))
+}
+
+/// What a series, an array or a scalar holds, as values of Python; nothing if it is none.
+fn held<'py>(given: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    for way in WAYS {
+        if given.hasattr(way)? {
+            // Of nanoseconds NumPy itself makes integers.
+            let read = match is_time_of_numpy(given)? {
+                true => given.call_method1("astype", ("datetime64[us]",))?.call_method0(way)?,
+                false => given.call_method0(way)?,
+            };
+            return Ok(Some(read));
+        }
+    }
+    Ok(None)
+}
+
+fn is_time_of_numpy(given: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(given.get_type().module()? == "numpy" && given.getattr("dtype")?.getattr("kind")?.eq("M")?)
+}
+
+/// The integer that a decimal is, or the nearest number.
+fn decimal(given: &Bound<'_, PyAny>) -> PyResult<Value> {
+    let number = given.call_method0("__float__")?.extract::<f64>()?;
+    if number.abs() < EXACT && number.fract() == 0.0 {
+        let whole = given.call_method0("__int__")?;
+        if whole.eq(given)? {
+            return Ok(whole.extract::<i64>()?.into());
+        }
+    }
+    Ok(number.into())
 }

@@ -1,4 +1,5 @@
-//! Texts of fields: whether they are tested by words, and how these are made, is what their index says.
+//! Texts of fields: whether they are tested by words, and how these are made, is what their index says; and whether
+//! they are UUIDs, whose spellings are the same.
 //!
 //! It is done where a filter meets a schema, so that whoever answers it, by payloads or by an index, means the same.
 
@@ -6,12 +7,12 @@ use std::sync::Arc;
 
 use index::Texts;
 use types::filter::TextTest;
-use types::{Condition, FieldKind, FieldPath, Filter, Predicate, Schema, TextAnalysis};
+use types::{Condition, FieldKind, FieldPath, Filter, Predicate, Scalar, Schema, TextAnalysis, uuids};
 
-/// A filter whose tests of words are those of the schema's text fields.
+/// A filter whose tests of words are those of the schema's text fields, and of UUIDs of all spellings of them.
 pub fn analysed(filter: Filter, schema: &Schema) -> Filter {
-    let has_texts = schema.fields.values().any(|kind| *kind == FieldKind::Text);
-    if has_texts { within(filter, schema, "") } else { filter }
+    let has_any = schema.fields.values().any(|kind| matches!(kind, FieldKind::Text | FieldKind::Uuid));
+    if has_any { within(filter, schema, "") } else { filter }
 }
 
 /// `place` is where the objects are that the filter is about, with a dot behind it.
@@ -47,6 +48,13 @@ fn one(condition: Condition, schema: &Schema, place: &str) -> Condition {
 
 /// The test that a predicate is of the texts at a path.
 fn tested(predicate: Predicate, path: &FieldPath, schema: &Schema) -> Predicate {
+    if schema.fields.get(path) == Some(&FieldKind::Uuid) {
+        return match predicate {
+            Predicate::Any(list) => Predicate::Any(spelled(list)),
+            Predicate::Except(list) => Predicate::Except(spelled(list)),
+            other => other,
+        };
+    }
     let predicate = match predicate {
         Predicate::PartUnlessIndexed(words) if schema.fields.get(path) == Some(&FieldKind::Text) => *words,
         other => other,
@@ -55,4 +63,21 @@ fn tested(predicate: Predicate, path: &FieldPath, schema: &Schema) -> Predicate 
         schema.text_options(path).map(|options| Arc::new(Texts::new(options)) as Arc<dyn TextAnalysis>);
     let test = analysis.and_then(|analysis| TextTest::new(&predicate, analysis));
     test.map_or(predicate, Predicate::Analysed)
+}
+
+/// Values, and all spellings of those that are UUIDs; in order, as lists of a filter in normal form are.
+fn spelled(list: Vec<Scalar>) -> Vec<Scalar> {
+    let all = |value: Scalar| -> Vec<Scalar> {
+        match value {
+            Scalar::Str(text) => {
+                let all = uuids::spellings(&text).unwrap_or_else(|| vec![text]);
+                all.into_iter().map(Scalar::Str).collect()
+            }
+            other => vec![other],
+        }
+    };
+    let mut values: Vec<Scalar> = list.into_iter().flat_map(all).collect();
+    values.sort_unstable();
+    values.dedup();
+    values
 }

@@ -1,13 +1,15 @@
 //! Facets: how many of the points that match hold each value of a field.
 //!
-//! A point counts once for each different value that it holds: strings, integers, booleans. Every count is exact.
+//! A point counts once for each different value that it holds: strings, integers, booleans. Every count is exact. Where
+//! the field has an index of UUIDs, the spellings of one are one value: its text with hyphens, in small letters.
 //! Cost: where the field has an index, a look at each of its values; else, and for points that hold values that the
 //! index does not know, their payloads are read. Every different value is held until all are counted, up to a bound.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use index::fields::Counts;
-use types::{Error, FieldPath, Filter, Result, Scalar, Slot};
+use types::{Error, FieldKind, FieldPath, Filter, Result, Scalar, Slot, uuids};
 
 use crate::View;
 use crate::execute::watch::Watch;
@@ -48,10 +50,25 @@ pub fn facets(
         check_bytes(found.bytes, bytes_max)?;
     }
     watch.verdict()?;
-    let mut counts: Vec<(Scalar, usize)> = found.counts.into_iter().collect();
+    let has_uuids = view.entry.schema.fields.get(path) == Some(&FieldKind::Uuid);
+    let counts = found.counts.into_iter();
+    let mut counts: Vec<(Scalar, usize)> = if has_uuids { joined(counts) } else { counts.collect() };
     counts.sort_unstable_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
     counts.truncate(limit);
     Ok(counts)
+}
+
+/// Counts of values, of which the spellings of a UUID are one.
+fn joined(counts: impl Iterator<Item = (Scalar, usize)>) -> Vec<(Scalar, usize)> {
+    let mut joined: BTreeMap<Scalar, usize> = BTreeMap::new();
+    for (value, count) in counts {
+        let value = match value {
+            Scalar::Str(text) => Scalar::Str(uuids::canonical(&text).unwrap_or(text)),
+            other => other,
+        };
+        *joined.entry(value).or_default() += count;
+    }
+    joined.into_iter().collect()
 }
 
 fn check_bytes(bytes: usize, bytes_max: usize) -> Result<()> {

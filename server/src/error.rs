@@ -49,8 +49,8 @@ pub(crate) enum Refusal {
     BadRequest,
     /// A collection has had its operations of a minute.
     Rate {
-        /// Until there are enough again.
-        seconds: u64,
+        /// Until there are enough again; nothing if there never will be.
+        seconds: Option<u64>,
     },
 }
 
@@ -197,7 +197,7 @@ pub(crate) fn respond(error: &Error, began: Instant) -> Response<Body> {
     response.headers_mut().insert(KIND_HEADER, HeaderValue::from_static(error.kind().name()));
     let engine = Failure::of(error).and_then(|failure| failure.retry_after);
     let later = match Refusal::behind(error) {
-        Some(Refusal::Rate { seconds }) => Some(seconds),
+        Some(Refusal::Rate { seconds }) => seconds,
         _ => engine.map(|later| later.as_secs().max(1)),
     };
     let later = later.or((error.kind() == ErrorKind::Busy).then_some(1));
@@ -318,15 +318,17 @@ mod tests {
             (Refusal::Unauthorized, 401),
             (Refusal::Forbidden, 403),
             (Refusal::BadRequest, 400),
-            (Refusal::Rate { seconds: 7 }, 429),
+            (Refusal::Rate { seconds: Some(7) }, 429),
         ] {
             let response = respond(&refusal.of("x", "why"), Instant::now());
             assert_eq!(response.status().as_u16(), expected, "{refusal}");
         }
         let long = respond(&Error::limit(HEAD, "its size", 9, 8), Instant::now());
         assert_eq!(long.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-        let later = Refusal::Rate { seconds: 7 }.of("x", "why");
+        let later = Refusal::Rate { seconds: Some(7) }.of("x", "why");
         assert_eq!(respond(&later, Instant::now()).headers()[RETRY_AFTER], "7");
+        let never = respond(&Refusal::Rate { seconds: None }.of("x", "why"), Instant::now());
+        assert_eq!((never.status().as_u16(), never.headers().get(RETRY_AFTER)), (429, None));
         let large = respond(&Error::limit(BODY, "its size", 9, 8), Instant::now());
         assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
@@ -370,7 +372,7 @@ mod tests {
         let moved = Refusal::Forbidden.of("x", "no").within("body").with_field("y");
         assert_eq!(respond(&moved, Instant::now()).status().as_u16(), 403);
         let told = Error::invalid("x", "Rate limiting exceeded: no; 9 rows before it were imported");
-        let told = told.with_source(Refusal::Rate { seconds: 7 }.of("x", "no"));
+        let told = told.with_source(Refusal::Rate { seconds: Some(7) }.of("x", "no"));
         let response = respond(&told, Instant::now());
         let later = &response.headers()[RETRY_AFTER];
         assert_eq!((response.status().as_u16(), later.as_bytes()), (429, &b"7"[..]));
@@ -384,7 +386,7 @@ mod tests {
         for (error, expected) in [
             (Error::from(overflow), "context_length_exceeded"),
             (Refusal::Unauthorized.of("api-key", "no"), "invalid_api_key"),
-            (Refusal::Rate { seconds: 1 }.of("x", "why"), "rate_limit_exceeded"),
+            (Refusal::Rate { seconds: Some(1) }.of("x", "why"), "rate_limit_exceeded"),
             (Error::new(ErrorKind::NotFound, "no").with_field("model"), "model_not_found"),
             (Error::new(ErrorKind::NotFound, "no").with_field("id"), "not_found"),
             (Error::invalid("n", "must be 1"), "invalid_argument"),

@@ -126,10 +126,10 @@ mod tests {
             ("head_max_s", ServeLimits { head_time_max: long, ..limits.clone() }),
             ("request_max_s", ServeLimits { request_time_max: long, ..limits.clone() }),
             ("stop_max_s", ServeLimits { stop_time_max: long, ..limits.clone() }),
-            ("body_max_s", ServeLimits { body_time_max: Duration::ZERO, ..limits.clone() }),
+            ("body_max_s", ServeLimits { body_time_max: Duration::ZERO, ..limits }),
         ] {
             assert_eq!(limits.check().expect_err("refused").field(), Some(field));
         }
-        ServeLimits { stop_time_max: TIME_MAX, ..limits }.check().expect("a year is well");
+        ServeLimits { stop_time_max: TIME_MAX, ..ServeLimits::default() }.check().expect("a year is well");
     }
 }

@@ -2,7 +2,7 @@
 
 use kithdb::{
     Collection, Condition, Database, FieldKind, FieldPath, Filter, Hit, Metric, Options, Order, OrderValue,
-    Payload, Point, PointId, Query, Request, Schema, Segments, Select, Value,
+    Payload, Point, PointId, Query, Request, Scalar, Schema, Segments, Select, Value,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -207,4 +207,35 @@ fn pages_of_an_order_from_an_index_are_one_list_while_points_change() {
     }
     assert!(found.len() > 400);
     assert_eq!(found, rows(whole));
+}
+
+/// As in Qdrant: a facet tells a UUID in one spelling, and a filter takes what a facet tells.
+#[test]
+fn spellings_of_a_uuid_are_one_value_where_its_field_has_an_index_of_uuids() {
+    let usual = "936da01f-9abd-4d9d-80c7-02af85c822a8";
+    let texts = [usual, "936DA01F9ABD4D9D80C702AF85C822A8", "936da01f9abd4d9d80c702af85c822a8", "other"];
+    let db = Database::in_memory().expect("a database");
+    let schema = Schema::new().vector(1, Metric::Dot).field(path("f"), FieldKind::Uuid);
+    let collection = db.create_collection("c", schema).expect("a collection");
+    let points: Vec<Point> =
+        (1_u64..).zip(texts).map(|(id, text)| Point::new(id).vector([1.0]).with("f", text)).collect();
+    collection.upsert(points).expect("points");
+    for is_sealed in [false, true] {
+        if is_sealed {
+            collection.optimize(true).expect("a segment");
+        }
+        let count = |filter: String| {
+            let filter: Filter = filter.parse().expect("a filter");
+            collection.count(&filter).expect("a count")
+        };
+        for text in &texts[..3] {
+            assert_eq!(count(format!("f = '{text}'")), 3, "{text}");
+            assert_eq!(count(format!("f IN ('{text}', 'other')")), 4, "{text}");
+            assert_eq!(count(format!("NOT f = '{text}'")), 1, "{text}");
+        }
+        assert_eq!(count("f = 'other'".to_owned()), 1);
+        let counts = collection.facets(&path("f"), &Filter::default(), 5).expect("facets");
+        let expected = [(Scalar::Str(usual.to_owned()), 3), (Scalar::Str("other".to_owned()), 1)];
+        assert_eq!(counts, expected);
+    }
 }

@@ -1,4 +1,5 @@
-//! Times in payloads: strings of RFC 3339, or less: without a zone (then UTC), without seconds, a date alone.
+//! Times in payloads: strings of RFC 3339, or less: without a zone (then UTC), without seconds, a date alone. A zone
+//! may stand behind a space, and be called UTC, as Qdrant prints its times and reads them back.
 //!
 //! A time is a number of microseconds since 1970, which is what indexes and orders hold. Finer parts are cut off.
 
@@ -10,11 +11,15 @@ use crate::{Error, Result};
 
 /// Microseconds since 1970 of a text; nothing if it is no time.
 pub fn micros(text: &str) -> Option<i64> {
+    let text = text.trim_start();
     // No time begins otherwise; most strings of a payload end here.
     if !text.as_bytes().first()?.is_ascii_digit() && !text.starts_with(['-', '+']) {
         return None;
     }
     if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time.as_microsecond());
+    }
+    if let Some(time) = spaced(text) {
         return Some(time.as_microsecond());
     }
     let civil: DateTime = text.parse().ok()?;
@@ -23,6 +28,21 @@ pub fn micros(text: &str) -> Option<i64> {
         return None;
     }
     civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp().as_microsecond())
+}
+
+/// A time whose zone stands behind a space, or is called UTC: `2024-01-31 12:00:00 +0200`.
+fn spaced(text: &str) -> Option<Timestamp> {
+    let text = text.trim_end();
+    let named = text.len().checked_sub("UTC".len()).and_then(|at| text.split_at_checked(at));
+    let (local, zone) = match named {
+        Some((local, zone)) if zone.eq_ignore_ascii_case("UTC") => (local, "Z"),
+        _ => text.rsplit_once(char::is_whitespace)?,
+    };
+    // Behind a space stands the hour of most; or words, and then it is no time.
+    if !zone.starts_with(['+', '-', 'Z', 'z']) {
+        return None;
+    }
+    format!("{}{zone}", local.trim_end()).parse().ok()
 }
 
 /// Microseconds since 1970 of a text that must be a time.
@@ -55,7 +75,20 @@ mod tests {
             ("2024-06-01 12:00:00", Some(noon)),
             ("2024-06-01 12:00", Some(noon)),
             ("2024-06-01T12:00:00.000001Z", Some(noon + 1)),
+            ("2024-06-01T14:00:00+0200", Some(noon)),
+            ("2024-06-01 14:00:00+02", Some(noon)),
+            ("2024-06-01T14:00:00 +0200", Some(noon)),
+            ("2024-06-01 14:00:00.000001 +02:00", Some(noon + 1)),
+            ("2024-06-01 02:00:00 -1000", Some(noon)),
+            ("2024-06-01 12:00:00 UTC", Some(noon)),
+            ("2024-06-01 12:00:00.000001 UTC", Some(noon + 1)),
+            ("2024-06-01 12:00:00z", Some(noon)),
+            (" 2024-06-01 12:00:00", Some(noon)),
             ("2024-06-01", Some(noon - 12 * 3_600_000_000)),
+            ("2024-06-01 +0200", None),
+            ("2024-06-01 UTC", None),
+            ("2024-06-01T14:00:00+02:00 UTC", None),
+            ("2024-06-01 12:00:00 CET", None),
             ("1969-12-31T23:59:59Z", Some(-1_000_000)),
             ("2024", None),
             ("2024-13-01", None),

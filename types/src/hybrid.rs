@@ -2,8 +2,8 @@
 
 use crate::{Error, Result};
 
-/// What the leg of words weighs in an adaptive fusion: at least, and at most, where its best hit has all the words of
-/// the query. The other legs share the rest to 1.
+/// What the leg of words weighs in an adaptive fusion: at least, and at most, where its best hit covers the query. The
+/// other legs share the rest to 1.
 ///
 /// Two numbers, so that few judgements suffice to learn them (docs/decisions/0008).
 #[derive(Clone, Copy, Debug, PartialEq)]

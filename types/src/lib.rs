@@ -27,6 +27,7 @@ pub mod schema;
 pub mod space;
 pub mod sparse;
 pub mod text;
+pub mod uuids;
 pub mod vector;
 pub mod waypoint;
 

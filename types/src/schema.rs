@@ -66,7 +66,8 @@ pub enum FieldKind {
     Bool,
     /// Times, for ranges of them.
     Datetime,
-    /// UUIDs, for `match`. As a keyword: they are compared as the strings that they are.
+    /// UUIDs, for `match`. As a keyword, but for the spellings of one UUID, which are the same (see
+    /// [`uuids`](crate::uuids)).
     Uuid,
     /// Places, for areas.
     Geo,

@@ -22,7 +22,7 @@ impl Formula {
     pub(crate) fn score(&self, subject: &Subject<'_>, scores: &[Option<f32>]) -> Result<f32> {
         let row = Row { subject, scores };
         let score = self.value(&self.expression, &row)? as f32;
-        if score.is_finite() { Ok(score) } else { Err(wrong(&row, "its score is not finite")) }
+        if score.is_finite() { Ok(score) } else { Err(endless(&row, "as a whole")) }
     }
 
     fn value(&self, expression: &Expression, row: &Row<'_>) -> Result<f64> {
@@ -41,12 +41,11 @@ impl Formula {
             Expression::TimeField(path) => {
                 let time = self.single(path, row)?.as_str().and_then(datetime::micros);
                 let seconds = time.map(|micros| micros as f64 / 1e6);
-                seconds.ok_or_else(|| wrong(row, &format!("its field `{path}` is no time")))
+                seconds.ok_or_else(|| unfit(row, path, "a time"))
             }
             Expression::GeoDistance { origin, to } => {
                 let place = GeoPoint::of(self.single(to, row)?);
-                let wrong = || wrong(row, &format!("its field `{to}` is no place"));
-                Ok(origin.distance_m(place.ok_or_else(wrong)?))
+                Ok(origin.distance_m(place.ok_or_else(|| unfit(row, to, "a place"))?))
             }
             Expression::Sum(of) => fold(of, 0.0, |a, b| a + b),
             Expression::Mult(of) => self.product(of, row),
@@ -57,7 +56,7 @@ impl Formula {
                 0.0 => Ok(0.0),
                 left => match (value(right)?, by_zero) {
                     (0.0, Some(by_zero)) => Ok(*by_zero),
-                    (0.0, None) => Err(wrong(row, "it divides by 0; give by_zero_default")),
+                    (0.0, None) => Err(endless(row, "div by 0 without by_zero_default")),
                     (right, _) => finite(left / right, row, "div"),
                 },
             },
@@ -85,7 +84,7 @@ impl Formula {
     /// The one number that a field holds.
     fn number(&self, path: &FieldPath, row: &Row<'_>) -> Result<f64> {
         let found = self.single(path, row)?;
-        found.as_f64().ok_or_else(|| wrong(row, &format!("its field `{path}` is no number")))
+        found.as_f64().ok_or_else(|| unfit(row, path, "a number"))
     }
 
     /// The one value of a field, or what stands for it where there is none.
@@ -96,7 +95,7 @@ impl Formula {
         }
         match values[..] {
             [] | [Value::Null] => self.fields.get(path).ok_or_else(|| {
-                wrong(row, &format!("it has no field `{path}`; name a value for such points in `defaults`"))
+                wrong(row, &format!("no field `{path}` {PLACES}; name a value for such points in `defaults`"))
             }),
             [value] => Ok(value),
             _ => Err(wrong(row, &format!("its field `{path}` has several values; a formula takes one"))),
@@ -143,8 +142,21 @@ impl Decay {
 }
 
 fn finite(number: f64, row: &Row<'_>, what: &str) -> Result<f64> {
-    if number.is_finite() { Ok(number) } else { Err(wrong(row, &format!("its {what} is not finite"))) }
+    if number.is_finite() { Ok(number) } else { Err(endless(row, what)) }
 }
+
+/// In the words of the dialect, by which clients know why.
+fn endless(row: &Row<'_>, what: &str) -> Error {
+    wrong(row, &format!("the expression {what} produced a non-finite number"))
+}
+
+/// In the words of the dialect, too.
+fn unfit(row: &Row<'_>, path: &FieldPath, wanted: &str) -> Error {
+    wrong(row, &format!("`{path}` is not {wanted} {PLACES}"))
+}
+
+/// Where values of fields are looked for.
+const PLACES: &str = "in the payload and/or in the formula defaults";
 
 fn wrong(row: &Row<'_>, why: &str) -> Error {
     Error::invalid("query.formula", format!("has no score for point {}: {why}", row.subject.id))
@@ -214,7 +226,7 @@ mod tests {
             (json!({"a": []}), Ok(2.5)),
             (json!({}), Ok(2.5)),
             (json!({"a": [1, 2]}), Err("several")),
-            (json!({"a": "7"}), Err("no number")),
+            (json!({"a": "7"}), Err("not a number in the payload and/or in the formula defaults")),
         ] {
             match (score(&formula, &payload, &[]), expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{payload}"),
@@ -224,6 +236,7 @@ mod tests {
         }
         let bare = Formula::new(field("a"));
         let error = score(&bare, &json!({}), &[]).expect_err("lacking");
+        assert!(error.message().contains("in the payload and/or in the formula defaults"), "{error}");
         assert_eq!(error.field(), Some("query.formula"));
     }
 
@@ -238,8 +251,10 @@ mod tests {
             Expression::Mult(vec![field("gone"), *constant(0.0)]),
         ];
         for expression in cases {
-            let found = score(&Formula::new(expression.clone()), &json!({}), &[]);
-            assert_eq!(found.expect_err("none").field(), Some("query.formula"), "{expression:?}");
+            let error = score(&Formula::new(expression.clone()), &json!({}), &[]).expect_err("none");
+            assert_eq!(error.field(), Some("query.formula"), "{expression:?}");
+            let lacks = matches!(&expression, Expression::Mult(of) if matches!(of[0], Expression::Field(_)));
+            assert_ne!(error.message().contains("produced a non-finite number"), lacks, "{error}");
         }
     }
 }

@@ -5,7 +5,7 @@
 //! | reciprocal rank (Cormack, Clarke and Buettcher 2009) | 1 / (k + position), positions from 0 |
 //! | distribution-based | where its score lies between the leg's mean less 3 deviations, and plus 3 |
 //! | relative score | where its score lies between the leg's worst and best, times the leg's weight |
-//! | adaptive | as relative score; what a leg of words weighs follows from how well words answer the query |
+//! | adaptive | as relative score; what a leg of words weighs follows from how well words cover the query |
 //!
 //! The first two are Qdrant's, to the digit; but where smaller scores are better, the nearest counts most here
 //! (docs/differences.md). Reciprocal rank looks at ranks only: a leg whose best hit is far ahead says no more than one
@@ -18,6 +18,13 @@ use std::collections::HashMap;
 use types::{Error, HybridWeights, Result, Slot};
 
 use crate::Ranked;
+
+/// How many times the score of a document of mean length that has each word of a query once the attainable one is: 1 +
+/// k1 of BM25, as `index::keyword` has it.
+const ATTAINABLE_TO_MEAN: f32 = 2.2;
+
+/// The first hits of a leg, which are what it says of a query: a page of them. Little changes with 3 or 20.
+const CONFIRMING_HITS: usize = 10;
 
 /// How legs are fused.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,15 +168,10 @@ pub(crate) fn fuse(legs: &[Leg<'_>], fusion: &Fusion) -> Vec<Ranked> {
     fused
 }
 
-/// What legs weigh by the query: legs of words by how much of what is attainable their best hit attains, the others
-/// the rest, all together 1.
+/// What legs weigh by the query: legs of words by how well their best hit covers it, the others the rest, all
+/// together 1.
 fn adapted(legs: &[Leg<'_>], weights: HybridWeights) -> Vec<f32> {
-    let coverage = |leg: &Leg<'_>| {
-        let best = leg.hits.first().map_or(0.0, |best| best.score);
-        let attainable = leg.attainable?;
-        Some(if attainable > 0.0 { (best / attainable).clamp(0.0, 1.0) } else { 0.0 })
-    };
-    let coverages: Vec<Option<f32>> = legs.iter().map(coverage).collect();
+    let coverages: Vec<Option<f32>> = legs.iter().map(|leg| coverage(leg, legs)).collect();
     let words = coverages.iter().flatten().count();
     let others = legs.len() - words;
     if words == 0 || others == 0 {
@@ -178,6 +180,34 @@ fn adapted(legs: &[Leg<'_>], weights: HybridWeights) -> Vec<f32> {
     let trust = |coverage: f32| weights.of_words(coverage) / words as f32;
     let trusted: f32 = coverages.iter().flatten().map(|coverage| trust(*coverage)).sum();
     coverages.into_iter().map(|coverage| coverage.map_or((1.0 - trusted) / others as f32, trust)).collect()
+}
+
+/// How well a leg of words covers the query, from 0 to 1: what its best hit attains of what is attainable, so far as
+/// other legs confirm it; so far as they do not, its score beside that of a document of mean length that has each word
+/// once.
+///
+/// A long document that has an identifier once attains a third or less, though it has all that was asked for. Where
+/// another leg found such documents too, that takes nothing from them; where none did, it would hand the query to legs
+/// that know nothing of the identifier (docs/decisions/0008).
+fn coverage(leg: &Leg<'_>, legs: &[Leg<'_>]) -> Option<f32> {
+    let attainable = leg.attainable?;
+    let best = leg.hits.first().map_or(0.0, |best| best.score);
+    if !(attainable > 0.0 && best > 0.0) {
+        return Some(0.0);
+    }
+    let attained = (best / attainable).min(1.0);
+    let of_mean = (attained * ATTAINABLE_TO_MEAN).min(1.0);
+    let confirmed = (confirmed(leg, legs) / best).clamp(0.0, 1.0);
+    Some(confirmed * attained + (1.0 - confirmed) * of_mean)
+}
+
+/// The best score by words among the first hits of the legs that are not of words; 0 where words found none of them.
+fn confirmed(words: &Leg<'_>, legs: &[Leg<'_>]) -> f32 {
+    let others = legs.iter().filter(|leg| leg.attainable.is_none());
+    let firsts: Vec<Slot> =
+        others.flat_map(|leg| leg.hits.iter().take(CONFIRMING_HITS)).map(|hit| hit.slot).collect();
+    // Best first, so that the first one is the best one.
+    words.hits.iter().find(|hit| firsts.contains(&hit.slot)).map_or(0.0, |hit| hit.score)
 }
 
 /// The scores of a leg, larger for better hits.
@@ -238,6 +268,36 @@ mod tests {
         assert_weights(&[words(), leg(&near), words()], &[0.325, 0.35, 0.325]);
         let given = Fusion::Adaptive { weights: Some(HybridWeights { words_least: 0.0, words_most: 0.5 }) };
         assert_eq!(given.weights(&[leg(&near), words()]), [0.75, 0.25]);
+    }
+
+    /// As of a query for an identifier that stands once in a long document, whose vector says nothing of it: it was
+    /// lost behind the nearest vectors, none of which has the identifier.
+    #[test]
+    fn words_that_no_other_leg_confirms_count_by_a_document_of_mean_length() {
+        let found = ranked(&[(9, 4.0), (8, 3.0), (1, 2.0), (7, 1.0)]);
+        let words = |attainable: f32| Leg { attainable: Some(attainable), ..leg(&found) };
+        let near = ranked(&[(5, 0.9), (4, 0.5), (6, 0.1)]);
+        let first = |attainable: f32| slots(&fuse(&[leg(&near), words(attainable)], &Fusion::adaptive()))[0];
+        assert_eq!(first(16.0), 9, "a quarter of what is attainable");
+        assert_eq!(first(80.0), 5, "a twentieth: words are missing");
+        let assert_weight = |others: &[&[Ranked]], attainable: f32, coverage: f32| {
+            let mut legs: Vec<Leg<'_>> = others.iter().map(|hits| leg(hits)).collect();
+            legs.push(words(attainable));
+            let weight = *Fusion::adaptive().weights(&legs).last().expect("a weight");
+            assert!((weight - 0.3 - 0.7 * coverage).abs() < 1e-6, "{others:?} {attainable}: {weight}");
+        };
+        assert_weight(&[&near], 16.0, 0.55);
+        assert_weight(&[&near], 8.0, 1.0);
+        assert_weight(&[&near], 0.0, 0.0);
+        assert_weight(&[&[]], 16.0, 0.55);
+        let with = |slot: u32| ranked(&[(5, 0.9), (slot, 0.5)]);
+        for (slot, coverage) in [(9, 0.25), (8, 0.325), (1, 0.4), (7, 0.475)] {
+            assert_weight(&[&with(slot)], 16.0, coverage);
+            assert_weight(&[&near, &with(slot)], 16.0, coverage);
+        }
+        let late: Vec<(u32, f32)> = (20..30).map(|slot| (slot, 0.5)).chain([(9, 0.1)]).collect();
+        assert_weight(&[&ranked(&late)], 16.0, 0.55);
+        assert_weight(&[&ranked(&late[1..])], 16.0, 0.25);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use axum::http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, RequestExt};
-use kithdb::{Collection, Error, ErrorKind, Result};
+use kithdb::{Collection, Error, ErrorKind, Receipt, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -30,6 +30,7 @@ use crate::lanes::Lane;
 use crate::observe::RequestId;
 use crate::state::{Inner, LINGERING_MAX};
 use crate::strict::Strict;
+use crate::wire::point::Updated;
 use crate::wire::translate::Translator;
 use crate::{body, error, limits, wire};
 
@@ -167,6 +168,12 @@ impl Call {
     /// What the body says it is; empty where it says nothing.
     pub(super) fn content_type(&self) -> &str {
         &self.content_type
+    }
+
+    /// What is told of a write.
+    pub(super) fn updated(&self, receipt: Receipt) -> Updated {
+        let waits = self.uri.query().is_some_and(|query| query.split('&').any(|one| one == "wait=true"));
+        Updated::new(receipt, waits)
     }
 
     /// The body as it came.

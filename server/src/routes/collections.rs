@@ -65,12 +65,12 @@ pub(super) fn update(call: &Call) -> Result<bool> {
 
 pub(super) fn create_vector(call: &Call) -> Result<Updated> {
     let change = call.parse::<CreateVector>()?.into_change(call.part("vector")?.to_owned())?;
-    call.collection()?.configure(change).map(Updated::from)
+    call.collection()?.configure(change).map(|receipt| call.updated(receipt))
 }
 
 pub(super) fn drop_vector(call: &Call) -> Result<Updated> {
     let change = alter::drop_vector(call.part("vector")?.to_owned());
-    call.collection()?.configure(change).map(Updated::from)
+    call.collection()?.configure(change).map(|receipt| call.updated(receipt))
 }
 
 pub(super) fn drop(call: &Call) -> Result<bool> {
@@ -96,11 +96,11 @@ pub(super) fn create_field(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
     let (path, kind, params) = call.parse::<CreateField>()?.into_field()?;
     call.strict(&collection).check_index()?;
-    collection.create_field_with(path, kind, params).map(Updated::from)
+    collection.create_field_with(path, kind, params).map(|receipt| call.updated(receipt))
 }
 
 pub(super) fn drop_field(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
     let path = call.part("field")?.parse().map_err(|error: Error| error.with_field("field_name"))?;
-    collection.drop_field(path).map(Updated::from)
+    collection.drop_field(path).map(|receipt| call.updated(receipt))
 }

@@ -20,18 +20,24 @@ use crate::wire::why::{WhyNotBody, WhyNotOut};
 
 pub(super) fn upsert(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    call.parse::<Upsert>()?.into_writes()?.run(&collection, &call.strict(&collection)).map(Updated::from)
+    call.parse::<Upsert>()?
+        .into_writes()?
+        .run(&collection, &call.strict(&collection))
+        .map(|receipt| call.updated(receipt))
 }
 
 pub(super) fn delete(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
     let writes = Writes::of(call.parse::<Delete>()?.into_op()?);
-    writes.run(&collection, &call.strict(&collection)).map(Updated::from)
+    writes.run(&collection, &call.strict(&collection)).map(|receipt| call.updated(receipt))
 }
 
 pub(super) fn set_payload(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    call.parse::<SetPayload>()?.into_set()?.run(&collection, &call.strict(&collection)).map(Updated::from)
+    call.parse::<SetPayload>()?
+        .into_set()?
+        .run(&collection, &call.strict(&collection))
+        .map(|receipt| call.updated(receipt))
 }
 
 pub(super) fn overwrite_payload(call: &Call) -> Result<Updated> {
@@ -39,7 +45,7 @@ pub(super) fn overwrite_payload(call: &Call) -> Result<Updated> {
     call.parse::<SetPayload>()?
         .into_overwrite()?
         .run(&collection, &call.strict(&collection))
-        .map(Updated::from)
+        .map(|receipt| call.updated(receipt))
 }
 
 pub(super) fn delete_payload(call: &Call) -> Result<Updated> {
@@ -47,12 +53,14 @@ pub(super) fn delete_payload(call: &Call) -> Result<Updated> {
     call.parse::<DeletePayload>()?
         .into_writes()?
         .run(&collection, &call.strict(&collection))
-        .map(Updated::from)
+        .map(|receipt| call.updated(receipt))
 }
 
 pub(super) fn clear_payload(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
-    update::clear_payload(call.parse()?)?.run(&collection, &call.strict(&collection)).map(Updated::from)
+    update::clear_payload(call.parse()?)?
+        .run(&collection, &call.strict(&collection))
+        .map(|receipt| call.updated(receipt))
 }
 
 pub(super) fn update_vectors(call: &Call) -> Result<Updated> {
@@ -60,7 +68,7 @@ pub(super) fn update_vectors(call: &Call) -> Result<Updated> {
     call.parse::<UpdateVectors>()?
         .into_writes()?
         .run(&collection, &call.strict(&collection))
-        .map(Updated::from)
+        .map(|receipt| call.updated(receipt))
 }
 
 pub(super) fn delete_vectors(call: &Call) -> Result<Updated> {
@@ -68,13 +76,13 @@ pub(super) fn delete_vectors(call: &Call) -> Result<Updated> {
     call.parse::<DeleteVectors>()?
         .into_writes()?
         .run(&collection, &call.strict(&collection))
-        .map(Updated::from)
+        .map(|receipt| call.updated(receipt))
 }
 
 pub(super) fn update_batch(call: &Call) -> Result<Vec<Updated>> {
     let collection = call.collection()?;
     let receipts = call.parse::<UpdateBatch>()?.run(&collection, &call.strict(&collection))?;
-    Ok(receipts.into_iter().map(Updated::from).collect())
+    Ok(receipts.into_iter().map(|receipt| call.updated(receipt)).collect())
 }
 
 pub(super) fn transaction(call: &Call) -> Result<Committed> {

@@ -100,16 +100,17 @@ impl Short {
             Kind::Write => ("Write", "write_rate_limit"),
         };
         let (why, seconds) = match self {
-            Self::Until { seconds, .. } if cost == 1 => (", retry later".to_owned(), seconds),
+            Self::Until { seconds, .. } if cost == 1 => (", retry later".to_owned(), Some(seconds)),
             Self::Until { tokens, seconds } => {
                 let why = format!(
                     ": Operation requires {cost} tokens but only {tokens:.1} were available. Retry after {seconds}s"
                 );
-                (why, seconds)
+                (why, Some(seconds))
             }
+            // No time is told: clients that upload would wait for it, and send the same again, without end.
             Self::Forever => {
                 let why = ", request larger than rate limiter capacity, please try to split your request";
-                (why.to_owned(), MINUTE_S as u64)
+                (why.to_owned(), None)
             }
         };
         Refusal::Rate { seconds }.of(field, format_args!("{name} rate limit exceeded{why}"))
@@ -134,6 +135,17 @@ mod tests {
         assert_eq!(bucket.take(1, after(15)), Err(Short::Until { tokens: 0.5, seconds: 5 }));
         assert_eq!(bucket.take(6, after(3_600)), Ok(()), "it never holds more than a minute's");
         assert!(bucket.take(1, after(3_600)).is_err());
+    }
+
+    /// A client that uploads waited a minute, sent the same points again, and so on for ever.
+    #[test]
+    fn what_never_fits_has_no_time_to_come_again() {
+        let seconds = |short: Short| match Refusal::behind(&short.refused(Kind::Write, 9)) {
+            Some(Refusal::Rate { seconds }) => seconds,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(seconds(Short::Forever), None);
+        assert_eq!(seconds(Short::Until { tokens: 0.5, seconds: 5 }), Some(5));
     }
 
     #[test]

@@ -37,6 +37,10 @@ pub(crate) struct Alter {
     strict_mode_config: Option<Value>,
     /// Ours: what words weigh in adaptive fusions that say nothing of it.
     hybrid_weights: Option<HybridWeightsJson>,
+    /// Ours: seconds for which past states can be read.
+    history_s: Option<u32>,
+    /// Ours: what queries find that ask for no recall and no beam.
+    recall: Option<f32>,
     #[schema(value_type = Option<Object>)]
     metadata: Option<Payload>,
     #[serde(rename = "timeout")]
@@ -140,7 +144,7 @@ impl Alter {
         let vectors = self.vectors.unwrap_or_default().into_iter();
         let vectors = vectors.map(|(name, vector)| vector.read(name)).collect::<Result<Vec<_>>>()?;
         let (sparse, metadata) = (self.sparse_vectors.unwrap_or_default(), self.metadata);
-        let hybrid_weights = self.hybrid_weights;
+        let (hybrid_weights, history_s, recall) = (self.hybrid_weights, self.history_s, self.recall);
         Ok(move |schema: &mut Schema| {
             let before = schema.settings.clone();
             if is_reset {
@@ -155,6 +159,8 @@ impl Alter {
             if let Some(weights) = hybrid_weights {
                 schema.hybrid = weights.set(schema.hybrid);
             }
+            schema.history_s = history_s.unwrap_or(schema.history_s);
+            schema.recall = recall.or(schema.recall);
             if let Some(metadata) = metadata {
                 settings::merge_metadata(&mut schema.settings, metadata);
             }
@@ -337,6 +343,14 @@ mod tests {
     }
 
     #[test]
+    fn history_and_recall_are_changed_and_stay_where_nothing_is_said() {
+        let set = patched(&Schema::new(), &json!({"history_s": 60, "recall": 0.5})).expect("set");
+        let same = patched(&set, &json!({"metadata": {}})).expect("another");
+        assert_eq!((same.history_s, same.recall), (60, Some(0.5)));
+        assert_eq!(patched(&same, &json!({"history_s": 0})).expect("none").history_s, 0);
+    }
+
+    #[test]
     fn a_bad_alteration_names_the_place() {
         let schema = Schema::new().vector(2, Metric::Dot).sparse_vector("s", SparseSpec::default());
         let cases = [
@@ -353,6 +367,8 @@ mod tests {
             (json!({"wal_config": {}}), "wal_config"),
             (json!({"metadata": []}), "metadata"),
             (json!({"hybrid_weights": {"words_least": "all"}}), "hybrid_weights.words_least"),
+            (json!({"history_s": -1}), "history_s"),
+            (json!({"recall": "all"}), "recall"),
         ];
         for (body, field) in cases {
             assert_eq!(patched(&schema, &body).expect_err("refused").field(), Some(field), "{body}");

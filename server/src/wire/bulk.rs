@@ -2,9 +2,11 @@
 
 use kithdb::bulk::files::Format;
 use kithdb::bulk::{ExportOptions, IdColumn, ImportOptions, Imported, Progress};
-use kithdb::{Error, Result};
+use kithdb::{Error, Filter, Result, Value};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use super::filter::{FilterIn, or_everything};
 
 /// `?id=..&vectors=..` of an import.
 #[derive(Debug, Default, Deserialize)]
@@ -60,7 +62,7 @@ pub(crate) fn vector(text: &str) -> (String, Option<String>) {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportQuery {
     format: Option<String>,
-    /// As text, in the language of docs/filters.md.
+    /// As text, in the language of docs/filters.md, or as an object of the dialect.
     filter: Option<String>,
 }
 
@@ -76,9 +78,19 @@ impl ExportQuery {
                 return Err(Error::invalid("format", format!("`{other}` is none of arrow, parquet, jsonl")));
             }
         };
-        let filter = self.filter.map(|text| text.parse()).transpose()?.unwrap_or_default();
+        let filter = self.filter.as_deref().map(filter).transpose()?.unwrap_or_default();
         Ok((format, ExportOptions { filter }))
     }
+}
+
+/// A filter in a path: with a brace, which begins no text, that of the dialect.
+fn filter(given: &str) -> Result<Filter> {
+    if !given.trim_start().starts_with('{') {
+        return given.parse();
+    }
+    let read: Value =
+        serde_json::from_str(given).map_err(|error| Error::invalid("filter", error.to_string()))?;
+    or_everything(Some(super::parse_part::<FilterIn>(read, "filter")?))
 }
 
 /// What an import did.
@@ -142,5 +154,21 @@ mod tests {
         assert_eq!(wrong.into_options().expect_err("no metric").field(), Some("metric"));
         let wrong = ExportQuery { format: Some("csv".to_owned()), filter: None };
         assert_eq!(wrong.into_options().expect_err("no format").field(), Some("format"));
+    }
+
+    #[test]
+    fn an_export_takes_filters_of_both_forms() {
+        let read = |filter: &str| {
+            let query = ExportQuery { format: None, filter: Some(filter.to_owned()) };
+            query.into_options().map(|(_, options)| options.filter)
+        };
+        let object = r#" {"must": [{"key": "year", "range": {"gte": 2020}}]}"#;
+        assert_eq!(read(object).expect("an object").must.len(), 1);
+        assert_eq!(read("year >= 2020").expect("a text").must.len(), 1);
+        for (wrong, field) in
+            [(r#"{"must": [{"kay": 1}]}"#, "filter.must[0].kay"), ("{", "filter"), ("year >", "filter")]
+        {
+            assert_eq!(read(wrong).expect_err("no filter").field(), Some(field), "{wrong}");
+        }
     }
 }

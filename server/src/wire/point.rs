@@ -426,9 +426,10 @@ fn parts(payload: Payload, vectors: Vectors, select: &Select) -> (Option<Payload
     (payload, (select.vectors != VectorSelect::None).then_some(VectorsOut(vectors)))
 }
 
-impl From<Receipt> for Updated {
-    fn from(receipt: Receipt) -> Self {
-        Self { operation_id: receipt.seqno.0, status: "completed" }
+impl Updated {
+    /// It is durable and found either way; the dialect has another word for who does not wait, which clients look for.
+    pub(crate) fn new(receipt: Receipt, waits: bool) -> Self {
+        Self { operation_id: receipt.seqno.0, status: if waits { "completed" } else { "acknowledged" } }
     }
 }
 

@@ -182,7 +182,9 @@ impl Operation {
     /// What the dialect lets be said of a write.
     pub(super) fn writes(self) -> Self {
         let ordering = schema::words(&["weak", "medium", "strong"]);
-        self.takes("wait", schema::flag(), "Passed over: a write is durable and found when it is answered")
+        let wait =
+            "Of the word alone, completed or acknowledged: a write is durable and found when it is answered";
+        self.takes("wait", schema::flag(), wait)
             .takes("ordering", ordering, "Passed over: writes are in order")
             .takes("timeout", schema::whole(1), TIMEOUT)
             .also(412)
