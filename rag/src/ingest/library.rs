@@ -81,6 +81,15 @@ impl Library {
             Some(chunks) => chunks,
             None => Self::begun(db, collection, || chunk_schema(folder_field, embedder))?,
         };
+        Self::of(db, chunks, embedder)
+    }
+
+    /// As [`open`](Self::open), of one that is there: who goes on with it makes no other in its place.
+    pub(super) fn reopen(db: &Database, collection: &str, embedder: Option<&Embedder>) -> Result<Self> {
+        Self::of(db, db.collection(collection)?, embedder)
+    }
+
+    fn of(db: &Database, chunks: Collection, embedder: Option<&Embedder>) -> Result<Self> {
         check_same_model(&chunks, embedder)?;
         add_fields(&chunks, &CHUNK_FIELDS)?;
         let sources = format!("{}{SOURCES_SUFFIX}", chunks.name());
@@ -339,6 +348,13 @@ mod tests {
         assert_eq!(names(), ["docs.sources", "theirs.jobs"]);
         db.create_collection("docs", Schema::new()).expect("another one");
         assert!(jobs::unfinished(&db).expect("jobs").is_empty());
+    }
+
+    #[test]
+    fn who_goes_on_with_a_library_that_is_gone_makes_no_other() {
+        let db = Database::in_memory().expect("a database");
+        let error = Library::reopen(&db, "docs", None).err().expect("it is gone");
+        assert_eq!((error.kind(), db.collections().len()), (ErrorKind::NotFound, 0));
     }
 
     /// Who comes second has seen that there is none.
