@@ -1,7 +1,8 @@
 //! A commit, from what was staged to derived state that may be published.
 //!
-//! Invariant: what is applied is published only when it is as durable as was asked. Where that failed, it is never: the
-//! state is ahead of what is sure, and storage takes no more.
+//! Invariant: what is applied is published only when it is as durable as was asked, and applied whole. Where that
+//! failed, it is never: the state is ahead of what is sure, and storage takes no more. Nor is it after a panic, which
+//! ends the sequencer: others publish too.
 //! Cost: of a large commit the disk and the indexes take about as long, and are waited for side by side; a thread for
 //! that costs some tens of microseconds.
 
@@ -19,7 +20,7 @@ use crate::stage::{Part, Staged};
 /// The states of the collections that a commit is about, locked.
 pub(crate) type Locks<'a> = BTreeMap<CollectionId, MutexGuard<'a, Derived>>;
 
-/// Of so many points on the disk is waited for beside the indexes.
+/// Of so many points on the disk is waited for beside the indexes. The crash test imports blocks of so many.
 const BESIDE_POINTS_MIN: usize = 512;
 
 /// Joins staged writes into one commit.
@@ -45,17 +46,17 @@ pub(crate) fn store(
     locks: &mut Locks<'_>,
 ) -> Result<()> {
     let points: usize = parts.iter().map(|part| part.effects.len()).sum();
-    if durability != Durability::Fsync || points < BESIDE_POINTS_MIN {
-        store.commit(commit, durability)?;
+    let is_beside = durability == Durability::Fsync && points >= BESIDE_POINTS_MIN;
+    store.commit(commit, if is_beside { Durability::Wal } else { durability })?;
+    // It stays so where this ends before its end, by a panic too.
+    locks.values_mut().for_each(|derived| derived.is_ahead = true);
+    if is_beside {
+        beside(&|| store.flush(), || apply(parts, locks))?;
+    } else {
         apply(parts, locks);
-        return Ok(());
     }
-    store.commit(commit, Durability::Wal)?;
-    let synced = beside(&|| store.flush(), || apply(parts, locks));
-    if synced.is_err() {
-        locks.values_mut().for_each(|derived| derived.is_ahead = true);
-    }
-    synced
+    locks.values_mut().for_each(|derived| derived.is_ahead = false);
+    Ok(())
 }
 
 fn apply(parts: &mut [Part], locks: &mut Locks<'_>) {
@@ -82,7 +83,7 @@ fn beside(wait: &(impl Fn() -> Result<()> + Sync), work: impl FnOnce()) -> Resul
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicU8, Ordering};
 
     use storage::Figures;
     use storage::rows::{Change, MemoryRows, Rows, Table, Visit};
@@ -93,7 +94,12 @@ mod tests {
     use crate::{Collection, Database, Options};
 
     /// Takes every write, and makes none durable from some moment on.
-    struct Unsynced(MemoryRows, Arc<AtomicBool>);
+    struct Unsynced(MemoryRows, Arc<AtomicU8>);
+
+    /// What comes of a sync.
+    const SYNCS: u8 = 0;
+    const FAILS: u8 = 1;
+    const PANICS: u8 = 2;
 
     impl Rows for Unsynced {
         fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -110,8 +116,9 @@ mod tests {
         }
         fn flush(&self) -> Result<()> {
             match self.1.load(Ordering::Relaxed) {
-                true => Err(Error::new(ErrorKind::Io, "the disk does not sync")),
-                false => Ok(()),
+                FAILS => Err(Error::new(ErrorKind::Io, "the disk does not sync")),
+                PANICS => panic!("on purpose"),
+                _ => Ok(()),
             }
         }
         fn figures(&self) -> Figures {
@@ -133,22 +140,28 @@ mod tests {
 
     const LARGE: u64 = BESIDE_POINTS_MIN as u64;
 
-    #[test]
-    fn a_large_commit_that_does_not_become_durable_is_never_shown() {
-        let fails = Arc::new(AtomicBool::new(false));
-        let rows = Unsynced(MemoryRows::default(), Arc::clone(&fails));
+    /// A database, and what comes of its syncs.
+    fn unsynced() -> (Database, Collection, Arc<AtomicU8>) {
+        let syncs = Arc::new(AtomicU8::new(SYNCS));
+        let rows = Unsynced(MemoryRows::default(), Arc::clone(&syncs));
         let store = Store::over(Box::new(rows)).expect("a store");
         let folder = Folder::Temporary(tempfile::tempdir().expect("a folder"));
         let db = Database::over(store, folder, Options::default()).expect("a database");
         let schema = Schema::new().keyword(["text".parse().expect("a path")], Language::English);
         let notes = db.create_collection("notes", schema).expect("a collection");
+        (db, notes, syncs)
+    }
+
+    #[test]
+    fn a_large_commit_that_does_not_become_durable_is_never_shown() {
+        let (db, notes, syncs) = unsynced();
         let seqno = notes.upsert(points(0..LARGE)).expect("points").seqno;
         assert_eq!(found(&notes), (LARGE as usize, LARGE as usize));
-        fails.store(true, Ordering::Relaxed);
+        syncs.store(FAILS, Ordering::Relaxed);
         let error = notes.upsert(points(LARGE..2 * LARGE)).expect_err("the disk fails");
         // Where the background came first, it was told.
         assert!(matches!(error.kind(), ErrorKind::Io | ErrorKind::Poisoned), "{error}");
-        fails.store(false, Ordering::Relaxed);
+        syncs.store(SYNCS, Ordering::Relaxed);
         let refused = [
             notes.upsert(points(0..1)).map(drop),
             notes.optimize(true),
@@ -160,6 +173,21 @@ mod tests {
         }
         assert_eq!(found(&notes), (LARGE as usize, LARGE as usize));
         assert_eq!(notes.status().seqno, seqno);
+    }
+
+    /// The background publishes, and must not show what the sequencer was at when it ended.
+    #[test]
+    fn a_commit_that_ends_in_a_panic_is_never_shown() {
+        let (_db, notes, syncs) = unsynced();
+        notes.upsert(points(0..LARGE)).expect("points");
+        syncs.store(PANICS, Ordering::Relaxed);
+        let error = notes.upsert(points(LARGE..2 * LARGE)).expect_err("the sequencer ends");
+        assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
+        syncs.store(SYNCS, Ordering::Relaxed);
+        // As what seals and merges does it.
+        let shared = &notes.shared;
+        shared.publish(&shared.derived.lock());
+        assert_eq!(found(&notes), (LARGE as usize, LARGE as usize));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) struct Derived {
     seal_rows: u32,
     /// No point has ever had this number or a larger one for an id, if that is known.
     new_from: Option<u64>,
-    /// It has what may not be durable, and never will be: it is not to be shown.
+    /// It has what may not be durable, or half of a commit: it is not to be shown. After a failure it stays so.
     pub(crate) is_ahead: bool,
 }
 

@@ -158,7 +158,7 @@ impl Shared {
         })
     }
 
-    /// Publishes the state that the caller holds the lock of, unless it has what may not be durable.
+    /// Publishes the state that the caller holds the lock of, unless it has what is not to be shown.
     pub(crate) fn publish(&self, derived: &Derived) {
         self.heads.set(derived.held_bytes());
         if derived.is_ahead {

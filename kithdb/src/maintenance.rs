@@ -16,7 +16,7 @@ use types::{Durability, Error, ErrorKind, Result, waypoint};
 use crate::budget;
 use crate::building::Role;
 use crate::engine::{Engine, Shared};
-use crate::keywords::KEYWORD;
+use crate::keywords::{KEYWORD, remove_folder};
 
 /// Rows linked into a graph in one turn.
 const LINK_ROWS: u32 = 256;
@@ -64,7 +64,15 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 pub(crate) fn reclaim(engine: &Engine, wakes: &Receiver<()>) {
     while wakes.recv().is_ok() {
         let dropped = std::mem::take(&mut *engine.dropped.lock());
-        dropped.into_iter().for_each(|id| engine.store.reclaim(id));
+        for id in dropped {
+            engine.store.reclaim(id);
+            // A commit of keywords, or a build, that was under way when they were removed has made files since.
+            let folder = engine.folder.collection(id);
+            if let Err(error) = remove_folder(&folder) {
+                let folder = folder.display();
+                tracing::warn!(%error, %folder, "index files of a dropped collection stay until the next start");
+            }
+        }
     }
 }
 
@@ -218,6 +226,23 @@ mod tests {
         let error = caught::<()>(|| panic!("on purpose")).expect_err("it panicked");
         assert_eq!(error.kind(), ErrorKind::Internal);
         assert_eq!(caught(|| Ok(7)).expect("it did not"), 7);
+    }
+
+    /// As a keyword commit leaves it that was under way.
+    #[test]
+    fn files_that_come_while_a_collection_is_dropped_go_too() {
+        let db = Database::in_memory().expect("a database");
+        let notes = db.create_collection("notes", Schema::new()).expect("made");
+        let id = notes.shared.id;
+        assert!(db.drop_collection("notes").expect("a drop"));
+        let folder = db.engine.folder.collection(id);
+        std::fs::create_dir_all(folder.join("keyword")).expect("a folder");
+        db.engine.dropped.lock().push(id);
+        let began = Instant::now();
+        while folder.exists() {
+            assert!(began.elapsed().as_secs() < 30, "it stays");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     #[test]

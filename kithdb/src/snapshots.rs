@@ -430,8 +430,8 @@ pub(crate) fn commit_drop(engine: &Engine, shared: &Shared, commit: Commit) -> R
     committed
 }
 
-/// What is to be done about a collection whose rows are gone. The files go with it; what fails here is removed at the
-/// next start.
+/// What is to be done about a collection whose rows are gone. The files go with it; what fails here is removed when its
+/// room is given back.
 pub(crate) fn forget(engine: &Engine, shared: &Shared, derived: &mut Derived) {
     shared.is_dropped.store(true, Ordering::Release);
     derived.keyword = None;
@@ -441,7 +441,7 @@ pub(crate) fn forget(engine: &Engine, shared: &Shared, derived: &mut Derived) {
     waypoint::pass("drop.files");
     let folder = engine.folder.collection(shared.id);
     if let Err(error) = remove_folder(&folder) {
-        tracing::warn!(%error, folder = %folder.display(), "index files of a dropped collection remain");
+        tracing::debug!(%error, folder = %folder.display(), "index files of a dropped collection remain for now");
     }
     waypoint::pass("drop.forgotten");
 }

@@ -7,6 +7,7 @@ use kithdb::{
     Language, Metric, Op, PayloadSelect, Point, PointId, Predicate, Result, Scalar, Schema, Select,
     Transaction, Value, VectorSelect, VectorSpec,
 };
+use parking_lot::Mutex;
 
 use super::document::Document;
 use super::jobs::{JOB_FIELDS, JOBS_SUFFIX};
@@ -43,6 +44,7 @@ pub(super) struct Known {
 /// # Errors
 /// What the database returns.
 pub fn forget_gone(db: &Database, collection: &str) -> Result<()> {
+    let _one = MAKING.lock();
     if find(db, collection)?.is_some() {
         return Ok(());
     }
@@ -56,6 +58,10 @@ pub fn forget_gone(db: &Database, collection: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// Held from the look whether a library is gone until what it has left is gone too, and it is made: meanwhile another
+/// may have made it, whose sources and jobs would be taken for what was left.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// What is read of it.
 const KNOWN: [&str; 3] = ["path", "fingerprint", "revision"];
@@ -71,20 +77,37 @@ impl Library {
         embedder: Option<&Embedder>,
     ) -> Result<Self> {
         check_folder_field(folder_field)?;
-        let is_gone = db.collection(collection).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-        if is_gone {
-            // Sources without their chunks would look as if they were ingested, and jobs would bring back what went.
-            for suffix in [SOURCES_SUFFIX, JOBS_SUFFIX] {
-                db.drop_collection(&format!("{collection}{suffix}"))?;
-            }
-        }
-        let chunks = or_create(db, collection, || chunk_schema(folder_field, embedder))?;
+        let chunks = match find(db, collection)? {
+            Some(chunks) => chunks,
+            None => Self::begun(db, collection, || chunk_schema(folder_field, embedder))?,
+        };
+        Self::of(db, chunks, embedder)
+    }
+
+    /// As [`open`](Self::open), of one that is there: who goes on with it makes no other in its place.
+    pub(super) fn reopen(db: &Database, collection: &str, embedder: Option<&Embedder>) -> Result<Self> {
+        Self::of(db, db.collection(collection)?, embedder)
+    }
+
+    fn of(db: &Database, chunks: Collection, embedder: Option<&Embedder>) -> Result<Self> {
         check_same_model(&chunks, embedder)?;
         add_fields(&chunks, &CHUNK_FIELDS)?;
         let sources = format!("{}{SOURCES_SUFFIX}", chunks.name());
         let sources = or_create(db, &sources, || Ok(Schema::new()))?;
         add_fields(&sources, &SOURCE_FIELDS)?;
         Ok(Self { chunks, sources })
+    }
+
+    /// The chunks of a library that was not there a moment ago.
+    fn begun(db: &Database, collection: &str, schema: impl FnOnce() -> Result<Schema>) -> Result<Collection> {
+        let _one = MAKING.lock();
+        if find(db, collection)?.is_none() {
+            // Sources without their chunks would look as if they were ingested, and jobs would bring back what went.
+            for suffix in [SOURCES_SUFFIX, JOBS_SUFFIX] {
+                db.drop_collection(&format!("{collection}{suffix}"))?;
+            }
+        }
+        or_create(db, collection, schema)
     }
 
     /// A library that is there.
@@ -325,5 +348,37 @@ mod tests {
         assert_eq!(names(), ["docs.sources", "theirs.jobs"]);
         db.create_collection("docs", Schema::new()).expect("another one");
         assert!(jobs::unfinished(&db).expect("jobs").is_empty());
+    }
+
+    #[test]
+    fn who_goes_on_with_a_library_that_is_gone_makes_no_other() {
+        let db = Database::in_memory().expect("a database");
+        let error = Library::reopen(&db, "docs", None).err().expect("it is gone");
+        assert_eq!((error.kind(), db.collections().len()), (ErrorKind::NotFound, 0));
+    }
+
+    /// Who comes second has seen that there is none.
+    #[test]
+    fn those_who_make_a_library_at_once_lose_nothing_of_each_other() {
+        const CALLERS: usize = 4;
+        let db = Database::in_memory().expect("a database");
+        let upload = |at: usize| jobs::Upload {
+            path: format!("{at}.md"),
+            bytes: b"One.".to_vec(),
+            ..jobs::Upload::default()
+        };
+        for round in 0..20_usize {
+            let (db, name) = (&db, &format!("docs{round}"));
+            std::thread::scope(|scope| {
+                for at in 0..CALLERS {
+                    scope.spawn(move || {
+                        forget_gone(db, name).expect("looked for");
+                        jobs::submit(db, name, &jobs::Order::default(), vec![upload(at)], None)
+                            .expect("a job");
+                    });
+                }
+            });
+            assert_eq!(jobs::list(db, name).expect("jobs").len(), CALLERS, "{round}");
+        }
     }
 }

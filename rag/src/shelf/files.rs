@@ -110,7 +110,9 @@ impl Shelf<'_> {
         if !self.forget(FILES, id)? {
             return Err(missing("file", id));
         }
-        self.forget(CONTENTS, id).map(drop)
+        self.forget(CONTENTS, id)?;
+        // Who had found it may have put it into a store since; who does so from here on takes it out again.
+        self.remove_everywhere(id, |_| Ok(()))
     }
 }
 
@@ -122,6 +124,35 @@ impl File {
             purpose: text(record, "purpose"),
             bytes: number(record, "bytes"),
             created_s: number(record, "created_s"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kithdb::{Database, ErrorKind};
+
+    use super::*;
+    use crate::shelf::{Chunking, Wanted};
+
+    /// Whether one comes before the other, or in the midst of it.
+    #[test]
+    fn a_file_that_is_deleted_while_it_is_put_into_a_store_is_not_there() {
+        let db = Database::in_memory().expect("a database");
+        let shelf = Shelf { db: &db, embedder: None };
+        shelf.create_store("store", Wanted::default(), 1).expect("a store");
+        for round in 0..50_u64 {
+            let id = &format!("file{round}");
+            shelf.upload(id, "a.md", "assistants", b"One.", round).expect("a file");
+            let shelf = &shelf;
+            std::thread::scope(|scope| {
+                scope.spawn(move || {
+                    let put = shelf.add("store", id, &Payload::new(), Chunking::Auto, round);
+                    assert!(put.is_ok() || put.is_err_and(|error| error.kind() == ErrorKind::NotFound));
+                });
+                scope.spawn(move || shelf.delete_file(id, |_| Ok(())).expect("deleted"));
+            });
+            assert_eq!(shelf.members("store").expect("members"), [], "{round}");
         }
     }
 }

@@ -134,6 +134,11 @@ impl Shelf<'_> {
             .on_collection(&chunks, chunk_ops)
             .on_collection(&sources, vec![Op::Upsert(source)]);
         self.db.commit(transaction)?;
+        // Deleted meanwhile, it was taken out of the stores that had it.
+        if let Err(error) = self.file(&file.id) {
+            self.db.commit(taken_out(Transaction::new(), &chunks, &sources, source_id(&file.id))?)?;
+            return Err(error);
+        }
         Ok(member)
     }
 

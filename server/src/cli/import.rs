@@ -101,6 +101,8 @@ impl Import {
         let source = self.source(&options, &Limits::default())?;
         let db = self.place.open()?;
         let bar = bar(source.rows)?;
+        // Documents that wait for a library of this name that was dropped would come into what is made.
+        rag::forget_gone(&db, &self.collection)?;
         let show = &mut |progress: kithdb::bulk::Progress| bar.set_position(progress.rows);
         let imported = db.import(&self.collection, source.batches, &options, show)?;
         db.flush()?;

@@ -63,7 +63,7 @@ pub(super) fn storage(out: &mut Exposition, figures: &Figures) {
     gauges.into_iter().for_each(|(name, help, value)| out.gauge(name, help, |family| family.put(&[], value)));
     let help = "Errors of storage in the background.";
     out.counter("kithdb_storage_errors_total", help, |family| family.put(&[], figures.background_errors));
-    let help = "Time of a batch that was written, with what its durability took.";
+    let help = "Time of a batch that was written, with its durability; of a large one, without the disk.";
     out.histogram("kithdb_storage_write_seconds", help, |family| family.put_times(&[], &figures.writes));
     let help = "Time that the disk took to make the log durable.";
     out.histogram("kithdb_fsync_seconds", help, |family| family.put_times(&[], &figures.syncs));

@@ -114,6 +114,8 @@ fn take(
     let from = Cursor::new(magic).chain(from);
     let limits = inner.db.limits();
     let import = |source: Source| {
+        // Documents that wait for a library of this name that was dropped would come into what is made.
+        rag::forget_gone(&inner.db, collection)?;
         let batches = Held { batches: source.batches, inner, collection };
         inner.db.import(collection, batches, options, &mut |_| ())
     };

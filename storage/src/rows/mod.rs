@@ -144,7 +144,7 @@ pub struct Figures {
     pub background_errors: u64,
     /// Whether writes wait for compaction.
     pub is_stalled: bool,
-    /// How long batches took, whatever was asked of them.
+    /// How long batches took, whatever was asked of them. What waits for the disk by itself is not in it.
     pub writes: Times,
     /// How long the disk took to make the log durable.
     pub syncs: Times,

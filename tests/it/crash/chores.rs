@@ -13,9 +13,10 @@ pub(crate) const SCRATCH: &str = "scratch";
 /// Its further name.
 pub(crate) const ALIAS: &str = "rough";
 
-/// Rows of an import, and of each of its commits.
-pub(crate) const IMPORT_ROWS: u64 = 300;
-pub(crate) const IMPORT_BLOCK_ROWS: u64 = 100;
+/// Rows of an import, and of each of its commits: so many that the disk is waited for beside the indexes
+/// (`kithdb/src/applying.rs`), which no step of a writer has.
+pub(crate) const IMPORT_ROWS: u64 = 3 * IMPORT_BLOCK_ROWS;
+pub(crate) const IMPORT_BLOCK_ROWS: u64 = 512;
 
 /// One thing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,12 +28,11 @@ pub fn run(
     embedder: Option<&Embedder>,
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<Job> {
-    let job = store::get(db, id)?;
+    let (jobs, job) = store::held(db, id)?;
     if job.state != State::Running {
         return Ok(job);
     }
-    let library = Library::open(db, &job.collection, &job.order.folder_field, embedder)?;
-    let jobs = store::collection_of(db, &job.collection)?;
+    let library = Library::reopen(db, &job.collection, embedder)?;
     let writer = Writer::new(db, library, embedder, &job.order.folder_field, IngestReport::default());
     let mut run = Run { db, jobs, embedder, before: &job, job: job.clone(), writer };
     while run.job.documents < run.job.documents_total {
@@ -141,8 +140,7 @@ impl Run<'_> {
 /// # Errors
 /// What the database returns.
 pub fn note(db: &Database, id: PointId, error: &kithdb::Error, is_final: bool) -> Result<()> {
-    let mut job = store::get(db, id)?;
-    let jobs = store::collection_of(db, &job.collection)?;
+    let (jobs, mut job) = store::held(db, id)?;
     job.error = Some(error.to_string());
     let mut ops = Vec::new();
     if is_final {
@@ -157,5 +155,5 @@ pub fn note(db: &Database, id: PointId, error: &kithdb::Error, is_final: bool) -
         }
     }
     ops.push(Op::Upsert(store::point(&job)));
-    db.commit(kithdb::Transaction::new().on(jobs.name(), ops)).map(drop)
+    db.commit(kithdb::Transaction::new().on_collection(&jobs, ops)).map(drop)
 }

@@ -55,9 +55,17 @@ pub(super) fn collection_of(db: &Database, name: &str) -> Result<Collection> {
 /// # Errors
 /// `NotFound`.
 pub fn get(db: &Database, id: PointId) -> Result<Job> {
+    held(db, id).map(|(_, job)| job)
+}
+
+/// A job, and the collection that has it: what is written of it there comes into no other of that name.
+///
+/// # Errors
+/// `NotFound`.
+pub(super) fn held(db: &Database, id: PointId) -> Result<(Collection, Job)> {
     for (name, jobs) in all_collections(db) {
         if let Some(job) = read(&jobs, &name, id)? {
-            return Ok(job);
+            return Ok((jobs, job));
         }
     }
     let message = format!("there is no job `{id}`; those at their end are kept for a while only");
