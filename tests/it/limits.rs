@@ -91,6 +91,7 @@ fn what_is_said_of_replicas_and_of_waiting_is_checked() {
     for (given, status, field) in [
         ("consistency=majority", 200, None),
         ("consistency=2", 200, None),
+        ("consistency=", 200, None),
         ("ordering=medium", 200, None),
         ("consistency=most", 400, Some("consistency")),
         ("consistency=0", 422, Some("consistency")),

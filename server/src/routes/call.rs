@@ -89,7 +89,8 @@ impl Idle {
             return Err(Error::invalid("ordering", "must be weak, medium or strong"));
         }
         match self.consistency.as_deref() {
-            None | Some("majority" | "quorum" | "all") => Ok(()),
+            // Of the three this one may be empty in the dialect.
+            None | Some("" | "majority" | "quorum" | "all") => Ok(()),
             Some(count) => match count.parse::<u64>() {
                 Ok(0) => Err(Refusal::Query.of("consistency", "value 0 invalid, must be 1 or larger")),
                 Ok(_) => Ok(()),
