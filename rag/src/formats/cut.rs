@@ -2,7 +2,8 @@
 //!
 //! Parsers mend such a file, and read the pages that came through as if they were all there are; these would take the
 //! place of the whole document. A PDF ends with the place of its table of objects and a mark. One that is laid out for
-//! the web has such a mark early, too, but says at its beginning how long it is.
+//! the web has such a mark early, too, but says at its beginning how long it is. Programs that write such a file anew,
+//! and shorter, may leave that in (Annex F of ISO 32000 has readers compare it): what ends with the mark is whole.
 //! When not to use: for what was cut in the midst of changes that were appended; what was there before is whole.
 
 use memchr::memmem::{find, find_iter};
@@ -12,10 +13,17 @@ use crate::Skip;
 /// Bytes at the beginning that name the kind of file, and tell how it is laid out.
 const HEAD_BYTES: usize = 1024;
 
+/// Bytes at the end that have the mark of it: of what stands behind it readers take so much.
+const TAIL_BYTES: usize = 1024;
+
 /// Refuses a PDF that breaks off. Of other files it says nothing.
 pub(super) fn check(bytes: &[u8]) -> Result<(), Skip> {
     let head = &bytes[..bytes.len().min(HEAD_BYTES)];
     if find(head, b"%PDF-").is_none() {
+        return Ok(());
+    }
+    let tail = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
+    if find(tail, b"%%EOF").is_some() {
         return Ok(());
     }
     // Some programs leave the mark out.
@@ -43,14 +51,19 @@ mod tests {
     #[test]
     fn a_pdf_that_breaks_off_is_refused() {
         let end = "startxref\n0\n%%EOF\n";
-        let linear =
-            |said: usize| format!("%PDF-1.7\n1 0 obj<</Linearized 1/O 9/L {said} /N 2>>endobj\n{end}");
+        let linear = |said: usize, behind: &str| {
+            format!("%PDF-1.7\n1 0 obj<</Linearized 1/O 9/L {said} /N 2>>endobj\n{end}{behind}")
+        };
+        let objects = "2 0 obj<<>>endobj\n".repeat(100);
         for (file, is_whole) in [
             (format!("%PDF-1.7\n1 0 obj<<>>endobj\n{end}"), true),
             ("%PDF-1.7\n1 0 obj<<>>endobj\nstartxref\n0\n".to_owned(), true),
             ("%PDF-1.7\n1 0 obj<<>>endobj\n".to_owned(), false),
-            (linear(60), true),
-            (linear(9_000), false),
+            (linear(60, ""), true),
+            (linear(60, &objects), true),
+            (linear(9_000, &objects), false),
+            (linear(9_000, &format!("{objects}{end}")), true),
+            (format!("%PDF-1.7\n{end}{}", "\0".repeat(5_000)), true),
             ("no PDF at all".to_owned(), true),
             (String::new(), true),
         ] {
