@@ -246,11 +246,15 @@ pub fn answer(
     Ok(Answer { rewritten: Some(rewritten.question), usage, ..made })
 }
 
-/// Leaves each text once: a copy takes room from others, and says nothing that was not said. Of copies it is always the
+/// Leaves each text once: a copy takes room from others, and says nothing that was not said. Under another title or
+/// other headings the same words say something else: what a thing costs, of another thing. Of copies it is always the
 /// same that stays, so that prompts on the same documents begin alike.
 fn distinct(passages: &mut Vec<Passage>) {
+    fn said(passage: &Passage) -> (&str, &str, &str) {
+        (&passage.text, &passage.about.heading, passage.title())
+    }
     for passage in std::mem::take(passages) {
-        match passages.iter_mut().find(|own| own.text == passage.text) {
+        match passages.iter_mut().find(|own| said(own) == said(&passage)) {
             None => passages.push(passage),
             Some(own) if (passage.source, passage.span.start) < (own.source, own.span.start) => {
                 *own = Passage { score: own.score, similarity: own.similarity, ..passage };

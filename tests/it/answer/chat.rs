@@ -120,6 +120,20 @@ fn a_copy_is_found_and_not_quoted_again() {
     assert_eq!(found, ["a.md", "copies/b.md"]);
 }
 
+/// One of them was taken for a copy of the other.
+#[test]
+fn the_same_words_under_another_title_are_no_copy() {
+    let page =
+        |name: &str| format!("---\ntitle: {name}\n---\nIt costs ten euros a month, and is billed yearly.\n");
+    let (basic, plus) = (page("Basic"), page("Plus"));
+    let site = Site::of(&[("basic.md", &basic), ("plus.md", &plus)], None);
+    let answer = site.ask("What is billed yearly, and costs ten euros a month?", &json!({}));
+    let documents = answer.body["rag"]["documents"].as_array().into_iter().flatten();
+    let mut titles: Vec<&str> = documents.filter_map(|document| document["title"].as_str()).collect();
+    titles.sort_unstable();
+    assert_eq!(titles, ["Basic", "Plus"], "{answer:?}");
+}
+
 #[test]
 fn what_the_filter_and_the_labels_exclude_reaches_nobody() {
     let fake = Fake::start(2_000, &[]);
