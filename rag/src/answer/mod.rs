@@ -298,7 +298,7 @@ impl Room {
 fn looked_for(asked: &Asked) -> String {
     let before = asked.history.iter().rev().find(|turn| turn.role == Role::User);
     match before {
-        Some(before) if words::words(&asked.question).len() < QUESTION_WORDS_MIN => {
+        Some(before) if words::count(&asked.question) < QUESTION_WORDS_MIN => {
             let behind = before.text.chars().count().saturating_sub(BEFORE_CHARS_MAX);
             let before: String = before.text.chars().skip(behind).collect();
             format!("{before} {}", asked.question)

@@ -25,6 +25,16 @@ pub(crate) fn words(text: &str) -> HashSet<String> {
     parts.map(|word| stem(&word).to_owned()).collect()
 }
 
+/// How many words that matter a text has, about. Pairs of neighbouring signs are more than there are words: of Chinese
+/// and Japanese three signs stand for one, the small ones around it included, of scripts of letters six.
+pub(crate) fn count(text: &str) -> usize {
+    let of_letters = |c: &char| matches!(*c, '\u{e00}'..='\u{eff}' | '\u{1780}'..='\u{17ff}');
+    let signs = text.chars().filter(|c| is_sign(*c)).count();
+    let letters = text.chars().filter(of_letters).count();
+    let others: String = text.chars().map(|c| if is_sign(c) { ' ' } else { c }).collect();
+    words(&others).len() + (signs - letters) / 3 + letters / 6
+}
+
 /// A run of letters and digits, cut around the signs of scripts that are written without spaces: of these every two
 /// that are neighbours, and one that stands alone.
 fn pieces(run: &str) -> Vec<&str> {
@@ -170,6 +180,23 @@ mod tests {
         assert_eq!(of("infor\u{AD}mation\u{2060}s"), "information");
         assert_eq!(of("水泵"), "水泵");
         assert_eq!(of("第3章 青いポンプ"), "3 いポ ポン ンプ 章 第 青い");
+    }
+
+    /// A short question that leans on the one before it had enough pairs of signs to stand by itself.
+    #[test]
+    fn a_short_question_is_short_in_every_script() {
+        for (text, words) in [
+            ("And its colour?", 1),
+            ("它的颜色呢？", 1),
+            ("その色は何ですか？", 2),
+            ("แล้วสีล่ะ", 1),
+            ("蓝色水泵每分钟输送多少升水？", 4),
+            ("青いポンプの流量は毎分何リットルですか？", 6),
+            ("GPT 的 API 密钥在哪里？", 4),
+            ("", 0),
+        ] {
+            assert_eq!(count(text), words, "{text}");
+        }
     }
 
     #[test]
