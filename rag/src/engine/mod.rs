@@ -15,6 +15,7 @@ mod places;
 mod reply;
 mod rerank;
 mod sse;
+mod thought;
 mod watch;
 
 use std::fmt;
@@ -241,9 +242,9 @@ impl Engine {
         let is_stream = kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
         let mut progress = reply::Progress::default();
         if !is_stream {
-            let text = whole(response)?;
+            let text = progress.take(&whole(response)?)? + &progress.rest();
             // Nobody listens any more, and nothing more comes.
-            let _ = on_text(&progress.take(&text)?);
+            let _ = on_text(&text);
             return progress.end();
         }
         let reader = response.into_body().into_with_config().limit(u64::MAX).reader();
@@ -258,7 +259,13 @@ impl Engine {
                 }
             }
         }
-        progress.end()
+        let rest = progress.rest();
+        let generated = progress.end()?;
+        if !rest.is_empty() {
+            // As above.
+            let _ = on_text(&rest);
+        }
+        Ok(generated)
     }
 
     /// Sends the request, and waits for the head of the answer.

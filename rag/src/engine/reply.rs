@@ -1,12 +1,14 @@
 //! What is said to a serving engine and what it says, as JSON.
 //!
 //! Engines differ: usage comes in a chunk of its own, with the last one, or not at all; a first delta has `null`, an
-//! empty text or nothing; some never say `[DONE]`; some ignore that a stream was asked for. All of it is read here.
+//! empty text or nothing; some never say `[DONE]`; some ignore that a stream was asked for; some have what a model
+//! thinks in its answer ([`Thoughts`]). All of it is read here.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::failure::{Failure, FailureKind};
+use super::thought::Thoughts;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +179,7 @@ pub(super) struct Progress {
     /// Whether there was a piece of an answer, be it an empty one.
     has_begun: bool,
     is_done: bool,
+    thoughts: Thoughts,
 }
 
 impl Progress {
@@ -211,7 +214,12 @@ impl Progress {
             Some(_) => Some(Finish::Stop),
         };
         let said = choice.delta.or(choice.message).and_then(|delta| delta.content);
-        Ok(said.unwrap_or_default())
+        Ok(said.map(|said| self.thoughts.take(&said)).unwrap_or_default())
+    }
+
+    /// Text that waited for what would follow it, when nothing does.
+    pub(super) fn rest(&mut self) -> String {
+        self.thoughts.end()
     }
 
     /// Whether nothing comes any more.
@@ -245,6 +253,7 @@ mod tests {
         for event in events {
             text.push_str(&progress.take(event)?);
         }
+        text.push_str(&progress.rest());
         progress.end().map(|generated| (text, generated))
     }
 
@@ -264,6 +273,9 @@ mod tests {
         assert_eq!(read(&[WORD, "[DONE]"]), Ok(("a".into(), stop)), "without a reason");
         let whole = r#"{"choices":[{"message":{"role":"assistant","content":"b"},"finish_reason":"stop"}]}"#;
         assert_eq!(read(&[whole]), Ok(("b".into(), stop)), "no stream at all");
+        let [thought, rest] = ["<think>Is it a", "?</think>\\n\\n"]
+            .map(|text| format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#));
+        assert_eq!(read(&[FIRST, &thought, &rest, WORD, "[DONE]"]), Ok(("a".into(), stop)), "thinks aloud");
     }
 
     #[test]

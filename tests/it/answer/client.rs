@@ -44,6 +44,8 @@ fn every_way_to_answer_is_understood() {
         (Act::SayWhole("It is so."), Some(Usage { prompt: 9, cached: 0, completion: 3 })),
         (Act::SayAndClose("It is so."), None),
         (Act::Wait(Duration::from_millis(150), "It is so."), usage),
+        (Act::Say("<think>\nIs it so? </think>\n\nIt is so."), usage),
+        (Act::SayWhole("<think>?</think>It is so."), Some(Usage { prompt: 9, cached: 0, completion: 3 })),
     ];
     for (act, usage) in cases {
         let fake = Fake::start(100, std::slice::from_ref(&act));
