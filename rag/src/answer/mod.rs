@@ -393,6 +393,11 @@ impl Writing<'_> {
         let out = checker.end();
         // Who breaks it off now has nearly all of it.
         let _ = pass_on(&checker, &out, &mut text);
+        // Who is cut short, or names what ends an answer, is told that by the reason; here the model had its say.
+        if text.trim().is_empty() && generated.finish == Finish::Stop && self.manner.stop.is_empty() {
+            let said = "it ended without a word, as models do that call a tool, or only think";
+            return Err(Failure::new(FailureKind::Garbled, said).into());
+        }
         let Checker { citations, unsupported, .. } = checker;
         Ok(Answer {
             citations,

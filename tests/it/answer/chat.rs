@@ -239,6 +239,9 @@ fn failures_of_the_engine_have_their_statuses_in_the_envelope_of_the_dialect() {
         (Act::Refuse(503, "retry-after: 60\r\n", "{}"), 503, "server_error"),
         (Act::Babble, 502, "server_error"),
         (Act::Cut("x"), 502, "server_error"),
+        (Act::SayNothing("stop"), 502, "server_error"),
+        (Act::SayNothing("tool_calls"), 502, "server_error"),
+        (Act::SayWhole("<think>Paris?</think>\n"), 502, "server_error"),
     ] {
         for is_stream in [false, true] {
             let fake = Fake::start(2_000, std::slice::from_ref(&act));
@@ -262,6 +265,20 @@ fn failures_of_the_engine_have_their_statuses_in_the_envelope_of_the_dialect() {
             && !text.contains("[DONE]"),
         "{text}"
     );
+}
+
+/// What ends an answer before it begins is told by its reason, as the dialect has it.
+#[test]
+fn an_answer_that_is_cut_short_before_it_says_anything_says_why() {
+    for (act, more, reason) in [
+        (Act::SayNothing("length"), json!({}), "length"),
+        (Act::SayNothing("content_filter"), json!({}), "content_filter"),
+        (Act::SayNothing("stop"), json!({"stop": ["The"]}), "stop"),
+    ] {
+        let fake = Fake::start(2_000, std::slice::from_ref(&act));
+        let answer = Site::new(Some(&fake)).ask(ABOUT, &more);
+        assert_eq!((answer.status, &answer.body["choices"][0]["finish_reason"]), (200, &json!(reason)));
+    }
 }
 
 #[test]

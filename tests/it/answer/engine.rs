@@ -21,6 +21,8 @@ pub(crate) enum Act {
     SayWhole(&'static str),
     /// Answers without the mark of the end.
     SayAndClose(&'static str),
+    /// Ends for this reason before it says anything.
+    SayNothing(&'static str),
     /// Refuses: a status, further lines of the head, a body.
     Refuse(u16, &'static str, &'static str),
     /// Says something, then breaks off.
@@ -164,6 +166,11 @@ impl Heard {
                 say(stream, text)?;
                 let last = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]}).to_string();
                 event(stream, &last).and(None)
+            }
+            Act::SayNothing(reason) => {
+                begin(stream)?;
+                let last = json!({"choices": [{"delta": {}, "finish_reason": reason}]}).to_string();
+                event(stream, &last).and_then(|()| event(stream, "[DONE]")).and(None)
             }
             Act::SayWhole(text) => {
                 let message = json!({"role": "assistant", "content": text});

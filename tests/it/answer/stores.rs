@@ -315,7 +315,8 @@ fn events(site: &Site, body: &Value) -> Vec<Value> {
 #[test]
 fn every_response_that_is_streamed_begins_and_ends_however_it_goes() {
     let cut = Act::Cut("The Eiffel tower stands in Paris. It is ");
-    let fake = Fake::start(2_000, &[Act::SayWhole(""), cut]);
+    let whole = Act::Say("The Eiffel tower stands in Paris.");
+    let fake = Fake::start(2_000, &[Act::SayNothing("length"), whole, cut]);
     let site = Site::new(Some(&fake));
     let filters = json!({"type": "eq", "key": "kind", "value": "tower"});
     let store = site.store(&[("tower.md", TOWER, json!({"kind": "tower"}))]);
@@ -324,7 +325,7 @@ fn every_response_that_is_streamed_begins_and_ends_however_it_goes() {
         "input": "Where does the Eiffel tower stand?", "tools": tools, "stream": true,
         "include": ["file_search_call.results"],
     });
-    for expected in ["response.completed", "error"] {
+    for expected in ["response.incomplete", "response.completed", "error"] {
         let events = events(&site, &body);
         assert!(events.iter().enumerate().all(|(at, event)| event["sequence_number"] == at), "{events:?}");
         let (first, last) = (&events[0], events.last().expect("events"));
