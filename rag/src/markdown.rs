@@ -37,7 +37,9 @@ impl Heading {
 pub(crate) fn headings(markdown: &str) -> Vec<Heading> {
     let mut found = Vec::new();
     let mut open: Option<Heading> = None;
-    let options = Options::ENABLE_YAML_STYLE_METADATA_BLOCKS | Options::ENABLE_HEADING_ATTRIBUTES;
+    let mut options = Options::ENABLE_YAML_STYLE_METADATA_BLOCKS | Options::ENABLE_HEADING_ATTRIBUTES;
+    // Further behind these marks are text.
+    options.set(Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS, markdown.starts_with("+++"));
     for (event, range) in Parser::new_ext(markdown, options).into_offset_iter() {
         match (event, &mut open) {
             (Event::Start(Tag::Heading { level, .. }), _) => {
@@ -96,6 +98,12 @@ mod tests {
         assert_eq!(at("text"), ["A b", "B"]);
         assert_eq!(at("Setext"), ["A b", "Setext c"]);
         assert_eq!(path(&found, text.len()), ["D", "E"]);
+    }
+
+    #[test]
+    fn comments_of_toml_are_no_headings() {
+        let found = headings("+++\n# no\ntitle = 'x'\n+++\n# A\n");
+        assert_eq!(found.iter().map(|found| found.text.as_str()).collect::<Vec<_>>(), ["A"]);
     }
 
     #[test]
