@@ -59,8 +59,7 @@ pub(crate) fn read_table(text: &str, path: &str) -> Result<Source, Skip> {
 pub(crate) fn read_lines(text: &str) -> Result<Source, Skip> {
     let mut writer = Writer::default();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let value: Value = serde_json::from_str(line)
-            .map_err(|error| Skip::Malformed(format!("line {number} is no JSON: {error}")))?;
+        let value: Value = serde_json::from_str(line).map_err(|error| no_json(number, &error))?;
         let fields = match value {
             Value::Object(fields) => fields,
             value => Payload::from_iter([("value".to_owned(), value)]),
@@ -72,6 +71,13 @@ pub(crate) fn read_lines(text: &str) -> Result<Source, Skip> {
         writer.record(fields)?;
     }
     Ok(writer.finish())
+}
+
+/// Where it stands: to the parser, each line is the first.
+fn no_json(number: usize, error: &serde_json::Error) -> Skip {
+    let told = error.to_string();
+    let told = told.split(" at line ").next().unwrap_or_default();
+    Skip::Malformed(format!("line {number} is no JSON: {told}, at column {}", error.column()))
 }
 
 /// What stands between the cells: a tab in `.tsv`, or the mark that the first line has most of.
@@ -200,7 +206,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_says_where() {
         let error = read_lines("{}\n{\"a\": }\n").expect_err("no JSON");
-        assert!(error.to_string().contains("line 2"), "{error}");
+        assert_eq!(error.to_string(), "line 2 is no JSON: expected value, at column 7");
         assert!(matches!(read_lines(&"[".repeat(10_000)), Err(Skip::Malformed(_))));
         let wide = "x,".repeat(FIELDS_MAX + 1);
         assert!(matches!(read_table(&wide, "a.csv"), Err(Skip::Malformed(_))));
