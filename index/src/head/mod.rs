@@ -82,15 +82,29 @@ impl Head {
     /// Links the next rows of each graph that serves a search, at most `rows_max` in each; whether more wait. As
     /// [`Space::link`].
     pub fn link(&self, alive: &Alive, rows_max: u32) -> bool {
-        let serves = |space: &&Space| !space.has_codes() || space.len() >= LINKED_ROWS_MIN;
-        let links = self.spaces.values().filter(serves).map(|space| space.link(alive, rows_max));
+        let links =
+            self.spaces.values().filter(|space| serves(space)).map(|space| space.link(alive, rows_max));
         links.filter(|has_more| *has_more).count() > 0
+    }
+
+    /// How many rows of a space searches find as fast as they will while it has no more: all, where a scan is faster
+    /// than a graph; else those that the graph covers.
+    pub fn settled(&self, space: &str) -> u32 {
+        let settled =
+            |space: &Space| if serves(space) { space.linked().min(space.count()) } else { space.count() };
+        self.space(space).map_or(0, settled)
     }
 
     /// Bytes in memory, approximately.
     pub fn bytes(&self) -> usize {
         self.identities.bytes() + self.spaces.values().map(Space::bytes).sum::<usize>()
     }
+}
+
+/// Whether a graph over a space serves its searches.
+fn serves(space: &Space) -> bool {
+    let rows_min = if space.has_codes() { LINKED_ROWS_MIN } else { GRAPH_ROWS_MIN };
+    space.len() >= rows_min
 }
 
 #[cfg(test)]
@@ -114,5 +128,6 @@ mod tests {
         assert!(head.link(&alive, 10));
         let linked = |name: &str| head.space(name).map(Space::linked);
         assert_eq!((linked("coded"), linked("plain")), (Some(0), Some(10)));
+        assert_eq!((head.settled("coded"), head.settled("plain")), (GRAPH_ROWS_MIN, 10));
     }
 }
