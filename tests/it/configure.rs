@@ -227,6 +227,7 @@ fn vectors_come_and_go_over_http() {
         ("x", json!({"sparse": {"modifier": "tf"}}), 400, "sparse.modifier"),
         ("x", json!({"sparse": {"datatype": "turbo4"}}), 400, "sparse.datatype"),
         ("x", json!({"dens": {}}), 400, "body"),
+        ("x%2Fy", json!({"sparse": {}}), 422, "vector_name"),
     ];
     for (name, body, status, field) in refused {
         assert_eq!(put(name, body.clone()), (status, field.to_owned()), "{body}");
