@@ -82,16 +82,17 @@ impl Head {
     /// Links the next rows of each graph that serves a search, at most `rows_max` in each; whether more wait. As
     /// [`Space::link`].
     pub fn link(&self, alive: &Alive, rows_max: u32) -> bool {
-        let links =
-            self.spaces.values().filter(|space| serves(space)).map(|space| space.link(alive, rows_max));
+        let serves = |space: &&Space| !space.has_codes() || space.len() >= LINKED_ROWS_MIN;
+        let links = self.spaces.values().filter(serves).map(|space| space.link(alive, rows_max));
         links.filter(|has_more| *has_more).count() > 0
     }
 
-    /// How many rows of a space searches find as fast as they will while it has no more: all, where a scan is faster
-    /// than a graph; else those that the graph covers.
+    /// How many rows of a space wait for nothing to be built over them while no more come: of a head that is too small
+    /// to become a segment, all; of another those that the graph covers.
     pub fn settled(&self, space: &str) -> u32 {
+        let is_small = self.rows() < GRAPH_ROWS_MIN;
         let settled =
-            |space: &Space| if serves(space) { space.linked().min(space.count()) } else { space.count() };
+            |space: &Space| if is_small { space.count() } else { space.linked().min(space.count()) };
         self.space(space).map_or(0, settled)
     }
 
@@ -99,12 +100,6 @@ impl Head {
     pub fn bytes(&self) -> usize {
         self.identities.bytes() + self.spaces.values().map(Space::bytes).sum::<usize>()
     }
-}
-
-/// Whether a graph over a space serves its searches.
-fn serves(space: &Space) -> bool {
-    let rows_min = if space.has_codes() { LINKED_ROWS_MIN } else { GRAPH_ROWS_MIN };
-    space.len() >= rows_min
 }
 
 #[cfg(test)]
@@ -121,6 +116,7 @@ mod tests {
             .named_vector("plain", spec(Metric::Manhattan));
         let (head, mut alive) = (Head::new(&schema, GRAPH_ROWS_MIN), Alive::new());
         for row in 0..GRAPH_ROWS_MIN {
+            assert_eq!(head.settled("coded"), row, "a few wait for nothing");
             let vector = |_: &str| Some(vec![row as f32, 1.0]);
             head.append(Version(u64::from(row) + 1), PointId::Num(u64::from(row)), vector);
             alive.insert(Slot(row));
@@ -128,6 +124,6 @@ mod tests {
         assert!(head.link(&alive, 10));
         let linked = |name: &str| head.space(name).map(Space::linked);
         assert_eq!((linked("coded"), linked("plain")), (Some(0), Some(10)));
-        assert_eq!((head.settled("coded"), head.settled("plain")), (GRAPH_ROWS_MIN, 10));
+        assert_eq!((head.settled("coded"), head.settled("plain")), (0, 10));
     }
 }
