@@ -157,6 +157,15 @@ impl Body {
             Self::Head(head) => head.space(space).map_or(0, |space| space.linked()),
         }
     }
+
+    /// How many rows of a space wait for nothing to be built over them: all of a segment; of a head what
+    /// [`Head::settled`] says.
+    pub fn settled(&self, space: &str) -> u32 {
+        match self {
+            Self::Segment(_) => self.vectors(space),
+            Self::Head(head) => head.settled(space),
+        }
+    }
 }
 
 impl Part {

@@ -110,6 +110,8 @@ pub struct SpaceStatus {
     pub vectors: usize,
     /// Vectors that need no scan to be found.
     pub linked: usize,
+    /// Vectors that wait for nothing to be built over them: those, and the few that a scan finds faster.
+    pub settled: usize,
 }
 
 /// A segment of a collection.
@@ -368,18 +370,24 @@ impl fmt::Debug for Collection {
 /// The vectors of each space, as far as parts count them.
 fn spaces(view: &View) -> BTreeMap<String, SpaceStatus> {
     let mut spaces = BTreeMap::new();
+    let heads = view.rows.parts().iter().filter(|part| matches!(part.body, Body::Head(_))).count();
+    // Where there are several heads, all wait to become segments.
+    let is_waiting = heads > 1;
     for (number, part) in view.rows.parts().iter().enumerate() {
         for name in view.entry.schema.vectors.keys() {
             let (vectors, linked) = (part.body.vectors(name) as usize, part.body.linked(name) as usize);
             let space: &mut SpaceStatus = spaces.entry(name.clone()).or_default();
             space.vectors += vectors;
             space.linked += linked.min(vectors);
+            let settled = if is_waiting { linked } else { part.body.settled(name) as usize };
+            space.settled += settled.min(vectors);
         }
         for name in view.entry.schema.sparse.keys() {
             let vectors = view.sparse.sizes(number, name, &[]).map_or(0, |(vectors, _)| vectors);
             let space: &mut SpaceStatus = spaces.entry(name.clone()).or_default();
             space.vectors += vectors;
             space.linked += vectors;
+            space.settled += vectors;
         }
     }
     spaces

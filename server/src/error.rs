@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
     Malformed,
     /// A value of the right type that can never be, in a body.
     Body,
+    /// The same in a body whose places the dialect begins with this.
+    Below(&'static str),
     /// The same in a part of the path.
     Path,
     /// The same in a parameter behind the path.
@@ -65,6 +67,18 @@ impl Refusal {
         Error::new(ErrorKind::InvalidArgument, format!("{}{why}", self.start())).with_source(self)
     }
 
+    /// The error of a body whose places the dialect begins with `part`, as its own types have it. Its field stays.
+    pub(crate) fn below(error: Error, part: &'static str) -> Error {
+        if Self::behind(&error) != Some(Self::Body) {
+            return error;
+        }
+        let told = Error::new(error.kind(), error.message()).with_source(Self::Below(part));
+        match error.field() {
+            Some(field) => told.with_field(field),
+            None => told,
+        }
+    }
+
     /// What is behind an error, if a server made it, also where it was told again with more words (an import says how
     /// many rows came before).
     pub(crate) fn behind(error: &Error) -> Option<Self> {
@@ -77,7 +91,7 @@ impl Refusal {
     fn start(self) -> &'static str {
         match self {
             Self::Malformed => "Format error in JSON body: ",
-            Self::Body => "Validation error in JSON body: ",
+            Self::Body | Self::Below(_) => "Validation error in JSON body: ",
             Self::Path => "Validation error in path parameters: ",
             Self::Query => "Validation error in query parameters: ",
             Self::Unauthorized => "Unauthorized: ",
@@ -90,7 +104,7 @@ impl Refusal {
     fn status(self) -> StatusCode {
         match self {
             Self::Malformed | Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::Body | Self::Path | Self::Query => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Body | Self::Below(_) | Self::Path | Self::Query => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Rate { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -102,7 +116,12 @@ impl Refusal {
         let start = self.start();
         let why = message.strip_prefix(start).unwrap_or(message);
         match (self, field) {
-            (Self::Body | Self::Path | Self::Query, Some(field)) => format!("{start}[{field}: {why}]"),
+            (Self::Below(part), Some(field)) => format!("{start}[{}: {why}]", below(part, field)),
+            (Self::Body, Some(field)) => match unnamed(field, why) {
+                Some(told) => format!("{start}[{told}] (`{field}`)"),
+                None => format!("{start}[{field}: {why}]"),
+            },
+            (Self::Path | Self::Query, Some(field)) => format!("{start}[{field}: {why}]"),
             (Self::Malformed, Some(field)) => format!("{start}{field}: {why}"),
             // The others say all of it; the field is in the header.
             _ => message.to_owned(),
@@ -117,6 +136,32 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// A place as the dialect tells it, whose types have a further part there: in each search of several.
+fn below(part: &str, field: &str) -> String {
+    match field.split_once("].") {
+        Some((search, rest)) if search.starts_with("searches[") => format!("{search}].{part}.{rest}"),
+        _ => format!("{part}.{field}"),
+    }
+}
+
+/// How our words on a vector begin, the part of it that the dialect names, and its words where they are others.
+const VECTOR_FAULTS: [(&str, &str, Option<&str>); 4] = [
+    ("must be the same length", "values", Some("Validation error: must be the same length as indices [{}]")),
+    ("must be unique", "indices", Some("Validation error: must be unique [{}]")),
+    ("all vectors must be non-empty", "data", Some("all vectors must be non-empty")),
+    ("all vectors must have the same dimension", "data", None),
+];
+
+/// What the dialect says where a vector with a name is at fault: it has no word for the name, so that our place stands
+/// behind it.
+fn unnamed(field: &str, why: &str) -> Option<String> {
+    let (points, _) = field.split_once("].vector.").filter(|(points, _)| points.starts_with("points["))?;
+    let (_, part, words) = VECTOR_FAULTS.into_iter().find(|(start, ..)| why.starts_with(*start))?;
+    // Where in the text it stands is said by no word of the dialect.
+    let ours = why.rsplit_once(" at line ").map_or(why, |(ours, _)| ours);
+    Some(format!("{points}].vector.?.{part}: {}", words.unwrap_or(ours)))
+}
 
 /// A value in a body that is of the right type and can never be.
 pub(crate) fn invalid(field: &str, why: &str) -> Error {
@@ -313,6 +358,7 @@ mod tests {
         for (refusal, expected) in [
             (Refusal::Malformed, 400),
             (Refusal::Body, 422),
+            (Refusal::Below("internal"), 422),
             (Refusal::Path, 422),
             (Refusal::Query, 422),
             (Refusal::Unauthorized, 401),
@@ -349,6 +395,32 @@ mod tests {
                 "Wrong input: Not existing vector name error: x (`points[3].vector.x`)",
             ),
             (invalid("a.b", "0"), "Validation error in JSON body: [a.b: 0]"),
+            (
+                Refusal::below(invalid("a.b", "0"), "internal"),
+                "Validation error in JSON body: [internal.a.b: 0]",
+            ),
+            (
+                Refusal::below(invalid("searches[1].a", "0"), "internal"),
+                "Validation error in JSON body: [searches[1].internal.a: 0]",
+            ),
+            (Refusal::below(Error::invalid("limit", "is 0"), "internal"), "Wrong input: limit: is 0"),
+            (
+                invalid("points[0].vector.s.values", "must be the same length as indices at line 1 column 9"),
+                "Validation error in JSON body: [points[0].vector.?.values: Validation error: must be the same length \
+                 as indices [{}]] (`points[0].vector.s.values`)",
+            ),
+            (
+                invalid(
+                    "points[0].vector.m[1]",
+                    "all vectors must have the same dimension, 3 at line 1 column 9",
+                ),
+                "Validation error in JSON body: [points[0].vector.?.data: all vectors must have the same dimension, \
+                 3] (`points[0].vector.m[1]`)",
+            ),
+            (
+                invalid("points[0].vector[1]", "all vectors must be non-empty"),
+                "Validation error in JSON body: [points[0].vector[1]: all vectors must be non-empty]",
+            ),
             (Refusal::Body.without_field("0"), "Validation error in JSON body: 0"),
             (Refusal::Query.of("a", "0"), "Validation error in query parameters: [a: 0]"),
             (Refusal::Malformed.of("a", "bad"), "Format error in JSON body: a: bad"),

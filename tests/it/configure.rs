@@ -227,6 +227,7 @@ fn vectors_come_and_go_over_http() {
         ("x", json!({"sparse": {"modifier": "tf"}}), 400, "sparse.modifier"),
         ("x", json!({"sparse": {"datatype": "turbo4"}}), 400, "sparse.datatype"),
         ("x", json!({"dens": {}}), 400, "body"),
+        ("x%2Fy", json!({"sparse": {}}), 422, "vector_name"),
     ];
     for (name, body, status, field) in refused {
         assert_eq!(put(name, body.clone()), (status, field.to_owned()), "{body}");
@@ -265,4 +266,43 @@ fn where_a_vector_is_kept_follows_what_was_said_last() {
     assert_eq!(config["params"]["vectors"]["a"], json!({"size": 2, "distance": "Dot", "on_disk": false}));
     let rows = &config["params"]["vectors"]["m"];
     assert_eq!((&rows["on_disk"], rows.get("memory")), (&json!(false), None), "as it was set, and no more");
+}
+
+/// A client that waits for this number must not wait for what never comes.
+#[test]
+fn a_space_above_the_threshold_that_was_set_counts_as_indexed_once_nothing_is_built_for_it() {
+    let server = Running::over(Database::in_memory().expect("a database"));
+    let body = json!({
+        "vectors": {"large": {"size": 64, "distance": "Dot"}, "small": {"size": 1, "distance": "Dot"}},
+        "optimizers_config": {"indexing_threshold": 10},
+    });
+    assert_eq!(server.ask("PUT", "/collections/c", Some(&body)).status, 200);
+    let told = || {
+        let told = server.ask("GET", "/collections/c", None).body;
+        (told["result"]["indexed_vectors_count"].clone(), told["result"]["status"].clone())
+    };
+    let put = |ids: std::ops::Range<u32>| {
+        let vector = |id: u32| json!({"large": vec![id; 64], "small": [id]});
+        let points: Vec<Value> = ids.map(|id| json!({"id": id, "vector": vector(id)})).collect();
+        let answer = server.ask("PUT", "/collections/c/points", Some(&json!({"points": points})));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    // 39 * 64 * 4 bytes are less than 10 KiB, 40 are not.
+    put(0..39);
+    assert_eq!(told(), (json!(0), json!("green")));
+    put(39..40);
+    assert_eq!(told(), (json!(40), json!("green")));
+    put(0..40);
+    assert_eq!(told().0, 40, "as many as there are, however often they are written");
+    for (threshold, count) in [(json!(0), 0), (json!(11), 0), (json!(1), 40), (json!(10_000), 0)] {
+        let change = json!({"optimizers_config": {"indexing_threshold": threshold}});
+        assert_eq!(server.ask("PATCH", "/collections/c", Some(&change)).status, 200);
+        assert_eq!(told().0, count, "{change}");
+    }
+    let sparse = json!({"sparse_vectors": {"s": {}}});
+    assert_eq!(server.ask("PUT", "/collections/words", Some(&sparse)).status, 200);
+    let points = json!({"points": [{"id": 1, "vector": {"s": {"indices": [1], "values": [1.0]}}}]});
+    assert_eq!(server.ask("PUT", "/collections/words/points", Some(&points)).status, 200);
+    let told = server.ask("GET", "/collections/words", None).body;
+    assert_eq!(told["result"]["indexed_vectors_count"], 1, "lists find it at once");
 }

@@ -257,8 +257,10 @@ fn a_collection_grows_as_far_as_it_may() {
     let count = site.ask("POST", &at("count"), &json!({}));
     assert_eq!(count.body["result"]["count"], 5, "what is refused changes nothing");
     site.done("PUT", POINTS, &upsert(&[4, 5, 6]));
-    site.done("PUT", POINTS, &upsert(&[1, 2, 3, 4, 5, 6]));
-    site.refused("PUT", POINTS, &upsert(&[7]), 400, "Max points count");
+    for ids in [&[7][..], &[1, 2][..]] {
+        site.refused("PUT", POINTS, &upsert(ids), 400, "Max points count limit of 6 reached!");
+    }
+    site.done("POST", &at("payload"), &json!({"payload": {"a": 1}, "points": [1]}));
     site.done("POST", &at("delete"), &json!({"points": [1]}));
     site.done("PUT", POINTS, &upsert(&[7]));
 }

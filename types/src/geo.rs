@@ -100,6 +100,15 @@ impl GeoArea {
         }
     }
 
+    /// What a condition on it is called.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Box { .. } => "geo_bounding_box",
+            Self::Circle { .. } => "geo_radius",
+            Self::Polygon { .. } => "geo_polygon",
+        }
+    }
+
     /// The latitudes that it lies between, for a first look.
     pub fn latitudes(&self) -> (f64, f64) {
         match self {

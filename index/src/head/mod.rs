@@ -87,6 +87,15 @@ impl Head {
         links.filter(|has_more| *has_more).count() > 0
     }
 
+    /// How many rows of a space wait for nothing to be built over them while no more come: of a head that is too small
+    /// to become a segment, all; of another those that the graph covers.
+    pub fn settled(&self, space: &str) -> u32 {
+        let is_small = self.rows() < GRAPH_ROWS_MIN;
+        let settled =
+            |space: &Space| if is_small { space.count() } else { space.linked().min(space.count()) };
+        self.space(space).map_or(0, settled)
+    }
+
     /// Bytes in memory, approximately.
     pub fn bytes(&self) -> usize {
         self.identities.bytes() + self.spaces.values().map(Space::bytes).sum::<usize>()
@@ -107,6 +116,7 @@ mod tests {
             .named_vector("plain", spec(Metric::Manhattan));
         let (head, mut alive) = (Head::new(&schema, GRAPH_ROWS_MIN), Alive::new());
         for row in 0..GRAPH_ROWS_MIN {
+            assert_eq!(head.settled("coded"), row, "a few wait for nothing");
             let vector = |_: &str| Some(vec![row as f32, 1.0]);
             head.append(Version(u64::from(row) + 1), PointId::Num(u64::from(row)), vector);
             alive.insert(Slot(row));
@@ -114,5 +124,6 @@ mod tests {
         assert!(head.link(&alive, 10));
         let linked = |name: &str| head.space(name).map(Space::linked);
         assert_eq!((linked("coded"), linked("plain")), (Some(0), Some(10)));
+        assert_eq!((head.settled("coded"), head.settled("plain")), (0, 10));
     }
 }

@@ -109,7 +109,8 @@ impl<'a, V: ?Sized> Rating<'a, V> {
                     let lost = (near(positive) - near(negative) - f32::EPSILON).min(0.0);
                     lost / (1.0 + lost.abs())
                 };
-                pairs.iter().map(loss).sum()
+                // A sum of nothing is -0, and this is told.
+                0.0 + pairs.iter().map(loss).sum::<f32>()
             }
             Self::Feedback { target, times, pairs } => {
                 let gain =
@@ -247,6 +248,13 @@ mod tests {
             "discover" => Query::Discover { target: input([1.0, 0.3]), context: vec![pair], using },
             _ => Query::Context { pairs: vec![pair], using },
         }
+    }
+
+    #[test]
+    fn without_pairs_nothing_is_lost() {
+        let query = Query::Context { pairs: Vec::new(), using: String::new() };
+        let score = Rating::of_dense(&query).expect("a rating").rate_dense(Metric::Dot, &POINTS[1]);
+        assert_eq!(score.to_bits(), 0.0_f32.to_bits(), "{score}");
     }
 
     /// As Qdrant's engine answers (qdrant-edge 0.9.0).

@@ -1,8 +1,9 @@
 //! Points: written, read, counted, searched.
 
-use kithdb::{Result, Select};
+use kithdb::{Matrix, Result, Select};
 
 use super::Call;
+use crate::error::Refusal;
 use crate::wire::facet::{Facet, FacetHits};
 use crate::wire::groups::{Groups, QueryGroups};
 use crate::wire::legacy::{Batch, Kind};
@@ -17,6 +18,14 @@ use crate::wire::update::{
     Writes,
 };
 use crate::wire::why::{WhyNotBody, WhyNotOut};
+
+/// What the dialect's own type of a query has between the body and its members.
+const INTERNAL: &str = "internal";
+
+/// An answer to a body whose validations the dialect places below `part`.
+fn below<T>(part: &'static str, answer: impl FnOnce() -> Result<T>) -> Result<T> {
+    answer().map_err(|error| Refusal::below(error, part))
+}
 
 pub(super) fn upsert(call: &Call) -> Result<Updated> {
     let collection = call.collection()?;
@@ -91,7 +100,7 @@ pub(super) fn transaction(call: &Call) -> Result<Committed> {
 
 pub(super) fn retrieve(call: &Call) -> Result<Vec<Record>> {
     let collection = call.collection()?;
-    call.parse::<Retrieve>()?.run(&collection, &call.strict(&collection))
+    below("point_request", || call.parse::<Retrieve>()?.run(&collection, &call.strict(&collection)))
 }
 
 pub(super) fn get(call: &Call) -> Result<Record> {
@@ -104,23 +113,25 @@ pub(super) fn get(call: &Call) -> Result<Record> {
 
 pub(super) fn scroll(call: &Call) -> Result<Scrolled> {
     let collection = call.collection()?;
-    call.parse::<Scroll>()?.run(&collection, &call.strict(&collection), call.deadline())
+    let strict = call.strict(&collection);
+    below("scroll_request", || call.parse::<Scroll>()?.run(&collection, &strict, call.deadline()))
 }
 
 pub(super) fn count(call: &Call) -> Result<Counted> {
     let collection = call.collection()?;
-    call.parse::<Count>()?.run(&collection, &call.strict(&collection), call.deadline())
+    let strict = call.strict(&collection);
+    below("count_request", || call.parse::<Count>()?.run(&collection, &strict, call.deadline()))
 }
 
 pub(super) fn query(call: &Call) -> Result<Found> {
     let collection = call.collection()?;
-    call.parse::<QueryBody>()?.run(&call.translator(&collection))
+    below(INTERNAL, || call.parse::<QueryBody>()?.run(&call.translator(&collection)))
 }
 
 pub(super) fn query_batch(call: &Call) -> Result<Vec<Found>> {
     let collection = call.collection()?;
     let translator = call.translator(&collection);
-    let searches = call.parse::<QueryBatch>()?.searches;
+    let searches = below(INTERNAL, || call.parse::<QueryBatch>())?.searches;
     translator.strict.check_searches(searches.len())?;
     let searches = searches.into_iter().enumerate();
     let mut room = Room::new(call.state.db.limits());
@@ -128,7 +139,7 @@ pub(super) fn query_batch(call: &Call) -> Result<Vec<Found>> {
         let found = search.into_question(&translator).and_then(|question| room.answer(question));
         found.map_err(|error| error.within(&format!("searches[{position}]")))
     };
-    searches.map(ask).collect()
+    below(INTERNAL, || searches.map(ask).collect())
 }
 
 pub(super) fn query_groups(call: &Call) -> Result<Groups> {
@@ -138,21 +149,22 @@ pub(super) fn query_groups(call: &Call) -> Result<Groups> {
 
 pub(super) fn facet(call: &Call) -> Result<FacetHits> {
     let collection = call.collection()?;
-    call.parse::<Facet>()?.run(&collection, &call.strict(&collection), call.deadline())
+    let strict = call.strict(&collection);
+    below("facet_request", || call.parse::<Facet>()?.run(&collection, &strict, call.deadline()))
 }
 
 pub(super) fn matrix_pairs(call: &Call) -> Result<MatrixPairs> {
-    let collection = call.collection()?;
-    call.parse::<MatrixBody>()?
-        .run(&collection, &call.strict(&collection), call.deadline())
-        .map(MatrixPairs::from)
+    matrix(call).map(MatrixPairs::from)
 }
 
 pub(super) fn matrix_offsets(call: &Call) -> Result<MatrixOffsets> {
+    matrix(call).map(MatrixOffsets::from)
+}
+
+fn matrix(call: &Call) -> Result<Matrix> {
     let collection = call.collection()?;
-    call.parse::<MatrixBody>()?
-        .run(&collection, &call.strict(&collection), call.deadline())
-        .map(MatrixOffsets::from)
+    let strict = call.strict(&collection);
+    below("search_request", || call.parse::<MatrixBody>()?.run(&collection, &strict, call.deadline()))
 }
 
 pub(super) fn search(call: &Call) -> Result<Vec<ScoredPoint>> {

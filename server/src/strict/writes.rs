@@ -85,9 +85,10 @@ impl Strict<'_> {
 
     fn check_size(&self, config: &Config, ops: &[Op]) -> Result<()> {
         let points = self.collection.status().points;
-        if let Some(limit) = config.max_points_count
-            && points + made(ops).len() > limit
-            && points + self.new_points(ops)? > limit
+        let given = made(ops).len();
+        // One that is full takes none that are there either, as in the dialect.
+        if let Some(limit) = config.max_points_count.filter(|_| given > 0)
+            && (points >= limit || (points + given > limit && points + self.new_points(ops)? > limit))
         {
             return Err(too_many_points(limit));
         }

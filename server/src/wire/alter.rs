@@ -9,13 +9,14 @@ use kithdb::{Error, ErrorKind, Payload, Result, Schema, Value, VectorSpec};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::collection::{MultiIn, TURBO4, stored_as};
+use super::collection::{MultiIn, TURBO4, bad_name, stored_as};
 use super::hybrid::HybridWeightsJson;
 use super::quantization::{self, DISABLED};
 use super::settings;
 use super::shape::Ignored;
 use super::shapes;
 use super::sparse::SparseIn;
+use crate::error::Refusal;
 
 /// `PATCH collections/{name}`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -231,6 +232,9 @@ impl CreateVector {
         self,
         name: String,
     ) -> Result<impl FnOnce(&mut Schema) -> Result<()> + Send + 'static> {
+        if let Some(why) = bad_name(&name) {
+            return Err(Refusal::Path.of("vector_name", why));
+        }
         let made = self.into_schema(&name)?;
         Ok(move |schema: &mut Schema| {
             if schema.check_name(&name).is_err() {

@@ -164,6 +164,7 @@ impl Create {
                 let message = "Wrong input: Sparse vector name cannot be empty";
                 return Err(Error::invalid("sparse_vectors", message));
             }
+            check_name("sparse", &name, &format!("sparse_vectors.{name}"))?;
             space.add_to(&mut schema, &name)?;
         }
         if let Some(keyword) = self.keyword {
@@ -220,6 +221,7 @@ fn spaces(vectors: Value, codes: Codes) -> Result<Vec<Space>> {
             .into_iter()
             .map(|(name, value)| {
                 let field = format!("vectors.{name}");
+                check_name("dense", &name, &field)?;
                 space(name, value, &field)
             })
             .collect(),
@@ -259,6 +261,27 @@ impl SpaceIn {
         let spec = VectorSpec { model: self.model.map(ModelJson::into_identity), memory, ..spec };
         Ok(Space { name, spec, is_multi: self.multivector_config.is_some(), settings })
     }
+}
+
+/// Bytes of a vector's name.
+const NAME_BYTES_MAX: usize = 200;
+
+/// What it has none of: the dialect puts it into addresses, and elsewhere into paths of files.
+const NOT_IN_NAMES: [char; 11] = ['<', '>', ':', '"', '/', '\\', '|', '?', '*', '\0', '\u{1f}'];
+
+/// Why a vector cannot have this name, if it cannot, in the words of the dialect.
+pub(super) fn bad_name(name: &str) -> Option<String> {
+    if name.len() > NAME_BYTES_MAX {
+        return Some(format!("vector name must be at most {NAME_BYTES_MAX} bytes long"));
+    }
+    let bad = name.chars().find(|letter| NOT_IN_NAMES.contains(letter))?;
+    Some(format!("vector name cannot contain \"{bad}\" char"))
+}
+
+fn check_name(kind: &str, name: &str, field: &str) -> Result<()> {
+    bad_name(name).map_or(Ok(()), |why| {
+        Err(Error::invalid(field, format!("Wrong input: Invalid {kind} vector name `{name}`: {why}")))
+    })
 }
 
 /// The dialect's word for 4 bits an element: there is nothing so small here, so that vectors are kept whole.
@@ -367,6 +390,8 @@ mod tests {
             ),
             (json!({"sparse_vectors": {"s": {"size": 3}}}), "sparse_vectors.s.size"),
             (json!({"sparse_vectors": {"": {}}}), "sparse_vectors"),
+            (json!({"sparse_vectors": {"a:b": {}}}), "sparse_vectors.a:b"),
+            (json!({"vectors": {"a/b": {"size": 4, "distance": "Dot"}}}), "vectors.a/b"),
             (json!({"keyword": {"paths": ["a["]}}), "keyword.paths[0]"),
             (json!({"keyword": {"paths": ["a"], "language": "latin"}}), "keyword.language"),
             (json!({"fields": {"a": "words"}}), "fields.a"),
@@ -375,6 +400,14 @@ mod tests {
         for (body, field) in cases {
             assert_eq!(schema(&body).expect_err("refused").field(), Some(field), "{body}");
         }
+    }
+
+    #[test]
+    fn a_vector_has_a_name_that_addresses_and_files_may_have() {
+        assert_eq!(bad_name(&"é".repeat(100)), None);
+        assert_eq!(bad_name(&"é".repeat(101)).as_deref(), Some("vector name must be at most 200 bytes long"));
+        assert_eq!(bad_name("a|b").as_deref(), Some("vector name cannot contain \"|\" char"));
+        assert_eq!(bad_name("a.b-c_d 1"), None);
     }
 
     /// The space of a body with one, of codes and datatype as given.

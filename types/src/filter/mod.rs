@@ -162,7 +162,8 @@ impl Filter {
     /// Checks depth, size, texts and areas.
     ///
     /// # Errors
-    /// `LimitExceeded` naming `filter`, `InvalidArgument` naming the part of an area.
+    /// `LimitExceeded` naming `filter`, `InvalidArgument` naming the part of an area and where it stands
+    /// (`filter.must[0].geo_radius.center.lat`).
     pub fn check(&self, limits: &Limits) -> Result<()> {
         let (depth, count) = self.measure();
         if depth > limits.filter_depth_max {
@@ -172,12 +173,38 @@ impl Filter {
             let what = "the filter's number of conditions";
             return Err(Error::limit("filter", what, count, limits.filter_conditions_max));
         }
-        self.check_conditions(limits)
+        self.check_conditions(limits)?;
+        self.check_areas().map_err(|error| error.within("filter"))
+    }
+
+    fn check_areas(&self) -> Result<()> {
+        let counted = self.min_should.as_ref().map_or(&[][..], |least| least.conditions.as_slice());
+        let lists = [
+            ("must", self.must.as_slice()),
+            ("should", self.should.as_slice()),
+            ("must_not", self.must_not.as_slice()),
+            ("min_should.conditions", counted),
+        ];
+        for (list, conditions) in lists {
+            for (position, condition) in conditions.iter().enumerate() {
+                let checked = match condition {
+                    Condition::Field(_, Predicate::Geo(area)) => {
+                        area.check().map_err(|error| error.within(area.name()))
+                    }
+                    Condition::Filter(inner) => inner.check_areas(),
+                    Condition::Nested(_, inner) => {
+                        inner.check_areas().map_err(|error| error.within("nested.filter"))
+                    }
+                    _ => Ok(()),
+                };
+                checked.map_err(|error| error.within(&format!("{list}[{position}]")))?;
+            }
+        }
+        Ok(())
     }
 
     fn check_conditions(&self, limits: &Limits) -> Result<()> {
         self.conditions().try_for_each(|condition| match condition {
-            Condition::Field(_, Predicate::Geo(area)) => area.check().map_err(|error| error.within("filter")),
             Condition::Field(path, predicate) => {
                 let chars = predicate.text().map_or(0, |text| text.chars().count());
                 if chars <= limits.query_chars_max {

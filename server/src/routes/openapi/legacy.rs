@@ -13,7 +13,7 @@ use crate::wire::schema::{Shown, named};
 pub(super) fn operations() -> Vec<Operation> {
     let at = |rest: &str, id, summary, shown: Shown, example: Value| {
         let path = format!("/collections/{{collection}}/points/{rest}");
-        Operation::new("POST", &path, id, "Before query", summary).reads().body_like(shown, example)
+        Operation::new("POST", &path, id, "Before query", summary).reads_points().body_like(shown, example)
     };
     let search = json!({"vector": [0.1, 0.2, 0.3, 0.4], "limit": 2});
     let recommend = json!({"positive": [1], "negative": [2], "limit": 2});

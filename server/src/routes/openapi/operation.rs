@@ -196,6 +196,12 @@ impl Operation {
         self.takes("timeout", schema::whole(1), TIMEOUT)
     }
 
+    /// What it lets be said of something that reads points.
+    pub(super) fn reads_points(self) -> Self {
+        let copies = schema::any_of([schema::whole(1), schema::words(&["majority", "quorum", "all"])]);
+        self.reads().takes("consistency", copies, "Passed over: there is one copy of each point")
+    }
+
     /// It is answered before it is done, if that is wanted.
     pub(super) fn may_wait(self) -> Self {
         let wait = "false: it is answered with a 202 at once, and done behind it";

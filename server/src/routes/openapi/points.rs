@@ -22,7 +22,7 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 fn at(method: &'static str, rest: &str, id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(method, &format!("/collections/{{collection}}{rest}"), id, TAG, summary).reads()
+    Operation::new(method, &format!("/collections/{{collection}}{rest}"), id, TAG, summary).reads_points()
 }
 
 fn queries() -> Vec<Operation> {

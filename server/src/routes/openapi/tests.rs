@@ -57,6 +57,21 @@ fn every_name_is_of_one_schema_and_every_reference_leads_to_one() {
     }
 }
 
+#[test]
+fn what_reads_points_may_say_how_many_copies_are_asked() {
+    let told = document(&all());
+    let says = |path: &str, method: &str| {
+        let entry = &told["paths"][format!("/collections/{{collection}}{path}")][method];
+        let parameters = entry["parameters"].as_array().expect("parameters");
+        parameters.iter().any(|parameter| parameter["name"] == "consistency")
+    };
+    for path in ["", "/query", "/query/batch", "/scroll", "/count", "/search", "/search/matrix/pairs"] {
+        assert!(says(&format!("/points{path}"), "post"), "{path}");
+    }
+    assert!(says("/points/{id}", "get") && says("/facet", "post"));
+    assert!(!says("/points", "put") && !says("", "get"));
+}
+
 /// Calls routes one after the other, as their entries say.
 struct Caller {
     door: Door,
