@@ -53,7 +53,7 @@ impl Thoughts {
                     let text = self.waiting.trim_start();
                     let space = self.waiting.len() - text.len();
                     if let Some((open, close)) = MARKS.iter().find(|(open, _)| text.starts_with(*open)) {
-                        self.place = Place::Within(*close);
+                        self.place = Place::Within(close);
                         self.had_some = true;
                         self.waiting.drain(..space + open.len());
                     } else if MARKS.iter().any(|(open, _)| open.starts_with(text)) {
