@@ -108,6 +108,7 @@ impl State {
 
     fn over(db: Database, embedder: Option<Arc<Embedder>>, jobs: Arc<Jobs>, options: &ServeOptions) -> Self {
         let blocks = options.limits.bodies_bytes_max / BLOCK_BYTES;
+        let trees = Room::beside(options.limits.bodies_bytes_max, db.limits().batch_points_max);
         let inner = Inner {
             db,
             embedder,
@@ -127,7 +128,7 @@ impl State {
             cors_origins: options.cors_origins.clone(),
             requests: Semaphore::new(requests_max(&options.limits)),
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
-            trees: Room::beside(options.limits.bodies_bytes_max),
+            trees,
             answers: Answers::new(options.limits.bodies_bytes_max),
             waiters: Semaphore::new(LINGERING_MAX),
             lingering: Arc::new(Semaphore::new(LINGERING_MAX)),

@@ -29,14 +29,16 @@ const STEP_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct Room {
     bytes_max: usize,
+    /// Points that one request may have.
+    points_max: usize,
     taken: AtomicUsize,
 }
 
 impl Room {
-    /// Room beside bodies that have so many bytes together.
-    pub(crate) fn beside(bodies_bytes_max: usize) -> Arc<Self> {
+    /// Room beside bodies that have so many bytes together, and so many points each.
+    pub(crate) fn beside(bodies_bytes_max: usize, points_max: usize) -> Arc<Self> {
         let bytes_max = bodies_bytes_max.saturating_mul(BODIES);
-        Arc::new(Self { bytes_max, taken: AtomicUsize::new(0) })
+        Arc::new(Self { bytes_max, points_max, taken: AtomicUsize::new(0) })
     }
 
     /// The part of a request that has taken nothing yet.
@@ -68,20 +70,28 @@ impl Part {
     /// gone.
     ///
     /// # Errors
-    /// `LimitExceeded` on `body` for what is larger than the room, `Busy` when others have it.
+    /// `LimitExceeded` on `body` for what is larger than the room, `Busy` when others have it; `LimitExceeded` for too
+    /// many points.
     pub(crate) fn weigh<T>(self: &Arc<Self>, read: impl FnOnce() -> T) -> Result<T> {
         let closing = Closing;
         SCALES.with(|scales| {
             scales.left.set(FREE_BYTES.saturating_add(self.bytes.load(Ordering::Relaxed)));
-            scales.missing.set(0);
+            scales.refused.set(None);
             *scales.part.borrow_mut() = Some(Arc::clone(self));
         });
         let outcome = read();
-        let missing = SCALES.with(|scales| scales.missing.get());
+        let refused = SCALES.with(|scales| scales.refused.get());
         drop(closing);
-        match missing {
-            0 => Ok(outcome),
-            missing => Err(self.full(missing)),
+        match refused {
+            None => Ok(outcome),
+            Some(Refused::Bytes(missing)) => Err(self.full(missing)),
+            Some(Refused::Points(field)) => {
+                let most = self.room.points_max;
+                let message = format!(
+                    "has more than {most}, the limit batch_points_max; send them in several requests"
+                );
+                Err(Error::new(ErrorKind::LimitExceeded, message).with_field(field))
+            }
         }
     }
 
@@ -112,13 +122,21 @@ struct Scales {
     left: Cell<usize>,
     /// Nobody, where nothing is weighed.
     part: RefCell<Option<Arc<Part>>>,
-    /// What there was no room for.
-    missing: Cell<usize>,
+    /// What was too much.
+    refused: Cell<Option<Refused>>,
+}
+
+#[derive(Clone, Copy)]
+enum Refused {
+    /// There was no room for so many.
+    Bytes(usize),
+    /// Of a field there are more than there may be.
+    Points(&'static str),
 }
 
 thread_local! {
     static SCALES: Scales =
-        const { Scales { left: Cell::new(0), part: RefCell::new(None), missing: Cell::new(0) } };
+        const { Scales { left: Cell::new(0), part: RefCell::new(None), refused: Cell::new(None) } };
 }
 
 /// Ends the weighing of a thread, also where reading panics.
@@ -143,7 +161,7 @@ impl Scales {
         let Some(part) = &*part else { return true };
         let more = bytes.max(STEP_BYTES);
         if !part.take(more) {
-            self.missing.set(more);
+            self.refused.set(Some(Refused::Bytes(more)));
             return false;
         }
         // Less than `bytes` was left.
@@ -163,19 +181,33 @@ pub(crate) fn charge<E: de::Error>(bytes: usize) -> std::result::Result<(), E> {
     }
 }
 
+/// Checks how many points a request has, or ids of them, while they are read on this thread; `field` has them.
+///
+/// # Errors
+/// As for [`charge`].
+pub(crate) fn count<E: de::Error>(field: &'static str, points: usize) -> std::result::Result<(), E> {
+    SCALES.with(|scales| match &*scales.part.borrow() {
+        Some(part) if points > part.room.points_max => {
+            scales.refused.set(Some(Refused::Points(field)));
+            Err(E::custom("has more points than a request may have"))
+        }
+        _ => Ok(()),
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use serde::de::value::Error as Refused;
+    use serde::de::value::Error as Failed;
 
     use super::*;
 
     fn takes(part: &Arc<Part>, bytes: usize) -> Result<()> {
-        part.weigh(|| charge::<Refused>(bytes)).map(|charged| charged.expect("there is room"))
+        part.weigh(|| charge::<Failed>(bytes)).map(|charged| charged.expect("there is room"))
     }
 
     #[test]
     fn there_is_so_much_room_and_it_is_given_back() {
-        let room = Room::beside(8 << 20);
+        let room = Room::beside(8 << 20, 1);
         let (first, second) = (room.part(), room.part());
         let error = takes(&first, 20 << 20).expect_err("more than there is");
         assert_eq!((error.kind(), error.field()), (ErrorKind::LimitExceeded, Some(BODY)));
@@ -192,8 +224,8 @@ mod tests {
 
     #[test]
     fn what_is_not_weighed_is_not_refused() {
-        let part = Room::beside(0).part();
+        let part = Room::beside(0, 1).part();
         takes(&part, FREE_BYTES + 1).expect_err("there is no room");
-        charge::<Refused>(usize::MAX).expect("nobody is charged");
+        charge::<Failed>(usize::MAX).expect("nobody is charged");
     }
 }

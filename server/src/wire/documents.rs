@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     fn reads(content_type: &str, body: &[u8]) -> Result<(Order, Vec<Upload>)> {
-        read(content_type, body, &weigh::Room::beside(0).part())
+        read(content_type, body, &weigh::Room::beside(0, 1).part())
     }
 
     #[test]

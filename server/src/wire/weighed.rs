@@ -7,12 +7,14 @@
 //! Cost: a comparison for each element; scalars are read as without it.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
 };
 
-use crate::weigh::charge;
+use crate::weigh::{charge, count};
 
 /// Of an entry of a map, beside key and value: its hash, and its place in the table.
 const ENTRY_BYTES: usize = 24;
@@ -300,6 +302,60 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Weighed<A> {
     }
 }
 
+/// Reads the points of a request, if it has any; of more than it may have no further one is read.
+pub(super) fn points<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    deserializer.deserialize_option(Counted { field: "points", items: PhantomData })
+}
+
+/// Reads the ids of points in the same way.
+pub(super) fn ids<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let ids = deserializer.deserialize_seq(Counted { field: "ids", items: PhantomData })?;
+    Ok(ids.unwrap_or_default())
+}
+
+/// Reads the ids of a batch in the same way.
+pub(super) fn batch_ids<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let ids = deserializer.deserialize_seq(Counted { field: "batch.ids", items: PhantomData })?;
+    Ok(ids.unwrap_or_default())
+}
+
+/// A list of as many items as a request may have points.
+struct Counted<T> {
+    field: &'static str,
+    items: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Counted<T> {
+    type Value = Option<Vec<T>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence")
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+            count::<A::Error>(self.field, items.len())?;
+        }
+        Ok(Some(items))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
@@ -314,7 +370,7 @@ mod tests {
 
     /// Reads a body, where all of them become 8 MiB at most.
     fn read<T: DeserializeOwned>(body: &str) -> Result<()> {
-        parse_weighed::<T>(body.as_bytes(), &Room::beside(4 << 20).part()).map(drop)
+        parse_weighed::<T>(body.as_bytes(), &Room::beside(4 << 20, usize::MAX).part()).map(drop)
     }
 
     /// Each became gigabytes before anything of it was counted. None of these bodies has an end: one that is read to
@@ -352,6 +408,26 @@ mod tests {
         ];
         bodies(read::<QueryBody>, &questions);
         bodies(read::<Value>, &[(r#"{"a":["#, "[[]],")]);
+    }
+
+    /// Three million points of an id took more than a gigabyte before they were counted. Neither body has an end.
+    #[test]
+    fn no_more_points_are_read_than_a_request_may_have() {
+        fn told<T: DeserializeOwned>(body: &str) -> (ErrorKind, Option<String>) {
+            let read = parse_weighed::<T>(body.as_bytes(), &Room::beside(4 << 20, 3).part()).map(drop);
+            let error = read.expect_err(body);
+            (error.kind(), error.field().map(str::to_owned))
+        }
+        let limit = |field: &str| (ErrorKind::LimitExceeded, Some(field.to_owned()));
+        assert_eq!(told::<Upsert>(r#"{"points":[{"id":1},{"id":2},{"id":3},{"id":4},"#), limit("points"));
+        assert_eq!(told::<Upsert>(r#"{"batch":{"ids":[1,2,3,4,"#), limit("batch.ids"));
+        assert_eq!(told::<Retrieve>(r#"{"ids":[1,2,3,4,"#), limit("ids"));
+        assert_eq!(told::<Delete>(r#"{"points":[1,2,3,4,"#), limit("points"));
+        let three = r#"{"points":[1,2,3],"filter":null}"#;
+        parse_weighed::<Delete>(three.as_bytes(), &Room::beside(0, 3).part()).expect("three may be");
+        let (kind, field) = told::<Delete>(r#"{"points":[1,"x"]}"#);
+        assert_eq!((kind, field.as_deref()), (ErrorKind::InvalidArgument, Some("points[1]")));
+        parse_weighed::<Delete>(br#"{"points":null}"#, &Room::beside(0, 3).part()).expect("null is absent");
     }
 
     /// 768 numbers take three kibibytes; as values they would be charged fifty.

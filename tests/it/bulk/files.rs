@@ -144,7 +144,7 @@ fn lines_are_points_or_rows() {
 /// Two megabytes of short lists became two hundred, and a line may be far longer.
 #[test]
 fn a_line_that_becomes_far_more_than_it_is_is_refused() {
-    let line = |lists: usize| format!(r#"{{"id": 1, "a": [{}1]}}"#, "[1],".repeat(lists));
+    let line = |lists: usize| format!(r#"{{"id": 1, "vector": [3, 4], "a": [{}1]}}"#, "[1],".repeat(lists));
     let (_folder, path) = file("x.jsonl", line(500_000).as_bytes());
     let error = made(&path, &ImportOptions::default()).expect_err("too much");
     assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("line 1")), "{error}");
