@@ -313,7 +313,7 @@ pub(super) fn points<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 pub(super) fn ids<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    let ids = deserializer.deserialize_seq(Counted { field: "ids", items: PhantomData })?;
+    let ids: Option<Vec<T>> = deserializer.deserialize_seq(Counted { field: "ids", items: PhantomData })?;
     Ok(ids.unwrap_or_default())
 }
 
@@ -321,7 +321,8 @@ pub(super) fn ids<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 pub(super) fn batch_ids<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    let ids = deserializer.deserialize_seq(Counted { field: "batch.ids", items: PhantomData })?;
+    let ids: Option<Vec<T>> =
+        deserializer.deserialize_seq(Counted { field: "batch.ids", items: PhantomData })?;
     Ok(ids.unwrap_or_default())
 }
 
