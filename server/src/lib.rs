@@ -39,6 +39,7 @@ mod state;
 mod stream;
 mod strict;
 mod tls;
+mod weigh;
 mod wire;
 
 pub use access::Keys;

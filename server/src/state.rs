@@ -17,6 +17,7 @@ use crate::location::Hosts;
 use crate::metrics::{Metrics, Requests};
 use crate::owed::Answers;
 use crate::strict::Rates;
+use crate::weigh::Room;
 use crate::{Keys, ServeLimits, ServeOptions};
 
 /// The state of a server, shared by its requests. Clones are cheap.
@@ -59,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) requests: Semaphore,
     /// A place for each block of their bodies.
     pub(crate) blocks: Arc<Semaphore>,
+    /// Room for what their bodies become.
+    pub(crate) trees: Arc<Room>,
     /// Room for answers that are on their way.
     pub(crate) answers: Answers,
     /// A place for each client that waits for what is done in the background: its documents, its segments.
@@ -105,6 +108,7 @@ impl State {
 
     fn over(db: Database, embedder: Option<Arc<Embedder>>, jobs: Arc<Jobs>, options: &ServeOptions) -> Self {
         let blocks = options.limits.bodies_bytes_max / BLOCK_BYTES;
+        let trees = Room::beside(options.limits.bodies_bytes_max, db.limits().batch_points_max);
         let inner = Inner {
             db,
             embedder,
@@ -124,6 +128,7 @@ impl State {
             cors_origins: options.cors_origins.clone(),
             requests: Semaphore::new(requests_max(&options.limits)),
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
+            trees,
             answers: Answers::new(options.limits.bodies_bytes_max),
             waiters: Semaphore::new(LINGERING_MAX),
             lingering: Arc::new(Semaphore::new(LINGERING_MAX)),

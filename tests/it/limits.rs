@@ -310,6 +310,30 @@ fn answers_that_are_not_taken_hold_no_more_than_bodies_may() {
     }
 }
 
+/// Two megabytes of small numbers became seventy, and thirty more than a gigabyte, before anything of them was counted.
+#[test]
+fn what_a_body_becomes_is_bounded_and_given_back() {
+    const AT: &str = "/collections/c/points?wait=true";
+    let serve = ServeLimits { bodies_bytes_max: 16 << 20, ..ServeLimits::default() };
+    let server = site(3, Limits::default(), serve);
+    let body = |numbers: usize| {
+        let payload = json!({"a": vec![1; numbers]});
+        json!({"points": [{"id": 7, "vector": vec![1.0; 64], "payload": payload}]})
+    };
+    let refused = server.ask("PUT", AT, Some(&body(1_000_000)));
+    assert_eq!((refused.status, refused.field.as_deref()), (413, Some("body")), "{refused:?}");
+    assert!(error(&refused).contains("bodies_bytes_max"), "{refused:?}");
+    let tool =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"a": vec![1; 1_000_000]}});
+    assert_eq!(server.ask("POST", "/mcp", Some(&tool)).status, 413);
+    let read = server.ask("POST", "/collections/c/points", Some(&json!({"ids": [7]})));
+    assert_eq!(read.body["result"], json!([]), "nothing of it was written");
+    for _ in 0..3 {
+        let written = server.ask("PUT", AT, Some(&body(200_000)));
+        assert_eq!(written.status, 200, "what one took, the next may take: {written:?}");
+    }
+}
+
 #[test]
 fn health_is_told_while_every_core_searches() {
     let server = site(40_000, Limits::default(), ServeLimits::default());

@@ -85,9 +85,7 @@ impl LimitArgs {
         ServeLimits {
             connections_max: self.connections_max,
             requests_max: self.requests_max,
-            bodies_bytes_max: self.memory_limit.map_or(self.bodies_bytes_max, |bytes| {
-                self.bodies_bytes_max.min((bytes / BODIES_SHARE).max(BODIES_BYTES_MIN))
-            }),
+            bodies_bytes_max: self.of_bodies(self.bodies_bytes_max),
             head_bytes_max: self.head_bytes_max,
             head_time_max: Duration::from_secs(self.head_max_s),
             body_time_max: Duration::from_secs(self.body_max_s),
@@ -95,6 +93,12 @@ impl LimitArgs {
             send_time_max: Duration::from_secs(self.send_max_s),
             stop_time_max: Duration::from_secs(self.stop_max_s),
         }
+    }
+
+    /// So many bytes of bodies, or what the memory has for them.
+    fn of_bodies(&self, bytes: usize) -> usize {
+        let share = |memory: usize| (memory / BODIES_SHARE).max(BODIES_BYTES_MIN);
+        self.memory_limit.map_or(bytes, |memory| bytes.min(share(memory)))
     }
 
     /// Options that fit into the memory, if that has a limit.
@@ -108,7 +112,8 @@ impl LimitArgs {
     /// Those of the database.
     pub(super) fn database(&self) -> Limits {
         Limits {
-            body_bytes_max: self.body_bytes_max,
+            // One that has no place among all of them would be told to come back for ever.
+            body_bytes_max: self.of_bodies(self.body_bytes_max),
             snapshot_bytes_max: self.snapshot_bytes_max,
             batch_points_max: self.batch_points_max,
             delete_points_max: self.delete_points_max,
@@ -127,5 +132,34 @@ fn memory_limit(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(bytes) if bytes >= MEMORY_BYTES_MIN => Ok(bytes),
         _ => Err(format!("it is in bytes, and must be {MEMORY_BYTES_MIN} at least")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        limits: LimitArgs,
+    }
+
+    fn limits(flags: &[&str]) -> LimitArgs {
+        Flags::try_parse_from(std::iter::once("kithdb").chain(flags.iter().copied())).expect("flags").limits
+    }
+
+    #[test]
+    fn one_body_has_no_more_memory_than_all_of_them() {
+        for (memory, one) in [("134217728", 16 << 20), ("402653184", 24 << 20), ("536870912", 32 << 20)] {
+            let limits = limits(&["--memory-limit", memory]);
+            assert_eq!(limits.database().body_bytes_max, one, "{memory}");
+            assert!(limits.database().body_bytes_max <= limits.serve().bodies_bytes_max);
+        }
+        let small = limits(&["--memory-limit", "134217728", "--body-bytes-max", "4096"]);
+        assert_eq!(small.database().body_bytes_max, 4_096);
+        assert_eq!(limits(&[]).database(), Limits::default());
     }
 }

@@ -42,7 +42,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt as _};
 
 use crate::access::Rights;
 use crate::body::{self, Allowance};
-use crate::{State, VERSION, error};
+use crate::{State, VERSION, error, wire};
 use ask::Asker;
 
 /// What a model is told about all of it.
@@ -199,6 +199,10 @@ pub(crate) async fn answer(
     match body::read(&parts.headers, body, &allowance).await {
         Ok(held) => {
             let _blocks = held.blocks;
+            let tree = state.inner.trees.part();
+            if let Err(refused) = wire::weigh(&held.bytes, &tree) {
+                return error::respond(&refused, began);
+            }
             let response = service.handle(Request::from_parts(parts, Body::from(held.bytes))).await;
             told(response.map(Body::new), began).await
         }

@@ -30,6 +30,7 @@ use crate::lanes::Lane;
 use crate::observe::RequestId;
 use crate::state::{Inner, LINGERING_MAX};
 use crate::strict::Strict;
+use crate::weigh::Part;
 use crate::wire::point::Updated;
 use crate::wire::translate::Translator;
 use crate::{body, error, limits, wire};
@@ -47,6 +48,8 @@ pub(super) struct Call {
     path: Vec<(String, String)>,
     content_type: String,
     body: Held,
+    /// What it takes once it is read.
+    tree: Arc<Part>,
     request_id: RequestId,
     /// Where the client thinks that it is.
     host: Option<String>,
@@ -182,6 +185,11 @@ impl Call {
         &self.body.bytes
     }
 
+    /// What the body takes once it is read.
+    pub(super) fn tree(&self) -> &Arc<Part> {
+        &self.tree
+    }
+
     /// Whether there is no body.
     pub(super) fn is_empty(&self) -> bool {
         self.body.bytes.is_empty()
@@ -201,9 +209,9 @@ impl Call {
     /// The body.
     ///
     /// # Errors
-    /// `InvalidArgument` naming the place.
+    /// `InvalidArgument` naming the place; `LimitExceeded`, `Busy` on `body`.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        wire::parse(&self.body.bytes)
+        wire::parse_weighed(&self.body.bytes, &self.tree)
     }
 }
 
@@ -362,6 +370,7 @@ pub(super) async fn read(state: State, mut request: Request) -> Result<Call> {
     let body = body::read(&parts.headers, body, &allowance).await?;
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let mut call = Call {
+        tree: state.inner.trees.part(),
         state: state.inner,
         rights,
         deadline: Instant::now(),

@@ -28,7 +28,7 @@ pub(super) fn upload(call: &Call) -> Result<JobOut> {
         call.rights.check(Need::Manage)?;
     }
     let query: UploadQuery = call.query()?;
-    let (order, uploads) = read(call.content_type(), call.bytes())?;
+    let (order, uploads) = read(call.content_type(), call.bytes(), call.tree())?;
     if let Ok(collection) = &known {
         let strict = call.strict(collection);
         strict.check_room()?;

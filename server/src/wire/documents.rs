@@ -2,9 +2,11 @@
 //!
 //! An upload is JSON, or a form of files with a part `options`, which has the same fields but for the documents.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kithdb::{Error, Payload, PointId, Result, datetime};
+use kithdb::{Error, ErrorKind, Payload, PointId, Result, datetime};
 use rag::jobs::{Job, Order, Upload};
 use rag::{Duplicate, Metadata};
 use serde::{Deserialize, Serialize};
@@ -12,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::error::BODY;
 use crate::multipart::{self, Part};
-use crate::wire;
+use crate::{weigh, wire};
 
 /// The body of an upload.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -66,18 +68,25 @@ impl From<MetadataIn> for Metadata {
 /// Reads an upload: what it asks for, and its documents.
 ///
 /// # Errors
-/// `InvalidArgument` naming the place in the body.
-pub(crate) fn read(content_type: &str, body: &[u8]) -> Result<(Order, Vec<Upload>)> {
+/// `InvalidArgument` naming the place in the body; `LimitExceeded`, `Busy` when it becomes more than there is room for.
+pub(crate) fn read(content_type: &str, body: &[u8], tree: &Arc<weigh::Part>) -> Result<(Order, Vec<Upload>)> {
     match multipart::boundary(content_type) {
-        Some(boundary) => form(&multipart::parts(body, &boundary)?),
-        None => wire::parse::<UploadIn>(body)?.into_order(),
+        Some(boundary) => form(&multipart::parts(body, &boundary)?, tree),
+        None => wire::parse_weighed::<UploadIn>(body, tree)?.into_order(),
     }
 }
 
-fn form(parts: &[Part<'_>]) -> Result<(Order, Vec<Upload>)> {
+fn form(parts: &[Part<'_>], tree: &Arc<weigh::Part>) -> Result<(Order, Vec<Upload>)> {
     let options = parts.iter().find(|part| part.name == "options" && part.file_name.is_none());
     let said: UploadIn = match options {
-        Some(part) => wire::parse(part.content).map_err(|error| error.within("options"))?,
+        Some(part) => {
+            let said = wire::parse_weighed(part.content, tree);
+            said.map_err(|error| match error.kind() {
+                ErrorKind::InvalidArgument => error.within("options"),
+                // It is of the body, which has a status of its own.
+                _ => error,
+            })?
+        }
         None => UploadIn::default(),
     };
     let metadata: Metadata = said.metadata.clone().unwrap_or_default().into();
@@ -243,6 +252,10 @@ pub(crate) struct DocumentsOut {
 mod tests {
     use super::*;
 
+    fn reads(content_type: &str, body: &[u8]) -> Result<(Order, Vec<Upload>)> {
+        read(content_type, body, &weigh::Room::beside(0, 1).part())
+    }
+
     #[test]
     fn json_and_forms_say_the_same() {
         let json = br##"{"set": "s", "mirror": true, "metadata": {"author": "A", "labels": ["x"]},
@@ -251,8 +264,8 @@ mod tests {
             {\"set\": \"s\", \"mirror\": true, \"metadata\": {\"author\": \"A\", \"labels\": [\"x\"]}}\r\n--b\r\n\
             content-disposition: form-data; name=\"file\"; filename=\"a.md\"\r\n\r\n# A\r\n--b\r\n\
             content-disposition: form-data; name=\"file\"; filename=\"b.txt\"\r\n\r\nB\r\n--b--\r\n";
-        let (order, uploads) = read("application/json", json).expect("JSON");
-        let (other, same) = read("multipart/form-data; boundary=b", form).expect("a form");
+        let (order, uploads) = reads("application/json", json).expect("JSON");
+        let (other, same) = reads("multipart/form-data; boundary=b", form).expect("a form");
         assert_eq!((order.set.as_str(), order.is_mirror), ("s", true));
         assert_eq!((other.set.as_str(), other.is_mirror), ("s", true));
         assert_eq!(format!("{uploads:?}"), format!("{same:?}"));
@@ -273,11 +286,11 @@ mod tests {
             (r#"{"set": 1}"#, "set"),
         ];
         for (body, field) in cases {
-            assert_eq!(read("", body.as_bytes()).expect_err(body).field(), Some(field), "{body}");
+            assert_eq!(reads("", body.as_bytes()).expect_err(body).field(), Some(field), "{body}");
         }
         let form =
             b"--b\r\ncontent-disposition: form-data; name=\"options\"\r\n\r\n{\"set\": 1}\r\n--b--\r\n";
-        let error = read("multipart/form-data; boundary=b", form).expect_err("a number");
+        let error = reads("multipart/form-data; boundary=b", form).expect_err("a number");
         assert_eq!(error.field(), Some("options.set"));
     }
 }

@@ -6,6 +6,7 @@
 //! by a visitor of its own: serde's `untagged` would forget where in it an error stands.
 //!
 //! Invariant: an error names the place in the body (`points[3].vector[2]`), and comes before anything is changed.
+//! What a body of a request becomes is charged while it is read ([`weighed`]).
 //! Cost: one pass over the body. Only a body that failed is read again, with its place tracked.
 
 pub(crate) mod alias;
@@ -48,8 +49,10 @@ pub(crate) mod sparse;
 pub(crate) mod translate;
 pub(crate) mod update;
 pub(crate) mod vector;
+mod weighed;
 pub(crate) mod why;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use kithdb::{Collection, Error, Reading, Result, Seqno, Value};
@@ -57,6 +60,9 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
 use crate::error::{Refusal, invalid};
+use crate::weigh::Part;
+
+use self::weighed::Weighed;
 
 /// What a request reads, until its deadline: the present state of a collection, or that at a commit.
 ///
@@ -86,7 +92,32 @@ fn above_zero(field: &str, count: Option<usize>) -> Result<()> {
 /// # Errors
 /// `InvalidArgument` with the place as its field and the line and column in its message.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| locate::<T>(body, &error))
+    read(body).map_err(|error| locate::<T>(body, &error))
+}
+
+/// Reads the body of a request; what it becomes is charged to the request's part of the memory.
+///
+/// # Errors
+/// As for [`parse`]; `LimitExceeded` or `Busy` on `body` when it becomes more than there is room for, before the rest
+/// of it is read.
+pub(crate) fn parse_weighed<T: DeserializeOwned>(body: &[u8], part: &Arc<Part>) -> Result<T> {
+    // To find the place of an error, no more of a body is read again than was read of it.
+    part.weigh(|| read(body))?.map_err(|error| locate::<T>(body, &error))
+}
+
+/// Charges for the tree of a body that others read then.
+///
+/// # Errors
+/// `LimitExceeded` or `Busy` on `body`, as for [`parse_weighed`]; those who read it say what else is wrong.
+pub(crate) fn weigh(body: &[u8], part: &Arc<Part>) -> Result<()> {
+    part.weigh(|| drop(read::<Value>(body)))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let read: T = serde::Deserialize::deserialize(Weighed(&mut deserializer))?;
+    deserializer.end()?;
+    Ok(read)
 }
 
 /// Reads a part of a body whose shape only its neighbours decide. `field` is where it stands.

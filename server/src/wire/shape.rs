@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::weigh::charge;
+
 /// A field of the dialect that cannot change an answer here: accepted and passed over.
 pub(crate) type Ignored = Option<IgnoredAny>;
 
@@ -49,6 +51,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        // One in another, without a list between them.
+        charge::<A::Error>(size_of::<T>())?;
         let item = T::deserialize(MapAccessDeserializer::new(map))?;
         Ok(OneOrMany { items: vec![item], is_list: false })
     }

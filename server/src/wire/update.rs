@@ -20,6 +20,7 @@ use super::id::Id;
 use super::point::{Delete, Upsert, selection};
 use super::shape::Ignored;
 use super::vector::VectorsIn;
+use super::weighed;
 use crate::error::invalid;
 
 /// Operations, and where in the body each of them stands.
@@ -43,6 +44,7 @@ struct Place {
 pub(crate) struct SetPayload {
     #[schema(value_type = Object)]
     payload: Payload,
+    #[serde(default, deserialize_with = "weighed::points")]
     points: Option<Vec<Id>>,
     filter: Option<FilterIn>,
     key: Option<String>,
@@ -56,6 +58,7 @@ pub(crate) struct SetPayload {
 #[expect(dead_code, reason = "accepted and passed over")]
 pub(crate) struct DeletePayload {
     keys: Vec<String>,
+    #[serde(default, deserialize_with = "weighed::points")]
     points: Option<Vec<Id>>,
     filter: Option<FilterIn>,
     #[schema(value_type = Option<Value>)]
@@ -88,6 +91,7 @@ struct PointVectors {
 pub(crate) struct DeleteVectors {
     #[serde(alias = "vectors")]
     vector: Vec<String>,
+    #[serde(default, deserialize_with = "weighed::points")]
     points: Option<Vec<Id>>,
     filter: Option<FilterIn>,
     #[schema(value_type = Option<Value>)]

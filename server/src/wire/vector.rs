@@ -6,8 +6,10 @@ use std::fmt;
 
 use kithdb::{DEFAULT_VECTOR, SparseVector, Vector, Vectors};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::weigh::charge;
 
 use super::bm25::{Given, ObjectIn, TextVector};
 use super::never;
@@ -146,12 +148,15 @@ fn dense<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Dense, A::Error> {
 /// Numbers, or lists of numbers; not both.
 pub(super) fn list<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Vector, A::Error> {
     let (mut elements, mut rows) = (Vec::new(), Vec::new());
-    while let Some(item) = seq.next_element()? {
+    while let Some(item) = seq.next_element_seed(Next { elements: &mut elements, rows: &mut rows })? {
         match item {
-            Item::Number(number) if rows.is_empty() => elements.push(number),
-            Item::Row(row) if elements.is_empty() => rows.push(row),
-            Item::Number(_) => return Err(A::Error::custom("a number stands among lists of numbers")),
-            Item::Row(_) => return Err(A::Error::custom("a list stands among numbers")),
+            Item::Number if !rows.is_empty() => {
+                return Err(A::Error::custom("a number stands among lists of numbers"));
+            }
+            Item::Row if !elements.is_empty() => {
+                return Err(A::Error::custom("a list stands among numbers"));
+            }
+            Item::Number | Item::Row => {}
         }
     }
     Ok(if rows.is_empty() { Vector::Dense(elements) } else { Vector::Multi(rows) })
@@ -189,20 +194,34 @@ fn check_names<'a, E: Error>(names: impl Iterator<Item = &'a String>) -> Result<
     }
 }
 
+/// What an item of a list was.
 enum Item {
-    Number(f32),
-    Row(Vec<f32>),
+    Number,
+    Row,
 }
 
-impl<'de> Deserialize<'de> for Item {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ItemVisitor)
+/// Where the next item of a list goes: what it takes there is charged as a number is.
+struct Next<'a> {
+    elements: &'a mut Vec<f32>,
+    rows: &'a mut Vec<Vec<f32>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Next<'_> {
+    type Value = Item;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Item, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-struct ItemVisitor;
+impl Next<'_> {
+    fn number<E>(self, number: f32) -> Result<Item, E> {
+        self.elements.push(number);
+        Ok(Item::Number)
+    }
+}
 
-impl<'de> Visitor<'de> for ItemVisitor {
+impl<'de> Visitor<'de> for Next<'_> {
     type Value = Item;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -210,19 +229,22 @@ impl<'de> Visitor<'de> for ItemVisitor {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Item, E> {
-        Ok(Item::Number(number as f32))
+        self.number(number as f32)
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Item, E> {
-        Ok(Item::Number(number as f32))
+        self.number(number as f32)
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Item, E> {
-        Ok(Item::Number(number as f32))
+        self.number(number as f32)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Item, A::Error> {
-        dense(seq).map(|Dense(row)| Item::Row(row))
+        charge::<A::Error>(size_of::<Vec<f32>>())?;
+        let Dense(row) = dense(seq)?;
+        self.rows.push(row);
+        Ok(Item::Row)
     }
 }
 

@@ -141,6 +141,18 @@ fn lines_are_points_or_rows() {
     assert_eq!(error.to_string(), "line 2: is no JSON: expected value, at column 8");
 }
 
+/// Two megabytes of short lists became two hundred, and a line may be far longer.
+#[test]
+fn a_line_that_becomes_far_more_than_it_is_is_refused() {
+    let line = |lists: usize| format!(r#"{{"id": 1, "vector": [3, 4], "a": [{}1]}}"#, "[1],".repeat(lists));
+    let (_folder, path) = file("x.jsonl", line(500_000).as_bytes());
+    let error = made(&path, &ImportOptions::default()).expect_err("too much");
+    assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("line 1")), "{error}");
+    assert!(error.message().contains("body_bytes_max"), "{error}");
+    let (_folder, path) = file("x.jsonl", line(50_000).as_bytes());
+    assert_eq!(made(&path, &ImportOptions::default()).expect("a row").1.len(), 1);
+}
+
 /// A key of vectors that was misspelled made points without vectors, and `vector` a part of their payloads.
 #[test]
 fn lines_without_the_key_of_their_vectors_are_refused() {

@@ -23,9 +23,13 @@ use crate::bulk::read::{self, Given};
 use crate::bulk::{BY_OPTIONS, ID, IdColumn, ImportOptions, MARKED_KEY, PAYLOAD, VECTOR, VECTOR_KEY};
 use crate::bulk::{arrays, vectors};
 
-/// Lines of a batch, at most, and their bytes.
+/// Lines of a batch, at most, their bytes, and those of the values that they become.
 const LINES_MAX: usize = 4_096;
 const BYTES_MAX: usize = 8 << 20;
+const TREES_BYTES_MAX: usize = 64 << 20;
+
+/// A line may become so many times the bytes that it may have: lists of short values become up to 90 times theirs.
+const TREE_MAX: usize = 4;
 
 /// Batches of lines.
 pub(super) struct Lines<R> {
@@ -33,11 +37,38 @@ pub(super) struct Lines<R> {
     layout: Layout,
     schema: SchemaRef,
     /// The first lines, which say what the columns are.
-    ahead: VecDeque<Payload>,
+    ahead: VecDeque<(Payload, Size)>,
     /// Lines that were read, and those that became rows, for errors.
     line: u64,
     row: u64,
     line_bytes_max: usize,
+}
+
+/// Bytes of lines.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    text: usize,
+    /// Of the values that they become.
+    tree: usize,
+}
+
+impl Size {
+    fn add(&mut self, line: Self) {
+        self.text += line.text;
+        self.tree += line.tree;
+    }
+
+    /// Whether there may be a further line.
+    fn fits(self) -> bool {
+        self.text < BYTES_MAX && self.tree < TREES_BYTES_MAX
+    }
+}
+
+/// Bytes of the values that a text becomes, about and before any is made: a list has room for four at first.
+fn tree_bytes(text: &[u8]) -> usize {
+    let opens = text.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    let further = text.iter().filter(|byte| **byte == b',').count();
+    (4 * opens + further).saturating_mul(size_of::<Value>())
 }
 
 /// What is where in a line.
@@ -97,19 +128,20 @@ impl<R: BufRead> Lines<R> {
         let (schema, layout) = (Arc::new(ArrowSchema::empty()), Layout::default());
         let ahead = VecDeque::new();
         let mut lines = Self { from, layout, schema, ahead, line: 0, row: 0, line_bytes_max };
-        let mut bytes = 0;
-        while lines.ahead.len() < LINES_MAX && bytes < BYTES_MAX {
-            let Some((object, line_bytes)) = lines.next_line()? else { break };
-            lines.ahead.push_back(object);
-            bytes += line_bytes;
+        let mut size = Size::default();
+        while lines.ahead.len() < LINES_MAX && size.fits() {
+            let Some((object, line)) = lines.next_line()? else { break };
+            lines.ahead.push_back((object, line));
+            size.add(line);
         }
-        lines.layout = Layout::of(&lines.ahead, options).map_err(malformed)?;
+        let ahead: Vec<&Payload> = lines.ahead.iter().map(|(object, _)| object).collect();
+        lines.layout = Layout::of(&ahead, options).map_err(malformed)?;
         lines.schema = Arc::new(lines.layout.schema());
         Ok(lines)
     }
 
-    /// The next line that is not empty, and its bytes.
-    fn next_line(&mut self) -> Result<Option<(Payload, usize)>> {
+    /// The next line that is not empty, and its size.
+    fn next_line(&mut self) -> Result<Option<(Payload, Size)>> {
         let mut text = Vec::new();
         loop {
             text.clear();
@@ -126,8 +158,17 @@ impl<R: BufRead> Lines<R> {
             if text.trim_ascii().is_empty() {
                 continue;
             }
+            let size = Size { text: bytes, tree: tree_bytes(&text) };
+            let tree_bytes_max = self.line_bytes_max.saturating_mul(TREE_MAX);
+            if size.tree > tree_bytes_max {
+                let message = format!(
+                    "becomes more than {tree_bytes_max} bytes of memory, {TREE_MAX} times the limit \
+                     body_bytes_max; make it several lines"
+                );
+                return Err(self.wrong(&message));
+            }
             return match serde_json::from_slice(text.trim_ascii_end()) {
-                Ok(Value::Object(object)) => Ok(Some((object, bytes))),
+                Ok(Value::Object(object)) => Ok(Some((object, size))),
                 Ok(_) => Err(self.wrong("is no JSON object")),
                 Err(error) => Err(self.wrong(&no_json(&error))),
             };
@@ -139,10 +180,10 @@ impl<R: BufRead> Lines<R> {
     }
 
     fn batch(&mut self) -> Result<Option<RecordBatch>> {
-        let (mut rows, mut bytes, first) = (self.layout.rows(), 0, self.row);
-        while self.row - first < LINES_MAX as u64 && bytes < BYTES_MAX {
-            let (object, line_bytes) = match self.ahead.pop_front() {
-                Some(object) => (object, 0),
+        let (mut rows, mut size, first) = (self.layout.rows(), Size::default(), self.row);
+        while self.row - first < LINES_MAX as u64 && size.fits() {
+            let (object, line) = match self.ahead.pop_front() {
+                Some(line) => line,
                 None => match self.next_line()? {
                     Some(line) => line,
                     None => break,
@@ -151,7 +192,8 @@ impl<R: BufRead> Lines<R> {
             let row = self.row;
             let wrong = |message: String| Error::invalid(format!("rows[{row}]"), message);
             rows.take(&self.layout, object).map_err(wrong)?;
-            (bytes, self.row) = (bytes + line_bytes, row + 1);
+            size.add(line);
+            self.row = row + 1;
         }
         if self.row == first {
             return Ok(None);
@@ -172,8 +214,8 @@ fn broken(error: std::io::Error) -> Error {
 }
 
 impl Layout {
-    fn of(lines: &VecDeque<Payload>, options: &ImportOptions) -> std::result::Result<Self, String> {
-        let has_id = || lines.front().is_some_and(|line| line.contains_key(ID));
+    fn of(lines: &[&Payload], options: &ImportOptions) -> std::result::Result<Self, String> {
+        let has_id = || lines.first().is_some_and(|line| line.contains_key(ID));
         let id = match &options.id {
             IdColumn::Guessed => has_id().then(|| ID.to_owned()),
             IdColumn::Named(name) => Some(name.clone()),
