@@ -2,7 +2,8 @@
 JSON (`src/json.rs`): arrays, series and scalars of NumPy, pandas, polars and pyarrow, dates, UUIDs, decimals, any
 mapping and sequence, and filters.
 
-In payloads what is no number is null. Elsewhere it is refused: a filter without its bound would match everything.
+In payloads what is no number, or missing, is null. Elsewhere it is refused: a filter without its bound would match
+everything.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _EXACT = 2.0**53
 
 
 def _other(value: Any) -> Any:
-    """What is neither of JSON nor a dict or a list, as what is."""
+    """What is neither of JSON nor a dict or a list, as what is; nothing for what stands for a missing value."""
     kind = type(value).__name__
     if isinstance(value, Condition):
         return wire(value)
@@ -67,7 +68,15 @@ def _decimal(value: Any) -> int | float:
     return int(number) if is_whole else number
 
 
-_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False, default=_other)
+def _there(value: Any) -> Any:
+    """As `_other`, of what is not missing: whether that may be is told by its place, which is not known here."""
+    made = _other(value)
+    if made is None:
+        raise ValueError("a missing value")
+    return made
+
+
+_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False, default=_there)
 
 
 def dumps(value: Any) -> bytes:
@@ -103,7 +112,10 @@ def plain(value: Any, *, is_payload: bool = False, depth: int = 0) -> Any:
         return _members(value, is_payload, depth)
     if isinstance(value, (list, tuple)):
         return _elements(value, is_payload, depth)
-    return plain(_other(value), is_payload=is_payload, depth=depth + 1)
+    made = _other(value)
+    if made is None and not is_payload:
+        raise InvalidArgument(f"is {value}, a missing value; give one, or leave the place out")
+    return plain(made, is_payload=is_payload, depth=depth + 1)
 
 
 def _members(value: Mapping[Any, Any], is_payload: bool, depth: int) -> dict[str, Any]:

@@ -21,6 +21,8 @@ import pytest
 
 import kithdb
 from kithdb import f
+from kithdb.importers.batches import Batch
+from kithdb.importers.checking import Sample
 
 NOON = "2024-01-02T12:00:00"
 
@@ -116,6 +118,15 @@ def test_a_bound_that_is_none_is_refused_and_never_matches_everything(bound: Any
         with pytest.raises(kithdb.InvalidArgument, match="no bound") as error:
             compare(bound)
         assert error.value.field == "value"
+
+
+@pytest.mark.parametrize("bound", [pd.NA, pd.NaT, np.datetime64("NaT"), decimal.Decimal("NaN")])
+def test_a_missing_bound_of_a_filter_of_the_dialect_deletes_nothing(books: kithdb.Collection, bound: Any) -> None:
+    count = books.count()
+    with pytest.raises(kithdb.InvalidArgument) as error:
+        books.delete(where={"must": [{"key": "year", "range": {"gte": bound}}]})
+    assert error.value.field == "filter.must[0].range.gte"
+    assert books.count() == count
 
 
 def test_no_number_in_a_question_is_refused_with_its_place(books: kithdb.Collection) -> None:
@@ -320,3 +331,14 @@ def test_ids_of_two_kinds_are_text_in_a_table(db: kithdb.Database) -> None:
         assert found.to_arrow().column("id").to_pylist() == ["1", name]
         assert found.to_polars()["id"].to_list() == ["1", name]
         assert found.to_pandas()["id"].tolist() == [1, name]
+
+
+def test_a_payload_without_a_number_is_no_other_where_it_was_moved_to() -> None:
+    payload = {"x": float("nan"), "y": pd.NA, "z": (1, 2)}
+    vectors = np.array([[1.0, 0.0]], np.float32)
+    sample = Sample()
+    sample.see(Batch(ids=np.array([1], np.uint64), vectors={"": vectors}, payloads=[payload]), {1})
+    with kithdb.open(":memory:") as db:
+        points = db.create_collection("moved", dim=2)
+        points.upsert([{"id": 1, "vector": vectors[0], "payload": payload}])
+        assert sample.compare(points) == (1, [])

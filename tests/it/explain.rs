@@ -264,6 +264,21 @@ fn whatever_is_asked_until_a_deadline_is_whole_or_fails() {
     }
 }
 
+/// It was told in eight spellings, and the text was cut before the one that was asked for.
+#[test]
+fn a_uuid_that_shuts_a_point_out_is_told_as_it_was_asked_for() {
+    let db = Database::in_memory().expect("a database");
+    let schema = Schema::new().vector(1, Metric::Dot).field("f".parse().expect("a path"), FieldKind::Uuid);
+    let collection = db.create_collection("c", schema).expect("a collection");
+    collection.upsert(vec![Point::new(1).vector([1.0]).with("f", "other")]).expect("written");
+    let query = Query::Nearest { vector: vec![1.0].into(), using: String::new() };
+    let asked = "f = '936da01f-9abd-4d9d-80c7-02af85c822a8'";
+    let request = Request { query, filter: asked.parse().expect("a filter"), ..Request::default() };
+    let told = collection.why_not(request, PointId::Num(1)).expect("a reason").why;
+    let Why::Filtered(failed) = &told else { panic!("{told:?}") };
+    assert_eq!(failed.iter().map(Failed::to_text).collect::<Vec<_>>(), [asked]);
+}
+
 #[test]
 fn two_spellings_of_a_filter_have_one_plan() {
     let db = Database::in_memory().expect("a database");

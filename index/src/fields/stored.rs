@@ -24,8 +24,9 @@ use super::{Kinds, given_up};
 use crate::file::{FileWriter, Kind, Sections};
 use crate::graph::Progress;
 
-/// Raised when columns come to be written in another way.
-const REVISION: u32 = 2;
+/// Raised when columns come to be written in another way, or texts to be keys that were none: `types::datetime` takes a
+/// space before a zone, and the zone `UTC`, since 3.
+const REVISION: u32 = 3;
 
 const HEADER: Kind = Kind(*b"fields  ");
 
@@ -177,6 +178,22 @@ mod tests {
 
         fn is_cancelled(&self) -> bool {
             self.0.fetch_sub(1, Ordering::Relaxed) == 0
+        }
+    }
+
+    /// In one of revision 2 `2024-06-01 12:00:00 UTC` is no time, so that ranges would pass it over.
+    #[test]
+    fn a_file_of_an_earlier_revision_does_not_open() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let kinds: Kinds = ["t"].map(|name| (name.parse().expect("a path"), FieldKind::Datetime)).into();
+        let (path, mark) = (folder.path().join("1.fld"), Mark { rows: 1, checksum: 7 });
+        for (revision, opens) in [(2, false), (REVISION, true)] {
+            let mut header = encode_header(&kinds, mark);
+            header[..4].copy_from_slice(&u32::to_le_bytes(revision));
+            let mut file = FileWriter::create(&path).expect("a file");
+            file.section(HEADER).expect("a section").put(&header).expect("written");
+            file.finish().expect("durable");
+            assert_eq!(Stored::open(&path, &kinds, mark).is_ok(), opens, "{revision}");
         }
     }
 

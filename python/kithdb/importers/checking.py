@@ -6,12 +6,11 @@ index nor this database's is trusted. That costs a product of each batch with a 
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kithdb._json import dumps
+from kithdb._json import plain
 from kithdb.importers.batches import Batch, listed
 from kithdb.importers.report import Searches
 
@@ -64,7 +63,7 @@ class Sample:
             if there is None:
                 told.append(f"the point {point['id']} is missing")
                 continue
-            if json.loads(dumps(point["payload"])) != there.payload:
+            if plain(point["payload"], is_payload=True) != there.payload:
                 told.append(f"the payload of the point {point['id']} is another")
             named = there.vector if isinstance(there.vector, dict) else {"": there.vector}
             for space, vector in (point["vector"] or {}).items():

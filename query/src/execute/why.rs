@@ -165,8 +165,9 @@ impl Level<'_> {
             return Ok(if rank.rank > self.request.offset { Why::Hit(rank) } else { Why::Offset(rank) });
         }
         let payload = self.view.payloads(&[slot])?.pop().unwrap_or_default();
-        let filter = crate::analysed(self.request.filter.clone(), &self.view.entry.schema);
-        let failed = |subject: &Subject<'_>| Ok(failed(&filter, subject));
+        let filter = &self.request.filter;
+        let tested = crate::analysed(filter.clone(), &self.view.entry.schema);
+        let failed = |subject: &Subject<'_>| Ok(failed(filter, &tested, subject));
         let failed = self.view.subject(slot, &payload, failed)?;
         if !failed.is_empty() {
             return Ok(Why::Filtered(failed));
@@ -268,23 +269,26 @@ impl Level<'_> {
     }
 }
 
-/// The parts of a filter that shut a point out.
-fn failed(filter: &Filter, subject: &Subject<'_>) -> Vec<Failed> {
+/// The parts of a filter that shut a point out: `tested` is the filter as its fields mean it, and told is what was
+/// asked for.
+fn failed(filter: &Filter, tested: &Filter, subject: &Subject<'_>) -> Vec<Failed> {
     let holds = |condition: &Condition| condition.holds(subject);
     let mut failed = Vec::new();
-    for (clause, conditions, wanted) in [("must", &filter.must, true), ("must_not", &filter.must_not, false)]
+    for (clause, conditions, tested, wanted) in
+        [("must", &filter.must, &tested.must, true), ("must_not", &filter.must_not, &tested.must_not, false)]
     {
-        let wrong = conditions.iter().enumerate().filter(|(_, condition)| holds(condition) != wanted);
-        failed.extend(wrong.map(|(at, condition)| Failed {
+        let both = conditions.iter().zip(tested).enumerate();
+        let wrong = both.filter(|(_, (_, tested))| holds(tested) != wanted);
+        failed.extend(wrong.map(|(at, (condition, _))| Failed {
             place: format!("{clause}[{at}]"),
             conditions: vec![condition.clone()],
         }));
     }
-    if !filter.should.is_empty() && !filter.should.iter().any(holds) {
+    if !tested.should.is_empty() && !tested.should.iter().any(holds) {
         failed.push(Failed { place: "should".to_owned(), conditions: filter.should.clone() });
     }
-    if let Some(least) = &filter.min_should
-        && least.conditions.iter().filter(|condition| holds(condition)).count() < least.count
+    if let (Some(least), Some(tested)) = (&filter.min_should, &tested.min_should)
+        && tested.conditions.iter().filter(|condition| holds(condition)).count() < tested.count
     {
         failed.push(Failed { place: "min_should".to_owned(), conditions: least.conditions.clone() });
     }
