@@ -273,7 +273,8 @@ fn a_uuid_that_shuts_a_point_out_is_told_as_it_was_asked_for() {
     collection.upsert(vec![Point::new(1).vector([1.0]).with("f", "other")]).expect("written");
     let query = Query::Nearest { vector: vec![1.0].into(), using: String::new() };
     let asked = "f = '936da01f-9abd-4d9d-80c7-02af85c822a8'";
-    let request = Request { query, filter: asked.parse().expect("a filter"), ..Request::default() };
+    let filter = asked.parse().expect("a filter");
+    let request = Request { query, filter, limit: 1, ..Request::default() };
     let told = collection.why_not(request, PointId::Num(1)).expect("a reason").why;
     let Why::Filtered(failed) = &told else { panic!("{told:?}") };
     assert_eq!(failed.iter().map(Failed::to_text).collect::<Vec<_>>(), [asked]);

@@ -308,8 +308,8 @@ impl Rows for RocksRows {
 impl Drop for RocksRows {
     fn drop(&mut self) {
         self.close();
-        // RocksDB ends by writing its list of tables by the path, where it no longer finds its own: over that of another
-        // database. Then it does not end.
+        // RocksDB ends by writing its list of tables by the path, where it no longer finds its own, over that of
+        // another database: then it does not end.
         if self.path.exists() && self.check_place().is_err() {
             std::mem::forget(Arc::clone(&self.db));
         }
