@@ -13,7 +13,7 @@ home="$kithdb_cache/python"
 needs="$kithdb_root/python/requirements.txt"
 wheels="$KITHDB_TARGET/wheels"
 profile="${KITHDB_PROFILE:-release}"
-wheel_bytes_max=20000000
+wheel_bytes_max=30000000
 
 install() {
     cmp --silent "$needs" "$home/installed" && return
